@@ -1,0 +1,128 @@
+//! Bytes as they come, unchecked, with word of where they lie if that is a local file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
+use super::file;
+use crate::error::Result;
+
+/// A stream of bytes, owned by nobody else. Dropping it ends the work behind it.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send + 'static>>;
+
+/// Bytes that nobody has checked yet.
+#[must_use = "a body is not read until it is asked for"]
+pub struct Body {
+    stream: ByteStream,
+    file: Option<LocalFile>,
+}
+
+impl Body {
+    /// Bytes that arrive in pieces.
+    pub fn from_stream(stream: impl Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
+        Self {
+            stream: Box::pin(stream),
+            file: None,
+        }
+    }
+
+    /// Bytes in memory.
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            return Self::from_stream(stream::empty());
+        }
+        Self::from_stream(stream::once(async { Ok(bytes) }))
+    }
+
+    /// The content of an open file from its current position on, `length` bytes at the most. Nothing
+    /// is read before the stream is polled; reads happen on blocking threads, one chunk ahead of
+    /// the reader.
+    ///
+    /// Reading needs a tokio runtime.
+    pub fn from_file(file: std::fs::File, length: u64) -> Self {
+        Self::from_stream(file::read(file, length))
+    }
+
+    /// Says that these bytes are the whole content of a local file, so that a destination on the
+    /// same file system can link or clone it instead of reading.
+    pub fn with_local_file(mut self, file: LocalFile) -> Self {
+        self.file = Some(file);
+        self
+    }
+
+    /// The file that holds these bytes and nothing else, if there is one.
+    #[must_use]
+    pub fn local_file(&self) -> Option<&LocalFile> {
+        self.file.as_ref()
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_stream(self) -> ByteStream {
+        self.stream
+    }
+
+    /// Calls `observe` with the number of bytes of each piece that is read.
+    pub fn inspect(self, mut observe: impl FnMut(u64) + Send + 'static) -> Self {
+        Self {
+            stream: Box::pin(self.stream.inspect(move |chunk| {
+                if let Ok(chunk) = chunk {
+                    observe(chunk.len() as u64);
+                }
+            })),
+            file: self.file,
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A file on this machine that holds some content and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalFile {
+    path: PathBuf,
+    immutable: bool,
+}
+
+impl LocalFile {
+    /// A file that its owner may change at any time: to be cloned or copied, never to be linked.
+    #[must_use]
+    pub fn mutable(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            immutable: false,
+        }
+    }
+
+    /// A file that is never written again, such as a blob of a store: a hard link to it is safe.
+    #[must_use]
+    pub fn immutable(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            immutable: true,
+        }
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a hard link may stand for a copy.
+    #[must_use]
+    pub fn is_immutable(&self) -> bool {
+        self.immutable
+    }
+}

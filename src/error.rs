@@ -1,0 +1,377 @@
+//! The one error type of every backend: a kind to match on, and what failed, on what, and why.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What went wrong, as something that a program can match on.
+///
+/// New kinds may be added, so a `match` needs a wildcard arm.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The content, tag, repository or upload does not exist.
+    NotFound,
+    /// The content does not hash to its digest.
+    DigestMismatch,
+    /// The content is shorter or longer than its descriptor says.
+    SizeMismatch,
+    /// A reference, registry, repository or tag breaks the grammar.
+    InvalidReference,
+    /// A digest breaks the grammar.
+    InvalidDigest,
+    /// A media type breaks the grammar.
+    InvalidMediaType,
+    /// A manifest, index or descriptor cannot be decoded.
+    InvalidManifest,
+    /// An argument or option makes no sense; the message says which.
+    InvalidInput,
+    /// What is stored is damaged: a torn index, a blob of the wrong size.
+    Corrupt,
+    /// The backend does not offer the operation, algorithm or form of content.
+    Unsupported,
+    /// The store was written by an unknown version of its format.
+    UnsupportedVersion,
+    /// Content is larger than a configured limit, in bytes.
+    SizeExceedsLimit,
+    /// A byte range, or an upload's offset, does not fit the content.
+    RangeInvalid,
+    /// A manifest was refused because something that it refers to is missing.
+    ManifestBlobUnknown,
+    /// Two writers met, and waiting did not help.
+    Conflict,
+    /// A quota, or the disk, is full.
+    StorageFull,
+    /// The file system or the store refuses access, or is read-only.
+    PermissionDenied,
+    /// Credentials are missing or wrong.
+    Unauthorized,
+    /// The credentials are good but do not allow the operation.
+    Denied,
+    /// The registry asks to slow down.
+    RateLimited,
+    /// Nothing happened for too long.
+    Timeout,
+    /// The other side cannot be reached, or failed on its own account.
+    Unavailable,
+    /// A read or write failed in a way that has no kind of its own.
+    Io,
+    /// The operation was stopped by a callback of the caller.
+    Aborted,
+}
+
+impl ErrorKind {
+    /// Two or three words for people, such as `not found`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not found",
+            Self::DigestMismatch => "digest mismatch",
+            Self::SizeMismatch => "size mismatch",
+            Self::InvalidReference => "invalid reference",
+            Self::InvalidDigest => "invalid digest",
+            Self::InvalidMediaType => "invalid media type",
+            Self::InvalidManifest => "invalid manifest",
+            Self::InvalidInput => "invalid input",
+            Self::Corrupt => "corrupt",
+            Self::Unsupported => "unsupported",
+            Self::UnsupportedVersion => "unsupported version",
+            Self::SizeExceedsLimit => "size exceeds limit",
+            Self::RangeInvalid => "range invalid",
+            Self::ManifestBlobUnknown => "manifest refers to missing content",
+            Self::Conflict => "conflict",
+            Self::StorageFull => "storage full",
+            Self::PermissionDenied => "permission denied",
+            Self::Unauthorized => "unauthorized",
+            Self::Denied => "denied",
+            Self::RateLimited => "rate limited",
+            Self::Timeout => "timeout",
+            Self::Unavailable => "unavailable",
+            Self::Io => "input/output error",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One entry of the error list that a registry answered with (distribution-spec, "Error Codes").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryError {
+    /// The code, such as `MANIFEST_UNKNOWN`; registries also send codes of their own.
+    pub code: String,
+    /// The registry's message, empty where it sent none.
+    pub message: String,
+}
+
+/// Why an operation failed.
+///
+/// [`Display`](fmt::Display) prints this level only, as one line; the cause is reached through
+/// [`source`](std::error::Error::source). An error never carries a secret.
+///
+/// ```
+/// use tranship::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::NotFound, "no such tag")
+///     .with_operation("resolve")
+///     .with_subject("registry.example/app:v1");
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.to_string(), "resolve registry.example/app:v1: no such tag");
+/// ```
+#[derive(thiserror::Error)]
+#[error("{inner}")]
+pub struct Error {
+    #[source]
+    source: Option<Source>,
+    // One pointer, so that `Result` stays small on the paths that succeed.
+    inner: Box<Inner>,
+}
+
+#[derive(Debug, Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    operation: Option<&'static str>,
+    subject: Option<String>,
+    hint: Option<Cow<'static, str>>,
+    retryable: bool,
+    registry_errors: Vec<RegistryError>,
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.operation, &self.subject) {
+            (Some(operation), Some(subject)) => write!(f, "{operation} {subject}: ")?,
+            (Some(operation), None) => write!(f, "{operation}: ")?,
+            (None, Some(subject)) => write!(f, "{subject}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl Error {
+    /// An error of `kind` that says `message`: one line, without the operation or the reference,
+    /// which have places of their own.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            source: None,
+            inner: Box::new(Inner {
+                kind,
+                message: message.into(),
+                operation: None,
+                subject: None,
+                hint: None,
+                retryable: matches!(
+                    kind,
+                    ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::Unavailable
+                ),
+                registry_errors: Vec::new(),
+            }),
+        }
+    }
+
+    /// [`ErrorKind::NotFound`] for `subject`, a digest, tag or repository.
+    pub fn not_found(subject: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::NotFound, "not found").with_subject(subject)
+    }
+
+    /// [`ErrorKind::Unsupported`]: what is not supported, and why.
+    pub fn unsupported(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Unsupported, message)
+    }
+
+    /// The kind that fits an [`io::Error`], which becomes the source; `message` says what was tried.
+    pub fn io(message: impl Into<Cow<'static, str>>, source: io::Error) -> Self {
+        let kind = match source.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                ErrorKind::PermissionDenied
+            }
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => ErrorKind::StorageFull,
+            io::ErrorKind::TimedOut => ErrorKind::Timeout,
+            io::ErrorKind::InvalidFilename => ErrorKind::InvalidInput,
+            _ => ErrorKind::Io,
+        };
+        Self::new(kind, message).with_source(source)
+    }
+
+    /// Adds what was being done, as a verb: `fetch`, `push`, `resolve`. An operation that is
+    /// already there, nearer to the cause, stays.
+    #[must_use]
+    pub fn with_operation(mut self, operation: &'static str) -> Self {
+        self.inner.operation.get_or_insert(operation);
+        self
+    }
+
+    /// Adds the reference or digest at hand. One that is already there stays.
+    #[must_use]
+    pub fn with_subject(mut self, subject: impl fmt::Display) -> Self {
+        self.inner
+            .subject
+            .get_or_insert_with(|| subject.to_string());
+        self
+    }
+
+    /// Adds what the user can do about it, as one sentence without a full stop.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.inner.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Says whether the same call may succeed later.
+    #[must_use]
+    pub fn with_retryable(mut self, retryable: bool) -> Self {
+        self.inner.retryable = retryable;
+        self
+    }
+
+    /// Adds the error list of a registry's answer.
+    #[must_use]
+    pub fn with_registry_errors(mut self, errors: Vec<RegistryError>) -> Self {
+        self.inner.registry_errors = errors;
+        self
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// What was being done, if it is known.
+    #[must_use]
+    pub fn operation(&self) -> Option<&'static str> {
+        self.inner.operation
+    }
+
+    /// The reference or digest at hand, if there is one.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.inner.subject.as_deref()
+    }
+
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.inner.hint.as_deref()
+    }
+
+    /// Whether the same call may succeed when it is made again.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.inner.retryable
+    }
+
+    /// The registry's own error list, empty where it sent none.
+    #[must_use]
+    pub fn registry_errors(&self) -> &[RegistryError] {
+        &self.inner.registry_errors
+    }
+
+    /// Whether the kind is [`ErrorKind::NotFound`].
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    /// Whether the kind is [`ErrorKind::Unsupported`].
+    #[must_use]
+    pub fn is_unsupported(&self) -> bool {
+        self.kind() == ErrorKind::Unsupported
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.inner.kind);
+        debug.field("message", &self.to_string());
+        if let Some(hint) = &self.inner.hint {
+            debug.field("hint", hint);
+        }
+        if !self.inner.registry_errors.is_empty() {
+            debug.field("registry_errors", &self.inner.registry_errors);
+        }
+        if let Some(source) = &self.source {
+            debug.field("source", source);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// Adds an operation and a subject to the errors that pass by.
+pub trait ResultExt<T> {
+    /// Says what was being done, and on which reference or digest; what the error already knows
+    /// stays.
+    ///
+    /// # Errors
+    /// The same error, with more context.
+    fn during(self, operation: &'static str, subject: impl fmt::Display) -> Result<T>;
+}
+
+impl<T> ResultExt<T> for Result<T> {
+    fn during(self, operation: &'static str, subject: impl fmt::Display) -> Self {
+        self.map_err(|error| error.with_operation(operation).with_subject(subject))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn the_context_nearest_to_the_cause_stays() {
+        let error = Error::not_found("sha256:aa")
+            .with_operation("fetch")
+            .with_operation("copy")
+            .with_subject("sha256:bb");
+        assert_eq!(error.to_string(), "fetch sha256:aa: not found");
+    }
+
+    #[test]
+    fn display_prints_its_own_level_only() {
+        let io = io::Error::new(io::ErrorKind::StorageFull, "no space left");
+        let error = Error::io("write blob", io);
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        assert_eq!(error.to_string(), "write blob");
+        assert_eq!(
+            error.source().expect("a source").to_string(),
+            "no space left"
+        );
+    }
+
+    #[test]
+    fn transient_kinds_are_retryable_unless_said_otherwise() {
+        assert!(Error::new(ErrorKind::Timeout, "slow").is_retryable());
+        assert!(!Error::new(ErrorKind::NotFound, "gone").is_retryable());
+        assert!(
+            !Error::new(ErrorKind::Timeout, "slow")
+                .with_retryable(false)
+                .is_retryable()
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! One set of traits for OCI registries, and copying between any two of them.
+//!
+//! A [`Registry`] holds [`Repository`]s; a repository holds blobs, manifests, tags and referrers. The
+//! traits are implemented by interchangeable backends, each in a crate of its own: in memory, OCI
+//! image layouts, and remote registries. A program that takes `&dyn Repository` works with all of
+//! them, and [`copy()`] moves an artifact from any to any other.
+//!
+//! This crate is the core: it opens no sockets and keeps no files. Most programs depend on
+//! `tranship-backends`, which brings the backends and opens them by [`Location`].
+//!
+//! | To | see |
+//! |---|---|
+//! | name things | [`Reference`], [`Location`], [`TagOrDigest`], [`Descriptor`], [`Digest`], [`MediaType`] |
+//! | use a store | [`Repository`] and its supertraits in [`storage`] |
+//! | read content | [`Content`], which checks itself |
+//! | push content | [`Source`], [`Uploader`] |
+//! | look into manifests | [`ManifestDocument`], [`successors`], [`referrers`] |
+//! | write a backend | [`BlobStore`], [`ManifestStore`], [`Repository`], [`Registry`], [`Verifier`] |
+//!
+//! # Concurrency
+//!
+//! Nothing here spawns tasks: work is done while the future or stream that asked for it is polled,
+//! and ends when that is dropped. The exception are reads of local files, which run on tokio's
+//! blocking threads, one chunk of 256 KiB at a time.
+
+mod capabilities;
+mod content;
+mod descriptor;
+mod digest;
+mod error;
+mod graph;
+mod location;
+mod manifest;
+mod media_type;
+mod platform;
+mod reference;
+mod registry;
+mod routing;
+pub mod storage;
+mod upload;
+
+pub use capabilities::{Capabilities, Support};
+pub use content::{
+    Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, Source,
+    VerifiedStream, Verifier,
+};
+pub use descriptor::{Annotations, Descriptor};
+pub use digest::{Algorithm, Digest, Digester};
+pub use error::{Error, ErrorKind, RegistryError, Result, ResultExt};
+pub use graph::{describe_referrer, fetch_document, successors};
+pub use location::{
+    LayoutLocation, LayoutPath, LayoutRegistryLocation, Location, RegistryLocation,
+};
+pub use manifest::{ArtifactManifest, Index, Manifest, ManifestDocument, encode_json};
+pub use media_type::MediaType;
+pub use platform::Platform;
+pub use reference::{Reference, RegistryName, RepositoryName, Tag, TagOrDigest};
+pub use registry::{
+    BlobStore, ListOptions, Listing, ManifestStore, MountOutcome, Mounter, ReferrerLister,
+    Registry, RegistryIdentity, Repository, TagLister, referrers, repositories, tags,
+};
+#[doc(inline)]
+pub use storage::{
+    Deleter, Fetcher, PredecessorFinder, Pusher, ReadOnlyStorage, ReferenceFetcher,
+    ReferencePusher, Resolver, Storage, TagResolver, Tagger, Untagger,
+};
+pub use upload::{Upload, UploadId, Uploader};

@@ -1,0 +1,68 @@
+//! Where a registry lies, without any of its repositories.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{LayoutPath, Scheme, write_remote};
+use crate::digest::Printable;
+use crate::error::{Error, ErrorKind, Result};
+use crate::reference::RegistryName;
+
+/// One registry, wherever it is kept: what a [`Location`](crate::Location) has in front of the
+/// repository.
+///
+/// | Text | Meaning |
+/// |---|---|
+/// | `layouts:ROOT` | the directory ROOT, which holds an image layout for each repository |
+/// | `HOST` | a registry that is reached over the network |
+/// | `docker://HOST` | the same, whatever HOST looks like |
+/// | `oci:PATH` | an error: a single layout is one repository |
+///
+/// ```
+/// use tranship::RegistryLocation;
+///
+/// assert!(matches!("localhost:5000".parse()?, RegistryLocation::Remote(_)));
+/// assert!(matches!("layouts:some/dir".parse()?, RegistryLocation::LayoutRegistry(_)));
+/// # Ok::<(), tranship::Error>(())
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RegistryLocation {
+    /// A directory that serves as a registry, with an image layout for each repository.
+    LayoutRegistry(LayoutPath),
+    /// A registry that is reached over the network.
+    Remote(RegistryName),
+}
+
+impl FromStr for RegistryLocation {
+    type Err = Error;
+
+    /// Reads the location of a registry.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::InvalidReference`] if the text is malformed, or names a repository.
+    /// - [`ErrorKind::InvalidInput`] if the path is empty or starts with two slashes.
+    /// - [`ErrorKind::Unsupported`] if it names a kind of place that cannot be read yet.
+    fn from_str(text: &str) -> Result<Self> {
+        let invalid =
+            |why| Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(text));
+        match Scheme::of(text)? {
+            Scheme::Layouts(root) => root.parse().map(Self::LayoutRegistry),
+            Scheme::Oci(_) => Err(invalid("a single layout is a repository, not a registry")
+                .with_hint("to name a directory of layouts write layouts:ROOT")),
+            Scheme::Remote(host) if host.contains('/') => {
+                Err(invalid("a registry is named without a repository"))
+            }
+            Scheme::Remote(host) => host.parse().map(Self::Remote),
+        }
+    }
+}
+
+impl fmt::Display for RegistryLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LayoutRegistry(root) => write!(f, "layouts:{root}"),
+            Self::Remote(registry) => write_remote(f, registry.as_str()),
+        }
+    }
+}

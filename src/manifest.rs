@@ -1,0 +1,312 @@
+//! Manifests and indexes, decoded: a view beside the stored bytes, which stay as they are
+//! (image-spec, "Image Manifest" and "Image Index").
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::descriptor::{Annotations, Descriptor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::media_type::MediaType;
+
+type Fields = serde_json::Map<String, serde_json::Value>;
+
+/// An image or artifact manifest, OCI or Docker: a config and layers.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Always 2.
+    pub schema_version: u32,
+    /// The manifest's own media type; manifests of image-spec 1.0 may lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+    /// What the artifact is, where it is not an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<MediaType>,
+    /// The configuration.
+    pub config: Descriptor,
+    /// The layers, the base first; `null` reads as none.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub layers: Vec<Descriptor>,
+    /// The manifest that this one refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// What else is said of the image.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Annotations::is_empty"
+    )]
+    pub annotations: Annotations,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub other: Fields,
+}
+
+impl Manifest {
+    /// An OCI manifest with a config and layers.
+    #[must_use]
+    pub fn new(config: Descriptor, layers: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Some(MediaType::IMAGE_MANIFEST),
+            artifact_type: None,
+            config,
+            layers,
+            subject: None,
+            annotations: Annotations::new(),
+            other: Fields::new(),
+        }
+    }
+}
+
+/// An OCI index or a Docker manifest list: manifests, often one for each platform.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// The index's own media type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+    /// What the artifact is, where it is not an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<MediaType>,
+    /// The manifests; `null` reads as none.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub manifests: Vec<Descriptor>,
+    /// The manifest that this one refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// What else is said of the index.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Annotations::is_empty"
+    )]
+    pub annotations: Annotations,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub other: Fields,
+}
+
+impl Index {
+    /// An OCI index of `manifests`.
+    #[must_use]
+    pub fn new(manifests: Vec<Descriptor>) -> Self {
+        Self {
+            schema_version: 2,
+            media_type: Some(MediaType::IMAGE_INDEX),
+            artifact_type: None,
+            manifests,
+            subject: None,
+            annotations: Annotations::new(),
+            other: Fields::new(),
+        }
+    }
+}
+
+/// The artifact manifest, which image-spec 1.1 withdrew before its release.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ArtifactManifest {
+    /// The manifest's own media type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+    /// What the artifact is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<MediaType>,
+    /// The content; `null` reads as none.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub blobs: Vec<Descriptor>,
+    /// The manifest that this one refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Descriptor>,
+    /// What else is said of the artifact.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Annotations::is_empty"
+    )]
+    pub annotations: Annotations,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub other: Fields,
+}
+
+/// A manifest of any kind, decoded by its media type.
+///
+/// ```
+/// use tranship::{Descriptor, Index, ManifestDocument, MediaType};
+///
+/// let index = serde_json::to_vec(&Index::new(vec![Descriptor::empty_json()])).unwrap();
+/// let document = ManifestDocument::decode(&MediaType::IMAGE_INDEX, &index)?;
+/// assert_eq!(document.unwrap().successors().len(), 1);
+/// # Ok::<(), tranship::Error>(())
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ManifestDocument {
+    /// An OCI manifest or a Docker manifest of schema 2.
+    Manifest(Manifest),
+    /// An OCI index or a Docker manifest list.
+    Index(Index),
+    /// The withdrawn artifact manifest.
+    Artifact(ArtifactManifest),
+}
+
+impl ManifestDocument {
+    /// Decodes `content` as what `media_type` says it is; `None` for every type that is not a
+    /// manifest.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidManifest`] if the content is not such a document, or if it says of itself
+    /// that it is a manifest of another kind: an index that also reads as a manifest is a known
+    /// trick (image-spec, "Image Manifest", `mediaType`).
+    pub fn decode(media_type: &MediaType, content: &[u8]) -> Result<Option<Self>> {
+        let document = if *media_type == MediaType::ARTIFACT_MANIFEST {
+            Self::Artifact(decode_json(media_type, content)?)
+        } else if media_type.is_index() {
+            Self::Index(decode_json(media_type, content)?)
+        } else if media_type.is_manifest() {
+            Self::Manifest(decode_json(media_type, content)?)
+        } else {
+            return Ok(None);
+        };
+        match document.own_media_type() {
+            Some(own) if own != media_type && !own.as_str().is_empty() => Err(Error::new(
+                ErrorKind::InvalidManifest,
+                format!("the manifest says that it is {own}, its descriptor says {media_type}"),
+            )),
+            _ => Ok(Some(document)),
+        }
+    }
+
+    /// The media type of `content`, if it reads as a manifest: by its own `mediaType`, or else by
+    /// the fields that it has. For stores that keep no media type beside the bytes.
+    #[must_use]
+    pub fn sniff(content: &[u8]) -> Option<MediaType> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Shape {
+            #[serde(default)]
+            schema_version: Option<u32>,
+            #[serde(default)]
+            media_type: Option<MediaType>,
+            #[serde(default)]
+            config: Option<serde::de::IgnoredAny>,
+            #[serde(default)]
+            layers: Option<serde::de::IgnoredAny>,
+            #[serde(default)]
+            manifests: Option<serde::de::IgnoredAny>,
+        }
+        let shape: Shape = serde_json::from_slice(content).ok()?;
+        match shape.media_type {
+            Some(own) if !own.as_str().is_empty() => own.is_manifest().then_some(own),
+            _ if shape.schema_version != Some(2) => None,
+            _ if shape.config.is_some() && shape.layers.is_some() => {
+                Some(MediaType::IMAGE_MANIFEST)
+            }
+            _ if shape.manifests.is_some() => Some(MediaType::IMAGE_INDEX),
+            _ => None,
+        }
+    }
+
+    /// What the document refers to: the subject, then the config, then layers, manifests or blobs
+    /// in their order.
+    #[must_use]
+    pub fn successors(&self) -> Vec<Descriptor> {
+        let (config, rest) = match self {
+            Self::Manifest(manifest) => (Some(&manifest.config), &manifest.layers),
+            Self::Index(index) => (None, &index.manifests),
+            Self::Artifact(artifact) => (None, &artifact.blobs),
+        };
+        self.subject()
+            .into_iter()
+            .chain(config)
+            .chain(rest)
+            .cloned()
+            .collect()
+    }
+
+    /// The manifest that this one refers to. Docker's formats have none: the field is ignored there.
+    #[must_use]
+    pub fn subject(&self) -> Option<&Descriptor> {
+        let (subject, media_type) = match self {
+            Self::Manifest(manifest) => (&manifest.subject, &manifest.media_type),
+            Self::Index(index) => (&index.subject, &index.media_type),
+            Self::Artifact(artifact) => (&artifact.subject, &artifact.media_type),
+        };
+        let docker = [MediaType::DOCKER_MANIFEST, MediaType::DOCKER_MANIFEST_LIST];
+        subject
+            .as_ref()
+            .filter(|_| !media_type.as_ref().is_some_and(|own| docker.contains(own)))
+    }
+
+    /// What a list of referrers says of this one (distribution-spec, "Listing Referrers"): the
+    /// artifact type, and for a manifest without one its config's media type.
+    #[must_use]
+    pub fn artifact_type(&self) -> Option<&MediaType> {
+        let own = match self {
+            Self::Manifest(manifest) => &manifest.artifact_type,
+            Self::Index(index) => &index.artifact_type,
+            Self::Artifact(artifact) => &artifact.artifact_type,
+        };
+        let own = own.as_ref().filter(|own| !own.as_str().is_empty());
+        match self {
+            Self::Manifest(manifest) => own.or(Some(manifest.config.media_type())),
+            _ => own,
+        }
+    }
+
+    /// The document's annotations.
+    #[must_use]
+    pub fn annotations(&self) -> &Annotations {
+        match self {
+            Self::Manifest(manifest) => &manifest.annotations,
+            Self::Index(index) => &index.annotations,
+            Self::Artifact(artifact) => &artifact.annotations,
+        }
+    }
+
+    fn own_media_type(&self) -> Option<&MediaType> {
+        match self {
+            Self::Manifest(manifest) => manifest.media_type.as_ref(),
+            Self::Index(index) => index.media_type.as_ref(),
+            Self::Artifact(artifact) => artifact.media_type.as_ref(),
+        }
+    }
+}
+
+fn decode_json<'a, T: Deserialize<'a>>(media_type: &MediaType, content: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(content).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidManifest,
+            format!("cannot be decoded as {media_type}"),
+        )
+        .with_source(error)
+    })
+}
+
+/// `null` as an empty list or map: what Go writes for an empty slice.
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Encodes a document as compact JSON, fields in a fixed order, so that one value has one digest.
+///
+/// # Errors
+/// [`ErrorKind::InvalidManifest`] if the value cannot be written as JSON.
+pub fn encode_json<T: Serialize>(document: &T) -> Result<Bytes> {
+    serde_json::to_vec(document)
+        .map(Bytes::from)
+        .map_err(|error| {
+            Error::new(ErrorKind::InvalidManifest, "cannot be encoded as JSON").with_source(error)
+        })
+}

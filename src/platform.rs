@@ -1,0 +1,185 @@
+//! Platforms: what a manifest of an index runs on (image-spec, "Image Index", `platform`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Printable;
+use crate::error::{Error, ErrorKind, Result};
+
+/// An operating system and an architecture, written `os/architecture[/variant][:os.version]`.
+///
+/// ```
+/// use tranship::Platform;
+///
+/// let wanted: Platform = "linux/arm64".parse()?;
+/// let offered: Platform = "linux/arm64/v8".parse()?;
+/// assert!(offered.satisfies(&wanted));
+/// assert!(!wanted.satisfies(&offered));
+/// # Ok::<(), tranship::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Platform {
+    /// The CPU architecture as Go names it, such as `amd64`.
+    #[serde(default)]
+    pub architecture: String,
+    /// The operating system as Go names it, such as `linux`.
+    #[serde(default)]
+    pub os: String,
+    /// The version of the operating system, such as `10.0.20348.2227` of Windows.
+    #[serde(
+        rename = "os.version",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub os_version: Option<String>,
+    /// Features that the operating system must have, such as `win32k`.
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "crate::manifest::null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub os_features: Vec<String>,
+    /// The variant of the CPU, such as `v8` of `arm64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// Fields that this version does not know, kept as they are.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Platform {
+    /// A platform without variant, version and features.
+    pub fn new(os: impl Into<String>, architecture: impl Into<String>) -> Self {
+        Self {
+            os: os.into(),
+            architecture: architecture.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether this platform, which an index offers, is what `wanted` asks for: the same operating
+    /// system and architecture; the variant and the version only where `wanted` names them; every
+    /// feature that `wanted` names. Compared to the letter.
+    #[must_use]
+    pub fn satisfies(&self, wanted: &Self) -> bool {
+        fn same(offered: Option<&String>, wanted: Option<&String>) -> bool {
+            wanted.is_none_or(|wanted| wanted.is_empty() || offered == Some(wanted))
+        }
+        self.os == wanted.os
+            && self.architecture == wanted.architecture
+            && same(self.variant.as_ref(), wanted.variant.as_ref())
+            && same(self.os_version.as_ref(), wanted.os_version.as_ref())
+            && wanted
+                .os_features
+                .iter()
+                .all(|feature| self.os_features.contains(feature))
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if let Some(variant) = &self.variant {
+            write!(f, "/{variant}")?;
+        }
+        if let Some(version) = &self.os_version {
+            write!(f, ":{version}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Platform {
+    type Err = Error;
+
+    /// Reads `os/architecture[/variant][:os.version]`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if a part is missing or empty.
+    fn from_str(text: &str) -> Result<Self> {
+        let invalid = || {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "a platform has the form os/architecture[/variant][:os.version]",
+            )
+            .with_subject(Printable(text))
+            .with_hint("write for example linux/amd64 or linux/arm64/v8")
+        };
+        let (names, os_version) = match text.split_once(':') {
+            Some((names, version)) => (names, Some(version)),
+            None => (text, None),
+        };
+        let parts: Vec<&str> = names.split('/').collect();
+        let (os, architecture, variant) = match parts[..] {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some(variant)),
+            _ => return Err(invalid()),
+        };
+        let filled = [Some(os), Some(architecture), variant, os_version]
+            .into_iter()
+            .flatten()
+            .all(|part| !part.is_empty());
+        if !filled {
+            return Err(invalid());
+        }
+        Ok(Self {
+            variant: variant.map(Into::into),
+            os_version: os_version.map(Into::into),
+            ..Self::new(os, architecture)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platform(text: &str) -> Platform {
+        text.parse().expect("a platform")
+    }
+
+    #[test]
+    fn only_what_is_asked_for_must_match() {
+        assert!(platform("linux/arm/v7").satisfies(&platform("linux/arm")));
+        assert!(!platform("linux/arm").satisfies(&platform("linux/arm/v7")));
+        assert!(!platform("Linux/arm").satisfies(&platform("linux/arm")));
+        assert!(platform("windows/amd64:10.0.1").satisfies(&platform("windows/amd64")));
+        assert!(!platform("windows/amd64:10.0.1").satisfies(&platform("windows/amd64:10.0.2")));
+    }
+
+    #[test]
+    fn features_are_a_subset() {
+        let offered = Platform {
+            os_features: vec!["win32k".into(), "other".into()],
+            ..Platform::new("windows", "amd64")
+        };
+        let mut wanted = Platform::new("windows", "amd64");
+        assert!(offered.satisfies(&wanted));
+        wanted.os_features = vec!["win32k".into()];
+        assert!(offered.satisfies(&wanted));
+        assert!(!Platform::new("windows", "amd64").satisfies(&wanted));
+    }
+
+    #[test]
+    fn text_round_trips_and_bad_text_is_refused() {
+        for text in ["linux/amd64", "linux/arm64/v8", "windows/amd64:10.0.20348"] {
+            assert_eq!(platform(text).to_string(), text);
+        }
+        for text in ["", "linux", "linux/", "/amd64", "a/b/c/d", "linux/amd64:"] {
+            let error = text.parse::<Platform>().expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
+    }
+
+    #[test]
+    fn dotted_fields_survive() {
+        let json = r#"{"architecture":"amd64","os":"windows","os.version":"10.0","os.features":["win32k"]}"#;
+        let platform: Platform = serde_json::from_str(json).expect("a platform");
+        assert_eq!(platform.os_version.as_deref(), Some("10.0"));
+        assert_eq!(serde_json::to_string(&platform).expect("json"), json);
+    }
+}

@@ -1,0 +1,263 @@
+//! What a registry is: repositories, and in each of them blobs, manifests, tags and referrers.
+//!
+//! The counterparts of the interfaces of `oras.land/oras-go/v2/registry`. There only the remote
+//! client implements them all; here every backend does.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+use futures_util::TryStreamExt as _;
+
+use crate::capabilities::Capabilities;
+use crate::content::Source;
+use crate::descriptor::Descriptor;
+use crate::error::Result;
+use crate::media_type::MediaType;
+use crate::reference::{RepositoryName, Tag};
+use crate::storage::{
+    Deleter, PredecessorFinder, ReferenceFetcher, ReferencePusher, Resolver, Storage, TagResolver,
+    Tagger, Untagger,
+};
+use crate::upload::Uploader;
+
+/// A stream of listed items, which asks for the next page only when it is polled for it, and stops
+/// when it is dropped.
+pub type Listing<'a, T> = std::pin::Pin<Box<dyn Stream<Item = Result<T>> + Send + 'a>>;
+
+/// Where a listing begins, and how it is fetched.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListOptions {
+    /// Only what stands behind this in ASCII order is listed. It need not exist.
+    pub last: Option<String>,
+    /// How many items to ask for at a time: a hint, which a backend that does not page ignores.
+    pub page_size: Option<usize>,
+}
+
+impl ListOptions {
+    /// Lists only what stands behind `last`.
+    #[must_use]
+    pub fn with_last(mut self, last: impl Into<String>) -> Self {
+        self.last = Some(last.into());
+        self
+    }
+
+    /// Asks for `page_size` items at a time.
+    #[must_use]
+    pub fn with_page_size(mut self, page_size: usize) -> Self {
+        self.page_size = Some(page_size);
+        self
+    }
+}
+
+/// Lists tags.
+pub trait TagLister: Send + Sync {
+    /// The tags in ASCII order, each once. A repository that does not exist has none.
+    ///
+    /// # Errors
+    /// An item of the stream is an error if a page cannot be had; it is the last item.
+    fn tags(&self, options: ListOptions) -> Listing<'_, Tag>;
+}
+
+/// Lists what refers to a manifest (distribution-spec, "Listing Referrers").
+pub trait ReferrerLister: Send + Sync {
+    /// The manifests whose `subject` is `subject`, each once, with their artifact type and their
+    /// annotations; those of `artifact_type` only, if it is given. The subject need not exist.
+    ///
+    /// # Errors
+    /// An item of the stream is an error if a page cannot be had; it is the last item.
+    fn referrers<'a>(
+        &'a self,
+        subject: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Listing<'a, Descriptor>;
+}
+
+/// How a mount ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MountOutcome {
+    /// The blob is there, and no bytes moved.
+    Mounted,
+    /// The registry would not mount, so the content of the fallback was pushed.
+    Pushed,
+}
+
+/// Makes a blob of one repository appear in another of the same registry.
+#[async_trait]
+pub trait Mounter: Send + Sync {
+    /// Makes the blob `target` of the repository `from` appear in this one. If that cannot be done,
+    /// for whatever reason, the blob is pushed from `fallback`.
+    ///
+    /// # Errors
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if `from` does not have the blob and there is no
+    ///   `fallback`.
+    /// - As [`push`](crate::Pusher::push) where the fallback is used.
+    async fn mount(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<Source<'_>>,
+    ) -> Result<MountOutcome>;
+}
+
+/// The blobs of a repository. Tags name manifests, so only digests resolve here, to a descriptor of
+/// type [`MediaType::OCTET_STREAM`].
+pub trait BlobStore: Storage + Deleter + Resolver + ReferenceFetcher {
+    /// The way to mount blobs from other repositories, if there is one.
+    fn mounter(&self) -> Option<&dyn Mounter> {
+        None
+    }
+
+    /// The way to upload in pieces, if there is one.
+    fn uploader(&self) -> Option<&dyn Uploader> {
+        None
+    }
+}
+
+/// The manifests of a repository. Stored byte for byte as they were pushed, and never larger than the
+/// backend's limit ([`MAX_MANIFEST_SIZE`](crate::MAX_MANIFEST_SIZE) unless configured).
+pub trait ManifestStore:
+    Storage + Deleter + Resolver + Tagger + ReferenceFetcher + ReferencePusher
+{
+}
+
+impl<T> ManifestStore for T where
+    T: Storage + Deleter + Resolver + Tagger + ReferenceFetcher + ReferencePusher + ?Sized
+{
+}
+
+/// Which registry a repository belongs to: equal for repositories between which blobs can be mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RegistryIdentity(Arc<str>);
+
+impl RegistryIdentity {
+    /// An identity that a backend derives from where the registry is, such as
+    /// `https://registry.example` or the path of a directory.
+    #[must_use]
+    pub fn new(identity: impl Into<Arc<str>>) -> Self {
+        Self(identity.into())
+    }
+}
+
+impl fmt::Display for RegistryIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A repository: blobs, manifests, tags and referrers under one name.
+///
+/// Its own operations go to [`blobs`](Self::blobs) or [`manifests`](Self::manifests) by the media
+/// type of the descriptor; those by tag or digest go to the manifests. Backends get that part from
+/// [`route_by_media_type!`](crate::route_by_media_type).
+///
+/// ```
+/// use tranship::{Repository, Result, TagOrDigest};
+///
+/// /// The layers' total size, in bytes.
+/// async fn weigh(repository: &dyn Repository, reference: &TagOrDigest) -> Result<u64> {
+///     let root = repository.resolve(reference).await?;
+///     let layers = tranship::successors(repository, &root, tranship::MAX_MANIFEST_SIZE).await?;
+///     Ok(layers.iter().map(|layer| layer.size()).sum())
+/// }
+/// ```
+pub trait Repository:
+    Storage
+    + Deleter
+    + TagResolver
+    + Untagger
+    + ReferenceFetcher
+    + ReferencePusher
+    + ReferrerLister
+    + TagLister
+    + PredecessorFinder
+    + fmt::Debug
+{
+    /// The repository's name within its registry. A store that is not part of a registry has the
+    /// name that it was opened under.
+    fn name(&self) -> &RepositoryName;
+
+    /// Which registry the repository belongs to; `None` if it stands alone.
+    fn registry(&self) -> Option<&RegistryIdentity>;
+
+    /// What the repository can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The repository's blobs.
+    fn blobs(&self) -> &dyn BlobStore;
+
+    /// The repository's manifests.
+    fn manifests(&self) -> &dyn ManifestStore;
+}
+
+/// A registry: repositories by name.
+///
+/// ```
+/// use futures_util::TryStreamExt;
+/// use tranship::{ListOptions, Registry, Result};
+///
+/// async fn print_catalog(registry: &dyn Registry) -> Result<()> {
+///     let mut names = registry.repositories(ListOptions::default());
+///     while let Some(name) = names.try_next().await? {
+///         println!("{name}");
+///     }
+///     Ok(())
+/// }
+/// ```
+#[async_trait]
+pub trait Registry: Send + Sync + fmt::Debug {
+    /// Which registry this is.
+    fn identity(&self) -> &RegistryIdentity;
+
+    /// What the registry's repositories can do, and whether it lists them.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The names of the repositories that hold something, in ASCII order, each once.
+    ///
+    /// # Errors
+    /// An item of the stream is an error if a page cannot be had; it is the last item.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the registry has no catalog.
+    fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName>;
+
+    /// The repository `name`, which need not exist yet: it comes to be with the first push.
+    ///
+    /// # Errors
+    /// What the backend fails with; that the repository does not exist is no error.
+    async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>>;
+}
+
+/// The names of all repositories of `registry`, collected.
+///
+/// # Errors
+/// As [`Registry::repositories`].
+pub async fn repositories(registry: &dyn Registry) -> Result<Vec<RepositoryName>> {
+    registry
+        .repositories(ListOptions::default())
+        .try_collect()
+        .await
+}
+
+/// All tags of `repository`, collected.
+///
+/// # Errors
+/// As [`TagLister::tags`].
+pub async fn tags(repository: &dyn TagLister) -> Result<Vec<Tag>> {
+    repository.tags(ListOptions::default()).try_collect().await
+}
+
+/// All referrers of `subject`, collected.
+///
+/// # Errors
+/// As [`ReferrerLister::referrers`].
+pub async fn referrers(
+    repository: &dyn ReferrerLister,
+    subject: &Descriptor,
+    artifact_type: Option<&MediaType>,
+) -> Result<Vec<Descriptor>> {
+    repository
+        .referrers(subject, artifact_type)
+        .try_collect()
+        .await
+}

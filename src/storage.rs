@@ -1,0 +1,267 @@
+//! The small traits: one ability each, over content that descriptors name.
+//!
+//! They are the counterparts of the interfaces of `oras.land/oras-go/v2/content`. Everything here is
+//! dyn-compatible; `&dyn Repository` coerces to a reference to any of its supertraits.
+//!
+//! What all of them promise:
+//! - Content is identified by digest and size. A descriptor whose size is wrong names nothing.
+//! - Any future may be dropped at any point: no lock stays held, no temporary file and no session
+//!   stays behind, and nothing incomplete becomes visible. Whether a change that was under way has
+//!   happened is then not known.
+//! - Calls may run at the same time, from any number of tasks.
+
+use async_trait::async_trait;
+
+use crate::content::{Body, ByteRange, Content, Source};
+use crate::descriptor::Descriptor;
+use crate::error::Result;
+use crate::reference::{Tag, TagOrDigest};
+
+/// Reads content by its descriptor.
+///
+/// ```
+/// # use tranship::{Content, Descriptor, Fetcher, Result};
+/// async fn read_manifest(store: &dyn Fetcher, manifest: &Descriptor) -> Result<bytes::Bytes> {
+///     store.fetch(manifest).await?.bytes(tranship::MAX_MANIFEST_SIZE).await
+/// }
+/// ```
+#[async_trait]
+pub trait Fetcher: Send + Sync {
+    /// Opens the whole content of `target`.
+    ///
+    /// The answer checks itself as it is read; see [`Content`]. Only the digest and the size of
+    /// `target` decide, and for repositories the media type decides between blobs and manifests.
+    ///
+    /// # Errors
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such content.
+    /// - [`SizeMismatch`](crate::ErrorKind::SizeMismatch), here or while reading, if the content has
+    ///   another size than `target`.
+    async fn fetch(&self, target: &Descriptor) -> Result<Content>;
+
+    /// Opens a part of the content of `target`. A part is checked for its length, not its digest.
+    ///
+    /// Unless a backend does better, the whole content is opened and the bytes before the range are
+    /// read and dropped, in constant memory.
+    ///
+    /// # Errors
+    /// - As [`fetch`](Self::fetch).
+    /// - [`RangeInvalid`](crate::ErrorKind::RangeInvalid) as [`ByteRange::resolve`] says.
+    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
+        let range = range.resolve(target.size())?;
+        let whole = self.fetch(target).await?.into_body();
+        let part = skip::part_of(whole, range.clone());
+        Ok(Content::partial(target.clone(), range, part))
+    }
+}
+
+/// Stores content under its descriptor.
+#[async_trait]
+pub trait Pusher: Send + Sync {
+    /// Stores the content of `source` as `expected`.
+    ///
+    /// Content that is there already is a success, and `source` is not read. Otherwise the content
+    /// becomes visible only when it is complete and has the size and digest that `expected` says.
+    ///
+    /// # Errors
+    /// - [`DigestMismatch`](crate::ErrorKind::DigestMismatch) or
+    ///   [`SizeMismatch`](crate::ErrorKind::SizeMismatch) if the source has other bytes. Nothing is
+    ///   stored.
+    /// - [`InvalidManifest`](crate::ErrorKind::InvalidManifest) if `expected` is a manifest by its
+    ///   media type and the content is not, and
+    ///   [`SizeExceedsLimit`](crate::ErrorKind::SizeExceedsLimit) if it is too large for one.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the backend is read-only, or does not
+    ///   take the digest's algorithm.
+    /// - [`StorageFull`](crate::ErrorKind::StorageFull),
+    ///   [`PermissionDenied`](crate::ErrorKind::PermissionDenied), and what `source` fails with.
+    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()>;
+}
+
+/// [`Fetcher`] with a look at what is there.
+#[async_trait]
+pub trait ReadOnlyStorage: Fetcher {
+    /// Whether the content of `target` is there, complete: `false` also if something of another size
+    /// lies under the digest.
+    ///
+    /// # Errors
+    /// What the backend fails with while looking; absence is no error.
+    async fn exists(&self, target: &Descriptor) -> Result<bool>;
+}
+
+/// A store of content: [`ReadOnlyStorage`] and [`Pusher`].
+pub trait Storage: ReadOnlyStorage + Pusher {}
+
+impl<T: ReadOnlyStorage + Pusher + ?Sized> Storage for T {}
+
+/// Removes content.
+#[async_trait]
+pub trait Deleter: Send + Sync {
+    /// Removes the content of `target`. Deleting a manifest removes the tags that point at it, and
+    /// it is no longer listed as a referrer; what it refers to stays.
+    ///
+    /// # Errors
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such content.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the backend does not delete.
+    async fn delete(&self, target: &Descriptor) -> Result<()>;
+}
+
+/// Finds what a tag or digest names.
+#[async_trait]
+pub trait Resolver: Send + Sync {
+    /// The descriptor of what `reference` names. By tag and by digest the answer is the same: media
+    /// type, digest and size.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if it names nothing.
+    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor>;
+}
+
+/// Gives manifests names.
+#[async_trait]
+pub trait Tagger: Send + Sync {
+    /// Points `tag` at the manifest `target`, wherever it pointed before. When the call has
+    /// succeeded, every later [`resolve`](Resolver::resolve) sees it.
+    ///
+    /// # Errors
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such manifest.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the backend is read-only.
+    async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()>;
+}
+
+/// [`Tagger`] and [`Resolver`].
+pub trait TagResolver: Tagger + Resolver {}
+
+impl<T: Tagger + Resolver + ?Sized> TagResolver for T {}
+
+/// Takes names away.
+#[async_trait]
+pub trait Untagger: Send + Sync {
+    /// Removes `tag`; the manifest that it pointed at stays.
+    ///
+    /// # Errors
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such tag.
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the backend cannot remove a tag alone.
+    async fn untag(&self, tag: &Tag) -> Result<()>;
+}
+
+/// Walks the graph of manifests against its direction.
+#[async_trait]
+pub trait PredecessorFinder: Send + Sync {
+    /// The manifests that refer to `node` directly: as their subject, or as a child, config or layer
+    /// where the backend keeps track of that. In the order of their digests, each once, with artifact
+    /// type and annotations filled in as for a list of referrers. None is no error.
+    ///
+    /// # Errors
+    /// What the backend fails with while looking.
+    async fn predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>>;
+}
+
+/// Reads content by tag or digest, with one request where the backend allows it.
+#[async_trait]
+pub trait ReferenceFetcher: Send + Sync {
+    /// Opens what `reference` names; [`Content::descriptor`] says what that is.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) if it names nothing.
+    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content>;
+}
+
+/// Stores a manifest and points tags at it, with one request where the backend allows it.
+#[async_trait]
+pub trait ReferencePusher: Send + Sync {
+    /// Stores the manifest `expected` and points each of `tags` at it; with no tags it is
+    /// [`Pusher::push`]. No tag is visible before the manifest is, and if the manifest cannot be
+    /// stored no tag moves.
+    ///
+    /// # Errors
+    /// - As [`Pusher::push`].
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if `expected` is not a manifest.
+    async fn push_reference(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        tags: &[Tag],
+    ) -> Result<()>;
+}
+
+mod skip {
+    use std::ops::Range;
+
+    use bytes::Bytes;
+    use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+    use super::Body;
+    use crate::content::ByteStream;
+    use crate::error::Result;
+
+    /// The bytes `range` of a whole body.
+    pub(super) fn part_of(whole: Body, range: Range<u64>) -> Body {
+        let state = (whole.into_stream(), 0_u64);
+        let pieces = stream::try_unfold(state, move |(stream, position)| {
+            next_piece(stream, position, range.clone())
+        });
+        Body::from_stream(pieces.try_filter(|piece| std::future::ready(!piece.is_empty())))
+    }
+
+    async fn next_piece(
+        mut stream: ByteStream,
+        position: u64,
+        range: Range<u64>,
+    ) -> Result<Option<(Bytes, (ByteStream, u64))>> {
+        if position >= range.end {
+            return Ok(None);
+        }
+        let Some(mut piece) = stream.next().await.transpose()? else {
+            return Ok(None);
+        };
+        let after = position + piece.len() as u64;
+        if after > range.end {
+            piece.truncate(usize::try_from(range.end - position).unwrap_or(usize::MAX));
+        }
+        let before = range.start.saturating_sub(position).min(piece.len() as u64);
+        let kept = piece.slice(usize::try_from(before).unwrap_or(usize::MAX)..);
+        Ok(Some((kept, (stream, after))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media_type::MediaType;
+    use bytes::Bytes;
+    use futures_util::stream;
+
+    struct InPieces(&'static [&'static str]);
+
+    #[async_trait]
+    impl Fetcher for InPieces {
+        async fn fetch(&self, target: &Descriptor) -> Result<Content> {
+            let pieces: Vec<_> = self
+                .0
+                .iter()
+                .map(|piece| Ok(Bytes::from_static(piece.as_bytes())))
+                .collect();
+            Ok(Content::new(
+                target.clone(),
+                Body::from_stream(stream::iter(pieces)),
+            ))
+        }
+    }
+
+    #[tokio::test]
+    async fn the_default_range_cuts_the_whole_content() {
+        let store = InPieces(&["hel", "", "lo wo", "rld"]);
+        let descriptor = Descriptor::of(MediaType::OCTET_STREAM, b"hello world");
+        for (start, end) in [(0, 11), (0, 0), (3, 3), (2, 4), (4, 11), (8, 99), (11, 11)] {
+            let range = ByteRange::from(start..end);
+            let part = store
+                .fetch_range(&descriptor, range)
+                .await
+                .expect("in range")
+                .bytes(100)
+                .await
+                .expect("complete");
+            let end = (end as usize).min(11);
+            assert_eq!(part, &b"hello world"[start as usize..end], "{range:?}");
+        }
+    }
+}
