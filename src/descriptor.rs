@@ -402,10 +402,7 @@ mod tests {
         );
         let descriptor = decode(&json).expect("a descriptor");
         assert_eq!(descriptor.data().map(|data| &data[..]), Some(&b"hello"[..]));
-        assert_eq!(
-            serde_json::to_string(&descriptor).expect("json"),
-            json.replace(r#""zzz""#, r#""zzz""#)
-        );
+        assert_eq!(serde_json::to_string(&descriptor).expect("json"), json);
     }
 
     #[test]

@@ -25,6 +25,7 @@
 
 mod capabilities;
 mod content;
+mod copy;
 mod descriptor;
 mod digest;
 mod error;
@@ -32,17 +33,24 @@ mod graph;
 mod location;
 mod manifest;
 mod media_type;
+mod pack;
 mod platform;
 mod reference;
 mod registry;
+mod resolve;
 mod routing;
 pub mod storage;
+mod tagging;
 mod upload;
 
 pub use capabilities::{Capabilities, Support};
 pub use content::{
     Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, Source,
     VerifiedStream, Verifier,
+};
+pub use copy::{
+    CopyAction, CopyEvent, CopyHooks, CopyOptions, CopyReport, CopyStep, Existing,
+    ExtendedCopyOptions, Follow, PreCopy, copy, copy_graph, extended_copy, extended_copy_graph,
 };
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Algorithm, Digest, Digester};
@@ -53,15 +61,18 @@ pub use location::{
 };
 pub use manifest::{ArtifactManifest, Index, Manifest, ManifestDocument, encode_json};
 pub use media_type::MediaType;
+pub use pack::{PackOptions, PackVersion, pack_manifest};
 pub use platform::Platform;
 pub use reference::{Reference, RegistryName, RepositoryName, Tag, TagOrDigest};
 pub use registry::{
     BlobStore, ListOptions, Listing, ManifestStore, MountOutcome, Mounter, ReferrerLister,
     Registry, RegistryIdentity, Repository, TagLister, referrers, repositories, tags,
 };
+pub use resolve::{ResolveOptions, fetch, fetch_bytes, resolve};
 #[doc(inline)]
 pub use storage::{
     Deleter, Fetcher, PredecessorFinder, Pusher, ReadOnlyStorage, ReferenceFetcher,
     ReferencePusher, Resolver, Storage, TagResolver, Tagger, Untagger,
 };
+pub use tagging::{push_bytes, tag, tag_n};
 pub use upload::{Upload, UploadId, Uploader};

@@ -117,7 +117,6 @@ impl Content {
     }
 
     /// The bytes unchecked, for who checks them: a destination that verifies what it stores.
-    #[must_use]
     pub fn into_body(self) -> Body {
         self.body
     }

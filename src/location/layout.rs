@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::digest::Printable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reference::{RepositoryName, Tag, TagOrDigest};
+use crate::reference::{RepositoryName, Tag, TagOrDigest, without_user_information};
 
 /// A path that can name an image layout, or a directory of them.
 ///
@@ -41,7 +41,7 @@ impl LayoutPath {
         } else {
             return Ok(Self(path));
         };
-        Err(error.with_subject(Printable(&text)))
+        Err(error.with_subject(Printable(&without_user_information(&text))))
     }
 
     /// The path.

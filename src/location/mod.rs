@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use crate::digest::Printable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reference::{Reference, TagOrDigest};
+use crate::reference::{Reference, TagOrDigest, without_user_information};
 
 pub use layout::{LayoutLocation, LayoutPath, LayoutRegistryLocation};
 pub use registry_location::RegistryLocation;
@@ -119,7 +119,7 @@ impl FromStr for Location {
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidReference`] if the text is malformed.
-    /// - [`ErrorKind::InvalidInput`] if the path of a layout is empty or a URL.
+    /// - [`ErrorKind::InvalidInput`] if the path of a layout is empty or starts with `//`.
     /// - [`ErrorKind::Unsupported`] if it names a kind of place that cannot be read yet.
     fn from_str(text: &str) -> Result<Self> {
         match Scheme::of(text)? {
@@ -150,7 +150,8 @@ enum Scheme<'a> {
 impl<'a> Scheme<'a> {
     fn of(text: &'a str) -> Result<Self> {
         let invalid = |why: String| {
-            Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(text))
+            Error::new(ErrorKind::InvalidReference, why)
+                .with_subject(Printable(&without_user_information(text)))
         };
         let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
         match (scheme, rest) {
@@ -174,8 +175,11 @@ impl<'a> Scheme<'a> {
 }
 
 fn is_path(text: &str) -> bool {
-    let has_drive = || matches!(text.as_bytes(), [drive, b':', b'/' | b'\\', ..] if drive.is_ascii_alphabetic());
-    text.starts_with(['.', '/', '\\', '~']) || has_drive()
+    text.starts_with(['.', '/', '\\', '~'])
+        || matches!(
+            text.as_bytes(),
+            [b'A'..=b'Z' | b'a'..=b'z', b':', b'/' | b'\\', ..]
+        )
 }
 
 /// Writes a host, and perhaps what follows it, so that it is read as one.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::{LayoutPath, Scheme, write_remote};
 use crate::digest::Printable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reference::RegistryName;
+use crate::reference::{RegistryName, without_user_information};
 
 /// One registry, wherever it is kept: what a [`Location`](crate::Location) has in front of the
 /// repository.
@@ -44,8 +44,10 @@ impl FromStr for RegistryLocation {
     /// - [`ErrorKind::InvalidInput`] if the path is empty or starts with two slashes.
     /// - [`ErrorKind::Unsupported`] if it names a kind of place that cannot be read yet.
     fn from_str(text: &str) -> Result<Self> {
-        let invalid =
-            |why| Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(text));
+        let invalid = |why| {
+            Error::new(ErrorKind::InvalidReference, why)
+                .with_subject(Printable(&without_user_information(text)))
+        };
         match Scheme::of(text)? {
             Scheme::Layouts(root) => root.parse().map(Self::LayoutRegistry),
             Scheme::Oci(_) => Err(invalid("a single layout is a repository, not a registry")

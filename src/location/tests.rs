@@ -272,3 +272,22 @@ fn a_registry_is_a_host_or_a_directory_of_layouts() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn no_error_repeats_a_password() {
+    for text in [
+        "https://me:secret@host/app",
+        "docker://me:secret@host/app",
+        "oci://me:secret@host/app",
+        "oci:s3://me:secret@bucket/app",
+        "me:secret@host/app",
+        "me:secret@host",
+    ] {
+        let location = text.parse::<Location>().expect_err("user information");
+        let registry = text
+            .parse::<RegistryLocation>()
+            .expect_err("user information");
+        let shown = format!("{location:?} {registry:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}

@@ -6,6 +6,7 @@ mod registry_name;
 mod repository_name;
 mod tag;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -226,8 +227,26 @@ fn with_forms(error: Error) -> Error {
     error.with_hint(FORMS)
 }
 
-fn invalid(text: &str, why: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(text))
+fn invalid(text: &str, why: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::InvalidReference, why)
+        .with_subject(Printable(&without_user_information(text)))
+}
+
+/// Text that was to name a registry, for an error: in `user:password@host` lies a secret.
+pub(crate) fn without_user_information(text: &str) -> Cow<'_, str> {
+    let start = match text.find("://") {
+        Some(at) => at + 3,
+        None if text.starts_with("//") => 2,
+        None => 0,
+    };
+    let (scheme, rest) = text.split_at(start);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.rsplit_once('@') {
+        Some((user, behind)) if behind.parse::<crate::Digest>().is_err() => {
+            Cow::Owned(format!("{scheme}…{}", &rest[user.len()..]))
+        }
+        _ => Cow::Borrowed(text),
+    }
 }
 
 impl fmt::Display for Reference {
@@ -248,3 +267,51 @@ impl fmt::Debug for Reference {
 }
 
 text_conversions!(Reference, TagOrDigest);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> Error {
+        match text.parse::<Reference>() {
+            Ok(reference) => panic!("{text} was read as {reference}"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn a_bare_image_name_is_told_its_name_on_docker_hub() {
+        for text in ["alpine", "alpine:3"] {
+            let hint =
+                format!("name the registry too, such as docker.io/library/{text} on Docker Hub");
+            assert_eq!(error(text).hint(), Some(hint.as_str()));
+        }
+    }
+
+    #[test]
+    fn a_bare_host_is_told_what_a_full_reference_looks_like() {
+        for text in ["localhost:5000", "registry.example", "", "two words"] {
+            assert_eq!(error(text).hint(), Some(FORMS));
+        }
+    }
+
+    #[test]
+    fn no_error_repeats_a_password() {
+        for text in [
+            "me:secret@host/app",
+            "me:secret@host:5000/app@x",
+            "me:secret@host",
+            "https://me:secret@host/app",
+        ] {
+            let error = error(text);
+            let shown = format!("{error} {error:?} {:?}", error.hint());
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_error_shows_the_text_around_a_digest() {
+        let text = format!("alpine:3@{}", crate::Digest::of(b""));
+        assert!(error(&text).to_string().contains(&text));
+    }
+}

@@ -61,6 +61,9 @@ fn check(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {
         return Err("the registry name is empty");
     }
+    if text.contains('@') {
+        return Err("the registry name has user information in front of it");
+    }
     let port = if let Some(bracketed) = text.strip_prefix('[') {
         let (address, rest) = bracketed
             .split_once(']')

@@ -1,0 +1,139 @@
+//! Copying artifacts between repositories, whatever backends they belong to.
+//!
+//! All four functions walk the graph from a root: what a manifest refers to is copied before the
+//! manifest, each piece of content once, and the root with its tags last, so that a tag at the
+//! destination never names something incomplete. What the destination has is not copied again; blobs
+//! are mounted where both ends are one registry.
+//!
+//! Nothing is spawned: the copy happens while its future is polled. Dropping the future, or the first
+//! error, ends all transfers at once. Whole pieces of content that have arrived stay, so a later copy
+//! goes on from there; no tag has moved.
+
+mod options;
+mod progress;
+mod schedule;
+mod transfer;
+
+pub use options::{CopyHooks, CopyOptions, Existing, ExtendedCopyOptions, Follow, PreCopy};
+pub use progress::{CopyAction, CopyEvent, CopyReport, CopyStep};
+
+use bytes::Bytes;
+
+use crate::descriptor::Descriptor;
+use crate::error::{Result, ResultExt as _};
+use crate::reference::{Tag, TagOrDigest};
+use crate::registry::Repository;
+use crate::resolve::select_platform;
+use schedule::{Copier, Root};
+
+/// Copies the artifact that `reference` names in `source`, and points `tags` at it in `destination`.
+/// Without tags it is there by its digest.
+///
+/// ```
+/// # use tranship::{copy, CopyOptions, Repository, Result, Tag, TagOrDigest};
+/// async fn promote(staging: &dyn Repository, production: &dyn Repository) -> Result<()> {
+///     let candidate: TagOrDigest = "v1.2".parse()?;
+///     let tags: [Tag; 2] = ["v1.2".parse()?, "stable".parse()?];
+///     let report = copy(staging, &candidate, production, &tags, &CopyOptions::default()).await?;
+///     println!("{} is there, {} steps", report.root.digest(), report.steps.len());
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+/// - [`NotFound`](crate::ErrorKind::NotFound) if `reference` names nothing, if something that it
+///   refers to is missing in `source`, or if no manifest fits the platform asked for.
+/// - [`SizeExceedsLimit`](crate::ErrorKind::SizeExceedsLimit) if a manifest is larger than
+///   [`CopyOptions::max_manifest_size`].
+/// - [`DigestMismatch`](crate::ErrorKind::DigestMismatch) or
+///   [`SizeMismatch`](crate::ErrorKind::SizeMismatch) if `source` has altered or truncated content.
+///   It does not become visible in `destination`.
+/// - What either end or a hook fails with.
+pub async fn copy(
+    source: &dyn Repository,
+    reference: &TagOrDigest,
+    destination: &dyn Repository,
+    tags: &[Tag],
+    options: &CopyOptions,
+) -> Result<CopyReport> {
+    let root = find_root(source, reference, options).await?;
+    Copier::new(source, destination, options, None)
+        .run(root, tags)
+        .await
+}
+
+/// Copies `root` and all that it refers to, without a tag. A root that is not a manifest is copied
+/// alone.
+///
+/// # Errors
+/// As [`copy`].
+pub async fn copy_graph(
+    source: &dyn Repository,
+    root: &Descriptor,
+    destination: &dyn Repository,
+    options: &CopyOptions,
+) -> Result<CopyReport> {
+    Copier::new(source, destination, options, None)
+        .run(Root::unread(root.clone()), &[])
+        .await
+}
+
+/// Like [`copy`], together with what refers to the artifact: signatures, SBOMs, attestations, and
+/// what refers to those. Tags are set when all of it is there.
+///
+/// # Errors
+/// As [`copy`].
+pub async fn extended_copy(
+    source: &dyn Repository,
+    reference: &TagOrDigest,
+    destination: &dyn Repository,
+    tags: &[Tag],
+    options: &ExtendedCopyOptions,
+) -> Result<CopyReport> {
+    let root = find_root(source, reference, &options.copy).await?;
+    Copier::new(source, destination, &options.copy, Some(options))
+        .run(root, tags)
+        .await
+}
+
+/// Like [`copy_graph`], together with what refers to `node`, and what refers to that.
+///
+/// # Errors
+/// As [`copy`].
+pub async fn extended_copy_graph(
+    source: &dyn Repository,
+    node: &Descriptor,
+    destination: &dyn Repository,
+    options: &ExtendedCopyOptions,
+) -> Result<CopyReport> {
+    Copier::new(source, destination, &options.copy, Some(options))
+        .run(Root::unread(node.clone()), &[])
+        .await
+}
+
+/// Reads what `reference` names with one request, and lets the caller's mapping and the platform
+/// choose the root.
+async fn find_root(
+    source: &dyn Repository,
+    reference: &TagOrDigest,
+    options: &CopyOptions,
+) -> Result<Root> {
+    let content = source
+        .fetch_reference(reference)
+        .await
+        .during("resolve", reference)?;
+    let found = content.descriptor().plain();
+    let bytes: Bytes = content.bytes(options.max_manifest_size).await?;
+    let mut root = found.clone();
+    if let Some(hooks) = &options.hooks {
+        root = hooks.map_root(source, root).await?;
+    }
+    if let Some(platform) = &options.platform {
+        let known = (root == found).then_some(&bytes);
+        root = select_platform(source, &root, known, platform, options.max_manifest_size).await?;
+    }
+    if root == found {
+        return Ok(Root::read(root, bytes));
+    }
+    Ok(Root::unread(root))
+}

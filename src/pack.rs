@@ -1,0 +1,268 @@
+//! Packing artifacts: the manifest around a config and layers (image-spec, "Guidelines for Artifact
+//! Usage").
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::content::Source;
+use crate::descriptor::{Annotations, Descriptor};
+use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::manifest::{Manifest, encode_json};
+use crate::media_type::MediaType;
+use crate::reference::Tag;
+use crate::registry::Repository;
+
+/// The annotation that says when an artifact was packed.
+const CREATED: &str = "org.opencontainers.image.created";
+
+/// By which version of the image spec a manifest is packed.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PackVersion {
+    /// Image-spec 1.0, for registries that know nothing newer: the config's media type says what the
+    /// artifact is, and there is no subject.
+    V1_0,
+    /// Image-spec 1.1: `artifactType`, `subject`, and the empty descriptor where there is no config
+    /// or no layer.
+    #[default]
+    V1_1,
+}
+
+/// What [`pack_manifest`] packs.
+///
+/// ```
+/// use tranship::{Descriptor, MediaType, PackOptions};
+///
+/// let layer = Descriptor::of("text/plain".parse()?, b"hello");
+/// let options = PackOptions::new("application/vnd.example.greeting".parse()?)
+///     .with_layer(layer)
+///     .with_annotation("org.opencontainers.image.title", "greeting");
+/// # Ok::<(), tranship::Error>(())
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackOptions {
+    /// By which rules.
+    pub version: PackVersion,
+    /// What the artifact is. May be left out where the config says it.
+    pub artifact_type: Option<MediaType>,
+    /// The config, which must be pushed by the caller. Without one an empty config is pushed.
+    pub config: Option<Descriptor>,
+    /// Annotations of the empty config.
+    pub config_annotations: Annotations,
+    /// The layers, which must be pushed by the caller.
+    pub layers: Vec<Descriptor>,
+    /// The manifest that the artifact refers to.
+    pub subject: Option<Descriptor>,
+    /// The manifest's annotations. The time of packing is added as
+    /// `org.opencontainers.image.created` unless it is among them: give it for a manifest that is the
+    /// same each time.
+    pub annotations: Annotations,
+    /// The tags to point at the manifest.
+    pub tags: Vec<Tag>,
+}
+
+impl PackOptions {
+    /// An artifact of the given type.
+    #[must_use]
+    pub fn new(artifact_type: MediaType) -> Self {
+        Self {
+            artifact_type: Some(artifact_type),
+            ..Self::default()
+        }
+    }
+
+    /// Sets [`version`](Self::version).
+    #[must_use]
+    pub fn with_version(mut self, version: PackVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Sets [`config`](Self::config).
+    #[must_use]
+    pub fn with_config(mut self, config: Descriptor) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Adds to [`config_annotations`](Self::config_annotations).
+    #[must_use]
+    pub fn with_config_annotation(
+        mut self,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.config_annotations.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds to [`layers`](Self::layers).
+    #[must_use]
+    pub fn with_layer(mut self, layer: Descriptor) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
+    /// Sets [`subject`](Self::subject).
+    #[must_use]
+    pub fn with_subject(mut self, subject: Descriptor) -> Self {
+        self.subject = Some(subject);
+        self
+    }
+
+    /// Adds to [`annotations`](Self::annotations).
+    #[must_use]
+    pub fn with_annotation(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.annotations.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds to [`tags`](Self::tags).
+    #[must_use]
+    pub fn with_tag(mut self, tag: Tag) -> Self {
+        self.tags.push(tag);
+        self
+    }
+}
+
+/// Packs an artifact's manifest, pushes it and the empty content that it needs, and answers its
+/// descriptor, which carries the artifact type and the annotations.
+///
+/// # Errors
+/// - [`ErrorKind::InvalidInput`] if there is no artifact type and nothing else that says it, or if
+///   the `created` annotation is not a time of RFC 3339.
+/// - [`ErrorKind::InvalidMediaType`] if a media type breaks the grammar.
+/// - [`ErrorKind::Unsupported`] for a subject by the rules of 1.0.
+/// - As [`Pusher::push`](crate::Pusher::push).
+pub async fn pack_manifest(
+    repository: &dyn Repository,
+    options: &PackOptions,
+) -> Result<Descriptor> {
+    let mut blobs = Vec::new();
+    let manifest = match options.version {
+        PackVersion::V1_0 => pack_v1_0(options, &mut blobs)?,
+        PackVersion::V1_1 => pack_v1_1(options, &mut blobs)?,
+    };
+    for (descriptor, content) in blobs {
+        repository
+            .push(&descriptor, Source::from(content))
+            .await
+            .during("push", descriptor.digest())?;
+    }
+    let content = encode_json(&manifest)?;
+    let descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, &content);
+    repository
+        .push_reference(&descriptor, Source::from(content), &options.tags)
+        .await
+        .during("push", descriptor.digest())?;
+    let artifact_type = manifest
+        .artifact_type
+        .unwrap_or_else(|| manifest.config.media_type().clone());
+    Ok(descriptor
+        .with_artifact_type(Some(artifact_type))
+        .with_annotations(manifest.annotations))
+}
+
+type Blobs = Vec<(Descriptor, Bytes)>;
+
+fn pack_v1_0(options: &PackOptions, blobs: &mut Blobs) -> Result<Manifest> {
+    if options.subject.is_some() {
+        return Err(Error::unsupported(
+            "manifests of image-spec 1.0 have no subject",
+        ));
+    }
+    let config = match &options.config {
+        Some(config) => checked_config(config)?,
+        None => {
+            let kind = match &options.artifact_type {
+                Some(kind) => checked(kind)?,
+                None => MediaType::UNKNOWN_CONFIG,
+            };
+            empty_blob(kind, &options.config_annotations, blobs)
+        }
+    };
+    Ok(Manifest {
+        annotations: annotations_with_created(options)?,
+        ..Manifest::new(config, options.layers.clone())
+    })
+}
+
+fn pack_v1_1(options: &PackOptions, blobs: &mut Blobs) -> Result<Manifest> {
+    let artifact_type = options.artifact_type.as_ref().map(checked).transpose()?;
+    let config_says = options
+        .config
+        .as_ref()
+        .is_some_and(|config| *config.media_type() != MediaType::EMPTY_JSON);
+    if artifact_type.is_none() && !config_says {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "an artifact without a config needs an artifact type",
+        )
+        .with_hint("give the artifact type, or a config whose media type says what it is"));
+    }
+    let config = match &options.config {
+        Some(config) => checked_config(config)?,
+        None => empty_blob(MediaType::EMPTY_JSON, &options.config_annotations, blobs),
+    };
+    let layers = if options.layers.is_empty() {
+        vec![empty_blob(
+            MediaType::EMPTY_JSON,
+            &Annotations::new(),
+            blobs,
+        )]
+    } else {
+        options.layers.clone()
+    };
+    Ok(Manifest {
+        artifact_type,
+        subject: options.subject.as_ref().map(Descriptor::plain),
+        annotations: annotations_with_created(options)?,
+        ..Manifest::new(config, layers)
+    })
+}
+
+fn checked(media_type: &MediaType) -> Result<MediaType> {
+    media_type.validate()?;
+    Ok(media_type.clone())
+}
+
+fn checked_config(config: &Descriptor) -> Result<Descriptor> {
+    config.media_type().validate()?;
+    Ok(config.clone())
+}
+
+/// The content `{}` under any media type, to be pushed once.
+fn empty_blob(media_type: MediaType, annotations: &Annotations, blobs: &mut Blobs) -> Descriptor {
+    let empty = Descriptor::empty_json().with_media_type(media_type);
+    if blobs.is_empty() {
+        blobs.push((empty.plain(), Bytes::from_static(b"{}")));
+    }
+    if *empty.media_type() == MediaType::EMPTY_JSON {
+        empty.with_annotations(annotations.clone())
+    } else {
+        empty.plain().with_annotations(annotations.clone())
+    }
+}
+
+fn annotations_with_created(options: &PackOptions) -> Result<Annotations> {
+    let mut annotations = options.annotations.clone();
+    match annotations.get(CREATED) {
+        Some(given) => {
+            given.parse::<jiff::Timestamp>().map_err(|error| {
+                let message: Cow<'static, str> =
+                    format!("the annotation {CREATED} is not a time of RFC 3339").into();
+                Error::new(ErrorKind::InvalidInput, message)
+                    .with_source(error)
+                    .with_hint("write for example 2026-01-31T12:00:00Z")
+            })?;
+        }
+        None => {
+            let now = jiff::Timestamp::now();
+            let seconds = now.round(jiff::Unit::Second).unwrap_or(now);
+            annotations.insert(CREATED.into(), seconds.to_string());
+        }
+    }
+    Ok(annotations)
+}

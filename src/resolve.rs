@@ -1,0 +1,201 @@
+//! What a reference names, and reading it.
+
+use bytes::Bytes;
+
+use crate::content::{Content, MAX_MANIFEST_SIZE};
+use crate::descriptor::Descriptor;
+use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::manifest::ManifestDocument;
+use crate::media_type::MediaType;
+use crate::platform::Platform;
+use crate::reference::TagOrDigest;
+use crate::registry::Repository;
+
+/// How [`resolve`], [`fetch`] and [`fetch_bytes`] find what they are asked for.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolveOptions {
+    /// Answers of an index the first manifest that satisfies this.
+    pub platform: Option<Platform>,
+    /// The largest manifest that is read, in bytes; by default 4 MiB.
+    pub max_manifest_size: u64,
+}
+
+impl ResolveOptions {
+    /// Sets [`platform`](Self::platform).
+    #[must_use]
+    pub fn with_platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
+    /// Sets [`max_manifest_size`](Self::max_manifest_size), in bytes.
+    #[must_use]
+    pub fn with_max_manifest_size(mut self, bytes: u64) -> Self {
+        self.max_manifest_size = bytes;
+        self
+    }
+}
+
+impl Default for ResolveOptions {
+    fn default() -> Self {
+        Self {
+            platform: None,
+            max_manifest_size: MAX_MANIFEST_SIZE,
+        }
+    }
+}
+
+/// The descriptor of what `reference` names, of the platform asked for.
+///
+/// ```
+/// # use tranship::{Descriptor, Repository, ResolveOptions, Result, resolve};
+/// async fn arm64(repository: &dyn Repository) -> Result<Descriptor> {
+///     let options = ResolveOptions::default().with_platform("linux/arm64".parse()?);
+///     resolve(repository, &"v1".parse()?, &options).await
+/// }
+/// ```
+///
+/// # Errors
+/// - [`ErrorKind::NotFound`] if it names nothing, or if nothing in it satisfies the platform.
+/// - [`ErrorKind::Unsupported`] if a platform is asked for of something that has none.
+/// - [`ErrorKind::SizeExceedsLimit`] if a manifest is over the limit.
+pub async fn resolve(
+    repository: &dyn Repository,
+    reference: &TagOrDigest,
+    options: &ResolveOptions,
+) -> Result<Descriptor> {
+    let root = repository
+        .resolve(reference)
+        .await
+        .during("resolve", reference)?;
+    match &options.platform {
+        Some(platform) => {
+            select_platform(repository, &root, None, platform, options.max_manifest_size).await
+        }
+        None => Ok(root),
+    }
+}
+
+/// Opens what `reference` names, of the platform asked for.
+///
+/// # Errors
+/// As [`resolve`].
+pub async fn fetch(
+    repository: &dyn Repository,
+    reference: &TagOrDigest,
+    options: &ResolveOptions,
+) -> Result<Content> {
+    if options.platform.is_none() {
+        return repository
+            .fetch_reference(reference)
+            .await
+            .during("fetch", reference);
+    }
+    let target = resolve(repository, reference, options).await?;
+    repository
+        .fetch(&target)
+        .await
+        .during("fetch", target.digest())
+}
+
+/// Reads what `reference` names, of the platform asked for.
+///
+/// # Errors
+/// As [`resolve`] and [`Content::bytes`].
+pub async fn fetch_bytes(
+    repository: &dyn Repository,
+    reference: &TagOrDigest,
+    options: &ResolveOptions,
+) -> Result<(Descriptor, Bytes)> {
+    let content = fetch(repository, reference, options).await?;
+    let descriptor = content.descriptor().clone();
+    let bytes = content.bytes(options.max_manifest_size).await?;
+    Ok((descriptor, bytes))
+}
+
+/// The manifest for `platform`: of an index the first entry that satisfies it, entries without a
+/// platform aside; of an image itself, if its config does.
+///
+/// `known` is the content of `root`, where the caller has it already.
+pub(crate) async fn select_platform(
+    repository: &dyn Repository,
+    root: &Descriptor,
+    known: Option<&Bytes>,
+    platform: &Platform,
+    limit: u64,
+) -> Result<Descriptor> {
+    let not_found = || {
+        Error::new(
+            ErrorKind::NotFound,
+            format!("there is no manifest for the platform {platform}"),
+        )
+        .with_subject(root.digest())
+    };
+    let without_platforms = |what: &MediaType| {
+        Error::unsupported(format!(
+            "content of type {what} has no platforms to choose from"
+        ))
+        .with_subject(root.digest())
+    };
+    let content = match known {
+        Some(content) => content.clone(),
+        None if !root.media_type().is_manifest() => {
+            return Err(without_platforms(root.media_type()));
+        }
+        None => {
+            let content = repository.fetch(root).await;
+            content
+                .during("fetch", root.digest())?
+                .bytes(limit)
+                .await
+                .during("fetch", root.digest())?
+        }
+    };
+    match ManifestDocument::decode(root.media_type(), &content).during("decode", root.digest())? {
+        Some(ManifestDocument::Index(index)) => index
+            .manifests
+            .iter()
+            .find(|entry| {
+                entry
+                    .platform()
+                    .is_some_and(|offered| offered.satisfies(platform))
+            })
+            .map(Descriptor::plain)
+            .ok_or_else(|| {
+                let offered: Vec<String> = index
+                    .manifests
+                    .iter()
+                    .filter_map(|entry| entry.platform())
+                    .map(ToString::to_string)
+                    .collect();
+                let error = not_found();
+                if offered.is_empty() {
+                    return error;
+                }
+                error.with_hint(format!("it has {}", offered.join(", ")))
+            }),
+        Some(ManifestDocument::Manifest(manifest)) => {
+            let kind = manifest.config.media_type();
+            if ![MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG].contains(kind) {
+                return Err(without_platforms(kind));
+            }
+            let config = repository.fetch(&manifest.config).await;
+            let config = config
+                .during("fetch", manifest.config.digest())?
+                .bytes(limit)
+                .await
+                .during("fetch", manifest.config.digest())?;
+            let offered: Platform = serde_json::from_slice(&config).map_err(|error| {
+                Error::new(ErrorKind::InvalidManifest, "the image's config is not JSON")
+                    .with_subject(manifest.config.digest())
+                    .with_source(error)
+            })?;
+            if offered.satisfies(platform) {
+                return Ok(root.clone());
+            }
+            Err(not_found().with_hint(format!("it is for {offered}")))
+        }
+        _ => Err(without_platforms(root.media_type())),
+    }
+}
