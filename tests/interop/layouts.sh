@@ -5,7 +5,7 @@
 #
 # TRANSHIP is the program to check, target/release/tranship unless given. `bash .ci/tools` installs
 # the others. Works in a temporary directory and ends with the first check that fails.
-set -Eeuo pipefail
+set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 tranship=${1:-target/release/tranship}
@@ -39,7 +39,7 @@ check() {
 prints() {
     local expected=$1 got
     shift
-    got=$("$@")
+    got=$("$@") || die "failed: $*"
     [ "$got" = "$expected" ] || die "$(printf '%s\nexpected:\n%s\ngot:\n%s' "$*" "$expected" "$got")"
 }
 
@@ -47,7 +47,7 @@ prints() {
 mentions() {
     local expected=$1 got
     shift
-    got=$("$@")
+    got=$("$@") || die "failed: $*"
     case $got in *"$expected"*) ;; *) die "$(printf '%s\nno %s in:\n%s' "$*" "$expected" "$got")" ;; esac
 }
 
