@@ -175,6 +175,7 @@ impl ManifestDocument {
         } else {
             return Ok(None);
         };
+        let document = document.without_docker_subject(media_type);
         match document.own_media_type() {
             Some(own) if own != media_type && !own.as_str().is_empty() => Err(Error::new(
                 ErrorKind::InvalidManifest,
@@ -234,15 +235,22 @@ impl ManifestDocument {
     /// The manifest that this one refers to. Docker's formats have none: the field is ignored there.
     #[must_use]
     pub fn subject(&self) -> Option<&Descriptor> {
-        let (subject, media_type) = match self {
-            Self::Manifest(manifest) => (&manifest.subject, &manifest.media_type),
-            Self::Index(index) => (&index.subject, &index.media_type),
-            Self::Artifact(artifact) => (&artifact.subject, &artifact.media_type),
-        };
-        let docker = [MediaType::DOCKER_MANIFEST, MediaType::DOCKER_MANIFEST_LIST];
-        subject
-            .as_ref()
-            .filter(|_| !media_type.as_ref().is_some_and(|own| docker.contains(own)))
+        match self {
+            Self::Manifest(manifest) => manifest.subject.as_ref(),
+            Self::Index(index) => index.subject.as_ref(),
+            Self::Artifact(artifact) => artifact.subject.as_ref(),
+        }
+    }
+
+    fn without_docker_subject(mut self, media_type: &MediaType) -> Self {
+        if [MediaType::DOCKER_MANIFEST, MediaType::DOCKER_MANIFEST_LIST].contains(media_type) {
+            match &mut self {
+                Self::Manifest(manifest) => manifest.subject = None,
+                Self::Index(index) => index.subject = None,
+                Self::Artifact(_) => {}
+            }
+        }
+        self
     }
 
     /// What a list of referrers says of this one (distribution-spec, "Listing Referrers"): the
@@ -309,4 +317,144 @@ pub fn encode_json<T: Serialize>(document: &T) -> Result<Bytes> {
         .map_err(|error| {
             Error::new(ErrorKind::InvalidManifest, "cannot be encoded as JSON").with_source(error)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = r#"{"mediaType":"application/vnd.oci.empty.v1+json","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a","size":2}"#;
+
+    fn decode(media_type: &MediaType, json: &str) -> Result<ManifestDocument> {
+        let document = ManifestDocument::decode(media_type, json.as_bytes())?;
+        Ok(document.expect("a manifest's media type"))
+    }
+
+    #[test]
+    fn successors_are_subject_then_config_then_the_rest() {
+        let other = EMPTY.replace("\"size\":2", "\"size\":3");
+        let third = EMPTY.replace("\"size\":2", "\"size\":4");
+        let sizes = |media_type: &MediaType, json: &str| -> Vec<u64> {
+            let document = decode(media_type, json).expect("a manifest");
+            document.successors().iter().map(Descriptor::size).collect()
+        };
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"layers":[{third}],"config":{other},"subject":{EMPTY}}}"#
+        );
+        assert_eq!(sizes(&MediaType::IMAGE_MANIFEST, &manifest), [2, 3, 4]);
+        let index =
+            format!(r#"{{"schemaVersion":2,"manifests":[{other},{third}],"subject":{EMPTY}}}"#);
+        assert_eq!(sizes(&MediaType::IMAGE_INDEX, &index), [2, 3, 4]);
+        let artifact = format!(r#"{{"blobs":[{other},{third}],"subject":{EMPTY}}}"#);
+        assert_eq!(sizes(&MediaType::ARTIFACT_MANIFEST, &artifact), [2, 3, 4]);
+    }
+
+    #[test]
+    fn null_lists_are_empty() {
+        let manifest =
+            format!(r#"{{"schemaVersion":2,"config":{EMPTY},"layers":null,"annotations":null}}"#);
+        let document = decode(&MediaType::IMAGE_MANIFEST, &manifest).expect("a manifest");
+        assert_eq!(document.successors().len(), 1);
+        let index = r#"{"schemaVersion":2,"manifests":null}"#;
+        let document = decode(&MediaType::IMAGE_INDEX, index).expect("an index");
+        assert!(document.successors().is_empty());
+    }
+
+    #[test]
+    fn docker_formats_have_no_subject() {
+        let json = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{EMPTY},"layers":[],"subject":{EMPTY}}}"#,
+            MediaType::DOCKER_MANIFEST
+        );
+        let document = decode(&MediaType::DOCKER_MANIFEST, &json).expect("a manifest");
+        assert!(document.subject().is_none());
+        let without_type = json.replace(
+            &format!("\"mediaType\":\"{}\",", MediaType::DOCKER_MANIFEST),
+            "",
+        );
+        let document = decode(&MediaType::DOCKER_MANIFEST, &without_type).expect("a manifest");
+        assert!(document.subject().is_none());
+    }
+
+    #[test]
+    fn a_manifest_that_claims_to_be_another_kind_is_refused() {
+        let json = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{EMPTY},"layers":[],"manifests":[]}}"#,
+            MediaType::IMAGE_INDEX
+        );
+        let error = decode(&MediaType::IMAGE_MANIFEST, &json).expect_err("two kinds");
+        assert_eq!(error.kind(), ErrorKind::InvalidManifest);
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_an_error_and_never_a_panic() {
+        let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let deep = format!(r#"{{"schemaVersion":2,"manifests":[],"x":{nested}}}"#);
+        for json in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            "{\"schemaVersion\":",
+            "\u{feff}{}",
+            &nested,
+            &deep,
+        ] {
+            let error = decode(&MediaType::IMAGE_MANIFEST, json).expect_err("no manifest");
+            assert_eq!(error.kind(), ErrorKind::InvalidManifest);
+        }
+        assert!(decode(&MediaType::IMAGE_INDEX, &deep).is_err());
+    }
+
+    #[test]
+    fn the_artifact_type_falls_back_on_the_config_for_manifests_only() {
+        let artifact_type = |media_type: &MediaType, json: &str| {
+            let document = decode(media_type, json).expect("a manifest");
+            document.artifact_type().map(ToString::to_string)
+        };
+        let manifest =
+            |own: &str| format!(r#"{{"schemaVersion":2,{own}"config":{EMPTY},"layers":[]}}"#);
+        let kind = &MediaType::IMAGE_MANIFEST;
+        let config_type = Some(MediaType::EMPTY_JSON.to_string());
+        assert_eq!(artifact_type(kind, &manifest("")), config_type);
+        assert_eq!(
+            artifact_type(kind, &manifest("\"artifactType\":\"\",")),
+            config_type
+        );
+        assert_eq!(
+            artifact_type(kind, &manifest("\"artifactType\":\"a/b\",")).as_deref(),
+            Some("a/b")
+        );
+        let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_eq!(artifact_type(&MediaType::IMAGE_INDEX, index), None);
+    }
+
+    #[test]
+    fn manifests_are_told_from_blobs_by_what_they_say() {
+        let sniff = |json: &str| ManifestDocument::sniff(json.as_bytes());
+        let named = format!(r#"{{"mediaType":"{}"}}"#, MediaType::DOCKER_MANIFEST);
+        assert_eq!(sniff(&named), Some(MediaType::DOCKER_MANIFEST));
+        let unnamed = format!(r#"{{"schemaVersion":2,"config":{EMPTY},"layers":[]}}"#);
+        assert_eq!(sniff(&unnamed), Some(MediaType::IMAGE_MANIFEST));
+        let index = r#"{"schemaVersion":2,"manifests":[]}"#;
+        assert_eq!(sniff(index), Some(MediaType::IMAGE_INDEX));
+        for blob in [
+            "",
+            "{}",
+            "[]",
+            r#"{"os":"linux","config":{}}"#,
+            "\u{1f}\u{8b}",
+        ] {
+            assert_eq!(sniff(blob), None, "{blob}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_survive_and_encoding_is_the_same_each_time() {
+        let json = format!(
+            r#"{{"schemaVersion":2,"config":{EMPTY},"layers":[],"annotations":{{"a":"1","b":"2"}},"future":{{"x":[1]}}}}"#
+        );
+        let manifest: Manifest = serde_json::from_str(&json).expect("a manifest");
+        assert_eq!(encode_json(&manifest).expect("json"), json);
+    }
 }

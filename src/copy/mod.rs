@@ -9,6 +9,7 @@
 //! error, ends all transfers at once. Whole pieces of content that have arrived stay, so a later copy
 //! goes on from there; no tag has moved.
 
+mod copier;
 mod options;
 mod progress;
 mod schedule;
@@ -24,7 +25,7 @@ use crate::error::{Result, ResultExt as _};
 use crate::reference::{Tag, TagOrDigest};
 use crate::registry::Repository;
 use crate::resolve::select_platform;
-use schedule::{Copier, Root};
+use copier::{Copier, Root};
 
 /// Copies the artifact that `reference` names in `source`, and points `tags` at it in `destination`.
 /// Without tags it is there by its digest.

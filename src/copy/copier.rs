@@ -1,0 +1,270 @@
+//! The single pieces of work of a copy: looking at a manifest, and moving content.
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+
+use super::options::{CopyOptions, Existing, ExtendedCopyOptions, Follow};
+use super::progress::{CopyAction, CopyEvent, CopyReport, CopyStep};
+use super::schedule::{Graph, Key, Place, key_of};
+use super::transfer::Transfer;
+use crate::capabilities::Support;
+use crate::descriptor::Descriptor;
+use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::manifest::ManifestDocument;
+use crate::reference::{Tag, TagOrDigest};
+use crate::registry::Repository;
+
+/// Where a copy begins.
+pub(super) struct Root {
+    pub(super) descriptor: Descriptor,
+    pub(super) content: Option<Bytes>,
+}
+
+impl Root {
+    pub(super) fn read(descriptor: Descriptor, content: Bytes) -> Self {
+        Self {
+            descriptor,
+            content: Some(content),
+        }
+    }
+
+    pub(super) fn unread(descriptor: Descriptor) -> Self {
+        Self {
+            descriptor,
+            content: None,
+        }
+    }
+}
+
+/// What a finished piece of work has to say.
+pub(super) enum Outcome {
+    /// A manifest, and what is known of it now.
+    Inspected {
+        key: Key,
+        present: bool,
+        content: Option<Bytes>,
+        children: Vec<Descriptor>,
+        referrers: Vec<Descriptor>,
+    },
+    Finished(Key, CopyAction),
+    /// The destination refused a manifest because it misses something that it refers to.
+    Incomplete(Key, Error),
+}
+
+pub(super) struct Copier<'a> {
+    source: &'a dyn Repository,
+    destination: &'a dyn Repository,
+    pub(super) options: &'a CopyOptions,
+    extended: Option<&'a ExtendedCopyOptions>,
+}
+
+impl<'a> Copier<'a> {
+    pub(super) fn new(
+        source: &'a dyn Repository,
+        destination: &'a dyn Repository,
+        options: &'a CopyOptions,
+        extended: Option<&'a ExtendedCopyOptions>,
+    ) -> Self {
+        Self {
+            source,
+            destination,
+            options,
+            extended,
+        }
+    }
+
+    /// Copies everything and sets the tags.
+    pub(super) async fn run(&self, root: Root, tags: &[Tag]) -> Result<CopyReport> {
+        if let Support::No(reason) = self.destination.capabilities().push {
+            return Err(Error::unsupported(reason)
+                .with_operation("copy to")
+                .with_subject(self.destination.name()));
+        }
+        if self.is_complete(&root.descriptor, tags).await? {
+            return self.skip_all(root.descriptor).await;
+        }
+        // A referrer needs its subject, so with referrers the root is pushed before the end; the
+        // tags are set when everything is there.
+        let tags_with_root: &[Tag] = if self.extended.is_none() { tags } else { &[] };
+        let mut graph = Graph::new(self, &root, tags_with_root);
+        graph.run().await?;
+        let still_to_tag = graph.has_untagged_root();
+        let report = CopyReport {
+            root: root.descriptor,
+            steps: graph.steps,
+        };
+        if still_to_tag && !self.options.dry_run {
+            for tag in tags {
+                self.destination
+                    .tag(&report.root, tag)
+                    .await
+                    .during("tag", tag)?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Whether every tag names the root already: one question answers for the whole copy.
+    async fn is_complete(&self, root: &Descriptor, tags: &[Tag]) -> Result<bool> {
+        if tags.is_empty() || self.extended.is_some() || self.options.existing != Existing::Trust {
+            return Ok(false);
+        }
+        for tag in tags {
+            match self
+                .destination
+                .resolve(&TagOrDigest::Tag(tag.clone()))
+                .await
+            {
+                Ok(found) if found.same_content(root) => {}
+                Ok(_) => return Ok(false),
+                Err(error) if error.is_not_found() => return Ok(false),
+                Err(error) => return Err(error.with_operation("resolve").with_subject(tag)),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn skip_all(&self, root: Descriptor) -> Result<CopyReport> {
+        self.event(CopyEvent::Found(&root));
+        self.finish_skipped(&root).await?;
+        self.event(CopyEvent::Done(&root, CopyAction::Skipped));
+        let step = CopyStep {
+            descriptor: root.clone(),
+            action: CopyAction::Skipped,
+        };
+        Ok(CopyReport {
+            root,
+            steps: vec![step],
+        })
+    }
+
+    pub(super) fn event(&self, event: CopyEvent<'_>) {
+        if let Some(hooks) = &self.options.hooks {
+            hooks.on_event(event);
+        }
+    }
+
+    async fn finish_skipped(&self, node: &Descriptor) -> Result<()> {
+        match &self.options.hooks {
+            Some(hooks) if !self.options.dry_run => hooks.on_skipped(node).await,
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn inspect_manifest(
+        &self,
+        node: Descriptor,
+        content: Option<Bytes>,
+        place: Place,
+        forced: bool,
+    ) -> Result<Outcome> {
+        let key = key_of(&node);
+        let present = !forced
+            && self
+                .destination
+                .exists(&node)
+                .await
+                .during("look for", node.digest())?;
+        let referrers = self.followed_from(&node, place).await?;
+        let trusted = present && self.options.existing == Existing::Trust;
+        // Below an index that is there, manifests may have referrers that are not.
+        let needed = !trusted || (self.extended.is_some() && node.media_type().is_index());
+        if !needed {
+            return Ok(Outcome::Inspected {
+                key,
+                present,
+                content: None,
+                children: Vec::new(),
+                referrers,
+            });
+        }
+        let content = match content {
+            Some(content) => content,
+            None => self
+                .source
+                .fetch(&node)
+                .await
+                .during("fetch", node.digest())?
+                .bytes(self.options.max_manifest_size)
+                .await
+                .during("fetch", node.digest())?,
+        };
+        let mut children = self.successors(&node, &content).await?;
+        if trusted {
+            children.retain(|child| child.media_type().is_manifest());
+        }
+        Ok(Outcome::Inspected {
+            key,
+            present,
+            content: (!present).then_some(content),
+            children,
+            referrers,
+        })
+    }
+
+    async fn successors(&self, node: &Descriptor, content: &[u8]) -> Result<Vec<Descriptor>> {
+        let document =
+            ManifestDocument::decode(node.media_type(), content).during("decode", node.digest())?;
+        let mut found = document.map_or_else(Vec::new, |document| document.successors());
+        if !self.options.include_non_distributable {
+            found.retain(|child| !child.media_type().is_non_distributable());
+        }
+        match &self.options.hooks {
+            Some(hooks) => hooks.successors(node, found).await,
+            None => Ok(found),
+        }
+    }
+
+    /// What an extended copy goes on to from `node`, against the direction of the graph.
+    async fn followed_from(&self, node: &Descriptor, place: Place) -> Result<Vec<Descriptor>> {
+        let Some(extended) = self.extended else {
+            return Ok(Vec::new());
+        };
+        if extended.depth.is_some_and(|depth| place.steps >= depth) {
+            return Ok(Vec::new());
+        }
+        let mut found: Vec<Descriptor> = if extended.follow == Follow::Predecessors && place.upward
+        {
+            self.source
+                .predecessors(node)
+                .await
+                .during("find predecessors of", node.digest())?
+        } else {
+            self.source
+                .referrers(node, None)
+                .try_collect()
+                .await
+                .during("list referrers of", node.digest())?
+        };
+        found.retain(|referrer| extended.follows(referrer));
+        Ok(found)
+    }
+
+    /// Copies a blob, or says that it need not be.
+    pub(super) async fn copy_blob(&self, node: Descriptor) -> Result<Outcome> {
+        let transfer = Transfer::new(self.source, self.destination, self.options, &node);
+        let action = transfer.blob().await.during("copy", node.digest())?;
+        Ok(Outcome::Finished(key_of(&node), action))
+    }
+
+    pub(super) async fn copy_manifest(
+        &self,
+        node: Descriptor,
+        content: Bytes,
+        tags: Vec<Tag>,
+    ) -> Result<Outcome> {
+        let transfer = Transfer::new(self.source, self.destination, self.options, &node);
+        match transfer.manifest(content, &tags).await {
+            Ok(action) => Ok(Outcome::Finished(key_of(&node), action)),
+            Err(error) if error.kind() == ErrorKind::ManifestBlobUnknown => {
+                Ok(Outcome::Incomplete(key_of(&node), error))
+            }
+            Err(error) => Err(error.with_operation("copy").with_subject(node.digest())),
+        }
+    }
+
+    pub(super) async fn pass_over(&self, node: Descriptor) -> Result<Outcome> {
+        self.finish_skipped(&node).await?;
+        Ok(Outcome::Finished(key_of(&node), CopyAction::Skipped))
+    }
+}

@@ -1,0 +1,73 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tranship::*;
+use tranship_memory::MemoryRepository;
+
+use crate::artifacts::push_two_platforms;
+use crate::{reference, tags};
+
+#[derive(Default)]
+struct Meter {
+    found: Mutex<Vec<Digest>>,
+    done: Mutex<Vec<(Digest, CopyAction)>>,
+    bytes: Mutex<HashMap<Digest, u64>>,
+}
+
+impl CopyHooks for Meter {
+    fn on_event(&self, event: CopyEvent<'_>) {
+        match event {
+            CopyEvent::Found(node) => {
+                self.found
+                    .lock()
+                    .expect("not poisoned")
+                    .push(*node.digest());
+            }
+            CopyEvent::Bytes(node, bytes) => {
+                let mut counts = self.bytes.lock().expect("not poisoned");
+                *counts.entry(*node.digest()).or_default() += bytes;
+            }
+            CopyEvent::Done(node, action) => {
+                let mut done = self.done.lock().expect("not poisoned");
+                done.push((*node.digest(), action));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_node_is_found_counted_and_done() {
+    let source = MemoryRepository::new();
+    push_two_platforms(&source).await;
+    let meter = Arc::new(Meter::default());
+    let report = copy(
+        &source,
+        &reference("v1"),
+        &MemoryRepository::new(),
+        &tags(&["v1"]),
+        &CopyOptions::default().with_hooks(meter.clone()),
+    )
+    .await
+    .expect("copy");
+
+    let mut found = meter.found.lock().expect("not poisoned").clone();
+    let mut done: Vec<Digest> = meter
+        .done
+        .lock()
+        .expect("not poisoned")
+        .iter()
+        .map(|(digest, action)| {
+            assert_eq!(*action, CopyAction::Copied);
+            *digest
+        })
+        .collect();
+    found.sort();
+    done.sort();
+    assert_eq!(found, done);
+    let bytes = meter.bytes.lock().expect("not poisoned");
+    for step in &report.steps {
+        let descriptor = &step.descriptor;
+        assert_eq!(bytes[descriptor.digest()], descriptor.size());
+    }
+}

@@ -1,0 +1,83 @@
+use std::sync::Arc;
+
+use tranship::*;
+use tranship_memory::MemoryRegistry;
+
+use crate::artifacts::{assert_same_graph, push_two_platforms};
+use crate::recorder::{Call, Faults, Recorder};
+use crate::{reference, tags};
+
+async fn two_repositories() -> (Arc<dyn Repository>, Arc<dyn Repository>) {
+    let registry = MemoryRegistry::new();
+    let name = |name: &str| name.parse().expect("a name");
+    (
+        registry.repository(&name("from")).await.expect("open"),
+        registry.repository(&name("to")).await.expect("open"),
+    )
+}
+
+#[tokio::test]
+async fn inside_a_registry_blobs_are_mounted_and_manifests_pushed() {
+    let (from, to) = two_repositories().await;
+    let artifact = push_two_platforms(&*from).await;
+    let source = Recorder::over(from);
+    let destination = Recorder::over(to);
+
+    let report = copy(
+        &source,
+        &reference("v1"),
+        &destination,
+        &tags(&["v1"]),
+        &CopyOptions::default(),
+    )
+    .await
+    .expect("copy");
+
+    assert_eq!(report.count(CopyAction::Mounted), 5);
+    assert_eq!(report.count(CopyAction::Copied), 3);
+    let mounts = destination.count(|call| matches!(call, Call::Mount(..)));
+    assert_eq!(mounts, 5);
+    // Of the source, only the three manifests were read.
+    assert_eq!(source.count(|call| matches!(call, Call::Fetch(_))), 3);
+    assert_same_graph(&source, &destination, &artifact.index).await;
+}
+
+#[tokio::test]
+async fn a_mount_that_is_refused_becomes_a_copy() {
+    let (from, to) = two_repositories().await;
+    let artifact = push_two_platforms(&*from).await;
+    let destination = Recorder::over(to).with_faults(Faults {
+        refuses_mounts: true,
+        ..Faults::default()
+    });
+
+    let report = copy(
+        &*from,
+        &reference("v1"),
+        &destination,
+        &tags(&["v1"]),
+        &CopyOptions::default(),
+    )
+    .await
+    .expect("copy");
+
+    assert_eq!(report.count(CopyAction::Copied), 8);
+    assert_same_graph(&*from, &destination, &artifact.index).await;
+}
+
+#[tokio::test]
+async fn a_dry_run_foresees_mounts() {
+    let (from, to) = two_repositories().await;
+    push_two_platforms(&*from).await;
+    let plan = copy(
+        &*from,
+        &reference("v1"),
+        &*to,
+        &tags(&["v1"]),
+        &CopyOptions::default().with_dry_run(true),
+    )
+    .await
+    .expect("plan");
+    assert_eq!(plan.count(CopyAction::Mounted), 5);
+    assert_eq!(tranship::tags(&*to).await.expect("tags"), []);
+}
