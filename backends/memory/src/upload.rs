@@ -1,0 +1,158 @@
+//! Uploads in pieces: buffers that wait in their repository until somebody goes on with them.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tranship::{
+    Descriptor, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Uploader, Verifier,
+};
+
+use crate::blobs::Blobs;
+use crate::lock::lock;
+use crate::receive::Hashing;
+use crate::store::{Buffer, Filled};
+
+/// The open uploads of a repository. A buffer that is away is being written to.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(HashMap<UploadId, Option<Buffer>>);
+
+impl Sessions {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An id that cannot be guessed from those before it: who knows one may write to the upload.
+fn new_id() -> UploadId {
+    static KEYS: LazyLock<[RandomState; 2]> = LazyLock::new(Default::default);
+    static UPLOADS: AtomicU64 = AtomicU64::new(0);
+    let number = UPLOADS.fetch_add(1, Ordering::Relaxed);
+    let [high, low] = KEYS.each_ref().map(|key| key.hash_one(number));
+    UploadId::new(format!("{high:016x}{low:016x}"))
+}
+
+#[async_trait]
+impl Uploader for Blobs {
+    async fn start(&self) -> Result<Box<dyn Upload>> {
+        let id = new_id();
+        lock(&self.0.contents.uploads).0.insert(id.clone(), None);
+        Ok(Box::new(MemoryUpload::new(self, id, self.new_buffer())))
+    }
+
+    async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        let session = lock(&self.0.contents.uploads)
+            .0
+            .get_mut(id)
+            .map(Option::take);
+        let error = match session {
+            Some(Some(buffer)) => {
+                return Ok(Box::new(MemoryUpload::new(self, id.clone(), buffer)));
+            }
+            Some(None) => Error::new(ErrorKind::Conflict, "somebody else is writing to it"),
+            None => Error::new(ErrorKind::NotFound, "no such upload"),
+        };
+        Err(error.with_operation("resume").with_subject("upload"))
+    }
+}
+
+struct MemoryUpload {
+    blobs: Blobs,
+    id: UploadId,
+    buffer: Buffer,
+    is_over: bool,
+}
+
+impl MemoryUpload {
+    fn new(blobs: &Blobs, id: UploadId, buffer: Buffer) -> Self {
+        Self {
+            blobs: blobs.clone(),
+            id,
+            buffer,
+            is_over: false,
+        }
+    }
+
+    fn take_buffer(&mut self) -> Buffer {
+        let empty = self.blobs.new_buffer();
+        std::mem::replace(&mut self.buffer, empty)
+    }
+
+    fn end(&mut self) -> Buffer {
+        self.is_over = true;
+        lock(&self.blobs.0.contents.uploads).0.remove(&self.id);
+        self.take_buffer()
+    }
+}
+
+impl Drop for MemoryUpload {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let buffer = self.take_buffer();
+        if let Some(session) = lock(&self.blobs.0.contents.uploads).0.get_mut(&self.id) {
+            *session = Some(buffer);
+        }
+    }
+}
+
+#[async_trait]
+impl Upload for MemoryUpload {
+    fn id(&self) -> &UploadId {
+        &self.id
+    }
+
+    fn offset(&self) -> u64 {
+        self.buffer.len()
+    }
+
+    async fn write(&mut self, offset: u64, chunk: Bytes) -> Result<()> {
+        if offset != self.offset() {
+            return Err(Error::new(
+                ErrorKind::RangeInvalid,
+                format!("the next byte is number {}, not {offset}", self.offset()),
+            )
+            .with_operation("write")
+            .with_subject("upload"));
+        }
+        self.buffer.push(chunk).during("write", "upload")
+    }
+
+    async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
+        let content = self.end().finish();
+        check(&content, expected)
+            .await
+            .during("commit", expected.digest())?;
+        let blob = self
+            .blobs
+            .0
+            .shared
+            .store
+            .insert(*expected.digest(), content);
+        self.blobs.add(*expected.digest(), blob);
+        Ok(())
+    }
+
+    async fn cancel(mut self: Box<Self>) -> Result<()> {
+        self.end();
+        Ok(())
+    }
+}
+
+async fn check(content: &Filled, expected: &Descriptor) -> Result<()> {
+    // The wrong size is no reason to hash.
+    let mut length = Verifier::for_length(expected, expected.size());
+    for piece in content.pieces().iter() {
+        length.update(piece)?;
+    }
+    length.finish()?;
+    let mut hashing = Hashing::new(Verifier::new(expected));
+    for piece in content.pieces().iter() {
+        hashing = hashing.update(piece.clone()).await?;
+    }
+    hashing.finish().await
+}
