@@ -1,0 +1,211 @@
+//! What a scenario is: a name, what it needs of a backend, and the steps.
+
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+use tranship::{Capabilities, Support};
+
+use crate::context::Context;
+use crate::failure::{Failure, Verdict};
+use crate::fixture::{Fixture, Store};
+use crate::scenarios::GROUPS;
+
+/// Something that every backend does, as steps that can be run against one.
+pub struct Scenario {
+    group: &'static str,
+    name: &'static str,
+    about: &'static str,
+    needs: &'static [Need],
+    lacks: Option<Need>,
+    steps: Steps,
+}
+
+type Steps = for<'a> fn(&'a Context) -> BoxFuture<'a, Verdict>;
+
+/// What a backend must have for a scenario to apply to it.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// [`Capabilities::push`].
+    Push,
+    /// [`Capabilities::mount`].
+    Mount,
+    /// [`Capabilities::uploads`].
+    Uploads,
+    /// [`Capabilities::referrers`].
+    Referrers,
+    /// [`Capabilities::delete_blobs`].
+    DeleteBlobs,
+    /// [`Capabilities::delete_manifests`].
+    DeleteManifests,
+    /// [`Capabilities::untag`].
+    Untag,
+    /// [`Capabilities::catalog`].
+    Catalog,
+    /// [`Capabilities::sha384`].
+    Sha384,
+    /// [`Capabilities::sha512`].
+    Sha512,
+    /// Several repositories: a [`Fixture::registry`].
+    Registry,
+    /// A second handle on the same store, such as [`Fixture::with_peer_registry`].
+    Peer,
+}
+
+impl Need {
+    fn support(self, capabilities: &Capabilities, fixture: &Fixture) -> Support {
+        match self {
+            Self::Push => capabilities.push,
+            Self::Mount => capabilities.mount,
+            Self::Uploads => capabilities.uploads,
+            Self::Referrers => capabilities.referrers,
+            Self::DeleteBlobs => capabilities.delete_blobs,
+            Self::DeleteManifests => capabilities.delete_manifests,
+            Self::Untag => capabilities.untag,
+            Self::Catalog => capabilities.catalog,
+            Self::Sha384 => capabilities.sha384,
+            Self::Sha512 => capabilities.sha512,
+            Self::Registry => match fixture.store {
+                Store::Registry(_) => Support::Yes,
+                Store::Repository(_) => Support::No("a repository that stands alone"),
+            },
+            Self::Peer => match fixture.peer {
+                Some(_) => Support::Yes,
+                None => Support::No("no second handle on the same store"),
+            },
+        }
+    }
+}
+
+/// How a scenario ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The backend does what it should.
+    Passed,
+    /// The scenario does not apply to the backend, for the reason given.
+    Ignored(String),
+    /// The backend does not do what it should.
+    Failed(Failure),
+}
+
+impl Scenario {
+    pub(crate) const fn new(
+        group: &'static str,
+        name: &'static str,
+        about: &'static str,
+        needs: &'static [Need],
+        steps: Steps,
+    ) -> Self {
+        Self {
+            group,
+            name,
+            about,
+            needs,
+            lacks: None,
+            steps,
+        }
+    }
+
+    /// For backends that have all of the needs except `lacks`.
+    pub(crate) const fn for_lack_of(mut self, lacks: Need) -> Self {
+        self.lacks = Some(lacks);
+        self
+    }
+
+    /// The group, such as `tags`: the second part of a trial's name.
+    #[must_use]
+    pub fn group(&self) -> &'static str {
+        self.group
+    }
+
+    /// The sentence, such as `a_moved_tag_keeps_the_old_manifest`: the last part of a trial's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What a backend must do to pass, in one line.
+    #[must_use]
+    pub fn about(&self) -> &'static str {
+        self.about
+    }
+
+    /// What a backend must have for the scenario to apply.
+    #[must_use]
+    pub fn needs(&self) -> &'static [Need] {
+        self.needs
+    }
+
+    /// What a backend must *not* have: for scenarios about how it then refuses.
+    #[must_use]
+    pub fn lacks(&self) -> Option<Need> {
+        self.lacks
+    }
+
+    /// Runs the steps against `fixture`, on the runtime of the caller. Nothing here ends a backend
+    /// that hangs; [`Suite::run_scenario`](crate::Suite::run_scenario) does.
+    pub async fn run(&self, fixture: &Fixture) -> Outcome {
+        let capabilities = fixture.store.capabilities();
+        if let Some(reason) = self.reason_to_ignore(&capabilities, fixture) {
+            return Outcome::Ignored(reason);
+        }
+        let context = Context::new(fixture, capabilities);
+        match (self.steps)(&context).await {
+            Ok(()) => Outcome::Passed,
+            // Nobody knew whether the backend can do it. It cannot, and said so.
+            Err(failure) if failure.is_unsupported() && self.is_guess(&capabilities, fixture) => {
+                Outcome::Ignored(failure.message().to_owned())
+            }
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    fn reason_to_ignore(&self, capabilities: &Capabilities, fixture: &Fixture) -> Option<String> {
+        let support = |need: &Need| need.support(capabilities, fixture);
+        for need in self.needs {
+            if let Support::No(reason) = support(need) {
+                return Some(reason.to_owned());
+            }
+        }
+        match (self.lacks, self.lacks.as_ref().map(support)) {
+            (Some(need), Some(Support::Yes)) => Some(format!("the backend has {need:?}")),
+            (Some(need), Some(Support::Unknown)) => {
+                Some(format!("it is not known whether the backend has {need:?}"))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_guess(&self, capabilities: &Capabilities, fixture: &Fixture) -> bool {
+        let unknown = |need: &Need| need.support(capabilities, fixture) == Support::Unknown;
+        self.needs.iter().any(unknown)
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.group, self.name)
+    }
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario")
+            .field("name", &format_args!("{self}"))
+            .field("needs", &self.needs)
+            .field("lacks", &self.lacks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every scenario, group by group.
+pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    GROUPS.iter().copied().flatten()
+}
+
+/// The scenario `name`, such as `tags::a_moved_tag_keeps_the_old_manifest`.
+#[must_use]
+pub fn scenario(name: &str) -> Option<&'static Scenario> {
+    let (group, name) = name.split_once("::")?;
+    scenarios().find(|scenario| scenario.group == group && scenario.name == name)
+}

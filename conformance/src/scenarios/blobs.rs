@@ -1,0 +1,357 @@
+//! Blobs as they are pushed, found and read.
+
+use futures_util::TryStreamExt as _;
+use tranship::{Algorithm, Body, Digester, ErrorKind, MediaType, Source};
+
+use super::scenarios;
+use crate::check;
+use crate::content::{Image, Item};
+use crate::context::Context;
+use crate::failure::{Failure, Verdict};
+use crate::source::{Generated, InPieces, Untouchable};
+use crate::steps::{by_digest, by_tag, from, push, push_tagged, resized};
+
+const MIB: u64 = 1024 * 1024;
+
+scenarios! { "blobs":
+    a_pushed_blob_reads_as_it_was [Push]
+        "A blob that was pushed exists, and is read back byte for byte."
+    an_empty_blob_is_content_like_any_other [Push]
+        "A blob of no bytes can be pushed, found and read."
+    a_blob_of_one_byte_is_kept [Push]
+        "A blob of one byte can be pushed, found and read."
+    sizes_around_buffer_boundaries_are_kept [Push]
+        "Blobs of 4 KiB, 8 KiB, 64 KiB, 256 KiB and 1 MiB, and a byte more or less, are kept."
+    a_blob_named_by_sha384_is_kept [Push Sha384]
+        "A blob under a sha384 digest can be pushed, found and read."
+    a_blob_named_by_sha512_is_kept [Push Sha512]
+        "A blob under a sha512 digest can be pushed, found and read."
+    a_large_blob_streams_through [Push]
+        "64 MiB that are made as they are read can be pushed, and read as a stream."
+    a_large_blob_is_not_gathered_in_memory [Push]
+        "While 64 MiB are pushed, no more than 16 MiB of the source are held at a time."
+    a_source_of_tiny_pieces_is_put_together [Push]
+        "A source whose pieces are empty, a byte or a few is stored as a whole."
+    a_source_that_comes_once_is_enough [Push]
+        "A source that cannot be opened again is stored if nothing goes wrong."
+    a_file_is_a_source [Push]
+        "A blob can be pushed from a file."
+    changing_the_source_file_leaves_the_blob_alone [Push]
+        "A file that is written to after it was pushed does not change the blob."
+    a_blob_of_another_repository_is_a_source [Push Registry]
+        "A blob can be pushed from another repository."
+    pushing_again_does_not_read_the_source [Push]
+        "Pushing content that is there succeeds, and its source is not opened."
+    the_media_type_of_a_blob_does_not_matter [Push]
+        "A blob is found whatever media type its descriptor has, short of a manifest's."
+    a_descriptor_is_answered_with_the_content [Push]
+        "Fetched content says what it is, and how long."
+    what_was_never_pushed_is_not_there []
+        "An absent blob does not exist, and cannot be fetched."
+    a_wrong_size_names_nothing [Push]
+        "A descriptor with the digest of a blob and another size names nothing."
+    a_blob_resolves_by_its_digest [Push]
+        "The blob store resolves a digest, to a descriptor of type application/octet-stream."
+    a_blob_is_fetched_by_its_digest [Push]
+        "The blob store reads content by digest alone."
+    an_absent_blob_does_not_resolve []
+        "The blob store resolves nothing that is not there."
+    a_tag_is_no_blob [Push]
+        "The blob store does not resolve tags."
+    two_readers_do_not_disturb_each_other [Push]
+        "A blob can be read twice at the same time, in turns."
+}
+
+async fn round_trip(context: &Context, item: &Item) -> Verdict {
+    let repository = context.repository().await?;
+    check::lacks(&*repository, item.descriptor()).await?;
+    push(&*repository, item).await?;
+    check::holds(&*repository, item).await?;
+    check::holds(repository.blobs(), item).await
+}
+
+async fn a_pushed_blob_reads_as_it_was(context: &Context) -> Verdict {
+    let every_byte: Vec<u8> = (0..=255).cycle().take(3000).collect();
+    round_trip(context, &Item::blob(every_byte)).await
+}
+
+async fn an_empty_blob_is_content_like_any_other(context: &Context) -> Verdict {
+    round_trip(context, &Item::blob("")).await
+}
+
+async fn a_blob_of_one_byte_is_kept(context: &Context) -> Verdict {
+    round_trip(context, &Item::blob("\0")).await
+}
+
+async fn sizes_around_buffer_boundaries_are_kept(context: &Context) -> Verdict {
+    for boundary in [4, 8, 64, 256, 1024].map(|kib| kib * 1024) {
+        for size in [boundary - 1, boundary, boundary + 1] {
+            // The checks name the size, as a part of the descriptor.
+            round_trip(context, &Item::noise(1, size)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn a_blob_named_by_sha384_is_kept(context: &Context) -> Verdict {
+    let item = Item::named_by(Algorithm::Sha384, MediaType::OCTET_STREAM, "by sha384");
+    round_trip(context, &item).await
+}
+
+async fn a_blob_named_by_sha512_is_kept(context: &Context) -> Verdict {
+    let item = Item::named_by(Algorithm::Sha512, MediaType::OCTET_STREAM, "by sha512");
+    round_trip(context, &item).await
+}
+
+async fn a_large_blob_streams_through(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let large = Generated::new(1, 64 * MIB);
+    let descriptor = large.descriptor(Algorithm::Sha256);
+    let pushed = repository.push(&descriptor, large.source()).await;
+    check::succeeds("pushing 64 MiB", pushed)?;
+
+    // The body is unchecked, so that it is the backend and not `Content` that must be right.
+    let body = repository.fetch(&descriptor).await?.into_body();
+    let hashed = body.into_stream().try_fold(
+        (Digester::new(Algorithm::Sha256), 0),
+        |(mut digester, size), piece| {
+            digester.update(&piece);
+            std::future::ready(Ok((digester, size + piece.len() as u64)))
+        },
+    );
+    let (digester, size) = check::succeeds("reading 64 MiB", hashed.await)?;
+    check::equal("the number of bytes read back", size, 64 * MIB)?;
+    check::equal(
+        "the digest of what is read back",
+        digester.finish(),
+        *descriptor.digest(),
+    )
+}
+
+async fn a_large_blob_is_not_gathered_in_memory(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let large = Generated::new(2, 64 * MIB);
+    let descriptor = large.descriptor(Algorithm::Sha256);
+    let pushed = repository.push(&descriptor, large.source()).await;
+    check::succeeds("pushing 64 MiB", pushed)?;
+    let peak = large.peak();
+    check::that(
+        peak <= 16 * 1024 * 1024,
+        format!("{peak} bytes of the source were held at the same time"),
+    )
+}
+
+async fn a_source_of_tiny_pieces_is_put_together(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(3, 5000);
+    let origin = InPieces {
+        bytes: item.bytes().clone(),
+        lengths: &[1, 0, 0, 7, 2, 0, 100],
+    };
+    let pushed = repository.push(item.descriptor(), from(&origin)).await;
+    check::succeeds("pushing in tiny pieces", pushed)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn a_source_that_comes_once_is_enough(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(4, 100_000);
+    let once = Source::once(Body::from_bytes(item.bytes().clone()));
+    check::succeeds(
+        "pushing once",
+        repository.push(item.descriptor(), once).await,
+    )?;
+    check::holds(&*repository, &item).await
+}
+
+/// A file with `bytes`, which is deleted when it is dropped.
+fn file_of(bytes: &[u8]) -> Verdict<tempfile::NamedTempFile> {
+    let trouble = |error| Failure::new(format!("no temporary file: {error}"));
+    let file = tempfile::NamedTempFile::new().map_err(trouble)?;
+    std::fs::write(file.path(), bytes).map_err(trouble)?;
+    Ok(file)
+}
+
+async fn a_file_is_a_source(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(5, 600_000);
+    let file = file_of(item.bytes())?;
+    let pushed = repository
+        .push(item.descriptor(), Source::file(file.path()))
+        .await;
+    check::succeeds("pushing a file", pushed)?;
+    drop(file);
+    check::holds(&*repository, &item).await
+}
+
+async fn changing_the_source_file_leaves_the_blob_alone(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(6, 10_000);
+    let file = file_of(item.bytes())?;
+    let pushed = repository
+        .push(item.descriptor(), Source::file(file.path()))
+        .await;
+    check::succeeds("pushing a file", pushed)?;
+    std::fs::write(file.path(), "something else")
+        .map_err(|error| Failure::new(format!("the source cannot be written: {error}")))?;
+    check::holds(&*repository, &item).await
+}
+
+async fn a_blob_of_another_repository_is_a_source(context: &Context) -> Verdict {
+    let (here, there) = (
+        context.another_repository("here").await?,
+        context.another_repository("there").await?,
+    );
+    let item = Item::noise(7, 300_000);
+    push(&*there, &item).await?;
+    let source = Source::stored(&*there, item.descriptor());
+    check::succeeds(
+        "pushing from a repository",
+        here.push(item.descriptor(), source).await,
+    )?;
+    check::holds(&*here, &item).await
+}
+
+async fn pushing_again_does_not_read_the_source(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("there already");
+    push(&*repository, &item).await?;
+    let again = repository.push(item.descriptor(), from(&Untouchable)).await;
+    check::succeeds("pushing what is there", again)?;
+    let again = repository
+        .blobs()
+        .push(item.descriptor(), from(&Untouchable))
+        .await;
+    check::succeeds("pushing what is there to the blob store", again)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn the_media_type_of_a_blob_does_not_matter(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let layer = Item::new(MediaType::IMAGE_LAYER_GZIP, "no gzip at all");
+    push(&*repository, &layer).await?;
+    let bytes = Item::blob(layer.bytes().clone());
+    check::holds(&*repository, &bytes).await?;
+    let again = repository
+        .push(bytes.descriptor(), from(&Untouchable))
+        .await;
+    check::succeeds("pushing it again as another type", again)
+}
+
+async fn a_descriptor_is_answered_with_the_content(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("says what it is");
+    push(&*repository, &item).await?;
+    let content = repository.fetch(item.descriptor()).await?;
+    check::same(
+        "the fetched descriptor",
+        content.descriptor(),
+        item.descriptor(),
+    )?;
+    check::equal("the length", content.len(), item.descriptor().size())?;
+    check::equal("the range of whole content", content.range(), None)
+}
+
+async fn what_was_never_pushed_is_not_there(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let absent = Item::blob("never pushed anywhere");
+    check::lacks(&*repository, absent.descriptor()).await?;
+    check::lacks(repository.blobs(), absent.descriptor()).await
+}
+
+async fn a_wrong_size_names_nothing(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("eleven byte");
+    push(&*repository, &item).await?;
+    for size in [0, 10, 12, 1 << 62] {
+        let wrong = resized(item.descriptor(), size);
+        check::that(
+            !repository.exists(&wrong).await?,
+            format!("content of 11 bytes exists as {wrong}"),
+        )?;
+        let read = async { repository.fetch(&wrong).await?.bytes(u64::MAX).await };
+        check::refused(
+            &format!("reading 11 bytes as {size}"),
+            read.await,
+            &[ErrorKind::NotFound, ErrorKind::SizeMismatch],
+        )?;
+    }
+    check::holds(&*repository, &item).await
+}
+
+async fn a_blob_resolves_by_its_digest(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("by digest");
+    push(&*repository, &item).await?;
+    let resolved = repository
+        .blobs()
+        .resolve(&by_digest(item.descriptor()))
+        .await;
+    check::same(
+        "the blob",
+        &check::succeeds("resolving", resolved)?,
+        item.descriptor(),
+    )
+}
+
+async fn a_blob_is_fetched_by_its_digest(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("fetched by digest");
+    push(&*repository, &item).await?;
+    let fetched = repository
+        .blobs()
+        .fetch_reference(&by_digest(item.descriptor()))
+        .await;
+    let content = check::succeeds("fetching by digest", fetched)?;
+    check::same("the blob", content.descriptor(), item.descriptor())?;
+    check::equal("the bytes", content.bytes(100).await?, item.bytes())
+}
+
+async fn an_absent_blob_does_not_resolve(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let digest = by_digest(Item::blob("absent").descriptor());
+    check::not_found("resolving", repository.blobs().resolve(&digest).await)?;
+    check::not_found(
+        "fetching",
+        repository.blobs().fetch_reference(&digest).await,
+    )
+}
+
+async fn a_tag_is_no_blob(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let image = Image::new("tagged").build();
+    push_tagged(&*repository, &image, "v1").await?;
+    let (blobs, tag) = (repository.blobs(), by_tag("v1")?);
+    let kinds = [
+        ErrorKind::NotFound,
+        ErrorKind::InvalidReference,
+        ErrorKind::Unsupported,
+    ];
+    check::refused("resolving a tag", blobs.resolve(&tag).await, &kinds)?;
+    check::refused("fetching a tag", blobs.fetch_reference(&tag).await, &kinds)
+}
+
+async fn two_readers_do_not_disturb_each_other(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(8, 700_000);
+    push(&*repository, &item).await?;
+    let mut streams = [
+        repository.fetch(item.descriptor()).await?.into_stream(),
+        repository.fetch(item.descriptor()).await?.into_stream(),
+    ];
+    let mut read = [Vec::new(), Vec::new()];
+    let mut open = true;
+    while open {
+        open = false;
+        for (stream, read) in streams.iter_mut().zip(&mut read) {
+            if let Some(piece) = stream.try_next().await? {
+                read.extend_from_slice(&piece);
+                open = true;
+            }
+        }
+    }
+    for bytes in read {
+        check::that(bytes == *item.bytes(), "a reader read something else")?;
+    }
+    Ok(())
+}

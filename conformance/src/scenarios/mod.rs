@@ -1,0 +1,35 @@
+//! The scenarios, one module a group. At the top of each stands a table of what is in it.
+
+mod abandonment;
+mod blobs;
+mod ranges;
+mod tags;
+mod verification;
+mod visibility;
+
+use crate::scenario::Scenario;
+
+/// The table of a group: what each scenario needs of a backend, and what the backend must do.
+macro_rules! scenarios {
+    ($group:literal: $($name:ident [$($need:ident)*] $(without $lack:ident)? $about:literal)*) => {
+        pub(super) const SCENARIOS: &[$crate::scenario::Scenario] = &[$(
+            $crate::scenario::Scenario::new(
+                $group,
+                stringify!($name),
+                $about,
+                &[$($crate::scenario::Need::$need),*],
+                |context| ::std::boxed::Box::pin($name(context)),
+            )$(.for_lack_of($crate::scenario::Need::$lack))?
+        ),*];
+    };
+}
+use scenarios;
+
+pub(crate) const GROUPS: &[&[Scenario]] = &[
+    blobs::SCENARIOS,
+    ranges::SCENARIOS,
+    verification::SCENARIOS,
+    visibility::SCENARIOS,
+    abandonment::SCENARIOS,
+    tags::SCENARIOS,
+];
