@@ -1,0 +1,213 @@
+//! The blobs of a layout.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tranship::{
+    BlobStore, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
+    MediaType, MountOutcome, Mounter, Pusher, ReadOnlyStorage, ReferenceFetcher, RepositoryName,
+    Resolver, Result, ResultExt as _, Source, TagOrDigest, Upload, UploadId, Uploader,
+};
+
+use crate::driver::RegistryDriver;
+use crate::store::Store;
+
+pub(crate) struct Blobs {
+    store: Arc<Store>,
+    siblings: Option<Siblings>,
+}
+
+/// The layouts of the same registry, and which of them this is.
+pub(crate) struct Siblings {
+    pub(crate) driver: Arc<dyn RegistryDriver>,
+    pub(crate) name: RepositoryName,
+}
+
+impl Blobs {
+    pub(crate) fn new(store: Arc<Store>, siblings: Option<Siblings>) -> Self {
+        Self { store, siblings }
+    }
+
+    async fn size(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.store.driver().await?.blob_size(digest).await
+    }
+
+    async fn try_fetch(&self, target: &Descriptor, range: Option<ByteRange>) -> Result<Content> {
+        let driver = self.store.driver().await?;
+        match range {
+            None => {
+                let body = driver.open_blob(target, 0..target.size()).await?;
+                Ok(Content::new(target.clone(), body))
+            }
+            Some(range) => {
+                let range = range.resolve(target.size())?;
+                let body = driver.open_blob(target, range.clone()).await?;
+                Ok(Content::partial(target.clone(), range, body))
+            }
+        }
+    }
+
+    async fn try_push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        let driver = self.store.driver().await?;
+        // What has another size was cut short by somebody, and is replaced.
+        if driver.blob_size(expected.digest()).await? == Some(expected.size()) {
+            return Ok(());
+        }
+        driver.put_blob(expected, source).await
+    }
+
+    async fn try_delete(&self, target: &Descriptor) -> Result<()> {
+        let digest = target.digest();
+        if self.size(digest).await? != Some(target.size()) {
+            return Err(Error::not_found(digest));
+        }
+        if self.store.index().await?.listed(digest).is_some() {
+            return Err(
+                Error::new(ErrorKind::NotFound, "this is a manifest, not a blob")
+                    .with_subject(digest)
+                    .with_hint("delete it as a manifest, which removes its tags too"),
+            );
+        }
+        if self.store.driver().await?.delete_blob(digest).await? {
+            Ok(())
+        } else {
+            Err(Error::not_found(digest))
+        }
+    }
+
+    async fn try_resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        let TagOrDigest::Digest(digest) = reference else {
+            return Err(Error::not_found(reference).with_hint("blobs have no tags"));
+        };
+        let size = self.size(digest).await?;
+        let size = size.ok_or_else(|| Error::not_found(digest))?;
+        Ok(Descriptor::new(MediaType::OCTET_STREAM, *digest, size))
+    }
+
+    async fn try_mount(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<Source<'_>>,
+    ) -> Result<MountOutcome> {
+        if self.size(target.digest()).await? == Some(target.size()) {
+            return Ok(MountOutcome::Mounted);
+        }
+        let mounted = match &self.siblings {
+            Some(siblings) => siblings.driver.mount(target, from, &siblings.name).await,
+            None => Ok(false),
+        };
+        match (mounted, fallback) {
+            (Ok(true), _) => Ok(MountOutcome::Mounted),
+            (_, Some(fallback)) => {
+                self.try_push(target, fallback).await?;
+                Ok(MountOutcome::Pushed)
+            }
+            (Ok(false), None) => Err(Error::not_found(format_args!(
+                "{} in {from}",
+                target.digest()
+            ))),
+            (Err(error), None) => Err(error),
+        }
+    }
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blobs").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Fetcher for Blobs {
+    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
+        self.try_fetch(target, None)
+            .await
+            .during("fetch", target.digest())
+    }
+
+    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
+        self.try_fetch(target, Some(range))
+            .await
+            .during("fetch", target.digest())
+    }
+}
+
+#[async_trait]
+impl ReadOnlyStorage for Blobs {
+    async fn exists(&self, target: &Descriptor) -> Result<bool> {
+        let size = self.size(target.digest()).await;
+        Ok(size.during("look for", target.digest())? == Some(target.size()))
+    }
+}
+
+#[async_trait]
+impl Pusher for Blobs {
+    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        self.try_push(expected, source)
+            .await
+            .during("push", expected.digest())
+    }
+}
+
+#[async_trait]
+impl Deleter for Blobs {
+    async fn delete(&self, target: &Descriptor) -> Result<()> {
+        self.try_delete(target)
+            .await
+            .during("delete", target.digest())
+    }
+}
+
+#[async_trait]
+impl Resolver for Blobs {
+    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        self.try_resolve(reference)
+            .await
+            .during("resolve", reference)
+    }
+}
+
+#[async_trait]
+impl ReferenceFetcher for Blobs {
+    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+        let target = self.try_resolve(reference).await;
+        self.fetch(&target.during("fetch", reference)?).await
+    }
+}
+
+#[async_trait]
+impl Mounter for Blobs {
+    async fn mount(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<Source<'_>>,
+    ) -> Result<MountOutcome> {
+        self.try_mount(target, from, fallback)
+            .await
+            .during("mount", target.digest())
+    }
+}
+
+#[async_trait]
+impl Uploader for Blobs {
+    async fn start(&self) -> Result<Box<dyn Upload>> {
+        self.store.driver().await?.start_upload().await
+    }
+
+    async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        self.store.driver().await?.resume_upload(id).await
+    }
+}
+
+impl BlobStore for Blobs {
+    fn mounter(&self) -> Option<&dyn Mounter> {
+        self.siblings.is_some().then_some(self)
+    }
+
+    fn uploader(&self) -> Option<&dyn Uploader> {
+        Some(self)
+    }
+}

@@ -1,0 +1,148 @@
+//! Looks at files without following symbolic links.
+//!
+//! A layout may come from anywhere, such as an archive that was unpacked. A link in it could make a
+//! reader hand out, or a writer change, files that are not part of the layout; what is no regular
+//! file could block or never end. No tool writes either into a layout.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+
+use tranship::{Error, ErrorKind, Result};
+
+/// What lies at `path`, if it is a regular file; `None` if nothing does.
+///
+/// # Errors
+/// `Corrupt` if it is something else.
+pub(super) fn stat_regular(path: &Path) -> Result<Option<Metadata>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
+        Ok(metadata) => Err(not_regular(path, metadata.is_symlink())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("inspected", path, error)),
+    }
+}
+
+/// Opens the regular file at `path` for reading; `None` if nothing lies there.
+///
+/// # Errors
+/// `Corrupt` if it is something else.
+pub(super) fn open_regular(path: &Path) -> Result<Option<(File, Metadata)>> {
+    let opened = open_no_follow(File::options().read(true), path)?;
+    let Some(file) = opened else {
+        return Ok(None);
+    };
+    let metadata = file
+        .metadata()
+        .map_err(|error| failed("inspected", path, error))?;
+    if !metadata.is_file() {
+        return Err(not_regular(path, false));
+    }
+    Ok(Some((file, metadata)))
+}
+
+/// Opens `path` with `options`, unless it is a symbolic link; `None` if nothing lies there.
+#[cfg(unix)]
+pub(super) fn open_no_follow(
+    options: &mut std::fs::OpenOptions,
+    path: &Path,
+) -> Result<Option<File>> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::fs::OFlags;
+    use rustix::io::Errno;
+
+    // Opening a named pipe would wait for somebody to write.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    match options.custom_flags(flags.bits().cast_signed()).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            Err(not_regular(path, true))
+        }
+        Err(error) => Err(failed("opened", path, error)),
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn open_no_follow(
+    options: &mut std::fs::OpenOptions,
+    path: &Path,
+) -> Result<Option<File>> {
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+        return Err(not_regular(path, true));
+    }
+    match options.open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("opened", path, error)),
+    }
+}
+
+/// Whether there is a directory at `path`.
+///
+/// # Errors
+/// `Corrupt` if something else lies there, be it a link to a directory.
+pub(super) fn is_directory(path: &Path) -> Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(true),
+        Ok(metadata) => {
+            let what = if metadata.is_symlink() {
+                "is a symbolic link, which is not followed"
+            } else {
+                "is not a directory"
+            };
+            Err(Error::new(ErrorKind::Corrupt, what).with_subject(path.display()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("inspected", path, error)),
+    }
+}
+
+/// What tells one file from every other that exists at the same time.
+#[cfg(unix)]
+pub(super) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+pub(super) fn identity(_: &Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+/// When the file's content or anything else about it changed last, in nanoseconds.
+#[cfg(unix)]
+pub(super) fn changed(metadata: &Metadata) -> (i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+    (metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+pub(super) fn changed(_: &Metadata) -> (i64, i64) {
+    (0, 0)
+}
+
+pub(super) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => Some("check who owns the layout and its directories"),
+        io::ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only"),
+        io::ErrorKind::StorageFull => Some("free some space; what is complete was kept"),
+        io::ErrorKind::QuotaExceeded => Some("the quota is used up; what is complete was kept"),
+        _ => None,
+    };
+    let error = Error::io(format!("cannot be {done}"), error).with_subject(path.display());
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+fn not_regular(path: &Path, symlink: bool) -> Error {
+    let what = if symlink {
+        "is a symbolic link, which is not followed"
+    } else {
+        "is not a regular file"
+    };
+    Error::new(ErrorKind::Corrupt, what).with_subject(path.display())
+}

@@ -1,0 +1,223 @@
+//! `index.json` on a local disk: read when it has changed, and replaced under a lock.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tranship::{Digest, Error, ErrorKind, Result};
+
+use super::file::{changed, failed, identity, open_no_follow, open_regular, stat_regular};
+use super::place::{INDEX, Place};
+use crate::driver::{IndexEdit, IndexRead, IndexVersion};
+
+/// Tools that write the file in place truncate it first. So often, and for so long in between, is a
+/// file that looks unfinished read again before it counts as torn.
+const PATIENCE: (u32, Duration) = (6, Duration::from_millis(15));
+
+/// How often the file may be replaced, without our lock, between reading and renaming.
+const MAX_ATTEMPTS: u32 = 32;
+
+/// Two changes in a shorter time than this may leave the same time stamp.
+const TIMESTAMP_STEP: Duration = Duration::from_millis(20);
+
+/// One state of the file.
+struct Version {
+    // Held open, so that no other file can get the same inode: if it is the same, nobody has replaced
+    // the file.
+    _file: File,
+    stamp: Stamp,
+    // Whether the file may have been written in place since without that showing in the stamp; then
+    // the digest of what was read decides.
+    racy: Option<Digest>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    identity: Option<(u64, u64)>,
+    length: u64,
+    modified: Option<SystemTime>,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            identity: identity(metadata),
+            length: metadata.len(),
+            modified: metadata.modified().ok(),
+            changed: changed(metadata),
+        }
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.modified
+            .and_then(|modified| SystemTime::now().duration_since(modified).ok())
+            .is_none_or(|age| age < TIMESTAMP_STEP)
+    }
+}
+
+impl Version {
+    fn opaque(file: File, stamp: Stamp, content: &[u8]) -> IndexVersion {
+        let racy = stamp.is_fresh().then(|| Digest::of(content));
+        IndexVersion::new(Self {
+            _file: file,
+            stamp,
+            racy,
+        })
+    }
+}
+
+/// Reads the file, unless it is still the one that is known.
+pub(super) fn read(place: &Place, known: Option<&IndexVersion>, limit: u64) -> Result<IndexRead> {
+    let path = place.file(INDEX);
+    let known = known.and_then(|known| Some((known, known.get::<Version>()?)));
+    if let Some((version, known)) = known
+        && known.racy.is_none()
+        && let Some(metadata) = stat_regular(&path)?
+        && Stamp::of(&metadata) == known.stamp
+    {
+        return Ok(IndexRead::Unchanged(version.clone()));
+    }
+    let (attempts, pause) = PATIENCE;
+    let mut attempt = 1;
+    loop {
+        let Some((mut file, before)) = open_regular(&path)? else {
+            return Ok(IndexRead::Absent);
+        };
+        check_size(before.len(), limit, &path)?;
+        let content = read_whole(&mut file, limit, &path)?;
+        let stamp = Stamp::of(
+            &file
+                .metadata()
+                .map_err(|error| failed("inspected", &path, error))?,
+        );
+        let settled = stamp == Stamp::of(&before) && looks_complete(&content);
+        if settled || attempt == attempts {
+            let unchanged = known.is_some_and(|(_, known)| {
+                known.stamp == stamp && known.racy.is_some_and(|racy| racy.matches(&content))
+            });
+            let version = Version::opaque(file, stamp, &content);
+            return Ok(if unchanged {
+                IndexRead::Unchanged(version)
+            } else {
+                IndexRead::Read(content, version)
+            });
+        }
+        attempt += 1;
+        std::thread::sleep(pause);
+    }
+}
+
+fn read_whole(file: &mut File, limit: u64, path: &Path) -> Result<Bytes> {
+    let mut content = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut content)
+        .map_err(|error| failed("read", path, error))?;
+    check_size(content.len() as u64, limit, path)?;
+    Ok(content.into())
+}
+
+fn check_size(size: u64, limit: u64, path: &Path) -> Result<()> {
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::SizeExceedsLimit,
+        format!("is {size} bytes, more than the limit of {limit}"),
+    )
+    .with_subject(path.display())
+    .with_hint("raise the limit with LayoutOptions::with_max_index_size if the layout is sound"))
+}
+
+fn looks_complete(content: &[u8]) -> bool {
+    content.trim_ascii_end().ends_with(b"}")
+}
+
+/// Changes the file under the lock. Whoever takes no lock is noticed up to the moment of renaming.
+pub(super) fn update(
+    place: &Place,
+    mut known: Option<IndexVersion>,
+    limit: u64,
+    mut edit: IndexEdit,
+) -> Result<Option<IndexVersion>> {
+    place.ensure_layout()?;
+    let _lock = lock(place)?;
+    let path = place.file(INDEX);
+    for _ in 0..MAX_ATTEMPTS {
+        let found = read(place, known.as_ref(), limit)?;
+        let change = edit(&found)?;
+        known = match found {
+            IndexRead::Absent => None,
+            IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
+        };
+        if let Some(content) = &change.content {
+            check_size(content.len() as u64, limit, &path)?;
+            match replace(place, &path, known.as_ref(), content)? {
+                Some(version) => known = Some(version),
+                None => continue,
+            }
+        }
+        for digest in &change.remove {
+            super::remove_blob(place, digest)?;
+        }
+        return Ok(known);
+    }
+    Err(Error::new(
+        ErrorKind::Conflict,
+        "another program, which takes no lock, replaces the file all the time",
+    )
+    .with_subject(path.display())
+    .with_retryable(true))
+}
+
+/// Replaces the file; `None` if it is not the one that is known any more.
+fn replace(
+    place: &Place,
+    path: &Path,
+    known: Option<&IndexVersion>,
+    content: &[u8],
+) -> Result<Option<IndexVersion>> {
+    let mut new = place.temporary_file(0o666)?;
+    new.write_all(content)
+        .map_err(|error| failed("written", new.path(), error))?;
+    place.sync_file(new.as_file(), new.path())?;
+    let known = known.and_then(|known| known.get::<Version>());
+    let found = stat_regular(path)?;
+    if found.map(|metadata| Stamp::of(&metadata)).as_ref() != known.map(|known| &known.stamp) {
+        return Ok(None);
+    }
+    let file = new
+        .persist(path)
+        .map_err(|error| failed("replaced", path, error.error))?;
+    place.sync_directory(place.root())?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| failed("inspected", path, error))?;
+    Ok(Some(Version::opaque(file, Stamp::of(&metadata), content)))
+}
+
+/// The right to change the file, until it is dropped. The system takes it back from a process that
+/// dies.
+fn lock(place: &Place) -> Result<File> {
+    let path = place.lock_file();
+    place.temporary()?;
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    let opened = match open_no_follow(&mut options, &path) {
+        // Created by another user; a lock needs no more than an open file.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            open_no_follow(File::options().read(true), &path)?
+        }
+        opened => opened?,
+    };
+    let file = opened.ok_or_else(|| Error::not_found(path.display()))?;
+    file.lock().map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported => Error::unsupported("the file system cannot lock files")
+            .with_subject(path.display())
+            .with_source(error),
+        _ => failed("locked", &path, error),
+    })?;
+    Ok(file)
+}

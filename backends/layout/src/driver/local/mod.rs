@@ -1,0 +1,246 @@
+//! A layout in a directory of a local disk. Everything that touches it runs on blocking threads.
+
+mod file;
+mod index;
+mod link;
+mod place;
+mod registry;
+mod repository_path;
+mod sync;
+mod upload;
+mod walk;
+mod write;
+
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Deserialize;
+use tranship::{
+    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, LocalFile, Result, Source, Upload,
+    UploadId,
+};
+
+use self::file::{failed, open_regular, stat_regular};
+use self::link::Trust;
+use self::place::{OCI_LAYOUT, Place};
+use super::{Driver, IndexEdit, IndexRead, IndexVersion};
+use crate::blocking::blocking;
+use crate::options::Durability;
+
+pub(crate) use self::registry::LocalRegistry;
+
+/// More than any `oci-layout` file holds, in bytes.
+const MAX_MARKER_SIZE: u64 = 64 * 1024;
+
+/// One layout on a local disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Local {
+    place: Arc<Place>,
+}
+
+impl Local {
+    /// The layout at `root`, an absolute path. Nothing looks at the disk.
+    pub(crate) fn new(root: PathBuf, durability: Durability) -> Self {
+        Self {
+            place: Arc::new(Place::new(root, durability)),
+        }
+    }
+
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Place) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = Arc::clone(&self.place);
+        blocking(move || work(&place)).await
+    }
+
+    /// The file of a blob that is there with the size that `target` says.
+    pub(super) async fn blob_file(&self, target: &Descriptor) -> Result<Option<LocalFile>> {
+        let target = target.clone();
+        self.on_thread(move |place| {
+            let Some(path) = place.blob(target.digest())? else {
+                return Ok(None);
+            };
+            let found = stat_regular(&path)?.filter(|found| found.len() == target.size());
+            Ok(found.map(|_| LocalFile::immutable(path)))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Driver for Local {
+    fn location(&self) -> String {
+        self.place.root().display().to_string()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+    }
+
+    async fn version(&self) -> Result<Option<String>> {
+        self.on_thread(read_version).await
+    }
+
+    async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        let digest = *digest;
+        self.on_thread(move |place| {
+            let Some(path) = place.blob(&digest)? else {
+                return Ok(None);
+            };
+            Ok(stat_regular(&path)?.map(|metadata| metadata.len()))
+        })
+        .await
+    }
+
+    async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
+        let target = target.clone();
+        self.on_thread(move |place| open_blob(place, &target, range))
+            .await
+    }
+
+    async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+        let digest = *digest;
+        self.on_thread(move |place| read_blob(place, &digest, limit))
+            .await
+    }
+
+    async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        let body = source.open(0).await?;
+        if let Some(origin) = body.local_file()
+            && link::take_over(&self.place, expected, origin, Trust::Nothing).await?
+        {
+            return Ok(());
+        }
+        write::write(&self.place, expected, body).await
+    }
+
+    async fn delete_blob(&self, digest: &Digest) -> Result<bool> {
+        let digest = *digest;
+        self.on_thread(move |place| remove_blob(place, &digest))
+            .await
+    }
+
+    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
+        self.on_thread(move |place| index::read(place, known.as_ref(), limit))
+            .await
+    }
+
+    async fn update_index(
+        &self,
+        known: Option<IndexVersion>,
+        limit: u64,
+        edit: IndexEdit,
+    ) -> Result<Option<IndexVersion>> {
+        self.on_thread(move |place| index::update(place, known, limit, edit))
+            .await
+    }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        upload::start(&self.place).await
+    }
+
+    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        upload::resume(&self.place, id).await
+    }
+}
+
+fn read_version(place: &Place) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Marker {
+        image_layout_version: String,
+    }
+    let path = place.file(OCI_LAYOUT);
+    if std::fs::metadata(place.root()).is_ok_and(|metadata| !metadata.is_dir()) {
+        return Err(
+            Error::new(ErrorKind::InvalidInput, "is a file, not a directory")
+                .with_subject(place.root().display()),
+        );
+    }
+    let Some((file, _)) = open_regular(&path)? else {
+        return Ok(None);
+    };
+    let mut content = Vec::new();
+    file.take(MAX_MARKER_SIZE)
+        .read_to_end(&mut content)
+        .map_err(|error| failed("read", &path, error))?;
+    let marker: Marker = serde_json::from_slice(&content).map_err(|error| {
+        Error::new(
+            ErrorKind::Corrupt,
+            "does not say which version of the image layout this is",
+        )
+        .with_subject(path.display())
+        .with_source(error)
+    })?;
+    Ok(Some(marker.image_layout_version))
+}
+
+fn open_blob(place: &Place, target: &Descriptor, range: Range<u64>) -> Result<Body> {
+    let missing = || Error::not_found(target.digest());
+    let path = place.blob(target.digest())?.ok_or_else(missing)?;
+    let (mut file, metadata) = open_regular(&path)?.ok_or_else(missing)?;
+    if metadata.len() != target.size() {
+        return Err(Error::new(
+            ErrorKind::SizeMismatch,
+            format!(
+                "{} bytes are stored, {} were expected",
+                metadata.len(),
+                target.size()
+            ),
+        )
+        .with_subject(target.digest())
+        .with_hint("the file may have been cut short when it was written; push it again"));
+    }
+    if range.start > 0 {
+        file.seek(SeekFrom::Start(range.start))
+            .map_err(|error| failed("read", &path, error))?;
+    }
+    let body = Body::from_file(file, range.end.saturating_sub(range.start));
+    if range == (0..target.size()) {
+        return Ok(body.with_local_file(LocalFile::immutable(path)));
+    }
+    Ok(body)
+}
+
+fn read_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+    let Some(path) = place.blob(digest)? else {
+        return Ok(None);
+    };
+    let Some((file, metadata)) = open_regular(&path)? else {
+        return Ok(None);
+    };
+    let size = metadata.len();
+    if size > limit {
+        return Err(Error::new(
+            ErrorKind::SizeExceedsLimit,
+            format!("is {size} bytes, more than the limit of {limit}"),
+        )
+        .with_subject(digest));
+    }
+    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+    file.take(limit)
+        .read_to_end(&mut content)
+        .map_err(|error| failed("read", &path, error))?;
+    Ok(Some(content.into()))
+}
+
+fn remove_blob(place: &Place, digest: &Digest) -> Result<bool> {
+    let Some(path) = place.blob(digest)? else {
+        return Ok(false);
+    };
+    match std::fs::remove_file(&path) {
+        Ok(()) => {
+            if let Some(directory) = path.parent() {
+                place.sync_directory(directory)?;
+            }
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("removed", &path, error)),
+    }
+}

@@ -1,0 +1,112 @@
+//! A directory of layouts on a local disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tranship::{
+    Descriptor, Error, ErrorKind, ListOptions, Listing, RepositoryName, Result, ResultExt as _,
+};
+
+use super::Local;
+use super::file::is_directory;
+use super::link::{Trust, take_over};
+use super::repository_path::path_of;
+use super::walk::Walk;
+use super::write;
+use crate::blocking::blocking;
+use crate::driver::{Driver, RegistryDriver};
+use crate::options::Durability;
+
+/// How many names are looked for at a time, unless the caller says otherwise.
+const PAGE: usize = 256;
+
+/// The layouts below one directory.
+#[derive(Debug)]
+pub(crate) struct LocalRegistry {
+    root: PathBuf,
+    durability: Durability,
+}
+
+impl LocalRegistry {
+    /// The layouts below `root`, an absolute path.
+    pub(crate) fn new(root: PathBuf, durability: Durability) -> Self {
+        Self { root, durability }
+    }
+
+    async fn local(&self, name: &RepositoryName) -> Result<Local> {
+        let root = self.root.clone();
+        let path = path_of(&self.root, name);
+        let layout = Local::new(path.clone(), self.durability);
+        blocking(move || {
+            // The longest path that a layout holds shows whether the file system takes the name.
+            let longest = path.join("blobs/sha512").join("0".repeat(128));
+            match std::fs::symlink_metadata(longest) {
+                Err(error) if error.kind() == std::io::ErrorKind::InvalidFilename => {
+                    return Err(Error::new(
+                        ErrorKind::InvalidReference,
+                        "the name is too long for the file system",
+                    )
+                    .with_source(error));
+                }
+                _ => {}
+            }
+            let mut directory = root.clone();
+            for component in path.strip_prefix(&root).into_iter().flatten() {
+                directory.push(component);
+                if !is_directory(&directory)? {
+                    break;
+                }
+            }
+            Ok(layout)
+        })
+        .await
+        .during("open", name)
+    }
+}
+
+#[async_trait]
+impl RegistryDriver for LocalRegistry {
+    async fn layout(&self, name: &RepositoryName) -> Result<Arc<dyn Driver>> {
+        Ok(Arc::new(self.local(name).await?))
+    }
+
+    fn names(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
+        let page = options.page_size.filter(|size| *size > 0).unwrap_or(PAGE);
+        let walk = Some(Walk::new(&self.root, options.last));
+        let pages = stream::try_unfold(walk, move |walk| async move {
+            let Some(mut walk) = walk else {
+                return Ok(None);
+            };
+            blocking(move || {
+                let names = walk.next(page)?;
+                let rest = (names.len() == page).then_some(walk);
+                Ok(Some((stream::iter(names).map(Ok), rest)))
+            })
+            .await
+            .map_err(|error: Error| error.with_operation("list repositories"))
+        });
+        Box::pin(pages.try_flatten())
+    }
+
+    async fn mount(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        to: &RepositoryName,
+    ) -> Result<bool> {
+        let (from, to) = (self.local(from).await?, self.local(to).await?);
+        let Some(file) = from.blob_file(target).await? else {
+            return Ok(false);
+        };
+        if take_over(&to.place, target, &file, Trust::Verified).await? {
+            return Ok(true);
+        }
+        match from.open_blob(target, 0..target.size()).await {
+            Ok(body) => write::write(&to.place, target, body).await.map(|()| true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

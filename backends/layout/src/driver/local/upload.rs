@@ -1,0 +1,327 @@
+//! Uploads on a local disk: a file for each, which a lock reserves for one writer.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tempfile::{Builder, TempPath};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tranship::{
+    Algorithm, Descriptor, Digester, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId,
+    Verifier,
+};
+
+use super::file::{failed, identity, open_no_follow, stat_regular};
+use super::place::{Place, with_mode};
+use crate::blocking::blocking;
+
+/// The length of an id: letters and digits only, so that it is a file name and nothing more.
+const ID_LENGTH: usize = 32;
+
+/// How often, and how long in between, a lock is tried that a dropped upload may still hold.
+const PATIENCE: (u32, Duration) = (20, Duration::from_millis(25));
+
+/// How much is read at a time when an upload is hashed again, in bytes.
+const CHUNK: usize = 256 * 1024;
+
+pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
+    let place = Arc::clone(place);
+    let session = blocking(move || {
+        let directory = place.uploads()?;
+        let file = with_mode(Builder::new().prefix("").rand_bytes(ID_LENGTH), 0o666)
+            .disable_cleanup(true)
+            .tempfile_in(&directory)
+            .map_err(|error| failed("created", &directory, error))?;
+        let (file, path) = file
+            .keep()
+            .map_err(|error| failed("created", &directory, error.error))?;
+        if !try_lock(&file, &path)? {
+            return Err(busy());
+        }
+        let digester = Some(Digester::new(Algorithm::default()));
+        Ok(Session {
+            place,
+            path,
+            file,
+            offset: 0,
+            digester,
+        })
+    })
+    .await
+    .map_err(|error| error.with_operation("start an upload"))?;
+    let id = session
+        .path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .map(UploadId::new)
+        .ok_or_else(|| Error::new(ErrorKind::Io, "the upload has no name"))?;
+    Ok(Box::new(LocalUpload::new(id, session)))
+}
+
+pub(super) async fn resume(place: &Arc<Place>, id: &UploadId) -> Result<Box<dyn Upload>> {
+    let name = id.as_str();
+    if name.len() != ID_LENGTH || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(unknown());
+    }
+    let (place, name) = (Arc::clone(place), name.to_owned());
+    let session = blocking(move || {
+        let directory = place.existing_uploads()?.ok_or_else(unknown)?;
+        let path = directory.join(name);
+        let file =
+            open_no_follow(File::options().read(true).write(true), &path)?.ok_or_else(unknown)?;
+        wait_for_lock(&file, &path)?;
+        let metadata = file
+            .metadata()
+            .map_err(|error| failed("inspected", &path, error))?;
+        // Committed or cancelled while we waited.
+        let current = stat_regular(&path)?.ok_or_else(unknown)?;
+        if identity(&current) != identity(&metadata) {
+            return Err(unknown());
+        }
+        Ok(Session {
+            place,
+            path,
+            file,
+            offset: metadata.len(),
+            digester: None,
+        })
+    })
+    .await
+    .map_err(|error| error.with_operation("resume an upload"))?;
+    Ok(Box::new(LocalUpload::new(id.clone(), session)))
+}
+
+fn try_lock(file: &File, path: &Path) -> Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(failed("locked", path, error)),
+    }
+}
+
+fn wait_for_lock(file: &File, path: &Path) -> Result<()> {
+    let (attempts, pause) = PATIENCE;
+    for _ in 1..attempts {
+        if try_lock(file, path)? {
+            return Ok(());
+        }
+        std::thread::sleep(pause);
+    }
+    if try_lock(file, path)? {
+        Ok(())
+    } else {
+        Err(busy())
+    }
+}
+
+fn unknown() -> Error {
+    Error::new(ErrorKind::NotFound, "there is no such upload")
+        .with_hint("it may have been committed or cancelled; start a new one")
+}
+
+fn busy() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "somebody else is writing to the upload",
+    )
+}
+
+/// The file of an upload, locked as long as it is open.
+struct Session {
+    place: Arc<Place>,
+    path: PathBuf,
+    file: File,
+    offset: u64,
+    // Of all bytes so far, by the algorithm that most digests have. Unknown when resumed.
+    digester: Option<Digester>,
+}
+
+impl Session {
+    fn write(&mut self, chunk: &[u8]) -> Result<()> {
+        let written = self
+            .file
+            .seek(SeekFrom::Start(self.offset))
+            .and_then(|_| self.file.write_all(chunk));
+        if let Err(error) = written {
+            // What is half written is not counted; resuming takes the file's length for the offset.
+            let _ = self.file.set_len(self.offset);
+            return Err(failed("written", &self.path, error));
+        }
+        if let Some(digester) = &mut self.digester {
+            digester.update(chunk);
+        }
+        self.offset += chunk.len() as u64;
+        Ok(())
+    }
+
+    fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
+        let temporary = TempPath::try_from_path(&self.path)
+            .map_err(|error| failed("replaced", &self.path, error))?;
+        self.verify(expected)?;
+        make_read_only(&self.file).map_err(|error| failed("written", &self.path, error))?;
+        let file = tempfile::NamedTempFile::from_parts(self.file, temporary);
+        super::write::publish(&self.place, file, expected)
+    }
+
+    fn verify(&mut self, expected: &Descriptor) -> Result<()> {
+        if self.offset != expected.size() {
+            return Err(Error::new(
+                ErrorKind::SizeMismatch,
+                format!(
+                    "{} bytes were uploaded, {} were expected",
+                    self.offset,
+                    expected.size()
+                ),
+            )
+            .with_subject(expected.digest()));
+        }
+        let digester = self
+            .digester
+            .take()
+            .filter(|_| expected.digest().algorithm() == Algorithm::default());
+        match digester.map(Digester::finish) {
+            Some(actual) if actual == *expected.digest() => Ok(()),
+            Some(actual) => Err(Error::new(
+                ErrorKind::DigestMismatch,
+                format!("the content hashes to {actual}"),
+            )
+            .with_subject(expected.digest())),
+            None => self.hash_again(expected),
+        }
+    }
+
+    fn hash_again(&self, expected: &Descriptor) -> Result<()> {
+        let read = |error| failed("read", &self.path, error);
+        let mut verifier = Verifier::new(expected);
+        let mut buffer = vec![0; CHUNK];
+        let mut file = &self.file;
+        file.rewind().map_err(read)?;
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => return verifier.finish(),
+                Ok(length) => verifier.update(&buffer[..length])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(read(error)),
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn make_read_only(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut permissions = file.metadata()?.permissions();
+    permissions.set_mode(permissions.mode() & 0o444);
+    file.set_permissions(permissions)
+}
+
+#[cfg(not(unix))]
+fn make_read_only(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+enum State {
+    Idle(Box<Session>),
+    Writing(JoinHandle<(Box<Session>, Result<()>)>),
+    /// The thread that had the session did not give it back.
+    Lost,
+}
+
+struct LocalUpload {
+    id: UploadId,
+    offset: u64,
+    state: State,
+}
+
+impl LocalUpload {
+    fn new(id: UploadId, session: Session) -> Self {
+        Self {
+            id,
+            offset: session.offset,
+            state: State::Idle(Box::new(session)),
+        }
+    }
+
+    /// Waits for the write that is under way, and answers how it ended.
+    async fn settle(&mut self) -> Result<()> {
+        let State::Writing(handle) = &mut self.state else {
+            return Ok(());
+        };
+        let ended = handle.await;
+        self.state = State::Lost;
+        let (session, outcome) = ended.map_err(lost)?;
+        self.offset = session.offset;
+        self.state = State::Idle(session);
+        outcome
+    }
+
+    /// The session, when the last write has ended. How that ended, its caller did not want to know.
+    async fn session(&mut self) -> Result<Box<Session>> {
+        let _ = self.settle().await;
+        match std::mem::replace(&mut self.state, State::Lost) {
+            State::Idle(session) => Ok(session),
+            _ => Err(lost("the session is gone")),
+        }
+    }
+}
+
+fn lost(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Io, "a write to the upload was cut short")
+        .with_hint("resume the upload by its id")
+        .with_source(why)
+}
+
+#[async_trait]
+impl Upload for LocalUpload {
+    fn id(&self) -> &UploadId {
+        &self.id
+    }
+
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    async fn write(&mut self, offset: u64, chunk: Bytes) -> Result<()> {
+        let mut session = self.session().await?;
+        if offset != session.offset {
+            let error = Error::new(
+                ErrorKind::RangeInvalid,
+                format!(
+                    "the upload goes on at byte {}, not at {offset}",
+                    session.offset
+                ),
+            );
+            self.state = State::Idle(session);
+            return Err(error.with_operation("write to an upload"));
+        }
+        self.state = State::Writing(spawn_blocking(move || {
+            let outcome = session.write(&chunk);
+            (session, outcome)
+        }));
+        self.settle()
+            .await
+            .map_err(|error| error.with_operation("write to an upload"))
+    }
+
+    async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
+        let session = self.session().await?;
+        let target = expected.clone();
+        blocking(move || session.commit(&target))
+            .await
+            .during("commit an upload", expected.digest())
+    }
+
+    async fn cancel(mut self: Box<Self>) -> Result<()> {
+        let session = self.session().await?;
+        blocking(move || {
+            std::fs::remove_file(&session.path)
+                .map_err(|error| failed("removed", &session.path, error))
+        })
+        .await
+        .map_err(|error| error.with_operation("cancel an upload"))
+    }
+}

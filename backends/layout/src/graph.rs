@@ -1,0 +1,268 @@
+//! What the manifests of a layout refer to. Manifests never change, so each is read once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tranship::{Descriptor, Digest, Error, ManifestDocument, MediaType, describe_referrer};
+
+use crate::index::{Holders, Snapshot};
+
+/// What is known of one manifest.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// As a list of referrers describes it.
+    pub(crate) described: Descriptor,
+    /// As an entry of `index.json` describes it.
+    pub(crate) entry: Descriptor,
+    pub(crate) subject: Option<Digest>,
+    /// The manifests that it lists, if it is an index.
+    pub(crate) children: Vec<Descriptor>,
+}
+
+impl Node {
+    pub(crate) fn new(plain: &Descriptor, document: &ManifestDocument) -> Self {
+        let described = describe_referrer(plain, document);
+        let subject = document.subject().map(|subject| *subject.digest());
+        let declared = match document {
+            ManifestDocument::Manifest(manifest) => manifest.artifact_type.as_ref(),
+            ManifestDocument::Index(index) => index.artifact_type.as_ref(),
+            _ => described.artifact_type(),
+        };
+        // A config's media type stands for the type of an artifact only where one is looked for.
+        let artifact_type = match subject {
+            Some(_) => described.artifact_type(),
+            None => declared.filter(|kind| !kind.as_str().is_empty()),
+        };
+        let children = match document {
+            ManifestDocument::Index(index) => index.manifests.clone(),
+            _ => Vec::new(),
+        };
+        Self {
+            entry: plain.plain().with_artifact_type(artifact_type.cloned()),
+            subject,
+            children,
+            described,
+        }
+    }
+
+    pub(crate) fn child_digests(&self) -> Vec<Digest> {
+        self.children.iter().map(|child| *child.digest()).collect()
+    }
+
+    fn child_manifests(&self) -> impl Iterator<Item = &Descriptor> {
+        self.children
+            .iter()
+            .filter(|child| child.media_type().is_manifest())
+    }
+}
+
+/// The manifests that have been read, and who refers to whom among them.
+#[derive(Debug, Default)]
+pub(crate) struct Graph {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    nodes: HashMap<Digest, Arc<Node>>,
+    /// By what is referred to. What is here may have been deleted since, by another process too.
+    predecessors: HashMap<Digest, Vec<Digest>>,
+    reachable: Option<(Arc<Snapshot>, Arc<Reachable>)>,
+}
+
+/// The manifests that a state of `index.json` leads to.
+#[derive(Debug, Default)]
+pub(crate) struct Reachable {
+    digests: HashSet<Digest>,
+    /// Whether something is missing that may come without a change of the index.
+    pub(crate) is_partial: bool,
+}
+
+impl Graph {
+    pub(crate) fn node(&self, digest: &Digest) -> Option<Arc<Node>> {
+        self.lock().nodes.get(digest).cloned()
+    }
+
+    pub(crate) fn insert(&self, plain: &Descriptor, document: &ManifestDocument) -> Arc<Node> {
+        let digest = *plain.digest();
+        let node = Arc::new(Node::new(plain, document));
+        let mut state = self.lock();
+        if state.nodes.insert(digest, Arc::clone(&node)).is_none() {
+            let mut seen = HashSet::new();
+            for successor in document.successors() {
+                if seen.insert(*successor.digest()) {
+                    let predecessors = state.predecessors.entry(*successor.digest());
+                    predecessors.or_default().push(digest);
+                }
+            }
+        }
+        node
+    }
+
+    /// Forgets a manifest that was deleted.
+    pub(crate) fn forget(&self, digest: &Digest) {
+        let mut state = self.lock();
+        if state.nodes.remove(digest).is_some() {
+            for predecessors in state.predecessors.values_mut() {
+                predecessors.retain(|predecessor| predecessor != digest);
+            }
+            state.predecessors.retain(|_, all| !all.is_empty());
+        }
+        state.reachable = None;
+    }
+
+    /// The manifests that refer to `digest` and are reachable, in the order of their digests.
+    pub(crate) fn predecessors(&self, digest: &Digest, within: &Reachable) -> Vec<Arc<Node>> {
+        let state = self.lock();
+        let mut found: Vec<_> = state
+            .predecessors
+            .get(digest)
+            .into_iter()
+            .flatten()
+            .filter(|predecessor| within.digests.contains(predecessor))
+            .filter_map(|predecessor| state.nodes.get(predecessor).cloned())
+            .collect();
+        found.sort_unstable_by_key(|node| *node.described.digest());
+        found
+    }
+
+    /// What was found for this very state of the index, if nothing was missing then.
+    pub(crate) fn known_reachable(&self, snapshot: &Arc<Snapshot>) -> Option<Arc<Reachable>> {
+        let state = self.lock();
+        let (known, reachable) = state.reachable.as_ref()?;
+        Arc::ptr_eq(known, snapshot).then(|| Arc::clone(reachable))
+    }
+
+    pub(crate) fn remember_reachable(&self, snapshot: Arc<Snapshot>, reachable: Arc<Reachable>) {
+        if reachable.is_partial {
+            return;
+        }
+        let mut state = self.lock();
+        // What other processes deleted is not kept forever.
+        if state.nodes.len() > 2 * reachable.digests.len() + 1024 {
+            let State {
+                nodes,
+                predecessors,
+                ..
+            } = &mut *state;
+            nodes.retain(|digest, _| reachable.digests.contains(digest));
+            predecessors.retain(|_, all| {
+                all.retain(|digest| nodes.contains_key(digest));
+                !all.is_empty()
+            });
+        }
+        state.reachable = Some((snapshot, reachable));
+    }
+
+    /// Starts a walk from everything that `snapshot` lists.
+    pub(crate) fn walk<'a>(&'a self, snapshot: &Snapshot, indexes_only: bool) -> Walk<'a> {
+        let mut walk = Walk {
+            graph: self,
+            indexes_only,
+            seen: HashSet::new(),
+            reachable: Reachable::default(),
+            unknown: Vec::new(),
+        };
+        walk.visit(snapshot.descriptors().cloned().collect());
+        walk
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Holders for Graph {
+    fn holds(&self, digest: &Digest, is_listed: &dyn Fn(&Digest) -> bool) -> bool {
+        let state = self.lock();
+        let mut seen = HashSet::from([*digest]);
+        let mut next = vec![*digest];
+        while let Some(digest) = next.pop() {
+            for predecessor in state.predecessors.get(&digest).into_iter().flatten() {
+                let is_parent = state.nodes.get(predecessor).is_some_and(|node| {
+                    node.children.iter().any(|child| *child.digest() == digest)
+                });
+                if !is_parent || !seen.insert(*predecessor) {
+                    continue;
+                }
+                if is_listed(predecessor) {
+                    return true;
+                }
+                next.push(*predecessor);
+            }
+        }
+        false
+    }
+}
+
+/// Finds what is reachable; whoever walks reads what is not known yet.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    graph: &'a Graph,
+    indexes_only: bool,
+    seen: HashSet<Digest>,
+    reachable: Reachable,
+    unknown: Vec<Descriptor>,
+}
+
+impl Walk<'_> {
+    /// What must be read before the walk can go on.
+    pub(crate) fn take_unknown(&mut self) -> Vec<Descriptor> {
+        std::mem::take(&mut self.unknown)
+    }
+
+    /// Goes on with a manifest that has been read.
+    pub(crate) fn found(&mut self, node: &Node) {
+        self.reachable.digests.insert(*node.described.digest());
+        self.visit(node.child_manifests().cloned().collect());
+    }
+
+    /// Goes on without a manifest that is not there.
+    pub(crate) fn missed(&mut self) {
+        self.reachable.is_partial = true;
+    }
+
+    pub(crate) fn finish(self) -> Reachable {
+        self.reachable
+    }
+
+    fn visit(&mut self, mut next: Vec<Descriptor>) {
+        let state = self.graph.lock();
+        while let Some(manifest) = next.pop() {
+            let is_wanted = if self.indexes_only {
+                manifest.media_type().is_index()
+            } else {
+                manifest.media_type().is_manifest()
+            };
+            if !is_wanted || !self.seen.insert(*manifest.digest()) {
+                continue;
+            }
+            match state.nodes.get(manifest.digest()) {
+                Some(node) => {
+                    self.reachable.digests.insert(*manifest.digest());
+                    next.extend(node.child_manifests().cloned());
+                }
+                None => self.unknown.push(manifest),
+            }
+        }
+    }
+}
+
+/// The manifest's document, checked to be what its digest says.
+pub(crate) fn decode(
+    digest: &Digest,
+    media_type: &MediaType,
+    content: &[u8],
+) -> Result<Option<(Descriptor, ManifestDocument)>, Error> {
+    use tranship::ErrorKind;
+
+    let corrupt = |why| Error::new(ErrorKind::Corrupt, why).with_subject(digest);
+    if !digest.matches(content) {
+        return Err(corrupt("the manifest does not hash to its digest")
+            .with_hint("delete it, and push it again"));
+    }
+    let document = ManifestDocument::decode(media_type, content)
+        .map_err(|error| corrupt("the manifest cannot be decoded").with_source(error))?;
+    let plain = Descriptor::new(media_type.clone(), *digest, content.len() as u64);
+    Ok(document.map(|document| (plain, document)))
+}

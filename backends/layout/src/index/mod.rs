@@ -1,0 +1,149 @@
+//! `index.json` (image-spec, "index.json file"): what a layout lists, and under which tags.
+
+mod decode;
+mod edit;
+mod names;
+mod writer;
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use tranship::{Descriptor, Digest, Index, Result, Tag, encode_json};
+
+pub(crate) use self::edit::{Draft, Edit, Holders};
+pub(crate) use self::writer::{Request, Writer, fail};
+
+use self::names::Claim;
+
+/// The index of a layout that holds nothing.
+pub(crate) const EMPTY_INDEX: &[u8] =
+    br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+
+/// One state of `index.json`. It never changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    // All but the manifests.
+    head: Index,
+    entries: Vec<Entry>,
+    tags: BTreeMap<Tag, Claim>,
+    digests: HashMap<Digest, Vec<usize>>,
+}
+
+/// One of the manifests that `index.json` lists.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Entry {
+    Manifest(Descriptor),
+    /// Named by a digest that we cannot compute: kept as it is.
+    Foreign(serde_json::Value),
+}
+
+impl Entry {
+    pub(crate) fn descriptor(&self) -> Option<&Descriptor> {
+        match self {
+            Self::Manifest(descriptor) => Some(descriptor),
+            Self::Foreign(_) => None,
+        }
+    }
+}
+
+impl Snapshot {
+    /// The index of a layout that is not there yet.
+    pub(crate) fn empty() -> Self {
+        Self::new(Index::new(Vec::new()), Vec::new())
+    }
+
+    fn new(head: Index, entries: Vec<Entry>) -> Self {
+        let mut digests: HashMap<Digest, Vec<usize>> = HashMap::with_capacity(entries.len());
+        for (position, descriptor) in descriptors(&entries) {
+            digests
+                .entry(*descriptor.digest())
+                .or_default()
+                .push(position);
+        }
+        Self {
+            tags: names::claims(descriptors(&entries)),
+            head,
+            entries,
+            digests,
+        }
+    }
+
+    /// The entries that can be read, in their order.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
+        self.entries.iter().filter_map(Entry::descriptor)
+    }
+
+    /// What `tag` points at.
+    pub(crate) fn tagged(&self, tag: &Tag) -> Option<&Descriptor> {
+        self.entries[self.tags.get(tag)?.winner()?].descriptor()
+    }
+
+    /// Whether entries of several names claim `tag`, such that it means none of them.
+    pub(crate) fn is_ambiguous(&self, tag: &Tag) -> bool {
+        matches!(self.tags.get(tag), Some(Claim::Ambiguous))
+    }
+
+    /// The first entry of `digest`.
+    pub(crate) fn listed(&self, digest: &Digest) -> Option<&Descriptor> {
+        let position = *self.digests.get(digest)?.first()?;
+        self.entries[position].descriptor()
+    }
+
+    /// The tags behind `last`, in their order.
+    pub(crate) fn tags<'a>(&'a self, last: Option<&'a str>) -> impl Iterator<Item = &'a Tag> {
+        use std::ops::Bound;
+
+        let start = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.tags
+            .range::<str, _>((start, Bound::Unbounded))
+            .filter(|(_, claim)| claim.winner().is_some())
+            .map(|(tag, _)| tag)
+    }
+
+    /// The content of the file.
+    pub(crate) fn encode(&self) -> Result<Bytes> {
+        use serde::Serialize;
+
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Document<'a> {
+            schema_version: u32,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            media_type: &'a Option<tranship::MediaType>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            artifact_type: &'a Option<tranship::MediaType>,
+            manifests: &'a [Entry],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            subject: &'a Option<Descriptor>,
+            #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+            annotations: &'a tranship::Annotations,
+            #[serde(flatten)]
+            other: &'a serde_json::Map<String, serde_json::Value>,
+        }
+        encode_json(&Document {
+            schema_version: self.head.schema_version,
+            media_type: &self.head.media_type,
+            artifact_type: &self.head.artifact_type,
+            manifests: &self.entries,
+            subject: &self.head.subject,
+            annotations: &self.head.annotations,
+            other: &self.head.other,
+        })
+    }
+}
+
+impl serde::Serialize for Entry {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Manifest(descriptor) => descriptor.serialize(serializer),
+            Self::Foreign(value) => value.serialize(serializer),
+        }
+    }
+}
+
+fn descriptors(entries: &[Entry]) -> impl Iterator<Item = (usize, &Descriptor)> {
+    entries
+        .iter()
+        .enumerate()
+        .filter_map(|(position, entry)| Some((position, entry.descriptor()?)))
+}

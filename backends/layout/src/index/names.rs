@@ -1,0 +1,145 @@
+//! Which tag an entry of `index.json` answers to.
+//!
+//! The annotation `org.opencontainers.image.ref.name` holds the tag. Some tools write a longer name
+//! there, such as `docker.io/library/alpine:3.18`; then the part behind the last colon is the tag,
+//! unless another entry has that very tag, or several such names end in it.
+
+use std::collections::BTreeMap;
+
+use tranship::{Descriptor, Digest, Tag};
+
+/// Holds the tag of an entry (image-spec, "Pre-Defined Annotation Keys").
+pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// Holds the full name beside it, where containerd or buildkit wrote the entry.
+pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// Who claims a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The entry at this position has the tag itself. Of several, the last one: it was written last.
+    Exact(usize),
+    /// The entry at this position has a name that ends in the tag.
+    Suffix(usize, Digest),
+    /// Names of different manifests end in the tag.
+    Ambiguous,
+}
+
+impl Claim {
+    pub(super) fn winner(self) -> Option<usize> {
+        match self {
+            Self::Exact(position) | Self::Suffix(position, _) => Some(position),
+            Self::Ambiguous => None,
+        }
+    }
+}
+
+/// How an entry is named.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// By a tag.
+    Tag(Tag),
+    /// By a longer name that ends in a tag.
+    Suffix(Tag),
+    /// Not at all, or by what is no tag.
+    None,
+}
+
+pub(super) fn name_of(entry: &Descriptor) -> Name {
+    let Some(name) = entry.annotation(REF_NAME) else {
+        return Name::None;
+    };
+    if let Ok(tag) = name.parse() {
+        return Name::Tag(tag);
+    }
+    match name.rsplit_once(':') {
+        // What stands behind the colon of a digest is no tag.
+        Some((before, tag)) if !before.contains('@') && name.parse::<Digest>().is_err() => {
+            tag.parse().map_or(Name::None, Name::Suffix)
+        }
+        _ => Name::None,
+    }
+}
+
+pub(super) fn claims<'a>(
+    entries: impl Iterator<Item = (usize, &'a Descriptor)>,
+) -> BTreeMap<Tag, Claim> {
+    let mut claims = BTreeMap::new();
+    for (position, entry) in entries {
+        match name_of(entry) {
+            Name::Tag(tag) => {
+                claims.insert(tag, Claim::Exact(position));
+            }
+            Name::Suffix(tag) => {
+                let digest = *entry.digest();
+                claims
+                    .entry(tag)
+                    .and_modify(|claim| match claim {
+                        Claim::Suffix(winner, other) if *other == digest => *winner = position,
+                        Claim::Suffix(..) => *claim = Claim::Ambiguous,
+                        Claim::Exact(_) | Claim::Ambiguous => {}
+                    })
+                    .or_insert(Claim::Suffix(position, digest));
+            }
+            Name::None => {}
+        }
+    }
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tranship::MediaType;
+
+    fn entry(content: &str, name: &str) -> Descriptor {
+        Descriptor::of(MediaType::IMAGE_MANIFEST, content.as_bytes())
+            .with_annotation(REF_NAME, name)
+    }
+
+    fn winner(entries: &[Descriptor], tag: &str) -> Option<usize> {
+        claims(entries.iter().enumerate()).get(tag)?.winner()
+    }
+
+    #[test]
+    fn the_last_of_equal_tags_wins() {
+        let entries = [entry("a", "v1"), entry("b", "v1"), entry("c", "v2")];
+        assert_eq!(winner(&entries, "v1"), Some(1));
+    }
+
+    #[test]
+    fn a_longer_name_answers_to_what_is_behind_its_last_colon() {
+        let entries = [entry("a", "docker.io:443/library/alpine:3.18")];
+        assert_eq!(winner(&entries, "3.18"), Some(0));
+    }
+
+    #[test]
+    fn an_exact_tag_goes_before_longer_names_wherever_it_stands() {
+        let entries = [entry("a", "x/y:v1"), entry("b", "v1"), entry("c", "x/z:v1")];
+        assert_eq!(winner(&entries, "v1"), Some(1));
+    }
+
+    #[test]
+    fn a_tag_in_which_names_of_different_manifests_end_means_none() {
+        let entries = [entry("a", "x/y:v1"), entry("b", "x/z:v1")];
+        assert_eq!(winner(&entries, "v1"), None);
+        let entries = [entry("a", "x/y:v1"), entry("a", "x/z:v1")];
+        assert_eq!(winner(&entries, "v1"), Some(1));
+    }
+
+    #[test]
+    fn names_without_a_tag_answer_to_none() {
+        let digest = Digest::of(b"");
+        for name in [
+            "",
+            "localhost:5000/app",
+            "a/b:",
+            "-x",
+            &digest.to_string(),
+            &format!("a/b@{digest}"),
+            &format!("a/b:v1@{digest}"),
+        ] {
+            assert_eq!(name_of(&entry("a", name)), Name::None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! One image layout as a repository.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use tranship::{
+    BlobStore, Capabilities, Descriptor, Digest, Error, ErrorKind, ListOptions, Listing,
+    ManifestStore, MediaType, PredecessorFinder, ReferrerLister, RegistryIdentity, Repository,
+    RepositoryName, Result, ResultExt as _, Support, Tag, TagLister, Untagger,
+};
+
+use crate::blobs::{Blobs, Siblings};
+use crate::blocking::blocking;
+use crate::driver::local::Local;
+use crate::driver::{Driver, RegistryDriver};
+use crate::graph::Node;
+use crate::index::Edit;
+use crate::manifests::Manifests;
+use crate::options::LayoutOptions;
+use crate::store::Store;
+
+/// How many files are looked at, at the same time.
+const LOOKS: usize = 16;
+
+/// An image layout in a directory, as a repository.
+///
+/// Cloning is cheap, and clones share what they know. So does nobody else need to: any number of
+/// them, in any number of processes, may work on one directory at the same time.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tranship::{Descriptor, Manifest, MediaType, Repository, Resolver, Result, Pusher, ReferencePusher};
+/// use tranship_layout::Layout;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("app");
+/// let layout = Layout::create(&path).await?;
+///
+/// let config = Descriptor::of(MediaType::EMPTY_JSON, b"{}");
+/// layout.push(&config, Bytes::from_static(b"{}").into()).await?;
+/// let manifest = tranship::encode_json(&Manifest::new(config, vec![]))?;
+/// let root = Descriptor::of(MediaType::IMAGE_MANIFEST, &manifest);
+/// layout.push_reference(&root, manifest.into(), &["v1".parse()?]).await?;
+///
+/// let again = Layout::open(&path).await?;
+/// assert_eq!(again.resolve(&"v1".parse()?).await?, root);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Layout {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: RepositoryName,
+    registry: Option<RegistryIdentity>,
+    store: Arc<Store>,
+    blobs: Blobs,
+    manifests: Manifests,
+}
+
+impl Layout {
+    /// Opens the layout in the directory `path`, with the default options.
+    ///
+    /// Nothing is created, and no more is read than `oci-layout`.
+    ///
+    /// # Errors
+    /// - [`NotFound`](ErrorKind::NotFound) if there is no layout.
+    /// - [`UnsupportedVersion`](ErrorKind::UnsupportedVersion) if it has another version than 1.0.0.
+    /// - [`Corrupt`](ErrorKind::Corrupt) if `oci-layout` does not say a version, or is no regular
+    ///   file.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if `path` is a file.
+    pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_with(path, LayoutOptions::default()).await
+    }
+
+    /// Opens the layout in the directory `path`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(path: impl Into<PathBuf>, options: LayoutOptions) -> Result<Self> {
+        let path = absolute(path.into()).await?;
+        let layout = Self::at(&path, &options);
+        if layout.shared.store.is_layout().await? {
+            return Ok(layout);
+        }
+        Err(
+            Error::new(ErrorKind::NotFound, "there is no image layout here")
+                .with_operation("open")
+                .with_subject(path.display())
+                .with_hint("a layout is a directory with a file named oci-layout"),
+        )
+    }
+
+    /// Opens the layout in the directory `path`, which need not exist, with the default options.
+    ///
+    /// Nothing is created until something is pushed. Then the directory becomes a layout in one
+    /// step: `oci-layout` is the last file to appear. Until then the layout is empty.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for `NotFound`.
+    pub async fn create(path: impl Into<PathBuf>) -> Result<Self> {
+        Self::create_with(path, LayoutOptions::default()).await
+    }
+
+    /// Opens the layout in the directory `path`, which need not exist.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_with(path: impl Into<PathBuf>, options: LayoutOptions) -> Result<Self> {
+        let path = absolute(path.into()).await?;
+        let layout = Self::at(&path, &options);
+        layout.shared.store.is_layout().await?;
+        Ok(layout)
+    }
+
+    fn at(path: &Path, options: &LayoutOptions) -> Self {
+        let driver: Arc<dyn Driver> = Arc::new(Local::new(path.to_owned(), options.durability));
+        let name = options.name.clone().unwrap_or_else(|| name_of(path));
+        Self::new(name, Arc::new(Store::new(driver, options)), None)
+    }
+
+    /// A repository of a registry.
+    pub(crate) fn sibling(
+        name: RepositoryName,
+        store: Arc<Store>,
+        registry: RegistryIdentity,
+        siblings: Arc<dyn RegistryDriver>,
+    ) -> Self {
+        Self::new(name, store, Some((registry, siblings)))
+    }
+
+    fn new(
+        name: RepositoryName,
+        store: Arc<Store>,
+        registry: Option<(RegistryIdentity, Arc<dyn RegistryDriver>)>,
+    ) -> Self {
+        let (registry, siblings) = registry.unzip();
+        let siblings = siblings.map(|driver| Siblings {
+            driver,
+            name: name.clone(),
+        });
+        Self {
+            shared: Arc::new(Shared {
+                blobs: Blobs::new(Arc::clone(&store), siblings),
+                manifests: Manifests::new(Arc::clone(&store)),
+                name,
+                registry,
+                store,
+            }),
+        }
+    }
+
+    /// Those of `nodes` that are still there.
+    async fn existing(&self, nodes: Vec<Arc<Node>>) -> Result<Vec<Arc<Node>>> {
+        let driver = self.shared.store.driver().await?;
+        stream::iter(nodes)
+            .map(|node| async move {
+                let size = driver.blob_size(node.described.digest()).await?;
+                Ok((size == Some(node.described.size())).then_some(node))
+            })
+            .buffered(LOOKS)
+            .try_filter_map(|node| async move { Ok(node) })
+            .try_collect()
+            .await
+    }
+
+    async fn find_predecessors(
+        &self,
+        digest: &Digest,
+        wanted: impl Fn(&Node) -> bool,
+    ) -> Result<(Vec<Descriptor>, Option<Error>)> {
+        let (reachable, failure) = self.shared.store.reachable().await?;
+        let mut nodes = self.shared.store.graph().predecessors(digest, &reachable);
+        nodes.retain(|node| wanted(node));
+        let nodes = self.existing(nodes).await?;
+        let found = nodes.iter().map(|node| node.described.clone()).collect();
+        Ok((found, failure))
+    }
+
+    async fn try_untag(&self, tag: &Tag) -> Result<()> {
+        let store = &self.shared.store;
+        let snapshot = store.index().await?;
+        if snapshot.tagged(tag).is_none() {
+            return Err(Error::not_found(tag));
+        }
+        store.load_indexes(&snapshot).await;
+        store.commit(Edit::Untag(tag.clone())).await
+    }
+}
+
+async fn absolute(path: PathBuf) -> Result<PathBuf> {
+    blocking(move || {
+        std::path::absolute(&path).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, "is no path")
+                .with_subject(path.display())
+                .with_source(error)
+        })
+    })
+    .await
+}
+
+/// The directory's name, as a repository's.
+fn name_of(path: &Path) -> RepositoryName {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let words = name.to_lowercase();
+    let words: Vec<&str> = words
+        .split(|letter: char| !letter.is_ascii_lowercase() && !letter.is_ascii_digit())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let name = if words.is_empty() {
+        "layout".to_owned()
+    } else {
+        words.join("-")
+    };
+    name.parse()
+        .expect("words with dashes between them are a name")
+}
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layout")
+            .field("name", &self.shared.name)
+            .field("location", &self.shared.store.location())
+            .finish_non_exhaustive()
+    }
+}
+
+tranship::route_by_media_type!(Layout);
+
+#[async_trait]
+impl Untagger for Layout {
+    async fn untag(&self, tag: &Tag) -> Result<()> {
+        self.try_untag(tag).await.during("untag", tag)
+    }
+}
+
+#[async_trait]
+impl PredecessorFinder for Layout {
+    async fn predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
+        let found = self.find_predecessors(node.digest(), |_| true).await;
+        match found.during("find predecessors of", node.digest())? {
+            (found, None) => Ok(found),
+            (_, Some(failure)) => Err(failure.with_operation("find predecessors of")),
+        }
+    }
+}
+
+impl ReferrerLister for Layout {
+    fn referrers<'a>(
+        &'a self,
+        subject: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Listing<'a, Descriptor> {
+        let digest = *subject.digest();
+        let artifact_type = artifact_type.cloned();
+        let listing = async move {
+            let refers = |node: &Node| {
+                node.subject == Some(digest)
+                    && (artifact_type.is_none()
+                        || node.described.artifact_type() == artifact_type.as_ref())
+            };
+            let (found, failure) = self
+                .find_predecessors(&digest, refers)
+                .await
+                .during("list referrers of", digest)?;
+            // A damaged manifest does not hide the others, nor do they hide it.
+            let failure = failure.map(|error| Err(error.with_operation("list referrers of")));
+            Ok(stream::iter(found.into_iter().map(Ok).chain(failure)))
+        };
+        Box::pin(listing.into_stream().try_flatten())
+    }
+}
+
+impl TagLister for Layout {
+    fn tags(&self, options: ListOptions) -> Listing<'_, Tag> {
+        let listing = async move {
+            let snapshot = self.shared.store.index().await;
+            let snapshot = snapshot.map_err(|error| error.with_operation("list tags"))?;
+            let tags: Vec<_> = snapshot
+                .tags(options.last.as_deref())
+                .cloned()
+                .map(Ok)
+                .collect();
+            Ok(stream::iter(tags))
+        };
+        Box::pin(listing.into_stream().try_flatten())
+    }
+}
+
+impl Repository for Layout {
+    fn name(&self) -> &RepositoryName {
+        &self.shared.name
+    }
+
+    fn registry(&self) -> Option<&RegistryIdentity> {
+        self.shared.registry.as_ref()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let capabilities = self.shared.store.capabilities();
+        if self.shared.registry.is_some() {
+            return capabilities;
+        }
+        capabilities
+            .with_mount(Support::No(
+                "a layout on its own has no sibling repositories to mount from",
+            ))
+            .with_catalog(Support::No("a layout on its own is no registry"))
+    }
+
+    fn blobs(&self) -> &dyn BlobStore {
+        &self.shared.blobs
+    }
+
+    fn manifests(&self) -> &dyn ManifestStore {
+        &self.shared.manifests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layout_is_named_after_its_directory() {
+        for (path, name) in [
+            ("/srv/app", "app"),
+            ("/srv/My App_1.0", "my-app-1-0"),
+            ("/srv/--x--", "x"),
+            ("/srv/öl", "l"),
+            ("/srv/…", "layout"),
+            ("/", "layout"),
+        ] {
+            assert_eq!(name_of(Path::new(path)).as_str(), name, "{path}");
+        }
+    }
+}

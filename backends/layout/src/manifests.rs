@@ -1,0 +1,359 @@
+//! The manifests of a layout: those that `index.json` lists, and the blobs that read as manifests.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tranship::{
+    Body, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
+    ManifestDocument, Pusher, ReadOnlyStorage, ReferenceFetcher, ReferencePusher, Resolver, Result,
+    ResultExt as _, Source, Tag, TagOrDigest, Tagger,
+};
+
+use crate::graph::Node;
+use crate::index::{Edit, Snapshot};
+use crate::store::Store;
+
+pub(crate) struct Manifests {
+    store: Arc<Store>,
+}
+
+impl Manifests {
+    pub(crate) fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    /// The manifest's bytes, unchecked.
+    async fn read(&self, target: &Descriptor) -> Result<Bytes> {
+        let missing = || Error::not_found(target.digest());
+        let digest = target.digest();
+        let content = self
+            .store
+            .read_manifest(digest)
+            .await?
+            .ok_or_else(missing)?;
+        if self.store.graph().node(digest).is_none()
+            && ManifestDocument::sniff(&content).is_none()
+            && self.store.index().await?.listed(digest).is_none()
+        {
+            return Err(missing().with_hint("there is a blob of this digest, which is no manifest"));
+        }
+        if content.len() as u64 != target.size() {
+            return Err(Error::new(
+                ErrorKind::SizeMismatch,
+                format!(
+                    "{} bytes are stored, {} were expected",
+                    content.len(),
+                    target.size()
+                ),
+            )
+            .with_subject(digest));
+        }
+        Ok(content)
+    }
+
+    async fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
+        if let Some(listed) = self.store.index().await?.listed(digest) {
+            return Ok(listed.plain());
+        }
+        let content = match self.store.read_manifest(digest).await {
+            // What is too large for a manifest is a blob.
+            Err(error) if error.kind() == ErrorKind::SizeExceedsLimit => None,
+            content => content?,
+        };
+        let sniffed = content.as_deref().and_then(|content| {
+            let media_type = ManifestDocument::sniff(content)?;
+            Some(Descriptor::new(media_type, *digest, content.len() as u64))
+        });
+        sniffed.ok_or_else(|| Error::not_found(digest))
+    }
+
+    async fn try_resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        let tag = match reference {
+            TagOrDigest::Digest(digest) => return self.by_digest(digest).await,
+            TagOrDigest::Tag(tag) => tag,
+        };
+        let snapshot = self.store.index().await?;
+        match snapshot.tagged(tag) {
+            Some(target) => Ok(target.plain()),
+            None if snapshot.is_ambiguous(tag) => Err(Error::not_found(tag).with_hint(
+                "several manifests have names that end in this tag; use a digest instead",
+            )),
+            None => Err(Error::not_found(tag)),
+        }
+    }
+
+    async fn try_push(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        tags: &[Tag],
+    ) -> Result<()> {
+        let media_type = expected.media_type();
+        let limit = self.store.max_manifest_size();
+        if !media_type.is_manifest() {
+            return Err(Error::unsupported(format!(
+                "{media_type} is not the media type of a manifest"
+            )));
+        }
+        if expected.size() > limit {
+            return Err(Error::new(
+                ErrorKind::SizeExceedsLimit,
+                format!(
+                    "the manifest is {} bytes, more than the limit of {limit}",
+                    expected.size()
+                ),
+            ));
+        }
+        let stored = self.stored_content(expected).await?;
+        let mut is_stored = stored.is_some();
+        let content = match stored {
+            Some(content) => content,
+            None => source.bytes(expected, limit).await?,
+        };
+        let document = ManifestDocument::decode(media_type, &content)?;
+        let document = document
+            .ok_or_else(|| Error::unsupported(format!("{media_type} cannot be decoded")))?;
+        let edit = listing(expected, &Node::new(expected, &document), tags);
+        loop {
+            if !is_stored {
+                let driver = self.store.driver().await?;
+                driver
+                    .put_blob(expected, Source::from(content.clone()))
+                    .await?;
+            }
+            self.list(&edit).await?;
+            self.store.graph().insert(&expected.plain(), &document);
+            // Somebody may have deleted it before it was listed; from then on nobody does unseen.
+            is_stored = self.is_stored(expected).await?;
+            if is_stored {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The content, if it is there and undamaged.
+    async fn stored_content(&self, expected: &Descriptor) -> Result<Option<Bytes>> {
+        match self.store.read_manifest(expected.digest()).await {
+            Ok(content) => Ok(content.filter(|content| {
+                content.len() as u64 == expected.size() && expected.digest().matches(content)
+            })),
+            Err(error) if error.kind() == ErrorKind::SizeExceedsLimit => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn is_stored(&self, target: &Descriptor) -> Result<bool> {
+        let driver = self.store.driver().await?;
+        Ok(driver.blob_size(target.digest()).await? == Some(target.size()))
+    }
+
+    /// Changes the index, unless it is as wanted.
+    async fn list(&self, edit: &Edit) -> Result<()> {
+        let snapshot = self.store.index().await?;
+        if needs_indexes(&snapshot, edit) {
+            self.store.load_indexes(&snapshot).await;
+        }
+        // Without a layout an idle change still has to make one.
+        if self.store.is_layout().await? && self.store.is_idle(&snapshot, edit) {
+            return Ok(());
+        }
+        self.store.commit(edit.clone()).await
+    }
+
+    async fn try_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        let missing = || Error::not_found(target.digest());
+        let found = self.by_digest(target.digest()).await?;
+        if !found.same_content(target) || !self.is_stored(target).await? {
+            return Err(missing());
+        }
+        let tags = std::slice::from_ref(tag);
+        let edit = match self.store.node(&found).await? {
+            Some(node) => listing(target, &node, tags),
+            // Listed by somebody else, with a media type that we cannot look into.
+            None => Edit::List {
+                entry: found,
+                tags: tags.to_vec(),
+                children: Vec::new(),
+            },
+        };
+        self.list(&edit).await?;
+        if self.is_stored(target).await? {
+            return Ok(());
+        }
+        // It was deleted meanwhile, and takes its new tag along.
+        self.store
+            .commit(Edit::Delete {
+                target: *target.digest(),
+                children: Vec::new(),
+            })
+            .await?;
+        Err(missing())
+    }
+
+    async fn try_delete(&self, target: &Descriptor) -> Result<()> {
+        let digest = target.digest();
+        let missing = || Error::not_found(digest);
+        let found = self.by_digest(digest).await?;
+        let snapshot = self.store.index().await?;
+        if !found.same_content(target) && !self.is_stored(target).await? {
+            return Err(missing());
+        }
+        let mut children = Vec::new();
+        if found.media_type().is_index() {
+            // One that is damaged must be deletable too.
+            let node = self.store.node(&found).await.unwrap_or_default();
+            for child in node.iter().flat_map(|node| &node.children) {
+                if child.media_type().is_manifest() && self.is_stored(child).await? {
+                    let known = self.store.graph().node(child.digest());
+                    children.push(known.map_or_else(|| child.plain(), |known| known.entry.clone()));
+                }
+            }
+            if !children.is_empty() {
+                self.store.load_indexes(&snapshot).await;
+            }
+        }
+        self.store
+            .commit(Edit::Delete {
+                target: *digest,
+                children,
+            })
+            .await?;
+        self.store.graph().forget(digest);
+        Ok(())
+    }
+}
+
+/// The change that lists a manifest.
+fn listing(target: &Descriptor, node: &Node, tags: &[Tag]) -> Edit {
+    let mut entry = node.entry.clone();
+    if let Some(platform) = target.platform() {
+        entry = entry.with_platform(platform.clone());
+    }
+    Edit::List {
+        entry,
+        tags: tags.to_vec(),
+        children: node.child_digests(),
+    }
+}
+
+/// Whether it matters for a change what is below the indexes that are listed: if a manifest might
+/// get an entry, or keep one, that it does not need.
+pub(crate) fn needs_indexes(snapshot: &Snapshot, edit: &Edit) -> bool {
+    match edit {
+        Edit::List { entry, tags, .. } => {
+            let moves = |tag| {
+                snapshot
+                    .tagged(tag)
+                    .is_some_and(|old| old.digest() != entry.digest())
+            };
+            if tags.is_empty() {
+                snapshot.listed(entry.digest()).is_none()
+            } else {
+                tags.iter().any(moves)
+            }
+        }
+        Edit::Untag(_) | Edit::Delete { .. } => true,
+    }
+}
+
+impl fmt::Debug for Manifests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifests").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Fetcher for Manifests {
+    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
+        let content = self.read(target).await.during("fetch", target.digest())?;
+        Ok(Content::from_bytes(target.clone(), content))
+    }
+
+    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
+        let range = range
+            .resolve(target.size())
+            .during("fetch", target.digest())?;
+        let content = self.read(target).await.during("fetch", target.digest())?;
+        let bounds = |at| usize::try_from(at).unwrap_or(usize::MAX);
+        let part = content.slice(bounds(range.start)..bounds(range.end));
+        Ok(Content::partial(
+            target.clone(),
+            range,
+            Body::from_bytes(part),
+        ))
+    }
+}
+
+#[async_trait]
+impl ReadOnlyStorage for Manifests {
+    async fn exists(&self, target: &Descriptor) -> Result<bool> {
+        match self.read(target).await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::SizeMismatch | ErrorKind::SizeExceedsLimit
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error).during("look for", target.digest()),
+        }
+    }
+}
+
+#[async_trait]
+impl Pusher for Manifests {
+    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        self.push_reference(expected, source, &[]).await
+    }
+}
+
+#[async_trait]
+impl ReferencePusher for Manifests {
+    async fn push_reference(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        tags: &[Tag],
+    ) -> Result<()> {
+        self.try_push(expected, source, tags)
+            .await
+            .during("push", expected.digest())
+    }
+}
+
+#[async_trait]
+impl Deleter for Manifests {
+    async fn delete(&self, target: &Descriptor) -> Result<()> {
+        self.try_delete(target)
+            .await
+            .during("delete", target.digest())
+    }
+}
+
+#[async_trait]
+impl Resolver for Manifests {
+    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        self.try_resolve(reference)
+            .await
+            .during("resolve", reference)
+    }
+}
+
+#[async_trait]
+impl Tagger for Manifests {
+    async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        self.try_tag(target, tag).await.during("tag", tag)
+    }
+}
+
+#[async_trait]
+impl ReferenceFetcher for Manifests {
+    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+        let target = self.try_resolve(reference).await;
+        self.fetch(&target.during("fetch", reference)?).await
+    }
+}

@@ -1,0 +1,85 @@
+//! What a layout can be told when it is opened.
+
+use tranship::{MAX_MANIFEST_SIZE, RepositoryName};
+
+/// How an image layout is opened.
+///
+/// ```
+/// use tranship_layout::{Durability, LayoutOptions};
+///
+/// let options = LayoutOptions::default()
+///     .with_durability(Durability::Relaxed)
+///     .with_max_manifest_size(8 * 1024 * 1024);
+/// assert_eq!(options.max_index_size, 64 * 1024 * 1024);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayoutOptions {
+    /// The repository's name. Unless it is given, the name of the directory is taken, in lower case
+    /// and with `-` for what no repository name has. The repositories of a
+    /// [`LayoutRegistry`](crate::LayoutRegistry) have their own.
+    pub name: Option<RepositoryName>,
+    /// How large a manifest may be, in bytes: 4 MiB.
+    pub max_manifest_size: u64,
+    /// How large `index.json` may be, in bytes: 64 MiB, some 200,000 tags.
+    pub max_index_size: u64,
+    /// What a finished call promises.
+    pub durability: Durability,
+}
+
+impl Default for LayoutOptions {
+    fn default() -> Self {
+        Self {
+            name: None,
+            max_manifest_size: MAX_MANIFEST_SIZE,
+            max_index_size: 64 * 1024 * 1024,
+            durability: Durability::default(),
+        }
+    }
+}
+
+impl LayoutOptions {
+    /// Sets [`name`](Self::name).
+    #[must_use]
+    pub fn with_name(mut self, name: RepositoryName) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Sets [`max_manifest_size`](Self::max_manifest_size).
+    #[must_use]
+    pub fn with_max_manifest_size(mut self, bytes: u64) -> Self {
+        self.max_manifest_size = bytes;
+        self
+    }
+
+    /// Sets [`max_index_size`](Self::max_index_size).
+    #[must_use]
+    pub fn with_max_index_size(mut self, bytes: u64) -> Self {
+        self.max_index_size = bytes;
+        self
+    }
+
+    /// Sets [`durability`](Self::durability).
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+}
+
+/// What a finished call promises of a power cut.
+///
+/// Either way a process that dies leaves nothing half made: files get their names when they are
+/// complete.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Durability {
+    /// What a finished call has stored is still there: files and directories are synced, blobs
+    /// before the index that names them.
+    #[default]
+    Full,
+    /// Nothing is synced. After a power cut what was stored in the last seconds may be missing or
+    /// damaged, as with most other tools that write layouts.
+    Relaxed,
+}

@@ -1,0 +1,176 @@
+//! A directory of image layouts as a registry.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use async_trait::async_trait;
+use tranship::{
+    Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
+    RepositoryName, Result,
+};
+
+use crate::blocking::blocking;
+use crate::driver::RegistryDriver;
+use crate::driver::local::LocalRegistry;
+use crate::layout::Layout;
+use crate::options::LayoutOptions;
+use crate::store::Store;
+
+/// A directory of image layouts, as a registry: the repository `team/app` is the layout in the
+/// directory `team/app`.
+///
+/// Every tool that knows layouts can read and write each of them. Some names are written with `_` in
+/// front, because they mean something else inside a layout or to an operating system: `blobs`,
+/// `index.json`, `oci-layout`, `manifest.json`, `repositories`, `ingest`, `tmp`, `version`, and
+/// Windows' device names such as `con`. A directory that no name leads to is left alone, and so is
+/// one behind a symbolic link.
+///
+/// ```
+/// use tranship::{Registry, Result};
+/// use tranship_layout::LayoutRegistry;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let root = directory.path().join("registry");
+/// let registry = LayoutRegistry::create(root).await?;
+/// let app = registry.repository(&"team/app".parse()?).await?;
+/// assert!(tranship::tags(&*app).await?.is_empty());
+/// assert!(tranship::repositories(&registry).await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LayoutRegistry {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    identity: RegistryIdentity,
+    driver: Arc<dyn RegistryDriver>,
+    options: LayoutOptions,
+    // Those who use the same repository share what is known of it, and its batches of changes.
+    open: Mutex<HashMap<RepositoryName, Weak<Store>>>,
+}
+
+impl LayoutRegistry {
+    /// Opens the directory `root`, with the default options. Nothing is read.
+    ///
+    /// # Errors
+    /// - [`NotFound`](ErrorKind::NotFound) if there is no directory.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if it is a file.
+    pub async fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        Self::open_with(root, LayoutOptions::default()).await
+    }
+
+    /// Opens the directory `root`. The options hold for every repository, except the name.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_with(root: impl Into<PathBuf>, options: LayoutOptions) -> Result<Self> {
+        Self::at(root.into(), options, true).await
+    }
+
+    /// Opens the directory `root`, which need not exist, with the default options. It is created
+    /// when something is pushed.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is a file.
+    pub async fn create(root: impl Into<PathBuf>) -> Result<Self> {
+        Self::create_with(root, LayoutOptions::default()).await
+    }
+
+    /// Opens the directory `root`, which need not exist.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_with(root: impl Into<PathBuf>, options: LayoutOptions) -> Result<Self> {
+        Self::at(root.into(), options, false).await
+    }
+
+    async fn at(root: PathBuf, options: LayoutOptions, must_exist: bool) -> Result<Self> {
+        let root = blocking(move || locate(&root, must_exist)).await?;
+        let driver = LocalRegistry::new(root.clone(), options.durability);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                identity: RegistryIdentity::new(format!("layouts:{}", root.display())),
+                driver: Arc::new(driver),
+                options,
+                open: Mutex::default(),
+            }),
+        })
+    }
+}
+
+/// One path for one directory, through whatever links it was named.
+fn locate(root: &Path, must_exist: bool) -> Result<PathBuf> {
+    let failed = |error| Error::io("cannot be opened", error).with_subject(root.display());
+    let root = std::path::absolute(root).map_err(failed)?;
+    match std::fs::metadata(&root) {
+        Ok(metadata) if metadata.is_dir() => return root.canonicalize().map_err(failed),
+        Ok(_) => {
+            return Err(
+                Error::new(ErrorKind::InvalidInput, "is a file, not a directory")
+                    .with_subject(root.display()),
+            );
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let existing = root.ancestors().find(|path| path.exists());
+    let resolved = existing.and_then(|existing| {
+        let rest = root.strip_prefix(existing).ok()?;
+        Some(existing.canonicalize().ok()?.join(rest))
+    });
+    Ok(resolved.unwrap_or(root))
+}
+
+impl fmt::Debug for LayoutRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LayoutRegistry")
+            .field("identity", &self.shared.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Registry for LayoutRegistry {
+    fn identity(&self) -> &RegistryIdentity {
+        &self.shared.identity
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+    }
+
+    fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
+        self.shared.driver.names(options)
+    }
+
+    async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
+        let driver = self.shared.driver.layout(name).await?;
+        let store = {
+            let shared = &self.shared;
+            let mut open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+            match open.get(name).and_then(Weak::upgrade) {
+                Some(store) => store,
+                None => {
+                    let store = Arc::new(Store::new(driver, &shared.options));
+                    open.retain(|_, store| store.strong_count() > 0);
+                    open.insert(name.clone(), Arc::downgrade(&store));
+                    store
+                }
+            }
+        };
+        // A layout that cannot be read is told at once.
+        store.is_layout().await?;
+        Ok(Arc::new(Layout::sibling(
+            name.clone(),
+            store,
+            self.shared.identity.clone(),
+            Arc::clone(&self.shared.driver),
+        )))
+    }
+}

@@ -1,0 +1,337 @@
+//! What the blobs, the manifests and the repository of one layout share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio::sync::Semaphore;
+use tranship::{Capabilities, Descriptor, Digest, Error, ErrorKind, Result};
+
+use crate::blocking::blocking;
+use crate::driver::{Driver, IndexChange, IndexRead, IndexVersion};
+use crate::graph::{Graph, Node, Reachable, decode};
+use crate::index::{Draft, Edit, Request, Snapshot, Writer, fail};
+use crate::options::LayoutOptions;
+
+/// The only version of the format that there has been so far.
+const VERSION: &str = "1.0.0";
+
+/// From this size on, in bytes, JSON is read on a blocking thread.
+const LARGE: usize = 64 * 1024;
+
+/// How many tasks read the index at the same time: each may hold all of it.
+const READERS: usize = 4;
+
+/// How many manifests are read at the same time.
+const MANIFESTS: usize = 16;
+
+/// One layout.
+#[derive(Debug)]
+pub(crate) struct Store {
+    core: Arc<Core>,
+    writer: Writer,
+}
+
+/// The part that a change of the index, once begun, keeps alive.
+#[derive(Debug)]
+struct Core {
+    driver: Arc<dyn Driver>,
+    max_manifest_size: u64,
+    max_index_size: u64,
+    cached: Mutex<Option<Cached>>,
+    readers: Semaphore,
+    graph: Graph,
+    is_checked: AtomicBool,
+}
+
+#[derive(Debug, Clone)]
+struct Cached {
+    version: IndexVersion,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Store {
+    pub(crate) fn new(driver: Arc<dyn Driver>, options: &LayoutOptions) -> Self {
+        Self {
+            core: Arc::new(Core {
+                driver,
+                max_manifest_size: options.max_manifest_size,
+                max_index_size: options.max_index_size,
+                cached: Mutex::new(None),
+                readers: Semaphore::new(READERS),
+                graph: Graph::default(),
+                is_checked: AtomicBool::new(false),
+            }),
+            writer: Writer::default(),
+        }
+    }
+
+    pub(crate) fn max_manifest_size(&self) -> u64 {
+        self.core.max_manifest_size
+    }
+
+    /// Where the layout lies, for people.
+    pub(crate) fn location(&self) -> String {
+        self.core.driver.location()
+    }
+
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.core.driver.capabilities()
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.core.graph
+    }
+
+    /// The driver of a layout whose version is known to be one that we understand.
+    ///
+    /// # Errors
+    /// `UnsupportedVersion`, and `Corrupt` if the version cannot be told.
+    pub(crate) async fn driver(&self) -> Result<&dyn Driver> {
+        self.core.check_version().await?;
+        Ok(&*self.core.driver)
+    }
+
+    /// Whether there is a layout yet.
+    ///
+    /// # Errors
+    /// As [`driver`](Self::driver).
+    pub(crate) async fn is_layout(&self) -> Result<bool> {
+        self.core.check_version().await?;
+        Ok(self.core.is_checked.load(Ordering::Relaxed))
+    }
+
+    /// `index.json` as it is now.
+    pub(crate) async fn index(&self) -> Result<Arc<Snapshot>> {
+        self.core.check_version().await?;
+        self.core.index().await
+    }
+
+    /// Changes `index.json`. When this has succeeded, everybody sees it.
+    pub(crate) async fn commit(&self, edit: Edit) -> Result<()> {
+        self.core.check_version().await?;
+        self.writer
+            .commit(edit, |requests| {
+                Arc::clone(&self.core).write(requests).boxed()
+            })
+            .await
+    }
+
+    /// Whether a change would leave the index as it is.
+    pub(crate) fn is_idle(&self, snapshot: &Snapshot, edit: &Edit) -> bool {
+        let mut draft = Draft::new(snapshot, &self.core.graph);
+        draft.apply(edit).is_ok() && matches!(draft.finish(), (None, removed) if removed.is_empty())
+    }
+
+    /// What lies under `digest`, if it is small enough for a manifest.
+    pub(crate) async fn read_manifest(&self, digest: &Digest) -> Result<Option<Bytes>> {
+        self.driver()
+            .await?
+            .read_blob(digest, self.max_manifest_size())
+            .await
+    }
+
+    /// What is known of the manifest `target`; `None` if it is not there, or no manifest.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is damaged.
+    pub(crate) async fn node(&self, target: &Descriptor) -> Result<Option<Arc<Node>>> {
+        self.core.node(target).await
+    }
+
+    /// Reads the indexes that are listed, so that the graph knows what is below them. What cannot be
+    /// read holds nothing.
+    pub(crate) async fn load_indexes(&self, snapshot: &Snapshot) {
+        let mut walk = self.core.graph.walk(snapshot, true);
+        loop {
+            let unknown = walk.take_unknown();
+            if unknown.is_empty() {
+                return;
+            }
+            let mut loads = stream::iter(unknown)
+                .map(|manifest| async move { self.core.node(&manifest).await })
+                .buffer_unordered(MANIFESTS);
+            while let Some(loaded) = loads.next().await {
+                if let Ok(Some(node)) = loaded {
+                    walk.found(&node);
+                }
+            }
+        }
+    }
+
+    /// The manifests that the index leads to, and what kept some of them from being read. What is
+    /// not there is passed over: a layout need not hold everything that it names.
+    pub(crate) async fn reachable(&self) -> Result<(Arc<Reachable>, Option<Error>)> {
+        let snapshot = self.index().await?;
+        if let Some(known) = self.core.graph.known_reachable(&snapshot) {
+            return Ok((known, None));
+        }
+        let mut walk = self.core.graph.walk(&snapshot, false);
+        let mut failure = None;
+        loop {
+            let unknown = walk.take_unknown();
+            if unknown.is_empty() {
+                break;
+            }
+            let mut loads = stream::iter(unknown)
+                .map(|manifest| async move { self.core.node(&manifest).await })
+                .buffer_unordered(MANIFESTS);
+            while let Some(loaded) = loads.next().await {
+                match loaded {
+                    Ok(Some(node)) => walk.found(&node),
+                    Ok(None) => walk.missed(),
+                    Err(error) => {
+                        walk.missed();
+                        failure.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        let reachable = Arc::new(walk.finish());
+        self.core
+            .graph
+            .remember_reachable(snapshot, Arc::clone(&reachable));
+        Ok((reachable, failure))
+    }
+}
+
+impl Core {
+    async fn check_version(&self) -> Result<()> {
+        if self.is_checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.driver.version().await? {
+            None => Ok(()),
+            Some(version) if version == VERSION => {
+                self.is_checked.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Some(version) => Err(Error::new(
+                ErrorKind::UnsupportedVersion,
+                format!("the image layout has version {version:?}, only {VERSION} is known"),
+            )
+            .with_subject(self.driver.location())
+            .with_hint("a newer release may know it; nothing was changed")),
+        }
+    }
+
+    fn in_index(&self, error: Error) -> Error {
+        error.with_subject(format_args!("{}/index.json", self.driver.location()))
+    }
+
+    async fn index(&self) -> Result<Arc<Snapshot>> {
+        let _permit = self.readers.acquire().await.map_err(|error| {
+            Error::new(ErrorKind::Io, "the layout was closed").with_source(error)
+        })?;
+        let known = self.cached();
+        let version = known.as_ref().map(|known| known.version.clone());
+        match self.driver.read_index(version, self.max_index_size).await? {
+            IndexRead::Absent => Ok(Arc::new(Snapshot::empty())),
+            IndexRead::Unchanged(version) => {
+                let snapshot = known.map_or_else(|| Arc::new(Snapshot::empty()), |k| k.snapshot);
+                self.cache(version, Arc::clone(&snapshot));
+                Ok(snapshot)
+            }
+            IndexRead::Read(content, version) => {
+                let snapshot = if content.len() < LARGE {
+                    Snapshot::decode(&content)
+                } else {
+                    blocking(move || Snapshot::decode(&content)).await
+                };
+                let snapshot = Arc::new(snapshot.map_err(|error| self.in_index(error))?);
+                self.cache(version, Arc::clone(&snapshot));
+                Ok(snapshot)
+            }
+        }
+    }
+
+    fn cached(&self) -> Option<Cached> {
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        cached.clone()
+    }
+
+    fn cache(&self, version: IndexVersion, snapshot: Arc<Snapshot>) {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        *cached = Some(Cached { version, snapshot });
+    }
+
+    async fn node(&self, target: &Descriptor) -> Result<Option<Arc<Node>>> {
+        if let Some(node) = self.graph.node(target.digest()) {
+            return Ok(Some(node));
+        }
+        let digest = *target.digest();
+        let media_type = target.media_type().clone();
+        let Some(content) = self
+            .driver
+            .read_blob(&digest, self.max_manifest_size)
+            .await?
+        else {
+            return Ok(None);
+        };
+        let decoded = if content.len() < LARGE {
+            decode(&digest, &media_type, &content)?
+        } else {
+            blocking(move || decode(&digest, &media_type, &content)).await?
+        };
+        Ok(decoded.map(|(plain, document)| self.graph.insert(&plain, &document)))
+    }
+
+    /// Makes the changes of all who still wait.
+    async fn write(self: Arc<Self>, requests: Vec<Request>) {
+        let (edits, answers): (Vec<_>, Vec<_>) = requests
+            .into_iter()
+            .filter(|request| !request.answer.is_closed())
+            .map(|request| (request.edit, request.answer))
+            .unzip();
+        if edits.is_empty() {
+            return;
+        }
+        let known = self.cached();
+        let version = known.as_ref().map(|known| known.version.clone());
+        let written = Arc::new(Mutex::new(None));
+        let edit = {
+            let (core, written) = (Arc::clone(&self), Arc::clone(&written));
+            Box::new(move |found: &IndexRead| {
+                let base = match found {
+                    IndexRead::Absent => Arc::new(Snapshot::empty()),
+                    IndexRead::Unchanged(_) => match &known {
+                        Some(known) => Arc::clone(&known.snapshot),
+                        None => Arc::new(Snapshot::empty()),
+                    },
+                    IndexRead::Read(content, _) => {
+                        Arc::new(Snapshot::decode(content).map_err(|error| core.in_index(error))?)
+                    }
+                };
+                let mut draft = Draft::new(&base, &core.graph);
+                let outcomes: Vec<_> = edits.iter().map(|edit| draft.apply(edit)).collect();
+                let (snapshot, remove) = draft.finish();
+                let content = snapshot.as_ref().map(Snapshot::encode).transpose()?;
+                let snapshot = snapshot.map_or(base, Arc::new);
+                let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+                *written = Some((snapshot, outcomes));
+                Ok(IndexChange { content, remove })
+            })
+        };
+        let outcome = self
+            .driver
+            .update_index(version, self.max_index_size, edit)
+            .await;
+        let written = written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        match (outcome, written) {
+            (Ok(version), Some((snapshot, outcomes))) => {
+                if let Some(version) = version {
+                    self.cache(version, snapshot);
+                }
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    let _ = answer.send(outcome);
+                }
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => fail(answers, error),
+        }
+    }
+}
