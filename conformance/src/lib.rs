@@ -5,7 +5,7 @@
 //! runs all of them against one backend, as tests that `cargo test` lists and filters one by one.
 //! For a backend's author that is a test target with `harness = false`:
 //!
-//! ```
+//! ```no_run
 //! use std::process::ExitCode;
 //! use std::sync::Arc;
 //!

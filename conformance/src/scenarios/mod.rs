@@ -2,7 +2,14 @@
 
 mod abandonment;
 mod blobs;
+mod deletion;
+mod manifests;
+mod mounts;
+mod predecessors;
 mod ranges;
+mod referrers;
+mod routing;
+mod tag_listing;
 mod tags;
 mod verification;
 mod visibility;
@@ -31,5 +38,12 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     verification::SCENARIOS,
     visibility::SCENARIOS,
     abandonment::SCENARIOS,
+    manifests::SCENARIOS,
+    routing::SCENARIOS,
     tags::SCENARIOS,
+    tag_listing::SCENARIOS,
+    deletion::SCENARIOS,
+    referrers::SCENARIOS,
+    predecessors::SCENARIOS,
+    mounts::SCENARIOS,
 ];
