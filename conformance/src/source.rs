@@ -1,7 +1,7 @@
 //! Sources that behave as sources do outside of tests: long, slow, broken, endless.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -203,7 +203,6 @@ pub(crate) struct Held {
     bytes: Bytes,
     reached: watch::Sender<bool>,
     released: watch::Sender<bool>,
-    opened: AtomicBool,
 }
 
 impl Held {
@@ -212,7 +211,6 @@ impl Held {
             bytes: bytes.clone(),
             reached: watch::Sender::new(false),
             released: watch::Sender::new(false),
-            opened: AtomicBool::new(false),
         }
     }
 
@@ -227,17 +225,11 @@ impl Held {
     pub(crate) fn release(&self) {
         self.released.send_replace(true);
     }
-
-    /// Whether a push has opened the source.
-    pub(crate) fn was_opened(&self) -> bool {
-        self.opened.load(Ordering::Relaxed)
-    }
 }
 
 #[async_trait]
 impl OpenAt for Held {
     async fn open_at(&self, offset: u64) -> Result<Body> {
-        self.opened.store(true, Ordering::Relaxed);
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let mut rest = self.bytes.slice(start.min(self.bytes.len())..);
         let first = rest.split_to(rest.len() / 2);

@@ -2,15 +2,21 @@
 
 mod abandonment;
 mod blobs;
+mod catalog;
+mod concurrency;
 mod deletion;
 mod manifests;
 mod mounts;
+mod names;
+mod peers;
 mod predecessors;
 mod ranges;
 mod referrers;
+mod refusals;
 mod routing;
 mod tag_listing;
 mod tags;
+mod uploads;
 mod verification;
 mod visibility;
 
@@ -46,4 +52,10 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     referrers::SCENARIOS,
     predecessors::SCENARIOS,
     mounts::SCENARIOS,
+    uploads::SCENARIOS,
+    concurrency::SCENARIOS,
+    names::SCENARIOS,
+    catalog::SCENARIOS,
+    peers::SCENARIOS,
+    refusals::SCENARIOS,
 ];

@@ -54,7 +54,7 @@ scenarios! { "referrers":
     a_subject_named_by_sha512_has_referrers [Push Referrers Sha512]
         "A subject under a sha512 digest has referrers."
     a_blob_can_be_a_subject [Push Referrers]
-        "What is listed by its subject need not know that the subject is a manifest."
+        "A manifest whose subject is a blob is listed as its referrer."
     a_tagged_referrer_is_listed_alike [Push Referrers]
         "A tag on a referrer changes nothing in the list."
     a_deleted_referrer_is_not_listed [Push Referrers DeleteManifests]

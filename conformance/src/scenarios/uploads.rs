@@ -1,0 +1,446 @@
+//! Uploads in pieces: started, written, resumed by their id, committed or cancelled.
+
+use bytes::Bytes;
+use tranship::{
+    Algorithm, Descriptor, ErrorKind, MediaType, Repository, Upload, UploadId, Uploader,
+};
+
+use super::scenarios;
+use crate::check;
+use crate::content::{Image, Item};
+use crate::context::{Context, Repo};
+use crate::failure::{Failure, Verdict};
+use crate::steps::{abandon_after, push, push_image, resized};
+
+scenarios! { "uploads":
+    an_upload_in_one_write_becomes_a_blob [Push Uploads]
+        "What was written becomes a blob when it is committed."
+    an_upload_in_many_writes_becomes_a_blob [Push Uploads]
+        "Writes of one byte, of a megabyte and of nothing are put together."
+    an_upload_of_nothing_becomes_the_empty_blob [Push Uploads]
+        "An upload without a write can be committed as the empty blob."
+    an_upload_named_by_sha384_becomes_a_blob [Push Uploads Sha384]
+        "An upload can be committed under a sha384 digest."
+    an_upload_named_by_sha512_becomes_a_blob [Push Uploads Sha512]
+        "An upload can be committed under a sha512 digest, although it began without one."
+    what_is_uploaded_is_not_there_before_the_commit [Push Uploads]
+        "The blob does not exist until the commit, however much has been written."
+    an_upload_says_how_much_has_arrived [Push Uploads]
+        "The offset is the number of bytes written."
+    a_dropped_upload_can_be_resumed [Push Uploads]
+        "An upload that was dropped goes on by its id, where it stopped."
+    an_upload_can_be_resumed_many_times [Push Uploads]
+        "Each write can be made by another holder of the id."
+    an_upload_that_was_not_written_can_be_resumed [Push Uploads]
+        "An upload can be resumed before its first write."
+    a_resumed_upload_can_be_committed_at_once [Push Uploads]
+        "What had arrived before is committed without another write."
+    a_write_at_a_wrong_offset_is_refused [Push Uploads]
+        "A write behind or before the offset is refused, and the upload can go on."
+    a_commit_of_another_digest_ends_the_upload [Push Uploads]
+        "A commit under a wrong digest fails, nothing appears, and the upload is over."
+    a_commit_of_another_size_ends_the_upload [Push Uploads]
+        "A commit with more or fewer bytes than have arrived fails, and the upload is over."
+    a_committed_upload_is_over [Push Uploads]
+        "A committed upload cannot be resumed."
+    a_cancelled_upload_is_over [Push Uploads]
+        "A cancelled upload cannot be resumed, and nothing of it appears."
+    an_upload_that_was_not_written_can_be_cancelled [Push Uploads]
+        "An upload can be cancelled before its first write."
+    an_unknown_upload_is_not_found [Push Uploads]
+        "An id that was never given out does not resume anything."
+    a_hostile_id_is_not_found [Push Uploads]
+        "Ids such as `../../x` are unknown like any other, and lead nowhere."
+    an_upload_of_another_repository_is_not_found [Push Uploads Registry]
+        "An id of one repository does not resume anything in another."
+    two_uploads_do_not_mix [Push Uploads]
+        "Two uploads have two ids, and each keeps its own bytes."
+    two_uploads_of_one_blob_both_succeed [Push Uploads]
+        "Two uploads of the same content can both be committed."
+    a_blob_that_is_there_can_be_uploaded [Push Uploads]
+        "Committing content that is there already succeeds."
+    two_writers_cannot_mix_their_bytes [Push Uploads]
+        "A second holder of an id is refused, or what both write is never mixed."
+    a_dropped_write_can_be_made_good [Push Uploads]
+        "After a write that was dropped, the upload goes on at the offset that it says."
+    a_failed_commit_leaves_other_content_alone [Push Uploads]
+        "A commit that fails does not touch a blob that has the digest already."
+}
+
+fn uploader(repository: &dyn Repository) -> Verdict<&dyn Uploader> {
+    let uploader = repository.blobs().uploader();
+    uploader.ok_or_else(|| Failure::new("uploads are claimed, but there is no uploader"))
+}
+
+async fn start(repository: &Repo) -> Verdict<Box<dyn Upload>> {
+    check::succeeds("starting an upload", uploader(&**repository)?.start().await)
+}
+
+/// Drops `upload`, and takes it up again by its id.
+async fn resume(repository: &Repo, upload: Box<dyn Upload>) -> Verdict<Box<dyn Upload>> {
+    let id = upload.id().clone();
+    drop(upload);
+    check::succeeds("resuming", uploader(&**repository)?.resume(&id).await)
+}
+
+async fn write(upload: &mut dyn Upload, bytes: impl Into<Bytes>) -> Verdict {
+    let offset = upload.offset();
+    let written = upload.write(offset, bytes.into()).await;
+    check::succeeds(&format!("writing at {offset}"), written)
+}
+
+async fn is_over(repository: &Repo, id: &UploadId, why: &str) -> Verdict {
+    let resumed = uploader(&**repository)?.resume(id).await;
+    check::not_found(
+        &format!("resuming an upload that {why}"),
+        resumed.map(|_| ()),
+    )
+}
+
+/// Uploads `item` in one write and commits it.
+async fn whole(context: &Context, item: &Item) -> Verdict {
+    let repository = context.repository().await?;
+    let mut upload = start(&repository).await?;
+    write(&mut *upload, item.bytes().clone()).await?;
+    check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+    check::holds(&*repository, item).await
+}
+
+async fn an_upload_in_one_write_becomes_a_blob(context: &Context) -> Verdict {
+    whole(context, &Item::noise(1, 100_000)).await
+}
+
+async fn an_upload_in_many_writes_becomes_a_blob(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(2, 3_000_000);
+    let mut upload = start(&repository).await?;
+    let mut rest = item.bytes().clone();
+    for length in [1, 0, 9, 1_000_000, 65_536, 1_500_000] {
+        write(&mut *upload, rest.split_to(length)).await?;
+    }
+    write(&mut *upload, rest).await?;
+    check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn an_upload_of_nothing_becomes_the_empty_blob(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let empty = Item::blob("");
+    let upload = start(&repository).await?;
+    check::succeeds(
+        "committing nothing",
+        upload.commit(empty.descriptor()).await,
+    )?;
+    check::holds(&*repository, &empty).await
+}
+
+async fn an_upload_named_by_sha384_becomes_a_blob(context: &Context) -> Verdict {
+    let item = Item::named_by(Algorithm::Sha384, MediaType::OCTET_STREAM, "by sha384");
+    whole(context, &item).await
+}
+
+async fn an_upload_named_by_sha512_becomes_a_blob(context: &Context) -> Verdict {
+    let item = Item::named_by(Algorithm::Sha512, MediaType::OCTET_STREAM, "by sha512");
+    whole(context, &item).await
+}
+
+async fn what_is_uploaded_is_not_there_before_the_commit(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(3, 500_000);
+    let mut upload = start(&repository).await?;
+    write(&mut *upload, item.bytes().slice(..250_000)).await?;
+    check::lacks(&*repository, item.descriptor()).await?;
+    write(&mut *upload, item.bytes().slice(250_000..)).await?;
+    check::lacks(&*repository, item.descriptor()).await?;
+    upload.commit(item.descriptor()).await?;
+    check::holds(&*repository, &item).await
+}
+
+async fn an_upload_says_how_much_has_arrived(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let mut upload = start(&repository).await?;
+    check::equal("the offset at the start", upload.offset(), 0)?;
+    write(&mut *upload, "hello").await?;
+    check::equal("the offset", upload.offset(), 5)?;
+    write(&mut *upload, "").await?;
+    check::equal("the offset after nothing", upload.offset(), 5)?;
+    upload = resume(&repository, upload).await?;
+    check::equal("the offset when resumed", upload.offset(), 5)?;
+    write(&mut *upload, " world").await?;
+    check::equal("the offset at the end", upload.offset(), 11)?;
+    check::succeeds("cancelling", upload.cancel().await)
+}
+
+async fn a_dropped_upload_can_be_resumed(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(4, 300_000);
+    let mut upload = start(&repository).await?;
+    write(&mut *upload, item.bytes().slice(..123_456)).await?;
+    let mut upload = resume(&repository, upload).await?;
+    check::equal("the offset", upload.offset(), 123_456)?;
+    write(&mut *upload, item.bytes().slice(123_456..)).await?;
+    check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn an_upload_can_be_resumed_many_times(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(5, 100_000);
+    let mut upload = start(&repository).await?;
+    for number in 0..10 {
+        let part = item.bytes().slice(number * 10_000..(number + 1) * 10_000);
+        write(&mut *upload, part).await?;
+        upload = resume(&repository, upload).await?;
+    }
+    check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn an_upload_that_was_not_written_can_be_resumed(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("after a pause");
+    let mut upload = start(&repository).await?;
+    upload = resume(&repository, upload).await?;
+    check::equal("the offset", upload.offset(), 0)?;
+    write(&mut *upload, item.bytes().clone()).await?;
+    check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn a_resumed_upload_can_be_committed_at_once(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(6, 200_000);
+    let mut upload = start(&repository).await?;
+    write(&mut *upload, item.bytes().clone()).await?;
+    let upload = resume(&repository, upload).await?;
+    check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn a_write_at_a_wrong_offset_is_refused(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("hello world");
+    let mut upload = start(&repository).await?;
+    write(&mut *upload, "hello").await?;
+    for offset in [0, 4, 6, u64::MAX] {
+        let written = upload.write(offset, Bytes::from_static(b"!")).await;
+        let what = format!("writing at {offset} instead of 5");
+        check::refused(&what, written, &[ErrorKind::RangeInvalid])?;
+        check::equal("the offset afterwards", upload.offset(), 5)?;
+    }
+    write(&mut *upload, " world").await?;
+    check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+    check::holds(&*repository, &item).await
+}
+
+/// A commit of "received" as `claimed` fails, and nothing is left.
+async fn commit_fails(context: &Context, claimed: &Descriptor, kinds: &[ErrorKind]) -> Verdict {
+    let repository = context.repository().await?;
+    let mut upload = start(&repository).await?;
+    let id = upload.id().clone();
+    write(&mut *upload, "received").await?;
+    let what = format!("committing 8 other bytes as {claimed}");
+    check::refused(&what, upload.commit(claimed).await, kinds)?;
+    check::lacks(&*repository, claimed).await?;
+    check::lacks(&*repository, Item::blob("received").descriptor()).await?;
+    is_over(&repository, &id, "failed to commit").await
+}
+
+async fn a_commit_of_another_digest_ends_the_upload(context: &Context) -> Verdict {
+    let claimed = Item::blob("expected");
+    commit_fails(context, claimed.descriptor(), &[ErrorKind::DigestMismatch]).await
+}
+
+async fn a_commit_of_another_size_ends_the_upload(context: &Context) -> Verdict {
+    let received = Item::blob("received");
+    let kinds = [ErrorKind::SizeMismatch];
+    for size in [0, 7, 9, 1 << 62] {
+        commit_fails(context, &resized(received.descriptor(), size), &kinds).await?;
+    }
+    Ok(())
+}
+
+async fn a_committed_upload_is_over(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("committed");
+    let mut upload = start(&repository).await?;
+    let id = upload.id().clone();
+    write(&mut *upload, item.bytes().clone()).await?;
+    check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+    is_over(&repository, &id, "was committed").await
+}
+
+async fn a_cancelled_upload_is_over(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(7, 300_000);
+    let mut upload = start(&repository).await?;
+    let id = upload.id().clone();
+    write(&mut *upload, item.bytes().clone()).await?;
+    check::succeeds("cancelling", upload.cancel().await)?;
+    is_over(&repository, &id, "was cancelled").await?;
+    check::lacks(&*repository, item.descriptor()).await
+}
+
+async fn an_upload_that_was_not_written_can_be_cancelled(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let upload = start(&repository).await?;
+    let id = upload.id().clone();
+    let upload = resume(&repository, upload).await?;
+    check::succeeds("cancelling", upload.cancel().await)?;
+    is_over(&repository, &id, "was cancelled").await
+}
+
+async fn an_unknown_upload_is_not_found(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    for id in ["1", "unknown", "00000000-0000-0000-0000-000000000000"] {
+        is_over(&repository, &UploadId::new(id), "never was").await?;
+    }
+    Ok(())
+}
+
+async fn a_hostile_id_is_not_found(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    push_image(&*repository, &Image::new("kept").build()).await?;
+    let long = "x".repeat(70_000);
+    for id in [
+        "",
+        ".",
+        "..",
+        "/",
+        "../../x",
+        "../index.json",
+        "/etc/passwd",
+        "a/../../b",
+        "a\0b",
+        "a\nb",
+        "C:\\x",
+        "%2e%2e%2fx",
+        "é🚢",
+        "*",
+        "{}",
+        &long,
+    ] {
+        is_over(
+            &repository,
+            &UploadId::new(id),
+            &format!("is named {id:.20?}"),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn an_upload_of_another_repository_is_not_found(context: &Context) -> Verdict {
+    let here = context.another_repository("here").await?;
+    let there = context.another_repository("there").await?;
+    push(&*there, &Item::blob("makes the repository exist")).await?;
+    let mut upload = start(&here).await?;
+    let id = upload.id().clone();
+    write(&mut *upload, "secret").await?;
+    drop(upload);
+    is_over(&there, &id, "is another repository's").await?;
+    let upload = check::succeeds("resuming it here", uploader(&*here)?.resume(&id).await)?;
+    check::succeeds("cancelling", upload.cancel().await)
+}
+
+async fn two_uploads_do_not_mix(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let (left, right) = (Item::blob("left left"), Item::blob("right right"));
+    let (mut one, mut two) = (start(&repository).await?, start(&repository).await?);
+    check::that(one.id() != two.id(), "two uploads have the same id")?;
+    write(&mut *one, "left").await?;
+    write(&mut *two, "right").await?;
+    one = resume(&repository, one).await?;
+    write(&mut *two, " right").await?;
+    write(&mut *one, " left").await?;
+    check::succeeds("committing one", one.commit(left.descriptor()).await)?;
+    check::succeeds("committing the other", two.commit(right.descriptor()).await)?;
+    check::holds(&*repository, &left).await?;
+    check::holds(&*repository, &right).await
+}
+
+async fn two_uploads_of_one_blob_both_succeed(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::noise(8, 200_000);
+    let (mut one, mut two) = (start(&repository).await?, start(&repository).await?);
+    write(&mut *one, item.bytes().clone()).await?;
+    write(&mut *two, item.bytes().clone()).await?;
+    let (one, two) = tokio::join!(one.commit(item.descriptor()), two.commit(item.descriptor()));
+    check::succeeds("committing one", one)?;
+    check::succeeds("committing the other", two)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn a_blob_that_is_there_can_be_uploaded(context: &Context) -> Verdict {
+    let item = Item::noise(9, 100_000);
+    push(&*context.repository().await?, &item).await?;
+    whole(context, &item).await
+}
+
+async fn two_writers_cannot_mix_their_bytes(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let mut first = start(&repository).await?;
+    write(&mut *first, "first").await?;
+    let id = first.id().clone();
+    let mut second = match uploader(&*repository)?.resume(&id).await {
+        Ok(second) => second,
+        Err(error) => {
+            check::equal("the kind of error", error.kind(), ErrorKind::Conflict)?;
+            // The first is not disturbed, and leaves the way free when it is dropped.
+            write(&mut *first, " and last").await?;
+            drop(first);
+            let again = uploader(&*repository)?.resume(&id).await;
+            let again = check::succeeds("resuming when the first is gone", again)?;
+            let item = Item::blob("first and last");
+            check::succeeds("committing", again.commit(item.descriptor()).await)?;
+            return check::holds(&*repository, &item).await;
+        }
+    };
+    // Where both are let in, only one can write at an offset.
+    write(&mut *second, " second").await?;
+    let late = first.write(5, Bytes::from_static(b" late")).await;
+    let kinds = [ErrorKind::RangeInvalid, ErrorKind::Conflict];
+    check::refused("writing where another has written", late, &kinds)?;
+    drop(first);
+    let item = Item::blob("first second");
+    check::succeeds("committing", second.commit(item.descriptor()).await)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn a_dropped_write_can_be_made_good(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    for point in 0..10 {
+        let item = Item::noise(100 + point, 2_000_000);
+        let mut upload = start(&repository).await?;
+        let polls = usize::try_from(point).unwrap_or_default();
+        let done = abandon_after(polls, upload.write(0, item.bytes().clone())).await;
+        let mut upload = resume(&repository, upload).await?;
+        let arrived = usize::try_from(upload.offset()).unwrap_or(usize::MAX);
+        check::that(
+            arrived <= item.bytes().len(),
+            "more has arrived than was written",
+        )?;
+        write(&mut *upload, item.bytes().slice(arrived..)).await?;
+        check::succeeds("committing", upload.commit(item.descriptor()).await)?;
+        check::holds(&*repository, &item).await?;
+        if done.is_some() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn a_failed_commit_leaves_other_content_alone(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let item = Item::blob("expected");
+    push(&*repository, &item).await?;
+    let mut upload = start(&repository).await?;
+    write(&mut *upload, "received").await?;
+    // What is there is a success by its digest, but these bytes are not it.
+    check::refused(
+        "committing other bytes as a blob that is there",
+        upload.commit(item.descriptor()).await,
+        &[ErrorKind::DigestMismatch],
+    )?;
+    check::holds(&*repository, &item).await
+}
