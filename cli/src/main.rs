@@ -1,2 +1,21 @@
-//! Placeholder.
-fn main() {}
+//! The tranship command line: copies and looks into OCI artifacts, wherever they are kept.
+
+mod args;
+mod command;
+mod confirm;
+mod exit;
+mod failure;
+mod input;
+mod json;
+mod location;
+mod output;
+mod progress;
+mod report;
+mod run;
+mod save;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run::run(std::env::args_os().collect()).into()
+}

@@ -1,0 +1,338 @@
+//! The arguments, as clap reads them. Their comments are the help that users see.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use tranship::{CopyOptions, Digest, Location, MediaType, Platform, RegistryLocation, Tag};
+
+use crate::exit;
+use crate::input::Input;
+use crate::location::{self, AnnotationFilter, RangeArg};
+
+/// Copies and looks into OCI artifacts: images, and whatever else registries hold
+#[derive(Debug, Parser)]
+#[command(
+    name = "tranship",
+    version,
+    after_help = location::HELP,
+    after_long_help = location::HELP.to_owned() + "\n\n" + exit::HELP,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Show every cause of an error
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// Print only results and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Show no progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for people, one result a line
+    Text,
+    /// One JSON document on standard output, and errors as one JSON object on standard error
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    #[command(visible_alias = "copy")]
+    Cp(Cp),
+    Resolve(Resolve),
+    Tag(TagArgs),
+    Untag(Untag),
+    /// Fetch, push and delete manifests
+    #[command(subcommand)]
+    Manifest(Manifest),
+    /// Fetch, push and delete blobs
+    #[command(subcommand)]
+    Blob(Blob),
+    /// List repositories and their tags
+    #[command(subcommand)]
+    Repo(Repo),
+    Discover(Discover),
+    Completion(Completion),
+    Man(Man),
+}
+
+/// Copy an artifact from one place to another
+///
+/// All that the artifact refers to is copied with it, and the tags are set last. What the destination has is not
+/// copied again; where both are one registry, or one file system, content is mounted or linked.
+///
+/// Prints the digest of what was copied; with --dry-run, what there is to do.
+#[derive(Debug, Args)]
+pub(crate) struct Cp {
+    /// What to copy, by tag or digest
+    #[arg(value_name = "SRC")]
+    pub(crate) source: Location,
+    /// Where to; without a tag it gets that of SRC, if SRC has one and there is no --tag
+    #[arg(value_name = "DST", value_parser = location::parse_destination)]
+    pub(crate) destination: Location,
+    /// A tag to set at the destination; may be repeated
+    #[arg(long = "tag", short, value_name = "TAG")]
+    pub(crate) tags: Vec<Tag>,
+    /// Copy also what refers to the artifact: signatures, SBOMs and the like
+    #[arg(long, short)]
+    pub(crate) recursive: bool,
+    /// With -r, only artifacts of this type; may be repeated
+    #[arg(long, value_name = "TYPE", requires = "recursive")]
+    pub(crate) artifact_type: Vec<MediaType>,
+    /// With -r, only artifacts with this annotation; may be repeated, and all must agree
+    #[arg(long, value_name = "KEY[=VALUE]", requires = "recursive")]
+    pub(crate) annotation: Vec<AnnotationFilter>,
+    /// With -r, how many steps away from the artifact [default: all]
+    #[arg(long, value_name = "N", requires = "recursive", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) depth: Option<u32>,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArg,
+    /// How much to transfer at the same time
+    #[arg(long, value_name = "N", default_value_t = CopyOptions::DEFAULT_CONCURRENCY as u16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: u16,
+    /// Print what there is to do, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Look into manifests that the destination has already, and copy what is missing below them
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Copy also layers that are not to be distributed, which are left out otherwise
+    #[arg(long)]
+    pub(crate) include_non_distributable: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlatformArg {
+    /// Of an index, only the manifest for this platform, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Platform>,
+}
+
+/// Print the digest of what a tag names
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// A location with a tag or digest
+    #[arg(value_name = "REF")]
+    pub(crate) reference: Location,
+    /// Print the location with the digest, not the digest alone
+    #[arg(long, short = 'l')]
+    pub(crate) full: bool,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArg,
+}
+
+/// Give a manifest further tags
+#[derive(Debug, Args)]
+pub(crate) struct TagArgs {
+    /// A location with a tag or digest
+    #[arg(value_name = "REF")]
+    pub(crate) reference: Location,
+    /// The tags to set; one that exists moves
+    #[arg(value_name = "TAG", required = true)]
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// Remove tags, and leave what they name
+///
+/// Nothing is removed unless every one of the tags exists.
+#[derive(Debug, Args)]
+pub(crate) struct Untag {
+    /// Locations with a tag each
+    #[arg(value_name = "REF", required = true)]
+    pub(crate) references: Vec<Location>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Manifest {
+    Fetch(ManifestFetch),
+    Push(ManifestPush),
+    /// Delete a manifest, and with it the tags that point at it
+    #[command(visible_alias = "rm")]
+    Delete(Delete),
+}
+
+/// Print a manifest, byte for byte as it is stored
+///
+/// With --format json it is one member of an object beside its descriptor.
+#[derive(Debug, Args)]
+pub(crate) struct ManifestFetch {
+    /// A location with a tag or digest
+    #[arg(value_name = "REF")]
+    pub(crate) reference: Location,
+    /// Write to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Print the descriptor: media type, digest and size
+    #[arg(long)]
+    pub(crate) descriptor: bool,
+    /// Indent the JSON; the digest is not that of what is printed then
+    #[arg(long)]
+    pub(crate) pretty: bool,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArg,
+}
+
+/// Store a manifest from a file
+///
+/// Prints its digest.
+#[derive(Debug, Args)]
+pub(crate) struct ManifestPush {
+    /// Where to, with a tag, with the digest that the manifest must have, or with neither
+    #[arg(value_name = "LOCATION")]
+    pub(crate) location: Location,
+    /// The file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) input: Input,
+    /// What kind of manifest it is [default: what it says of itself]
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) media_type: Option<MediaType>,
+    /// A further tag to set; may be repeated
+    #[arg(long = "tag", short, value_name = "TAG")]
+    pub(crate) tags: Vec<Tag>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// What to delete
+    #[arg(value_name = "REF")]
+    pub(crate) reference: Location,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Blob {
+    Fetch(BlobFetch),
+    Push(BlobPush),
+    /// Delete a blob, whether or not something refers to it
+    #[command(visible_alias = "rm")]
+    Delete(Delete),
+}
+
+/// Print a blob, or write it to a file
+///
+/// A file appears under its name only when the blob is complete and has the right digest. Standard output gets the
+/// bytes as they come: if the exit code is not 0, they are not to be trusted.
+#[derive(Debug, Args)]
+pub(crate) struct BlobFetch {
+    /// A location with a digest
+    #[arg(value_name = "REF")]
+    pub(crate) reference: Location,
+    /// Write to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only these bytes, the first being 0: START-END with both inclusive, or START- to the end. Their digest cannot
+    /// be checked
+    #[arg(long, value_name = "START-[END]")]
+    pub(crate) range: Option<RangeArg>,
+}
+
+/// Store a blob from a file
+///
+/// Prints its digest. Standard input, and any other pipe, whose digest and size are not given is first kept in a
+/// temporary file; TMPDIR says where.
+#[derive(Debug, Args)]
+pub(crate) struct BlobPush {
+    /// Where to; may have the digest that the blob must have
+    #[arg(value_name = "LOCATION")]
+    pub(crate) location: Location,
+    /// The file, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) input: Input,
+    /// The digest that the blob must have
+    #[arg(long)]
+    pub(crate) digest: Option<Digest>,
+    /// The size that it must have
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) size: Option<u64>,
+    /// What --format json says that it is; nothing is stored of it
+    #[arg(long, value_name = "TYPE", default_value_t = MediaType::OCTET_STREAM)]
+    pub(crate) media_type: MediaType,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Repo {
+    Tags(RepoTags),
+    Ls(RepoLs),
+}
+
+/// List the tags of a repository
+#[derive(Debug, Args)]
+pub(crate) struct RepoTags {
+    /// A location, without a tag
+    #[arg(value_name = "LOCATION")]
+    pub(crate) location: Location,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+}
+
+/// List the repositories of a registry
+#[derive(Debug, Args)]
+pub(crate) struct RepoLs {
+    /// A registry: layouts:ROOT or a host
+    #[arg(value_name = "REGISTRY")]
+    pub(crate) location: RegistryLocation,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PageArgs {
+    /// List what stands behind this in ASCII order
+    #[arg(long, value_name = "NAME")]
+    pub(crate) last: Option<String>,
+    /// List so many at the most
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// Show what refers to a manifest: signatures, SBOMs and the like
+///
+/// As a tree, or with --format json as a list in the order of the tree.
+#[derive(Debug, Args)]
+pub(crate) struct Discover {
+    /// A location with a tag or digest
+    #[arg(value_name = "REF")]
+    pub(crate) reference: Location,
+    /// Only artifacts of this type, and what refers to them
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) artifact_type: Option<MediaType>,
+    /// How many levels [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) depth: Option<u32>,
+    #[command(flatten)]
+    pub(crate) platform: PlatformArg,
+}
+
+/// Print the completions for a shell
+#[derive(Debug, Args)]
+pub(crate) struct Completion {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// Print the manual page, or write those of all commands
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write the pages of all commands into this directory
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+}

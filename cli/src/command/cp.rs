@@ -1,0 +1,208 @@
+//! `cp`: an artifact from one place to another.
+
+use std::fmt;
+use std::sync::Arc;
+
+use indicatif::BinaryBytes;
+use serde::Serialize;
+use tranship::{
+    CopyAction, CopyHooks, CopyOptions, CopyReport, Descriptor, Error, ErrorKind, Existing,
+    ExtendedCopyOptions, Repository, Tag, TagOrDigest,
+};
+
+use super::{manifest, open, open_existing, resolve};
+use crate::args::Cp;
+use crate::failure::{At as _, Outcome, suggest_listing};
+use crate::location::required_reference;
+use crate::output::{Output, plain};
+use crate::progress::CopyProgress;
+
+/// What was copied: as text its digest or, where nothing was done, what there is to do.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Copied {
+    source: String,
+    destination: String,
+    tags: Vec<String>,
+    descriptor: Descriptor,
+    dry_run: bool,
+    copied: Tally,
+    mounted: Tally,
+    skipped: Tally,
+    steps: Vec<Step>,
+}
+
+/// How many pieces of content, and how many bytes those have.
+#[derive(Debug, Serialize)]
+struct Tally {
+    count: usize,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    action: &'static str,
+    descriptor: Descriptor,
+}
+
+impl Copied {
+    fn new(args: &Cp, tags: &[Tag], report: CopyReport) -> Self {
+        let tally = |action| Tally {
+            count: report.count(action),
+            bytes: report.bytes(action),
+        };
+        let destination = args.destination.clone();
+        Self {
+            source: args.source.to_string(),
+            destination: destination
+                .with_reference(*report.root.digest())
+                .to_string(),
+            tags: tags.iter().map(ToString::to_string).collect(),
+            dry_run: args.dry_run,
+            copied: tally(CopyAction::Copied),
+            mounted: tally(CopyAction::Mounted),
+            skipped: tally(CopyAction::Skipped),
+            descriptor: report.root,
+            steps: report
+                .steps
+                .into_iter()
+                .map(|step| Step {
+                    action: verb(step.action),
+                    descriptor: step.descriptor,
+                })
+                .collect(),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let count = |name: &str, tally: &Tally| match tally.count {
+            0 => String::new(),
+            count => format!(", {name} {count} ({})", BinaryBytes(tally.bytes)),
+        };
+        format!(
+            "{} {} ({}){}{}: {}",
+            if self.dry_run { "to copy" } else { "copied" },
+            self.copied.count,
+            BinaryBytes(self.copied.bytes),
+            count("mounted", &self.mounted),
+            count("there already", &self.skipped),
+            match self.tags.as_slice() {
+                [] => self.destination.clone(),
+                tags => format!("{} as {}", self.destination, tags.join(", ")),
+            }
+        )
+    }
+}
+
+impl fmt::Display for Copied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.dry_run {
+            return self.descriptor.digest().fmt(f);
+        }
+        for Step { action, descriptor } in &self.steps {
+            let (digest, size) = (descriptor.digest(), descriptor.size());
+            let media_type = plain(descriptor.media_type().as_str());
+            writeln!(f, "{action} {digest} {size} {media_type}")?;
+        }
+        Ok(())
+    }
+}
+
+const fn verb(action: CopyAction) -> &'static str {
+    match action {
+        CopyAction::Copied => "copy",
+        CopyAction::Mounted => "mount",
+        CopyAction::Skipped => "skip",
+        _ => "other",
+    }
+}
+
+pub(super) async fn run(args: Cp, output: Output) -> Outcome {
+    let reference = required_reference(&args.source)?;
+    let tags = destination_tags(&args, reference);
+    let source = open_existing(&args.source).await?;
+    expect_digest(&args, &*source, reference).await?;
+    let destination = open(&args.destination).await?;
+    let progress = Arc::new(CopyProgress::new(output));
+    let options = options(&args, Arc::clone(&progress) as Arc<dyn CopyHooks>);
+    let report = if args.recursive {
+        let options = extended(&args, options);
+        tranship::extended_copy(&*source, reference, &*destination, &tags, &options).await
+    } else {
+        tranship::copy(&*source, reference, &*destination, &tags, &options).await
+    };
+    progress.finish();
+    let report = report
+        .map_err(|error| suggest_listing(error, &args.source))
+        .at(format_args!("copy {} to {}", args.source, args.destination))?;
+    let copied = Copied::new(&args, &tags, report);
+    output.print(&copied).await?;
+    if !output.is_json() {
+        output.note(copied.summary());
+    }
+    Ok(())
+}
+
+/// The tags to set: those that are given or, if none is, that of the source.
+fn destination_tags(args: &Cp, source: &TagOrDigest) -> Vec<Tag> {
+    let given = manifest::tags(&args.destination, args.tags.clone());
+    if given.is_empty() && args.destination.reference().is_none() {
+        source.tag().cloned().into_iter().collect()
+    } else {
+        given
+    }
+}
+
+/// Where the destination is named by a digest, that of what is copied must be the same. Looked at
+/// before anything is done.
+async fn expect_digest(args: &Cp, source: &dyn Repository, reference: &TagOrDigest) -> Outcome {
+    let Some(TagOrDigest::Digest(expected)) = args.destination.reference() else {
+        return Ok(());
+    };
+    let options = resolve::options(args.platform.platform.clone());
+    let root = tranship::resolve(source, reference, &options)
+        .await
+        .within(&args.source)?;
+    if root.digest() == expected {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::DigestMismatch,
+        format!(
+            "the destination is to be {expected}, but this is {}",
+            root.digest()
+        ),
+    )
+    .with_operation("copy")
+    .with_subject(&args.source)
+    .into())
+}
+
+fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {
+    let mut options = CopyOptions::default()
+        .with_concurrency(args.concurrency.into())
+        .with_non_distributable(args.include_non_distributable)
+        .with_dry_run(args.dry_run)
+        .with_hooks(hooks);
+    if let Some(platform) = &args.platform.platform {
+        options = options.with_platform(platform.clone());
+    }
+    if args.repair {
+        options = options.with_existing(Existing::Check);
+    }
+    options
+}
+
+fn extended(args: &Cp, copy: CopyOptions) -> ExtendedCopyOptions {
+    let mut options = ExtendedCopyOptions::default().with_copy(copy);
+    for artifact_type in &args.artifact_type {
+        options = options.with_artifact_type(artifact_type.clone());
+    }
+    for annotation in &args.annotation {
+        options = options.with_annotation(&annotation.key, annotation.value.clone());
+    }
+    if let Some(depth) = args.depth {
+        options = options.with_depth(usize::try_from(depth).unwrap_or(usize::MAX));
+    }
+    options
+}

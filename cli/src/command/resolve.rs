@@ -1,0 +1,29 @@
+//! `resolve`: what a tag names.
+
+use tranship::{Platform, ResolveOptions};
+
+use super::named::Named;
+use super::open_existing;
+use crate::args::Resolve;
+use crate::failure::{At as _, Outcome};
+use crate::location::required_reference;
+use crate::output::Output;
+
+pub(super) async fn run(args: Resolve, output: Output) -> Outcome {
+    let location = args.reference;
+    let reference = required_reference(&location)?;
+    let repository = open_existing(&location).await?;
+    let options = options(args.platform.platform);
+    let descriptor = tranship::resolve(&*repository, reference, &options)
+        .await
+        .within(&location)?;
+    let named = Named::new(location, descriptor).with_full(args.full);
+    output.print(&named).await
+}
+
+pub(super) fn options(platform: Option<Platform>) -> ResolveOptions {
+    match platform {
+        Some(platform) => ResolveOptions::default().with_platform(platform),
+        None => ResolveOptions::default(),
+    }
+}

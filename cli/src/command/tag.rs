@@ -1,0 +1,19 @@
+//! `tag`: further names for a manifest.
+
+use super::named::Named;
+use super::open_existing;
+use crate::args::TagArgs;
+use crate::failure::{At as _, Outcome};
+use crate::location::required_reference;
+use crate::output::Output;
+
+pub(super) async fn run(args: TagArgs, output: Output) -> Outcome {
+    let location = args.reference;
+    let reference = required_reference(&location)?;
+    let repository = open_existing(&location).await?;
+    let descriptor = tranship::tag_n(&*repository, reference, &args.tags)
+        .await
+        .within(&location)?;
+    let named = Named::new(location, descriptor).with_tags(&args.tags);
+    output.print(&named).await
+}

@@ -1,0 +1,107 @@
+//! Why a command did not go through to its end.
+
+use std::fmt;
+use std::io;
+
+use tranship::{Error, Location};
+
+use crate::exit::Status;
+use crate::location::{quoted, repository};
+
+/// What a command answers.
+pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something failed, perhaps at a place of which the error knows nothing, and the user is told.
+    Error(Error, Option<String>),
+    /// Nobody reads standard output any more: no reason to say anything.
+    OutputClosed,
+    /// The user or the system asked to stop.
+    Stopped(Status),
+}
+
+impl Failure {
+    /// A failed write to standard output.
+    pub(crate) fn output(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Error::io("cannot write to standard output", error).into(),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error, None)
+    }
+}
+
+/// Says where something failed: an error knows the tag or the digest, but not the location.
+pub(crate) trait At<T> {
+    /// At a place that is not a repository.
+    fn at(self, place: impl fmt::Display) -> Outcome<T>;
+
+    /// In the repository of `location`. If its tag was not found, the user is told how to list the
+    /// tags.
+    fn within(self, location: &Location) -> Outcome<T>;
+}
+
+impl<T> At<T> for Result<T, Error> {
+    fn at(self, place: impl fmt::Display) -> Outcome<T> {
+        self.map_err(|error| Failure::Error(error, Some(place.to_string())))
+    }
+
+    fn within(self, location: &Location) -> Outcome<T> {
+        let repository = match repository(location) {
+            Ok(repository) => repository,
+            Err(_) => location.clone(),
+        };
+        self.map_err(|error| suggest_listing(error, location))
+            .at(repository)
+    }
+}
+
+/// Tells with a tag that was not found how to see which there are.
+pub(crate) fn suggest_listing(error: Error, location: &Location) -> Error {
+    let Some(tag) = location.reference().and_then(|name| name.tag()) else {
+        return error;
+    };
+    if !error.is_not_found() || error.hint().is_some() || error.subject() != Some(tag.as_str()) {
+        return error;
+    }
+    match repository(location) {
+        Ok(repository) => {
+            let repository = quoted(&repository);
+            error.with_hint(format!("`tranship repo tags {repository}` lists the tags"))
+        }
+        Err(_) => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hint(error: Error, location: &str) -> Option<String> {
+        let location = location.parse().expect("a location");
+        match Err::<(), _>(error).within(&location) {
+            Err(Failure::Error(error, _)) => error.hint().map(ToOwned::to_owned),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_a_tag_that_was_not_found_is_met_with_the_list_of_tags() {
+        let tag = hint(Error::not_found("v1"), "oci:a b:v1");
+        let listing = "`tranship repo tags 'oci:a b'` lists the tags";
+        assert_eq!(tag.as_deref(), Some(listing));
+        assert_eq!(hint(Error::not_found("sha256:aa"), "oci:dir:v1"), None);
+        assert_eq!(
+            hint(Error::unsupported("no").with_subject("v1"), "oci:dir:v1"),
+            None
+        );
+        let own = Error::not_found("v1").with_hint("look closer");
+        assert_eq!(hint(own, "oci:dir:v1").as_deref(), Some("look closer"));
+    }
+}

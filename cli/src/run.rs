@@ -1,0 +1,139 @@
+//! From the arguments to the exit code.
+
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
+use tranship::Error;
+
+use crate::args::{Cli, Command, Format};
+use crate::command;
+use crate::exit::Status;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::report::Report;
+
+/// How long blocking work, such as a file system call under way, may go on when all else has ended.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(arguments: Vec<OsString>) -> Status {
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, &arguments),
+    };
+    let output = Output {
+        format: cli.global.format,
+        quiet: cli.global.quiet,
+        no_progress: cli.global.no_progress,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = Error::io("the program cannot start its threads", error);
+            Report::new(&error).print(output.format, cli.global.verbose);
+            return Status::from(&error);
+        }
+    };
+    let outcome = runtime.block_on(until_stopped(cli.command, output));
+    runtime.shutdown_timeout(PATIENCE);
+    match outcome {
+        Ok(()) | Err(Failure::OutputClosed) => Status::Success,
+        Err(Failure::Stopped(status)) => status,
+        Err(Failure::Error(error, place)) => {
+            Report::new(&error)
+                .at(place.as_deref())
+                .print(output.format, cli.global.verbose);
+            Status::from(&error)
+        }
+    }
+}
+
+/// Runs a command until it ends or a signal comes. Dropping it cleans up what it had under way.
+async fn until_stopped(command: Command, output: Output) -> Result<(), Failure> {
+    tokio::select! {
+        outcome = command::run(command, output) => outcome,
+        status = stop_signal() => Err(Failure::Stopped(status)),
+    }
+}
+
+#[cfg(unix)]
+async fn stop_signal() -> Status {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = signal(SignalKind::interrupt());
+    let terminate = signal(SignalKind::terminate());
+    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+        // Without handlers the signals end the process at once.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => Status::Interrupted,
+        _ = terminate.recv() => Status::Terminated,
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() -> Status {
+    match tokio::signal::ctrl_c().await {
+        Ok(()) => Status::Interrupted,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// What clap answers instead of arguments: help, the version, or what is wrong.
+fn refuse(error: &clap::Error, arguments: &[OsString]) -> Status {
+    match error.kind() {
+        ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion => {
+            return match error.print() {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Status::Failure,
+                _ => Status::Success,
+            };
+        }
+        ClapErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return Status::Usage;
+        }
+        _ => {}
+    }
+    let format = wanted_format(arguments);
+    // The core says better than clap what is wrong with a location, and what to write instead.
+    if let Some(cause) = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<Error>())
+    {
+        let argument = match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(argument)) => argument.split("...").next(),
+            _ => None,
+        };
+        Report::new(cause).at(argument).print(format, false);
+        return Status::from(cause);
+    } else if format == Format::Json {
+        Report::usage(first_paragraph(&error.to_string())).print(format, false);
+    } else {
+        let _ = error.print();
+    }
+    Status::Usage
+}
+
+/// What clap says before it goes on about usage, on one line.
+fn first_paragraph(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let text = lines.join(" ");
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+}
+
+/// The format that was asked for on a command line that cannot be parsed.
+fn wanted_format(arguments: &[OsString]) -> Format {
+    let end = arguments.iter().position(|argument| argument == "--");
+    let arguments = &arguments[..end.unwrap_or(arguments.len())];
+    let is_json = arguments.iter().any(|argument| argument == "--format=json")
+        || arguments
+            .windows(2)
+            .any(|pair| pair[0] == "--format" && pair[1] == "json");
+    if is_json { Format::Json } else { Format::Text }
+}

@@ -1,0 +1,123 @@
+use crate::support::{AMD64, ATTESTATION, INDEX, NOTHING, SBOM, SIGNATURE, Workplace};
+
+#[test]
+fn referrers_are_drawn_as_a_tree() {
+    let here = Workplace::new();
+    assert_eq!(
+        here.ok(&["discover", "oci:hello:v1"]),
+        format!(
+            "oci:hello@{INDEX}\n\
+             └── {SBOM} application/spdx+json\n    \
+                 └── {SIGNATURE} application/vnd.example.signature.v1\n        \
+                     └── {ATTESTATION} application/vnd.in-toto+json"
+        )
+    );
+}
+
+#[test]
+fn siblings_are_joined_by_a_line() {
+    let here = Workplace::new();
+    for name in ["a", "b"] {
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","artifactType":"example/{name}","manifests":[],"subject":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{SIGNATURE}","size":720}}}}"#
+        );
+        here.write("file", manifest);
+        here.ok(&["manifest", "push", "oci:hello", "file"]);
+    }
+    let tree = here.ok(&["discover", &format!("oci:hello@{SIGNATURE}")]);
+    let marks: Vec<String> = tree
+        .lines()
+        .map(|line| {
+            line.chars()
+                .take_while(|c| !c.is_ascii_alphanumeric())
+                .collect()
+        })
+        .collect();
+    assert_eq!(marks, ["", "├── ", "├── ", "└── "]);
+    let whole = here.ok(&["discover", "oci:hello:v1"]);
+    assert_eq!(whole.lines().count(), 6, "{whole}");
+}
+
+#[test]
+fn a_tree_is_cut_at_a_depth() {
+    let here = Workplace::new();
+    let tree = here.ok(&["discover", "oci:hello:v1", "--depth", "2"]);
+    assert_eq!(tree.lines().count(), 3, "{tree}");
+}
+
+#[test]
+fn only_referrers_of_one_type_are_followed() {
+    let here = Workplace::new();
+    let spdx = here.ok(&[
+        "discover",
+        "oci:hello:v1",
+        "--artifact-type",
+        "application/spdx+json",
+    ]);
+    assert_eq!(spdx.lines().count(), 2, "{spdx}");
+    let other = here.ok(&[
+        "discover",
+        "oci:hello:v1",
+        "--artifact-type",
+        "example/other",
+    ]);
+    assert_eq!(other, format!("oci:hello@{INDEX}"));
+}
+
+#[test]
+fn the_referrers_of_a_platform_are_its_own() {
+    let here = Workplace::new();
+    let tree = here.ok(&["discover", "oci:hello:v1", "--platform", "linux/amd64"]);
+    let lines: Vec<&str> = tree.lines().collect();
+    assert_eq!(lines[0], format!("oci:hello@{AMD64}"));
+    assert!(
+        lines[1].ends_with("application/vnd.example.sbom.config.v1+json"),
+        "{tree}"
+    );
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn as_json_referrers_are_a_list_in_the_order_of_the_tree() {
+    let here = Workplace::new();
+    let json = here.json(&["discover", "oci:hello:v1"]);
+    assert_eq!(json["reference"], format!("oci:hello@{INDEX}"));
+    assert_eq!(json["descriptor"]["digest"], INDEX);
+    let referrers = json["referrers"].as_array().expect("a list");
+    let seen: Vec<_> = referrers
+        .iter()
+        .map(|referrer| {
+            let text = |value: &serde_json::Value| value.as_str().map(ToOwned::to_owned);
+            let digest = text(&referrer["descriptor"]["digest"]);
+            (
+                text(&referrer["subject"]),
+                referrer["depth"].as_u64(),
+                digest,
+            )
+        })
+        .collect();
+    let edge = |subject: &str, depth, digest: &str| {
+        (
+            Some(subject.to_owned()),
+            Some(depth),
+            Some(digest.to_owned()),
+        )
+    };
+    assert_eq!(
+        seen,
+        [
+            edge(INDEX, 1, SBOM),
+            edge(SBOM, 2, SIGNATURE),
+            edge(SIGNATURE, 3, ATTESTATION)
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_there_has_no_referrers_to_show() {
+    let here = Workplace::new();
+    here.fails(3, &["discover", "oci:hello:v9"]);
+    here.fails(3, &["discover", &format!("oci:hello@{NOTHING}")]);
+    here.fails(2, &["discover", "oci:hello"]);
+    here.fails(3, &["discover", "oci:missing:v1"]);
+}

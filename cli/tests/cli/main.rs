@@ -1,0 +1,10 @@
+//! The program as its users meet it: arguments in, output, files and an exit code out.
+
+mod blob;
+mod cp;
+mod discover;
+mod general;
+mod manifest;
+mod names;
+mod repo;
+mod support;
