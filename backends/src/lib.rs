@@ -1,1 +1,63 @@
-//! Placeholder while the core takes shape.
+//! Every [`tranship`] backend behind a feature, and functions that open any of them by its
+//! [`Location`](tranship::Location).
+//!
+//! | Feature | Backend | Locations |
+//! |---|---|---|
+//! | `layout` | `layout`: OCI image layouts on a local disk | `oci:DIR`, `layouts:ROOT//NAME` |
+//! | `memory` | `memory`: registries in memory | none: `memory::MemoryRegistry::new()` makes one |
+//!
+//! Both are on by default. Registries that are reached over the network have locations, but no backend
+//! yet: to open one is [`Unsupported`](tranship::ErrorKind::Unsupported).
+//!
+//! This crate is all that a program needs: the core is [`tranship_backends::tranship`](tranship).
+//!
+//! # Copy between two locations
+//!
+//! ```
+//! # use tranship_backends::tranship;
+//! use tranship::{CopyOptions, Location, copy};
+//!
+//! # async fn pack_something(at: &Location) -> tranship::Result<()> {
+//! #     let repository = tranship_backends::open(at).await?;
+//! #     let options = tranship::PackOptions::new("application/vnd.example".parse()?).with_tag("v1".parse()?);
+//! #     tranship::pack_manifest(&*repository, &options).await.map(drop)
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> tranship::Result<()> {
+//! # if cfg!(not(feature = "layout")) { return Ok(()); }
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let directory = directory.path().display();
+//! // Strings such as "oci:build/app:v1" and "layouts:/srv/registry//team/app".
+//! let from: Location = format!("oci:{directory}/build/app:v1").parse()?;
+//! let to: Location = format!("layouts:{directory}/registry//team/app").parse()?;
+//! # pack_something(&from).await?;
+//! let source = tranship_backends::open(&from).await?;
+//! let destination = tranship_backends::open(&to).await?;
+//!
+//! let tags = ["v1".parse()?, "latest".parse()?];
+//! let report = copy(
+//!     &*source,
+//!     from.reference().expect("a tag"),
+//!     &*destination,
+//!     &tags,
+//!     &CopyOptions::default(),
+//! )
+//! .await?;
+//! let latest = destination.resolve(&"latest".parse()?).await?;
+//! assert_eq!(latest.digest(), report.root.digest());
+//! # Ok(())
+//! # }
+//! ```
+
+#[cfg(feature = "layout")]
+mod layouts;
+mod open;
+
+pub use open::{OpenOptions, open, open_registry, open_registry_with, open_with};
+pub use tranship;
+#[cfg(feature = "layout")]
+#[doc(inline)]
+pub use tranship_layout as layout;
+#[cfg(feature = "memory")]
+#[doc(inline)]
+pub use tranship_memory as memory;
