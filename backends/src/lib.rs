@@ -61,3 +61,8 @@ pub use tranship_layout as layout;
 #[cfg(feature = "memory")]
 #[doc(inline)]
 pub use tranship_memory as memory;
+
+/// The examples in README are compiled with those of the documentation.
+#[cfg(all(doctest, feature = "layout", feature = "memory"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
