@@ -151,12 +151,16 @@ impl Manifests {
 
     /// Changes the index, unless it is as wanted.
     async fn list(&self, edit: &Edit) -> Result<()> {
-        let snapshot = self.store.index().await?;
+        // What was read last is enough to guess by; only that nothing is to be done must be sure.
+        let mut snapshot = self.store.last_index().await?;
+        if self.store.is_idle(&snapshot, edit) {
+            snapshot = self.store.index().await?;
+        }
         if needs_indexes(&snapshot, edit) {
             self.store.load_indexes(&snapshot).await;
         }
         // Without a layout an idle change still has to make one.
-        if self.store.is_layout().await? && self.store.is_idle(&snapshot, edit) {
+        if self.store.is_idle(&snapshot, edit) && self.store.is_layout().await? {
             return Ok(());
         }
         self.store.commit(edit.clone()).await
@@ -164,20 +168,29 @@ impl Manifests {
 
     async fn try_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
         let missing = || Error::not_found(target.digest());
-        let found = self.by_digest(target.digest()).await?;
-        if !found.same_content(target) || !self.is_stored(target).await? {
-            return Err(missing());
-        }
+        let node = match self.store.graph().node(target.digest()) {
+            Some(node) => Some(node),
+            None => {
+                let found = self.by_digest(target.digest()).await?;
+                self.store.node(&found).await?
+            }
+        };
         let tags = std::slice::from_ref(tag);
-        let edit = match self.store.node(&found).await? {
+        let edit = match node {
             Some(node) => listing(target, &node, tags),
             // Listed by somebody else, with a media type that we cannot look into.
             None => Edit::List {
-                entry: found,
+                entry: self.by_digest(target.digest()).await?,
                 tags: tags.to_vec(),
                 children: Vec::new(),
             },
         };
+        let Edit::List { entry, .. } = &edit else {
+            return Err(missing());
+        };
+        if !entry.same_content(target) || !self.is_stored(target).await? {
+            return Err(missing());
+        }
         self.list(&edit).await?;
         if self.is_stored(target).await? {
             return Ok(());

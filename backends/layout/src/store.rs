@@ -108,6 +108,14 @@ impl Store {
         self.core.index().await
     }
 
+    /// `index.json` as this process saw it last, which need not be as it is now.
+    pub(crate) async fn last_index(&self) -> Result<Arc<Snapshot>> {
+        match self.core.cached() {
+            Some(cached) => Ok(cached.snapshot),
+            None => self.index().await,
+        }
+    }
+
     /// Changes `index.json`. When this has succeeded, everybody sees it.
     pub(crate) async fn commit(&self, edit: Edit) -> Result<()> {
         self.core.check_version().await?;
@@ -120,8 +128,7 @@ impl Store {
 
     /// Whether a change would leave the index as it is.
     pub(crate) fn is_idle(&self, snapshot: &Snapshot, edit: &Edit) -> bool {
-        let mut draft = Draft::new(snapshot, &self.core.graph);
-        draft.apply(edit).is_ok() && matches!(draft.finish(), (None, removed) if removed.is_empty())
+        snapshot.is_idle(edit, &self.core.graph)
     }
 
     /// What lies under `digest`, if it is small enough for a manifest.

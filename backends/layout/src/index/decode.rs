@@ -14,7 +14,7 @@ impl Snapshot {
     pub(crate) fn decode(content: &[u8]) -> Result<Self> {
         if let Ok(mut index) = serde_json::from_slice::<Index>(content) {
             let manifests = std::mem::take(&mut index.manifests);
-            let entries = manifests.into_iter().map(Entry::Manifest).collect();
+            let entries = manifests.into_iter().map(Entry::new).collect();
             return Ok(Self::new(index, entries));
         }
         Self::decode_one_by_one(content).map_err(|(why, source)| {
@@ -61,7 +61,7 @@ impl Snapshot {
 
 fn entry(value: Value) -> Result<Entry, serde_json::Error> {
     match Descriptor::deserialize(&value) {
-        Ok(descriptor) => Ok(Entry::Manifest(descriptor)),
+        Ok(descriptor) => Ok(Entry::new(descriptor)),
         Err(error) if has_unknown_digest(&value) => {
             let size = value.get("size").and_then(Value::as_u64);
             size.map(|_| Entry::Foreign(value)).ok_or(error)

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use tranship::{Descriptor, Digest, Error, Index, Result, Tag};
 
-use super::names::{CONTAINERD_NAME, Name, REF_NAME, name_of};
+use super::names::{CONTAINERD_NAME, Name, REF_NAME};
 use super::{Entry, Snapshot};
 
 /// One change.
@@ -44,7 +44,9 @@ pub(crate) struct Draft<'a> {
     head: Index,
     // Positions stay; what is removed leaves a gap.
     entries: Vec<Option<Entry>>,
-    digests: HashMap<Digest, Vec<usize>>,
+    // How many entries a digest has, and those of them without a name.
+    digests: HashMap<Digest, usize>,
+    unnamed: HashMap<Digest, Vec<usize>>,
     tags: HashMap<Tag, Vec<usize>>,
     suffixes: HashMap<Tag, Vec<usize>>,
     removed: Vec<Digest>,
@@ -64,7 +66,8 @@ impl<'a> Draft<'a> {
             head: base.head.clone(),
             entries: Vec::with_capacity(base.entries.len() + 1),
             digests: HashMap::with_capacity(base.entries.len()),
-            tags: HashMap::new(),
+            unnamed: HashMap::new(),
+            tags: HashMap::with_capacity(base.entries.len()),
             suffixes: HashMap::new(),
             removed: Vec::new(),
             changed: false,
@@ -91,7 +94,7 @@ impl<'a> Draft<'a> {
                     self.point(tag, entry);
                 }
                 if !self.is_listed(entry.digest()) && !self.is_held(entry.digest()) {
-                    self.append(Entry::Manifest(entry.clone()));
+                    self.append(Entry::new(entry.clone()));
                 }
                 for child in children {
                     self.drop_unnamed(child);
@@ -105,7 +108,7 @@ impl<'a> Draft<'a> {
                 }
                 for child in children {
                     if !self.is_listed(child.digest()) && !self.is_held(child.digest()) {
-                        self.append(Entry::Manifest(child.clone()));
+                        self.append(Entry::new(child.clone()));
                     }
                 }
                 self.removed.push(*target);
@@ -184,7 +187,7 @@ impl<'a> Draft<'a> {
 
     /// Takes the name off an entry, and drops the entry if the manifest can be reached otherwise.
     fn release(&mut self, position: usize) {
-        let Some(Entry::Manifest(entry)) = self.entries[position].clone() else {
+        let Some(Entry::Manifest(entry, _)) = self.entries[position].clone() else {
             return;
         };
         self.set(position, None);
@@ -195,16 +198,13 @@ impl<'a> Draft<'a> {
         annotations.remove(REF_NAME);
         annotations.remove(CONTAINERD_NAME);
         let unnamed = entry.with_annotations(annotations);
-        self.set(position, Some(Entry::Manifest(unnamed)));
+        self.set(position, Some(Entry::new(unnamed)));
     }
 
     /// Gives the manifest of `entry` a name: on its entry without one, or on a new one.
     fn place(&mut self, entry: &Descriptor, label: Label) {
-        let unnamed = self.positions(entry.digest()).into_iter().find(|position| {
-            self.descriptor_at(*position).is_some_and(|found| {
-                found.annotation(REF_NAME).is_none() && found.annotation(CONTAINERD_NAME).is_none()
-            })
-        });
+        let unnamed = self.unnamed.get(entry.digest());
+        let unnamed = unnamed.and_then(|positions| positions.first().copied());
         let base = unnamed
             .and_then(|position| self.descriptor_at(position))
             .unwrap_or(entry);
@@ -213,14 +213,14 @@ impl<'a> Draft<'a> {
             named = named.with_annotation(CONTAINERD_NAME, name);
         }
         match unnamed {
-            Some(position) => self.set(position, Some(Entry::Manifest(named))),
-            None => self.append(Entry::Manifest(named)),
+            Some(position) => self.set(position, Some(Entry::new(named))),
+            None => self.append(Entry::new(named)),
         }
     }
 
     /// Drops the entries of a manifest that say nothing but that it is there.
     fn drop_unnamed(&mut self, digest: &Digest) {
-        for position in self.positions(digest) {
+        for position in self.unnamed.get(digest).cloned().unwrap_or_default() {
             let says_nothing = self.descriptor_at(position).is_some_and(|entry| {
                 let mut bare = entry
                     .plain()
@@ -263,9 +263,7 @@ impl<'a> Draft<'a> {
     }
 
     fn is_listed(&self, digest: &Digest) -> bool {
-        self.digests
-            .get(digest)
-            .is_some_and(|positions| !positions.is_empty())
+        self.digests.get(digest).is_some_and(|count| *count > 0)
     }
 
     fn is_held(&self, digest: &Digest) -> bool {
@@ -274,7 +272,12 @@ impl<'a> Draft<'a> {
     }
 
     fn positions(&self, digest: &Digest) -> Vec<usize> {
-        self.digests.get(digest).cloned().unwrap_or_default()
+        if !self.is_listed(digest) {
+            return Vec::new();
+        }
+        let all = 0..self.entries.len();
+        all.filter(|position| self.digest_at(*position).as_ref() == Some(digest))
+            .collect()
     }
 
     fn descriptor_at(&self, position: usize) -> Option<&Descriptor> {
@@ -296,29 +299,33 @@ impl<'a> Draft<'a> {
             return;
         }
         self.changed = true;
-        if let Some(Entry::Manifest(old)) = old {
+        if let Some(Entry::Manifest(old, name)) = old {
             let forget = |positions: &mut Vec<usize>| positions.retain(|other| *other != position);
-            self.digests.entry(*old.digest()).and_modify(forget);
-            match name_of(&old) {
+            let digest = *old.digest();
+            self.digests.entry(digest).and_modify(|count| *count -= 1);
+            match name {
                 Name::Tag(tag) => {
                     self.tags.entry(tag).and_modify(forget);
                 }
                 Name::Suffix(tag) => {
                     self.suffixes.entry(tag).and_modify(forget);
                 }
-                Name::None => {}
+                Name::Foreign => {}
+                Name::None => {
+                    self.unnamed.entry(digest).and_modify(forget);
+                }
             }
         }
-        if let Some(Entry::Manifest(new)) = &self.entries[position] {
-            self.digests
-                .entry(*new.digest())
-                .or_default()
-                .push(position);
-            match name_of(new) {
-                Name::Tag(tag) => self.tags.entry(tag).or_default().push(position),
-                Name::Suffix(tag) => self.suffixes.entry(tag).or_default().push(position),
-                Name::None => {}
-            }
+        if let Some(Entry::Manifest(new, name)) = &self.entries[position] {
+            let digest = *new.digest();
+            *self.digests.entry(digest).or_default() += 1;
+            let positions = match name {
+                Name::Tag(tag) => self.tags.entry(tag.clone()).or_default(),
+                Name::Suffix(tag) => self.suffixes.entry(tag.clone()).or_default(),
+                Name::Foreign => return,
+                Name::None => self.unnamed.entry(digest).or_default(),
+            };
+            positions.push(position);
         }
     }
 }

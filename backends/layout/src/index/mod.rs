@@ -13,7 +13,7 @@ use tranship::{Descriptor, Digest, Index, Result, Tag, encode_json};
 pub(crate) use self::edit::{Draft, Edit, Holders};
 pub(crate) use self::writer::{Request, Writer, fail};
 
-use self::names::Claim;
+use self::names::{Claim, Name, name_of};
 
 /// The index of a layout that holds nothing.
 pub(crate) const EMPTY_INDEX: &[u8] =
@@ -32,15 +32,20 @@ pub(crate) struct Snapshot {
 /// One of the manifests that `index.json` lists.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Entry {
-    Manifest(Descriptor),
+    Manifest(Descriptor, Name),
     /// Named by a digest that we cannot compute: kept as it is.
     Foreign(serde_json::Value),
 }
 
 impl Entry {
-    pub(crate) fn descriptor(&self) -> Option<&Descriptor> {
+    fn new(descriptor: Descriptor) -> Self {
+        let name = name_of(&descriptor);
+        Self::Manifest(descriptor, name)
+    }
+
+    fn descriptor(&self) -> Option<&Descriptor> {
         match self {
-            Self::Manifest(descriptor) => Some(descriptor),
+            Self::Manifest(descriptor, _) => Some(descriptor),
             Self::Foreign(_) => None,
         }
     }
@@ -54,14 +59,11 @@ impl Snapshot {
 
     fn new(head: Index, entries: Vec<Entry>) -> Self {
         let mut digests: HashMap<Digest, Vec<usize>> = HashMap::with_capacity(entries.len());
-        for (position, descriptor) in descriptors(&entries) {
-            digests
-                .entry(*descriptor.digest())
-                .or_default()
-                .push(position);
+        for (position, digest, _) in named(&entries) {
+            digests.entry(*digest).or_default().push(position);
         }
         Self {
-            tags: names::claims(descriptors(&entries)),
+            tags: names::claims(named(&entries)),
             head,
             entries,
             digests,
@@ -87,6 +89,35 @@ impl Snapshot {
     pub(crate) fn listed(&self, digest: &Digest) -> Option<&Descriptor> {
         let position = *self.digests.get(digest)?.first()?;
         self.entries[position].descriptor()
+    }
+
+    /// Whether `edit` would change nothing. `true` is certain, `false` is not.
+    pub(crate) fn is_idle(&self, edit: &Edit, holders: &dyn Holders) -> bool {
+        let Edit::List {
+            entry,
+            tags,
+            children,
+        } = edit
+        else {
+            return false;
+        };
+        let digest = entry.digest();
+        let points_there = |tag| match self.tags.get(tag) {
+            Some(Claim::Exact(position) | Claim::Suffix(position, _)) => {
+                let target = self.entries[*position].descriptor();
+                target.is_some_and(|target| target.digest() == digest)
+            }
+            Some(Claim::Last(_) | Claim::Ambiguous) | None => false,
+        };
+        let is_unnamed =
+            |position: &usize| matches!(self.entries[*position], Entry::Manifest(_, Name::None));
+        let is_listed = |digest: &Digest| self.digests.contains_key(digest);
+        tags.iter().all(points_there)
+            && (is_listed(digest) || holders.holds(digest, &is_listed))
+            && !children.iter().any(|child| {
+                let positions = self.digests.get(child);
+                positions.is_some_and(|positions| positions.iter().any(is_unnamed))
+            })
     }
 
     /// The tags behind `last`, in their order.
@@ -135,15 +166,16 @@ impl Snapshot {
 impl serde::Serialize for Entry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Manifest(descriptor) => descriptor.serialize(serializer),
+            Self::Manifest(descriptor, _) => descriptor.serialize(serializer),
             Self::Foreign(value) => value.serialize(serializer),
         }
     }
 }
 
-fn descriptors(entries: &[Entry]) -> impl Iterator<Item = (usize, &Descriptor)> {
-    entries
-        .iter()
-        .enumerate()
-        .filter_map(|(position, entry)| Some((position, entry.descriptor()?)))
+fn named(entries: &[Entry]) -> impl Iterator<Item = (usize, &Digest, &Name)> {
+    let named = entries.iter().enumerate();
+    named.filter_map(|(position, entry)| match entry {
+        Entry::Manifest(descriptor, name) => Some((position, descriptor.digest(), name)),
+        Entry::Foreign(_) => None,
+    })
 }

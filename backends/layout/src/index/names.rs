@@ -19,6 +19,8 @@ pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 pub(super) enum Claim {
     /// The entry at this position has the tag itself. Of several, the last one: it was written last.
     Exact(usize),
+    /// So it is, and there are others.
+    Last(usize),
     /// The entry at this position has a name that ends in the tag.
     Suffix(usize, Digest),
     /// Names of different manifests end in the tag.
@@ -28,26 +30,32 @@ pub(super) enum Claim {
 impl Claim {
     pub(super) fn winner(self) -> Option<usize> {
         match self {
-            Self::Exact(position) | Self::Suffix(position, _) => Some(position),
+            Self::Exact(position) | Self::Last(position) | Self::Suffix(position, _) => {
+                Some(position)
+            }
             Self::Ambiguous => None,
         }
     }
 }
 
 /// How an entry is named.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Name {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Name {
     /// By a tag.
     Tag(Tag),
     /// By a longer name that ends in a tag.
     Suffix(Tag),
-    /// Not at all, or by what is no tag.
+    /// By what is no tag.
+    Foreign,
+    /// Not at all.
     None,
 }
 
 pub(super) fn name_of(entry: &Descriptor) -> Name {
     let Some(name) = entry.annotation(REF_NAME) else {
-        return Name::None;
+        // The entry belongs to that name, and cannot be given another.
+        let is_named = entry.annotation(CONTAINERD_NAME).is_some();
+        return if is_named { Name::Foreign } else { Name::None };
     };
     if let Ok(tag) = name.parse() {
         return Name::Tag(tag);
@@ -55,33 +63,41 @@ pub(super) fn name_of(entry: &Descriptor) -> Name {
     match name.rsplit_once(':') {
         // What stands behind the colon of a digest is no tag.
         Some((before, tag)) if !before.contains('@') && name.parse::<Digest>().is_err() => {
-            tag.parse().map_or(Name::None, Name::Suffix)
+            tag.parse().map_or(Name::Foreign, Name::Suffix)
         }
-        _ => Name::None,
+        _ => Name::Foreign,
     }
 }
 
+/// Who claims which tag, of entries with their positions, digests and names.
 pub(super) fn claims<'a>(
-    entries: impl Iterator<Item = (usize, &'a Descriptor)>,
+    entries: impl Iterator<Item = (usize, &'a Digest, &'a Name)>,
 ) -> BTreeMap<Tag, Claim> {
     let mut claims = BTreeMap::new();
-    for (position, entry) in entries {
-        match name_of(entry) {
+    for (position, digest, name) in entries {
+        match name {
             Name::Tag(tag) => {
-                claims.insert(tag, Claim::Exact(position));
+                claims
+                    .entry(tag.clone())
+                    .and_modify(|claim| {
+                        *claim = match claim {
+                            Claim::Exact(_) | Claim::Last(_) => Claim::Last(position),
+                            Claim::Suffix(..) | Claim::Ambiguous => Claim::Exact(position),
+                        };
+                    })
+                    .or_insert(Claim::Exact(position));
             }
             Name::Suffix(tag) => {
-                let digest = *entry.digest();
                 claims
-                    .entry(tag)
+                    .entry(tag.clone())
                     .and_modify(|claim| match claim {
-                        Claim::Suffix(winner, other) if *other == digest => *winner = position,
+                        Claim::Suffix(winner, other) if other == digest => *winner = position,
                         Claim::Suffix(..) => *claim = Claim::Ambiguous,
-                        Claim::Exact(_) | Claim::Ambiguous => {}
+                        Claim::Exact(_) | Claim::Last(_) | Claim::Ambiguous => {}
                     })
-                    .or_insert(Claim::Suffix(position, digest));
+                    .or_insert(Claim::Suffix(position, *digest));
             }
-            Name::None => {}
+            Name::Foreign | Name::None => {}
         }
     }
     claims
@@ -98,7 +114,11 @@ mod tests {
     }
 
     fn winner(entries: &[Descriptor], tag: &str) -> Option<usize> {
-        claims(entries.iter().enumerate()).get(tag)?.winner()
+        let names: Vec<_> = entries.iter().map(name_of).collect();
+        let named = entries.iter().zip(&names).enumerate();
+        claims(named.map(|(at, (entry, name))| (at, entry.digest(), name)))
+            .get(tag)?
+            .winner()
     }
 
     #[test]
@@ -139,7 +159,7 @@ mod tests {
             &format!("a/b@{digest}"),
             &format!("a/b:v1@{digest}"),
         ] {
-            assert_eq!(name_of(&entry("a", name)), Name::None, "{name}");
+            assert_eq!(name_of(&entry("a", name)), Name::Foreign, "{name}");
         }
     }
 }
