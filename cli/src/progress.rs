@@ -1,12 +1,16 @@
 //! Progress bars on standard error, where that is a terminal.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    BinaryBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState,
+    ProgressStyle,
+};
 use tranship::{
     Body, CopyAction, CopyEvent, CopyHooks, Descriptor, Digest, OpenAt, Result, Source,
 };
@@ -27,14 +31,38 @@ fn target(output: Output) -> ProgressDrawTarget {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template)
+/// A prefix and the bar, and then `rest`.
+fn style(prefix: &str, rest: &str) -> ProgressStyle {
+    let template = format!("{prefix} {{bar:30.cyan}} {{bytes:>11}} of {{total_bytes:<11}}{rest}");
+    ProgressStyle::with_template(&template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
+        .with_key("rate", write_rate)
+        .with_key("time", write_time)
 }
 
-/// The bars of a copy: one for all of it, and above it some for what is under way. They vanish when
-/// this is dropped.
+/// A store that links or clones files reads nothing, and some read without telling: then there is no
+/// rate to speak of, and no way to say how long it will take.
+fn has_rate(state: &ProgressState) -> bool {
+    state.per_sec() >= 1024.0
+}
+
+fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    if has_rate(state) {
+        let _ = write!(out, " {}/s", BinaryBytes(state.per_sec() as u64));
+    }
+}
+
+fn write_time(state: &ProgressState, out: &mut dyn fmt::Write) {
+    let _ = if has_rate(state) {
+        write!(out, ", {:#} left", HumanDuration(state.eta()))
+    } else {
+        write!(out, " for {:#}", HumanDuration(state.elapsed()))
+    };
+}
+
+/// The bars of a copy: one for all of it, and above it some for what is under way, from its first
+/// byte on. They vanish when this is dropped.
 pub(crate) struct CopyProgress {
     bars: MultiProgress,
     total: ProgressBar,
@@ -57,10 +85,12 @@ struct UnderWay {
 
 impl CopyProgress {
     pub(crate) fn new(output: Output) -> Self {
-        let bars = MultiProgress::with_draw_target(target(output));
-        let total = bars.add(ProgressBar::new(0).with_style(style(
-            "{prefix:>14} {bar:30.cyan} {bytes:>11} of {total_bytes:<11} {bytes_per_sec:>13}  {eta:>4} left",
-        )));
+        Self::drawn_on(target(output))
+    }
+
+    fn drawn_on(target: ProgressDrawTarget) -> Self {
+        let bars = MultiProgress::with_draw_target(target);
+        let total = bars.add(ProgressBar::new(0).with_style(style("{prefix:>14}", "{rate}{time}")));
         total.set_prefix("copying");
         if !total.is_hidden() {
             total.enable_steady_tick(REDRAW);
@@ -83,9 +113,7 @@ impl CopyProgress {
         if under_way.bar.is_some() || node.size() < WORTH_A_BAR || state.bars >= MOST_BARS {
             return;
         }
-        let bar = ProgressBar::new(node.size()).with_style(style(
-            "{prefix:>14} {bar:30} {bytes:>11} of {total_bytes:<11} {bytes_per_sec:>13}",
-        ));
+        let bar = ProgressBar::new(node.size()).with_style(style("{prefix:>14}", "{rate}"));
         bar.set_prefix(short(node));
         under_way.bar = Some(self.bars.insert_before(&self.total, bar));
         state.bars += 1;
@@ -175,10 +203,12 @@ pub(crate) struct TransferProgress {
 impl TransferProgress {
     /// For `size` bytes of what is called `name`.
     pub(crate) fn new(output: Output, name: &str, size: u64) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(size), target(output)).with_style(style(
-            "{prefix} {bar:30.cyan} {bytes:>11} of {total_bytes:<11} {bytes_per_sec:>13}  {eta:>4} left",
-        ));
+        let bar = ProgressBar::with_draw_target(Some(size), target(output))
+            .with_style(style("{prefix}", "{rate}{time}"));
         bar.set_prefix(plain(name).into_owned());
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(REDRAW);
+        }
         Self { bar }
     }
 
@@ -206,5 +236,105 @@ impl OpenAt for Watched<'_> {
         bar.set_position(offset);
         let body = self.source.open(offset).await?;
         Ok(body.inspect(move |bytes| bar.inc(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::InMemoryTerm;
+    use tranship::MediaType;
+
+    const MIB: u64 = 1 << 20;
+
+    fn screen() -> (CopyProgress, InMemoryTerm) {
+        let term = InMemoryTerm::new(10, 100);
+        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
+        (CopyProgress::drawn_on(target), term)
+    }
+
+    fn blob(name: &[u8], size: u64) -> Descriptor {
+        Descriptor::new(MediaType::OCTET_STREAM, Digest::of(name), size)
+    }
+
+    fn last_line(progress: &CopyProgress, term: &InMemoryTerm) -> String {
+        progress.total.force_draw();
+        let contents = term.contents();
+        contents.lines().last().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_large_blob_has_a_bar_above_the_total() {
+        let (progress, term) = screen();
+        let (large, small) = (blob(b"a", 3 * MIB), blob(b"b", MIB - 1));
+        for node in [&large, &small] {
+            progress.on_event(CopyEvent::Found(node));
+            progress.on_event(CopyEvent::Started(node));
+        }
+        progress.on_event(CopyEvent::Bytes(&large, MIB));
+        let total = last_line(&progress, &term);
+        assert!(total.contains("0 of 2"), "{total}");
+        assert!(total.contains("1.00 MiB of 4.00 MiB"), "{total}");
+        let lines = term.contents();
+        assert_eq!(lines.lines().count(), 2, "{lines}");
+        assert!(lines.contains(&short(&large)), "{lines}");
+        assert!(lines.contains("1.00 MiB of 3.00 MiB"), "{lines}");
+    }
+
+    #[test]
+    fn what_is_linked_counts_and_what_is_there_already_does_not() {
+        let (progress, term) = screen();
+        let (linked, skipped) = (blob(b"a", 3 * MIB), blob(b"b", 5 * MIB));
+        for node in [&linked, &skipped] {
+            progress.on_event(CopyEvent::Found(node));
+        }
+        progress.on_event(CopyEvent::Started(&linked));
+        progress.on_event(CopyEvent::Done(&linked, CopyAction::Copied));
+        progress.on_event(CopyEvent::Done(&skipped, CopyAction::Skipped));
+        let total = last_line(&progress, &term);
+        assert!(total.contains("2 of 2"), "{total}");
+        assert!(total.contains("3.00 MiB of 3.00 MiB"), "{total}");
+    }
+
+    #[test]
+    fn what_is_read_twice_is_not_twice_done() {
+        let (progress, term) = screen();
+        let node = blob(b"a", 2 * MIB);
+        progress.on_event(CopyEvent::Found(&node));
+        for _ in 0..2 {
+            progress.on_event(CopyEvent::Started(&node));
+            progress.on_event(CopyEvent::Bytes(&node, 2 * MIB));
+        }
+        let total = last_line(&progress, &term);
+        assert!(total.contains("2.00 MiB of 2.00 MiB"), "{total}");
+    }
+
+    #[test]
+    fn at_most_a_handful_of_bars_are_shown() {
+        let (progress, term) = screen();
+        let nodes: Vec<Descriptor> = (0..9).map(|n| blob(&[n], MIB)).collect();
+        for node in &nodes {
+            progress.on_event(CopyEvent::Found(node));
+            progress.on_event(CopyEvent::Started(node));
+            progress.on_event(CopyEvent::Bytes(node, 1));
+        }
+        last_line(&progress, &term);
+        assert_eq!(term.contents().lines().count(), MOST_BARS + 1);
+        for node in &nodes {
+            progress.on_event(CopyEvent::Done(node, CopyAction::Copied));
+        }
+        last_line(&progress, &term);
+        assert_eq!(term.contents().lines().count(), 1);
+    }
+
+    #[test]
+    fn nothing_stays_on_the_screen() {
+        let (progress, term) = screen();
+        let node = blob(b"a", 2 * MIB);
+        progress.on_event(CopyEvent::Found(&node));
+        progress.on_event(CopyEvent::Started(&node));
+        last_line(&progress, &term);
+        drop(progress);
+        assert_eq!(term.contents(), "");
     }
 }
