@@ -1,0 +1,245 @@
+//! What the operating system refuses: writing to a read-only directory, and to a full disk. The tests
+//! start their own binary again under such conditions, since root may write anywhere.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{
+    blob, blob_path, directory, entries, leftovers, manifest, noise, push, push_blob, relaxed, tag,
+};
+use tranship::{
+    Deleter, ErrorKind, Fetcher, PredecessorFinder, Pusher, ReadOnlyStorage, ReferencePusher,
+    Repository, Resolver, Tagger, Untagger, referrers, tags,
+};
+use tranship_layout::Layout;
+
+const LAYOUT: &str = "TRANSHIP_TEST_LAYOUT";
+const NOBODY: u32 = 65534;
+
+fn part() -> Option<PathBuf> {
+    std::env::var_os(LAYOUT).map(Into::into)
+}
+
+/// Makes everything below `path` unwritable, or writable again.
+fn set_writable(path: &Path, writable: bool) {
+    let metadata = fs::symlink_metadata(path).expect("there");
+    if metadata.is_dir() {
+        set_mode(path, 0o755);
+        for entry in fs::read_dir(path).expect("readable") {
+            set_writable(&entry.expect("an entry").path(), writable);
+        }
+        set_mode(path, if writable { 0o755 } else { 0o555 });
+    } else {
+        set_mode(path, if writable { 0o644 } else { 0o444 });
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+}
+
+/// A copy of this binary where everybody can run it.
+fn binary(directory: &Path) -> PathBuf {
+    let binary = directory.join("binary");
+    fs::copy(std::env::current_exe().expect("a path"), &binary).expect("copied");
+    set_mode(&binary, 0o755);
+    binary
+}
+
+#[tokio::test]
+async fn a_read_only_layout_is_read_and_not_written() {
+    let image = manifest("image");
+    let sbom = support::referrer(&image.0, "application/sbom");
+    let content = noise(500_000);
+    let Some(path) = part() else {
+        let directory = directory();
+        set_mode(directory.path(), 0o755);
+        let path = directory.path().join("layout");
+        let layout = relaxed(&path).await;
+        push_blob(&layout, &content).await;
+        push(&layout, &image, &["v1"]).await;
+        push(&layout, &sbom, &[]).await;
+        drop(layout);
+        fs::remove_dir_all(path.join(".tranship")).expect("removed");
+        set_writable(&path, false);
+
+        let mut child = Command::new(binary(directory.path()));
+        child
+            .args(["--exact", "a_read_only_layout_is_read_and_not_written"])
+            .current_dir("/")
+            .env(LAYOUT, &path);
+        if fs::metadata(&path).expect("there").uid() == 0 {
+            child.uid(NOBODY).gid(NOBODY);
+        }
+        let ended = child.output().expect("started");
+        set_writable(&path, true);
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+        assert!(!path.join(".tranship").exists());
+        return;
+    };
+
+    let layout = Layout::open(&path).await.expect("readable");
+    assert_eq!(
+        layout.resolve(&tag("v1").into()).await.expect("tagged"),
+        image.0
+    );
+    assert_eq!(tags(&layout).await.expect("tags"), [tag("v1")]);
+    let stored = layout.fetch(&blob(&content)).await.expect("stored");
+    assert_eq!(stored.bytes(u64::MAX).await.expect("undamaged"), content);
+    assert!(layout.exists(&image.0).await.expect("looked"));
+    assert_eq!(
+        referrers(&layout, &image.0, None)
+            .await
+            .expect("found")
+            .len(),
+        1
+    );
+    assert_eq!(layout.predecessors(&image.0).await.expect("found").len(), 1);
+
+    // What is there already needs no writing.
+    layout
+        .push(&blob(&content), content.into())
+        .await
+        .expect("present");
+    push(&layout, &image, &["v1"]).await;
+    layout
+        .tag(&image.0, &tag("v1"))
+        .await
+        .expect("points there");
+
+    let (other, other_content) = manifest("other");
+    let large = noise(600_000);
+    let uploader = layout.blobs().uploader().expect("one");
+    for (what, error) in [
+        (
+            "push",
+            layout.push(&blob(b"new"), b"new"[..].into()).await.err(),
+        ),
+        (
+            "push large",
+            layout.push(&blob(&large), large.clone().into()).await.err(),
+        ),
+        (
+            "push a manifest",
+            layout
+                .push_reference(&other, other_content.into(), &[])
+                .await
+                .err(),
+        ),
+        ("tag", layout.tag(&image.0, &tag("v2")).await.err()),
+        ("untag", layout.untag(&tag("v1")).await.err()),
+        ("delete", layout.delete(&image.0).await.err()),
+        (
+            "delete a blob",
+            layout.delete(&blob(&noise(500_000))).await.err(),
+        ),
+        ("upload", uploader.start().await.err()),
+    ] {
+        let error = error.expect(what);
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{what}: {error}");
+        assert!(error.hint().is_some(), "{what}");
+    }
+}
+
+/// The limit on the size of a file stands for a disk that is full after so much.
+#[tokio::test]
+async fn a_full_disk_is_told_and_nothing_is_half_written() {
+    const LIMIT_KIB: u64 = 128;
+    let large = noise(2_000_000);
+    let Some(path) = part() else {
+        let directory = directory();
+        let path = directory.path().join("layout");
+        let layout = relaxed(&path).await;
+        let before = manifest("before");
+        push(&layout, &before, &["before"]).await;
+        // A name for every entry makes an index that has no room for many more.
+        let names: Vec<_> = (0..500).map(|count| tag(&format!("t{count}"))).collect();
+        let tagging = names.iter().map(|name| layout.tag(&before.0, name));
+        futures_util::future::try_join_all(tagging)
+            .await
+            .expect("tagged");
+        let size = fs::metadata(path.join("index.json")).expect("there").len();
+        assert!(size < LIMIT_KIB * 1024, "{size}");
+        drop(layout);
+
+        let script = format!(
+            "trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"",
+            LIMIT_KIB * 2
+        );
+        let ended = Command::new("sh")
+            .args(["-c", &script])
+            .arg(std::env::current_exe().expect("a path"))
+            .args(["--exact", "a_full_disk_is_told_and_nothing_is_half_written"])
+            .env(LAYOUT, &path)
+            .output()
+            .expect("started");
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+        assert!(leftovers(&path).is_empty());
+        let layout = Layout::open(&path).await.expect("a layout");
+        assert_eq!(
+            tags(&layout).await.expect("undamaged").len(),
+            entries(&path).len()
+        );
+        push_blob(&layout, &large).await;
+        return;
+    };
+
+    let layout = relaxed(&path).await;
+    let error = layout.push(&blob(&large), large.clone().into()).await;
+    assert_eq!(error.expect_err("full").kind(), ErrorKind::StorageFull);
+    assert!(!blob_path(&path, blob(&large).digest()).exists());
+
+    let file = path.join("../file");
+    // Written by the parent's rules, in pieces that the limit allows.
+    fs::write(&file, &large[..100_000]).expect("written");
+    let mut upload = layout
+        .blobs()
+        .uploader()
+        .expect("one")
+        .start()
+        .await
+        .expect("started");
+    upload.write(0, large.slice(..100_000)).await.expect("room");
+    let error = upload.write(100_000, large.slice(100_000..)).await;
+    assert_eq!(error.expect_err("full").kind(), ErrorKind::StorageFull);
+    assert_eq!(upload.offset(), 100_000);
+    upload
+        .write(100_000, large.slice(100_000..100_100))
+        .await
+        .expect("room");
+    upload
+        .commit(&blob(&large[..100_100]))
+        .await
+        .expect("committed");
+
+    let target = manifest("before");
+    let mut error = None;
+    for count in 0..1000 {
+        let name = tag(&format!("{}{count}", "long-".repeat(20)));
+        if let Err(failed) = layout.tag(&target.0, &name).await {
+            error = Some(failed);
+            break;
+        }
+    }
+    assert_eq!(error.expect("full").kind(), ErrorKind::StorageFull);
+    assert!(
+        tags(&layout)
+            .await
+            .expect("undamaged")
+            .contains(&tag("before"))
+    );
+    assert!(leftovers(&path).is_empty());
+}
