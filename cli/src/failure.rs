@@ -6,7 +6,7 @@ use std::io;
 use tranship::{Error, Location};
 
 use crate::exit::Status;
-use crate::location::{quoted, repository};
+use crate::location::quoted;
 
 /// What a command answers.
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
@@ -53,12 +53,8 @@ impl<T> At<T> for Result<T, Error> {
     }
 
     fn within(self, location: &Location) -> Outcome<T> {
-        let repository = match repository(location) {
-            Ok(repository) => repository,
-            Err(_) => location.clone(),
-        };
         self.map_err(|error| suggest_listing(error, location))
-            .at(repository)
+            .at(location.clone().without_reference())
     }
 }
 
@@ -70,13 +66,11 @@ pub(crate) fn suggest_listing(error: Error, location: &Location) -> Error {
     if !error.is_not_found() || error.hint().is_some() || error.subject() != Some(tag.as_str()) {
         return error;
     }
-    match repository(location) {
-        Ok(repository) => {
-            let repository = quoted(&repository);
-            error.with_hint(format!("`tranship repo tags {repository}` lists the tags"))
-        }
-        Err(_) => error,
-    }
+    let repository = location.clone().without_reference();
+    error.with_hint(format!(
+        "`tranship repo tags {}` lists the tags",
+        quoted(&repository)
+    ))
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use std::str::FromStr;
 
-use tranship::{
-    ByteRange, Digest, Error, ErrorKind, LayoutLocation, LayoutPath, LayoutRegistryLocation,
-    Location, Reference, Result, Tag, TagOrDigest,
-};
+use tranship::{ByteRange, Digest, Error, ErrorKind, Location, Result, Tag, TagOrDigest};
 
 /// What `--help` says about locations.
 pub(crate) const HELP: &str = "\
@@ -13,27 +10,6 @@ Locations:
   oci:PATH[:TAG|@DIGEST]             an image layout in the directory PATH
   layouts:ROOT//NAME[:TAG|@DIGEST]   the layout NAME in the directory ROOT
   HOST/NAME[:TAG|@DIGEST]            a registry's, as docker.io/library/alpine:3";
-
-/// The location without its tag or digest: the repository.
-pub(crate) fn repository(location: &Location) -> Result<Location> {
-    Ok(match location {
-        Location::Layout(layout) => {
-            LayoutLocation::new(LayoutPath::new(layout.path())?, None).into()
-        }
-        Location::LayoutRegistry(layout) => {
-            let root = LayoutPath::new(layout.root())?;
-            LayoutRegistryLocation::new(root, layout.repository().clone(), None).into()
-        }
-        Location::Remote(remote) => {
-            let (registry, repository) = (remote.registry(), remote.repository());
-            Reference::new(registry.clone(), repository.clone(), None).into()
-        }
-        other => {
-            let what = format!("{other} is a kind of place that this program does not know");
-            return Err(Error::unsupported(what));
-        }
-    })
-}
 
 /// The tag or digest, which must be there.
 pub(crate) fn required_reference(location: &Location) -> Result<&TagOrDigest> {
@@ -190,18 +166,6 @@ mod tests {
         assert_eq!(parse("a="), Some(("a".into(), Some(String::new()))));
         assert_eq!(parse("a=b=c"), Some(("a".into(), Some("b=c".into()))));
         assert_eq!(parse("=b"), None);
-    }
-
-    #[test]
-    fn the_repository_of_a_location_has_no_tag() -> Result<()> {
-        for (text, expected) in [
-            ("oci:a b:v1", "oci:a b"),
-            ("layouts:root//team/app:v1", "layouts:root//team/app"),
-            ("localhost:5000/app:v1", "localhost:5000/app"),
-        ] {
-            assert_eq!(repository(&text.parse()?)?.to_string(), expected);
-        }
-        Ok(())
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -67,15 +68,21 @@ impl Body {
         self.stream
     }
 
-    /// Calls `observe` with the number of bytes of each piece that is read.
-    pub fn inspect(self, mut observe: impl FnMut(u64) + Send + 'static) -> Self {
+    /// Calls `observe` with the number of bytes of each piece that is read, from the stream or, by
+    /// who takes that instead, from the local file.
+    pub fn inspect(self, observe: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        let observe: Arc<Observer> = Arc::new(observe);
+        let file = self.file.map(|file| LocalFile {
+            observer: Some(Arc::clone(&observe)),
+            ..file
+        });
         Self {
             stream: Box::pin(self.stream.inspect(move |chunk| {
                 if let Ok(chunk) = chunk {
                     observe(chunk.len() as u64);
                 }
             })),
-            file: self.file,
+            file,
         }
     }
 }
@@ -89,11 +96,14 @@ impl fmt::Debug for Body {
 }
 
 /// A file on this machine that holds some content and nothing else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct LocalFile {
     path: PathBuf,
     immutable: bool,
+    observer: Option<Arc<Observer>>,
 }
+
+type Observer = dyn Fn(u64) + Send + Sync;
 
 impl LocalFile {
     /// A file that its owner may change at any time: to be cloned or copied, never to be linked.
@@ -102,6 +112,7 @@ impl LocalFile {
         Self {
             path: path.into(),
             immutable: false,
+            observer: None,
         }
     }
 
@@ -111,6 +122,7 @@ impl LocalFile {
         Self {
             path: path.into(),
             immutable: true,
+            observer: None,
         }
     }
 
@@ -124,5 +136,22 @@ impl LocalFile {
     #[must_use]
     pub fn is_immutable(&self) -> bool {
         self.immutable
+    }
+
+    /// To be called by who reads the file, instead of the stream of the [`Body`], with the number of
+    /// bytes of each piece.
+    pub fn observe(&self, bytes: u64) {
+        if let Some(observer) = &self.observer {
+            observer(bytes);
+        }
+    }
+}
+
+impl fmt::Debug for LocalFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalFile")
+            .field("path", &self.path)
+            .field("immutable", &self.immutable)
+            .finish_non_exhaustive()
     }
 }

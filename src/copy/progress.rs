@@ -22,8 +22,8 @@ pub enum CopyEvent<'a> {
     Found(&'a Descriptor),
     /// Its transfer starts; after a broken transfer, once more.
     Started(&'a Descriptor),
-    /// This many more bytes of it have been read. Content that is linked or cloned as a file is not
-    /// read, and has no such event.
+    /// This many more bytes of it have been read. Content that is mounted is not read, and has no such
+    /// event.
     Bytes(&'a Descriptor, u64),
     /// It is done.
     Done(&'a Descriptor, CopyAction),

@@ -126,6 +126,13 @@ impl LayoutLocation {
         self.reference = Some(reference.into());
         self
     }
+
+    /// The repository alone.
+    #[must_use]
+    pub fn without_reference(mut self) -> Self {
+        self.reference = None;
+        self
+    }
 }
 
 impl FromStr for LayoutLocation {
@@ -198,6 +205,13 @@ impl LayoutRegistryLocation {
     #[must_use]
     pub fn with_reference(mut self, reference: impl Into<TagOrDigest>) -> Self {
         self.reference = Some(reference.into());
+        self
+    }
+
+    /// The repository alone.
+    #[must_use]
+    pub fn without_reference(mut self) -> Self {
+        self.reference = None;
         self
     }
 }

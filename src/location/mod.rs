@@ -92,6 +92,16 @@ impl Location {
             Self::Remote(remote) => Self::Remote(remote.with_reference(reference)),
         }
     }
+
+    /// The repository alone.
+    #[must_use]
+    pub fn without_reference(self) -> Self {
+        match self {
+            Self::Layout(layout) => Self::Layout(layout.without_reference()),
+            Self::LayoutRegistry(layout) => Self::LayoutRegistry(layout.without_reference()),
+            Self::Remote(remote) => Self::Remote(remote.without_reference()),
+        }
+    }
 }
 
 impl From<LayoutLocation> for Location {
@@ -125,7 +135,17 @@ impl FromStr for Location {
         match Scheme::of(text)? {
             Scheme::Oci(rest) => rest.parse().map(Self::Layout),
             Scheme::Layouts(rest) => rest.parse().map(Self::LayoutRegistry),
-            Scheme::Remote(rest) => rest.parse().map(Self::Remote),
+            Scheme::Remote(rest) => {
+                rest.parse()
+                    .map(Self::Remote)
+                    .map_err(|error: Error| match error.hint() {
+                        Some(hint) if !rest.contains('/') => {
+                            let hint = format!("{hint}; an image layout is written oci:PATH");
+                            error.with_hint(hint)
+                        }
+                        _ => error,
+                    })
+            }
         }
     }
 }

@@ -291,3 +291,24 @@ fn no_error_repeats_a_password() {
         assert!(!shown.contains("secret"), "{shown}");
     }
 }
+
+#[test]
+fn the_repository_alone_has_no_tag() {
+    for (text, expected) in [
+        ("oci:a b:v1", "oci:a b"),
+        ("oci:dir", "oci:dir"),
+        ("layouts:root//team/app:v1", "layouts:root//team/app"),
+        ("localhost:5000/app:v1", "localhost:5000/app"),
+    ] {
+        let location: Location = text.parse().expect("a location");
+        assert_eq!(location.without_reference().to_string(), expected);
+    }
+}
+
+#[test]
+fn a_word_that_is_neither_is_told_how_both_are_written() {
+    let error = "hello:v1".parse::<Location>().expect_err("no registry");
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains("docker.io/library/hello"), "{hint}");
+    assert!(hint.contains("oci:PATH"), "{hint}");
+}

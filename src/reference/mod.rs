@@ -119,6 +119,13 @@ impl Reference {
         self
     }
 
+    /// The repository alone.
+    #[must_use]
+    pub fn without_reference(mut self) -> Self {
+        self.reference = None;
+        self
+    }
+
     /// Reads `text`, which stands beside this repository: a tag, a digest, `tag@digest`, or a full
     /// reference that names this very repository. The tag or digest of `self` plays no part.
     ///

@@ -38,13 +38,28 @@ impl CopyHooks for Meter {
 
 #[tokio::test]
 async fn every_node_is_found_counted_and_done() {
-    let source = MemoryRepository::new();
-    push_two_platforms(&source).await;
+    check_events(&MemoryRepository::new(), &MemoryRepository::new()).await;
+}
+
+#[tokio::test]
+async fn bytes_that_are_read_from_files_and_not_from_a_stream_are_counted_too() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let layout = async |name: &str| {
+        let path = directory.path().join(name);
+        tranship_layout::Layout::create(path)
+            .await
+            .expect("a layout")
+    };
+    check_events(&layout("from").await, &layout("to").await).await;
+}
+
+async fn check_events(source: &dyn Repository, destination: &dyn Repository) {
+    push_two_platforms(source).await;
     let meter = Arc::new(Meter::default());
     let report = copy(
-        &source,
+        source,
         &reference("v1"),
-        &MemoryRepository::new(),
+        destination,
         &tags(&["v1"]),
         &CopyOptions::default().with_hooks(meter.clone()),
     )

@@ -62,7 +62,7 @@ async fn all_levels_come_along_and_those_of_platforms_too() {
     let found = tranship::referrers(&destination, &signed.image.index, None)
         .await
         .expect("referrers");
-    assert_eq!(found, [signed.sbom.clone()]);
+    assert_eq!(found, std::slice::from_ref(&signed.sbom));
 }
 
 #[tokio::test]

@@ -48,10 +48,11 @@ pub(super) async fn take_over(
         let work = Work {
             place: &place,
             expected: &expected,
+            origin: &origin,
             stopped: &stopped,
             trust,
         };
-        work.take_over(source, &origin).map(|()| true)
+        work.take_over(source).map(|()| true)
     })
     .await
 }
@@ -77,18 +78,19 @@ fn open_origin(origin: &LocalFile, expected: &Descriptor) -> Option<File> {
 struct Work<'a> {
     place: &'a Place,
     expected: &'a Descriptor,
+    origin: &'a LocalFile,
     stopped: &'a AtomicBool,
     trust: Trust,
 }
 
 impl Work<'_> {
-    fn take_over(&self, mut source: File, origin: &LocalFile) -> Result<()> {
+    fn take_over(&self, mut source: File) -> Result<()> {
         if let Some(file) = self.clone(&source)? {
             self.verify(file.path())?;
             return publish(self.place, file, self.expected);
         }
-        if origin.is_immutable()
-            && let Some(file) = self.link(&source, origin.path())?
+        if self.origin.is_immutable()
+            && let Some(file) = self.link(&source, self.origin.path())?
         {
             self.verify(file.path())?;
             return publish(self.place, file, self.expected);
@@ -172,7 +174,10 @@ impl Work<'_> {
             }
             match file.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(length) => take(&buffer[..length])?,
+                Ok(length) => {
+                    take(&buffer[..length])?;
+                    self.origin.observe(length as u64);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(failed("read", path, error)),
             }

@@ -11,6 +11,7 @@ mod upload;
 mod walk;
 mod write;
 
+use std::fs::Metadata;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -66,7 +67,7 @@ impl Local {
                 return Ok(None);
             };
             let found = stat_regular(&path)?.filter(|found| found.len() == target.size());
-            Ok(found.map(|_| LocalFile::immutable(path)))
+            Ok(found.map(|found| blob_file(path, &found)))
         })
         .await
     }
@@ -202,9 +203,19 @@ fn open_blob(place: &Place, target: &Descriptor, range: Range<u64>) -> Result<Bo
     }
     let body = Body::from_file(file, range.end.saturating_sub(range.start));
     if range == (0..target.size()) {
-        return Ok(body.with_local_file(LocalFile::immutable(path)));
+        return Ok(body.with_local_file(blob_file(path, &metadata)));
     }
     Ok(body)
+}
+
+/// The file of a blob. Only what nobody may write is given out to be linked: tools that leave blobs
+/// writable, or their users, may rely on changing one file and not another.
+fn blob_file(path: PathBuf, metadata: &Metadata) -> LocalFile {
+    if metadata.permissions().readonly() {
+        LocalFile::immutable(path)
+    } else {
+        LocalFile::mutable(path)
+    }
 }
 
 fn read_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
