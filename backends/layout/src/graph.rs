@@ -155,10 +155,9 @@ impl Graph {
     }
 
     /// Starts a walk from everything that `snapshot` lists.
-    pub(crate) fn walk<'a>(&'a self, snapshot: &Snapshot, indexes_only: bool) -> Walk<'a> {
+    pub(crate) fn walk(&self, snapshot: &Snapshot) -> Walk<'_> {
         let mut walk = Walk {
             graph: self,
-            indexes_only,
             seen: HashSet::new(),
             reachable: Reachable::default(),
             unknown: Vec::new(),
@@ -175,23 +174,14 @@ impl Graph {
 impl Holders for Graph {
     fn holds(&self, digest: &Digest, is_listed: &dyn Fn(&Digest) -> bool) -> bool {
         let state = self.lock();
-        let mut seen = HashSet::from([*digest]);
-        let mut next = vec![*digest];
-        while let Some(digest) = next.pop() {
-            for predecessor in state.predecessors.get(&digest).into_iter().flatten() {
-                let is_parent = state.nodes.get(predecessor).is_some_and(|node| {
-                    node.children.iter().any(|child| *child.digest() == digest)
-                });
-                if !is_parent || !seen.insert(*predecessor) {
-                    continue;
-                }
-                if is_listed(predecessor) {
-                    return true;
-                }
-                next.push(*predecessor);
-            }
-        }
-        false
+        let predecessors = state.predecessors.get(digest);
+        predecessors.into_iter().flatten().any(|predecessor| {
+            let is_child = |node: &Arc<Node>| {
+                let mut children = node.children.iter();
+                children.any(|child| child.digest() == digest)
+            };
+            is_listed(predecessor) && state.nodes.get(predecessor).is_some_and(is_child)
+        })
     }
 }
 
@@ -199,7 +189,6 @@ impl Holders for Graph {
 #[derive(Debug)]
 pub(crate) struct Walk<'a> {
     graph: &'a Graph,
-    indexes_only: bool,
     seen: HashSet<Digest>,
     reachable: Reachable,
     unknown: Vec<Descriptor>,
@@ -229,12 +218,8 @@ impl Walk<'_> {
     fn visit(&mut self, mut next: Vec<Descriptor>) {
         let state = self.graph.lock();
         while let Some(manifest) = next.pop() {
-            let is_wanted = if self.indexes_only {
-                manifest.media_type().is_index()
-            } else {
-                manifest.media_type().is_manifest()
-            };
-            if !is_wanted || !self.seen.insert(*manifest.digest()) {
+            let is_manifest = manifest.media_type().is_manifest();
+            if !is_manifest || !self.seen.insert(*manifest.digest()) {
                 continue;
             }
             match state.nodes.get(manifest.digest()) {

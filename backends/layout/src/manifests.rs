@@ -15,6 +15,9 @@ use crate::graph::Node;
 use crate::index::{Edit, Snapshot};
 use crate::store::Store;
 
+/// How often a manifest is stored again that somebody deletes at the same time.
+const MAX_ATTEMPTS: u32 = 16;
+
 pub(crate) struct Manifests {
     store: Arc<Store>,
 }
@@ -116,7 +119,7 @@ impl Manifests {
         let document = document
             .ok_or_else(|| Error::unsupported(format!("{media_type} cannot be decoded")))?;
         let edit = listing(expected, &Node::new(expected, &document), tags);
-        loop {
+        for _ in 0..MAX_ATTEMPTS {
             if !is_stored {
                 let driver = self.store.driver().await?;
                 driver
@@ -131,6 +134,10 @@ impl Manifests {
                 return Ok(());
             }
         }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "the manifest is deleted as often as it is pushed",
+        ))
     }
 
     /// The content, if it is there and undamaged.
@@ -213,14 +220,19 @@ impl Manifests {
         if !found.same_content(target) && !self.is_stored(target).await? {
             return Err(missing());
         }
-        let mut children = Vec::new();
+        let (mut children, mut absent) = (Vec::new(), Vec::new());
         if found.media_type().is_index() {
             // One that is damaged must be deletable too.
             let node = self.store.node(&found).await.unwrap_or_default();
             for child in node.iter().flat_map(|node| &node.children) {
-                if child.media_type().is_manifest() && self.is_stored(child).await? {
+                let kept = if self.is_stored(child).await? {
+                    &mut children
+                } else {
+                    &mut absent
+                };
+                if child.media_type().is_manifest() {
                     let known = self.store.graph().node(child.digest());
-                    children.push(known.map_or_else(|| child.plain(), |known| known.entry.clone()));
+                    kept.push(known.map_or_else(|| child.plain(), |known| known.entry.clone()));
                 }
             }
             if !children.is_empty() {
@@ -234,6 +246,17 @@ impl Manifests {
             })
             .await?;
         self.store.graph().forget(digest);
+        for child in absent {
+            // Pushed meanwhile, as a child of what was listed until now.
+            if self.is_stored(&child).await? {
+                let edit = Edit::List {
+                    entry: child,
+                    tags: Vec::new(),
+                    children: Vec::new(),
+                };
+                self.list(&edit).await?;
+            }
+        }
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! A directory of image layouts as a registry.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use async_trait::async_trait;
 use tranship::{
@@ -17,6 +17,10 @@ use crate::driver::local::LocalRegistry;
 use crate::layout::Layout;
 use crate::options::LayoutOptions;
 use crate::store::Store;
+
+/// How many repositories are remembered that nobody uses. Each holds an index in memory and one open
+/// file.
+const RECENT: usize = 32;
 
 /// A directory of image layouts, as a registry: the repository `team/app` is the layout in the
 /// directory `team/app`.
@@ -51,8 +55,52 @@ struct Shared {
     identity: RegistryIdentity,
     driver: Arc<dyn RegistryDriver>,
     options: LayoutOptions,
-    // Those who use the same repository share what is known of it, and its batches of changes.
-    open: Mutex<HashMap<RepositoryName, Weak<Store>>>,
+    open: Mutex<Open>,
+}
+
+/// The repositories in use. Those who use the same one share what is known of it, and its batches
+/// of changes.
+#[derive(Default)]
+struct Open {
+    stores: HashMap<RepositoryName, Weak<Store>>,
+    // Those used last, so that one request after the other need not read the index anew.
+    recent: VecDeque<Arc<Store>>,
+}
+
+impl Open {
+    fn get(&mut self, name: &RepositoryName) -> Option<Arc<Store>> {
+        let store = self.stores.get(name)?.upgrade()?;
+        self.touch(&store);
+        Some(store)
+    }
+
+    /// Adds a repository, unless somebody else just did.
+    fn insert(&mut self, name: &RepositoryName, store: Store) -> Arc<Store> {
+        if let Some(store) = self.get(name) {
+            return store;
+        }
+        let store = Arc::new(store);
+        if self.stores.len() >= 4 * RECENT {
+            self.stores.retain(|_, store| store.strong_count() > 0);
+        }
+        self.stores.insert(name.clone(), Arc::downgrade(&store));
+        self.touch(&store);
+        store
+    }
+
+    fn touch(&mut self, store: &Arc<Store>) {
+        let known = self
+            .recent
+            .iter()
+            .position(|other| Arc::ptr_eq(other, store));
+        let store = known
+            .and_then(|at| self.recent.remove(at))
+            .unwrap_or_else(|| Arc::clone(store));
+        self.recent.push_back(store);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
 }
 
 impl LayoutRegistry {
@@ -104,6 +152,13 @@ impl LayoutRegistry {
     }
 }
 
+impl LayoutRegistry {
+    fn open_stores(&self) -> MutexGuard<'_, Open> {
+        let open = self.shared.open.lock();
+        open.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// One path for one directory, through whatever links it was named.
 fn locate(root: &Path, must_exist: bool) -> Result<PathBuf> {
     let failed = |error| Error::io("cannot be opened", error).with_subject(root.display());
@@ -150,18 +205,13 @@ impl Registry for LayoutRegistry {
     }
 
     async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
-        let driver = self.shared.driver.layout(name).await?;
-        let store = {
-            let shared = &self.shared;
-            let mut open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-            match open.get(name).and_then(Weak::upgrade) {
-                Some(store) => store,
-                None => {
-                    let store = Arc::new(Store::new(driver, &shared.options));
-                    open.retain(|_, store| store.strong_count() > 0);
-                    open.insert(name.clone(), Arc::downgrade(&store));
-                    store
-                }
+        let known = self.open_stores().get(name);
+        let store = match known {
+            Some(store) => store,
+            None => {
+                let driver = self.shared.driver.layout(name).await?;
+                let store = Store::new(driver, &self.shared.options);
+                self.open_stores().insert(name, store)
             }
         };
         // A layout that cannot be read is told at once.

@@ -147,24 +147,20 @@ impl Store {
         self.core.node(target).await
     }
 
-    /// Reads the indexes that are listed, so that the graph knows what is below them. What cannot be
+    /// Reads the indexes that are listed, so that the graph knows their children. What cannot be
     /// read holds nothing.
     pub(crate) async fn load_indexes(&self, snapshot: &Snapshot) {
-        let mut walk = self.core.graph.walk(snapshot, true);
-        loop {
-            let unknown = walk.take_unknown();
-            if unknown.is_empty() {
-                return;
-            }
-            let mut loads = stream::iter(unknown)
-                .map(|manifest| async move { self.core.node(&manifest).await })
-                .buffer_unordered(MANIFESTS);
-            while let Some(loaded) = loads.next().await {
-                if let Ok(Some(node)) = loaded {
-                    walk.found(&node);
-                }
-            }
-        }
+        let unknown: Vec<_> = snapshot
+            .descriptors()
+            .filter(|entry| entry.media_type().is_index())
+            .filter(|entry| self.core.graph.node(entry.digest()).is_none())
+            .cloned()
+            .collect();
+        stream::iter(unknown)
+            .map(|index| async move { self.core.node(&index).await })
+            .buffer_unordered(MANIFESTS)
+            .for_each(|_| std::future::ready(()))
+            .await;
     }
 
     /// The manifests that the index leads to, and what kept some of them from being read. What is
@@ -174,7 +170,7 @@ impl Store {
         if let Some(known) = self.core.graph.known_reachable(&snapshot) {
             return Ok((known, None));
         }
-        let mut walk = self.core.graph.walk(&snapshot, false);
+        let mut walk = self.core.graph.walk(&snapshot);
         let mut failure = None;
         loop {
             let unknown = walk.take_unknown();

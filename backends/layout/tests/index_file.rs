@@ -574,3 +574,24 @@ async fn a_referrer_that_another_handle_pushes_below_an_index_is_seen() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn a_grandchild_is_not_lost_with_what_was_between() {
+    let directory = directory();
+    let layout = relaxed(directory.path()).await;
+    let leaf = manifest("leaf");
+    push(&layout, &leaf, &[]).await;
+    let inner = index(&[&leaf.0]);
+    push(&layout, &inner, &[]).await;
+    let outer = index(&[&inner.0]);
+    push(&layout, &outer, &["outer"]).await;
+    assert_eq!(entries(directory.path()).len(), 1);
+
+    // `layout` remembers the inner index that another handle deletes.
+    let other = relaxed(directory.path()).await;
+    other.delete(&inner.0).await.expect("deleted");
+    layout.tag(&leaf.0, &tag("leaf")).await.expect("tagged");
+    layout.untag(&tag("leaf")).await.expect("untagged");
+    let listed: Vec<_> = entries(directory.path());
+    assert!(listed.contains(&(*leaf.0.digest(), None)));
+}

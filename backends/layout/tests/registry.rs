@@ -136,11 +136,8 @@ async fn a_name_that_the_file_system_does_not_take_is_an_invalid_reference() {
     let directory = directory();
     let registry = registry(directory.path()).await;
     for long in ["a".repeat(256), ["a"; 2100].join("/")] {
-        let error = registry
-            .repository(&name(&long))
-            .await
-            .err()
-            .expect("too long");
+        let opened = registry.repository(&name(&long)).await;
+        let error = opened.expect_err("too long");
         assert_eq!(error.kind(), ErrorKind::InvalidReference);
     }
     assert!(registry.repository(&name(&"a".repeat(255))).await.is_ok());
@@ -167,11 +164,8 @@ async fn a_repository_behind_a_link_is_neither_listed_nor_opened() {
     .expect("linked");
     assert_eq!(names(&registry).await, ["inside"]);
     for through in ["link", "link/below"] {
-        let error = registry
-            .repository(&name(through))
-            .await
-            .err()
-            .expect("a link");
+        let opened = registry.repository(&name(through)).await;
+        let error = opened.expect_err("a link");
         assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
 }

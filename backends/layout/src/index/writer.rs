@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tranship::{Error, ErrorKind, Result};
 
 use super::Edit;
@@ -42,21 +43,18 @@ impl Writer {
     ) -> Result<()> {
         let (answer, mut answered) = oneshot::channel();
         self.lock().gathered.push(Request { edit, answer });
-        loop {
-            let Some(batch) = self.batch(&write) else {
-                break;
-            };
+        while let Some(batch) = self.batch(&write) {
             batch.await;
-            if let Ok(outcome) = answered.try_recv() {
-                return outcome;
+            match answered.try_recv() {
+                Ok(outcome) => return outcome,
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Closed) => break,
             }
         }
-        answered.await.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::Io,
-                "the change of index.json was cut short",
-            ))
-        })
+        Err(Error::new(
+            ErrorKind::Io,
+            "the change of index.json was cut short",
+        ))
     }
 
     /// The batch that runs, or a new one; `None` if there is nothing to do.
@@ -99,5 +97,125 @@ pub(crate) fn fail(requests: Vec<oneshot::Sender<Result<()>>>, error: Error) {
             copy = copy.with_hint(hint.to_owned());
         }
         let _ = request.send(Err(copy));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Answers each batch when it is released, and counts them.
+    #[derive(Default)]
+    struct Batches {
+        begun: AtomicUsize,
+        release: Notify,
+    }
+
+    impl Batches {
+        fn write(self: &Arc<Self>, requests: Vec<Request>) -> BoxFuture<'static, ()> {
+            let batches = Arc::clone(self);
+            async move {
+                batches.begun.fetch_add(1, Ordering::SeqCst);
+                batches.release.notified().await;
+                for request in requests {
+                    let _ = request.answer.send(Ok(()));
+                }
+            }
+            .boxed()
+        }
+
+        fn begun(&self) -> usize {
+            self.begun.load(Ordering::SeqCst)
+        }
+    }
+
+    fn edit() -> Edit {
+        Edit::Untag("v1".parse().expect("a tag"))
+    }
+
+    async fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match future.poll_unpin(context) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn what_comes_during_a_batch_makes_one_more() {
+        let (writer, batches) = (Writer::default(), Arc::new(Batches::default()));
+        let mut all = Box::pin(join_all((0..100).map(|_| {
+            let write = |requests| batches.write(requests);
+            writer.commit(edit(), write)
+        })));
+        assert!(poll_once(&mut all).await.is_none());
+        batches.release.notify_one();
+        assert!(poll_once(&mut all).await.is_none());
+        batches.release.notify_one();
+        let outcomes = all.await;
+        assert!(outcomes.iter().all(Result::is_ok));
+        assert_eq!(batches.begun(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_batch_goes_on_when_who_began_it_is_dropped() {
+        let (writer, batches) = (Writer::default(), Arc::new(Batches::default()));
+        let write = |requests| batches.write(requests);
+        let mut first = Box::pin(writer.commit(edit(), write));
+        assert!(poll_once(&mut first).await.is_none());
+        let mut second = Box::pin(writer.commit(edit(), write));
+        assert!(poll_once(&mut second).await.is_none());
+        drop(first);
+        batches.release.notify_one();
+        assert!(poll_once(&mut second).await.is_none());
+        batches.release.notify_one();
+        assert!(second.await.is_ok());
+        assert_eq!(batches.begun(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_nobody_waits_for_does_not_block_the_next() {
+        let (writer, batches) = (Writer::default(), Arc::new(Batches::default()));
+        let write = |requests| batches.write(requests);
+        let mut abandoned = Box::pin(writer.commit(edit(), write));
+        assert!(poll_once(&mut abandoned).await.is_none());
+        drop(abandoned);
+        let mut next = Box::pin(writer.commit(edit(), write));
+        batches.release.notify_one();
+        assert!(poll_once(&mut next).await.is_none());
+        batches.release.notify_one();
+        assert!(next.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_dies_fails_those_who_wait_for_it() {
+        let writer = Writer::default();
+        let error = writer
+            .commit(edit(), |requests| async move { drop(requests) }.boxed())
+            .await
+            .expect_err("dropped");
+        assert_eq!(error.kind(), ErrorKind::Io);
+    }
+
+    #[test]
+    fn everybody_learns_why_a_batch_failed() {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..2).map(|_| oneshot::channel()).unzip();
+        let full = Error::new(ErrorKind::StorageFull, "no space left").with_hint("free some");
+        fail(senders, full);
+        for mut receiver in receivers {
+            let error = receiver.try_recv().expect("answered").expect_err("failed");
+            assert_eq!(error.kind(), ErrorKind::StorageFull);
+            assert_eq!(error.hint(), Some("free some"));
+            let cause = std::error::Error::source(&error).expect("a cause");
+            assert_eq!(cause.to_string(), "no space left");
+        }
     }
 }
