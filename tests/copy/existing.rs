@@ -5,7 +5,7 @@ use tranship_memory::MemoryRepository;
 
 use crate::artifacts::{assert_same_graph, everything_below, push_two_platforms};
 use crate::recorder::{Call, Faults, Recorder};
-use crate::{reference, tags};
+use crate::{copy_v1, reference, tags};
 
 #[tokio::test]
 async fn a_destination_whose_tags_fit_is_asked_one_question() {
@@ -13,26 +13,14 @@ async fn a_destination_whose_tags_fit_is_asked_one_question() {
     push_two_platforms(&source).await;
     let destination = Recorder::new(MemoryRepository::new());
     let options = CopyOptions::default();
-    copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &options,
-    )
-    .await
-    .expect("copy");
+    copy_v1(&source, &destination, &options)
+        .await
+        .expect("copy");
     let before = destination.calls().len();
 
-    let report = copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &options,
-    )
-    .await
-    .expect("copy again");
+    let report = copy_v1(&source, &destination, &options)
+        .await
+        .expect("copy again");
 
     assert_eq!(destination.calls()[before..], [Call::Resolve]);
     assert_eq!(report.steps.len(), 1);
@@ -97,40 +85,22 @@ async fn a_check_fills_the_holes_below_a_manifest_that_is_there() {
     let artifact = push_two_platforms(&source).await;
     let destination = MemoryRepository::new();
     let trusting = CopyOptions::default();
-    copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &trusting,
-    )
-    .await
-    .expect("copy");
+    copy_v1(&source, &destination, &trusting)
+        .await
+        .expect("copy");
     let hole = crate::artifacts::text("arm64 only");
     destination.delete(&hole).await.expect("delete");
 
-    let report = copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &trusting,
-    )
-    .await
-    .expect("copy");
+    let report = copy_v1(&source, &destination, &trusting)
+        .await
+        .expect("copy");
     assert_eq!(report.count(CopyAction::Copied), 0);
     assert!(!destination.exists(&hole).await.expect("exists"));
 
     let checking = CopyOptions::default().with_existing(Existing::Check);
-    let report = copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &checking,
-    )
-    .await
-    .expect("copy");
+    let report = copy_v1(&source, &destination, &checking)
+        .await
+        .expect("copy");
     assert_eq!(report.count(CopyAction::Copied), 1);
     assert_eq!(report.bytes(CopyAction::Copied), hole.size());
     assert_same_graph(&source, &destination, &artifact.index).await;
@@ -147,11 +117,9 @@ async fn a_destination_that_claims_what_it_lacks_is_completed_when_it_notices() 
             ..Faults::default()
         });
 
-        let report = copy(
+        let report = copy_v1(
             &source,
-            &reference("v1"),
             &destination,
-            &tags(&["v1"]),
             &CopyOptions::default().with_concurrency(concurrency),
         )
         .await
@@ -195,27 +163,15 @@ async fn a_dry_run_tells_what_a_copy_then_does() {
         .expect("copy");
     let pushed_before = destination.pushes().len();
 
-    let plan = copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &options.clone().with_dry_run(true),
-    )
-    .await
-    .expect("plan");
+    let plan = copy_v1(&source, &destination, &options.clone().with_dry_run(true))
+        .await
+        .expect("plan");
     assert_eq!(destination.pushes().len(), pushed_before);
     assert!(destination.resolve(&reference("v1")).await.is_err());
 
-    let done = copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &options,
-    )
-    .await
-    .expect("copy");
+    let done = copy_v1(&source, &destination, &options)
+        .await
+        .expect("copy");
     let sorted = |report: &CopyReport| {
         let mut steps: Vec<String> = report
             .steps

@@ -6,7 +6,7 @@ use tranship_memory::MemoryRepository;
 
 use crate::artifacts::{everything_below, push_two_platforms};
 use crate::recorder::{Faults, Recorder};
-use crate::{reference, tags};
+use crate::{copy_v1, reference, tags};
 
 #[tokio::test]
 async fn one_failure_ends_the_copy_at_once_and_is_what_it_fails_with() {
@@ -20,15 +20,9 @@ async fn one_failure_ends_the_copy_at_once_and_is_what_it_fails_with() {
     });
     let destination = MemoryRepository::new();
 
-    let error = copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &CopyOptions::default(),
-    )
-    .await
-    .expect_err("unreadable");
+    let error = copy_v1(&source, &destination, &CopyOptions::default())
+        .await
+        .expect_err("unreadable");
 
     assert_eq!(error.kind(), ErrorKind::Io);
     assert_eq!(

@@ -11,7 +11,10 @@ mod platforms;
 mod recorder;
 mod referrers;
 
-use tranship::{Tag, TagOrDigest};
+use tranship::{
+    CopyOptions, CopyReport, ExtendedCopyOptions, Repository, Result, Tag, TagOrDigest, copy,
+    extended_copy,
+};
 
 pub(crate) fn reference(text: &str) -> TagOrDigest {
     text.parse().expect("a tag or a digest")
@@ -22,4 +25,36 @@ pub(crate) fn tags(texts: &[&str]) -> Vec<Tag> {
         .iter()
         .map(|text| text.parse().expect("a tag"))
         .collect()
+}
+
+/// Copies what `v1` names, and names it so.
+pub(crate) async fn copy_v1(
+    source: &dyn Repository,
+    destination: &dyn Repository,
+    options: &CopyOptions,
+) -> Result<CopyReport> {
+    copy(
+        source,
+        &reference("v1"),
+        destination,
+        &tags(&["v1"]),
+        options,
+    )
+    .await
+}
+
+/// The same with what refers to it.
+pub(crate) async fn extended_copy_v1(
+    source: &dyn Repository,
+    destination: &dyn Repository,
+    options: &ExtendedCopyOptions,
+) -> Result<CopyReport> {
+    extended_copy(
+        source,
+        &reference("v1"),
+        destination,
+        &tags(&["v1"]),
+        options,
+    )
+    .await
 }

@@ -4,8 +4,8 @@ use tranship::*;
 use tranship_memory::MemoryRegistry;
 
 use crate::artifacts::{assert_same_graph, push_two_platforms};
+use crate::copy_v1;
 use crate::recorder::{Call, Faults, Recorder};
-use crate::{reference, tags};
 
 async fn two_repositories() -> (Arc<dyn Repository>, Arc<dyn Repository>) {
     let registry = MemoryRegistry::new();
@@ -23,15 +23,9 @@ async fn inside_a_registry_blobs_are_mounted_and_manifests_pushed() {
     let source = Recorder::over(from);
     let destination = Recorder::over(to);
 
-    let report = copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &CopyOptions::default(),
-    )
-    .await
-    .expect("copy");
+    let report = copy_v1(&source, &destination, &CopyOptions::default())
+        .await
+        .expect("copy");
 
     assert_eq!(report.count(CopyAction::Mounted), 5);
     assert_eq!(report.count(CopyAction::Copied), 3);
@@ -51,15 +45,9 @@ async fn a_mount_that_is_refused_becomes_a_copy() {
         ..Faults::default()
     });
 
-    let report = copy(
-        &*from,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &CopyOptions::default(),
-    )
-    .await
-    .expect("copy");
+    let report = copy_v1(&*from, &destination, &CopyOptions::default())
+        .await
+        .expect("copy");
 
     assert_eq!(report.count(CopyAction::Copied), 8);
     assert_same_graph(&*from, &destination, &artifact.index).await;
@@ -69,15 +57,9 @@ async fn a_mount_that_is_refused_becomes_a_copy() {
 async fn a_dry_run_foresees_mounts() {
     let (from, to) = two_repositories().await;
     push_two_platforms(&*from).await;
-    let plan = copy(
-        &*from,
-        &reference("v1"),
-        &*to,
-        &tags(&["v1"]),
-        &CopyOptions::default().with_dry_run(true),
-    )
-    .await
-    .expect("plan");
+    let plan = copy_v1(&*from, &*to, &CopyOptions::default().with_dry_run(true))
+        .await
+        .expect("plan");
     assert_eq!(plan.count(CopyAction::Mounted), 5);
     assert_eq!(tranship::tags(&*to).await.expect("tags"), []);
 }

@@ -3,7 +3,7 @@ use tranship_memory::MemoryRepository;
 
 use crate::artifacts::{assert_same_graph, everything_below, push_image, push_two_platforms};
 use crate::recorder::{Call, Recorder};
-use crate::{reference, tags};
+use crate::{copy_v1, reference, tags};
 
 #[tokio::test]
 async fn each_node_is_asked_for_and_pushed_once() {
@@ -41,15 +41,9 @@ async fn what_is_copied_is_read_from_the_source_once() {
     let nodes = everything_below(&source, &artifact.index).await.len();
     let before = source.calls().len();
 
-    copy(
-        &source,
-        &reference("v1"),
-        &MemoryRepository::new(),
-        &tags(&["v1"]),
-        &CopyOptions::default(),
-    )
-    .await
-    .expect("copy");
+    copy_v1(&source, &MemoryRepository::new(), &CopyOptions::default())
+        .await
+        .expect("copy");
 
     let calls = source.calls().split_off(before);
     assert_eq!(calls.len(), nodes, "{calls:?}");

@@ -2,7 +2,7 @@ use tranship::*;
 use tranship_memory::MemoryRepository;
 
 use crate::artifacts::{assert_same_graph, push_two_platforms};
-use crate::{reference, tags};
+use crate::{copy_v1, reference, tags};
 
 fn for_platform(platform: &str) -> CopyOptions {
     CopyOptions::default().with_platform(platform.parse().expect("a platform"))
@@ -14,15 +14,9 @@ async fn one_platform_of_an_index_is_copied_alone() {
     let artifact = push_two_platforms(&source).await;
     let destination = MemoryRepository::new();
 
-    let report = copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &for_platform("linux/arm64"),
-    )
-    .await
-    .expect("copy");
+    let report = copy_v1(&source, &destination, &for_platform("linux/arm64"))
+        .await
+        .expect("copy");
 
     assert!(report.root.same_content(&artifact.arm64));
     let resolved = destination

@@ -5,7 +5,7 @@ use crate::artifacts::{
     TwoPlatforms, assert_same_graph, everything_below, push_referrer, push_two_platforms,
 };
 use crate::recorder::{Call, Faults, Recorder};
-use crate::{reference, tags};
+use crate::{extended_copy_v1, reference, tags};
 
 struct Signed {
     image: TwoPlatforms,
@@ -86,15 +86,9 @@ async fn the_tag_is_set_when_all_referrers_are_there() {
     let source = MemoryRepository::new();
     push_signed(&source).await;
     let destination = Recorder::new(MemoryRepository::new());
-    extended_copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &ExtendedCopyOptions::default(),
-    )
-    .await
-    .expect("copy");
+    extended_copy_v1(&source, &destination, &ExtendedCopyOptions::default())
+        .await
+        .expect("copy");
     assert_eq!(
         destination.calls().last(),
         Some(&Call::Tag(tags(&["v1"])[0].clone()))
@@ -148,15 +142,9 @@ async fn new_referrers_of_an_image_that_is_there_are_found() {
     let destination = copied(&source, ExtendedCopyOptions::default()).await;
     let signed = push_signed(&source).await;
 
-    let report = extended_copy(
-        &source,
-        &reference("v1"),
-        &destination,
-        &tags(&["v1"]),
-        &ExtendedCopyOptions::default(),
-    )
-    .await
-    .expect("copy");
+    let report = extended_copy_v1(&source, &destination, &ExtendedCopyOptions::default())
+        .await
+        .expect("copy");
 
     assert!(has(&destination, &signed.attestation).await);
     assert!(has(&destination, &signed.of_platform).await);
