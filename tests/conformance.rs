@@ -1,21 +1,93 @@
 //! Every scenario of the conformance kit, on every backend of this workspace.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use tranship_conformance::{Fixture, Gap, Suite};
+use tranship_layout::{Layout, LayoutRegistry};
 use tranship_memory::MemoryRegistry;
 
 fn main() -> ExitCode {
-    tranship_conformance::main([memory()])
+    tranship_conformance::main([memory(), layout(), layouts()])
 }
 
 fn memory() -> Suite {
     Suite::new("memory", || async {
-        Ok(Fixture::registry(Arc::new(MemoryRegistry::new())))
+        let registry = MemoryRegistry::new();
+        let peer = registry.clone();
+        Ok(Fixture::registry(Arc::new(registry)).with_peer_registry(Arc::new(peer)))
     })
     .with_gap(Gap::new(
         "blobs::a_large_blob_is_not_gathered_in_memory",
         "memory is where this backend stores blobs",
     ))
+}
+
+/// A single layout, opened twice: the two share nothing but the disk.
+fn layout() -> Suite {
+    Suite::new("layout", || async {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("layout");
+        let (one, other) = (Layout::create(&path).await?, Layout::create(&path).await?);
+        Ok(Fixture::repository(Arc::new(one))
+            .with_peer_repository(Arc::new(other))
+            .with_inspection(move || nothing_is_left(&path))
+            .with_guard(directory))
+    })
+}
+
+/// A directory of layouts, opened twice.
+fn layouts() -> Suite {
+    Suite::new("layouts", || async {
+        let directory = tempfile::tempdir()?;
+        let root = directory.path().join("layouts");
+        let (one, other) = (
+            LayoutRegistry::create(&root).await?,
+            LayoutRegistry::create(&root).await?,
+        );
+        Ok(Fixture::registry(Arc::new(one))
+            .with_peer_registry(Arc::new(other))
+            .with_inspection(move || nothing_is_left(&root))
+            .with_guard(directory))
+    })
+}
+
+/// Whether all files are those of layouts: no temporary file, and no upload that nobody ended.
+fn nothing_is_left(root: &Path) -> Result<(), String> {
+    let mut files = Vec::new();
+    // A layout comes to be with the first push.
+    if !root.exists() {
+        return Ok(());
+    }
+    collect_files(root, &mut files).map_err(|error| error.to_string())?;
+    files.retain(|file| !belongs_to_a_layout(file));
+    if files.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{files:?}"))
+}
+
+fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect_files(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn belongs_to_a_layout(file: &Path) -> bool {
+    let names: Vec<_> = file.iter().rev().filter_map(|name| name.to_str()).collect();
+    match names[..] {
+        ["index.json" | "oci-layout" | "lock", ..] => true,
+        [hex, "sha256", "blobs", ..] => hex.len() == 64,
+        [hex, "sha384", "blobs", ..] => hex.len() == 96,
+        [hex, "sha512", "blobs", ..] => hex.len() == 128,
+        _ => false,
+    }
 }

@@ -147,7 +147,8 @@ impl Drop for Counted {
     }
 }
 
-/// The content in pieces of the given lengths, over and over; a length of zero is an empty piece.
+/// The content in pieces of the given lengths, over and over; a length of zero is an empty piece. It
+/// makes its reader wait before each piece.
 pub(crate) struct InPieces {
     pub(crate) bytes: Bytes,
     pub(crate) lengths: &'static [usize],
@@ -165,7 +166,11 @@ impl OpenAt for InPieces {
             }
             pieces.push(Ok(rest.split_to((*length).min(rest.len()))));
         }
-        Ok(Body::from_stream(stream::iter(pieces)))
+        let pieces = stream::iter(pieces).then(|piece| async {
+            tokio::task::yield_now().await;
+            piece
+        });
+        Ok(Body::from_stream(pieces))
     }
 }
 
@@ -182,19 +187,26 @@ impl OpenAt for Breaking {
     }
 }
 
-/// Zeros without end.
+/// Zeros without end, as far as any reader should go. One that goes on is stopped by an error of kind
+/// [`ErrorKind::Aborted`], before it fills the memory of the machine.
 pub(crate) struct Endless;
 
 #[async_trait]
 impl OpenAt for Endless {
     async fn open_at(&self, _offset: u64) -> Result<Body> {
-        // Yields between pieces, so that a backend that never stops reading is caught by the time
-        // limit and not by the memory of the machine.
-        let zeros = stream::repeat_with(|| Bytes::from_static(&[0; 4096])).then(|piece| async {
+        const PIECES: usize = 64 * 1024;
+        let zeros = stream::repeat_with(|| Bytes::from_static(&[0; 1024])).take(PIECES);
+        let pieces = zeros.then(|piece| async {
             tokio::task::yield_now().await;
             Ok(piece)
         });
-        Ok(Body::from_stream(zeros))
+        let end = stream::once(async {
+            Err(Error::new(
+                ErrorKind::Aborted,
+                "the source was read on and on, although it has more bytes than it should",
+            ))
+        });
+        Ok(Body::from_stream(pieces.chain(end)))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
-use crate::source::Held;
+use crate::source::{Held, InPieces};
 use crate::steps::{
     abandon_after, all_tags, by_tag, from, push, push_image, push_tagged, push_with_tags,
     referrers, tag, tags,
@@ -121,7 +121,11 @@ async fn a_push_can_be_dropped_at_any_point(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     for point in 0..POINTS {
         let item = Item::noise(point as u64, 400_000);
-        let pushed = repository.push(item.descriptor(), item.source());
+        let origin = InPieces {
+            bytes: item.bytes().clone(),
+            lengths: &[100_000],
+        };
+        let pushed = repository.push(item.descriptor(), from(&origin));
         let done = abandon_after(point, pushed).await;
         if repository.exists(item.descriptor()).await? {
             check::holds(&*repository, &item).await?;
@@ -144,7 +148,11 @@ async fn a_tagged_push_can_be_dropped_at_any_point(context: &Context) -> Verdict
         }
         let (name, manifest) = (format!("t{point}"), image.manifest());
         let names = [tag(&name)?];
-        let pushed = repository.push_reference(manifest.descriptor(), manifest.source(), &names);
+        let origin = InPieces {
+            bytes: manifest.bytes().clone(),
+            lengths: &[200],
+        };
+        let pushed = repository.push_reference(manifest.descriptor(), from(&origin), &names);
         let done = abandon_after(point, pushed).await;
         if all_tags(&*repository).await?.contains(&name) {
             let resolved = repository.resolve(&by_tag(&name)?).await?;
@@ -294,7 +302,15 @@ async fn a_catalog_can_be_dropped_early(context: &Context) -> Verdict {
         .repositories(ListOptions::default().with_page_size(1));
     check::that(listing.try_next().await?.is_some(), "the catalog is empty")?;
     drop(listing);
-    push_tagged(&*context.another_repository("c").await?, &image, "v1").await
+    push_tagged(&*context.another_repository("c").await?, &image, "v1").await?;
+    let names = tranship::repositories(&**context.registry()?).await?;
+    for name in ["a", "b", "c"] {
+        check::that(
+            names.contains(&context.name(name)?),
+            format!("{name} is missing in the catalog"),
+        )?;
+    }
+    Ok(())
 }
 
 async fn a_referrer_listing_can_be_dropped_early(context: &Context) -> Verdict {

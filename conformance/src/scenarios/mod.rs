@@ -16,6 +16,7 @@ mod refusals;
 mod routing;
 mod tag_listing;
 mod tags;
+mod upload_sessions;
 mod uploads;
 mod verification;
 mod visibility;
@@ -53,6 +54,7 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     predecessors::SCENARIOS,
     mounts::SCENARIOS,
     uploads::SCENARIOS,
+    upload_sessions::SCENARIOS,
     concurrency::SCENARIOS,
     names::SCENARIOS,
     catalog::SCENARIOS,

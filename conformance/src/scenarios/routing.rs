@@ -4,7 +4,7 @@ use tranship::{ErrorKind, MediaType, TagOrDigest};
 
 use super::scenarios;
 use crate::check;
-use crate::content::{Image, ImageIndex, Item};
+use crate::content::{Image, ImageIndex, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
 use crate::source::Untouchable;
@@ -133,7 +133,7 @@ async fn each_kind_of_manifest_resolves_as_itself(context: &Context) -> Verdict 
     for image in &images {
         push_image(&*repository, image).await?;
     }
-    let listed = images.each_ref().map(|image| image.descriptor());
+    let listed = images.each_ref().map(Packed::descriptor);
     let indexes = [
         ImageIndex::of(listed).build(),
         ImageIndex::of(listed).docker().build(),
@@ -141,7 +141,7 @@ async fn each_kind_of_manifest_resolves_as_itself(context: &Context) -> Verdict 
     for index in &indexes {
         push(&*repository, index).await?;
     }
-    for item in images.iter().map(|image| image.manifest()).chain(&indexes) {
+    for item in images.iter().map(Packed::manifest).chain(&indexes) {
         let resolved = repository.resolve(&by_digest(item.descriptor())).await;
         let what = item.descriptor().to_string();
         check::same(&what, &check::succeeds(&what, resolved)?, item.descriptor())?;

@@ -1,0 +1,162 @@
+//! That the conformance kit can fail: a right backend is given one mistake at a time, and the
+//! scenarios that are about it must notice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tranship_conformance::{Fixture, Outcome, Scenario, Suite, scenario, scenarios};
+use tranship_layout::LayoutRegistry;
+use tranship_memory::MemoryRegistry;
+
+mod blobs;
+mod claims;
+mod defect;
+mod expected;
+mod manifests;
+mod registry;
+mod repository;
+mod uploads;
+
+use defect::Defect;
+use expected::CAUGHT;
+use registry::FaultyRegistry;
+
+fn main() -> ExitCode {
+    let mut trials = vec![
+        Trial::test(
+            "a_right_backend_passes_every_scenario",
+            a_right_backend_passes,
+        ),
+        Trial::test(
+            "every_scenario_notices_a_defect",
+            every_scenario_is_expected,
+        ),
+        Trial::test("survey", survey).with_ignored_flag(true),
+    ];
+    trials.extend(claims::trials());
+    trials.extend(CAUGHT.iter().map(|(defect, expected)| {
+        Trial::test(name_of(*defect), move || is_caught(*defect, expected))
+    }));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// `LosesLastByte` as `a_backend_that_loses_last_byte_is_caught`.
+fn name_of(defect: Defect) -> String {
+    let mut words = String::from("caught::");
+    for character in format!("{defect:?}").chars() {
+        if character.is_uppercase() && !words.ends_with(':') {
+            words.push('_');
+        }
+        words.extend(character.to_lowercase());
+    }
+    words
+}
+
+/// A suite over a right backend with `defect`.
+fn suite(defect: Defect) -> Suite {
+    Suite::new(format!("{defect:?}"), move || async move {
+        // Only a backend that stores blobs elsewhere than in memory can gather them there.
+        if defect == Defect::GathersPushes {
+            let directory = tempfile::tempdir()?;
+            let right = Arc::new(LayoutRegistry::create(directory.path()).await?);
+            let registry = Arc::new(FaultyRegistry::new(right, defect));
+            return Ok(Fixture::registry(registry).with_guard(directory));
+        }
+        Ok(fixture(FaultyRegistry::new(memory(), defect)))
+    })
+}
+
+fn memory() -> Arc<MemoryRegistry> {
+    Arc::new(MemoryRegistry::new())
+}
+
+fn fixture(registry: FaultyRegistry) -> Fixture {
+    let registry = Arc::new(registry);
+    Fixture::registry(registry.clone()).with_peer_registry(registry)
+}
+
+/// A scenario that should fail need not be waited for.
+fn impatient(defect: Defect) -> Suite {
+    suite(defect).with_time_limit(Duration::from_secs(2))
+}
+
+/// What the memory backend itself does not pass: it stores blobs in memory.
+fn is_for_disks(scenario: &Scenario) -> bool {
+    scenario.name() == "a_large_blob_is_not_gathered_in_memory"
+}
+
+fn a_right_backend_passes() -> Result<(), Failed> {
+    passes(&suite(Defect::None))
+}
+
+/// No scenario fails; some may be ignored.
+fn passes(suite: &Suite) -> Result<(), Failed> {
+    let failures: Vec<String> = scenarios()
+        .filter(|scenario| !is_for_disks(scenario))
+        .filter_map(|scenario| match suite.run_scenario(scenario) {
+            Outcome::Failed(failure) => Some(format!("{scenario}: {failure}")),
+            _ => None,
+        })
+        .collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(failures.join("\n").into())
+}
+
+fn every_scenario_is_expected() -> Result<(), Failed> {
+    let expected: BTreeSet<&str> = CAUGHT
+        .iter()
+        .flat_map(|(_, names)| *names)
+        .copied()
+        .collect();
+    let missing: Vec<String> = scenarios()
+        .map(ToString::to_string)
+        .filter(|name| !expected.contains(name.as_str()))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("nothing shows that these can fail: {missing:#?}").into())
+}
+
+fn is_caught(defect: Defect, expected: &[&str]) -> Result<(), Failed> {
+    let suite = impatient(defect);
+    for name in expected {
+        let scenario = scenario(name).ok_or_else(|| format!("there is no scenario {name}"))?;
+        match suite.run_scenario(scenario) {
+            Outcome::Failed(_) => {}
+            outcome => return Err(format!("{name} does not notice: {outcome:?}").into()),
+        }
+    }
+    Ok(())
+}
+
+/// Prints which scenarios notice which defect, and which notice none.
+fn survey() -> Result<(), Failed> {
+    let mut silent: BTreeMap<String, bool> = scenarios()
+        .map(|scenario| (scenario.to_string(), true))
+        .collect();
+    for (defect, _) in CAUGHT {
+        let suite = impatient(*defect);
+        let caught: Vec<String> = scenarios()
+            .filter(|scenario| !is_for_disks(scenario) || *defect == Defect::GathersPushes)
+            .filter(|scenario| matches!(suite.run_scenario(scenario), Outcome::Failed(_)))
+            .map(ToString::to_string)
+            .collect();
+        println!("{defect:?}: {}", caught.len());
+        for name in caught {
+            println!("    {name}");
+            silent.insert(name, false);
+        }
+    }
+    let silent: Vec<_> = silent.iter().filter(|(_, silent)| **silent).collect();
+    println!("no defect: {}", silent.len());
+    for (name, _) in silent {
+        println!("    {name}");
+    }
+    Ok(())
+}
