@@ -259,6 +259,7 @@ async fn an_altered_file_is_not_linked() {
     altered[777_777] ^= 1;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("writable");
     fs::write(&path, altered).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).expect("read-only again");
 
     let pushed = copy.push(&target, Source::stored(&origin, &target)).await;
     assert_eq!(
@@ -267,6 +268,26 @@ async fn an_altered_file_is_not_linked() {
     );
     assert!(!copy.exists(&target).await.expect("looked"));
     assert!(leftovers(&directory.path().join("copy")).is_empty());
+}
+
+#[tokio::test]
+async fn a_blob_that_its_owner_may_write_is_never_linked() {
+    let directory = directory();
+    let origin = relaxed(&directory.path().join("origin")).await;
+    let copy = relaxed(&directory.path().join("copy")).await;
+    for content in [noise(1000), noise(3_000_000)] {
+        let target = push_blob(&origin, &content).await;
+        let path = blob_path(&directory.path().join("origin"), target.digest());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("writable");
+        copy.push(&target, Source::stored(&origin, &target))
+            .await
+            .expect("pushed");
+        fs::write(&path, "changed").expect("written");
+        assert_eq!(
+            read(copy.fetch(&target).await.expect("stored")).await,
+            content
+        );
+    }
 }
 
 #[tokio::test]
