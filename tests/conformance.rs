@@ -6,11 +6,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tranship_conformance::{Fixture, Gap, Suite};
-use tranship_layout::{Layout, LayoutRegistry};
+use tranship_layout::{Durability, Layout, LayoutOptions, LayoutRegistry};
 use tranship_memory::MemoryRegistry;
 
 fn main() -> ExitCode {
-    tranship_conformance::main([memory(), layout(), layouts()])
+    tranship_conformance::main([
+        memory(),
+        layout("layout", Durability::Full),
+        layout("layout-relaxed", Durability::Relaxed),
+        layouts(),
+    ])
 }
 
 fn memory() -> Suite {
@@ -26,11 +31,13 @@ fn memory() -> Suite {
 }
 
 /// A single layout, opened twice: the two share nothing but the disk.
-fn layout() -> Suite {
-    Suite::new("layout", || async {
+fn layout(name: &'static str, durability: Durability) -> Suite {
+    Suite::new(name, move || async move {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("layout");
-        let (one, other) = (Layout::create(&path).await?, Layout::create(&path).await?);
+        let options = LayoutOptions::default().with_durability(durability);
+        let open = || Layout::create_with(&path, options.clone());
+        let (one, other) = (open().await?, open().await?);
         Ok(Fixture::repository(Arc::new(one))
             .with_peer_repository(Arc::new(other))
             .with_inspection(move || nothing_is_left(&path))
