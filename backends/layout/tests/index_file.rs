@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use futures_util::future::try_join_all;
 use serde_json::json;
 use support::{
@@ -415,9 +417,16 @@ async fn concurrent_pushes_and_tags_cost_few_rewrites() {
             std::thread::yield_now();
         }
     });
-    try_join_all(names.iter().map(|name| layout.tag(&target.0, name)))
-        .await
-        .expect("tagged");
+    // As if another process were writing, so that the changes have time to gather.
+    let lock = std::fs::File::open(directory.path().join(".tranship/lock")).expect("the lock");
+    lock.lock().expect("locked");
+    let release = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        drop(lock);
+    };
+    let tagging = try_join_all(names.iter().map(|name| layout.tag(&target.0, name)));
+    let (tagged, ()) = tokio::join!(tagging, release);
+    tagged.expect("tagged");
     stop.send(()).expect("watched");
     let rewrites = watcher.await.expect("watched");
     assert!(rewrites <= COUNT / 10, "{rewrites} rewrites");
