@@ -103,7 +103,8 @@ pub trait Mounter: Send + Sync {
 }
 
 /// The blobs of a repository. Tags name manifests, so only digests resolve here, to a descriptor of
-/// type [`MediaType::OCTET_STREAM`].
+/// type [`MediaType::OCTET_STREAM`]; a tag is an
+/// [`InvalidReference`](crate::ErrorKind::InvalidReference).
 pub trait BlobStore: Storage + Deleter + Resolver + ReferenceFetcher {
     /// The way to mount blobs from other repositories, if there is one.
     fn mounter(&self) -> Option<&dyn Mounter> {

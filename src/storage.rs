@@ -71,8 +71,9 @@ pub trait Pusher: Send + Sync {
     ///   [`SizeExceedsLimit`](crate::ErrorKind::SizeExceedsLimit) if it is too large for one.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the backend is read-only, or does not
     ///   take the digest's algorithm.
-    /// - [`StorageFull`](crate::ErrorKind::StorageFull),
-    ///   [`PermissionDenied`](crate::ErrorKind::PermissionDenied), and what `source` fails with.
+    /// - [`StorageFull`](crate::ErrorKind::StorageFull) and
+    ///   [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    /// - What `source` fails with, of the same kind, even if all bytes had come before.
     async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()>;
 }
 

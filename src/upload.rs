@@ -65,8 +65,8 @@ pub trait Uploader: Send + Sync {
     /// Goes on with an upload where it stopped; [`Upload::offset`] says where that is.
     ///
     /// # Errors
-    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such upload: the id is wrong, or the
-    ///   upload was committed, cancelled or has expired.
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if this repository has no such upload: the id is no
+    ///   id or another repository's, or the upload was committed, cancelled or has expired.
     /// - [`Conflict`](crate::ErrorKind::Conflict) if somebody else is writing to it.
     async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>>;
 }

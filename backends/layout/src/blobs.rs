@@ -78,7 +78,8 @@ impl Blobs {
 
     async fn try_resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
         let TagOrDigest::Digest(digest) = reference else {
-            return Err(Error::not_found(reference).with_hint("blobs have no tags"));
+            let why = "a blob has no tags, only a digest names it";
+            return Err(Error::new(ErrorKind::InvalidReference, why).with_subject(reference));
         };
         let size = self.size(digest).await?;
         let size = size.ok_or_else(|| Error::not_found(digest))?;
