@@ -1,13 +1,13 @@
-//! Digests: the names of content, and the hashing behind them (image-spec, "Descriptor", Digests).
+//! Digests: the names of content (image-spec, "Descriptor", Digests).
 
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use sha2::Digest as _;
-
+use crate::digester::Digester;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::Printable;
 
 const MAX_LENGTH: usize = 64;
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -142,7 +142,7 @@ impl Digest {
         self.algorithm.digest(content) == *self
     }
 
-    fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
+    pub(crate) fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
         let mut bytes = [0; MAX_LENGTH];
         bytes[..hash.len()].copy_from_slice(hash);
         Self {
@@ -261,82 +261,6 @@ fn hex_value(byte: u8) -> Option<u8> {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),
         _ => None,
-    }
-}
-
-/// Text from outside, made safe to stand in an error: no control characters, not endless.
-pub(crate) struct Printable<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LIMIT: usize = 300;
-        f.write_str("\"")?;
-        for (count, character) in self.0.chars().enumerate() {
-            if count == LIMIT {
-                f.write_str("…")?;
-                break;
-            }
-            if character.is_control() {
-                write!(f, "{}", character.escape_debug())?;
-            } else {
-                write!(f, "{character}")?;
-            }
-        }
-        f.write_str("\"")
-    }
-}
-
-/// Hashes a stream of bytes into a [`Digest`].
-///
-/// Hashing runs at more than a gigabyte per second on current processors, which is still long enough
-/// to hold up an async task: hash large content on a blocking thread.
-#[derive(Clone)]
-pub struct Digester {
-    state: State,
-}
-
-#[derive(Clone)]
-enum State {
-    Sha256(sha2::Sha256),
-    Sha384(sha2::Sha384),
-    Sha512(sha2::Sha512),
-}
-
-impl Digester {
-    /// Starts an empty hash.
-    #[must_use]
-    pub fn new(algorithm: Algorithm) -> Self {
-        let state = match algorithm {
-            Algorithm::Sha256 => State::Sha256(sha2::Sha256::new()),
-            Algorithm::Sha384 => State::Sha384(sha2::Sha384::new()),
-            Algorithm::Sha512 => State::Sha512(sha2::Sha512::new()),
-        };
-        Self { state }
-    }
-
-    /// Adds `bytes` to what is hashed.
-    pub fn update(&mut self, bytes: &[u8]) {
-        match &mut self.state {
-            State::Sha256(hasher) => hasher.update(bytes),
-            State::Sha384(hasher) => hasher.update(bytes),
-            State::Sha512(hasher) => hasher.update(bytes),
-        }
-    }
-
-    /// The digest of all that was added.
-    #[must_use]
-    pub fn finish(self) -> Digest {
-        match self.state {
-            State::Sha256(hasher) => Digest::from_hash(Algorithm::Sha256, &hasher.finalize()),
-            State::Sha384(hasher) => Digest::from_hash(Algorithm::Sha384, &hasher.finalize()),
-            State::Sha512(hasher) => Digest::from_hash(Algorithm::Sha512, &hasher.finalize()),
-        }
-    }
-}
-
-impl fmt::Debug for Digester {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Digester").finish_non_exhaustive()
     }
 }
 

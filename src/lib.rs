@@ -28,6 +28,7 @@ mod content;
 mod copy;
 mod descriptor;
 mod digest;
+mod digester;
 mod error;
 mod graph;
 mod location;
@@ -35,6 +36,7 @@ mod manifest;
 mod media_type;
 mod pack;
 mod platform;
+mod printable;
 mod reference;
 mod registry;
 mod resolve;
@@ -53,7 +55,8 @@ pub use copy::{
     ExtendedCopyOptions, Follow, PreCopy, copy, copy_graph, extended_copy, extended_copy_graph,
 };
 pub use descriptor::{Annotations, Descriptor};
-pub use digest::{Algorithm, Digest, Digester};
+pub use digest::{Algorithm, Digest};
+pub use digester::Digester;
 pub use error::{Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
 pub use location::{

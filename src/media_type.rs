@@ -6,8 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::digest::Printable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::Printable;
 
 /// A media type (RFC 6838), such as `application/vnd.oci.image.manifest.v1+json`.
 ///

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::digest::Printable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::Printable;
 use crate::reference::{RepositoryName, Tag, TagOrDigest, without_user_information};
 
 /// A path that can name an image layout, or a directory of them.

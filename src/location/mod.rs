@@ -6,8 +6,8 @@ mod registry_location;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digest::Printable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::Printable;
 use crate::reference::{Reference, TagOrDigest, without_user_information};
 
 pub use layout::{LayoutLocation, LayoutPath, LayoutRegistryLocation};

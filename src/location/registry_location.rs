@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{LayoutPath, Scheme, write_remote};
-use crate::digest::Printable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::Printable;
 use crate::reference::{RegistryName, without_user_information};
 
 /// One registry, wherever it is kept: what a [`Location`](crate::Location) has in front of the

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digest::Printable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::Printable;
 
 pub use registry_name::RegistryName;
 pub use repository_name::RepositoryName;

@@ -5,8 +5,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::invalid;
-use crate::digest::{Digest, Printable};
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable::Printable;
 
 const MAX_LENGTH: usize = 128;
 
