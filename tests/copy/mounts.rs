@@ -4,8 +4,8 @@ use tranship::*;
 use tranship_memory::MemoryRegistry;
 
 use crate::artifacts::{assert_same_graph, push_two_platforms};
-use crate::copy_v1;
 use crate::recorder::{Call, Faults, Recorder};
+use crate::{copy_v1, reference, tags};
 
 async fn two_repositories() -> (Arc<dyn Repository>, Arc<dyn Repository>) {
     let registry = MemoryRegistry::new();
@@ -62,4 +62,24 @@ async fn a_dry_run_foresees_mounts() {
         .expect("plan");
     assert_eq!(plan.count(CopyAction::Mounted), 5);
     assert_eq!(tranship::tags(&*to).await.expect("tags"), []);
+}
+
+#[tokio::test]
+async fn within_one_repository_nothing_is_mounted_from_itself() {
+    let (repository, _) = two_repositories().await;
+    push_two_platforms(&*repository).await;
+    let destination = Recorder::over(repository.clone());
+    let options = CopyOptions::default().with_existing(Existing::Check);
+    let report = copy(
+        &*repository,
+        &reference("v1"),
+        &destination,
+        &tags(&["v2"]),
+        &options,
+    )
+    .await
+    .expect("copy");
+    assert_eq!(report.count(CopyAction::Skipped), 8);
+    let mounts = destination.count(|call| matches!(call, Call::Mount(..)));
+    assert_eq!(mounts, 0);
 }
