@@ -7,7 +7,7 @@ use tranship_memory::{MemoryRegistry, MemoryRepository};
 
 use crate::artifacts::{everything_below, push_two_platforms, text};
 use crate::recorder::{Faults, Recorder};
-use crate::{reference, tags};
+use crate::{open, reference, tags};
 
 /// Notes what it is called for, and leaves out or refuses what it is told to.
 #[derive(Default)]
@@ -195,21 +195,17 @@ async fn the_root_and_the_successors_can_be_chosen() {
 #[tokio::test]
 async fn mounts_are_announced_as_mounts_and_fallbacks_as_copies() {
     let registry = MemoryRegistry::new();
-    let open = async |name: &str| {
-        let name = name.parse().expect("a name");
-        registry.repository(&name).await.expect("open")
-    };
-    let source = open("from").await;
+    let source = open(&registry, "from").await;
     push_two_platforms(&*source).await;
 
     let hooks = Arc::new(Noting::default());
-    copy_with(&hooks, &*source, &*open("mounted").await)
+    copy_with(&hooks, &*source, &*open(&registry, "mounted").await)
         .await
         .expect("copy");
     assert_eq!((hooks.count("mounted"), hooks.count("pre")), (5, 3));
 
     let hooks = Arc::new(Noting::default());
-    let refusing = Recorder::over(open("pushed").await).with_faults(Faults {
+    let refusing = Recorder::over(open(&registry, "pushed").await).with_faults(Faults {
         refuses_mounts: true,
         ..Faults::default()
     });
@@ -225,18 +221,14 @@ async fn mounts_are_announced_as_mounts_and_fallbacks_as_copies() {
 #[tokio::test]
 async fn a_layer_left_out_of_a_mounts_fallback_is_left_out() {
     let registry = MemoryRegistry::new();
-    let open = async |name: &str| {
-        let name = name.parse().expect("a name");
-        registry.repository(&name).await.expect("open")
-    };
-    let source = open("from").await;
+    let source = open(&registry, "from").await;
     push_two_platforms(&*source).await;
     let layer = text("shared");
     let hooks = Arc::new(Noting {
         leaves_out: HashSet::from([*layer.digest()]),
         ..Noting::default()
     });
-    let refusing = Recorder::over(open("to").await).with_faults(Faults {
+    let refusing = Recorder::over(open(&registry, "to").await).with_faults(Faults {
         refuses_mounts: true,
         ..Faults::default()
     });
@@ -247,11 +239,7 @@ async fn a_layer_left_out_of_a_mounts_fallback_is_left_out() {
 #[tokio::test]
 async fn the_caller_knows_other_repositories_to_mount_from() {
     let registry = MemoryRegistry::new();
-    let open = async |name: &str| {
-        let name = name.parse().expect("a name");
-        registry.repository(&name).await.expect("open")
-    };
-    push_two_platforms(&*open("elsewhere").await).await;
+    push_two_platforms(&*open(&registry, "elsewhere").await).await;
     let source = MemoryRepository::new();
     push_two_platforms(&source).await;
     let hooks = Arc::new(Noting {
@@ -261,7 +249,7 @@ async fn the_caller_knows_other_repositories_to_mount_from() {
         ],
         ..Noting::default()
     });
-    copy_with(&hooks, &source, &*open("to").await)
+    copy_with(&hooks, &source, &*open(&registry, "to").await)
         .await
         .expect("copy");
     assert_eq!(hooks.count("mounted"), 5);

@@ -11,10 +11,13 @@ mod platforms;
 mod recorder;
 mod referrers;
 
+use std::sync::Arc;
+
 use tranship::{
-    CopyOptions, CopyReport, ExtendedCopyOptions, Repository, Result, Tag, TagOrDigest, copy,
-    extended_copy,
+    CopyOptions, CopyReport, ExtendedCopyOptions, Registry, Repository, Result, Tag, TagOrDigest,
+    copy, extended_copy,
 };
+use tranship_memory::MemoryRegistry;
 
 pub(crate) fn reference(text: &str) -> TagOrDigest {
     text.parse().expect("a tag or a digest")
@@ -25,6 +28,11 @@ pub(crate) fn tags(texts: &[&str]) -> Vec<Tag> {
         .iter()
         .map(|text| text.parse().expect("a tag"))
         .collect()
+}
+
+pub(crate) async fn open(registry: &MemoryRegistry, name: &str) -> Arc<dyn Repository> {
+    let name = name.parse().expect("a name");
+    registry.repository(&name).await.expect("a repository")
 }
 
 /// Copies what `v1` names, and names it so.

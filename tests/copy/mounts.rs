@@ -5,15 +5,11 @@ use tranship_memory::MemoryRegistry;
 
 use crate::artifacts::{assert_same_graph, push_two_platforms};
 use crate::recorder::{Call, Faults, Recorder};
-use crate::{copy_v1, reference, tags};
+use crate::{copy_v1, open, reference, tags};
 
 async fn two_repositories() -> (Arc<dyn Repository>, Arc<dyn Repository>) {
     let registry = MemoryRegistry::new();
-    let name = |name: &str| name.parse().expect("a name");
-    (
-        registry.repository(&name("from")).await.expect("open"),
-        registry.repository(&name("to")).await.expect("open"),
-    )
+    (open(&registry, "from").await, open(&registry, "to").await)
 }
 
 #[tokio::test]
