@@ -112,7 +112,9 @@ pub trait Resolver: Send + Sync {
     /// type, digest and size.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) if it names nothing.
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if it names nothing that is there.
+    /// - [`SizeMismatch`](crate::ErrorKind::SizeMismatch) if what is there is not whole, as far as its
+    ///   size tells.
     async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor>;
 }
 

@@ -117,7 +117,12 @@ impl<'a> Copier<'a> {
             {
                 Ok(found) if found.same_content(root) => {}
                 Ok(_) => return Ok(false),
-                Err(error) if error.is_not_found() => return Ok(false),
+                // What is not whole is copied again.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) =>
+                {
+                    return Ok(false);
+                }
                 Err(error) => return Err(error.with_operation("resolve").with_subject(tag)),
             }
         }

@@ -42,17 +42,7 @@ impl Manifests {
         {
             return Err(missing().with_hint("there is a blob of this digest, which is no manifest"));
         }
-        if content.len() as u64 != target.size() {
-            return Err(Error::new(
-                ErrorKind::SizeMismatch,
-                format!(
-                    "{} bytes are stored, {} were expected",
-                    content.len(),
-                    target.size()
-                ),
-            )
-            .with_subject(digest));
-        }
+        check_size(content.len() as u64, target)?;
         Ok(content)
     }
 
@@ -73,6 +63,17 @@ impl Manifests {
     }
 
     async fn try_resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        let found = self.named(reference).await?;
+        let driver = self.store.driver().await?;
+        match driver.blob_size(found.digest()).await? {
+            Some(size) => check_size(size, &found).map(|()| found),
+            None => Err(Error::not_found(reference)
+                .with_hint("index.json names it, but its manifest is missing: push it again")),
+        }
+    }
+
+    /// What `index.json` says that `reference` names, whether it is there or not.
+    async fn named(&self, reference: &TagOrDigest) -> Result<Descriptor> {
         let tag = match reference {
             TagOrDigest::Digest(digest) => return self.by_digest(digest).await,
             TagOrDigest::Tag(tag) => tag,
@@ -259,6 +260,18 @@ impl Manifests {
         }
         Ok(())
     }
+}
+
+fn check_size(stored: u64, target: &Descriptor) -> Result<()> {
+    if stored == target.size() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::SizeMismatch,
+        format!("{stored} bytes are stored, {} were expected", target.size()),
+    )
+    .with_subject(target.digest())
+    .with_hint("the file may have been cut short when it was written; push it again"))
 }
 
 /// The change that lists a manifest.

@@ -9,12 +9,12 @@ use std::path::Path;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use support::{
-    blob, blob_path, directory, index, leftovers, manifest, noise, push, push_blob, relaxed,
+    blob, blob_path, directory, index, leftovers, manifest, noise, push, push_blob, relaxed, tag,
     wait_until_nothing_is_left,
 };
 use tranship::{
-    Algorithm, Body, ByteRange, Content, Descriptor, ErrorKind, Fetcher, MediaType, Pusher,
-    ReadOnlyStorage, Repository, Resolver, Source,
+    Algorithm, Body, ByteRange, Content, CopyOptions, Descriptor, ErrorKind, Fetcher, MediaType,
+    Pusher, ReadOnlyStorage, ReferenceFetcher, Repository, Resolver, Source,
 };
 use tranship_layout::Layout;
 
@@ -117,6 +117,45 @@ async fn a_truncated_manifest_is_healed_by_a_push() {
     assert_eq!(
         read(layout.fetch(&target.0).await.expect("healed")).await,
         target.1
+    );
+}
+
+#[tokio::test]
+async fn a_copy_heals_a_tag_whose_manifest_is_missing_or_cut_short() {
+    let directory = directory();
+    let origin = relaxed(&directory.path().join("origin")).await;
+    let copy = relaxed(&directory.path().join("copy")).await;
+    let (target, content) = manifest("a");
+    push_blob(&origin, &Bytes::from_static(b"{}")).await;
+    push(&origin, &(target.clone(), content.clone()), &["v1"]).await;
+    let (v1, tags) = (tag("v1").into(), [tag("v1")]);
+    let options = CopyOptions::default();
+    tranship::copy(&origin, &v1, &copy, &tags, &options)
+        .await
+        .expect("copied");
+    let path = blob_path(&directory.path().join("copy"), target.digest());
+
+    fs::remove_file(&path).expect("removed");
+    let error = copy.resolve(&v1).await.expect_err("missing");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    tranship::copy(&origin, &v1, &copy, &tags, &options)
+        .await
+        .expect("healed");
+    assert_eq!(
+        read(copy.fetch_reference(&v1).await.expect("there")).await,
+        content
+    );
+
+    fs::remove_file(&path).expect("removed");
+    fs::write(&path, &content[..10]).expect("written");
+    let error = copy.resolve(&v1).await.expect_err("cut short");
+    assert_eq!(error.kind(), ErrorKind::SizeMismatch);
+    tranship::copy(&origin, &v1, &copy, &tags, &options)
+        .await
+        .expect("healed");
+    assert_eq!(
+        read(copy.fetch_reference(&v1).await.expect("there")).await,
+        content
     );
 }
 

@@ -381,6 +381,7 @@ async fn names_of_other_tools_that_are_no_tags_are_reached_by_digest_only() {
     let index = json!({"schemaVersion": 2, "manifests": listed});
     write_layout(directory.path(), &index.to_string());
     let layout = relaxed(directory.path()).await;
+    push(&layout, &two, &[]).await;
     assert!(tags(&layout).await.expect("none").is_empty());
     let error = layout.resolve(&tag("v1").into()).await;
     let error = error.expect_err("ambiguous");
