@@ -103,36 +103,28 @@ impl Capabilities {
     /// A backend that can do everything.
     #[must_use]
     pub const fn all() -> Self {
-        Self {
-            push: Support::Yes,
-            range: Support::Yes,
-            mount: Support::Yes,
-            uploads: Support::Yes,
-            referrers: Support::Yes,
-            delete_blobs: Support::Yes,
-            delete_manifests: Support::Yes,
-            untag: Support::Yes,
-            catalog: Support::Yes,
-            sha384: Support::Yes,
-            sha512: Support::Yes,
-        }
+        Self::every(Support::Yes)
     }
 
     /// A backend of which nothing is known yet.
     #[must_use]
     pub const fn unknown() -> Self {
+        Self::every(Support::Unknown)
+    }
+
+    const fn every(support: Support) -> Self {
         Self {
-            push: Support::Unknown,
-            range: Support::Unknown,
-            mount: Support::Unknown,
-            uploads: Support::Unknown,
-            referrers: Support::Unknown,
-            delete_blobs: Support::Unknown,
-            delete_manifests: Support::Unknown,
-            untag: Support::Unknown,
-            catalog: Support::Unknown,
-            sha384: Support::Unknown,
-            sha512: Support::Unknown,
+            push: support,
+            range: support,
+            mount: support,
+            uploads: support,
+            referrers: support,
+            delete_blobs: support,
+            delete_manifests: support,
+            untag: support,
+            catalog: support,
+            sha384: support,
+            sha512: support,
         }
     }
 

@@ -1,8 +1,6 @@
 //! Packing artifacts: the manifest around a config and layers (image-spec, "Guidelines for Artifact
 //! Usage").
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
 use crate::content::Source;
@@ -235,15 +233,16 @@ fn checked_config(config: &Descriptor) -> Result<Descriptor> {
 
 /// The content `{}` under any media type, to be pushed once.
 fn empty_blob(media_type: MediaType, annotations: &Annotations, blobs: &mut Blobs) -> Descriptor {
-    let empty = Descriptor::empty_json().with_media_type(media_type);
-    if blobs.is_empty() {
-        blobs.push((empty.plain(), Bytes::from_static(b"{}")));
-    }
-    if *empty.media_type() == MediaType::EMPTY_JSON {
-        empty.with_annotations(annotations.clone())
+    const EMPTY: &[u8] = b"{}";
+    let empty = if media_type == MediaType::EMPTY_JSON {
+        Descriptor::empty_json()
     } else {
-        empty.plain().with_annotations(annotations.clone())
+        Descriptor::of(media_type, EMPTY)
+    };
+    if blobs.is_empty() {
+        blobs.push((empty.plain(), Bytes::from_static(EMPTY)));
     }
+    empty.with_annotations(annotations.clone())
 }
 
 fn annotations_with_created(options: &PackOptions) -> Result<Annotations> {
@@ -251,11 +250,12 @@ fn annotations_with_created(options: &PackOptions) -> Result<Annotations> {
     match annotations.get(CREATED) {
         Some(given) => {
             given.parse::<jiff::Timestamp>().map_err(|error| {
-                let message: Cow<'static, str> =
-                    format!("the annotation {CREATED} is not a time of RFC 3339").into();
-                Error::new(ErrorKind::InvalidInput, message)
-                    .with_source(error)
-                    .with_hint("write for example 2026-01-31T12:00:00Z")
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("the annotation {CREATED} is not a time of RFC 3339"),
+                )
+                .with_source(error)
+                .with_hint("write for example 2026-01-31T12:00:00Z")
             })?;
         }
         None => {

@@ -63,7 +63,8 @@ impl Verifier {
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
         self.seen = self.seen.saturating_add(bytes.len() as u64);
         if self.seen > self.expected {
-            return Err(self.size_mismatch("more than"));
+            let expected = self.expected;
+            return Err(self.size_mismatch(format!("the content has more than {expected} bytes")));
         }
         if let Some(digester) = &mut self.digester {
             digester.update(bytes);
@@ -78,7 +79,10 @@ impl Verifier {
     /// others than the digest says.
     pub fn finish(self) -> Result<()> {
         if self.seen != self.expected {
-            return Err(self.size_mismatch("only"));
+            let (seen, expected) = (self.seen, self.expected);
+            return Err(self.size_mismatch(format!(
+                "the content has only {seen} bytes, {expected} were expected"
+            )));
         }
         match self.digester.map(Digester::finish) {
             Some(actual) if actual != self.digest => Err(Error::new(
@@ -91,22 +95,8 @@ impl Verifier {
         }
     }
 
-    fn size_mismatch(&self, how: &str) -> Error {
-        let bytes = if how == "only" {
-            self.seen
-        } else {
-            self.expected
-        };
-        let expectation = if how == "only" {
-            format!(", {} were expected", self.expected)
-        } else {
-            String::new()
-        };
-        Error::new(
-            ErrorKind::SizeMismatch,
-            format!("the content has {how} {bytes} bytes{expectation}"),
-        )
-        .with_subject(self.digest)
+    fn size_mismatch(&self, message: String) -> Error {
+        Error::new(ErrorKind::SizeMismatch, message).with_subject(self.digest)
     }
 }
 

@@ -130,12 +130,12 @@ impl<'a> Copier<'a> {
     }
 
     async fn skip_all(&self, root: Descriptor) -> Result<CopyReport> {
-        self.event(CopyEvent::Found(&root));
-        self.finish_skipped(&root).await?;
-        self.event(CopyEvent::Done(&root, CopyAction::Skipped));
+        self.options.event(CopyEvent::Found(&root));
+        let action = self.transfer(&root).skipped().await?;
+        self.options.event(CopyEvent::Done(&root, action));
         let step = CopyStep {
             descriptor: root.clone(),
-            action: CopyAction::Skipped,
+            action,
         };
         Ok(CopyReport {
             root,
@@ -143,17 +143,8 @@ impl<'a> Copier<'a> {
         })
     }
 
-    pub(super) fn event(&self, event: CopyEvent<'_>) {
-        if let Some(hooks) = &self.options.hooks {
-            hooks.on_event(event);
-        }
-    }
-
-    async fn finish_skipped(&self, node: &Descriptor) -> Result<()> {
-        match &self.options.hooks {
-            Some(hooks) if !self.options.dry_run => hooks.on_skipped(node).await,
-            _ => Ok(()),
-        }
+    fn transfer<'n>(&'n self, node: &'n Descriptor) -> Transfer<'n> {
+        Transfer::new(self.source, self.destination, self.options, node)
     }
 
     pub(super) async fn inspect_manifest(
@@ -247,8 +238,8 @@ impl<'a> Copier<'a> {
 
     /// Copies a blob, or says that it need not be.
     pub(super) async fn copy_blob(&self, node: Descriptor) -> Result<Outcome> {
-        let transfer = Transfer::new(self.source, self.destination, self.options, &node);
-        let action = transfer.blob().await.during("copy", node.digest())?;
+        let copied = self.transfer(&node).blob().await;
+        let action = copied.during("copy", node.digest())?;
         Ok(Outcome::Finished(key_of(&node), action))
     }
 
@@ -258,8 +249,7 @@ impl<'a> Copier<'a> {
         content: Bytes,
         tags: Vec<Tag>,
     ) -> Result<Outcome> {
-        let transfer = Transfer::new(self.source, self.destination, self.options, &node);
-        match transfer.manifest(content, &tags).await {
+        match self.transfer(&node).manifest(content, &tags).await {
             Ok(action) => Ok(Outcome::Finished(key_of(&node), action)),
             Err(error) if error.kind() == ErrorKind::ManifestBlobUnknown => {
                 Ok(Outcome::Incomplete(key_of(&node), error))
@@ -269,7 +259,7 @@ impl<'a> Copier<'a> {
     }
 
     pub(super) async fn pass_over(&self, node: Descriptor) -> Result<Outcome> {
-        self.finish_skipped(&node).await?;
-        Ok(Outcome::Finished(key_of(&node), CopyAction::Skipped))
+        let action = self.transfer(&node).skipped().await?;
+        Ok(Outcome::Finished(key_of(&node), action))
     }
 }

@@ -201,6 +201,14 @@ impl CopyOptions {
     }
 }
 
+impl CopyOptions {
+    pub(super) fn event(&self, event: CopyEvent<'_>) {
+        if let Some(hooks) = &self.hooks {
+            hooks.on_event(event);
+        }
+    }
+}
+
 impl Default for CopyOptions {
     fn default() -> Self {
         Self {

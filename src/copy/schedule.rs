@@ -143,7 +143,7 @@ impl<'c, 'a> Graph<'c, 'a> {
         if self.nodes.contains_key(&key) {
             return;
         }
-        self.copier.event(CopyEvent::Found(descriptor));
+        self.copier.options.event(CopyEvent::Found(descriptor));
         self.nodes.insert(
             key,
             Node {
@@ -283,7 +283,9 @@ impl<'c, 'a> Graph<'c, 'a> {
         node.content = None;
         let parents = std::mem::take(&mut node.parents);
         let descriptor = node.descriptor.clone();
-        self.copier.event(CopyEvent::Done(&descriptor, action));
+        self.copier
+            .options
+            .event(CopyEvent::Done(&descriptor, action));
         self.steps.push(CopyStep { descriptor, action });
         for parent in parents {
             let Some(node) = self.nodes.get_mut(&parent) else {

@@ -64,7 +64,7 @@ impl<'a> Transfer<'a> {
         if self.announce().await? == PreCopy::Skip {
             return Ok(CopyAction::Skipped);
         }
-        self.event(CopyEvent::Started(self.node));
+        self.options.event(CopyEvent::Started(self.node));
         let length = content.len() as u64;
         let source = Source::from(content);
         if tags.is_empty() {
@@ -74,7 +74,7 @@ impl<'a> Transfer<'a> {
                 .push_reference(self.node, source, tags)
                 .await?;
         }
-        self.event(CopyEvent::Bytes(self.node, length));
+        self.options.event(CopyEvent::Bytes(self.node, length));
         self.copied().await
     }
 
@@ -158,18 +158,13 @@ impl<'a> Transfer<'a> {
         Ok(CopyAction::Mounted)
     }
 
-    async fn skipped(&self) -> Result<CopyAction> {
+    /// Says that the destination has it.
+    pub(super) async fn skipped(&self) -> Result<CopyAction> {
         match &self.options.hooks {
             Some(hooks) if !self.options.dry_run => hooks.on_skipped(self.node).await?,
             _ => {}
         }
         Ok(CopyAction::Skipped)
-    }
-
-    fn event(&self, event: CopyEvent<'_>) {
-        if let Some(hooks) = &self.options.hooks {
-            hooks.on_event(event);
-        }
     }
 }
 
@@ -180,7 +175,7 @@ impl OpenAt for Transfer<'_> {
         if self.announce().await? == PreCopy::Skip {
             return Err(Error::new(ErrorKind::Aborted, "left out by the caller"));
         }
-        self.event(CopyEvent::Started(self.node));
+        self.options.event(CopyEvent::Started(self.node));
         let content = if offset == 0 {
             self.source.fetch(self.node).await
         } else {

@@ -99,14 +99,11 @@ pub(super) async fn push(args: ManifestPush, output: Output) -> Outcome {
     let descriptor = describe(&location, media_type, &bytes)?;
     let tags = tags(&location, args.tags);
     let repository = open(&location).await?;
-    let source = Source::from(bytes);
-    if tags.is_empty() {
-        repository.manifests().push(&descriptor, source).await
-    } else {
-        let manifests = repository.manifests();
-        manifests.push_reference(&descriptor, source, &tags).await
-    }
-    .within(&location)?;
+    repository
+        .manifests()
+        .push_reference(&descriptor, Source::from(bytes), &tags)
+        .await
+        .within(&location)?;
     let named = Named::new(location, descriptor).with_tags(&tags);
     output.print(&named).await
 }
