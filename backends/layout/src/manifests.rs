@@ -11,6 +11,7 @@ use tranship::{
     ResultExt as _, Source, Tag, TagOrDigest, Tagger,
 };
 
+use crate::driver::check_size;
 use crate::graph::Node;
 use crate::index::{Edit, Snapshot};
 use crate::store::Store;
@@ -95,26 +96,19 @@ impl Manifests {
         tags: &[Tag],
     ) -> Result<()> {
         let media_type = expected.media_type();
-        let limit = self.store.max_manifest_size();
         if !media_type.is_manifest() {
             return Err(Error::unsupported(format!(
                 "{media_type} is not the media type of a manifest"
             )));
         }
-        if expected.size() > limit {
-            return Err(Error::new(
-                ErrorKind::SizeExceedsLimit,
-                format!(
-                    "the manifest is {} bytes, more than the limit of {limit}",
-                    expected.size()
-                ),
-            ));
-        }
         let stored = self.stored_content(expected).await?;
         let mut is_stored = stored.is_some();
         let content = match stored {
             Some(content) => content,
-            None => source.bytes(expected, limit).await?,
+            None => {
+                let limit = self.store.max_manifest_size();
+                source.bytes(expected, limit).await?
+            }
         };
         let document = ManifestDocument::decode(media_type, &content)?;
         let document = document
@@ -260,18 +254,6 @@ impl Manifests {
         }
         Ok(())
     }
-}
-
-fn check_size(stored: u64, target: &Descriptor) -> Result<()> {
-    if stored == target.size() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::SizeMismatch,
-        format!("{stored} bytes are stored, {} were expected", target.size()),
-    )
-    .with_subject(target.digest())
-    .with_hint("the file may have been cut short when it was written; push it again"))
 }
 
 /// The change that lists a manifest.

@@ -135,28 +135,23 @@ async fn a_copy_heals_a_tag_whose_manifest_is_missing_or_cut_short() {
         .expect("copied");
     let path = blob_path(&directory.path().join("copy"), target.digest());
 
-    fs::remove_file(&path).expect("removed");
-    let error = copy.resolve(&v1).await.expect_err("missing");
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    tranship::copy(&origin, &v1, &copy, &tags, &options)
-        .await
-        .expect("healed");
-    assert_eq!(
-        read(copy.fetch_reference(&v1).await.expect("there")).await,
-        content
-    );
-
-    fs::remove_file(&path).expect("removed");
-    fs::write(&path, &content[..10]).expect("written");
-    let error = copy.resolve(&v1).await.expect_err("cut short");
-    assert_eq!(error.kind(), ErrorKind::SizeMismatch);
-    tranship::copy(&origin, &v1, &copy, &tags, &options)
-        .await
-        .expect("healed");
-    assert_eq!(
-        read(copy.fetch_reference(&v1).await.expect("there")).await,
-        content
-    );
+    let damages = [
+        (None, ErrorKind::NotFound),
+        (Some(&content[..10]), ErrorKind::SizeMismatch),
+    ];
+    for (left, kind) in damages {
+        fs::remove_file(&path).expect("removed");
+        if let Some(left) = left {
+            fs::write(&path, left).expect("written");
+        }
+        let error = copy.resolve(&v1).await.expect_err("not whole");
+        assert_eq!(error.kind(), kind);
+        tranship::copy(&origin, &v1, &copy, &tags, &options)
+            .await
+            .expect("healed");
+        let healed = copy.fetch_reference(&v1).await.expect("there");
+        assert_eq!(read(healed).await, content);
+    }
 }
 
 #[tokio::test]

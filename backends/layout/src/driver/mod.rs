@@ -13,8 +13,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tranship::{
-    Body, Capabilities, Descriptor, Digest, ListOptions, Listing, RepositoryName, Result, Source,
-    Upload, UploadId,
+    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, ListOptions, Listing, RepositoryName,
+    Result, Source, Upload, UploadId,
 };
 
 /// Where one layout lies.
@@ -73,6 +73,22 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync {
 
     /// Goes on with an upload of this or another process.
     async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>>;
+}
+
+/// Checks the size of what is stored, in bytes, against what `target` says.
+///
+/// # Errors
+/// `SizeMismatch`.
+pub(crate) fn check_size(stored: u64, target: &Descriptor) -> Result<()> {
+    if stored == target.size() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::SizeMismatch,
+        format!("{stored} bytes are stored, {} were expected", target.size()),
+    )
+    .with_subject(target.digest())
+    .with_hint("the file may have been cut short when it was written; push it again"))
 }
 
 /// Where many layouts lie, by the names of their repositories.

@@ -5,10 +5,13 @@
 //! file could block or never end. No tool writes either into a layout.
 
 use std::fs::{File, Metadata};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use tranship::{Error, ErrorKind, Result};
+
+/// How much is read at a time, in bytes.
+const PIECE: usize = 256 * 1024;
 
 /// What lies at `path`, if it is a regular file; `None` if nothing does.
 ///
@@ -121,6 +124,37 @@ pub(super) fn changed(metadata: &Metadata) -> (i64, i64) {
 #[cfg(not(unix))]
 pub(super) fn changed(_: &Metadata) -> (i64, i64) {
     (0, 0)
+}
+
+/// Refuses what is too large before it is read.
+///
+/// # Errors
+/// `SizeExceedsLimit`.
+pub(super) fn check_limit(size: u64, limit: u64) -> Result<()> {
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::SizeExceedsLimit,
+        format!("is {size} bytes, more than the limit of {limit}"),
+    ))
+}
+
+/// Reads `file`, which lies at `path`, to its end, and hands it on piece by piece.
+pub(super) fn read_pieces(
+    mut file: &File,
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => take(&buffer[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed("read", path, error)),
+        }
+    }
 }
 
 pub(super) fn failed(done: &str, path: &Path, error: io::Error) -> Error {

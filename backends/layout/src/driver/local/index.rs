@@ -8,7 +8,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tranship::{Digest, Error, ErrorKind, Result};
 
-use super::file::{changed, failed, identity, open_no_follow, open_regular, stat_regular};
+use super::file::{
+    changed, check_limit, failed, identity, open_no_follow, open_regular, stat_regular,
+};
 use super::place::{INDEX, Place};
 use crate::driver::{IndexEdit, IndexRead, IndexVersion};
 
@@ -120,15 +122,11 @@ fn read_whole(file: &mut File, limit: u64, path: &Path) -> Result<Bytes> {
 }
 
 fn check_size(size: u64, limit: u64, path: &Path) -> Result<()> {
-    if size <= limit {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::SizeExceedsLimit,
-        format!("is {size} bytes, more than the limit of {limit}"),
-    )
-    .with_subject(path.display())
-    .with_hint("raise the limit with LayoutOptions::with_max_index_size if the layout is sound"))
+    check_limit(size, limit).map_err(|error| {
+        error.with_subject(path.display()).with_hint(
+            "raise the limit with LayoutOptions::with_max_index_size if the layout is sound",
+        )
+    })
 }
 
 fn looks_complete(content: &[u8]) -> bool {

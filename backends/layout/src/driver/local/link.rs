@@ -5,7 +5,7 @@
 //! and elsewhere the bytes pass through memory in any case, once instead of twice.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,13 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::{Builder, NamedTempFile};
 use tranship::{Descriptor, Error, ErrorKind, LocalFile, Result, Verifier};
 
-use super::file::{failed, identity, open_regular};
+use super::file::{failed, identity, open_regular, read_pieces};
 use super::place::Place;
-use super::write::publish;
+use super::write::{BLOB_MODE, publish};
 use crate::blocking::blocking;
-
-/// How much is read at a time, in bytes.
-const CHUNK: usize = 256 * 1024;
 
 /// How far what is taken over can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +81,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn take_over(&self, mut source: File) -> Result<()> {
+    fn take_over(&self, source: File) -> Result<()> {
         if let Some(file) = self.clone(&source)? {
             self.verify(file.path())?;
             return publish(self.place, file, self.expected);
@@ -95,7 +92,7 @@ impl Work<'_> {
             self.verify(file.path())?;
             return publish(self.place, file, self.expected);
         }
-        let file = self.copy(&mut source)?;
+        let file = self.copy(&source)?;
         publish(self.place, file, self.expected)
     }
 
@@ -105,7 +102,7 @@ impl Work<'_> {
         if !self.place.may_clone() {
             return Ok(None);
         }
-        let file = self.place.temporary_file(0o444)?;
+        let file = self.place.temporary_file(BLOB_MODE)?;
         match clone(source, file.as_file()) {
             Ok(()) => Ok(Some(file)),
             Err(error) => {
@@ -140,19 +137,19 @@ impl Work<'_> {
         if self.trust == Trust::Verified {
             return Ok(());
         }
-        let Some((mut file, _)) = open_regular(path)? else {
+        let Some((file, _)) = open_regular(path)? else {
             return Err(Error::not_found(path.display()));
         };
         let mut verifier = Verifier::new(self.expected);
-        self.read(&mut file, path, |bytes| verifier.update(bytes))?;
+        self.read(&file, path, |bytes| verifier.update(bytes))?;
         verifier.finish()
     }
 
-    fn copy(&self, source: &mut File) -> Result<NamedTempFile> {
-        let mut file = self.place.temporary_file(0o444)?;
+    fn copy(&self, source: &File) -> Result<NamedTempFile> {
+        let mut file = self.place.temporary_file(BLOB_MODE)?;
         let path = file.path().to_owned();
         let mut verifier = Verifier::new(self.expected);
-        self.read(source, &path, |bytes| {
+        self.read(source, self.origin.path(), |bytes| {
             verifier.update(bytes)?;
             file.write_all(bytes)
                 .map_err(|error| failed("written", &path, error))
@@ -163,25 +160,18 @@ impl Work<'_> {
 
     fn read(
         &self,
-        file: &mut File,
+        file: &File,
         path: &Path,
         mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        let mut buffer = vec![0; CHUNK];
-        loop {
+        read_pieces(file, path, |bytes| {
             if self.stopped.load(Ordering::Relaxed) {
                 return Err(Error::new(ErrorKind::Aborted, "the push was dropped"));
             }
-            match file.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(length) => {
-                    take(&buffer[..length])?;
-                    self.origin.observe(length as u64);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed("read", path, error)),
-            }
-        }
+            take(bytes)?;
+            self.origin.observe(bytes.len() as u64);
+            Ok(())
+        })
     }
 }
 

@@ -25,10 +25,10 @@ use tranship::{
     UploadId,
 };
 
-use self::file::{failed, open_regular, stat_regular};
+use self::file::{check_limit, failed, open_regular, stat_regular};
 use self::link::Trust;
 use self::place::{OCI_LAYOUT, Place};
-use super::{Driver, IndexEdit, IndexRead, IndexVersion};
+use super::{Driver, IndexEdit, IndexRead, IndexVersion, check_size};
 use crate::blocking::blocking;
 use crate::options::Durability;
 
@@ -67,7 +67,7 @@ impl Local {
                 return Ok(None);
             };
             let found = stat_regular(&path)?.filter(|found| found.len() == target.size());
-            Ok(found.map(|found| blob_file(path, &found)))
+            Ok(found.map(|found| as_local_file(path, &found)))
         })
         .await
     }
@@ -185,32 +185,21 @@ fn open_blob(place: &Place, target: &Descriptor, range: Range<u64>) -> Result<Bo
     let missing = || Error::not_found(target.digest());
     let path = place.blob(target.digest())?.ok_or_else(missing)?;
     let (mut file, metadata) = open_regular(&path)?.ok_or_else(missing)?;
-    if metadata.len() != target.size() {
-        return Err(Error::new(
-            ErrorKind::SizeMismatch,
-            format!(
-                "{} bytes are stored, {} were expected",
-                metadata.len(),
-                target.size()
-            ),
-        )
-        .with_subject(target.digest())
-        .with_hint("the file may have been cut short when it was written; push it again"));
-    }
+    check_size(metadata.len(), target)?;
     if range.start > 0 {
         file.seek(SeekFrom::Start(range.start))
             .map_err(|error| failed("read", &path, error))?;
     }
     let body = Body::from_file(file, range.end.saturating_sub(range.start));
     if range == (0..target.size()) {
-        return Ok(body.with_local_file(blob_file(path, &metadata)));
+        return Ok(body.with_local_file(as_local_file(path, &metadata)));
     }
     Ok(body)
 }
 
 /// The file of a blob. Only what nobody may write is given out to be linked: tools that leave blobs
 /// writable, or their users, may rely on changing one file and not another.
-fn blob_file(path: PathBuf, metadata: &Metadata) -> LocalFile {
+fn as_local_file(path: PathBuf, metadata: &Metadata) -> LocalFile {
     if metadata.permissions().readonly() {
         LocalFile::immutable(path)
     } else {
@@ -226,13 +215,7 @@ fn read_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Bytes>
         return Ok(None);
     };
     let size = metadata.len();
-    if size > limit {
-        return Err(Error::new(
-            ErrorKind::SizeExceedsLimit,
-            format!("is {size} bytes, more than the limit of {limit}"),
-        )
-        .with_subject(digest));
-    }
+    check_limit(size, limit).map_err(|error| error.with_subject(digest))?;
     let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     file.take(limit)
         .read_to_end(&mut content)

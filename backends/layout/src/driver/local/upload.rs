@@ -1,7 +1,7 @@
 //! Uploads on a local disk: a file for each, which a lock reserves for one writer.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tranship::{
     Verifier,
 };
 
-use super::file::{failed, identity, open_no_follow, stat_regular};
+use super::file::{failed, identity, open_no_follow, read_pieces, stat_regular};
 use super::place::{Place, with_mode};
 use crate::blocking::blocking;
 
@@ -24,9 +24,6 @@ const ID_LENGTH: usize = 32;
 
 /// How often, and how long in between, a lock is tried that a dropped upload may still hold.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(25));
-
-/// How much is read at a time when an upload is hashed again, in bytes.
-const CHUNK: usize = 256 * 1024;
 
 pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
     let place = Arc::clone(place);
@@ -197,17 +194,10 @@ impl Session {
     fn hash_again(&self, expected: &Descriptor) -> Result<()> {
         let read = |error| failed("read", &self.path, error);
         let mut verifier = Verifier::new(expected);
-        let mut buffer = vec![0; CHUNK];
         let mut file = &self.file;
         file.rewind().map_err(read)?;
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => return verifier.finish(),
-                Ok(length) => verifier.update(&buffer[..length])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(read(error)),
-            }
-        }
+        read_pieces(file, &self.path, |bytes| verifier.update(bytes))?;
+        verifier.finish()
     }
 }
 

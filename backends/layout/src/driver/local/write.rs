@@ -21,7 +21,7 @@ const BATCH: usize = 512 * 1024;
 const SMALL: u64 = 128 * 1024;
 
 /// Files of blobs are never written again.
-const BLOB_MODE: u32 = 0o444;
+pub(super) const BLOB_MODE: u32 = 0o444;
 
 /// Stores the bytes of `body` as the blob `expected`.
 pub(super) async fn write(place: &Arc<Place>, expected: &Descriptor, body: Body) -> Result<()> {
