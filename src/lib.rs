@@ -23,6 +23,7 @@
 //! and ends when that is dropped. The exception are reads of local files, which run on tokio's
 //! blocking threads, one chunk of 256 KiB at a time.
 
+mod batch;
 mod capabilities;
 mod content;
 mod copy;
@@ -45,6 +46,7 @@ pub mod storage;
 mod tagging;
 mod upload;
 
+pub use batch::Batch;
 pub use capabilities::{Capabilities, Support};
 pub use content::{
     Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, Source,
@@ -60,7 +62,9 @@ pub use digester::Digester;
 pub use error::{Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
 pub use location::{
-    LayoutLocation, LayoutPath, LayoutRegistryLocation, Location, RegistryLocation,
+    DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation, Location,
+    ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, OciArchiveLocation,
+    RegistryLocation,
 };
 pub use manifest::{ArtifactManifest, Index, Manifest, ManifestDocument, encode_json};
 pub use media_type::MediaType;

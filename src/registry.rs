@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use futures_core::Stream;
 use futures_util::TryStreamExt as _;
 
+use crate::batch::Batch;
 use crate::capabilities::Capabilities;
 use crate::content::Source;
 use crate::descriptor::Descriptor;
@@ -191,6 +192,12 @@ pub trait Repository:
 
     /// The repository's manifests.
     fn manifests(&self) -> &dyn ManifestStore;
+
+    /// Begins changes that are made together; `None` if the backend gains nothing by that. Nothing
+    /// happens until something is pushed through it.
+    fn batch(&self) -> Option<Box<dyn Batch + '_>> {
+        None
+    }
 }
 
 /// A registry: repositories by name.

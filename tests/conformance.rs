@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures_util::{FutureExt as _, TryStreamExt as _};
+use object_store::ObjectStore as _;
+use object_store::memory::InMemory;
 use tranship_conformance::{Fixture, Gap, Suite};
 use tranship_layout::{Durability, Layout, LayoutOptions, LayoutRegistry};
 use tranship_memory::MemoryRegistry;
@@ -15,6 +18,9 @@ fn main() -> ExitCode {
         layout("layout", Durability::Full),
         layout("layout-relaxed", Durability::Relaxed),
         layouts(),
+        layout_in_a_store(),
+        layouts_in_a_store(),
+        archive(),
     ])
 }
 
@@ -24,10 +30,14 @@ fn memory() -> Suite {
         let peer = registry.clone();
         Ok(Fixture::registry(Arc::new(registry)).with_peer_registry(Arc::new(peer)))
     })
-    .with_gap(Gap::new(
+    .with_gap(in_memory())
+}
+
+fn in_memory() -> Gap {
+    Gap::new(
         "blobs::a_large_blob_is_not_gathered_in_memory",
         "memory is where this backend stores blobs",
-    ))
+    )
 }
 
 /// A single layout, opened twice: the two share nothing but the disk.
@@ -59,6 +69,74 @@ fn layouts() -> Suite {
             .with_inspection(move || nothing_is_left(&root))
             .with_guard(directory))
     })
+}
+
+/// A layout in an object store, opened twice: the two share nothing but the objects.
+fn layout_in_a_store() -> Suite {
+    Suite::new("layout-in-store", || async {
+        let store = Arc::new(InMemory::new());
+        let open = || Layout::create_in(store.clone(), "some/layout", LayoutOptions::default());
+        let (one, other) = (open().await?, open().await?);
+        Ok(Fixture::repository(Arc::new(one))
+            .with_peer_repository(Arc::new(other))
+            .with_inspection(move || nothing_is_left_in(&store)))
+    })
+    .with_gap(in_memory())
+}
+
+/// Many layouts in an object store, opened twice.
+fn layouts_in_a_store() -> Suite {
+    Suite::new("layouts-in-store", || async {
+        let store = Arc::new(InMemory::new());
+        let open = || LayoutRegistry::create_in(store.clone(), "layouts", LayoutOptions::default());
+        let (one, other) = (open().await?, open().await?);
+        Ok(Fixture::registry(Arc::new(one))
+            .with_peer_registry(Arc::new(other))
+            .with_inspection(move || nothing_is_left_in(&store)))
+    })
+    .with_gap(in_memory())
+}
+
+/// Whether all objects are those of layouts.
+fn nothing_is_left_in(store: &InMemory) -> Result<(), String> {
+    let listed = store.list(None).try_collect::<Vec<_>>().now_or_never();
+    // A store in memory is never waited for.
+    let objects = listed.ok_or("the listing waits")?;
+    let objects = objects.map_err(|error| error.to_string())?;
+    let keys = objects.into_iter().map(|object| object.location);
+    let mut keys: Vec<_> = keys.map(|key| PathBuf::from(key.as_ref())).collect();
+    keys.retain(|key| !belongs_to_a_layout(key));
+    if keys.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{keys:?}"))
+}
+
+/// A layout in an archive, opened twice. Each change outside a batch is a batch of its own.
+fn archive() -> Suite {
+    Suite::new("oci-archive", || async {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("layout.tar");
+        let options = LayoutOptions::default().with_durability(Durability::Relaxed);
+        let open = || Layout::create_archive(&path, options.clone());
+        let (one, other) = (open().await?, open().await?);
+        let root = directory.path().to_owned();
+        Ok(Fixture::repository(Arc::new(one))
+            .with_peer_repository(Arc::new(other))
+            .with_inspection(move || only_the_archive_is_left(&root))
+            .with_guard(directory))
+    })
+}
+
+/// Whether no temporary file is left beside the archive.
+fn only_the_archive_is_left(directory: &Path) -> Result<(), String> {
+    let mut files = Vec::new();
+    collect_files(directory, &mut files).map_err(|error| error.to_string())?;
+    files.retain(|file| !file.ends_with("layout.tar"));
+    if files.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{files:?}"))
 }
 
 /// Whether all files are those of layouts: no temporary file, and no upload that nobody ended.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use tempfile::TempDir;
 use tranship::*;
-use tranship_layout::{Layout, LayoutRegistry};
+use tranship_layout::{Layout, LayoutOptions, LayoutRegistry};
 use tranship_memory::{MemoryRegistry, MemoryRepository};
 
-const BACKENDS: [&str; 4] = [
+const BACKENDS: [&str; 5] = [
     "memory repository",
     "memory registry",
     "layout",
     "directory of layouts",
+    "archive",
 ];
 
 /// An empty repository of the backend, and the directory that it may live in.
@@ -36,6 +37,15 @@ async fn empty(backend: &str) -> (Arc<dyn Repository>, TempDir) {
             .repository(&name)
             .await
             .expect("a repository"),
+        "archive" => {
+            let path = directory.path().join("layout.tar");
+            let options = LayoutOptions::default();
+            Arc::new(
+                Layout::create_archive(path, options)
+                    .await
+                    .expect("an archive"),
+            )
+        }
         other => panic!("no backend {other}"),
     };
     (repository, directory)

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tranship::{
-    Algorithm, Digest, LayoutLocation, LayoutPath, LayoutRegistryLocation, Location, Reference,
-    RegistryLocation, RegistryName, RepositoryName, Tag, TagOrDigest,
+    Algorithm, Digest, DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation,
+    Location, ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl,
+    OciArchiveLocation, Reference, RegistryLocation, RegistryName, RepositoryName, Tag,
+    TagOrDigest,
 };
 
 fn parsed<T: std::str::FromStr<Err = tranship::Error>>(text: String) -> T {
@@ -58,6 +60,8 @@ fn path() -> impl Strategy<Value = LayoutPath> {
         Just("@".to_owned()),
         Just("C:".to_owned()),
         Just("sha256:".to_owned()),
+        Just("a.tar:".to_owned()),
+        Just("localhost:5000/".to_owned()),
         Just("@sha512:".to_owned()),
         Just(".".to_owned()),
         digest().prop_map(|digest| format!("@{digest}")),
@@ -69,8 +73,45 @@ fn path() -> impl Strategy<Value = LayoutPath> {
     })
 }
 
+/// Names of images as Docker writes them.
+fn image() -> impl Strategy<Value = String> {
+    let host = prop_oneof![
+        r"(localhost|docker\.io|[a-z]\.tar)(:[0-9]{1,5})?/",
+        r"[A-Za-z0-9]{1,5}:[0-9]{1,5}/",
+        Just("[::1]:5000/".to_owned()),
+        Just(String::new()),
+    ];
+    (host, repository()).prop_map(|(host, repository)| format!("{host}{repository}"))
+}
+
+fn url() -> impl Strategy<Value = ObjectStoreUrl> {
+    let place = prop_oneof![
+        r"(s3|s3a|gs|az|azure|adl|abfs|abfss)://[A-Za-z0-9._$-]{1,9}",
+        r"(az|abfs|abfss)://[a-z$]{1,5}@[a-z0-9.]{1,9}",
+        r"https?://([a-z0-9.-]{1,9}|\[::1\])(:[0-9]{1,5})?",
+    ];
+    let component = r"([A-Za-z0-9_~!$&'()*+,;=:-]|%20|%40|%C3%A9|sha256:|\.tar:){1,6}";
+    (place, prop::collection::vec(component, 0..4), "/?").prop_map(|(place, path, end)| {
+        let path: String = path.into_iter().map(|part| format!("/{part}")).collect();
+        parsed(format!("{place}{path}{end}"))
+    })
+}
+
 fn location() -> impl Strategy<Value = Location> {
     prop_oneof![
+        (path(), tag_or_digest())
+            .prop_map(|(path, reference)| OciArchiveLocation::new(path, reference).into()),
+        (path(), tag_or_digest())
+            .prop_map(|(path, reference)| DockerArchiveLocation::new(path, reference).into()),
+        (path(), image(), tag()).prop_map(|(path, name, tag)| {
+            let archive = DockerArchiveLocation::new(path, None);
+            archive.with_image(&name, tag).expect("an image").into()
+        }),
+        (url(), tag_or_digest())
+            .prop_map(|(url, reference)| ObjectLayoutLocation::new(url, reference).into()),
+        (url(), repository(), tag_or_digest()).prop_map(|(root, repository, reference)| {
+            ObjectLayoutRegistryLocation::new(root, repository, reference).into()
+        }),
         (path(), tag_or_digest())
             .prop_map(|(path, reference)| LayoutLocation::new(path, reference).into()),
         (path(), repository(), tag_or_digest()).prop_map(|(root, repository, reference)| {
@@ -100,7 +141,8 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
         "[a-zA-Z0-9:/@._\\[\\]é -]{0,40}",
-        "(oci|layouts|docker|oci-archive|http|x):[a-z:/@.\\\\ -]{0,20}",
+        "(oci|layouts|docker|oci-archive|docker-archive|http|x):[a-z:/@.\\\\ -]{0,20}",
+        "(oci|layouts):(s3|az|https|memory)://[a-z0-9:/@.%?#\\\\ -]{0,20}",
         reference().prop_flat_map(|reference| mutated(reference.to_string())),
         location().prop_flat_map(|location| mutated(location.to_string())),
     ]
@@ -140,9 +182,14 @@ proptest! {
     #[test]
     fn the_location_of_a_registry_is_read_back_from_what_it_displays(
         root in path(),
+        url in url(),
         registry in registry(),
     ) {
-        for location in [RegistryLocation::LayoutRegistry(root), RegistryLocation::Remote(registry)] {
+        for location in [
+            RegistryLocation::LayoutRegistry(root),
+            RegistryLocation::ObjectLayoutRegistry(url),
+            RegistryLocation::Remote(registry),
+        ] {
             prop_assert_eq!(location.to_string().parse::<RegistryLocation>()?, location);
         }
     }

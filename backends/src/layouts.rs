@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use tranship::{
-    Error, ErrorKind, LayoutLocation, LayoutRegistryLocation, ListOptions, Registry, Repository,
-    RepositoryName, Result,
+    Error, ErrorKind, LayoutLocation, LayoutRegistryLocation, ListOptions, Location, Registry,
+    RegistryLocation, Repository, RepositoryName, Result,
 };
-use tranship_layout::{Layout, LayoutRegistry};
+use tranship_layout::{Layout, LayoutOptions, LayoutRegistry};
 
 use crate::OpenOptions;
+#[cfg(feature = "archive")]
+use crate::archives;
+#[cfg(feature = "objects")]
+use crate::object_layouts;
 
 pub(crate) async fn open(
     location: &LayoutLocation,
@@ -17,10 +21,49 @@ pub(crate) async fn open(
 ) -> Result<Arc<dyn Repository>> {
     let path = location.path();
     Ok(Arc::new(if options.must_exist {
-        Layout::open(path).await?
+        Layout::open_with(path, of_layout(options)).await?
     } else {
-        Layout::create(path).await?
+        Layout::create_with(path, of_layout(options)).await?
     }))
+}
+
+pub(crate) async fn open_unchecked(location: &Location, options: &OpenOptions) -> Result<Layout> {
+    match location {
+        Location::Layout(layout) => Layout::open_unchecked(layout.path(), of_layout(options)).await,
+        Location::LayoutRegistry(layout) => {
+            let registry = LayoutRegistry::open_with(layout.root(), of_layout(options)).await?;
+            registry.layout(layout.repository()).await
+        }
+        #[cfg(feature = "archive")]
+        Location::OciArchive(archive) => archives::open_oci(archive, options).await,
+        #[cfg(feature = "archive")]
+        Location::DockerArchive(archive) => archives::open_docker(archive, options).await,
+        #[cfg(feature = "objects")]
+        Location::ObjectLayout(layout) => object_layouts::open_layout(layout, options).await,
+        #[cfg(feature = "objects")]
+        Location::ObjectLayoutRegistry(layout) => {
+            let registry = object_layouts::open_registry(layout.root(), options).await?;
+            registry.layout(layout.repository()).await
+        }
+        _ => Err(not_a_layout()),
+    }
+}
+
+pub(crate) async fn open_registry(
+    location: &RegistryLocation,
+    options: &OpenOptions,
+) -> Result<LayoutRegistry> {
+    match location {
+        RegistryLocation::LayoutRegistry(root) => {
+            LayoutRegistry::open_with(root.as_path(), of_layout(options)).await
+        }
+        _ => Err(not_a_layout()),
+    }
+}
+
+fn not_a_layout() -> Error {
+    Error::unsupported("is no image layout")
+        .with_hint("a registry looks after its own storage; name a layout by oci:PATH")
 }
 
 pub(crate) async fn open_one(
@@ -44,13 +87,19 @@ pub(crate) async fn open_all(
 ) -> Result<Arc<dyn Registry>> {
     let root = root.as_ref();
     Ok(Arc::new(if options.must_exist {
-        LayoutRegistry::open(root).await?
+        LayoutRegistry::open_with(root, of_layout(options)).await?
     } else {
-        LayoutRegistry::create(root).await?
+        LayoutRegistry::create_with(root, of_layout(options)).await?
     }))
 }
 
-async fn is_listed(registry: &dyn Registry, name: &RepositoryName) -> Result<bool> {
+pub(crate) fn of_layout(options: &OpenOptions) -> LayoutOptions {
+    LayoutOptions::default()
+        .with_durability(options.durability)
+        .with_unconditional_put(options.unconditional_put)
+}
+
+pub(crate) async fn is_listed(registry: &dyn Registry, name: &RepositoryName) -> Result<bool> {
     let options = ListOptions::default()
         .with_last(just_before(name))
         .with_page_size(1);

@@ -4,10 +4,13 @@
 //! | Feature | Backend | Locations |
 //! |---|---|---|
 //! | `layout` | `layout`: OCI image layouts on a local disk | `oci:DIR`, `layouts:ROOT//NAME` |
+//! | `archive` | `layout`, in tar archives | `oci-archive:FILE`, `docker-archive:FILE` |
 //! | `memory` | `memory`: registries in memory | none: `memory::MemoryRegistry::new()` makes one |
+//! | `s3`, `gcs`, `azure`, `http` | `layout`, in object stores | `oci:URL`, `layouts:URL//NAME` |
 //!
-//! Both are on by default. Registries that are reached over the network have locations, but no backend
-//! yet: to open one is [`Unsupported`](tranship::ErrorKind::Unsupported).
+//! The first three are on by default. Registries that are reached over the network have locations, but no
+//! backend yet: to open one is [`Unsupported`](tranship::ErrorKind::Unsupported), and so is a location
+//! whose feature is not enabled.
 //!
 //! This crate is all that a program needs: the core is [`tranship_backends::tranship`](tranship).
 //!
@@ -49,15 +52,28 @@
 //! # }
 //! ```
 
+#[cfg(feature = "archive")]
+mod archives;
 #[cfg(feature = "layout")]
 mod layouts;
+#[cfg(feature = "objects")]
+mod object_layouts;
+#[cfg(feature = "objects")]
+mod objects;
 mod open;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
+mod store_settings;
 
 pub use open::{OpenOptions, open, open_registry, open_registry_with, open_with};
+#[cfg(feature = "layout")]
+pub use open::{open_layout, open_layout_registry};
 pub use tranship;
 #[cfg(feature = "layout")]
 #[doc(inline)]
 pub use tranship_layout as layout;
+#[cfg(feature = "layout")]
+#[doc(inline)]
+pub use tranship_layout::Durability;
 #[cfg(feature = "memory")]
 #[doc(inline)]
 pub use tranship_memory as memory;

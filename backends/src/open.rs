@@ -1,25 +1,49 @@
 //! From a location to a trait object.
 
+use std::fmt;
 use std::sync::Arc;
 
+use tranship::{Error, Location, Registry, RegistryLocation, Repository, Result, ResultExt as _};
+#[cfg(feature = "layout")]
+use tranship_layout::Durability;
+
+#[cfg(feature = "archive")]
+use crate::archives;
 #[cfg(feature = "layout")]
 use crate::layouts;
-use tranship::{Error, Location, Registry, RegistryLocation, Repository, Result, ResultExt as _};
+#[cfg(feature = "objects")]
+use crate::object_layouts;
 
 /// How a location is opened.
+///
+/// What does not apply to a location, such as [`store_options`](Self::store_options) to a layout on a
+/// disk, is not looked at.
 ///
 /// ```
 /// use tranship_backends::OpenOptions;
 ///
-/// let options = OpenOptions::default().with_must_exist(true);
+/// let options = OpenOptions::default()
+///     .with_must_exist(true)
+///     .with_store_option("region", "eu-central-1");
 /// assert!(options.must_exist);
 /// ```
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct OpenOptions {
     /// Whether what does not exist is [`NotFound`](tranship::ErrorKind::NotFound) already when it is
     /// opened. By default it is opened as empty, and comes to be with the first push.
     pub must_exist: bool,
+    /// What a finished call promises of a power cut, where content is written to a local disk.
+    #[cfg(feature = "layout")]
+    pub durability: Durability,
+    /// Settings of an object store, as pairs of a name and a value. The names are those of the crate
+    /// `object_store`, such as `region` or `endpoint`; a pair goes before what the environment says.
+    /// The values may be secret, so [`Debug`](fmt::Debug) leaves them out.
+    pub store_options: Vec<(String, String)>,
+    /// Whether to write also to an object store that has no conditional PUT, which is
+    /// [`Unsupported`](tranship::ErrorKind::Unsupported) otherwise. Of two who write there at the same
+    /// time, one loses tags without notice: set it only where nobody else writes meanwhile.
+    pub unconditional_put: bool,
 }
 
 impl OpenOptions {
@@ -28,6 +52,43 @@ impl OpenOptions {
     pub fn with_must_exist(mut self, must_exist: bool) -> Self {
         self.must_exist = must_exist;
         self
+    }
+
+    /// Sets [`durability`](Self::durability).
+    #[cfg(feature = "layout")]
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Adds one of the [`store_options`](Self::store_options); of two with the same name, the last one
+    /// counts.
+    #[must_use]
+    pub fn with_store_option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.store_options.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets [`unconditional_put`](Self::unconditional_put).
+    #[must_use]
+    pub fn with_unconditional_put(mut self, unconditional_put: bool) -> Self {
+        self.unconditional_put = unconditional_put;
+        self
+    }
+}
+
+impl fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.store_options.iter().map(|(name, _)| name);
+        let mut debug = f.debug_struct("OpenOptions");
+        debug.field("must_exist", &self.must_exist);
+        #[cfg(feature = "layout")]
+        debug.field("durability", &self.durability);
+        debug
+            .field("store_options", &names.collect::<Vec<_>>())
+            .field("unconditional_put", &self.unconditional_put)
+            .finish()
     }
 }
 
@@ -81,7 +142,27 @@ pub async fn open_with(location: &Location, options: &OpenOptions) -> Result<Arc
         #[cfg(feature = "layout")]
         Location::LayoutRegistry(layout) => layouts::open_one(layout, options).await,
         #[cfg(not(feature = "layout"))]
-        Location::Layout(_) | Location::LayoutRegistry(_) => Err(no_layout_backend()),
+        Location::Layout(_) | Location::LayoutRegistry(_) => Err(no_backend("layout")),
+        #[cfg(feature = "archive")]
+        Location::OciArchive(archive) => {
+            let layout = archives::open_oci(archive, options).await;
+            layout.map(|layout| Arc::new(layout) as Arc<dyn Repository>)
+        }
+        #[cfg(feature = "archive")]
+        Location::DockerArchive(archive) => {
+            let layout = archives::open_docker(archive, options).await;
+            layout.map(|layout| Arc::new(layout) as Arc<dyn Repository>)
+        }
+        #[cfg(not(feature = "archive"))]
+        Location::OciArchive(_) | Location::DockerArchive(_) => Err(no_backend("archive")),
+        #[cfg(feature = "objects")]
+        Location::ObjectLayout(layout) => object_layouts::open(layout, options).await,
+        #[cfg(feature = "objects")]
+        Location::ObjectLayoutRegistry(layout) => object_layouts::open_one(layout, options).await,
+        #[cfg(not(feature = "objects"))]
+        Location::ObjectLayout(_) | Location::ObjectLayoutRegistry(_) => {
+            Err(no_backend("s3`, `gcs`, `azure` or `http"))
+        }
         Location::Remote(_) => Err(no_remote_backend()),
         _ => Err(unknown_place()),
     }
@@ -126,16 +207,62 @@ pub async fn open_registry_with(
         #[cfg(feature = "layout")]
         RegistryLocation::LayoutRegistry(root) => layouts::open_all(root, options).await,
         #[cfg(not(feature = "layout"))]
-        RegistryLocation::LayoutRegistry(_) => Err(no_layout_backend()),
+        RegistryLocation::LayoutRegistry(_) => Err(no_backend("layout")),
+        #[cfg(feature = "objects")]
+        RegistryLocation::ObjectLayoutRegistry(root) => {
+            let registry = object_layouts::open_registry(root, options).await;
+            registry.map(|registry| Arc::new(registry) as Arc<dyn Registry>)
+        }
+        #[cfg(not(feature = "objects"))]
+        RegistryLocation::ObjectLayoutRegistry(_) => {
+            Err(no_backend("s3`, `gcs`, `azure` or `http"))
+        }
         RegistryLocation::Remote(_) => Err(no_remote_backend()),
         _ => Err(unknown_place()),
     }
     .during("open", location)
 }
 
-#[cfg(not(feature = "layout"))]
-fn no_layout_backend() -> Error {
-    Error::unsupported("this program was built without the feature `layout` of tranship-backends")
+/// Opens the image layout at `location`, for what only layouts do: garbage collection and checks.
+/// The tag or digest in it is not looked at.
+///
+/// The layout is not looked at either: it may be damaged, or not there at all, which is told when it
+/// is used.
+///
+/// # Errors
+/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the location is not that of a layout.
+/// - [`NotFound`](tranship::ErrorKind::NotFound) if it is one of a directory that does not exist.
+/// - [`InvalidReference`](tranship::ErrorKind::InvalidReference) if no layout can have the name.
+#[cfg(feature = "layout")]
+pub async fn open_layout(
+    location: &Location,
+    options: &OpenOptions,
+) -> Result<crate::layout::Layout> {
+    layouts::open_unchecked(location, options)
+        .await
+        .during("open", location)
+}
+
+/// Opens the directory of image layouts at `location`, which must exist, for what only layouts do.
+///
+/// # Errors
+/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the location is that of something else.
+/// - [`NotFound`](tranship::ErrorKind::NotFound) if there is no directory.
+#[cfg(feature = "layout")]
+pub async fn open_layout_registry(
+    location: &RegistryLocation,
+    options: &OpenOptions,
+) -> Result<crate::layout::LayoutRegistry> {
+    layouts::open_registry(location, options)
+        .await
+        .during("open", location)
+}
+
+#[cfg(not(all(feature = "layout", feature = "archive", feature = "objects")))]
+fn no_backend(feature: &str) -> Error {
+    Error::unsupported(format!(
+        "this program was built without the feature `{feature}` of tranship-backends"
+    ))
 }
 
 fn no_remote_backend() -> Error {

@@ -37,6 +37,16 @@ async fn a_remote_registry_is_refused_with_the_reason() {
     assert_eq!(kind(result), ErrorKind::Unsupported);
 }
 
+#[test]
+fn the_values_of_store_options_are_not_shown() {
+    let options = OpenOptions::default()
+        .with_store_option("secret_access_key", "hunter2")
+        .with_unconditional_put(true);
+    let shown = format!("{options:?}");
+    assert!(shown.contains("secret_access_key"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
 #[cfg(not(feature = "layout"))]
 #[tokio::test]
 async fn a_layout_without_its_backend_names_the_feature() {

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tranship::{CopyOptions, Digest, Location, MediaType, Platform, RegistryLocation, Tag};
+use tranship_backends::{Durability, OpenOptions};
 
 use crate::exit;
 use crate::input::Input;
-use crate::location::{self, AnnotationFilter, RangeArg};
+use crate::location::{self, AnnotationFilter, DurationArg, Place, RangeArg, StoreOption};
 
 /// Copies and looks into OCI artifacts: images, and whatever else registries hold
 #[derive(Debug, Parser)]
@@ -23,6 +24,8 @@ use crate::location::{self, AnnotationFilter, RangeArg};
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
+    #[command(flatten)]
+    pub(crate) places: Places,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -42,6 +45,53 @@ pub(crate) struct Global {
     /// Show no progress bars
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+}
+
+/// How locations are opened.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for locations")]
+pub(crate) struct Places {
+    /// What survives a power cut, of what is written to a local disk
+    #[arg(long, global = true, value_enum, default_value_t = DurabilityArg::Full)]
+    pub(crate) durability: DurabilityArg,
+    /// A setting of an object store, such as region=eu-central-1, named as the crate object_store does; may be
+    /// repeated. The environment is the better place for secrets, since others may see a command line
+    #[arg(long = "store-option", global = true, value_name = "KEY=VALUE")]
+    pub(crate) store_options: Vec<StoreOption>,
+    /// Write also to an object store without conditional PUT. Of two who write there at once, one loses tags:
+    /// only for a single writer
+    #[arg(long, global = true)]
+    pub(crate) unconditional_put: bool,
+}
+
+impl Places {
+    pub(crate) fn open_options(self) -> OpenOptions {
+        let options = OpenOptions::default()
+            .with_durability(self.durability.into())
+            .with_unconditional_put(self.unconditional_put);
+        let settings = self.store_options.into_iter();
+        settings.fold(options, |options, setting| {
+            options.with_store_option(setting.key, setting.value)
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityArg {
+    /// All that a finished command has stored: it is synced first
+    Full,
+    /// Not always what was stored in the last seconds, and it may be damaged; much faster for small files. The death
+    /// of the program alone does no harm
+    Relaxed,
+}
+
+impl From<DurabilityArg> for Durability {
+    fn from(durability: DurabilityArg) -> Self {
+        match durability {
+            DurabilityArg::Full => Self::Full,
+            DurabilityArg::Relaxed => Self::Relaxed,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -69,6 +119,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Repo(Repo),
     Discover(Discover),
+    Gc(Gc),
+    Fsck(Fsck),
     Completion(Completion),
     Man(Man),
 }
@@ -287,7 +339,7 @@ pub(crate) struct RepoTags {
 /// List the repositories of a registry
 #[derive(Debug, Args)]
 pub(crate) struct RepoLs {
-    /// A registry: layouts:ROOT or a host
+    /// A registry: layouts:ROOT, layouts:URL or a host
     #[arg(value_name = "REGISTRY")]
     pub(crate) location: RegistryLocation,
     #[command(flatten)]
@@ -320,6 +372,47 @@ pub(crate) struct Discover {
     pub(crate) depth: Option<u32>,
     #[command(flatten)]
     pub(crate) platform: PlatformArg,
+}
+
+/// Remove from image layouts what nothing leads to
+///
+/// What a tag leads to stays, and what index.json lists without a tag; so do the referrers that it lists. Blobs and
+/// manifests that nothing leads to go, and files that processes left behind when they died, once they are older than
+/// the grace period. A manifest that cannot be read stops it before anything is removed. Others may use the layout
+/// meanwhile.
+///
+/// Prints what was removed; with --dry-run, what would be.
+#[derive(Debug, Args)]
+pub(crate) struct Gc {
+    /// An image layout, or a directory of them: oci:PATH, layouts:ROOT//NAME or layouts:ROOT
+    #[arg(value_name = "LOCATION")]
+    pub(crate) place: Place,
+    /// Keep what has changed within this time. It protects what others are pushing
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub(crate) grace: DurationArg,
+    /// Remove nothing, and print what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove also manifests without a tag whose content is older than this, such as 24h or 7d, unless something that
+    /// stays refers to them, or they refer to it
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) untagged_older_than: Option<DurationArg>,
+    /// Remove also referrers without a tag whose subject is not there
+    #[arg(long)]
+    pub(crate) dangling_referrers: bool,
+}
+
+/// Check image layouts: hash everything, and follow every reference
+///
+/// Prints what is wrong, one finding a line. If there are errors, the exit code is 4.
+#[derive(Debug, Args)]
+pub(crate) struct Fsck {
+    /// An image layout, or a directory of them: oci:PATH, layouts:ROOT//NAME or layouts:ROOT
+    #[arg(value_name = "LOCATION")]
+    pub(crate) place: Place,
+    /// Replace what is missing or damaged by content from here. What is damaged stays until its replacement is verified
+    #[arg(long, value_name = "LOCATION")]
+    pub(crate) repair_from: Option<Location>,
 }
 
 /// Print the completions for a shell

@@ -1,14 +1,24 @@
 //! What the arguments are read as, where the core has no type for it, and what locations need here.
 
+use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
-use tranship::{ByteRange, Digest, Error, ErrorKind, Location, Result, Tag, TagOrDigest};
+use jiff::{Span, SpanRelativeTo};
+use tranship::{
+    ByteRange, Digest, Error, ErrorKind, Location, RegistryLocation, Result, Tag, TagOrDigest,
+};
 
 /// What `--help` says about locations.
 pub(crate) const HELP: &str = "\
 Locations:
   oci:PATH[:TAG|@DIGEST]             an image layout in the directory PATH
   layouts:ROOT//NAME[:TAG|@DIGEST]   the layout NAME in the directory ROOT
+  oci:URL[:TAG|@DIGEST]              a layout in an object store, as oci:s3://bucket/prefix:v1
+  layouts:URL//NAME[:TAG|@DIGEST]    the layout NAME below the URL
+  oci-archive:FILE[:TAG|@DIGEST]     a layout in a tar
+  docker-archive:FILE[:[NAME:]TAG|@DIGEST]
+                                     a tar as docker save writes it
   HOST/NAME[:TAG|@DIGEST]            a registry's, as docker.io/library/alpine:3";
 
 /// The tag or digest, which must be there.
@@ -82,6 +92,49 @@ pub(crate) fn quoted(location: &Location) -> String {
     }
 }
 
+/// One layout, or a directory of them.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    One(Location),
+    All(RegistryLocation),
+}
+
+impl FromStr for Place {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.parse::<Location>() {
+            Ok(location) => Ok(Self::One(location)),
+            Err(_) if text.starts_with("layouts:") && !text.contains("//") => {
+                text.parse().map(Self::All)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A length of time, such as `90s`, `24h` or `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DurationArg(pub(crate) Duration);
+
+impl FromStr for DurationArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let invalid = || {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("{text:?} is no length of time"),
+            )
+            .with_hint("write for example 90s, 30m, 24h or 7d")
+        };
+        let span: Span = text.parse().map_err(|_| invalid())?;
+        let days_are_24_hours = SpanRelativeTo::days_are_24_hours();
+        let signed = span.to_duration(days_are_24_hours).map_err(|_| invalid())?;
+        signed.try_into().map(Self).map_err(|_| invalid())
+    }
+}
+
 /// `KEY[=VALUE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AnnotationFilter {
@@ -105,6 +158,38 @@ impl FromStr for AnnotationFilter {
         }
         let key = key.to_owned();
         Ok(Self { key, value })
+    }
+}
+
+/// `KEY=VALUE`, a setting of an object store. The value may be secret: neither an error nor `Debug`
+/// shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct StoreOption {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for StoreOption {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok(Self {
+                key: key.to_owned(),
+                value: value.to_owned(),
+            }),
+            _ => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a setting of an object store has a name, an equals sign and a value",
+            )
+            .with_hint("write for example --store-option region=eu-central-1")),
+        }
+    }
+}
+
+impl fmt::Debug for StoreOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=…", self.key)
     }
 }
 
@@ -156,6 +241,40 @@ mod tests {
     }
 
     #[test]
+    fn a_length_of_time_has_units_up_to_days() {
+        let seconds = |text: &str| {
+            let parsed = text.parse::<DurationArg>().ok()?;
+            Some(parsed.0.as_secs_f64())
+        };
+        assert_eq!(seconds("90s"), Some(90.0));
+        assert_eq!(seconds("30m"), Some(1800.0));
+        assert_eq!(seconds("24h"), Some(86_400.0));
+        assert_eq!(seconds("7d"), Some(604_800.0));
+        assert_eq!(seconds("1d 12h"), Some(129_600.0));
+        assert_eq!(seconds("500ms"), Some(0.5));
+        assert_eq!(seconds("0s"), Some(0.0));
+        for text in ["", "7", "-1h", "1 fortnight", "1mo", "1y"] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_layout_or_a_directory_of_them() {
+        let is_all = |text: &str| match text.parse::<Place>() {
+            Ok(Place::All(_)) => Some(true),
+            Ok(Place::One(_)) => Some(false),
+            Err(_) => None,
+        };
+        assert_eq!(is_all("layouts:root"), Some(true));
+        assert_eq!(is_all("layouts:root//team/app"), Some(false));
+        assert_eq!(is_all("oci:dir"), Some(false));
+        assert_eq!(is_all("localhost:5000/app"), Some(false));
+        for text in ["layouts:root//", "layouts:root//UPPER", "oci:", "localhost"] {
+            assert_eq!(is_all(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn an_annotation_filter_has_a_key_and_perhaps_a_value() {
         let parse = |text: &str| {
             text.parse::<AnnotationFilter>()
@@ -166,6 +285,17 @@ mod tests {
         assert_eq!(parse("a="), Some(("a".into(), Some(String::new()))));
         assert_eq!(parse("a=b=c"), Some(("a".into(), Some("b=c".into()))));
         assert_eq!(parse("=b"), None);
+    }
+
+    #[test]
+    fn a_setting_of_a_store_shows_its_name_alone() {
+        let setting: StoreOption = "sas_key=a=b&c".parse().expect("a setting");
+        assert_eq!((&*setting.key, &*setting.value), ("sas_key", "a=b&c"));
+        assert_eq!(format!("{setting:?}"), "sas_key=…");
+        for text in ["hunter2", "=hunter2", ""] {
+            let error = text.parse::<StoreOption>().expect_err("no name");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use tranship::{
     Body, CopyAction, CopyEvent, CopyHooks, Descriptor, Digest, OpenAt, Result, Source,
 };
 
+use tranship_backends::layout::FsckOptions;
+
 use crate::output::{Output, plain};
 
 /// Smaller content comes and goes faster than a bar can be read.
@@ -218,6 +220,39 @@ impl TransferProgress {
 }
 
 impl Drop for TransferProgress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The bar of a check. It vanishes when this is dropped.
+pub(crate) struct CheckProgress {
+    bar: ProgressBar,
+}
+
+impl CheckProgress {
+    pub(crate) fn new(output: Output) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), target(output))
+            .with_style(style("{prefix:>14}", "{rate}{time}"));
+        bar.set_prefix("checking");
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(REDRAW);
+        }
+        Self { bar }
+    }
+
+    /// What a check tells the bar by.
+    pub(crate) fn options(&self) -> FsckOptions {
+        let bar = self.bar.clone();
+        FsckOptions::default().with_progress(move |progress| {
+            bar.set_length(progress.total_bytes);
+            bar.set_position(progress.bytes);
+            bar.set_prefix(format!("{} of {}", progress.blobs, progress.total_blobs));
+        })
+    }
+}
+
+impl Drop for CheckProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

@@ -83,11 +83,30 @@ impl<'a> Copier<'a> {
         if self.is_complete(&root.descriptor, tags).await? {
             return self.skip_all(root.descriptor).await;
         }
+        let batch = match self.options.dry_run {
+            false => self.destination.batch(),
+            true => None,
+        };
+        let Some(batch) = batch else {
+            return self.copy_all(root, tags, self.options.concurrency).await;
+        };
+        let copier = Copier {
+            destination: batch.repository(),
+            ..*self
+        };
+        let bound = batch.concurrency().unwrap_or(usize::MAX);
+        let concurrency = self.options.concurrency.min(bound);
+        let report = copier.copy_all(root, tags, concurrency).await?;
+        batch.commit().await.during("copy", report.root.digest())?;
+        Ok(report)
+    }
+
+    async fn copy_all(&self, root: Root, tags: &[Tag], concurrency: usize) -> Result<CopyReport> {
         // A referrer needs its subject, so with referrers the root is pushed before the end; the
         // tags are set when everything is there.
         let tags_with_root: &[Tag] = if self.extended.is_none() { tags } else { &[] };
         let mut graph = Graph::new(self, &root, tags_with_root);
-        graph.run().await?;
+        graph.run(concurrency.max(1)).await?;
         let still_to_tag = graph.has_untagged_root();
         let report = CopyReport {
             root: root.descriptor,

@@ -101,10 +101,11 @@ impl<'c, 'a> Graph<'c, 'a> {
         graph
     }
 
-    pub(super) async fn run(&mut self) -> Result<()> {
+    /// Works everything off, with at most `concurrency` pieces of work at a time.
+    pub(super) async fn run(&mut self, concurrency: usize) -> Result<()> {
         let mut running: Running<'c> = FuturesUnordered::new();
         loop {
-            while running.len() < self.copier.options.concurrency.max(1) {
+            while running.len() < concurrency {
                 let Some(work) = self.ready.pop() else { break };
                 running.extend(self.start(work));
             }

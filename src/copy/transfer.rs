@@ -43,9 +43,8 @@ impl<'a> Transfer<'a> {
     pub(super) async fn blob(&self) -> Result<CopyAction> {
         let mount_from = self.mount_candidates().await?;
         let mounter = self.destination.blobs().mounter();
-        // A mount of what is there costs no more than the question whether it is.
-        let ask = self.options.dry_run || mounter.is_none() || mount_from.is_empty();
-        if ask && self.destination.exists(self.node).await? {
+        // A push or mount of what is there costs no more than the question whether it is.
+        if self.options.dry_run && self.destination.exists(self.node).await? {
             return self.skipped().await;
         }
         match mounter {
@@ -121,13 +120,14 @@ impl<'a> Transfer<'a> {
     }
 
     async fn push(&self) -> Result<CopyAction> {
-        if self.announce().await? == PreCopy::Skip {
-            return Ok(CopyAction::Skipped);
+        let source = Source::open_at(self);
+        match self.destination.push(self.node, source).await {
+            // The destination had it, so it never asked for the content.
+            Ok(()) if !self.announced.load(Ordering::Acquire) => self.skipped().await,
+            Ok(()) => self.copied().await,
+            Err(_) if self.left_out.load(Ordering::Acquire) => Ok(CopyAction::Skipped),
+            Err(error) => Err(error),
         }
-        self.destination
-            .push(self.node, Source::open_at(self))
-            .await?;
-        self.copied().await
     }
 
     /// Asks the caller, once, whether the content shall be copied.

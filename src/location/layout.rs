@@ -4,14 +4,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::suffix::{self, Suffix, invalid};
+use super::url::{redacted, url_scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::printable::Printable;
-use crate::reference::{RepositoryName, Tag, TagOrDigest, without_user_information};
+use crate::reference::{RepositoryName, TagOrDigest};
 
-/// A path that can name an image layout, or a directory of them.
+/// A path on the local disk that can name an image layout, a directory of them, or an archive.
 ///
-/// It is not empty, starts with no two slashes and is no URL, all of which mean something else in a
-/// [`Location`](crate::Location).
+/// It is not empty, and starts neither with two slashes nor as a URL does, such as `s3:` with slashes or
+/// nothing behind: all of that means something else in a [`Location`](crate::Location).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LayoutPath(PathBuf);
 
@@ -19,29 +21,39 @@ impl LayoutPath {
     /// Checks a path; nothing looks at the file system.
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidInput`] if the path is empty or starts with `//`.
-    /// - [`ErrorKind::Unsupported`] if it is a URL.
+    /// [`ErrorKind::InvalidInput`] if the path is empty, or starts with `//` or as a URL.
     pub fn new(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let text = path.to_string_lossy();
-        let error = if text.is_empty() {
-            Error::new(ErrorKind::InvalidInput, "the path of the layout is empty")
-        } else if text.starts_with("//") {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "the path of a layout cannot start with two slashes",
-            )
-            .with_hint("leave out the scheme to name a registry, and one slash to name a layout")
-        } else if let Some(scheme) = url_scheme(&text) {
-            let error = Error::unsupported(format!("a layout at {scheme}:// is not supported yet"));
-            match scheme {
-                "file" => error.with_hint("write the path alone"),
-                _ => error,
-            }
-        } else {
-            return Ok(Self(path));
+        let invalid = |why| {
+            Error::new(ErrorKind::InvalidInput, why).with_subject(Printable(&redacted(&text)))
         };
-        Err(error.with_subject(Printable(&without_user_information(&text))))
+        if text.is_empty() {
+            return Err(invalid("the path is empty"));
+        }
+        if text.starts_with("//") {
+            return Err(
+                invalid("a path cannot start with two slashes here").with_hint(
+                    "leave out the scheme to name a registry, and one slash to name a path",
+                ),
+            );
+        }
+        // In front of the two slashes of `layouts:ROOT//NAME` also `s3:` begins a URL.
+        match url_scheme(&format!("{text}//")) {
+            None => {}
+            Some("file") => {
+                return Err(
+                    invalid("a path is meant, and this is a URL").with_hint("write the path alone")
+                );
+            }
+            Some(_) => {
+                return Err(invalid(
+                    "a path on the local disk is meant, and this begins as a URL does",
+                )
+                .with_hint("write ./ in front of a path"));
+            }
+        }
+        Ok(Self(path))
     }
 
     /// The path.
@@ -49,17 +61,6 @@ impl LayoutPath {
     pub fn as_path(&self) -> &Path {
         &self.0
     }
-}
-
-// One letter is the drive of a Windows path.
-fn url_scheme(text: &str) -> Option<&str> {
-    let (scheme, _) = text.split_once("://")?;
-    let is_scheme = scheme.len() > 1
-        && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte));
-    is_scheme.then_some(scheme)
 }
 
 impl AsRef<Path> for LayoutPath {
@@ -143,7 +144,7 @@ impl FromStr for LayoutLocation {
     /// # Errors
     /// [`ErrorKind::InvalidReference`] for a bad tag or digest, and those of [`LayoutPath::new`].
     fn from_str(text: &str) -> Result<Self> {
-        let (path, reference) = split(text)?;
+        let (path, reference) = suffix::split(text)?;
         Ok(Self::new(path.parse()?, reference))
     }
 }
@@ -151,8 +152,8 @@ impl FromStr for LayoutLocation {
 impl fmt::Display for LayoutLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.to_string();
-        let suffix = suffix(self.reference());
-        let is_plain = split(&format!("{path}{suffix}"))
+        let suffix = Suffix(self.reference());
+        let is_plain = suffix::split(&format!("{path}{suffix}"))
             .is_ok_and(|(head, reference)| head == path && reference == self.reference);
         let slash = if is_plain { "" } else { "/" };
         write!(f, "{path}{slash}{suffix}")
@@ -232,61 +233,14 @@ impl FromStr for LayoutRegistryLocation {
                 ),
             );
         };
-        let (repository, reference) = split(name)?;
+        let (repository, reference) = suffix::split(name)?;
         Ok(Self::new(root.parse()?, repository.parse()?, reference))
     }
 }
 
 impl fmt::Display for LayoutRegistryLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = suffix(self.reference());
+        let suffix = Suffix(self.reference());
         write!(f, "{}//{}{suffix}", self.root, self.repository)
     }
-}
-
-fn suffix(reference: Option<&TagOrDigest>) -> String {
-    match reference {
-        None => String::new(),
-        Some(TagOrDigest::Tag(tag)) => format!(":{tag}"),
-        Some(TagOrDigest::Digest(digest)) => format!("@{digest}"),
-    }
-}
-
-/// Takes the tag or digest off the last component of a path.
-fn split(text: &str) -> Result<(&str, Option<TagOrDigest>)> {
-    let start = text.rfind(['/', '\\']).map_or(0, |slash| slash + 1);
-    let last = &text[start..];
-    let digest_at = last
-        .match_indices('@')
-        .map(|(at, _)| at)
-        .find(|at| begins_as_digest(&last[at + 1..]));
-    let tagged = &last[..digest_at.unwrap_or(last.len())];
-    let (name, tag) = match tagged.rsplit_once(':') {
-        None => (tagged, None),
-        Some((_, "")) => {
-            let why = "the tag behind the last colon is empty";
-            return Err(invalid(text, why)
-                .with_hint("a path that ends with a colon needs a slash behind it"));
-        }
-        Some((name, tag)) => (name, Some(tag.parse::<Tag>()?)),
-    };
-    let reference = match digest_at {
-        Some(at) => Some(last[at + 1..].parse()?),
-        None => tag.map(TagOrDigest::Tag),
-    };
-    Ok((&text[..start + name.len()], reference))
-}
-
-/// Whether text behind an `@` is meant as a digest. Nothing at all is one left out by mistake.
-fn begins_as_digest(text: &str) -> bool {
-    const FAMILIES: [&str; 6] = ["sha1", "sha2", "sha3", "sha5", "md5", "blake"];
-    let Some((algorithm, _)) = text.split_once(':') else {
-        return text.is_empty();
-    };
-    let algorithm = algorithm.to_ascii_lowercase();
-    FAMILIES.iter().any(|family| algorithm.starts_with(family))
-}
-
-fn invalid(text: &str, why: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(text))
 }

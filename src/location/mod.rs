@@ -1,17 +1,25 @@
 //! Where content lies: the strings that the command line and programs take.
 
+mod archive;
 mod layout;
+mod object;
 mod registry_location;
+mod suffix;
+mod url;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::printable::Printable;
-use crate::reference::{Reference, TagOrDigest, without_user_information};
+use crate::reference::{Reference, TagOrDigest};
+use url::{is_bucket_scheme, redacted, url_scheme};
 
+pub use archive::{DockerArchiveLocation, OciArchiveLocation};
 pub use layout::{LayoutLocation, LayoutPath, LayoutRegistryLocation};
+pub use object::{ObjectLayoutLocation, ObjectLayoutRegistryLocation};
 pub use registry_location::RegistryLocation;
+pub use url::ObjectStoreUrl;
 
 /// One repository, wherever it is kept, and perhaps a tag or digest in it.
 ///
@@ -19,9 +27,12 @@ pub use registry_location::RegistryLocation;
 /// |---|---|
 /// | `oci:PATH[:TAG\|@DIGEST]` | an image layout in the directory PATH: [`LayoutLocation`] |
 /// | `layouts:ROOT//NAME[:TAG\|@DIGEST]` | the image layout NAME in the directory ROOT, which holds one for each repository: [`LayoutRegistryLocation`] |
+/// | `oci-archive:FILE[:TAG\|@DIGEST]` | an image layout in a tar: [`OciArchiveLocation`] |
+/// | `docker-archive:FILE[:NAME:TAG\|:TAG\|@DIGEST]` | a tar as `docker save` writes it: [`DockerArchiveLocation`] |
+/// | `oci:URL[:TAG\|@DIGEST]` | an image layout in an object store, such as `oci:s3://bucket/prefix:v1`: [`ObjectLayoutLocation`] |
+/// | `layouts:URL//NAME[:TAG\|@DIGEST]` | the image layout NAME below a prefix of an object store: [`ObjectLayoutRegistryLocation`] |
 /// | `HOST/NAME[:TAG\|@DIGEST]` | a repository of a registry: [`Reference`] |
 /// | `docker://HOST/NAME[:TAG\|@DIGEST]` | the same, whatever HOST looks like |
-/// | `oci-archive:…`, `docker-archive:…`, `oci:s3://…` and other URLs | [`ErrorKind::Unsupported`] so far |
 ///
 /// What starts with one of these schemes is never a registry: a host named `oci` with a port needs
 /// `docker://` in front. So do a host name that ends with a colon, which would look like a scheme,
@@ -51,6 +62,30 @@ pub use registry_location::RegistryLocation;
 /// one where it is needed, so that a location always reads back as itself; only paths that are not
 /// Unicode do not.
 ///
+/// # A URL and what follows it
+///
+/// The same goes for URLs, whose grammar [`ObjectStoreUrl`] has. Behind `https://HOST` and
+/// `http://HOST` a colon starts the port, so a tag needs a slash in front: `oci:https://host/:v1`.
+///
+/// # An archive and what follows it
+///
+/// skopeo and podman end the path at the first colon. Here it ends at the first colon that a tag or
+/// the name and tag of an image follows, and nothing else. Where the two would differ without an
+/// image's name in sight, the text is an error. As above, a slash behind the path parts it from all
+/// that follows; it is not part of the file's name.
+///
+/// | Text | Path | Image |
+/// |---|---|---|
+/// | `oci-archive:a.tar:v1`, `docker-archive:a.tar:v1` | `a.tar` | `v1`, whatever its name |
+/// | `docker-archive:a.tar:alpine:3` | `a.tar` | `3` of the name `alpine` |
+/// | `docker-archive:a.tar:localhost:5000/app:v1` | `a.tar` | `v1` of the name `localhost:5000/app` |
+/// | `docker-archive:./a:b/c.tar:alpine:3` | `./a:b/c.tar` | `3` of the name `alpine` |
+/// | `docker-archive:./a:b/c.tar:v1` | `./a` | `v1` of the name `b/c.tar` |
+/// | `docker-archive:./a:b/c.tar/:v1`, `oci-archive:./a:b/c.tar/:v1` | `./a:b/c.tar` | `v1` |
+/// | `docker-archive:C:\a.tar:alpine:3` | `C:\a.tar` | `3` of the name `alpine` |
+/// | `docker-archive:a.tar:alpine:3@sha256:…` | `a.tar` | `sha256:…` |
+/// | `docker-archive:a.tar:docker.io/library/alpine`, `docker-archive:a.tar:Alpine:3`, `oci-archive:a.tar:alpine:3` | an error | |
+///
 /// ```
 /// use tranship::Location;
 ///
@@ -68,6 +103,14 @@ pub enum Location {
     Layout(LayoutLocation),
     /// One of the image layouts in a directory that serves as a registry.
     LayoutRegistry(LayoutRegistryLocation),
+    /// An image layout in a tar on the local disk.
+    OciArchive(OciArchiveLocation),
+    /// A tar on the local disk, as `docker save` writes it.
+    DockerArchive(DockerArchiveLocation),
+    /// An image layout in an object store.
+    ObjectLayout(ObjectLayoutLocation),
+    /// One of the image layouts below a prefix of an object store that serves as a registry.
+    ObjectLayoutRegistry(ObjectLayoutRegistryLocation),
     /// A repository of a registry that is reached over the network.
     Remote(Reference),
 }
@@ -79,6 +122,10 @@ impl Location {
         match self {
             Self::Layout(layout) => layout.reference(),
             Self::LayoutRegistry(layout) => layout.reference(),
+            Self::OciArchive(archive) => archive.reference(),
+            Self::DockerArchive(archive) => archive.reference(),
+            Self::ObjectLayout(layout) => layout.reference(),
+            Self::ObjectLayoutRegistry(layout) => layout.reference(),
             Self::Remote(remote) => remote.reference(),
         }
     }
@@ -89,6 +136,12 @@ impl Location {
         match self {
             Self::Layout(layout) => Self::Layout(layout.with_reference(reference)),
             Self::LayoutRegistry(layout) => Self::LayoutRegistry(layout.with_reference(reference)),
+            Self::OciArchive(archive) => Self::OciArchive(archive.with_reference(reference)),
+            Self::DockerArchive(archive) => Self::DockerArchive(archive.with_reference(reference)),
+            Self::ObjectLayout(layout) => Self::ObjectLayout(layout.with_reference(reference)),
+            Self::ObjectLayoutRegistry(layout) => {
+                Self::ObjectLayoutRegistry(layout.with_reference(reference))
+            }
             Self::Remote(remote) => Self::Remote(remote.with_reference(reference)),
         }
     }
@@ -99,6 +152,12 @@ impl Location {
         match self {
             Self::Layout(layout) => Self::Layout(layout.without_reference()),
             Self::LayoutRegistry(layout) => Self::LayoutRegistry(layout.without_reference()),
+            Self::OciArchive(archive) => Self::OciArchive(archive.without_reference()),
+            Self::DockerArchive(archive) => Self::DockerArchive(archive.without_reference()),
+            Self::ObjectLayout(layout) => Self::ObjectLayout(layout.without_reference()),
+            Self::ObjectLayoutRegistry(layout) => {
+                Self::ObjectLayoutRegistry(layout.without_reference())
+            }
             Self::Remote(remote) => Self::Remote(remote.without_reference()),
         }
     }
@@ -116,6 +175,30 @@ impl From<LayoutRegistryLocation> for Location {
     }
 }
 
+impl From<OciArchiveLocation> for Location {
+    fn from(archive: OciArchiveLocation) -> Self {
+        Self::OciArchive(archive)
+    }
+}
+
+impl From<DockerArchiveLocation> for Location {
+    fn from(archive: DockerArchiveLocation) -> Self {
+        Self::DockerArchive(archive)
+    }
+}
+
+impl From<ObjectLayoutLocation> for Location {
+    fn from(layout: ObjectLayoutLocation) -> Self {
+        Self::ObjectLayout(layout)
+    }
+}
+
+impl From<ObjectLayoutRegistryLocation> for Location {
+    fn from(layout: ObjectLayoutRegistryLocation) -> Self {
+        Self::ObjectLayoutRegistry(layout)
+    }
+}
+
 impl From<Reference> for Location {
     fn from(remote: Reference) -> Self {
         Self::Remote(remote)
@@ -129,12 +212,17 @@ impl FromStr for Location {
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidReference`] if the text is malformed.
-    /// - [`ErrorKind::InvalidInput`] if the path of a layout is empty or starts with `//`.
-    /// - [`ErrorKind::Unsupported`] if it names a kind of place that cannot be read yet.
+    /// - [`ErrorKind::InvalidInput`] if a path is empty or starts with `//`, or a URL stands where
+    ///   only a path can.
+    /// - [`ErrorKind::Unsupported`] if a layout is named by a URL that no object store has.
     fn from_str(text: &str) -> Result<Self> {
         match Scheme::of(text)? {
             Scheme::Oci(rest) => rest.parse().map(Self::Layout),
             Scheme::Layouts(rest) => rest.parse().map(Self::LayoutRegistry),
+            Scheme::OciArchive(rest) => rest.parse().map(Self::OciArchive),
+            Scheme::DockerArchive(rest) => rest.parse().map(Self::DockerArchive),
+            Scheme::ObjectLayout(rest) => rest.parse().map(Self::ObjectLayout),
+            Scheme::ObjectLayouts(rest) => rest.parse().map(Self::ObjectLayoutRegistry),
             Scheme::Remote(rest) => {
                 rest.parse()
                     .map(Self::Remote)
@@ -155,6 +243,10 @@ impl fmt::Display for Location {
         match self {
             Self::Layout(layout) => write!(f, "oci:{layout}"),
             Self::LayoutRegistry(layout) => write!(f, "layouts:{layout}"),
+            Self::OciArchive(archive) => write!(f, "oci-archive:{archive}"),
+            Self::DockerArchive(archive) => write!(f, "docker-archive:{archive}"),
+            Self::ObjectLayout(layout) => write!(f, "oci:{layout}"),
+            Self::ObjectLayoutRegistry(layout) => write!(f, "layouts:{layout}"),
             Self::Remote(remote) => write_remote(f, &remote.to_string()),
         }
     }
@@ -164,26 +256,35 @@ impl fmt::Display for Location {
 enum Scheme<'a> {
     Oci(&'a str),
     Layouts(&'a str),
+    OciArchive(&'a str),
+    DockerArchive(&'a str),
+    /// `oci:` and a URL.
+    ObjectLayout(&'a str),
+    /// `layouts:` and a URL.
+    ObjectLayouts(&'a str),
     Remote(&'a str),
 }
 
 impl<'a> Scheme<'a> {
     fn of(text: &'a str) -> Result<Self> {
         let invalid = |why: String| {
-            Error::new(ErrorKind::InvalidReference, why)
-                .with_subject(Printable(&without_user_information(text)))
+            Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(&redacted(text)))
         };
         let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
         match (scheme, rest) {
+            ("oci", rest) if url_scheme(rest).is_some() => Ok(Self::ObjectLayout(rest)),
+            ("layouts", rest) if url_scheme(rest).is_some() => Ok(Self::ObjectLayouts(rest)),
             ("oci", rest) => Ok(Self::Oci(rest)),
             ("layouts", rest) => Ok(Self::Layouts(rest)),
-            ("oci-archive" | "docker-archive", _) => Err(Error::unsupported(format!(
-                "{scheme}: is not supported yet"
-            ))
-            .with_subject(Printable(text))),
+            ("oci-archive", rest) => Ok(Self::OciArchive(rest)),
+            ("docker-archive", rest) => Ok(Self::DockerArchive(rest)),
             ("docker", rest) if rest.starts_with("//") => Ok(Self::Remote(&rest[2..])),
             _ if is_path(text) => Err(invalid("a path is no location by itself".into())
                 .with_hint("to name a layout write oci:PATH")),
+            (scheme, rest) if is_bucket_scheme(scheme) && rest.starts_with("//") => {
+                Err(invalid("a URL is no location by itself".into())
+                    .with_hint("to name a layout in an object store write oci:URL"))
+            }
             // Else `dir:/some/path` would be the host `dir` with an empty port.
             (scheme, rest) if !scheme.is_empty() && rest.starts_with(['/', '\\']) => {
                 Err(invalid(format!("{}: is no scheme known here", Printable(scheme)))

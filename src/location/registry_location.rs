@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{LayoutPath, Scheme, write_remote};
+use super::url::redacted;
+use super::{LayoutPath, ObjectStoreUrl, Scheme, write_remote};
 use crate::error::{Error, ErrorKind, Result};
 use crate::printable::Printable;
-use crate::reference::{RegistryName, without_user_information};
+use crate::reference::RegistryName;
 
 /// One registry, wherever it is kept: what a [`Location`](crate::Location) has in front of the
 /// repository.
@@ -14,9 +15,10 @@ use crate::reference::{RegistryName, without_user_information};
 /// | Text | Meaning |
 /// |---|---|
 /// | `layouts:ROOT` | the directory ROOT, which holds an image layout for each repository |
+/// | `layouts:URL` | the same below a prefix of an object store, such as `layouts:s3://bucket/root` |
 /// | `HOST` | a registry that is reached over the network |
 /// | `docker://HOST` | the same, whatever HOST looks like |
-/// | `oci:PATH` | an error: a single layout is one repository |
+/// | `oci:PATH`, `oci:URL`, `oci-archive:FILE`, `docker-archive:FILE` | an error: each is one repository |
 ///
 /// ```
 /// use tranship::RegistryLocation;
@@ -30,6 +32,9 @@ use crate::reference::{RegistryName, without_user_information};
 pub enum RegistryLocation {
     /// A directory that serves as a registry, with an image layout for each repository.
     LayoutRegistry(LayoutPath),
+    /// A prefix of an object store that serves as a registry, with an image layout for each
+    /// repository.
+    ObjectLayoutRegistry(ObjectStoreUrl),
     /// A registry that is reached over the network.
     Remote(RegistryName),
 }
@@ -42,16 +47,23 @@ impl FromStr for RegistryLocation {
     /// # Errors
     /// - [`ErrorKind::InvalidReference`] if the text is malformed, or names a repository.
     /// - [`ErrorKind::InvalidInput`] if the path is empty or starts with two slashes.
-    /// - [`ErrorKind::Unsupported`] if it names a kind of place that cannot be read yet.
+    /// - [`ErrorKind::Unsupported`] if the URL is that of no object store.
     fn from_str(text: &str) -> Result<Self> {
         let invalid = |why| {
-            Error::new(ErrorKind::InvalidReference, why)
-                .with_subject(Printable(&without_user_information(text)))
+            Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(&redacted(text)))
         };
         match Scheme::of(text)? {
             Scheme::Layouts(root) => root.parse().map(Self::LayoutRegistry),
+            Scheme::ObjectLayouts(root) => root.parse().map(Self::ObjectLayoutRegistry),
             Scheme::Oci(_) => Err(invalid("a single layout is a repository, not a registry")
                 .with_hint("to name a directory of layouts write layouts:ROOT")),
+            Scheme::ObjectLayout(_) => {
+                Err(invalid("a single layout is a repository, not a registry")
+                    .with_hint("to name a prefix with layouts below it write layouts:URL"))
+            }
+            Scheme::OciArchive(_) | Scheme::DockerArchive(_) => {
+                Err(invalid("an archive is a repository, not a registry"))
+            }
             Scheme::Remote(host) if host.contains('/') => {
                 Err(invalid("a registry is named without a repository"))
             }
@@ -64,6 +76,7 @@ impl fmt::Display for RegistryLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LayoutRegistry(root) => write!(f, "layouts:{root}"),
+            Self::ObjectLayoutRegistry(root) => write!(f, "layouts:{root}"),
             Self::Remote(registry) => write_remote(f, registry.as_str()),
         }
     }

@@ -118,16 +118,291 @@ fn two_slashes_behind_oci_are_not_taken_for_a_path() {
     assert!(error.hint().is_some_and(|hint| hint.contains("registry")));
 }
 
+/// Path, name and reference of an archive, with a space between them, or the kind of the error.
+fn archive(text: &str) -> String {
+    let shown = |path: &std::path::Path, name: Option<&str>, reference: Option<&TagOrDigest>| {
+        let reference = reference.map(ToString::to_string).unwrap_or_default();
+        format!(
+            "{} {} {reference}",
+            path.display(),
+            name.unwrap_or_default()
+        )
+    };
+    match text.parse() {
+        Ok(Location::OciArchive(archive)) => shown(archive.path(), None, archive.reference()),
+        Ok(Location::DockerArchive(archive)) => {
+            shown(archive.path(), archive.name(), archive.reference())
+        }
+        Ok(other) => format!("no archive: {other}"),
+        Err(error) => error.kind().to_string(),
+    }
+}
+
 #[test]
-fn places_that_cannot_be_read_yet_are_unsupported() {
-    for text in [
-        "oci-archive:app.tar:v1",
-        "docker-archive:app.tar",
-        "oci:s3://bucket/prefix:v1",
-        "oci:gs://bucket",
-        "oci:file:///dir",
+fn an_archive_may_have_a_tag_or_a_digest_behind_its_path() {
+    for scheme in ["oci-archive", "docker-archive"] {
+        for (text, expected) in [
+            ("a.tar", "a.tar  ".to_owned()),
+            ("a.tar:v1", "a.tar  v1".to_owned()),
+            (&format!("a.tar@{DIGEST}"), format!("a.tar  {DIGEST}")),
+            (&format!("a.tar:v1@{DIGEST}"), format!("a.tar  {DIGEST}")),
+            ("/abs/a b.tar:v1", "/abs/a b.tar  v1".to_owned()),
+            (r"C:\a.tar:v1", r"C:\a.tar  v1".to_owned()),
+            ("C:/dir/a.tar", "C:/dir/a.tar  ".to_owned()),
+            ("me@home.tar:v1", "me@home.tar  v1".to_owned()),
+            ("a.tar/:v1", "a.tar  v1".to_owned()),
+            ("./a:b/c.tar/:v1", "./a:b/c.tar  v1".to_owned()),
+            ("./a:b/c.tar/", "./a:b/c.tar  ".to_owned()),
+            ("./A b:B b/c.tar:v1", "./A b:B b/c.tar  v1".to_owned()),
+        ] {
+            assert_eq!(archive(&format!("{scheme}:{text}")), expected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn an_image_in_a_docker_archive_may_be_named_as_docker_does() {
+    for (text, expected) in [
+        ("x.tar:alpine:3.18", "x.tar alpine 3.18"),
+        (
+            "x.tar:docker.io/library/alpine:3.18",
+            "x.tar docker.io/library/alpine 3.18",
+        ),
+        ("x.tar:localhost:5000/app:v1", "x.tar localhost:5000/app v1"),
+        ("x.tar:[::1]:5000/app:v1", "x.tar [::1]:5000/app v1"),
+        ("./a:b/c.tar:alpine:3.18", "./a:b/c.tar alpine 3.18"),
+        ("./a:b/c.tar:v1", "./a b/c.tar v1"),
+        (r"C:\x.tar:alpine:3", r"C:\x.tar alpine 3"),
+        ("C:/x.tar:alpine:3", "C:/x.tar alpine 3"),
+        ("x:y.tar/:alpine:3", "x:y.tar alpine 3"),
     ] {
-        assert_eq!(error(text).kind(), ErrorKind::Unsupported, "{text}");
+        assert_eq!(archive(&format!("docker-archive:{text}")), expected);
+    }
+    let text = format!("docker-archive:x.tar:alpine:3@{DIGEST}");
+    assert_eq!(archive(&text), format!("x.tar  {DIGEST}"));
+}
+
+#[test]
+fn what_no_image_is_called_is_not_taken_for_a_part_of_the_archives_path() {
+    for text in [
+        "docker-archive:x.tar:Alpine:3",
+        "docker-archive:x.tar:docker.io/Library/alpine:3",
+        "docker-archive:x.tar:docker.io/library/alpine",
+        "docker-archive:x.tar:my host/app:3",
+        "docker-archive:x.tar:alpine:bad tag",
+        "docker-archive:x.tar:",
+        "docker-archive:x.tar@",
+        "docker-archive:x.tar@sha256:12",
+        "oci-archive:x.tar:alpine:3",
+        "oci-archive:x.tar:docker.io/library/alpine:3",
+        "oci-archive:x.tar:docker.io/library/alpine",
+        "oci-archive:./a:b/c.tar:v1",
+        "oci-archive:x.tar:bad tag",
+        "oci-archive:x.tar:",
+    ] {
+        assert_eq!(archive(text), "invalid reference", "{text}");
+    }
+    let hint = error("oci-archive:x.tar:alpine:3");
+    assert!(hint.hint().is_some_and(|hint| hint.contains(":TAG")));
+}
+
+#[test]
+fn an_archive_is_a_file_on_the_disk() {
+    for text in [
+        "oci-archive:",
+        "oci-archive::v1",
+        "docker-archive:",
+        "oci-archive://x.tar",
+        "oci-archive:s3://bucket/x.tar",
+        "docker-archive:file:///x.tar",
+    ] {
+        assert_eq!(archive(text), "invalid input", "{text}");
+    }
+}
+
+#[test]
+fn the_name_of_an_image_stays_with_a_tag_only() -> Result<()> {
+    let location: Location = "docker-archive:x.tar:alpine:3".parse()?;
+    let tagged = location
+        .clone()
+        .with_reference(TagOrDigest::Tag("4".parse()?));
+    assert_eq!(tagged.to_string(), "docker-archive:x.tar:alpine:4");
+    let digest = location
+        .clone()
+        .with_reference(TagOrDigest::Digest(DIGEST.parse()?));
+    assert_eq!(digest.to_string(), format!("docker-archive:x.tar@{DIGEST}"));
+    let alone = location.without_reference();
+    assert_eq!(alone.to_string(), "docker-archive:x.tar");
+    let archive = DockerArchiveLocation::new("x.tar".parse()?, None);
+    assert!(archive.clone().with_image("Alpine", "3".parse()?).is_err());
+    let named = archive.with_image("alpine", "3".parse()?)?;
+    assert_eq!(
+        Location::from(named).to_string(),
+        "docker-archive:x.tar:alpine:3"
+    );
+    Ok(())
+}
+
+/// URL and reference of a layout in an object store, or the kind of the error.
+fn object(text: &str) -> (String, String) {
+    match text.parse() {
+        Ok(Location::ObjectLayout(layout)) => (
+            layout.url().to_string(),
+            layout
+                .reference()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
+        Ok(other) => panic!("no layout in an object store: {other}"),
+        Err(error) => (error.kind().to_string(), String::new()),
+    }
+}
+
+#[test]
+fn a_layout_in_an_object_store_is_named_by_its_url() {
+    for (text, url, reference) in [
+        ("oci:s3://bucket/a/b", "s3://bucket/a/b", ""),
+        ("oci:s3://bucket/a/b:v1", "s3://bucket/a/b", "v1"),
+        ("oci:s3://bucket/a/b/", "s3://bucket/a/b", ""),
+        ("oci:s3://bucket:v1", "s3://bucket", "v1"),
+        ("oci:gs://bucket_1/:v1", "gs://bucket_1", "v1"),
+        ("oci:az://container/a:b/", "az://container/a:b", ""),
+        ("oci:s3://bucket/a:b:v1", "s3://bucket/a:b", "v1"),
+        (
+            "oci:s3://bucket/a%20%C3%A9+~",
+            "s3://bucket/a%20%C3%A9+~",
+            "",
+        ),
+        (
+            "oci:abfss://files@account.dfs.core.windows.net/a:v1",
+            "abfss://files@account.dfs.core.windows.net/a",
+            "v1",
+        ),
+        ("oci:https://host:9000", "https://host:9000", ""),
+        ("oci:https://host:9000/:v1", "https://host:9000", "v1"),
+        ("oci:http://[::1]:9000/a:v1", "http://[::1]:9000/a", "v1"),
+    ] {
+        assert_eq!(object(text), (url.to_owned(), reference.to_owned()));
+    }
+    for place in [
+        "s3://bucket/a",
+        "s3://bucket",
+        "https://host",
+        "https://host:80/a",
+    ] {
+        let expected = (place.to_owned(), DIGEST.to_owned());
+        assert_eq!(object(&format!("oci:{place}@{DIGEST}")), expected);
+        assert_eq!(object(&format!("oci:{place}/:v1@{DIGEST}")), expected);
+    }
+}
+
+#[test]
+fn a_malformed_url_is_an_error() {
+    for text in [
+        "s3://",
+        "s3:///a",
+        "s3://bucket//a",
+        "s3://bucket//",
+        "s3://bucket/a//",
+        "s3://bucket/a/../b",
+        "s3://bucket/%2e%2E/b",
+        "s3://bucket/a%2Fb",
+        "s3://bucket/a%0Ab",
+        "s3://bucket/a%",
+        "s3://bucket/a%zz",
+        "s3://bucket/%FF",
+        "s3://bucket/a b",
+        "s3://bucket/é",
+        r"s3://bucket\a",
+        "s3://bucket:9000/a",
+        "s3://bu cket/a",
+        "s3://bucket/a@b",
+        "s3://bucket/a:",
+        "s3://bucket/a@",
+        "s3://bucket/a:bad tag",
+        "az://@account/a",
+        "az://container@/a",
+        "adl://container@account/a",
+        "https://host:port/a",
+        "https://host:v1",
+        "https://:80/a",
+    ] {
+        let (kind, _) = object(&format!("oci:{text}"));
+        assert_eq!(kind, "invalid reference", "{text}");
+    }
+}
+
+#[test]
+fn a_url_of_no_object_store_is_unsupported_and_the_known_ones_are_listed() {
+    for text in ["ftp://host/a", "memory:///a", "memory://a", "S3://bucket/a"] {
+        for text in [format!("oci:{text}"), format!("layouts:{text}//app")] {
+            let error = error(&text);
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{text}");
+            let hint = error.hint().expect("a hint");
+            assert!(hint.contains("s3://, "), "{hint}");
+            assert!(hint.contains("abfss://, "), "{hint}");
+        }
+    }
+    assert_eq!(error("oci:file:///a").hint(), Some("write the path alone"));
+}
+
+#[test]
+fn a_registry_of_layouts_may_lie_in_an_object_store() -> Result<()> {
+    let location: Location = "layouts:s3://bucket/root//team/app:v1".parse()?;
+    let Location::ObjectLayoutRegistry(layout) = &location else {
+        panic!("{location}")
+    };
+    assert_eq!(layout.root().as_str(), "s3://bucket/root");
+    assert_eq!(layout.repository().as_str(), "team/app");
+    assert_eq!(layout.reference(), Some(&"v1".parse()?));
+    round_trips(location);
+    let at_the_top: Location = "layouts:https://host:80//app".parse()?;
+    assert_eq!(at_the_top.to_string(), "layouts:https://host:80//app");
+    for text in [
+        "layouts:s3://bucket",
+        "layouts:s3://bucket/root",
+        "layouts:s3://bucket/root//",
+        "layouts:s3://bucket/root//UPPER",
+        "layouts:s3://bucket//root//app",
+        "layouts:s3:////app",
+    ] {
+        assert_eq!(error(text).kind(), ErrorKind::InvalidReference, "{text}");
+    }
+    let registry: RegistryLocation = "layouts:s3://bucket/root/".parse()?;
+    assert_eq!(registry.to_string(), "layouts:s3://bucket/root");
+    Ok(())
+}
+
+#[test]
+fn a_url_without_a_scheme_in_front_is_told_how_to_name_a_layout() {
+    let error = error("s3://bucket/app:v1");
+    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    assert!(error.hint().is_some_and(|hint| hint.contains("oci:URL")));
+}
+
+#[test]
+fn a_url_that_looks_like_more_is_written_with_a_slash() -> Result<()> {
+    for (url, reference, text) in [
+        ("s3://bucket/a:b", None, "oci:s3://bucket/a:b/"),
+        ("s3://bucket/a:b", Some("v1"), "oci:s3://bucket/a:b:v1"),
+        ("s3://bucket", Some("v1"), "oci:s3://bucket:v1"),
+        ("https://host", Some("v1"), "oci:https://host/:v1"),
+    ] {
+        let reference = reference.map(str::parse).transpose()?;
+        let location = Location::from(ObjectLayoutLocation::new(url.parse()?, reference));
+        assert_eq!(location.to_string(), text);
+        round_trips(location);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_path_that_begins_as_a_url_needs_a_dot_in_front() {
+    for path in ["s3:", "s3:/", "s3://bucket", "sha256:"] {
+        let error = path.parse::<LayoutPath>().expect_err(path);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
+        let location: Location = format!("layouts:./{path}//app").parse().expect(path);
+        round_trips(location);
     }
 }
 
@@ -239,6 +514,10 @@ fn another_tag_replaces_the_old_one_everywhere() -> Result<()> {
     for (text, expected) in [
         ("oci:dir:v1", "oci:dir:v2"),
         ("layouts:dir//app", "layouts:dir//app:v2"),
+        ("oci-archive:a.tar:v1", "oci-archive:a.tar:v2"),
+        ("docker-archive:a.tar", "docker-archive:a.tar:v2"),
+        ("oci:s3://bucket/a:v1", "oci:s3://bucket/a:v2"),
+        ("layouts:s3://bucket//app", "layouts:s3://bucket//app:v2"),
         ("localhost/app:v1", "localhost/app:v2"),
     ] {
         let location = text
@@ -267,6 +546,9 @@ fn a_registry_is_a_host_or_a_directory_of_layouts() -> Result<()> {
         "./dir",
         "",
         "oci-archive:x",
+        "docker-archive:x",
+        "oci:s3://bucket",
+        "layouts:memory:///",
     ] {
         assert!(text.parse::<RegistryLocation>().is_err(), "{text}");
     }
@@ -280,6 +562,23 @@ fn no_error_repeats_a_password() {
         "docker://me:secret@host/app",
         "oci://me:secret@host/app",
         "oci:s3://me:secret@bucket/app",
+        "oci:s3://me:secret@bucket",
+        "oci:s3://me:s/secret@bucket/app:v1",
+        "oci:abfss://me:secret@account.dfs.core.windows.net/app",
+        "oci:https://me:secret@host//app:bad tag",
+        "oci:https://host/app?sig=secret",
+        "oci:https://host/app?sig=secret:bad tag",
+        "oci:https://host/app?user=a@secret",
+        "oci:s3://me:what?@secret@bucket/app",
+        "oci:https://host/app#secret",
+        "oci:ftp://me:secret@host/app",
+        "layouts:s3://me:secret@bucket//app",
+        "layouts:s3://me:s//secret@bucket/root//app",
+        "layouts:https://host/root?sig=secret//app",
+        "oci-archive:https://me:secret@host/x.tar",
+        "docker-archive:https://host/x.tar?sig=secret:bad tag",
+        "https://host/app?sig=secret",
+        "s3://me:secret@bucket/app",
         "me:secret@host/app",
         "me:secret@host",
     ] {
@@ -297,6 +596,9 @@ fn the_repository_alone_has_no_tag() {
     for (text, expected) in [
         ("oci:a b:v1", "oci:a b"),
         ("oci:dir", "oci:dir"),
+        ("oci-archive:a.tar:v1", "oci-archive:a.tar"),
+        ("oci:s3://bucket/a:v1", "oci:s3://bucket/a"),
+        ("layouts:gs://bucket//app:v1", "layouts:gs://bucket//app"),
         ("layouts:root//team/app:v1", "layouts:root//team/app"),
         ("localhost:5000/app:v1", "localhost:5000/app"),
     ] {

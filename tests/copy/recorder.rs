@@ -139,6 +139,9 @@ impl ReadOnlyStorage for Recorder {
 impl Pusher for Recorder {
     async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
         self.note(Call::Push(*expected.digest()));
+        if self.faults.claims.contains(expected.digest()) && !expected.media_type().is_manifest() {
+            return Ok(());
+        }
         self.check_children(expected, &source).await?;
         self.inner.push(expected, source).await
     }

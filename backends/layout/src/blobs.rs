@@ -19,6 +19,7 @@ pub(crate) struct Blobs {
 }
 
 /// The layouts of the same registry, and which of them this is.
+#[derive(Clone)]
 pub(crate) struct Siblings {
     pub(crate) driver: Arc<dyn RegistryDriver>,
     pub(crate) name: RepositoryName,
@@ -29,8 +30,21 @@ impl Blobs {
         Self { store, siblings }
     }
 
+    pub(crate) fn siblings(&self) -> Option<&Siblings> {
+        self.siblings.as_ref()
+    }
+
     async fn size(&self, digest: &Digest) -> Result<Option<u64>> {
         self.store.driver().await?.blob_size(digest).await
+    }
+
+    /// Whether the blob is there. A batch may go on that.
+    async fn has(&self, target: &Descriptor) -> Result<bool> {
+        let is_there = self.size(target.digest()).await? == Some(target.size());
+        if is_there {
+            self.store.rely_on(target.digest(), target.size());
+        }
+        Ok(is_there)
     }
 
     async fn try_fetch(&self, target: &Descriptor, range: Option<ByteRange>) -> Result<Content> {
@@ -49,15 +63,17 @@ impl Blobs {
     }
 
     async fn try_push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        let driver = self.store.driver().await?;
         // What has another size was cut short by somebody, and is replaced.
-        if driver.blob_size(expected.digest()).await? == Some(expected.size()) {
-            return Ok(());
+        if !self.has(expected).await? {
+            let driver = self.store.driver().await?;
+            driver.put_blob(expected, source).await?;
+            self.store.rely_on(expected.digest(), expected.size());
         }
-        driver.put_blob(expected, source).await
+        Ok(())
     }
 
     async fn try_delete(&self, target: &Descriptor) -> Result<()> {
+        self.store.check_removal()?;
         let digest = target.digest();
         if self.size(digest).await? != Some(target.size()) {
             return Err(Error::not_found(digest));
@@ -92,7 +108,7 @@ impl Blobs {
         from: &RepositoryName,
         fallback: Option<Source<'_>>,
     ) -> Result<MountOutcome> {
-        if self.size(target.digest()).await? == Some(target.size()) {
+        if self.has(target).await? {
             return Ok(MountOutcome::Mounted);
         }
         let mounted = match &self.siblings {
@@ -100,7 +116,10 @@ impl Blobs {
             None => Ok(false),
         };
         match (mounted, fallback) {
-            (Ok(true), _) => Ok(MountOutcome::Mounted),
+            (Ok(true), _) => {
+                self.store.rely_on(target.digest(), target.size());
+                Ok(MountOutcome::Mounted)
+            }
             (_, Some(fallback)) => {
                 self.try_push(target, fallback).await?;
                 Ok(MountOutcome::Pushed)
@@ -138,8 +157,7 @@ impl Fetcher for Blobs {
 #[async_trait]
 impl ReadOnlyStorage for Blobs {
     async fn exists(&self, target: &Descriptor) -> Result<bool> {
-        let size = self.size(target.digest()).await;
-        Ok(size.during("look for", target.digest())? == Some(target.size()))
+        self.has(target).await.during("look for", target.digest())
     }
 }
 
@@ -209,6 +227,7 @@ impl BlobStore for Blobs {
     }
 
     fn uploader(&self) -> Option<&dyn Uploader> {
-        Some(self)
+        let is_possible = self.store.capabilities().uploads.is_possible();
+        is_possible.then_some(self)
     }
 }

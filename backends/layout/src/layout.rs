@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
-    BlobStore, Capabilities, Descriptor, Digest, Error, ErrorKind, ListOptions, Listing,
+    Batch, BlobStore, Capabilities, Descriptor, Digest, Error, ErrorKind, ListOptions, Listing,
     ManifestStore, MediaType, PredecessorFinder, ReferrerLister, RegistryIdentity, Repository,
     RepositoryName, Result, ResultExt as _, Support, Tag, TagLister, Untagger,
 };
@@ -16,6 +16,8 @@ use crate::blobs::{Blobs, Siblings};
 use crate::blocking::blocking;
 use crate::driver::local::Local;
 use crate::driver::{Driver, RegistryDriver};
+use crate::fsck::{FsckOptions, FsckReport};
+use crate::gc::{GcOptions, GcReport};
 use crate::graph::Node;
 use crate::index::Edit;
 use crate::manifests::Manifests;
@@ -90,12 +92,7 @@ impl Layout {
         if layout.shared.store.is_layout().await? {
             return Ok(layout);
         }
-        Err(
-            Error::new(ErrorKind::NotFound, "there is no image layout here")
-                .with_operation("open")
-                .with_subject(path.display())
-                .with_hint("a layout is a directory with a file named oci-layout"),
-        )
+        Err(layout.shared.store.no_layout().with_operation("open"))
     }
 
     /// Opens the layout in the directory `path`, which need not exist, with the default options.
@@ -120,10 +117,85 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Opens the directory `path` without looking at it, for [`fsck`](Self::fsck): it may be a
+    /// layout that is damaged. Everything else that is done with it fails then, as it should.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if `path` is empty.
+    pub async fn open_unchecked(path: impl Into<PathBuf>, options: LayoutOptions) -> Result<Self> {
+        let path = absolute(path.into()).await?;
+        Ok(Self::at(&path, &options))
+    }
+
     fn at(path: &Path, options: &LayoutOptions) -> Self {
         let driver: Arc<dyn Driver> = Arc::new(Local::new(path.to_owned(), options.durability));
-        let name = options.name.clone().unwrap_or_else(|| name_of(path));
+        let name = options.name.clone().unwrap_or_else(|| {
+            let directory = path.file_name().unwrap_or_default();
+            name_of(&directory.to_string_lossy())
+        });
         Self::new(name, Arc::new(Store::new(driver, options)), None)
+    }
+
+    /// Removes what nothing leads to: blobs and manifests that neither `index.json` lists nor
+    /// anything that it lists refers to, and files that processes left behind when they died. See
+    /// [`GcOptions`] for what stays all the same.
+    ///
+    /// Others may read, push and tag meanwhile. Nothing that is in use is removed: blobs are removed
+    /// only while nobody can change `index.json`, and a [batch](Repository::batch), as a copy makes
+    /// it, goes on a blob only if that is still there when it ends. Who pushes single blobs and a
+    /// manifest, or uses another tool, is protected by the grace period, except where a blob was
+    /// there before, and of no use: then push it after the collection, or in a batch.
+    ///
+    /// A manifest is in use if `index.json` lists it, or something that is in use refers to it. A
+    /// referrer is no exception: one that is not listed cannot be found by anybody, and is garbage,
+    /// as left by a push that died.
+    ///
+    /// If this is dropped, what is under way is finished, and the rest stays.
+    ///
+    /// # Errors
+    /// - [`NotFound`](ErrorKind::NotFound) if there is no layout.
+    /// - [`Corrupt`](ErrorKind::Corrupt), [`SizeExceedsLimit`](ErrorKind::SizeExceedsLimit) or
+    ///   [`Unsupported`](ErrorKind::Unsupported), before anything is removed, if a manifest that is in
+    ///   use cannot be read: what it refers to cannot be told. What is absent is passed over.
+    /// - [`Conflict`](ErrorKind::Conflict) if others change `index.json` all the time.
+    /// - [`PermissionDenied`](ErrorKind::PermissionDenied) if nothing can be removed.
+    pub async fn collect_garbage(&self, options: &GcOptions) -> Result<GcReport> {
+        crate::gc::collect(&self.shared.store, options)
+            .await
+            .during("collect garbage in", &self.shared.name)
+    }
+
+    /// Checks the layout: hashes everything that it holds, on as many blocking threads as there are
+    /// cores, and follows every reference. Nothing is changed.
+    ///
+    /// Others may change the layout meanwhile. What is found is looked at again, and not told unless
+    /// it is found twice.
+    ///
+    /// # Errors
+    /// - [`NotFound`](ErrorKind::NotFound) if there is no layout.
+    /// - [`UnsupportedVersion`](ErrorKind::UnsupportedVersion) if it has another version than 1.0.0.
+    /// - [`PermissionDenied`](ErrorKind::PermissionDenied) and [`Io`](ErrorKind::Io) if it cannot be
+    ///   listed. What is wrong with single files is no error of this call, but a [finding](FsckReport).
+    pub async fn fsck(&self, options: &FsckOptions) -> Result<FsckReport> {
+        crate::fsck::fsck(&self.shared.store, options, None)
+            .await
+            .during("check", &self.shared.name)
+    }
+
+    /// Checks the layout as [`fsck`](Self::fsck) does, and repairs what it can from the repository
+    /// `from`: content that is missing, truncated, altered or unreadable is fetched and verified, and
+    /// only then replaces what is there. Missing content is not fetched where that is no error, as in
+    /// a sparse layout: copying with [`Existing::Check`](tranship::Existing::Check) does that. Of
+    /// several entries of `index.json` with one tag the last keeps it. Nothing that is sound is touched.
+    ///
+    /// The report tells what was repaired, what was found that is still there, and why.
+    ///
+    /// # Errors
+    /// As [`fsck`](Self::fsck). What cannot be repaired is a finding.
+    pub async fn repair(&self, from: &dyn Repository, options: &FsckOptions) -> Result<FsckReport> {
+        crate::fsck::fsck(&self.shared.store, options, Some(from))
+            .await
+            .during("repair", &self.shared.name)
     }
 
     /// A repository of a registry.
@@ -136,7 +208,7 @@ impl Layout {
         Self::new(name, store, Some((registry, siblings)))
     }
 
-    fn new(
+    pub(crate) fn new(
         name: RepositoryName,
         store: Arc<Store>,
         registry: Option<(RegistryIdentity, Arc<dyn RegistryDriver>)>,
@@ -146,6 +218,20 @@ impl Layout {
             driver,
             name: name.clone(),
         });
+        Self::over(name, registry, store, siblings)
+    }
+
+    #[cfg(feature = "archive")]
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    fn over(
+        name: RepositoryName,
+        registry: Option<RegistryIdentity>,
+        store: Arc<Store>,
+        siblings: Option<Siblings>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 blobs: Blobs::new(Arc::clone(&store), siblings),
@@ -155,6 +241,27 @@ impl Layout {
                 store,
             }),
         }
+    }
+
+    /// That it is a layout that can be read, or none yet.
+    pub(crate) async fn check(&self) -> Result<()> {
+        self.shared.store.is_layout().await.map(drop)
+    }
+
+    fn for_batch(&self) -> Self {
+        let Shared {
+            name,
+            registry,
+            store,
+            blobs,
+            ..
+        } = &*self.shared;
+        Self::over(
+            name.clone(),
+            registry.clone(),
+            Arc::new(store.for_batch()),
+            blobs.siblings().cloned(),
+        )
     }
 
     /// Those of `nodes` that are still there.
@@ -185,6 +292,7 @@ impl Layout {
     }
 
     async fn try_untag(&self, tag: &Tag) -> Result<()> {
+        self.shared.store.check_removal()?;
         let store = &self.shared.store;
         let snapshot = store.index().await?;
         if snapshot.tagged(tag).is_none() {
@@ -195,7 +303,7 @@ impl Layout {
     }
 }
 
-async fn absolute(path: PathBuf) -> Result<PathBuf> {
+pub(crate) async fn absolute(path: PathBuf) -> Result<PathBuf> {
     blocking(move || {
         std::path::absolute(&path).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "is no path")
@@ -206,10 +314,9 @@ async fn absolute(path: PathBuf) -> Result<PathBuf> {
     .await
 }
 
-/// The directory's name, as a repository's.
-fn name_of(path: &Path) -> RepositoryName {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let words = name.to_lowercase();
+/// The name of a directory, as a repository's.
+pub(crate) fn name_of(directory: &str) -> RepositoryName {
+    let words = directory.to_lowercase();
     let words: Vec<&str> = words
         .split(|letter: char| !letter.is_ascii_lowercase() && !letter.is_ascii_digit())
         .filter(|word| !word.is_empty())
@@ -322,6 +429,31 @@ impl Repository for Layout {
     fn manifests(&self) -> &dyn ManifestStore {
         &self.shared.manifests
     }
+
+    fn batch(&self) -> Option<Box<dyn Batch + '_>> {
+        let is_batch = self.shared.store.is_batch();
+        (!is_batch).then(|| Box::new(LayoutBatch(self.for_batch())) as Box<dyn Batch>)
+    }
+}
+
+/// Pushes that share their syncs and one write of `index.json`.
+#[derive(Debug)]
+struct LayoutBatch(Layout);
+
+#[async_trait]
+impl Batch for LayoutBatch {
+    fn repository(&self) -> &dyn Repository {
+        &self.0
+    }
+
+    fn concurrency(&self) -> Option<usize> {
+        self.0.shared.store.batch_concurrency()
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        let Shared { name, store, .. } = &*self.0.shared;
+        store.finish().await.during("push to", name)
+    }
 }
 
 #[cfg(test)]
@@ -330,15 +462,15 @@ mod tests {
 
     #[test]
     fn a_layout_is_named_after_its_directory() {
-        for (path, name) in [
-            ("/srv/app", "app"),
-            ("/srv/My App_1.0", "my-app-1-0"),
-            ("/srv/--x--", "x"),
-            ("/srv/öl", "l"),
-            ("/srv/…", "layout"),
-            ("/", "layout"),
+        for (directory, name) in [
+            ("app", "app"),
+            ("My App_1.0", "my-app-1-0"),
+            ("--x--", "x"),
+            ("öl", "l"),
+            ("…", "layout"),
+            ("", "layout"),
         ] {
-            assert_eq!(name_of(Path::new(path)).as_str(), name, "{path}");
+            assert_eq!(name_of(directory).as_str(), name, "{directory}");
         }
     }
 }

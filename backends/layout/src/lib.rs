@@ -71,6 +71,13 @@
 //! and is replaced by the next push. An `index.json` that cannot be read is an error and is never
 //! overwritten.
 //!
+//! # Garbage and checks
+//!
+//! A push that is not listed in the end, or a manifest that is deleted, leaves blobs behind.
+//! [`Layout::collect_garbage`] removes them, while others go on. [`Layout::fsck`] says whether
+//! everything is there and what it should be, and [`Layout::repair`] makes it so from another
+//! repository. [`LayoutRegistry::layout`] opens the layouts of a registry for that.
+//!
 //! # Files instead of bytes
 //!
 //! Between layouts on one file system a blob is cloned, or else linked, and hashed where it lies:
@@ -85,17 +92,26 @@
 //! file names by their type, and ids of uploads are checked. `index.json` and manifests have
 //! [limits](LayoutOptions).
 
+#[cfg(feature = "archive")]
+mod archives;
 mod blobs;
 mod blocking;
 mod driver;
+mod fsck;
+mod gc;
 mod graph;
 mod index;
 mod layout;
 mod manifests;
+#[cfg(feature = "object-store")]
+mod objects;
 mod options;
+mod pending;
 mod registry;
 mod store;
 
+pub use fsck::{Finding, FindingKind, FsckOptions, FsckProgress, FsckReport, Repaired, Severity};
+pub use gc::{Amount, GcOptions, GcReport, LeftoverKind, RemovedBlob, RemovedLeftover, Stray};
 pub use layout::Layout;
 pub use options::{Durability, LayoutOptions};
 pub use registry::LayoutRegistry;

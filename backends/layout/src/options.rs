@@ -25,6 +25,17 @@ pub struct LayoutOptions {
     pub max_index_size: u64,
     /// What a finished call promises.
     pub durability: Durability,
+    /// Whether an object store is written to that has no conditional PUT, such as WebDAV: no. There
+    /// **one writer at a time** is all that goes; two would undo each other's changes, and nobody would
+    /// notice. Where a store has conditions they are used all the same.
+    pub unconditional_put: bool,
+    /// How much of what is pushed to an object store may be in memory at a time, in bytes, for all
+    /// pushes together: 10 MiB, two parts on their way. More is faster on a fast line to a distant store.
+    ///
+    /// A single part is held in any case. It is 5 MiB for blobs of up to 48 GiB, and a 10,000th of
+    /// larger ones. So is one part more for each source that hangs for seconds, which would hold up
+    /// the others otherwise.
+    pub upload_memory: u64,
 }
 
 impl Default for LayoutOptions {
@@ -34,6 +45,8 @@ impl Default for LayoutOptions {
             max_manifest_size: MAX_MANIFEST_SIZE,
             max_index_size: 64 * 1024 * 1024,
             durability: Durability::default(),
+            unconditional_put: false,
+            upload_memory: 10 * 1024 * 1024,
         }
     }
 }
@@ -64,6 +77,20 @@ impl LayoutOptions {
     #[must_use]
     pub fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Sets [`unconditional_put`](Self::unconditional_put).
+    #[must_use]
+    pub fn with_unconditional_put(mut self, unconditional: bool) -> Self {
+        self.unconditional_put = unconditional;
+        self
+    }
+
+    /// Sets [`upload_memory`](Self::upload_memory).
+    #[must_use]
+    pub fn with_upload_memory(mut self, bytes: u64) -> Self {
+        self.upload_memory = bytes;
         self
     }
 }

@@ -140,19 +140,49 @@ impl LayoutRegistry {
 
     async fn at(root: PathBuf, options: LayoutOptions, must_exist: bool) -> Result<Self> {
         let root = blocking(move || locate(&root, must_exist)).await?;
-        let driver = LocalRegistry::new(root.clone(), options.durability);
-        Ok(Self {
+        let identity = RegistryIdentity::new(format!("layouts:{}", root.display()));
+        let driver = LocalRegistry::new(root, options.durability);
+        Ok(Self::over(identity, Arc::new(driver), options))
+    }
+
+    pub(crate) fn over(
+        identity: RegistryIdentity,
+        driver: Arc<dyn RegistryDriver>,
+        options: LayoutOptions,
+    ) -> Self {
+        Self {
             shared: Arc::new(Shared {
-                identity: RegistryIdentity::new(format!("layouts:{}", root.display())),
-                driver: Arc::new(driver),
+                identity,
+                driver,
                 options,
                 open: Mutex::default(),
             }),
-        })
+        }
     }
-}
 
-impl LayoutRegistry {
+    /// The repository `name` as a layout, for what only layouts do: garbage collection and checks.
+    /// It is not looked at, and may be damaged.
+    ///
+    /// # Errors
+    /// [`InvalidReference`](ErrorKind::InvalidReference) if no layout can have the name here.
+    pub async fn layout(&self, name: &RepositoryName) -> Result<Layout> {
+        let known = self.open_stores().get(name);
+        let store = match known {
+            Some(store) => store,
+            None => {
+                let driver = self.shared.driver.layout(name).await?;
+                let store = Store::new(driver, &self.shared.options);
+                self.open_stores().insert(name, store)
+            }
+        };
+        Ok(Layout::sibling(
+            name.clone(),
+            store,
+            self.shared.identity.clone(),
+            Arc::clone(&self.shared.driver),
+        ))
+    }
+
     fn open_stores(&self) -> MutexGuard<'_, Open> {
         let open = self.shared.open.lock();
         open.unwrap_or_else(PoisonError::into_inner)
@@ -197,7 +227,7 @@ impl Registry for LayoutRegistry {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::all()
+        self.shared.driver.capabilities()
     }
 
     fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
@@ -205,22 +235,9 @@ impl Registry for LayoutRegistry {
     }
 
     async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
-        let known = self.open_stores().get(name);
-        let store = match known {
-            Some(store) => store,
-            None => {
-                let driver = self.shared.driver.layout(name).await?;
-                let store = Store::new(driver, &self.shared.options);
-                self.open_stores().insert(name, store)
-            }
-        };
+        let layout = self.layout(name).await?;
         // A layout that cannot be read is told at once.
-        store.is_layout().await?;
-        Ok(Arc::new(Layout::sibling(
-            name.clone(),
-            store,
-            self.shared.identity.clone(),
-            Arc::clone(&self.shared.driver),
-        )))
+        layout.check().await?;
+        Ok(Arc::new(layout))
     }
 }

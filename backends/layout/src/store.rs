@@ -1,5 +1,7 @@
 //! What the blobs, the manifests and the repository of one layout share.
 
+mod sweep;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,8 +13,12 @@ use tranship::{Capabilities, Descriptor, Digest, Error, ErrorKind, Result};
 use crate::blocking::blocking;
 use crate::driver::{Driver, IndexChange, IndexRead, IndexVersion};
 use crate::graph::{Graph, Node, Reachable, decode};
-use crate::index::{Draft, Edit, Request, Snapshot, Writer, fail};
+use crate::index::{Draft, Edit, Holders as _, Request, Snapshot, Writer, fail};
+use crate::manifests::needs_indexes;
 use crate::options::LayoutOptions;
+use crate::pending::Pending;
+
+pub(crate) use self::sweep::SweepOutcome;
 
 /// The only version of the format that there has been so far.
 const VERSION: &str = "1.0.0";
@@ -30,7 +36,9 @@ const MANIFESTS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Store {
     core: Arc<Core>,
-    writer: Writer,
+    writer: Arc<Writer>,
+    /// In a batch, what waits for its end.
+    pending: Option<Pending>,
 }
 
 /// The part that a change of the index, once begun, keeps alive.
@@ -39,9 +47,9 @@ struct Core {
     driver: Arc<dyn Driver>,
     max_manifest_size: u64,
     max_index_size: u64,
-    cached: Mutex<Option<Cached>>,
-    readers: Semaphore,
-    graph: Graph,
+    cached: Arc<Mutex<Option<Cached>>>,
+    readers: Arc<Semaphore>,
+    graph: Arc<Graph>,
     is_checked: AtomicBool,
 }
 
@@ -58,17 +66,130 @@ impl Store {
                 driver,
                 max_manifest_size: options.max_manifest_size,
                 max_index_size: options.max_index_size,
-                cached: Mutex::new(None),
-                readers: Semaphore::new(READERS),
-                graph: Graph::default(),
+                cached: Arc::default(),
+                readers: Arc::new(Semaphore::new(READERS)),
+                graph: Arc::default(),
                 is_checked: AtomicBool::new(false),
             }),
-            writer: Writer::default(),
+            writer: Arc::default(),
+            pending: None,
         }
+    }
+
+    /// The same layout, where changes wait for [`finish`](Self::finish). What is known of the layout
+    /// is shared.
+    pub(crate) fn for_batch(&self) -> Self {
+        let core = &self.core;
+        let driver = core.driver.for_batch();
+        let writer = if driver.is_assembling() {
+            Arc::default()
+        } else {
+            Arc::clone(&self.writer)
+        };
+        Self {
+            core: Arc::new(Core {
+                driver,
+                max_manifest_size: core.max_manifest_size,
+                max_index_size: core.max_index_size,
+                cached: Arc::clone(&core.cached),
+                readers: Arc::clone(&core.readers),
+                graph: Arc::clone(&core.graph),
+                is_checked: AtomicBool::new(core.is_checked.load(Ordering::Relaxed)),
+            }),
+            writer,
+            pending: Some(Pending::default()),
+        }
+    }
+
+    pub(crate) fn is_batch(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// How many pushes at a time are of use in this batch.
+    pub(crate) fn batch_concurrency(&self) -> Option<usize> {
+        self.core.driver.is_assembling().then_some(1)
+    }
+
+    /// Whether something can be removed: not in a batch.
+    ///
+    /// # Errors
+    /// `Unsupported`.
+    pub(crate) fn check_removal(&self) -> Result<()> {
+        if self.is_batch() {
+            return Err(Error::unsupported("a batch can only add")
+                .with_hint("remove through the repository itself"));
+        }
+        Ok(())
+    }
+
+    /// Remembers that the batch, if this is one, goes on a blob being there.
+    pub(crate) fn rely_on(&self, digest: &Digest, size: u64) {
+        if let Some(pending) = &self.pending {
+            pending.rely_on(digest, size);
+        }
+    }
+
+    /// Whether a manifest that is there can be taken for complete, with all that it refers to.
+    ///
+    /// One that the index leads to was listed when it was complete, and nothing below it is removed
+    /// since. One that nothing leads to may be what a copy left behind that died, and garbage
+    /// collection may have taken what is below it; a batch looks below it again. Only direct
+    /// children of listed indexes count, which is cheap to tell and errs on the safe side.
+    pub(crate) async fn vouches_for(&self, digest: &Digest) -> Result<bool> {
+        let Some(pending) = &self.pending else {
+            return Ok(true);
+        };
+        if pending.lists(digest) {
+            return Ok(true);
+        }
+        let base = pending.base.get_or_try_init(|| self.core.index()).await?;
+        if base.listed(digest).is_some() {
+            return Ok(true);
+        }
+        self.load_indexes(base).await;
+        let is_listed = |other: &Digest| base.listed(other).is_some();
+        Ok(self.core.graph.holds(digest, &is_listed))
+    }
+
+    /// Makes durable and visible what waits.
+    pub(crate) async fn finish(&self) -> Result<()> {
+        let Some(pending) = &self.pending else {
+            return Ok(());
+        };
+        self.driver().await?.flush().await?;
+        let (edits, required) = pending.take();
+        if edits.is_empty() {
+            return self.core.driver.finish().await;
+        }
+        let snapshot = self.core.index().await?;
+        if edits.iter().any(|edit| needs_indexes(&snapshot, edit)) {
+            self.load_indexes(&snapshot).await;
+        }
+        let is_idle = |edit| snapshot.is_idle(edit, &*self.core.graph);
+        if edits.iter().all(is_idle) && self.is_layout().await? {
+            return self.core.driver.finish().await;
+        }
+        self.write(edits, required).await
     }
 
     pub(crate) fn max_manifest_size(&self) -> u64 {
         self.core.max_manifest_size
+    }
+
+    pub(crate) fn max_index_size(&self) -> u64 {
+        self.core.max_index_size
+    }
+
+    /// The driver of what may be no layout that we understand.
+    pub(crate) fn unchecked_driver(&self) -> &dyn Driver {
+        &*self.core.driver
+    }
+
+    /// That there is no layout.
+    pub(crate) fn no_layout(&self) -> Error {
+        Error::new(ErrorKind::NotFound, "there is no image layout here")
+            .with_subject(self.location())
+            .with_hint("a layout is a directory with a file named oci-layout")
     }
 
     /// Where the layout lies, for people.
@@ -105,7 +226,11 @@ impl Store {
     /// `index.json` as it is now.
     pub(crate) async fn index(&self) -> Result<Arc<Snapshot>> {
         self.core.check_version().await?;
-        self.core.index().await
+        let snapshot = self.core.index().await?;
+        Ok(match &self.pending {
+            Some(pending) => pending.over(snapshot, &*self.core.graph),
+            None => snapshot,
+        })
     }
 
     /// `index.json` as this process saw it last, which need not be as it is now.
@@ -116,11 +241,22 @@ impl Store {
         }
     }
 
-    /// Changes `index.json`. When this has succeeded, everybody sees it.
+    /// Changes `index.json`. When this has succeeded, everybody sees it; in a batch, when that is
+    /// finished.
     pub(crate) async fn commit(&self, edit: Edit) -> Result<()> {
         self.core.check_version().await?;
+        match &self.pending {
+            Some(pending) => {
+                pending.add(edit);
+                Ok(())
+            }
+            None => self.write(vec![edit], Vec::new()).await,
+        }
+    }
+
+    async fn write(&self, edits: Vec<Edit>, required: Vec<(Digest, u64)>) -> Result<()> {
         self.writer
-            .commit(edit, |requests| {
+            .commit(edits, required, |requests| {
                 Arc::clone(&self.core).write(requests).boxed()
             })
             .await
@@ -128,7 +264,7 @@ impl Store {
 
     /// Whether a change would leave the index as it is.
     pub(crate) fn is_idle(&self, snapshot: &Snapshot, edit: &Edit) -> bool {
-        snapshot.is_idle(edit, &self.core.graph)
+        snapshot.is_idle(edit, &*self.core.graph)
     }
 
     /// What lies under `digest`, if it is small enough for a manifest.
@@ -281,20 +417,45 @@ impl Core {
     }
 
     /// Makes the changes of all who still wait.
-    async fn write(self: Arc<Self>, requests: Vec<Request>) {
-        let (edits, answers): (Vec<_>, Vec<_>) = requests
-            .into_iter()
-            .filter(|request| !request.answer.is_closed())
-            .map(|request| (request.edit, request.answer))
-            .unzip();
-        if edits.is_empty() {
+    async fn write(self: Arc<Self>, mut requests: Vec<Request>) {
+        requests.retain(|request| !request.answer.is_closed());
+        if requests.is_empty() {
             return;
         }
+        match self.write_together(&requests).await {
+            Ok(outcomes) => {
+                for (request, outcome) in requests.into_iter().zip(outcomes) {
+                    let _ = request.answer.send(outcome);
+                }
+            }
+            // What one of them goes on being there is gone: the others need not suffer for that.
+            Err(error) if error.kind() == ErrorKind::Conflict && requests.len() > 1 => {
+                for request in requests {
+                    let outcome = self.write_together(std::slice::from_ref(&request)).await;
+                    let outcome = outcome.and_then(|mut outcomes| outcomes.pop().unwrap_or(Ok(())));
+                    let _ = request.answer.send(outcome);
+                }
+            }
+            Err(error) => {
+                let answers = requests.into_iter().map(|request| request.answer);
+                fail(answers.collect(), error);
+            }
+        }
+    }
+
+    /// Makes changes with one write, and answers how each request fared.
+    async fn write_together(self: &Arc<Self>, requests: &[Request]) -> Result<Vec<Result<()>>> {
+        let edits: Vec<_> = requests
+            .iter()
+            .map(|request| request.edits.clone())
+            .collect();
+        let required = requests.iter().flat_map(|request| &request.required);
+        let required: Vec<_> = required.copied().collect();
         let known = self.cached();
         let version = known.as_ref().map(|known| known.version.clone());
         let written = Arc::new(Mutex::new(None));
         let edit = {
-            let (core, written) = (Arc::clone(&self), Arc::clone(&written));
+            let (core, written) = (Arc::clone(self), Arc::clone(&written));
             Box::new(move |found: &IndexRead| {
                 let base = match found {
                     IndexRead::Absent => Arc::new(Snapshot::empty()),
@@ -306,35 +467,34 @@ impl Core {
                         Arc::new(Snapshot::decode(content).map_err(|error| core.in_index(error))?)
                     }
                 };
-                let mut draft = Draft::new(&base, &core.graph);
-                let outcomes: Vec<_> = edits.iter().map(|edit| draft.apply(edit)).collect();
+                let mut draft = Draft::new(&base, &*core.graph);
+                let outcomes: Vec<Result<()>> = edits
+                    .iter()
+                    .map(|edits| edits.iter().try_for_each(|edit| draft.apply(edit)))
+                    .collect();
                 let (snapshot, remove) = draft.finish();
                 let content = snapshot.as_ref().map(Snapshot::encode).transpose()?;
                 let snapshot = snapshot.map_or(base, Arc::new);
                 let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
                 *written = Some((snapshot, outcomes));
-                Ok(IndexChange { content, remove })
+                Ok(IndexChange {
+                    content,
+                    remove,
+                    required: required.clone(),
+                })
             })
         };
-        let outcome = self
+        let version = self
             .driver
             .update_index(version, self.max_index_size, edit)
-            .await;
-        let written = written
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        match (outcome, written) {
-            (Ok(version), Some((snapshot, outcomes))) => {
-                if let Some(version) = version {
-                    self.cache(version, snapshot);
-                }
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    let _ = answer.send(outcome);
-                }
-            }
-            (Ok(_), None) => {}
-            (Err(error), _) => fail(answers, error),
+            .await?;
+        let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((snapshot, outcomes)) = written.take() else {
+            return Ok(requests.iter().map(|_| Ok(())).collect());
+        };
+        if let Some(version) = version {
+            self.cache(version, snapshot);
         }
+        Ok(outcomes)
     }
 }

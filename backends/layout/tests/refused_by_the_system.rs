@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use support::{
     blob, blob_path, directory, entries, leftovers, manifest, noise, push, push_blob, relaxed, tag,
@@ -16,7 +17,7 @@ use tranship::{
     Deleter, ErrorKind, Fetcher, PredecessorFinder, Pusher, ReadOnlyStorage, ReferencePusher,
     Repository, Resolver, Tagger, Untagger, referrers, tags,
 };
-use tranship_layout::Layout;
+use tranship_layout::{FindingKind, FsckOptions, GcOptions, Layout, Severity};
 
 const LAYOUT: &str = "TRANSHIP_TEST_LAYOUT";
 const NOBODY: u32 = 65534;
@@ -116,6 +117,11 @@ async fn a_read_only_layout_is_read_and_not_written() {
         .await
         .expect("points there");
 
+    let planned = layout.collect_garbage(&no_grace().with_dry_run(true)).await;
+    assert_eq!(planned.expect("planned").removed.len(), 1);
+    let checked = layout.fsck(&FsckOptions::default()).await.expect("checked");
+    assert_eq!(checked.count(Severity::Warning), 0);
+
     let (other, other_content) = manifest("other");
     let large = noise(600_000);
     let uploader = layout.blobs().uploader().expect("one");
@@ -143,11 +149,114 @@ async fn a_read_only_layout_is_read_and_not_written() {
             layout.delete(&blob(&noise(500_000))).await.err(),
         ),
         ("upload", uploader.start().await.err()),
+        (
+            "collect garbage",
+            layout.collect_garbage(&no_grace()).await.err(),
+        ),
     ] {
         let error = error.expect(what);
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{what}: {error}");
         assert!(error.hint().is_some(), "{what}");
     }
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_found_by_a_check_and_stops_a_collection() {
+    let image = manifest("image");
+    let digest = image.0.digest().to_string();
+    let Some(path) = part() else {
+        let directory = directory();
+        set_mode(directory.path(), 0o755);
+        let path = directory.path().join("layout");
+        let layout = relaxed(&path).await;
+        push_blob(&layout, &b"{}"[..].into()).await;
+        push(&layout, &image, &["v1"]).await;
+        set_mode(&blob_path(&path, image.0.digest()), 0);
+        let mut child = Command::new(binary(directory.path()));
+        child
+            .args([
+                "--exact",
+                "what_may_not_be_read_is_found_by_a_check_and_stops_a_collection",
+            ])
+            .current_dir("/")
+            .env(LAYOUT, &path);
+        if fs::metadata(&path).expect("there").uid() == 0 {
+            child.uid(NOBODY).gid(NOBODY);
+        }
+        let ended = child.output().expect("started");
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+        return;
+    };
+
+    let layout = Layout::open(&path).await.expect("readable");
+    let report = layout.fsck(&FsckOptions::default()).await.expect("checked");
+    assert!(!report.sound);
+    let found = &report.findings[0];
+    assert_eq!(
+        (found.kind, &found.subject),
+        (FindingKind::Unreadable, &digest)
+    );
+    let error = layout
+        .collect_garbage(&no_grace())
+        .await
+        .expect_err("stopped");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(blob_path(&path, blob(b"{}").digest()).exists());
+}
+
+fn no_grace() -> GcOptions {
+    GcOptions::default().with_grace(Duration::ZERO)
+}
+
+/// Not a byte can be written, and garbage makes room.
+#[tokio::test]
+async fn garbage_is_collected_from_a_full_disk() {
+    let (tagged, untagged) = (manifest("tagged"), manifest("untagged"));
+    let Some(path) = part() else {
+        let directory = directory();
+        let path = directory.path().join("layout");
+        let layout = relaxed(&path).await;
+        push_blob(&layout, &b"{}"[..].into()).await;
+        push(&layout, &tagged, &["v1"]).await;
+        push(&layout, &untagged, &[]).await;
+        push_blob(&layout, &noise(1000)).await;
+        fs::write(path.join(".tranship/tmp/left"), "over").expect("written");
+        let ended = Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().expect("a path"))
+            .args(["--exact", "garbage_is_collected_from_a_full_disk"])
+            .env(LAYOUT, &path)
+            .output()
+            .expect("started");
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && said.contains("1 passed"),
+            "{said}"
+        );
+        return;
+    };
+
+    let layout = relaxed(&path).await;
+    let error = layout.push(&blob(b"new"), b"new"[..].into()).await;
+    assert_eq!(error.expect_err("full").kind(), ErrorKind::StorageFull);
+    let report = layout
+        .collect_garbage(&no_grace())
+        .await
+        .expect("collected");
+    assert_eq!((report.removed.len(), report.leftovers.len()), (1, 1));
+    assert_eq!(report.freed, 1004);
+
+    // What goes out of the index needs a new one. Nothing goes before that is written.
+    let options = no_grace().with_untagged_older_than(Some(Duration::ZERO));
+    let error = layout.collect_garbage(&options).await.expect_err("full");
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    assert_eq!(entries(&path).len(), 2);
+    assert!(layout.exists(&untagged.0).await.expect("looked"));
+    assert!(leftovers(&path).is_empty());
 }
 
 /// The limit on the size of a file stands for a disk that is full after so much.

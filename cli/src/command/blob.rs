@@ -8,6 +8,7 @@ use tranship::{
     Algorithm, Body, Content, Descriptor, Digest, Error, ErrorKind, Location, MediaType, Result,
     Source, TagOrDigest,
 };
+use tranship_backends::OpenOptions;
 
 use super::named::Named;
 use super::{open, open_existing};
@@ -33,10 +34,10 @@ impl fmt::Display for Saved {
     }
 }
 
-pub(super) async fn fetch(args: BlobFetch, output: Output) -> Outcome {
+pub(super) async fn fetch(args: BlobFetch, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
     let digest = required_digest(&location)?;
-    let repository = open_existing(&location).await?;
+    let repository = open_existing(&location, places).await?;
     let blobs = repository.blobs();
     let content = match args.range {
         None => blobs.fetch_reference(&digest.into()).await,
@@ -74,11 +75,11 @@ async fn print(content: Content, location: &Location) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn push(args: BlobPush, output: Output) -> Outcome {
+pub(super) async fn push(args: BlobPush, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.location;
     let expected = expected_digest(&location, args.digest)?;
     let algorithm = expected.map_or(Algorithm::Sha256, |digest| digest.algorithm());
-    let repository = open(&location).await?;
+    let repository = open(&location, places).await?;
     let name = args.input.name();
     let spooled;
     let (source, digest, size) = match args.input.open()? {

@@ -9,6 +9,7 @@ use tranship::{
     CopyAction, CopyHooks, CopyOptions, CopyReport, Descriptor, Error, ErrorKind, Existing,
     ExtendedCopyOptions, Repository, Tag, TagOrDigest,
 };
+use tranship_backends::OpenOptions;
 
 use super::{manifest, open, open_existing, resolve};
 use crate::args::Cp;
@@ -117,12 +118,12 @@ const fn verb(action: CopyAction) -> &'static str {
     }
 }
 
-pub(super) async fn run(args: Cp, output: Output) -> Outcome {
+pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outcome {
     let reference = required_reference(&args.source)?;
     let tags = destination_tags(&args, reference);
-    let source = open_existing(&args.source).await?;
+    let source = open_existing(&args.source, places).await?;
     expect_digest(&args, &*source, reference).await?;
-    let destination = open(&args.destination).await?;
+    let destination = open(&args.destination, places).await?;
     let progress = Arc::new(CopyProgress::new(output));
     let options = options(&args, Arc::clone(&progress) as Arc<dyn CopyHooks>);
     let report = if args.recursive {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use tranship::{Descriptor, Location};
+use tranship_backends::OpenOptions;
 
 use super::open_existing;
 use crate::args::Delete;
@@ -33,10 +34,10 @@ impl Deleted {
     }
 }
 
-pub(super) async fn manifest(args: Delete, output: Output) -> Outcome {
+pub(super) async fn manifest(args: Delete, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
     let reference = required_reference(&location)?;
-    let repository = open_existing(&location).await?;
+    let repository = open_existing(&location, places).await?;
     let target = repository.resolve(reference).await.within(&location)?;
     let question = format!(
         "Delete the manifest {location}, {}, and every tag that points at it?",
@@ -52,10 +53,10 @@ pub(super) async fn manifest(args: Delete, output: Output) -> Outcome {
     output.print(&Deleted::new(location, target)).await
 }
 
-pub(super) async fn blob(args: Delete, output: Output) -> Outcome {
+pub(super) async fn blob(args: Delete, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
     let digest = required_digest(&location)?;
-    let repository = open_existing(&location).await?;
+    let repository = open_existing(&location, places).await?;
     let target = repository
         .blobs()
         .resolve(&digest.into())

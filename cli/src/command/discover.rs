@@ -6,6 +6,7 @@ use std::fmt;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use tranship::{Descriptor, Digest, Location, MediaType, Repository, Result};
+use tranship_backends::OpenOptions;
 
 use super::{open_existing, resolve};
 use crate::args::Discover;
@@ -16,10 +17,10 @@ use crate::output::{Output, plain};
 /// So many lists of referrers are asked for at the same time.
 const CONCURRENCY: usize = 6;
 
-pub(super) async fn run(args: Discover, output: Output) -> Outcome {
+pub(super) async fn run(args: Discover, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
     let reference = required_reference(&location)?;
-    let repository = open_existing(&location).await?;
+    let repository = open_existing(&location, places).await?;
     let options = resolve::options(args.platform.platform);
     let root = tranship::resolve(&*repository, reference, &options)
         .await

@@ -9,6 +9,7 @@ use tranship::{
     Algorithm, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, ManifestDocument,
     MediaType, Result, Source, Tag, TagOrDigest,
 };
+use tranship_backends::OpenOptions;
 
 use super::named::Named;
 use super::{open, open_existing, resolve};
@@ -35,10 +36,10 @@ impl fmt::Display for Fetched<'_> {
     }
 }
 
-pub(super) async fn fetch(args: ManifestFetch, output: Output) -> Outcome {
+pub(super) async fn fetch(args: ManifestFetch, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
     let reference = required_reference(&location)?;
-    let repository = open_existing(&location).await?;
+    let repository = open_existing(&location, places).await?;
     let options = resolve::options(args.platform.platform);
     if args.descriptor && args.output.is_none() {
         let descriptor = tranship::resolve(&*repository, reference, &options)
@@ -81,7 +82,7 @@ fn not_json(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::InvalidManifest, "the manifest is not JSON").with_source(error)
 }
 
-pub(super) async fn push(args: ManifestPush, output: Output) -> Outcome {
+pub(super) async fn push(args: ManifestPush, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.location;
     let bytes = args.input.bytes(MAX_MANIFEST_SIZE).await?;
     let media_type = match args.media_type {
@@ -98,7 +99,7 @@ pub(super) async fn push(args: ManifestPush, output: Output) -> Outcome {
     }
     let descriptor = describe(&location, media_type, &bytes)?;
     let tags = tags(&location, args.tags);
-    let repository = open(&location).await?;
+    let repository = open(&location, places).await?;
     repository
         .manifests()
         .push_reference(&descriptor, Source::from(bytes), &tags)

@@ -5,6 +5,9 @@ mod completion;
 mod cp;
 mod delete;
 mod discover;
+mod fsck;
+mod gc;
+mod layouts;
 mod man;
 mod manifest;
 mod named;
@@ -22,43 +25,49 @@ use crate::args::{Blob, Command, Manifest, Repo};
 use crate::failure::{At as _, Outcome};
 use crate::output::Output;
 
-pub(crate) async fn run(command: Command, output: Output) -> Outcome {
+pub(crate) async fn run(command: Command, places: &OpenOptions, output: Output) -> Outcome {
     match command {
-        Command::Cp(args) => cp::run(args, output).await,
-        Command::Resolve(args) => resolve::run(args, output).await,
-        Command::Tag(args) => tag::run(args, output).await,
-        Command::Untag(args) => untag::run(args, output).await,
-        Command::Manifest(Manifest::Fetch(args)) => manifest::fetch(args, output).await,
-        Command::Manifest(Manifest::Push(args)) => manifest::push(args, output).await,
-        Command::Manifest(Manifest::Delete(args)) => delete::manifest(args, output).await,
-        Command::Blob(Blob::Fetch(args)) => blob::fetch(args, output).await,
-        Command::Blob(Blob::Push(args)) => blob::push(args, output).await,
-        Command::Blob(Blob::Delete(args)) => delete::blob(args, output).await,
-        Command::Repo(Repo::Tags(args)) => repo::tags(args, output).await,
-        Command::Repo(Repo::Ls(args)) => repo::ls(args, output).await,
-        Command::Discover(args) => discover::run(args, output).await,
+        Command::Cp(args) => cp::run(args, places, output).await,
+        Command::Resolve(args) => resolve::run(args, places, output).await,
+        Command::Tag(args) => tag::run(args, places, output).await,
+        Command::Untag(args) => untag::run(args, places, output).await,
+        Command::Manifest(Manifest::Fetch(args)) => manifest::fetch(args, places, output).await,
+        Command::Manifest(Manifest::Push(args)) => manifest::push(args, places, output).await,
+        Command::Manifest(Manifest::Delete(args)) => delete::manifest(args, places, output).await,
+        Command::Blob(Blob::Fetch(args)) => blob::fetch(args, places, output).await,
+        Command::Blob(Blob::Push(args)) => blob::push(args, places, output).await,
+        Command::Blob(Blob::Delete(args)) => delete::blob(args, places, output).await,
+        Command::Repo(Repo::Tags(args)) => repo::tags(args, places, output).await,
+        Command::Repo(Repo::Ls(args)) => repo::ls(args, places, output).await,
+        Command::Discover(args) => discover::run(args, places, output).await,
+        Command::Gc(args) => gc::run(args, places, output).await,
+        Command::Fsck(args) => fsck::run(args, places, output).await,
         Command::Completion(args) => completion::run(&args).await,
         Command::Man(args) => man::run(args, output).await,
     }
 }
 
 /// Opens a repository that may come to be with the first push.
-async fn open(location: &Location) -> Outcome<Arc<dyn Repository>> {
-    tranship_backends::open(location).await.within(location)
+async fn open(location: &Location, places: &OpenOptions) -> Outcome<Arc<dyn Repository>> {
+    tranship_backends::open_with(location, places)
+        .await
+        .within(location)
 }
 
 /// Opens a repository that must be there: one that is not is more likely a slip of the pen than an
 /// empty one.
-async fn open_existing(location: &Location) -> Outcome<Arc<dyn Repository>> {
-    tranship_backends::open_with(location, &OpenOptions::default().with_must_exist(true))
+async fn open_existing(location: &Location, places: &OpenOptions) -> Outcome<Arc<dyn Repository>> {
+    tranship_backends::open_with(location, &places.clone().with_must_exist(true))
         .await
         .within(location)
 }
 
 /// Opens a registry that must be there.
-async fn open_registry(location: &RegistryLocation) -> Outcome<Arc<dyn Registry>> {
-    let options = OpenOptions::default().with_must_exist(true);
-    tranship_backends::open_registry_with(location, &options)
+async fn open_registry(
+    location: &RegistryLocation,
+    places: &OpenOptions,
+) -> Outcome<Arc<dyn Registry>> {
+    tranship_backends::open_registry_with(location, &places.clone().with_must_exist(true))
         .await
         .at(location)
 }

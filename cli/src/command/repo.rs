@@ -5,6 +5,7 @@ use std::fmt;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use tranship::{ListOptions, Listing};
+use tranship_backends::OpenOptions;
 
 use super::{open_existing, open_registry};
 use crate::args::{PageArgs, RepoLs, RepoTags};
@@ -27,10 +28,10 @@ struct Repositories {
     repositories: Vec<String>,
 }
 
-pub(super) async fn tags(args: RepoTags, output: Output) -> Outcome {
+pub(super) async fn tags(args: RepoTags, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.location;
     no_reference(&location)?;
-    let repository = open_existing(&location).await?;
+    let repository = open_existing(&location, places).await?;
     let tags = repository.tags(options(&args.page));
     if !output.is_json() {
         return print_lines(tags, &args.page, &location).await;
@@ -40,9 +41,9 @@ pub(super) async fn tags(args: RepoTags, output: Output) -> Outcome {
     output.print_json(&Tags { repository, tags }).await
 }
 
-pub(super) async fn ls(args: RepoLs, output: Output) -> Outcome {
+pub(super) async fn ls(args: RepoLs, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.location;
-    let registry = open_registry(&location).await?;
+    let registry = open_registry(&location, places).await?;
     let names = registry.repositories(options(&args.page));
     if !output.is_json() {
         return print_lines(names, &args.page, &location).await;

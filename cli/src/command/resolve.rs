@@ -1,6 +1,7 @@
 //! `resolve`: what a tag names.
 
 use tranship::{Platform, ResolveOptions};
+use tranship_backends::OpenOptions;
 
 use super::named::Named;
 use super::open_existing;
@@ -9,10 +10,10 @@ use crate::failure::{At as _, Outcome};
 use crate::location::required_reference;
 use crate::output::Output;
 
-pub(super) async fn run(args: Resolve, output: Output) -> Outcome {
+pub(super) async fn run(args: Resolve, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
     let reference = required_reference(&location)?;
-    let repository = open_existing(&location).await?;
+    let repository = open_existing(&location, places).await?;
     let options = options(args.platform.platform);
     let descriptor = tranship::resolve(&*repository, reference, &options)
         .await

@@ -1,4 +1,5 @@
 //! `tag`: further names for a manifest.
+use tranship_backends::OpenOptions;
 
 use super::named::Named;
 use super::open_existing;
@@ -7,10 +8,10 @@ use crate::failure::{At as _, Outcome};
 use crate::location::required_reference;
 use crate::output::Output;
 
-pub(super) async fn run(args: TagArgs, output: Output) -> Outcome {
+pub(super) async fn run(args: TagArgs, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
     let reference = required_reference(&location)?;
-    let repository = open_existing(&location).await?;
+    let repository = open_existing(&location, places).await?;
     let descriptor = tranship::tag_n(&*repository, reference, &args.tags)
         .await
         .within(&location)?;

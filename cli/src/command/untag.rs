@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tranship::{Location, Repository};
+use tranship_backends::OpenOptions;
 
 use super::open_existing;
 use crate::args::Untag;
@@ -23,14 +24,14 @@ impl fmt::Display for Untagged {
     }
 }
 
-pub(super) async fn run(args: Untag, output: Output) -> Outcome {
+pub(super) async fn run(args: Untag, places: &OpenOptions, output: Output) -> Outcome {
     let mut names: Vec<(Arc<dyn Repository>, &Location)> = Vec::new();
     for location in &args.references {
         let tag = required_tag(location)?;
         if names.iter().any(|(_, named)| *named == location) {
             continue;
         }
-        let repository = open_existing(location).await?;
+        let repository = open_existing(location, places).await?;
         repository
             .resolve(&tag.clone().into())
             .await

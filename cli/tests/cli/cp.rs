@@ -279,6 +279,5 @@ fn a_bad_platform_is_wrong_usage() {
 #[test]
 fn what_cannot_be_reached_yet_is_unsupported() {
     let here = Workplace::new();
-    here.fails(6, &["cp", "oci-archive:app.tar:v1", "oci:copy"]);
     here.fails(6, &["cp", "oci:hello:v1", "registry.example/app:v1"]);
 }

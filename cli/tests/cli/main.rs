@@ -4,6 +4,8 @@ mod blob;
 mod cp;
 mod discover;
 mod general;
+mod layouts;
+mod locations;
 mod manifest;
 mod names;
 mod repo;

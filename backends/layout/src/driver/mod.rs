@@ -3,19 +3,45 @@
 //! What a layout means (tags, referrers, what `index.json` lists) is written once, over these two
 //! traits. A driver knows how to keep blobs, one index and uploads, and nothing of manifests.
 
+#[cfg(feature = "archive")]
+pub(crate) mod archive;
 pub(crate) mod local;
+mod marker;
+#[cfg(feature = "object-store")]
+pub(crate) mod object;
+mod repository_path;
 
 use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use serde::Deserialize;
 use tranship::{
-    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, ListOptions, Listing, RepositoryName,
-    Result, Source, Upload, UploadId,
+    Body, Capabilities, Descriptor, Digest, Digester, Error, ErrorKind, ListOptions, Listing,
+    MediaType, RepositoryName, Result, Source, Upload, UploadId,
 };
+
+use crate::blocking::blocking;
+pub(crate) use crate::gc::LeftoverKind;
+
+/// A listing in pages, as the place has them: bounded, and fetched as it is polled.
+pub(crate) type Pages<'a, T> = BoxStream<'a, Result<Vec<T>>>;
+
+/// Hears of bytes as they are read.
+pub(crate) type Observer = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// What is ours in a layout: everything that is not part of the format lies below this name.
+const PRIVATE: &str = ".tranship";
+
+const OCI_LAYOUT: &str = "oci-layout";
+const INDEX: &str = "index.json";
+const BLOBS: &str = "blobs";
 
 /// Where one layout lies.
 #[async_trait]
@@ -68,11 +94,116 @@ pub(crate) trait Driver: fmt::Debug + Send + Sync {
         edit: IndexEdit,
     ) -> Result<Option<IndexVersion>>;
 
+    /// A driver of the same place for the pushes of a batch: what they store need not be durable
+    /// before [`flush`](Self::flush).
+    fn for_batch(&self) -> Arc<dyn Driver>;
+
+    /// Whether what a batch stores is held back until its change of the index is made, which nobody
+    /// else can make for it. Then pushes come one at a time.
+    fn is_assembling(&self) -> bool {
+        false
+    }
+
+    /// Makes all that was stored through this driver durable, as far as it promises that at all.
+    async fn flush(&self) -> Result<()>;
+
+    /// All that lies under `blobs/`, in no particular order. What comes or goes meanwhile may be
+    /// missing or listed.
+    fn stored(&self) -> Pages<'_, Stored>;
+
+    /// Reads all bytes that lie under `digest` and hashes them; `None` if there is nothing.
+    async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
+        let Some(size) = self.blob_size(digest).await? else {
+            return Ok(None);
+        };
+        let target = Descriptor::new(MediaType::OCTET_STREAM, *digest, size);
+        let body = match self.open_blob(&target, 0..size).await {
+            Err(error) if error.is_not_found() => return Ok(None),
+            body => body?,
+        };
+        let mut pieces = body.into_stream();
+        let mut digester = Digester::new(digest.algorithm());
+        let mut size = 0;
+        while let Some(piece) = pieces.next().await.transpose()? {
+            size += piece.len() as u64;
+            observe(piece.len() as u64);
+            digester = blocking(move || {
+                digester.update(&piece);
+                Ok(digester)
+            })
+            .await?;
+        }
+        let is_intact = digester.finish() == *digest;
+        Ok(Some(Hashed { size, is_intact }))
+    }
+
+    /// Removes blobs that nobody refers to: nobody can change `index.json` between what `plan` sees
+    /// and the end of the removal, so that whoever goes on one of these blobs being there, by
+    /// [`IndexChange::required`], either comes first and shows in the index, or fails.
+    ///
+    /// `plan` gets what is there, unless it is still at the version `known`, and is called again if
+    /// somebody without regard for that right replaces the index meanwhile. A blob that has changed
+    /// within `min_age` when its turn comes is kept: somebody pushed it again. The right to change
+    /// the index is held no longer than the call lasts, so it should not remove too much at once.
+    ///
+    /// Where `plan` wants no new content of the index, nothing is written: this works on a full
+    /// disk.
+    async fn sweep(
+        &self,
+        known: Option<IndexVersion>,
+        limit: u64,
+        min_age: Duration,
+        plan: SweepPlan,
+    ) -> Result<Swept>;
+
+    /// What has changed within this time is kept by a sweep, whatever age it is asked for.
+    fn least_grace(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// What was left behind: temporary files and uploads that nobody has touched within `min_age`,
+    /// and that no live process is known to hold.
+    fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover>;
+
+    /// Removes what [`leftovers`](Self::leftovers) listed, unless it is in use again; answers
+    /// whether it did.
+    async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool>;
+
+    /// Makes visible what was stored through the driver of a batch and is held back, where no change
+    /// of the index does.
+    async fn finish(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Starts an upload.
     async fn start_upload(&self) -> Result<Box<dyn Upload>>;
 
     /// Goes on with an upload of this or another process.
     async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>>;
+}
+
+/// More than any `oci-layout` file holds, in bytes.
+pub(crate) const MAX_MARKER_SIZE: u64 = 64 * 1024;
+
+/// The version that the content of an `oci-layout` file says; `subject` is the file, for errors.
+///
+/// # Errors
+/// `Corrupt`.
+pub(crate) fn layout_version(content: &[u8], subject: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Marker {
+        image_layout_version: String,
+    }
+    let marker: Marker = serde_json::from_slice(content).map_err(|error| {
+        Error::new(
+            ErrorKind::Corrupt,
+            "does not say which version of the image layout this is",
+        )
+        .with_subject(subject)
+        .with_source(error)
+    })?;
+    Ok(marker.image_layout_version)
 }
 
 /// Checks the size of what is stored, in bytes, against what `target` says.
@@ -91,9 +222,23 @@ pub(crate) fn check_size(stored: u64, target: &Descriptor) -> Result<()> {
     .with_hint("the file may have been cut short when it was written; push it again"))
 }
 
+/// That a blob which was there is there no more, while something that refers to it is listed.
+pub(crate) fn vanished(digest: &Digest) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "was removed by somebody else while something that refers to it was pushed",
+    )
+    .with_subject(digest)
+    .with_retryable(true)
+    .with_hint("push it again; nothing was tagged")
+}
+
 /// Where many layouts lie, by the names of their repositories.
 #[async_trait]
 pub(crate) trait RegistryDriver: fmt::Debug + Send + Sync {
+    /// What this kind of place can do.
+    fn capabilities(&self) -> Capabilities;
+
     /// The place of one layout, whether it exists or not.
     ///
     /// # Errors
@@ -154,4 +299,72 @@ pub(crate) struct IndexChange {
     pub(crate) content: Option<Bytes>,
     /// Blobs to remove when the new content is in place, as a part of the same change.
     pub(crate) remove: Vec<Digest>,
+    /// Blobs, and their sizes in bytes, that must be there when the new content gets into place:
+    /// somebody relies on them, and they may have been removed meanwhile.
+    pub(crate) required: Vec<(Digest, u64)>,
+}
+
+/// Something that lies under `blobs/`.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) name: StoredName,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// How long ago it last changed; zero if that is said to be in the future. A file that was
+    /// linked or renamed has changed.
+    pub(crate) age: Duration,
+    /// Whether the bytes belong to others too, so that removing it frees nothing.
+    pub(crate) is_shared: bool,
+}
+
+/// What a stored thing is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoredName {
+    /// It lies where the blob of this digest does.
+    Blob(Digest),
+    /// It is no blob: its path below `blobs/`.
+    Stray(String),
+}
+
+/// What hashing a blob found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hashed {
+    /// How many bytes there are.
+    pub(crate) size: u64,
+    /// Whether they hash to the digest.
+    pub(crate) is_intact: bool,
+}
+
+/// A file of ours that nobody finished.
+#[derive(Debug, Clone)]
+pub(crate) struct Leftover {
+    pub(crate) kind: LeftoverKind,
+    /// As the driver calls it.
+    pub(crate) name: String,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// Whether the bytes belong to others too, so that removing it frees nothing.
+    pub(crate) is_shared: bool,
+}
+
+/// Decides what to remove from what `index.json` says. It must not block on anything.
+pub(crate) type SweepPlan = Box<dyn FnMut(&IndexRead) -> Result<Sweep> + Send>;
+
+/// What a plan wants.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    /// The new content of the index, put in place before anything is removed; `None` leaves it as
+    /// it is.
+    pub(crate) content: Option<Bytes>,
+    /// The blobs to remove.
+    pub(crate) remove: Vec<Digest>,
+}
+
+/// What a sweep did.
+#[derive(Debug)]
+pub(crate) struct Swept {
+    /// The version of the index at the end; `None` if there is none.
+    pub(crate) version: Option<IndexVersion>,
+    /// The blobs that were removed, as they were last.
+    pub(crate) removed: Vec<Stored>,
 }

@@ -5,15 +5,18 @@ mod edit;
 mod names;
 mod writer;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
 use tranship::{Descriptor, Digest, Index, Result, Tag, encode_json};
 
 pub(crate) use self::edit::{Draft, Edit, Holders};
+pub(crate) use self::names::Name;
+#[cfg(feature = "archive")]
+pub(crate) use self::names::REF_NAME;
 pub(crate) use self::writer::{Request, Writer, fail};
 
-use self::names::{Claim, Name, name_of};
+use self::names::{Claim, name_of};
 
 /// The index of a layout that holds nothing.
 pub(crate) const EMPTY_INDEX: &[u8] =
@@ -73,6 +76,21 @@ impl Snapshot {
     /// The entries that can be read, in their order.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
         self.entries.iter().filter_map(Entry::descriptor)
+    }
+
+    /// All entries, in their order.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The same without the entries of some manifests that have no name.
+    pub(crate) fn without_unnamed(&self, dropped: &HashSet<Digest>) -> Self {
+        let is_dropped = |entry: &&Entry| match entry {
+            Entry::Manifest(descriptor, Name::None) => dropped.contains(descriptor.digest()),
+            Entry::Manifest(..) | Entry::Foreign(_) => false,
+        };
+        let kept = self.entries.iter().filter(|entry| !is_dropped(entry));
+        Self::new(self.head.clone(), kept.cloned().collect())
     }
 
     /// What `tag` points at.

@@ -10,14 +10,16 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
-use tranship::{Error, ErrorKind, Result};
+use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::Edit;
 
-/// A change, and who waits for it.
+/// Changes that are made together, and who waits for them.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) edit: Edit,
+    pub(crate) edits: Vec<Edit>,
+    /// The blobs, and their sizes in bytes, that must be there.
+    pub(crate) required: Vec<(Digest, u64)>,
     pub(crate) answer: oneshot::Sender<Result<()>>,
 }
 
@@ -34,15 +36,20 @@ struct State {
 }
 
 impl Writer {
-    /// Makes a change, with all others that wait, through `write`, which answers each request. At
-    /// most one such future runs at a time.
+    /// Makes changes that go on `required` being there, with all others that wait, through `write`,
+    /// which answers each request. At most one such future runs at a time.
     pub(crate) async fn commit(
         &self,
-        edit: Edit,
+        edits: Vec<Edit>,
+        required: Vec<(Digest, u64)>,
         write: impl Fn(Vec<Request>) -> BoxFuture<'static, ()>,
     ) -> Result<()> {
         let (answer, mut answered) = oneshot::channel();
-        self.lock().gathered.push(Request { edit, answer });
+        self.lock().gathered.push(Request {
+            edits,
+            required,
+            answer,
+        });
         while let Some(batch) = self.batch(&write) {
             batch.await;
             match answered.try_recv() {
@@ -135,8 +142,8 @@ mod tests {
         }
     }
 
-    fn edit() -> Edit {
-        Edit::Untag("v1".parse().expect("a tag"))
+    fn edits() -> Vec<Edit> {
+        vec![Edit::Untag("v1".parse().expect("a tag"))]
     }
 
     async fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
@@ -154,7 +161,7 @@ mod tests {
         let (writer, batches) = (Writer::default(), Arc::new(Batches::default()));
         let mut all = Box::pin(join_all((0..100).map(|_| {
             let write = |requests| batches.write(requests);
-            writer.commit(edit(), write)
+            writer.commit(edits(), Vec::new(), write)
         })));
         assert!(poll_once(&mut all).await.is_none());
         batches.release.notify_one();
@@ -169,9 +176,9 @@ mod tests {
     async fn a_batch_goes_on_when_who_began_it_is_dropped() {
         let (writer, batches) = (Writer::default(), Arc::new(Batches::default()));
         let write = |requests| batches.write(requests);
-        let mut first = Box::pin(writer.commit(edit(), write));
+        let mut first = Box::pin(writer.commit(edits(), Vec::new(), write));
         assert!(poll_once(&mut first).await.is_none());
-        let mut second = Box::pin(writer.commit(edit(), write));
+        let mut second = Box::pin(writer.commit(edits(), Vec::new(), write));
         assert!(poll_once(&mut second).await.is_none());
         drop(first);
         batches.release.notify_one();
@@ -185,10 +192,10 @@ mod tests {
     async fn a_batch_that_nobody_waits_for_does_not_block_the_next() {
         let (writer, batches) = (Writer::default(), Arc::new(Batches::default()));
         let write = |requests| batches.write(requests);
-        let mut abandoned = Box::pin(writer.commit(edit(), write));
+        let mut abandoned = Box::pin(writer.commit(edits(), Vec::new(), write));
         assert!(poll_once(&mut abandoned).await.is_none());
         drop(abandoned);
-        let mut next = Box::pin(writer.commit(edit(), write));
+        let mut next = Box::pin(writer.commit(edits(), Vec::new(), write));
         batches.release.notify_one();
         assert!(poll_once(&mut next).await.is_none());
         batches.release.notify_one();
@@ -199,7 +206,9 @@ mod tests {
     async fn a_batch_that_dies_fails_those_who_wait_for_it() {
         let writer = Writer::default();
         let error = writer
-            .commit(edit(), |requests| async move { drop(requests) }.boxed())
+            .commit(edits(), Vec::new(), |requests| {
+                async move { drop(requests) }.boxed()
+            })
             .await
             .expect_err("dropped");
         assert_eq!(error.kind(), ErrorKind::Io);

@@ -7,11 +7,12 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use tranship::{Error, ErrorKind, Result};
 
-/// How much is read at a time, in bytes.
-const PIECE: usize = 256 * 1024;
+/// How much is read at a time, in bytes: what stays in a core's cache until it is hashed.
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// What lies at `path`, if it is a regular file; `None` if nothing does.
 ///
@@ -104,33 +105,59 @@ pub(super) fn is_directory(path: &Path) -> Result<bool> {
 
 /// What tells one file from every other that exists at the same time.
 #[cfg(unix)]
-pub(super) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+pub(in crate::driver) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     Some((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
-pub(super) fn identity(_: &Metadata) -> Option<(u64, u64)> {
+pub(in crate::driver) fn identity(_: &Metadata) -> Option<(u64, u64)> {
     None
 }
 
 /// When the file's content or anything else about it changed last, in nanoseconds.
 #[cfg(unix)]
-pub(super) fn changed(metadata: &Metadata) -> (i64, i64) {
+pub(in crate::driver) fn changed(metadata: &Metadata) -> (i64, i64) {
     use std::os::unix::fs::MetadataExt as _;
     (metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[cfg(not(unix))]
-pub(super) fn changed(_: &Metadata) -> (i64, i64) {
+pub(in crate::driver) fn changed(_: &Metadata) -> (i64, i64) {
     (0, 0)
+}
+
+/// How long ago the file last changed, be it only its name; zero if that is said to be in the future.
+pub(in crate::driver) fn age(metadata: &Metadata) -> Duration {
+    let modified = metadata.modified().unwrap_or(SystemTime::now());
+    let (seconds, nanoseconds) = changed(metadata);
+    let since_epoch = Duration::new(
+        u64::try_from(seconds).unwrap_or_default(),
+        u32::try_from(nanoseconds).unwrap_or_default(),
+    );
+    let latest = SystemTime::UNIX_EPOCH
+        .checked_add(since_epoch)
+        .map_or(modified, |changed| changed.max(modified));
+    SystemTime::now().duration_since(latest).unwrap_or_default()
+}
+
+/// Whether the file has other names, of which one may be in another layout.
+#[cfg(unix)]
+pub(super) fn is_shared(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    metadata.nlink() > 1
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_shared(_: &Metadata) -> bool {
+    false
 }
 
 /// Refuses what is too large before it is read.
 ///
 /// # Errors
 /// `SizeExceedsLimit`.
-pub(super) fn check_limit(size: u64, limit: u64) -> Result<()> {
+pub(in crate::driver) fn check_limit(size: u64, limit: u64) -> Result<()> {
     if size <= limit {
         return Ok(());
     }
@@ -140,13 +167,17 @@ pub(super) fn check_limit(size: u64, limit: u64) -> Result<()> {
     ))
 }
 
-/// Reads `file`, which lies at `path`, to its end, and hands it on piece by piece.
+/// Reads `file`, which lies at `path` and has `size` bytes by all that is known, to its end, and hands
+/// it on piece by piece.
 pub(super) fn read_pieces(
     mut file: &File,
     path: &Path,
+    size: u64,
     mut take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let mut buffer = vec![0; PIECE];
+    // One byte more, so that a small file is read, and its end seen, by two calls.
+    let piece = usize::try_from(size.saturating_add(1)).map_or(PIECE, |size| size.min(PIECE));
+    let mut buffer = vec![0; piece];
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Ok(()),
@@ -157,7 +188,7 @@ pub(super) fn read_pieces(
     }
 }
 
-pub(super) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
+pub(in crate::driver) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => Some("check who owns the layout and its directories"),
         io::ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only"),
@@ -170,6 +201,25 @@ pub(super) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// A file of ours cannot be given its name. That it is gone says that somebody cleans up too early.
+pub(super) fn not_named(path: &Path, error: io::Error) -> Error {
+    if error.kind() != io::ErrorKind::NotFound {
+        return failed("replaced", path, error);
+    }
+    vanished_file(path).with_source(error)
+}
+
+/// That a temporary file of ours is gone.
+pub(super) fn vanished_file(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "somebody removed the temporary file while it was in use",
+    )
+    .with_subject(path.display())
+    .with_retryable(true)
+    .with_hint("give garbage collection a longer grace period, and try again")
 }
 
 fn not_regular(path: &Path, symlink: bool) -> Error {

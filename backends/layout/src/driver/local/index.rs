@@ -9,17 +9,17 @@ use bytes::Bytes;
 use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::file::{
-    changed, check_limit, failed, identity, open_no_follow, open_regular, stat_regular,
+    changed, check_limit, failed, identity, not_named, open_no_follow, open_regular, stat_regular,
 };
 use super::place::{INDEX, Place};
-use crate::driver::{IndexEdit, IndexRead, IndexVersion};
+use crate::driver::{IndexEdit, IndexRead, IndexVersion, vanished};
 
 /// Tools that write the file in place truncate it first. So often, and for so long in between, is a
 /// file that looks unfinished read again before it counts as torn.
 const PATIENCE: (u32, Duration) = (6, Duration::from_millis(15));
 
 /// How often the file may be replaced, without our lock, between reading and renaming.
-const MAX_ATTEMPTS: u32 = 32;
+pub(super) const MAX_ATTEMPTS: u32 = 32;
 
 /// Two changes in a shorter time than this may leave the same time stamp.
 const TIMESTAMP_STEP: Duration = Duration::from_millis(20);
@@ -36,7 +36,7 @@ struct Version {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp {
+pub(in crate::driver) struct Stamp {
     identity: Option<(u64, u64)>,
     length: u64,
     modified: Option<SystemTime>,
@@ -44,7 +44,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    pub(in crate::driver) fn of(metadata: &Metadata) -> Self {
         Self {
             identity: identity(metadata),
             length: metadata.len(),
@@ -142,7 +142,6 @@ pub(super) fn update(
 ) -> Result<Option<IndexVersion>> {
     place.ensure_layout()?;
     let _lock = lock(place)?;
-    let path = place.file(INDEX);
     for _ in 0..MAX_ATTEMPTS {
         let found = read(place, known.as_ref(), limit)?;
         let change = edit(&found)?;
@@ -150,9 +149,9 @@ pub(super) fn update(
             IndexRead::Absent => None,
             IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
         };
+        require(place, &change.required)?;
         if let Some(content) = &change.content {
-            check_size(content.len() as u64, limit, &path)?;
-            match replace(place, &path, known.as_ref(), content)? {
+            match replace(place, known.as_ref(), content, limit)? {
                 Some(version) => known = Some(version),
                 None => continue,
             }
@@ -162,33 +161,57 @@ pub(super) fn update(
         }
         return Ok(known);
     }
-    Err(Error::new(
+    Err(replaced_all_the_time(place))
+}
+
+pub(super) fn replaced_all_the_time(place: &Place) -> Error {
+    Error::new(
         ErrorKind::Conflict,
         "another program, which takes no lock, replaces the file all the time",
     )
-    .with_subject(path.display())
-    .with_retryable(true))
+    .with_subject(place.file(INDEX).display())
+    .with_retryable(true)
+}
+
+fn require(place: &Place, blobs: &[(Digest, u64)]) -> Result<()> {
+    for (digest, size) in blobs {
+        let found = match place.blob(digest)? {
+            Some(path) => stat_regular(&path)?,
+            None => None,
+        };
+        if found.is_none_or(|found| found.len() != *size) {
+            return Err(vanished(digest));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file is the one that is known.
+pub(super) fn is_current(place: &Place, known: Option<&IndexVersion>) -> Result<bool> {
+    let found = stat_regular(&place.file(INDEX))?;
+    let known = known.and_then(|known| known.get::<Version>());
+    Ok(found.map(|metadata| Stamp::of(&metadata)).as_ref() == known.map(|known| &known.stamp))
 }
 
 /// Replaces the file; `None` if it is not the one that is known any more.
-fn replace(
+pub(super) fn replace(
     place: &Place,
-    path: &Path,
     known: Option<&IndexVersion>,
     content: &[u8],
+    limit: u64,
 ) -> Result<Option<IndexVersion>> {
+    let path = &place.file(INDEX);
+    check_size(content.len() as u64, limit, path)?;
     let mut new = place.temporary_file(0o666)?;
     new.write_all(content)
         .map_err(|error| failed("written", new.path(), error))?;
     place.sync_file(new.as_file(), new.path())?;
-    let known = known.and_then(|known| known.get::<Version>());
-    let found = stat_regular(path)?;
-    if found.map(|metadata| Stamp::of(&metadata)).as_ref() != known.map(|known| &known.stamp) {
+    if !is_current(place, known)? {
         return Ok(None);
     }
     let file = new
         .persist(path)
-        .map_err(|error| failed("replaced", path, error.error))?;
+        .map_err(|error| not_named(path, error.error))?;
     place.sync_directory(place.root())?;
     let metadata = file
         .metadata()
@@ -198,9 +221,8 @@ fn replace(
 
 /// The right to change the file, until it is dropped. The system takes it back from a process that
 /// dies.
-fn lock(place: &Place) -> Result<File> {
-    let path = place.lock_file();
-    place.temporary()?;
+pub(super) fn lock(place: &Place) -> Result<File> {
+    let path = place.lock_file()?;
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     let opened = match open_no_follow(&mut options, &path) {

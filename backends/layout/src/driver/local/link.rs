@@ -4,19 +4,22 @@
 //! a copy inside the kernel (`copy_file_range`): where the file system shares extents it is a clone,
 //! and elsewhere the bytes pass through memory in any case, once instead of twice.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 
 use tempfile::{Builder, NamedTempFile};
 use tranship::{Descriptor, Error, ErrorKind, LocalFile, Result, Verifier};
 
-use super::file::{failed, identity, open_regular, read_pieces};
-use super::place::Place;
+use super::file::{PIECE, failed, identity, open_regular, read_pieces};
+use super::place::{Place, SMALL};
 use super::write::{BLOB_MODE, publish};
-use crate::blocking::blocking;
+
+/// How many pieces may have been read and not be written yet.
+const AHEAD: usize = 2;
 
 /// How far what is taken over can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,28 +38,29 @@ pub(super) async fn take_over(
     origin: &LocalFile,
     trust: Trust,
 ) -> Result<bool> {
-    let (place, expected, origin) = (Arc::clone(place), expected.clone(), origin.clone());
+    let size = expected.size();
+    let (shared, expected, origin) = (Arc::clone(place), expected.clone(), origin.clone());
     let stop = StopOnDrop::default();
-    let stopped = Arc::clone(&stop.0);
-    blocking(move || {
-        let Some(source) = open_origin(&origin, &expected) else {
+    let stopped = stop.flag();
+    let work = move || {
+        let Some((source, metadata)) = open_origin(&origin, &expected) else {
             return Ok(false);
         };
         let work = Work {
-            place: &place,
+            place: &shared,
             expected: &expected,
             origin: &origin,
             stopped: &stopped,
             trust,
         };
-        work.take_over(source).map(|()| true)
-    })
-    .await
+        work.take_over(&source, &metadata).map(|()| true)
+    };
+    place.work_on(size, work).await
 }
 
 /// The origin, if it is a file of the expected size. Otherwise reading it as a stream tells what is
 /// wrong.
-fn open_origin(origin: &LocalFile, expected: &Descriptor) -> Option<File> {
+fn open_origin(origin: &LocalFile, expected: &Descriptor) -> Option<(File, Metadata)> {
     // The path of a file that is not a blob is the user's, who may link to it.
     let (file, metadata) = if origin.is_immutable() {
         open_regular(origin.path()).ok()??
@@ -69,7 +73,7 @@ fn open_origin(origin: &LocalFile, expected: &Descriptor) -> Option<File> {
         let metadata = file.metadata().ok()?;
         (file, metadata)
     };
-    (metadata.is_file() && metadata.len() == expected.size()).then_some(file)
+    (metadata.is_file() && metadata.len() == expected.size()).then_some((file, metadata))
 }
 
 struct Work<'a> {
@@ -81,18 +85,16 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn take_over(&self, source: File) -> Result<()> {
-        if let Some(file) = self.clone(&source)? {
-            self.verify(file.path())?;
+    fn take_over(&self, source: &File, metadata: &Metadata) -> Result<()> {
+        if let Some(file) = self.clone(source)? {
+            self.verify(file.as_file(), file.path())?;
             return publish(self.place, file, self.expected);
         }
-        if self.origin.is_immutable()
-            && let Some(file) = self.link(&source, self.origin.path())?
-        {
-            self.verify(file.path())?;
-            return publish(self.place, file, self.expected);
+        let may_link = self.origin.is_immutable() && self.place.may_link(metadata);
+        if may_link && self.link(source)? {
+            return Ok(());
         }
-        let file = self.copy(&source)?;
+        let file = self.copy(source)?;
         publish(self.place, file, self.expected)
     }
 
@@ -114,10 +116,33 @@ impl Work<'_> {
         }
     }
 
-    /// A second name for the file; `None` if it cannot have one here: it lies on another file
-    /// system, belongs to somebody else, or has too many.
-    fn link(&self, source: &File, path: &Path) -> Result<Option<NamedTempFile>> {
+    /// Gives the file a second name, which is that of the blob; `false` if it cannot have one here: it
+    /// lies on another file system, belongs to somebody else, or has too many.
+    fn link(&self, source: &File) -> Result<bool> {
+        self.verify(source, self.origin.path())?;
+        self.place.sync_file(source, self.origin.path())?;
+        self.place.ensure_layout()?;
+        let path = self.place.blob_to_write(self.expected.digest())?;
+        match link_opened(source, &path) {
+            Ok(()) => self.place.published(&path).map(|()| true),
+            // Links cannot be made so here, or what lies there has the wrong size and is replaced.
+            Err(_) => match self.link_aside(source)? {
+                Some(linked) => self.place.publish(linked, &path).map(|()| true),
+                None => {
+                    self.place.forget_links();
+                    let mut source = source;
+                    let rewound = source.rewind();
+                    rewound.map_err(|error| failed("read", self.origin.path(), error))?;
+                    Ok(false)
+                }
+            },
+        }
+    }
+
+    /// A second name for the file among the temporary ones.
+    fn link_aside(&self, source: &File) -> Result<Option<NamedTempFile>> {
         let directory = self.place.temporary()?;
+        let path = self.origin.path();
         let linked = Builder::new().make_in(&directory, |new| std::fs::hard_link(path, new));
         let Ok(linked) = linked else {
             return Ok(None);
@@ -133,29 +158,86 @@ impl Work<'_> {
         Ok(same.then(|| NamedTempFile::from_parts(file, path)))
     }
 
-    fn verify(&self, path: &Path) -> Result<()> {
+    fn verify(&self, file: &File, path: &Path) -> Result<()> {
         if self.trust == Trust::Verified {
             return Ok(());
         }
-        let Some((file, _)) = open_regular(path)? else {
-            return Err(Error::not_found(path.display()));
-        };
         let mut verifier = Verifier::new(self.expected);
-        self.read(&file, path, |bytes| verifier.update(bytes))?;
+        self.read(file, path, |bytes| verifier.update(bytes))?;
         verifier.finish()
     }
 
     fn copy(&self, source: &File) -> Result<NamedTempFile> {
         let mut file = self.place.temporary_file(BLOB_MODE)?;
-        let path = file.path().to_owned();
         let mut verifier = Verifier::new(self.expected);
-        self.read(source, self.origin.path(), |bytes| {
-            verifier.update(bytes)?;
-            file.write_all(bytes)
-                .map_err(|error| failed("written", &path, error))
-        })?;
+        let path = self.origin.path();
+        if self.expected.size() <= SMALL {
+            let mut write = writer(&mut file);
+            self.read(source, path, |bytes| {
+                verifier.update(bytes)?;
+                write(bytes)
+            })?;
+        } else {
+            self.copy_large(source, &mut verifier, writer(&mut file))?;
+        }
         verifier.finish()?;
         Ok(file)
+    }
+
+    /// Reads and hashes on this thread, and writes on another one.
+    fn copy_large(
+        &self,
+        mut source: &File,
+        verifier: &mut Verifier,
+        mut write: impl FnMut(&[u8]) -> Result<()> + Send,
+    ) -> Result<()> {
+        let (pieces, taken) = sync_channel::<Vec<u8>>(AHEAD);
+        let (empty, returned) = sync_channel::<Vec<u8>>(AHEAD + 2);
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(move || {
+                for piece in taken {
+                    write(&piece)?;
+                    let _ = empty.try_send(piece);
+                }
+                Ok(())
+            });
+            let mut read = || {
+                let mut piece = returned.try_recv().unwrap_or_default();
+                piece.clear();
+                self.check_wanted()?;
+                let length = (&mut source)
+                    .take(PIECE as u64)
+                    .read_to_end(&mut piece)
+                    .map_err(|error| failed("read", self.origin.path(), error))?;
+                verifier.update(&piece)?;
+                self.origin.observe(length as u64);
+                Ok((length > 0).then_some(piece))
+            };
+            let reading = loop {
+                match read() {
+                    Ok(Some(piece)) => {
+                        // The writer has ended, and says why.
+                        if pieces.send(piece).is_err() {
+                            break Ok(());
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                }
+            };
+            drop(pieces);
+            let written = writing.join().unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Io, "writing the blob was cut short"))
+            });
+            written.and(reading)
+        })
+    }
+
+    fn check_wanted(&self) -> Result<()> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Aborted, "the push was dropped"));
+        }
+        Ok(())
     }
 
     fn read(
@@ -164,15 +246,37 @@ impl Work<'_> {
         path: &Path,
         mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
-        read_pieces(file, path, |bytes| {
-            if self.stopped.load(Ordering::Relaxed) {
-                return Err(Error::new(ErrorKind::Aborted, "the push was dropped"));
-            }
+        read_pieces(file, path, self.expected.size(), |bytes| {
+            self.check_wanted()?;
             take(bytes)?;
             self.origin.observe(bytes.len() as u64);
             Ok(())
         })
     }
+}
+
+fn writer(file: &mut NamedTempFile) -> impl FnMut(&[u8]) -> Result<()> + Send + '_ {
+    let path = file.path().to_owned();
+    move |bytes| {
+        let written = file.as_file_mut().write_all(bytes);
+        written.map_err(|error| failed("written", &path, error))
+    }
+}
+
+/// Gives the very file that is open another name, if nothing has that name.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn link_opened(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    use rustix::fs::{AtFlags, CWD, linkat};
+
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    linkat(CWD, opened, CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn link_opened(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Makes the empty file `to` share the content of `from`.
@@ -188,7 +292,14 @@ fn clone(_: &File, _: &File) -> io::Result<()> {
 
 /// Tells a blocking thread that nobody waits for it any more.
 #[derive(Default)]
-struct StopOnDrop(Arc<AtomicBool>);
+pub(super) struct StopOnDrop(Arc<AtomicBool>);
+
+impl StopOnDrop {
+    /// Is set when this is dropped.
+    pub(super) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {

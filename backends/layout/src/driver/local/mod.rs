@@ -1,12 +1,16 @@
 //! A layout in a directory of a local disk. Everything that touches it runs on blocking threads.
 
-mod file;
-mod index;
+pub(super) mod file;
+mod hash;
+pub(super) mod index;
+mod leftover;
 mod link;
-mod place;
+mod pace;
+pub(super) mod place;
 mod registry;
-mod repository_path;
-mod sync;
+mod stored;
+mod sweep;
+pub(super) mod sync;
 mod upload;
 mod walk;
 mod write;
@@ -16,10 +20,10 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::Deserialize;
 use tranship::{
     Body, Capabilities, Descriptor, Digest, Error, ErrorKind, LocalFile, Result, Source, Upload,
     UploadId,
@@ -28,26 +32,30 @@ use tranship::{
 use self::file::{check_limit, failed, open_regular, stat_regular};
 use self::link::Trust;
 use self::place::{OCI_LAYOUT, Place};
-use super::{Driver, IndexEdit, IndexRead, IndexVersion, check_size};
+use super::{
+    Driver, Hashed, IndexEdit, IndexRead, IndexVersion, Leftover, Observer, Pages, Stored,
+    SweepPlan, Swept, check_size, marker,
+};
 use crate::blocking::blocking;
 use crate::options::Durability;
 
 pub(crate) use self::registry::LocalRegistry;
 
-/// More than any `oci-layout` file holds, in bytes.
-const MAX_MARKER_SIZE: u64 = 64 * 1024;
-
 /// One layout on a local disk.
 #[derive(Debug, Clone)]
 pub(crate) struct Local {
     place: Arc<Place>,
+    /// The place that changes of the index go by: in a batch another one, which defers nothing.
+    index: Arc<Place>,
 }
 
 impl Local {
     /// The layout at `root`, an absolute path. Nothing looks at the disk.
     pub(crate) fn new(root: PathBuf, durability: Durability) -> Self {
+        let place = Arc::new(Place::new(root, durability));
         Self {
-            place: Arc::new(Place::new(root, durability)),
+            index: Arc::clone(&place),
+            place,
         }
     }
 
@@ -59,10 +67,22 @@ impl Local {
         blocking(move || work(&place)).await
     }
 
+    /// Does what takes a few calls of the system and no more, in place if the file system is quick.
+    async fn briefly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Place) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.place.pace().is_quick() {
+            return self.place.pace().time(|| work(&self.place));
+        }
+        self.on_thread(|place| place.pace().time(|| work(place)))
+            .await
+    }
+
     /// The file of a blob that is there with the size that `target` says.
     pub(super) async fn blob_file(&self, target: &Descriptor) -> Result<Option<LocalFile>> {
         let target = target.clone();
-        self.on_thread(move |place| {
+        self.briefly(move |place| {
             let Some(path) = place.blob(target.digest())? else {
                 return Ok(None);
             };
@@ -89,7 +109,7 @@ impl Driver for Local {
 
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
         let digest = *digest;
-        self.on_thread(move |place| {
+        self.briefly(move |place| {
             let Some(path) = place.blob(&digest)? else {
                 return Ok(None);
             };
@@ -100,7 +120,7 @@ impl Driver for Local {
 
     async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
         let target = target.clone();
-        self.on_thread(move |place| open_blob(place, &target, range))
+        self.briefly(move |place| open_blob(place, &target, range))
             .await
     }
 
@@ -137,7 +157,47 @@ impl Driver for Local {
         limit: u64,
         edit: IndexEdit,
     ) -> Result<Option<IndexVersion>> {
-        self.on_thread(move |place| index::update(place, known, limit, edit))
+        let place = Arc::clone(&self.index);
+        blocking(move || index::update(&place, known, limit, edit)).await
+    }
+
+    fn for_batch(&self) -> Arc<dyn Driver> {
+        Arc::new(Self {
+            place: Arc::new(self.place.for_batch()),
+            index: Arc::clone(&self.index),
+        })
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.on_thread(Place::flush).await
+    }
+
+    fn stored(&self) -> Pages<'_, Stored> {
+        stored::list(Arc::clone(&self.place))
+    }
+
+    async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
+        hash::hash(&self.place, digest, observe).await
+    }
+
+    async fn sweep(
+        &self,
+        known: Option<IndexVersion>,
+        limit: u64,
+        min_age: Duration,
+        plan: SweepPlan,
+    ) -> Result<Swept> {
+        let place = Arc::clone(&self.index);
+        blocking(move || sweep::sweep(&place, known, limit, min_age, plan)).await
+    }
+
+    fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
+        leftover::list(Arc::clone(&self.place), min_age)
+    }
+
+    async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
+        let leftover = leftover.clone();
+        self.on_thread(move |place| leftover::remove(place, &leftover, min_age))
             .await
     }
 
@@ -151,11 +211,6 @@ impl Driver for Local {
 }
 
 fn read_version(place: &Place) -> Result<Option<String>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Marker {
-        image_layout_version: String,
-    }
     let path = place.file(OCI_LAYOUT);
     if std::fs::metadata(place.root()).is_ok_and(|metadata| !metadata.is_dir()) {
         return Err(
@@ -167,18 +222,12 @@ fn read_version(place: &Place) -> Result<Option<String>> {
         return Ok(None);
     };
     let mut content = Vec::new();
-    file.take(MAX_MARKER_SIZE)
+    file.take(marker::MAX_SIZE)
         .read_to_end(&mut content)
         .map_err(|error| failed("read", &path, error))?;
-    let marker: Marker = serde_json::from_slice(&content).map_err(|error| {
-        Error::new(
-            ErrorKind::Corrupt,
-            "does not say which version of the image layout this is",
-        )
-        .with_subject(path.display())
-        .with_source(error)
-    })?;
-    Ok(Some(marker.image_layout_version))
+    marker::version(&content)
+        .map(Some)
+        .map_err(|error| error.with_subject(path.display()))
 }
 
 fn open_blob(place: &Place, target: &Descriptor, range: Range<u64>) -> Result<Body> {

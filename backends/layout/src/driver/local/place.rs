@@ -1,25 +1,25 @@
 //! Where the files of one layout lie, and how files come there.
 
-use std::collections::HashMap;
-use std::fs::{DirBuilder, File};
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{DirBuilder, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tempfile::{Builder, NamedTempFile};
 use tranship::{Digest, Result};
 
-use super::file::{failed, is_directory, stat_regular};
-use super::sync::{SharedSync, sync_directory};
+use super::file::{failed, identity, is_directory, not_named, open_regular, stat_regular};
+use super::pace::Pace;
+use super::sync::{SharedSync, sync_directory, sync_file_system};
+use crate::blocking::{Lanes, blocking};
+use crate::driver::{PRIVATE, marker};
 use crate::options::Durability;
 
-/// What is ours in a layout: everything that is not part of the format lies in here.
-const PRIVATE: &str = ".tranship";
+pub(in crate::driver) use crate::driver::{BLOBS, INDEX, OCI_LAYOUT};
 
-pub(super) const OCI_LAYOUT: &str = "oci-layout";
-pub(super) const INDEX: &str = "index.json";
-pub(super) const BLOBS: &str = "blobs";
+const TEMPORARY: &str = "tmp";
 
 /// The directory of one layout.
 #[derive(Debug)]
@@ -28,7 +28,34 @@ pub(super) struct Place {
     durability: Durability,
     syncs: Mutex<HashMap<PathBuf, Arc<SharedSync>>>,
     cannot_clone: AtomicBool,
+    cannot_link: AtomicBool,
+    /// The device that the layout lies on, once it was looked for.
+    device: OnceLock<Option<u64>>,
+    /// Which directories were seen to be directories: a bit for each.
+    seen: AtomicU32,
+    is_batch: bool,
+    pace: Arc<Pace>,
+    lanes: Arc<Lanes>,
+    /// What is still to be synced, if that waits for the end of a batch.
+    deferred: Option<Mutex<Deferred>>,
 }
+
+/// What a batch has stored and not synced.
+#[derive(Debug, Default)]
+struct Deferred {
+    files: Vec<PathBuf>,
+    directories: BTreeSet<PathBuf>,
+}
+
+/// Up to this size, in bytes, content is handled in one go.
+pub(super) const SMALL: u64 = 128 * 1024;
+
+/// The bits of [`Place::seen`] that are not those of an algorithm's directory.
+const SEEN_TEMPORARY: u32 = 1 << 30;
+const SEEN_LAYOUT: u32 = 1 << 31;
+
+/// From this many files on, one sync of the whole file system is cheaper than one of each.
+const MANY: usize = 16;
 
 impl Place {
     /// `root` is absolute.
@@ -38,11 +65,71 @@ impl Place {
             durability,
             syncs: Mutex::default(),
             cannot_clone: AtomicBool::new(false),
+            cannot_link: AtomicBool::new(false),
+            device: OnceLock::new(),
+            seen: AtomicU32::new(0),
+            is_batch: false,
+            pace: Arc::default(),
+            lanes: Arc::default(),
+            deferred: None,
         }
+    }
+
+    /// The same directory, where what is published need not be durable before [`flush`](Self::flush).
+    pub(super) fn for_batch(&self) -> Self {
+        let deferred = (self.durability == Durability::Full).then(Mutex::default);
+        Self {
+            deferred,
+            is_batch: true,
+            pace: Arc::clone(&self.pace),
+            lanes: Arc::clone(&self.lanes),
+            ..Self::new(self.root.clone(), self.durability)
+        }
+    }
+
+    /// Makes durable what was published since the last time.
+    pub(super) fn flush(&self) -> Result<()> {
+        let Some(deferred) = &self.deferred else {
+            return Ok(());
+        };
+        let Deferred { files, directories } =
+            std::mem::take(&mut *deferred.lock().unwrap_or_else(PoisonError::into_inner));
+        if files.len() >= MANY && sync_file_system(&self.root) {
+            return Ok(());
+        }
+        for path in &files {
+            // Removed since; whoever relies on it will notice.
+            if let Some((file, _)) = open_regular(path)? {
+                file.sync_all()
+                    .map_err(|error| failed("synced", path, error))?;
+            }
+        }
+        for directory in &directories {
+            sync_directory(directory).map_err(|error| failed("synced", directory, error))?;
+        }
+        Ok(())
     }
 
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Runs work on a blocking thread, which is kept for long only if the content of `size` bytes that
+    /// the work is for is large.
+    pub(super) async fn work_on<T: Send + 'static>(
+        &self,
+        size: u64,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if size <= SMALL {
+            self.lanes.run(work).await
+        } else {
+            blocking(work).await
+        }
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -59,8 +146,41 @@ impl Place {
         self.cannot_clone.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn lock_file(&self) -> PathBuf {
-        self.root.join(PRIVATE).join("lock")
+    /// Whether it is worth trying to link a file with this metadata into the layout.
+    pub(super) fn may_link(&self, file: &Metadata) -> bool {
+        let device = |metadata: &Metadata| identity(metadata).map(|(device, _)| device);
+        let here = || {
+            let blobs = self.file(BLOBS);
+            // Where there is no layout yet, it will lie on the file system of what is above it.
+            let found = blobs
+                .ancestors()
+                .find_map(|path| std::fs::metadata(path).ok());
+            device(&found?)
+        };
+        !self.cannot_link.load(Ordering::Relaxed) && *self.device.get_or_init(here) == device(file)
+    }
+
+    /// Says that files cannot be linked into the layout.
+    pub(super) fn forget_links(&self) {
+        self.cannot_link.store(true, Ordering::Relaxed);
+    }
+
+    /// The file whose lock is the right to change the index. Its directory is created if need be,
+    /// and nothing else: on a full disk that can be too much.
+    pub(super) fn lock_file(&self) -> Result<PathBuf> {
+        let private = self.root.join(PRIVATE);
+        if !is_directory(&private)? {
+            self.create_directory(&private)?;
+        }
+        Ok(private.join("lock"))
+    }
+
+    fn has_seen(&self, bit: u32) -> bool {
+        self.seen.load(Ordering::Relaxed) & bit != 0
+    }
+
+    fn saw(&self, bit: u32) {
+        self.seen.fetch_or(bit, Ordering::Relaxed);
     }
 
     /// The path of a blob, if the directories above it are directories; `None` if they are missing.
@@ -68,31 +188,45 @@ impl Place {
     /// # Errors
     /// `Corrupt` if one of them is something else.
     pub(super) fn blob(&self, digest: &Digest) -> Result<Option<PathBuf>> {
-        let mut path = self.root.join(BLOBS);
-        if !is_directory(&path)? {
-            return Ok(None);
+        let directory = self.directory_of(digest);
+        let bit = 1 << (digest.algorithm() as u32);
+        if !self.has_seen(bit) {
+            if !is_directory(&self.root.join(BLOBS))? || !is_directory(&directory)? {
+                return Ok(None);
+            }
+            self.saw(bit);
         }
-        path.push(digest.algorithm().as_str());
-        if !is_directory(&path)? {
-            return Ok(None);
-        }
-        path.push(digest.hex());
-        Ok(Some(path))
+        Ok(Some(directory.join(digest.hex())))
     }
 
     /// The path of a blob, whose directory is created if need be.
     pub(super) fn blob_to_write(&self, digest: &Digest) -> Result<PathBuf> {
+        if !self.is_batch {
+            // Whoever writes for long must find out that the directory was removed.
+            self.seen.store(0, Ordering::Relaxed);
+        }
         if let Some(path) = self.blob(digest)? {
             return Ok(path);
         }
-        let directory = self.root.join(BLOBS).join(digest.algorithm().as_str());
+        let directory = self.directory_of(digest);
         self.create_directory(&directory)?;
         Ok(directory.join(digest.hex()))
     }
 
+    fn directory_of(&self, digest: &Digest) -> PathBuf {
+        let mut path = self.root.join(BLOBS);
+        path.push(digest.algorithm().as_str());
+        path
+    }
+
     /// The directory of temporary files, created if need be.
     pub(super) fn temporary(&self) -> Result<PathBuf> {
-        self.private("tmp")
+        if self.is_batch && self.has_seen(SEEN_TEMPORARY) {
+            return Ok(self.root.join(PRIVATE).join(TEMPORARY));
+        }
+        let directory = self.private(TEMPORARY)?;
+        self.saw(SEEN_TEMPORARY);
+        Ok(directory)
     }
 
     /// The directory of uploads, created if need be.
@@ -102,9 +236,18 @@ impl Place {
 
     /// The directory of uploads, if there is one.
     pub(super) fn existing_uploads(&self) -> Result<Option<PathBuf>> {
+        self.existing("uploads")
+    }
+
+    /// The directory of temporary files, if there is one.
+    pub(super) fn existing_temporary(&self) -> Result<Option<PathBuf>> {
+        self.existing("tmp")
+    }
+
+    fn existing(&self, name: &str) -> Result<Option<PathBuf>> {
         let private = self.root.join(PRIVATE);
-        let uploads = private.join("uploads");
-        Ok((is_directory(&private)? && is_directory(&uploads)?).then_some(uploads))
+        let directory = private.join(name);
+        Ok((is_directory(&private)? && is_directory(&directory)?).then_some(directory))
     }
 
     fn private(&self, name: &str) -> Result<PathBuf> {
@@ -127,16 +270,23 @@ impl Place {
     /// Makes what was written to `file` durable, where that is asked for.
     pub(super) fn sync_file(&self, file: &File, path: &Path) -> Result<()> {
         match self.durability {
-            Durability::Full => file
+            Durability::Full if self.deferred.is_none() => file
                 .sync_all()
                 .map_err(|error| failed("synced", path, error)),
-            Durability::Relaxed => Ok(()),
+            _ => Ok(()),
         }
     }
 
     /// Makes the entries of `directory` durable, where that is asked for.
     pub(super) fn sync_directory(&self, directory: &Path) -> Result<()> {
         if self.durability == Durability::Relaxed {
+            return Ok(());
+        }
+        if let Some(deferred) = &self.deferred {
+            let mut deferred = deferred.lock().unwrap_or_else(PoisonError::into_inner);
+            if !deferred.directories.contains(directory) {
+                deferred.directories.insert(directory.to_owned());
+            }
             return Ok(());
         }
         let shared = {
@@ -154,7 +304,16 @@ impl Place {
     /// Gives a complete and verified temporary file its name, over whatever has it.
     pub(super) fn publish<F>(&self, file: NamedTempFile<F>, path: &Path) -> Result<()> {
         file.persist(path)
-            .map_err(|error| failed("replaced", path, error.error))?;
+            .map_err(|error| not_named(path, error.error))?;
+        self.published(path)
+    }
+
+    /// Makes durable that a file has its name, now or with the batch.
+    pub(super) fn published(&self, path: &Path) -> Result<()> {
+        if let Some(deferred) = &self.deferred {
+            let mut deferred = deferred.lock().unwrap_or_else(PoisonError::into_inner);
+            deferred.files.push(path.to_owned());
+        }
         match path.parent() {
             Some(directory) => self.sync_directory(directory),
             None => Ok(()),
@@ -164,7 +323,11 @@ impl Place {
     /// Makes the directory a layout, if it is none. Everything is in place before the file that says
     /// so: a layout is never seen half made.
     pub(super) fn ensure_layout(&self) -> Result<()> {
+        if self.is_batch && self.has_seen(SEEN_LAYOUT) {
+            return Ok(());
+        }
         if stat_regular(&self.file(OCI_LAYOUT))?.is_some() {
+            self.saw(SEEN_LAYOUT);
             return Ok(());
         }
         let blobs = self.file(BLOBS);
@@ -172,7 +335,7 @@ impl Place {
             self.create_directory(&blobs)?;
         }
         self.create_file(INDEX, crate::index::EMPTY_INDEX)?;
-        self.create_file(OCI_LAYOUT, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        self.create_file(OCI_LAYOUT, marker::CONTENT)?;
         self.sync_directory(&self.root)
     }
 
@@ -190,7 +353,7 @@ impl Place {
         match file.persist_noclobber(&path) {
             Ok(_) => Ok(()),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(failed("created", &path, error.error)),
+            Err(error) => Err(not_named(&path, error.error)),
         }
     }
 
@@ -233,7 +396,7 @@ impl Place {
 }
 
 #[cfg(unix)]
-pub(super) fn with_mode<'a, 'b, 'c>(
+pub(in crate::driver) fn with_mode<'a, 'b, 'c>(
     builder: &'a mut Builder<'b, 'c>,
     mode: u32,
 ) -> &'a mut Builder<'b, 'c> {
@@ -242,7 +405,7 @@ pub(super) fn with_mode<'a, 'b, 'c>(
 }
 
 #[cfg(not(unix))]
-pub(super) fn with_mode<'a, 'b, 'c>(
+pub(in crate::driver) fn with_mode<'a, 'b, 'c>(
     builder: &'a mut Builder<'b, 'c>,
     _: u32,
 ) -> &'a mut Builder<'b, 'c> {

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
-    Descriptor, Error, ErrorKind, ListOptions, Listing, RepositoryName, Result, ResultExt as _,
+    Capabilities, Descriptor, Error, ErrorKind, ListOptions, Listing, RepositoryName, Result,
+    ResultExt as _,
 };
 
 use super::Local;
 use super::file::is_directory;
 use super::link::{Trust, take_over};
-use super::repository_path::path_of;
 use super::walk::Walk;
 use super::write;
 use crate::blocking::blocking;
+use crate::driver::repository_path::directories_of;
 use crate::driver::{Driver, RegistryDriver};
 use crate::options::Durability;
 
@@ -37,7 +38,10 @@ impl LocalRegistry {
 
     async fn local(&self, name: &RepositoryName) -> Result<Local> {
         let root = self.root.clone();
-        let path = path_of(&self.root, name);
+        let mut path = root.clone();
+        for directory in directories_of(name) {
+            path.push(&*directory);
+        }
         let layout = Local::new(path.clone(), self.durability);
         blocking(move || {
             // The longest path that a layout holds shows whether the file system takes the name.
@@ -68,6 +72,10 @@ impl LocalRegistry {
 
 #[async_trait]
 impl RegistryDriver for LocalRegistry {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::all()
+    }
+
     async fn layout(&self, name: &RepositoryName) -> Result<Arc<dyn Driver>> {
         Ok(Arc::new(self.local(name).await?))
     }

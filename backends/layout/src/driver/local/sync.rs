@@ -67,7 +67,7 @@ impl SharedSync {
 
 /// Makes the entries of a directory durable.
 #[cfg(unix)]
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(in crate::driver) fn sync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory)?.sync_all() {
         // Some network and user-space file systems have no such call.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
@@ -77,8 +77,20 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
 
 // Elsewhere a directory cannot be opened as a file, and file systems order such changes themselves.
 #[cfg(not(unix))]
-pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
+pub(in crate::driver) fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Makes everything durable that was written to the file system of `directory`; `false` if that
+/// cannot be done, or said.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn sync_file_system(directory: &Path) -> bool {
+    File::open(directory).is_ok_and(|directory| rustix::fs::syncfs(directory).is_ok())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn sync_file_system(_: &Path) -> bool {
+    false
 }
 
 #[cfg(test)]

@@ -196,7 +196,9 @@ impl Session {
         let mut verifier = Verifier::new(expected);
         let mut file = &self.file;
         file.rewind().map_err(read)?;
-        read_pieces(file, &self.path, |bytes| verifier.update(bytes))?;
+        read_pieces(file, &self.path, expected.size(), |bytes| {
+            verifier.update(bytes)
+        })?;
         verifier.finish()
     }
 }

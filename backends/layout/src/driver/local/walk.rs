@@ -7,7 +7,7 @@ use tranship::{RepositoryName, Result};
 
 use super::file::{failed, is_directory, stat_regular};
 use super::place::INDEX;
-use super::repository_path::component_of;
+use crate::driver::repository_path::component_of;
 
 /// A walk that can be interrupted after any name. What it holds is one directory's entries for each
 /// level, which it reads when it comes there.

@@ -7,18 +7,15 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tempfile::NamedTempFile;
 use tokio::task::JoinHandle;
-use tranship::{Body, ByteStream, Descriptor, Result, Verifier};
+use tranship::{Body, ByteStream, Descriptor, Error, ErrorKind, Result, Verifier};
 
 use super::file::failed;
-use super::place::Place;
+use super::place::{Place, SMALL};
 use crate::blocking::{blocking, join};
 
-/// What is gathered, in bytes, before a blocking thread gets it. With one batch being written while
-/// the next is gathered, a push holds twice as much, and one piece of its source.
+/// What is gathered, in bytes, before blocking threads get it. With one batch being hashed, one being
+/// written and the next being gathered, a push holds three times as much, and one piece of its source.
 const BATCH: usize = 512 * 1024;
-
-/// Up to this size, in bytes, a blob is gathered whole: one visit of a blocking thread does it all.
-const SMALL: u64 = 128 * 1024;
 
 /// Files of blobs are never written again.
 pub(super) const BLOB_MODE: u32 = 0o444;
@@ -38,6 +35,7 @@ async fn write_small(
     expected: &Descriptor,
     mut stream: ByteStream,
 ) -> Result<()> {
+    let expected_size = expected.size();
     let mut verifier = Verifier::new(expected);
     let mut pieces = Vec::new();
     while let Some(piece) = stream.next().await.transpose()? {
@@ -45,15 +43,17 @@ async fn write_small(
         pieces.push(piece);
     }
     verifier.finish()?;
-    let (place, expected) = (Arc::clone(place), expected.clone());
-    blocking(move || {
-        let mut file = place.temporary_file(BLOB_MODE)?;
+    let (shared, expected) = (Arc::clone(place), expected.clone());
+    let work = move || {
+        let mut file = shared.temporary_file(BLOB_MODE)?;
         write_all(&mut file, &pieces)?;
-        publish(&place, file, &expected)
-    })
-    .await
+        publish(&shared, file, &expected)
+    };
+    place.work_on(expected_size, work).await
 }
 
+/// Hashes one batch and writes it at the same time, while the next is gathered.
+///
 /// No blocking thread is kept waiting for bytes: a source that needs such threads itself, as a file
 /// does, could then never deliver them once all are taken.
 async fn write_large(
@@ -62,28 +62,52 @@ async fn write_large(
     mut stream: ByteStream,
 ) -> Result<()> {
     let mut writing = {
-        let (place, verifier) = (Arc::clone(place), Verifier::new(expected));
-        Writing::start(move || {
-            let file = place.temporary_file(BLOB_MODE)?;
-            Ok(Partial { file, verifier })
-        })
+        let place = Arc::clone(place);
+        Chain::start(move || place.temporary_file(BLOB_MODE))
     };
-    let mut batch = Batch::default();
-    while let Some(piece) = stream.next().await.transpose()? {
-        batch.push(piece);
-        if batch.bytes >= BATCH {
-            let pieces = std::mem::take(&mut batch).pieces;
-            writing = writing.then(move |partial| partial.add(&pieces)).await?;
+    let mut checking = {
+        let verifier = Verifier::new(expected);
+        Chain::start(move || Ok(verifier))
+    };
+    let outcome = async {
+        let mut batch = Batch::default();
+        loop {
+            let piece = stream.next().await.transpose()?;
+            let is_last = piece.is_none();
+            batch.extend(piece);
+            if batch.bytes >= BATCH || is_last {
+                let pieces: Arc<[Bytes]> = std::mem::take(&mut batch).pieces.into();
+                let written = Arc::clone(&pieces);
+                checking
+                    .then(move |verifier| check(verifier, &pieces))
+                    .await?;
+                writing.then(move |file| append(file, &written)).await?;
+            }
+            if is_last {
+                return checking.finish().await?.finish();
+            }
         }
+    };
+    if let Err(error) = outcome.await {
+        // The caller shall not find the file that is still being written.
+        let _ = writing.finish().await;
+        return Err(error);
     }
+    let file = writing.finish().await?;
     let (place, expected) = (Arc::clone(place), expected.clone());
-    let partial = writing.finish().await?;
-    blocking(move || {
-        let Partial { file, verifier } = partial.add(&batch.pieces)?;
-        verifier.finish()?;
-        publish(&place, file, &expected)
-    })
-    .await
+    blocking(move || publish(&place, file, &expected)).await
+}
+
+fn check(mut verifier: Verifier, pieces: &[Bytes]) -> Result<Verifier> {
+    for piece in pieces {
+        verifier.update(piece)?;
+    }
+    Ok(verifier)
+}
+
+fn append(mut file: NamedTempFile, pieces: &[Bytes]) -> Result<NamedTempFile> {
+    write_all(&mut file, pieces)?;
+    Ok(file)
 }
 
 /// Gives the complete file of a blob its name.
@@ -101,25 +125,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, piece: Bytes) {
-        self.bytes += piece.len();
-        self.pieces.push(piece);
-    }
-}
-
-/// A temporary file and the check of what was written to it. Dropped, it is gone.
-struct Partial {
-    file: NamedTempFile,
-    verifier: Verifier,
-}
-
-impl Partial {
-    fn add(mut self, pieces: &[Bytes]) -> Result<Self> {
-        for piece in pieces {
-            self.verifier.update(piece)?;
-        }
-        write_all(&mut self.file, pieces)?;
-        Ok(self)
+    fn extend(&mut self, piece: Option<Bytes>) {
+        self.bytes += piece.as_ref().map_or(0, Bytes::len);
+        self.pieces.extend(piece);
     }
 }
 
@@ -131,24 +139,26 @@ fn write_all(file: &mut NamedTempFile, pieces: &[Bytes]) -> Result<()> {
     Ok(())
 }
 
-/// The file while a blocking thread has it. When this is dropped, that thread ends its batch and
-/// drops the file.
-struct Writing(JoinHandle<Result<Partial>>);
+/// Something that blocking threads change step by step, one at a time. When this is dropped, the
+/// thread that has it ends its step and drops it.
+struct Chain<T>(Option<JoinHandle<Result<T>>>);
 
-impl Writing {
-    fn start(work: impl FnOnce() -> Result<Partial> + Send + 'static) -> Self {
-        Self(tokio::task::spawn_blocking(work))
+impl<T: Send + 'static> Chain<T> {
+    fn start(work: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
+        Self(Some(tokio::task::spawn_blocking(work)))
     }
 
-    async fn then(
-        self,
-        work: impl FnOnce(Partial) -> Result<Partial> + Send + 'static,
-    ) -> Result<Self> {
-        let partial = self.finish().await?;
-        Ok(Self::start(move || work(partial)))
+    async fn then(&mut self, work: impl FnOnce(T) -> Result<T> + Send + 'static) -> Result<()> {
+        let value = self.finish().await?;
+        *self = Self::start(move || work(value));
+        Ok(())
     }
 
-    async fn finish(self) -> Result<Partial> {
-        join(self.0).await
+    /// What the last step has left. After an error, or this, there is nothing any more.
+    async fn finish(&mut self) -> Result<T> {
+        match self.0.take() {
+            Some(step) => join(step).await,
+            None => Err(Error::new(ErrorKind::Io, "the work has ended before")),
+        }
     }
 }

@@ -1,0 +1,297 @@
+//! One state of an archive: which blobs it holds and where, as its headers tell.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tranship::{Digest, Error, ErrorKind, Result};
+
+use super::docker::Image;
+use super::path::{Claim, LayoutFile, blob_directory, claim};
+use super::position::{read_pieces, read_range};
+use super::scan::{Kind, Member, corrupt, scan, show};
+use super::unpack::{Compression, unpack};
+use crate::driver::local::file::{check_limit, failed};
+use crate::driver::local::index::Stamp;
+use crate::driver::local::place::{INDEX, OCI_LAYOUT};
+
+/// How many blobs an archive may have: what is known of each of them stays in memory.
+const MAX_BLOBS: usize = 100_000;
+
+/// A file that is, or was, at the path of an archive.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) path: PathBuf,
+    /// The archive itself, or what was decompressed from it. It stays open: when the archive is
+    /// replaced, this state can be read on.
+    pub(super) file: Arc<File>,
+    pub(super) stamp: Stamp,
+    pub(super) compression: Option<Compression>,
+    /// Of the archive, as it was opened.
+    pub(super) metadata: std::fs::Metadata,
+}
+
+impl Opened {
+    /// Opens the archive at `path`; `None` if there is none.
+    ///
+    /// # Errors
+    /// `InvalidInput` if it is no regular file.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+        // To open a pipe would wait for somebody to write to it.
+        if stat(path)?.is_none() {
+            return Ok(None);
+        }
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("opened", path, error)),
+        };
+        let metadata = file
+            .metadata()
+            .map_err(|error| failed("inspected", path, error))?;
+        let compression = Compression::of(&file, 0, metadata.len())
+            .map_err(|error| failed("read", path, error))?;
+        let stamp = Stamp::of(&metadata);
+        let file = match compression {
+            Some(compression) => unpack(&file, path, compression)?,
+            None => file,
+        };
+        Ok(Some(Self {
+            path: path.to_owned(),
+            file: Arc::new(file),
+            stamp,
+            compression,
+            metadata,
+        }))
+    }
+
+    /// The bytes `range`.
+    pub(super) fn read(&self, range: &Range<u64>) -> Result<Vec<u8>> {
+        read_range(&self.file, range).map_err(|error| self.unreadable(error))
+    }
+
+    pub(super) fn unreadable(&self, error: io::Error) -> Error {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return corrupt(&self.path, "was cut short while it was read").with_source(error);
+        }
+        failed("read", &self.path, error)
+    }
+
+    /// Whether two members have the same content.
+    pub(super) fn are_equal(&self, one: &Range<u64>, other: &Range<u64>) -> Result<bool> {
+        if one.end - one.start != other.end - other.start {
+            return Ok(false);
+        }
+        let mut equal = true;
+        let mut at = one.start;
+        let compared = read_pieces(&self.file, other, |piece| {
+            let length = piece.len() as u64;
+            equal = equal && read_range(&self.file, &(at..at + length))? == piece;
+            at += length;
+            Ok::<_, io::Error>(())
+        });
+        compared.map_err(|error| self.unreadable(error))?;
+        Ok(equal)
+    }
+}
+
+/// What lies at the path of an archive, if it is a file; `None` if nothing does.
+///
+/// # Errors
+/// `InvalidInput` if it is something else.
+pub(super) fn stat(path: &Path) -> Result<Option<std::fs::Metadata>> {
+    let (what, hint) = match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => return Ok(Some(metadata)),
+        Ok(metadata) if metadata.is_dir() => (
+            "is a directory, not an archive",
+            "a layout in a directory is named oci:DIR",
+        ),
+        Ok(_) => (
+            "is no regular file",
+            "an archive is read at many places; write it to a file first",
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("inspected", path, error)),
+    };
+    Err(Error::new(ErrorKind::InvalidInput, what)
+        .with_subject(path.display())
+        .with_hint(hint))
+}
+
+/// A blob in an archive.
+#[derive(Debug, Clone)]
+pub(super) enum Blob {
+    /// A part of the archive's file.
+    Member {
+        data: Range<u64>,
+        /// The part with its headers.
+        whole: Range<u64>,
+    },
+    /// What no member holds as it is.
+    Made(Bytes),
+}
+
+impl Blob {
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Self::Member { data, .. } => data.end - data.start,
+            Self::Made(bytes) => bytes.len() as u64,
+        }
+    }
+}
+
+/// A layout in an archive.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) opened: Opened,
+    pub(super) blobs: HashMap<Digest, Blob>,
+    pub(super) index: Blob,
+    pub(super) marker: Blob,
+    /// The directories of blobs, without a slash at the end.
+    pub(super) directories: HashSet<String>,
+    /// Parts of the file that are not to be taken over into a new one: they are written anew, or
+    /// are there twice.
+    pub(super) dropped: Vec<Range<u64>>,
+    /// Where the last member ends.
+    pub(super) end: u64,
+    /// What it was made from, if it is an archive of docker.
+    pub(super) images: Option<Vec<Image>>,
+}
+
+impl Contents {
+    /// Reads the headers of the archive `opened`.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is no archive of a layout, or one that cannot be trusted.
+    pub(super) fn read(opened: Opened) -> Result<Self> {
+        let mut reading = Reading {
+            opened: &opened,
+            files: HashMap::new(),
+            dropped: Vec::new(),
+            directories: HashSet::new(),
+        };
+        let mut is_docker = false;
+        let end = scan(&opened.file, &opened.path, |member| {
+            is_docker |= member.name == b"manifest.json";
+            reading.take(member)
+        })?;
+        let Reading {
+            mut files,
+            mut dropped,
+            directories,
+            ..
+        } = reading;
+        let mut required = |file, name: &str| {
+            let Some((data, whole)) = files.remove(&file) else {
+                return Err(missing(&opened.path, name, is_docker));
+            };
+            dropped.push(whole.clone());
+            Ok(Blob::Member { data, whole })
+        };
+        let marker = required(LayoutFile::Marker, OCI_LAYOUT)?;
+        let index = required(LayoutFile::Index, INDEX)?;
+        let blobs = files.into_iter().filter_map(|(file, (data, whole))| {
+            let LayoutFile::Blob(digest) = file else {
+                return None;
+            };
+            Some((digest, Blob::Member { data, whole }))
+        });
+        Ok(Self {
+            blobs: blobs.collect(),
+            index,
+            marker,
+            directories,
+            dropped,
+            end,
+            images: None,
+            opened,
+        })
+    }
+
+    /// The bytes of a blob, or of one of the other files.
+    ///
+    /// # Errors
+    /// `SizeExceedsLimit` before anything is read if there are more than `limit` bytes.
+    pub(super) fn bytes(&self, blob: &Blob, limit: u64) -> Result<Bytes> {
+        check_limit(blob.size(), limit)?;
+        match blob {
+            Blob::Member { data, .. } => self.opened.read(data).map(Bytes::from),
+            Blob::Made(bytes) => Ok(bytes.clone()),
+        }
+    }
+}
+
+fn missing(archive: &Path, name: &str, is_docker: bool) -> Error {
+    let error = corrupt(
+        archive,
+        format!("holds no {name}, so it is no image layout"),
+    );
+    if is_docker {
+        return error.with_hint("docker save writes such archives: read it as docker-archive:FILE");
+    }
+    error.with_hint("it may have been cut off, or made from the directory above the layout")
+}
+
+struct Reading<'a> {
+    opened: &'a Opened,
+    files: HashMap<LayoutFile, (Range<u64>, Range<u64>)>,
+    dropped: Vec<Range<u64>>,
+    directories: HashSet<String>,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, member: &Member<'_>) -> Result<()> {
+        let refused = |what: &str| {
+            Err(corrupt(
+                &self.opened.path,
+                format!("its member {} {what}", show(member.name)),
+            ))
+        };
+        let file = match claim(member.name) {
+            Claim::File(file) => file,
+            Claim::Disguised if member.kind != Kind::Directory => {
+                return refused("has a name that leads to a file of the layout by a detour");
+            }
+            Claim::Disguised | Claim::Other => {
+                if member.kind == Kind::Directory {
+                    self.directories.extend(blob_directory(member.name));
+                }
+                return Ok(());
+            }
+        };
+        match member.kind {
+            Kind::File => {}
+            Kind::Link { symbolic: true, .. } => {
+                return refused("is a symbolic link, which is not followed");
+            }
+            Kind::Link { .. } => return refused("is a hard link, which is not followed"),
+            Kind::Sparse => return refused("is a sparse file, which no layout has"),
+            Kind::Directory | Kind::Other => return refused("is not a regular file"),
+        }
+        let too_many = self.files.len() >= MAX_BLOBS;
+        match self.files.entry(file) {
+            Entry::Vacant(_) if too_many => Err(Error::new(
+                ErrorKind::SizeExceedsLimit,
+                format!("holds more than {MAX_BLOBS} blobs"),
+            )
+            .with_subject(self.opened.path.display())
+            .with_hint("unpack it with tar, and read it as oci:DIR")),
+            Entry::Vacant(place) => {
+                place.insert((member.data.clone(), member.whole.clone()));
+                Ok(())
+            }
+            Entry::Occupied(first) => {
+                if !self.opened.are_equal(&first.get().0, &member.data)? {
+                    return refused("is there twice, with different content");
+                }
+                self.dropped.push(member.whole.clone());
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Takes what is pushed: layers are decompressed while they are written, and named when that is done.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use tranship::{
+    Algorithm, Descriptor, Digest, Digester, Error, ErrorKind, MAX_MANIFEST_SIZE, MediaType,
+    Result, Source,
+};
+
+use super::assembly::Turn;
+use crate::blocking::blocking;
+use crate::driver::archive::append::{Receiver, receive};
+use crate::driver::archive::position::write_all_at;
+use crate::driver::archive::scan::BLOCK;
+use crate::driver::archive::unpack::Compression;
+use crate::driver::local::file::failed;
+
+/// What a blob is for an image.
+enum Role {
+    Manifest,
+    Config,
+    Layer,
+}
+
+fn role(media_type: &MediaType) -> Result<Role> {
+    if media_type.is_index() {
+        return Err(Error::unsupported(
+            "an archive of docker holds single images, and no index of several platforms",
+        )
+        .with_hint("choose one with --platform, or write oci-archive:FILE"));
+    }
+    if media_type.is_manifest() {
+        return Ok(Role::Manifest);
+    }
+    if *media_type == MediaType::IMAGE_CONFIG || *media_type == MediaType::DOCKER_CONFIG {
+        return Ok(Role::Config);
+    }
+    let text = media_type.as_str();
+    let layers = [
+        "application/vnd.oci.image.layer.",
+        "application/vnd.docker.image.rootfs.",
+    ];
+    if layers.iter().any(|prefix| text.starts_with(prefix)) {
+        return Ok(Role::Layer);
+    }
+    Err(Error::unsupported(format!(
+        "an archive of docker holds images, and nothing of the type {media_type}"
+    ))
+    .with_hint("write oci-archive:FILE"))
+}
+
+/// Adds a blob to the archive that comes to be.
+pub(super) async fn put(mut turn: Turn, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+    let target = expected.clone();
+    match role(expected.media_type()).map_err(|error| error.with_subject(expected.digest()))? {
+        Role::Layer => {
+            let body = source.open(0).await?;
+            let start = move || Writing::start(turn, &target);
+            receive(start, expected, body).await
+        }
+        Role::Manifest => {
+            let content = source.bytes(expected, MAX_MANIFEST_SIZE).await?;
+            turn.add_manifest(target.digest(), content);
+            Ok(())
+        }
+        Role::Config if target.digest().algorithm() != Algorithm::Sha256 => {
+            Err(Error::unsupported("docker names images by sha256 only")
+                .with_subject(target.digest()))
+        }
+        Role::Config => {
+            let content = source.bytes(expected, MAX_MANIFEST_SIZE).await?;
+            blocking(move || turn.add_config(target.digest(), content)).await
+        }
+    }
+}
+
+/// A layer that is being written.
+struct Writing {
+    turn: Turn,
+    digest: Digest,
+    size: u64,
+    file: Arc<File>,
+    decoder: Option<Decoder>,
+}
+
+impl Writing {
+    fn start(mut turn: Turn, expected: &Descriptor) -> Result<Self> {
+        let file = turn.file()?;
+        Ok(Self {
+            turn,
+            digest: *expected.digest(),
+            size: expected.size(),
+            file,
+            decoder: None,
+        })
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        if error.raw_os_error().is_some() {
+            return failed("written", self.turn.path(), error);
+        }
+        Error::new(ErrorKind::Corrupt, "the layer cannot be decompressed")
+            .with_subject(self.digest)
+            .with_source(error)
+    }
+
+    fn begin(&self, pieces: &[Bytes]) -> io::Result<Decoder> {
+        let start: Vec<u8> = pieces.iter().flatten().take(4).copied().collect();
+        let sink = Sink {
+            file: Arc::clone(&self.file),
+            at: self.turn.end() + BLOCK,
+            digester: Digester::new(Algorithm::Sha256),
+        };
+        Decoder::new(Compression::detect(&start), sink)
+    }
+}
+
+impl Receiver for Writing {
+    type Outcome = ();
+
+    fn write(mut self, pieces: &[Bytes]) -> Result<Self> {
+        let mut decoder = match self.decoder.take() {
+            Some(decoder) => decoder,
+            None => self.begin(pieces).map_err(|error| self.failed(error))?,
+        };
+        for piece in pieces {
+            decoder
+                .write_all(piece)
+                .map_err(|error| self.failed(error))?;
+        }
+        self.decoder = Some(decoder);
+        Ok(self)
+    }
+
+    fn end(mut self) -> Result<()> {
+        let decoder = match self.decoder.take() {
+            Some(decoder) => decoder,
+            None => self.begin(&[]).map_err(|error| self.failed(error))?,
+        };
+        let sink = decoder.finish().map_err(|error| self.failed(error))?;
+        let (diff_id, end) = (sink.digester.finish(), sink.at);
+        self.turn.add_layer(&self.digest, self.size, &diff_id, end)
+    }
+}
+
+enum Decoder {
+    None(Box<Sink>),
+    Gzip(Box<MultiGzDecoder<Sink>>),
+    Zstd(Box<zstd::stream::write::Decoder<'static, Sink>>),
+}
+
+impl Decoder {
+    fn new(compression: Option<Compression>, sink: Sink) -> io::Result<Self> {
+        Ok(match compression {
+            None => Self::None(Box::new(sink)),
+            Some(Compression::Gzip) => Self::Gzip(Box::new(MultiGzDecoder::new(sink))),
+            Some(Compression::Zstd) => {
+                Self::Zstd(Box::new(zstd::stream::write::Decoder::new(sink)?))
+            }
+        })
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::None(sink) => sink.write_all(bytes),
+            Self::Gzip(decoder) => decoder.write_all(bytes),
+            Self::Zstd(decoder) => decoder.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<Sink> {
+        match self {
+            Self::None(sink) => Ok(*sink),
+            Self::Gzip(decoder) => decoder.finish(),
+            Self::Zstd(mut decoder) => {
+                decoder.flush()?;
+                Ok(decoder.into_inner())
+            }
+        }
+    }
+}
+
+/// Writes on where the content of the layer goes, and hashes that.
+struct Sink {
+    file: Arc<File>,
+    at: u64,
+    digester: Digester,
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        write_all_at(&self.file, bytes, self.at)?;
+        self.digester.update(bytes);
+        self.at += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,270 @@
+//! What `docker save` writes and `docker load` reads: images by their names, each a config and layers
+//! that are not compressed.
+
+mod assembly;
+mod layer;
+mod members;
+mod reading;
+mod tags;
+mod wanted;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tranship::{
+    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, Result, Source, Support, Upload,
+    UploadId,
+};
+
+use self::assembly::{Assembly, Known, Turn};
+pub(crate) use self::tags::ImageName;
+use super::place::Place;
+use super::unpack::Compression;
+use super::{COMPRESSED, NO_UPLOADS, collect, no_uploads, read_only, reading as archive};
+use crate::blocking::blocking;
+use crate::driver::local::file::check_limit;
+use crate::driver::{
+    Driver, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, SweepPlan, Swept,
+    check_size,
+};
+use crate::options::Durability;
+
+const ONLY_IMAGES: &str = "an archive of docker holds whole images, and no single blobs";
+
+/// An image in such an archive.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    /// Of the manifest that is made for it.
+    manifest: Digest,
+    config: Digest,
+    layers: Vec<Layer>,
+    /// As `manifest.json` has them, such as `alpine:3.18`.
+    tags: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+struct Layer {
+    diff_id: Digest,
+    /// Of the member.
+    digest: Digest,
+    data: Range<u64>,
+    compression: Option<Compression>,
+}
+
+/// A `docker-archive`.
+#[derive(Debug)]
+pub(crate) struct DockerArchive {
+    place: Arc<Place>,
+    name: ImageName,
+    changing: Arc<Semaphore>,
+    batch: Option<Batch>,
+}
+
+#[derive(Debug)]
+struct Batch {
+    assembly: Arc<tokio::sync::Mutex<Assembly>>,
+    known: Arc<Mutex<Known>>,
+}
+
+impl Batch {
+    fn new(place: &Arc<Place>) -> Self {
+        let assembly = Assembly::new(Arc::clone(place));
+        Self {
+            known: assembly.known(),
+            assembly: Arc::new(tokio::sync::Mutex::new(assembly)),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl DockerArchive {
+    /// The archive at `path`, which is absolute. Its tags are those of the image `name`.
+    pub(crate) fn new(path: PathBuf, durability: Durability, name: ImageName) -> Self {
+        let tags_of = name.clone();
+        let reader = Box::new(move |opened| reading::read(opened, &tags_of));
+        Self {
+            place: Arc::new(Place::new(path, durability, reader)),
+            name,
+            changing: Arc::new(Semaphore::new(1)),
+            batch: None,
+        }
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        if self.place.is_compressed() {
+            return Err(read_only(self.place.path()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Driver for DockerArchive {
+    fn location(&self) -> String {
+        self.place.path().display().to_string()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let capabilities = Capabilities::all()
+            .with_uploads(Support::No(NO_UPLOADS))
+            .with_referrers(Support::No("an archive of docker keeps no referrers"))
+            .with_delete_blobs(Support::No(ONLY_IMAGES));
+        if !self.place.is_compressed() {
+            return capabilities;
+        }
+        let no = Support::No(COMPRESSED);
+        capabilities
+            .with_push(no)
+            .with_delete_manifests(no)
+            .with_untag(no)
+    }
+
+    async fn version(&self) -> Result<Option<String>> {
+        archive::version(&self.place).await
+    }
+
+    async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        if let Some(batch) = &self.batch
+            && let Some(size) = batch.known().size(digest)
+        {
+            return Ok(Some(size));
+        }
+        archive::blob_size(&self.place, digest).await
+    }
+
+    async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
+        if let Some(batch) = &self.batch {
+            let known = batch.known();
+            if let Some(content) = known.content(target.digest()) {
+                check_size(content.len() as u64, target)?;
+                let at = |at| usize::try_from(at).map_or(content.len(), |at| at.min(content.len()));
+                return Ok(Body::from_bytes(
+                    content.slice(at(range.start)..at(range.end)),
+                ));
+            }
+            if known.size(target.digest()).is_some() {
+                return Err(Error::unsupported(
+                    "a layer is kept as docker has it, not as it was pushed",
+                )
+                .with_subject(target.digest()));
+            }
+        }
+        archive::open_blob(&self.place, target, range).await
+    }
+
+    async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+        if let Some(batch) = &self.batch
+            && let Some(content) = batch.known().content(digest)
+        {
+            check_limit(content.len() as u64, limit).map_err(|error| error.with_subject(digest))?;
+            return Ok(Some(content));
+        }
+        archive::read_blob(&self.place, digest, limit).await
+    }
+
+    async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        self.check_writable()?;
+        let Some(batch) = &self.batch else {
+            return Err(Error::unsupported(ONLY_IMAGES)
+                .with_subject(expected.digest())
+                .with_hint("copy an image into it instead"));
+        };
+        let turn = Arc::clone(&batch.assembly).lock_owned().await;
+        layer::put(turn, expected, source).await
+    }
+
+    async fn delete_blob(&self, _: &Digest) -> Result<bool> {
+        Err(Error::unsupported(ONLY_IMAGES).with_hint("delete the image's manifest instead"))
+    }
+
+    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
+        archive::index(&self.place, known, limit).await
+    }
+
+    async fn update_index(
+        &self,
+        _: Option<IndexVersion>,
+        limit: u64,
+        edit: IndexEdit,
+    ) -> Result<Option<IndexVersion>> {
+        self.check_writable()?;
+        let assembly = match &self.batch {
+            Some(batch) => Arc::clone(&batch.assembly),
+            None => Arc::new(tokio::sync::Mutex::new(Assembly::new(Arc::clone(
+                &self.place,
+            )))),
+        };
+        let turn: Turn = assembly.lock_owned().await;
+        let permit = Arc::clone(&self.changing).acquire_owned().await;
+        let permit = permit.map_err(|error| {
+            Error::new(ErrorKind::Io, "the archive was closed").with_source(error)
+        })?;
+        let (place, name) = (Arc::clone(&self.place), self.name.clone());
+        blocking(move || {
+            let _permit = permit;
+            assembly::publish(&place, turn, &name, limit, edit)
+        })
+        .await?;
+        // What is listed now is what can be made of the images, and not what the edit wanted.
+        Ok(None)
+    }
+
+    fn for_batch(&self) -> Arc<dyn Driver> {
+        Arc::new(Self {
+            place: Arc::clone(&self.place),
+            name: self.name.clone(),
+            changing: Arc::clone(&self.changing),
+            batch: Some(Batch::new(&self.place)),
+        })
+    }
+
+    fn is_assembling(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn stored(&self) -> Pages<'_, Stored> {
+        collect::all_stored(&self.place)
+    }
+
+    async fn sweep(
+        &self,
+        _: Option<IndexVersion>,
+        _: u64,
+        _: Duration,
+        _: SweepPlan,
+    ) -> Result<Swept> {
+        Err(
+            Error::unsupported("an archive of docker holds nothing that no image refers to")
+                .with_subject(self.place.path().display())
+                .with_hint("delete images to make it smaller"),
+        )
+    }
+
+    fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
+        collect::leftovers(&self.place, min_age)
+    }
+
+    async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
+        collect::remove_leftover(&self.place, leftover, min_age).await
+    }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        Err(no_uploads())
+    }
+
+    async fn resume_upload(&self, _: &UploadId) -> Result<Box<dyn Upload>> {
+        Err(no_uploads())
+    }
+}

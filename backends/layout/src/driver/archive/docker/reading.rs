@@ -1,0 +1,269 @@
+//! What `docker save` writes, as a layout: a manifest is made for each image, always the same.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tranship::{
+    Algorithm, Descriptor, Digest, Digester, Error, ErrorKind, Index, MAX_MANIFEST_SIZE, Manifest,
+    ManifestDocument, MediaType, Result, encode_json,
+};
+
+use super::members::Members;
+use super::tags::ImageName;
+use super::{Image, Layer};
+use crate::driver::archive::assembly::MARKER;
+use crate::driver::archive::contents::{Blob, Contents, Opened};
+use crate::driver::archive::position::read_pieces;
+use crate::driver::archive::scan::corrupt;
+use crate::driver::archive::unpack::Compression;
+use crate::driver::local::file::check_limit;
+use crate::driver::local::place::{INDEX, OCI_LAYOUT};
+use crate::index::REF_NAME;
+
+pub(super) const MANIFEST: &str = "manifest.json";
+
+const LAYER_ZSTD: MediaType = MediaType::from_static("application/vnd.oci.image.layer.v1.tar+zstd");
+
+/// One image of `manifest.json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Item {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    layers: Option<Vec<String>>,
+}
+
+/// What is read of an image's config.
+#[derive(Deserialize)]
+pub(super) struct Config {
+    rootfs: RootFs,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    #[serde(default)]
+    diff_ids: Vec<Digest>,
+}
+
+impl Config {
+    /// The digests of the layers, uncompressed.
+    ///
+    /// # Errors
+    /// `Corrupt`.
+    pub(super) fn layers(content: &[u8]) -> Result<Vec<Digest>> {
+        let config: Self = serde_json::from_slice(content).map_err(|error| {
+            Error::new(ErrorKind::Corrupt, "the config of an image names no layers")
+                .with_source(error)
+        })?;
+        Ok(config.rootfs.diff_ids)
+    }
+}
+
+/// Reads the headers of the archive `opened`, and what describes its images. Their tags are listed
+/// as `name` says.
+///
+/// # Errors
+/// `Corrupt` if it is no such archive.
+pub(super) fn read(opened: Opened, name: &ImageName) -> Result<Contents> {
+    let members = Members::read(&opened)?;
+    if members.has(OCI_LAYOUT) && members.has(INDEX) {
+        drop(members);
+        return match Contents::read(opened)? {
+            contents if is_complete(&contents) => Ok(contents),
+            // Docker lists platforms that it does not have.
+            contents => read_images(contents.opened, name),
+        };
+    }
+    drop(members);
+    read_images(opened, name)
+}
+
+/// Whether everything is there that the index leads to.
+fn is_complete(contents: &Contents) -> bool {
+    let Ok(content) = contents.bytes(&contents.index, MAX_MANIFEST_SIZE) else {
+        return false;
+    };
+    let Ok(index) = serde_json::from_slice::<Index>(&content) else {
+        return false;
+    };
+    let mut seen = HashSet::new();
+    let mut next = index.manifests;
+    if next.is_empty() {
+        return false;
+    }
+    while let Some(target) = next.pop() {
+        let blob = contents.blobs.get(target.digest());
+        let Some(blob) = blob.filter(|blob| blob.size() == target.size()) else {
+            return false;
+        };
+        if !target.media_type().is_manifest() || !seen.insert(*target.digest()) {
+            continue;
+        }
+        let document = contents
+            .bytes(blob, MAX_MANIFEST_SIZE)
+            .and_then(|content| ManifestDocument::decode(target.media_type(), &content));
+        match document {
+            Ok(Some(document)) => next.extend(document.successors()),
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn read_images(opened: Opened, name: &ImageName) -> Result<Contents> {
+    let members = Members::read(&opened)?;
+    if !members.has(MANIFEST) {
+        let what = "holds no manifest.json, so it is no archive of docker";
+        return Err(
+            corrupt(&opened.path, what).with_hint(if members.has(OCI_LAYOUT) {
+                "it is an image layout: read it as oci-archive:FILE"
+            } else {
+                "it may have been cut off, or written by a very old docker"
+            }),
+        );
+    }
+    let content = small(&opened, &members, MANIFEST)?;
+    let items: Vec<Item> = serde_json::from_slice(&content).map_err(|error| {
+        corrupt(&opened.path, "its manifest.json cannot be read").with_source(error)
+    })?;
+    let mut reading = Reading {
+        opened: &opened,
+        members: &members,
+        blobs: HashMap::new(),
+        hashed: HashMap::new(),
+        images: Vec::new(),
+    };
+    let mut listed = Vec::new();
+    for item in &items {
+        let (root, manifest, image) = reading.image(item)?;
+        reading.blobs.insert(*root.digest(), Blob::Made(manifest));
+        for tag in &image.tags {
+            let tag = name.listed(tag);
+            listed.push(root.clone().with_annotation(REF_NAME, &*tag));
+        }
+        if image.tags.is_empty() {
+            listed.push(root);
+        }
+        reading.images.push(image);
+    }
+    let Reading { blobs, images, .. } = reading;
+    drop(members);
+    Ok(Contents {
+        opened,
+        blobs,
+        index: Blob::Made(encode_json(&Index::new(listed))?),
+        marker: Blob::Made(Bytes::from_static(MARKER)),
+        directories: HashSet::new(),
+        dropped: Vec::new(),
+        end: 0,
+        images: Some(images),
+    })
+}
+
+/// The content of a member that describes something.
+fn small(opened: &Opened, members: &Members<'_>, name: &str) -> Result<Vec<u8>> {
+    let data = members.file(name)?;
+    check_limit(data.end - data.start, MAX_MANIFEST_SIZE)
+        .map_err(|error| error.with_subject(format_args!("{}/{name}", opened.path.display())))?;
+    opened.read(&data)
+}
+
+struct Reading<'a> {
+    opened: &'a Opened,
+    members: &'a Members<'a>,
+    blobs: HashMap<Digest, Blob>,
+    /// The digests of members that are compressed, by where they begin.
+    hashed: HashMap<u64, Digest>,
+    images: Vec<Image>,
+}
+
+impl Reading<'_> {
+    fn image(&mut self, item: &Item) -> Result<(Descriptor, Bytes, Image)> {
+        let config = small(self.opened, self.members, &item.config)?;
+        let in_config = |error: Error| {
+            error.with_subject(format_args!(
+                "{}/{}",
+                self.opened.path.display(),
+                item.config
+            ))
+        };
+        let diff_ids = Config::layers(&config).map_err(in_config)?;
+        let names = item.layers.as_deref().unwrap_or_default();
+        if names.len() != diff_ids.len() {
+            let what = format!(
+                "its manifest.json names {} layers of an image, and {} has {}",
+                names.len(),
+                item.config,
+                diff_ids.len()
+            );
+            return Err(corrupt(&self.opened.path, what));
+        }
+        let config = Descriptor::of(MediaType::IMAGE_CONFIG, &config);
+        self.add(&config, self.members.file(&item.config)?)?;
+        let mut layers = Vec::new();
+        let mut descriptors = Vec::new();
+        for (name, diff_id) in names.iter().zip(diff_ids) {
+            let data = self.members.file(name)?;
+            let compression = Compression::of(&self.opened.file, data.start, data.end)
+                .map_err(|error| self.opened.unreadable(error))?;
+            let (media_type, digest) = match compression {
+                // A wrong one is noticed by who reads it.
+                None => (MediaType::IMAGE_LAYER, diff_id),
+                Some(Compression::Gzip) => (MediaType::IMAGE_LAYER_GZIP, self.hash(&data)?),
+                Some(Compression::Zstd) => (LAYER_ZSTD, self.hash(&data)?),
+            };
+            let descriptor = Descriptor::new(media_type, digest, data.end - data.start);
+            self.add(&descriptor, data.clone())?;
+            layers.push(Layer {
+                diff_id,
+                digest,
+                data,
+                compression,
+            });
+            descriptors.push(descriptor);
+        }
+        let config_digest = *config.digest();
+        let manifest = encode_json(&Manifest::new(config, descriptors))?;
+        let root = Descriptor::of(MediaType::IMAGE_MANIFEST, &manifest);
+        let image = Image {
+            manifest: *root.digest(),
+            config: config_digest,
+            layers,
+            tags: item.repo_tags.clone().unwrap_or_default(),
+        };
+        Ok((root, manifest, image))
+    }
+
+    fn add(&mut self, target: &Descriptor, data: Range<u64>) -> Result<()> {
+        let whole = data.clone();
+        let blob = Blob::Member { data, whole };
+        let known = self.blobs.entry(*target.digest()).or_insert(blob);
+        if known.size() != target.size() {
+            let what = format!(
+                "two of its members of different sizes are {}",
+                target.digest()
+            );
+            return Err(corrupt(&self.opened.path, what));
+        }
+        Ok(())
+    }
+
+    fn hash(&mut self, data: &Range<u64>) -> Result<Digest> {
+        if let Some(digest) = self.hashed.get(&data.start) {
+            return Ok(*digest);
+        }
+        let mut digester = Digester::new(Algorithm::Sha256);
+        read_pieces(&self.opened.file, data, |piece| {
+            digester.update(piece);
+            Ok::<_, std::io::Error>(())
+        })
+        .map_err(|error| self.opened.unreadable(error))?;
+        let digest = digester.finish();
+        self.hashed.insert(data.start, digest);
+        Ok(digest)
+    }
+}

@@ -1,0 +1,192 @@
+//! The images that an archive of docker is to hold, made of what was pushed and what it held before.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use tranship::{Digest, Error, ErrorKind, Manifest, Result};
+
+use super::assembly::Known;
+use super::reading::Config;
+use super::tags::{ImageName, Item, Listed, listed};
+use super::{Image, Layer};
+use crate::driver::archive::contents::{Blob, Contents};
+use crate::driver::archive::unpack::Compression;
+use crate::driver::vanished;
+
+impl Contents {
+    /// Where a config lies.
+    fn config(&self, digest: &Digest) -> Option<&Range<u64>> {
+        let images = self.images.iter().flatten();
+        let is_config = images
+            .map(|image| image.config)
+            .any(|config| config == *digest);
+        match self.blobs.get(digest) {
+            Some(Blob::Member { data, .. }) if is_config => Some(data),
+            _ => None,
+        }
+    }
+
+    fn layer(&self, digest: &Digest) -> Option<&Layer> {
+        let layers = self.images.iter().flatten().flat_map(|image| &image.layers);
+        layers.into_iter().find(|layer| layer.digest == *digest)
+    }
+}
+
+/// An image that is to be in the archive.
+pub(super) struct Wanted {
+    pub(super) item: Item,
+    /// Members that come from the archive that is there: their new names, and where they lie.
+    pub(super) stored: Vec<(String, Range<u64>)>,
+}
+
+impl Wanted {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let layers = self.item.layers.iter().map(String::as_str);
+        layers.chain([self.item.config.as_str()])
+    }
+
+    /// The image of a manifest that was pushed. What it shares with those of `base` was not.
+    fn pushed(known: &Known, listed: &Listed, base: Option<&Contents>) -> Result<Option<Self>> {
+        let Some(content) = known.content.get(&listed.manifest) else {
+            return Ok(None);
+        };
+        let refused = |error: Error| error.with_subject(listed.manifest);
+        let manifest: Manifest = serde_json::from_slice(content).map_err(|error| {
+            refused(
+                Error::new(
+                    ErrorKind::InvalidManifest,
+                    "this is no manifest of an image",
+                )
+                .with_source(error),
+            )
+        })?;
+        let mut stored = Vec::new();
+        let digest = manifest.config.digest();
+        let config = match (known.content.get(digest), base) {
+            (Some(config), _) => config.clone(),
+            (None, Some(base)) => {
+                let data = base.config(digest).ok_or_else(|| vanished(digest))?;
+                stored.push((config_name(digest), data.clone()));
+                base.opened.read(data)?.into()
+            }
+            (None, None) => return Err(vanished(digest)),
+        };
+        let expected = Config::layers(&config).map_err(refused)?;
+        let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
+        for layer in &manifest.layers {
+            let digest = layer.digest();
+            if let Some(pushed) = known.layers.get(digest) {
+                layers.push(layer_name(&pushed.diff_id));
+                diff_ids.push(pushed.diff_id);
+            } else {
+                let there = base.and_then(|base| base.layer(digest));
+                let there = there.ok_or_else(|| vanished(digest))?;
+                layers.push(stored_name(there));
+                diff_ids.push(there.diff_id);
+                stored.push((stored_name(there), there.data.clone()));
+            }
+        }
+        if diff_ids != expected {
+            return Err(refused(
+                Error::new(
+                    ErrorKind::Corrupt,
+                    "the layers of the image are not those that its config names",
+                )
+                .with_hint("docker could not load it"),
+            ));
+        }
+        Ok(Some(Self {
+            item: Item {
+                config: config_name(manifest.config.digest()),
+                layers,
+                repo_tags: Some(listed.tags.clone()),
+            },
+            stored,
+        }))
+    }
+
+    fn stored(image: &Image, base: &Contents, tags: Vec<String>) -> Result<Self> {
+        let data = base.config(&image.config);
+        let data = data.ok_or_else(|| vanished(&image.config))?;
+        let config = config_name(&image.config);
+        let mut stored = vec![(config.clone(), data.clone())];
+        let mut layers = Vec::new();
+        for layer in &image.layers {
+            let name = stored_name(layer);
+            stored.push((name.clone(), layer.data.clone()));
+            layers.push(name);
+        }
+        Ok(Self {
+            item: Item {
+                config,
+                layers,
+                repo_tags: Some(tags),
+            },
+            stored,
+        })
+    }
+}
+
+pub(super) fn config_name(digest: &Digest) -> String {
+    format!("{}.json", digest.hex())
+}
+
+pub(super) fn layer_name(diff_id: &Digest) -> String {
+    format!("{}.tar", diff_id.hex())
+}
+
+fn stored_name(layer: &Layer) -> String {
+    match layer.compression {
+        None => layer_name(&layer.diff_id),
+        Some(Compression::Gzip) => format!("{}.tar.gz", layer.digest.hex()),
+        Some(Compression::Zstd) => format!("{}.tar.zst", layer.digest.hex()),
+    }
+}
+
+/// The images that the index `content` lists.
+pub(super) fn wanted(
+    known: &Known,
+    base: Option<&Contents>,
+    content: &[u8],
+    name: &ImageName,
+) -> Result<Vec<Wanted>> {
+    let images = match base {
+        None => &[][..],
+        Some(base) => base.images.as_deref().ok_or_else(|| {
+            Error::unsupported("this archive of docker is an image layout too")
+                .with_subject(base.opened.path.display())
+                .with_hint("change it as oci-archive:FILE, or write to a new archive")
+        })?,
+    };
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for listed in listed(content, name)? {
+        let stored = images
+            .iter()
+            .find(|image| image.manifest == listed.manifest);
+        let image = match (stored, base) {
+            (Some(image), Some(base)) => Wanted::stored(image, base, listed.tags)?,
+            _ => {
+                let pushed = Wanted::pushed(known, &listed, base)?;
+                pushed.ok_or_else(|| vanished(&listed.manifest))?
+            }
+        };
+        match wanted
+            .iter_mut()
+            .find(|other| other.item.config == image.item.config)
+        {
+            Some(same) => {
+                let tags = same.item.repo_tags.iter_mut().flatten();
+                let tags: HashSet<String> = tags.map(|tag| tag.clone()).collect();
+                let more = image.item.repo_tags.into_iter().flatten();
+                let more = more.filter(|tag| !tags.contains(tag));
+                same.item.repo_tags.get_or_insert_default().extend(more);
+            }
+            None => wanted.push(image),
+        }
+    }
+    for image in &mut wanted {
+        // Docker writes null where there are none.
+        image.item.repo_tags.take_if(|tags| tags.is_empty());
+    }
+    Ok(wanted)
+}

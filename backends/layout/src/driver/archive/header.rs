@@ -1,0 +1,146 @@
+//! The headers that we write: the same for the same name and size, wherever and whenever.
+
+use std::io;
+
+use tar::{Builder, EntryType, Header};
+use tranship::{Error, Result};
+
+use super::scan::BLOCK;
+
+/// Two empty blocks end an archive.
+pub(super) const TRAILER: [u8; 2 * BLOCK as usize] = [0; 2 * BLOCK as usize];
+
+/// The longest name that fits into a header, in bytes.
+const MAX_NAME: usize = 100;
+
+/// The largest size that fits into a header, in bytes.
+const MAX_SIZE: u64 = 0o77_777_777_777;
+
+/// The header of a file of `size` bytes, with what must stand before it if name or size do not fit
+/// into it.
+pub(super) fn file(name: &str, size: u64) -> Result<Vec<u8>> {
+    header(name, size, EntryType::Regular)
+}
+
+/// The header of a file, in one block whatever its size, for a place that was left free for it.
+/// `name` has at most 100 bytes.
+pub(super) fn block(name: &str, size: u64) -> Result<Vec<u8>> {
+    if size <= MAX_SIZE {
+        return file(name, size);
+    }
+    // Docker reads large sizes as GNU writes them.
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(size);
+    header
+        .set_path(name)
+        .map_err(|error| Error::io("the header of a member cannot be made", error))?;
+    header.set_cksum();
+    Ok(header.as_bytes().to_vec())
+}
+
+/// The header of a directory, whose name ends with a slash.
+pub(super) fn directory(name: &str) -> Result<Vec<u8>> {
+    header(name, 0, EntryType::Directory)
+}
+
+/// How many bytes are to follow content that ends at `end`.
+pub(super) fn padding(end: u64) -> usize {
+    usize::try_from(end.next_multiple_of(BLOCK) - end).unwrap_or_default()
+}
+
+fn header(name: &str, size: u64, entry_type: EntryType) -> Result<Vec<u8>> {
+    build(name, size, entry_type).map_err(|error| {
+        Error::io("the header of a member cannot be made", error).with_subject(name)
+    })
+}
+
+fn build(name: &str, size: u64, entry_type: EntryType) -> io::Result<Vec<u8>> {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(entry_type);
+    header.set_mode(if entry_type.is_dir() { 0o755 } else { 0o644 });
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    // Go prints zeros here, and `tar` nothing.
+    header.set_device_major(0)?;
+    header.set_device_minor(0)?;
+    let decimal = size.to_string();
+    let mut records = Vec::new();
+    if name.len() > MAX_NAME {
+        records.push(("path", name.as_bytes()));
+    }
+    if size > MAX_SIZE {
+        records.push(("size", decimal.as_bytes()));
+    }
+    header.set_path(name.get(..MAX_NAME).unwrap_or(name))?;
+    header.set_size(if size > MAX_SIZE { 0 } else { size });
+    header.set_cksum();
+    let mut builder = Builder::new(Vec::new());
+    builder.append_pax_extensions(records)?;
+    let mut bytes = builder.into_inner()?;
+    bytes.truncate(bytes.len() - TRAILER.len());
+    bytes.extend_from_slice(header.as_bytes());
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::position::write_all_at;
+    use super::super::scan::scan;
+    use super::*;
+
+    fn scanned(header: &[u8], size: u64) -> (String, u64, u64) {
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(header.len() as u64 + size.next_multiple_of(BLOCK) + TRAILER.len() as u64)
+            .expect("sparse");
+        write_all_at(&file, header, 0).expect("written");
+        let mut found = None;
+        scan(&file, Path::new("x.tar"), |member| {
+            let name = String::from_utf8_lossy(member.name).into_owned();
+            found = Some((name, member.data.start, member.data.end - member.data.start));
+            Ok(())
+        })
+        .expect("sound");
+        found.expect("a member")
+    }
+
+    #[test]
+    fn a_plain_header_is_one_block() {
+        let header = file("blobs/sha256/x", 5).expect("a header");
+        assert_eq!(header.len(), 512);
+        assert_eq!(scanned(&header, 5), ("blobs/sha256/x".into(), 512, 5));
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_gets_a_record() {
+        let name = format!("blobs/sha512/{}", "0a".repeat(64));
+        let header = file(&name, 7).expect("a header");
+        assert_eq!(scanned(&header, 7), (name, header.len() as u64, 7));
+    }
+
+    #[test]
+    fn a_block_holds_every_size() {
+        for size in [1, MAX_SIZE, MAX_SIZE + 1, 1 << 36] {
+            let header = block("x.tar", size).expect("a header");
+            assert_eq!(scanned(&header, size), ("x.tar".into(), 512, size));
+        }
+    }
+
+    #[test]
+    fn sizes_from_8_gib_on_get_a_record() {
+        for size in [MAX_SIZE, MAX_SIZE + 1, 1 << 36] {
+            let header = file("x", size).expect("a header");
+            assert_eq!(
+                scanned(&header, size),
+                ("x".into(), header.len() as u64, size)
+            );
+        }
+    }
+}

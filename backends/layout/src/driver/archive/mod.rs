@@ -1,0 +1,402 @@
+//! A layout in a tar archive. It is read where it lies; every change writes it anew, beside, and puts
+//! it in place when it is complete.
+
+mod append;
+mod assembly;
+mod collect;
+mod contents;
+mod docker;
+mod header;
+mod path;
+mod place;
+mod position;
+mod reading;
+mod scan;
+mod unpack;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tranship::{
+    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, Result, Source, Support, Upload,
+    UploadId,
+};
+
+use self::assembly::{Added, Assembly};
+use self::contents::{Blob, Contents};
+pub(crate) use self::docker::{DockerArchive, ImageName};
+use self::place::Place;
+use self::reading::read_index;
+use super::local::file::{age, check_limit};
+use super::{
+    Driver, IndexChange, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, Sweep,
+    SweepPlan, Swept, vanished,
+};
+use crate::blocking::blocking;
+use crate::index::EMPTY_INDEX;
+use crate::options::Durability;
+
+const NO_UPLOADS: &str = "an archive is written in one go, and holds nothing that is half there";
+const COMPRESSED: &str = "a compressed archive is only read";
+
+/// An `oci-archive`.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    place: Arc<Place>,
+    /// Who changes the archive through this process.
+    changing: Arc<Semaphore>,
+    batch: Option<Batch>,
+}
+
+/// A new state of the archive that is being written.
+#[derive(Debug)]
+struct Batch {
+    assembly: Arc<tokio::sync::Mutex<Assembly>>,
+    added: Arc<Mutex<Added>>,
+}
+
+impl Batch {
+    fn new(place: &Arc<Place>) -> Self {
+        let assembly = Assembly::new(Arc::clone(place));
+        Self {
+            added: assembly.added(),
+            assembly: Arc::new(tokio::sync::Mutex::new(assembly)),
+        }
+    }
+
+    fn find(&self, digest: &Digest) -> Option<(Arc<File>, Range<u64>)> {
+        let added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        added.find(digest)
+    }
+}
+
+impl Archive {
+    /// The archive at `path`, which is absolute. Nothing looks at the disk.
+    pub(crate) fn new(path: PathBuf, durability: Durability) -> Self {
+        let reader = Box::new(Contents::read);
+        Self {
+            place: Arc::new(Place::new(path, durability, reader)),
+            changing: Arc::new(Semaphore::new(1)),
+            batch: None,
+        }
+    }
+
+    fn added(&self, digest: &Digest) -> Option<(Arc<File>, Range<u64>)> {
+        self.batch.as_ref()?.find(digest)
+    }
+
+    /// Puts what was assembled, changed as `edit` says, in place of the archive.
+    async fn publish(
+        &self,
+        assembly: append::Turn,
+        known: Option<IndexVersion>,
+        limit: u64,
+        min_age: Duration,
+        edit: IndexEdit,
+    ) -> Result<Published> {
+        let permit = Arc::clone(&self.changing).acquire_owned().await;
+        let permit = permit.map_err(|error| {
+            Error::new(ErrorKind::Io, "the archive was closed").with_source(error)
+        })?;
+        let place = Arc::clone(&self.place);
+        blocking(move || {
+            let _permit = permit;
+            publish(&place, assembly, known.as_ref(), limit, min_age, edit)
+        })
+        .await
+    }
+
+    fn alone(&self) -> Arc<tokio::sync::Mutex<Assembly>> {
+        let assembly = Assembly::new(Arc::clone(&self.place));
+        Arc::new(tokio::sync::Mutex::new(assembly))
+    }
+
+    /// What is to be published: that of the batch, or something of its own.
+    fn assembly(&self) -> Arc<tokio::sync::Mutex<Assembly>> {
+        match &self.batch {
+            Some(batch) => Arc::clone(&batch.assembly),
+            None => self.alone(),
+        }
+    }
+}
+
+fn publish(
+    place: &Place,
+    mut assembly: append::Turn,
+    known: Option<&IndexVersion>,
+    limit: u64,
+    min_age: Duration,
+    mut edit: IndexEdit,
+) -> Result<Published> {
+    let mut removed = Vec::new();
+    let version = place.replacing(|current| {
+        let found = read_index(current.as_ref(), known, limit)?;
+        let IndexChange {
+            content,
+            remove,
+            required,
+        } = edit(&found)?;
+        for (digest, size) in required {
+            let stored = assembly.size(&digest).or_else(|| {
+                let current = current.as_ref()?;
+                current.blobs.get(&digest).map(Blob::size)
+            });
+            if stored != Some(size) {
+                return Err(vanished(&digest));
+            }
+        }
+        let mut without: HashSet<Digest> = remove.into_iter().collect();
+        without.retain(|_| {
+            let age = current
+                .as_ref()
+                .map(|current| age(&current.opened.metadata));
+            age.is_some_and(|age| age >= min_age)
+        });
+        removed.clear();
+        if let Some(current) = &current {
+            without.retain(|digest| current.blobs.contains_key(digest));
+            removed.extend(
+                without
+                    .iter()
+                    .filter_map(|digest| collect::stored(current, digest)),
+            );
+        }
+        if content.is_none() && without.is_empty() && assembly.is_empty() && current.is_some() {
+            return Ok(Some(current.map(IndexVersion::new)));
+        }
+        let index = match (content, &current) {
+            (Some(content), _) => {
+                check_limit(content.len() as u64, limit)?;
+                content
+            }
+            (None, Some(current)) => current.bytes(&current.index, u64::MAX)?,
+            (None, None) => Bytes::from_static(EMPTY_INDEX),
+        };
+        if !assembly.is_over(current.as_ref(), &without) {
+            assembly.begin(current, &without)?;
+        }
+        let Some(new) = assembly.publish(&index)? else {
+            return Ok(None);
+        };
+        *assembly = Assembly::new(assembly.place());
+        Ok(Some(new.map(IndexVersion::new)))
+    })?;
+    Ok(Published { version, removed })
+}
+
+/// What a change has led to.
+struct Published {
+    version: Option<IndexVersion>,
+    /// The blobs that were removed.
+    removed: Vec<Stored>,
+}
+
+#[async_trait]
+impl Driver for Archive {
+    fn location(&self) -> String {
+        self.place.path().display().to_string()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let capabilities = Capabilities::all().with_uploads(Support::No(NO_UPLOADS));
+        if !self.place.is_compressed() {
+            return capabilities;
+        }
+        let no = Support::No(COMPRESSED);
+        capabilities
+            .with_push(no)
+            .with_delete_blobs(no)
+            .with_delete_manifests(no)
+            .with_untag(no)
+    }
+
+    async fn version(&self) -> Result<Option<String>> {
+        reading::version(&self.place).await
+    }
+
+    async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        if let Some((_, range)) = self.added(digest) {
+            return Ok(Some(range.end - range.start));
+        }
+        reading::blob_size(&self.place, digest).await
+    }
+
+    async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
+        match self.added(target.digest()) {
+            Some((file, data)) => reading::open_part(file, &data, target, range),
+            None => reading::open_blob(&self.place, target, range).await,
+        }
+    }
+
+    async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+        match self.added(digest) {
+            Some((file, data)) => reading::read_part(file, data, digest, limit)
+                .await
+                .map(Some),
+            None => reading::read_blob(&self.place, digest, limit).await,
+        }
+    }
+
+    async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        self.check_writable()?;
+        let body = source.open(0).await?;
+        let mut turn = self.assembly().lock_owned().await;
+        if !turn.is_begun() {
+            let place = Arc::clone(&self.place);
+            // On its own it is added to what is there when it is complete: its source may take long.
+            let is_batch = self.batch.is_some();
+            turn = blocking(move || {
+                let base = if is_batch { place.current()? } else { None };
+                turn.begin(base, &HashSet::new())?;
+                Ok(turn)
+            })
+            .await?;
+        }
+        let turn = append::append(turn, expected, body).await?;
+        if self.batch.is_none() {
+            let edit = Box::new(|_: &IndexRead| Ok(IndexChange::default()));
+            self.publish(turn, None, u64::MAX, Duration::ZERO, edit)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_blob(&self, digest: &Digest) -> Result<bool> {
+        if reading::blob_size(&self.place, digest).await?.is_none() {
+            return Ok(false);
+        }
+        self.check_writable()?;
+        let target = *digest;
+        let edit = Box::new(move |_: &IndexRead| {
+            Ok(IndexChange {
+                remove: vec![target],
+                ..IndexChange::default()
+            })
+        });
+        let turn = self.alone().lock_owned().await;
+        let published = self
+            .publish(turn, None, u64::MAX, Duration::ZERO, edit)
+            .await?;
+        Ok(!published.removed.is_empty())
+    }
+
+    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
+        reading::index(&self.place, known, limit).await
+    }
+
+    async fn update_index(
+        &self,
+        known: Option<IndexVersion>,
+        limit: u64,
+        edit: IndexEdit,
+    ) -> Result<Option<IndexVersion>> {
+        self.check_writable()?;
+        let turn = self.assembly().lock_owned().await;
+        let published = self
+            .publish(turn, known, limit, Duration::ZERO, edit)
+            .await?;
+        Ok(published.version)
+    }
+
+    fn for_batch(&self) -> Arc<dyn Driver> {
+        Arc::new(Self {
+            place: Arc::clone(&self.place),
+            changing: Arc::clone(&self.changing),
+            batch: Some(Batch::new(&self.place)),
+        })
+    }
+
+    fn is_assembling(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn finish(&self) -> Result<()> {
+        let Some(batch) = &self.batch else {
+            return Ok(());
+        };
+        let turn = Arc::clone(&batch.assembly).lock_owned().await;
+        if turn.is_empty() {
+            return Ok(());
+        }
+        let edit = Box::new(|_: &IndexRead| Ok(IndexChange::default()));
+        self.publish(turn, None, u64::MAX, Duration::ZERO, edit)
+            .await
+            .map(drop)
+    }
+
+    fn stored(&self) -> Pages<'_, Stored> {
+        collect::all_stored(&self.place)
+    }
+
+    async fn sweep(
+        &self,
+        known: Option<IndexVersion>,
+        limit: u64,
+        min_age: Duration,
+        mut plan: SweepPlan,
+    ) -> Result<Swept> {
+        self.check_writable()?;
+        let edit = Box::new(move |found: &IndexRead| {
+            let Sweep { content, remove } = plan(found)?;
+            Ok(IndexChange {
+                content,
+                remove,
+                required: Vec::new(),
+            })
+        });
+        let turn = self.alone().lock_owned().await;
+        let published = self.publish(turn, known, limit, min_age, edit).await?;
+        Ok(Swept {
+            version: published.version,
+            removed: published.removed,
+        })
+    }
+
+    fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
+        collect::leftovers(&self.place, min_age)
+    }
+
+    async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
+        collect::remove_leftover(&self.place, leftover, min_age).await
+    }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        Err(no_uploads())
+    }
+
+    async fn resume_upload(&self, _: &UploadId) -> Result<Box<dyn Upload>> {
+        Err(no_uploads())
+    }
+}
+
+impl Archive {
+    /// Refuses before anything is read what the archive could not take.
+    fn check_writable(&self) -> Result<()> {
+        if !self.place.is_compressed() {
+            return Ok(());
+        }
+        Err(read_only(self.place.path()))
+    }
+}
+
+/// That a compressed archive was to be changed.
+fn read_only(path: &std::path::Path) -> Error {
+    Error::unsupported(COMPRESSED)
+        .with_subject(path.display())
+        .with_hint("decompress it first, or copy to a new archive")
+}
+
+fn no_uploads() -> Error {
+    Error::unsupported(NO_UPLOADS).with_hint("push the blob instead")
+}

@@ -1,0 +1,221 @@
+//! The path of an archive: what lies there now, and how something new comes there.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tempfile::{Builder, NamedTempFile};
+use tranship::{Error, ErrorKind, Result};
+
+use super::contents::{Contents, Opened, stat};
+use crate::driver::local::file::{failed, identity};
+use crate::driver::local::index::Stamp;
+use crate::driver::local::place::with_mode;
+use crate::driver::local::sync::sync_directory;
+use crate::options::Durability;
+
+/// How often the archive may be replaced while we prepare to replace it.
+const MAX_ATTEMPTS: u32 = 32;
+
+/// How the members of an archive are read.
+pub(super) type Reader = Box<dyn Fn(Opened) -> Result<Contents> + Send + Sync>;
+
+pub(super) struct Place {
+    path: PathBuf,
+    durability: Durability,
+    reader: Reader,
+    current: Mutex<Option<Arc<Contents>>>,
+    is_compressed: AtomicBool,
+}
+
+impl Place {
+    /// `path` is absolute. Nothing looks at the disk.
+    pub(super) fn new(path: PathBuf, durability: Durability, reader: Reader) -> Self {
+        Self {
+            path,
+            durability,
+            reader,
+            current: Mutex::default(),
+            is_compressed: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the archive was compressed when it was looked at last.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.is_compressed.load(Ordering::Relaxed)
+    }
+
+    /// The archive as it is now; `None` if there is none.
+    pub(super) fn current(&self) -> Result<Option<Arc<Contents>>> {
+        let known = self.lock_current().clone();
+        let found = stat(&self.path)?;
+        if let (Some(known), Some(found)) = (&known, &found)
+            && known.opened.stamp == Stamp::of(found)
+        {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let opened = match found {
+            Some(_) => Opened::open(&self.path)?,
+            None => None,
+        };
+        let Some(opened) = opened else {
+            *self.lock_current() = None;
+            return Ok(None);
+        };
+        let is_compressed = opened.compression.is_some();
+        self.is_compressed.store(is_compressed, Ordering::Relaxed);
+        let contents = Arc::new((self.reader)(opened)?);
+        *self.lock_current() = Some(Arc::clone(&contents));
+        Ok(Some(contents))
+    }
+
+    fn lock_current(&self) -> std::sync::MutexGuard<'_, Option<Arc<Contents>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls `attempt` with what is there, under the lock of it, until it has replaced that.
+    /// `attempt` answers `None` if somebody was faster.
+    pub(super) fn replacing<T>(
+        &self,
+        mut attempt: impl FnMut(Option<Arc<Contents>>) -> Result<Option<T>>,
+    ) -> Result<T> {
+        for _ in 0..MAX_ATTEMPTS {
+            let _lock = self.lock()?;
+            let current = self.current()?;
+            if let Some(current) = &current
+                && current.opened.compression.is_some()
+            {
+                return Err(super::read_only(&self.path));
+            }
+            if let Some(done) = attempt(current)? {
+                return Ok(done);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "another program, which takes no lock, replaces the archive all the time",
+        )
+        .with_subject(self.path.display())
+        .with_retryable(true))
+    }
+
+    /// The right to replace the archive that is there. The system takes it back from a process that
+    /// dies. While there is none, whoever puts one there first wins.
+    fn lock(&self) -> Result<Option<File>> {
+        loop {
+            let file = match stat(&self.path)?.map(|_| File::open(&self.path)) {
+                Some(Ok(file)) => file,
+                None => return Ok(None),
+                Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Some(Err(error)) => return Err(failed("opened", &self.path, error)),
+            };
+            file.lock().map_err(|error| match error.kind() {
+                io::ErrorKind::Unsupported => {
+                    Error::unsupported("the file system cannot lock files")
+                        .with_subject(self.path.display())
+                        .with_source(error)
+                }
+                _ => failed("locked", &self.path, error),
+            })?;
+            let locked = file
+                .metadata()
+                .map_err(|error| failed("inspected", &self.path, error))?;
+            // It may have been replaced while we waited.
+            match stat(&self.path)? {
+                Some(found) if identity(&found) == identity(&locked) => return Ok(Some(file)),
+                _ => {}
+            }
+        }
+    }
+
+    /// An empty file beside the archive. It is removed when it is dropped.
+    pub(super) fn temporary(&self) -> Result<NamedTempFile> {
+        let directory = self.path.parent().unwrap_or(&self.path);
+        std::fs::create_dir_all(directory).map_err(|error| failed("created", directory, error))?;
+        let prefix = self.temporary_prefix();
+        let file = with_mode(Builder::new().prefix(&prefix).suffix(".tmp"), 0o666)
+            .tempfile_in(directory)
+            .map_err(|error| failed("created", directory, error))?;
+        // Says that somebody is at work: who collects garbage looks for that.
+        file.as_file()
+            .lock()
+            .map_err(|error| failed("locked", file.path(), error))?;
+        Ok(file)
+    }
+
+    /// What the names of the archive's temporary files begin with.
+    pub(super) fn temporary_prefix(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        format!(".{name}.tranship-")
+    }
+
+    /// Gives a complete file the archive's path, unless something else lies there than `current`.
+    pub(super) fn replace(
+        &self,
+        file: NamedTempFile,
+        current: Option<&Contents>,
+    ) -> Result<Replaced> {
+        let is_full = self.durability == Durability::Full;
+        if let Some(current) = current {
+            let permissions = current.opened.metadata.permissions();
+            file.as_file()
+                .set_permissions(permissions)
+                .map_err(|error| failed("written", file.path(), error))?;
+        }
+        if is_full {
+            file.as_file()
+                .sync_all()
+                .map_err(|error| failed("synced", file.path(), error))?;
+        }
+        let found = stat(&self.path)?.map(|found| Stamp::of(&found));
+        if found.as_ref() != current.map(|current| &current.opened.stamp) {
+            return Ok(Replaced::No(file));
+        }
+        let persisted = match current {
+            Some(_) => file.persist(&self.path),
+            None => file.persist_noclobber(&self.path),
+        };
+        let file = match persisted {
+            Ok(file) => file,
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                return Ok(Replaced::No(error.file));
+            }
+            Err(error) => return Err(failed("replaced", &self.path, error.error)),
+        };
+        // As long as the new file is locked, nobody who takes the lock replaces it.
+        let new = self.current();
+        // Others may still read it through this handle, and who changes it next waits for the lock.
+        file.unlock()
+            .map_err(|error| failed("unlocked", &self.path, error))?;
+        if let (true, Some(directory)) = (is_full, self.path.parent()) {
+            sync_directory(directory).map_err(|error| failed("synced", directory, error))?;
+        }
+        let ours = file
+            .metadata()
+            .map_err(|error| failed("inspected", &self.path, error))?;
+        let is_ours = |new: &Arc<Contents>| new.opened.stamp == Stamp::of(&ours);
+        Ok(Replaced::Yes(new?.filter(is_ours)))
+    }
+}
+
+/// What became of an attempt to replace an archive.
+pub(super) enum Replaced {
+    /// The new file lies there. Without its contents if somebody who takes no lock was there since.
+    Yes(Option<Arc<Contents>>),
+    /// Something else lies there than before; the new file is given back.
+    No(NamedTempFile),
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

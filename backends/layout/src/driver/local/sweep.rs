@@ -1,0 +1,76 @@
+//! Removes blobs that nobody refers to, while nobody can change what is referred to.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Duration;
+
+use tranship::Result;
+
+use super::file::{age, failed, is_shared, stat_regular};
+use super::index::{MAX_ATTEMPTS, is_current, lock, read, replace, replaced_all_the_time};
+use super::place::Place;
+use crate::driver::{IndexRead, IndexVersion, Stored, StoredName, SweepPlan, Swept};
+
+/// Removes what `plan` says, under the lock of the index.
+pub(super) fn sweep(
+    place: &Place,
+    mut known: Option<IndexVersion>,
+    limit: u64,
+    min_age: Duration,
+    mut plan: SweepPlan,
+) -> Result<Swept> {
+    let _lock = lock(place)?;
+    let mut removed = Vec::new();
+    let mut directories = BTreeSet::new();
+    'attempts: for _ in 0..MAX_ATTEMPTS {
+        let found = read(place, known.as_ref(), limit)?;
+        let wanted = plan(&found)?;
+        known = match found {
+            IndexRead::Absent => None,
+            IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
+        };
+        if let Some(content) = &wanted.content {
+            match replace(place, known.as_ref(), content, limit)? {
+                Some(version) => known = Some(version),
+                None => continue,
+            }
+        }
+        for digest in wanted.remove {
+            // Whoever takes no lock is noticed up to the moment of removing.
+            if !is_current(place, known.as_ref())? {
+                continue 'attempts;
+            }
+            let Some(path) = place.blob(&digest)? else {
+                continue;
+            };
+            let Some(metadata) = stat_regular(&path)? else {
+                continue;
+            };
+            let age = age(&metadata);
+            if age < min_age {
+                continue;
+            }
+            match std::fs::remove_file(&path) {
+                Ok(()) => removed.push(Stored {
+                    name: StoredName::Blob(digest),
+                    size: metadata.len(),
+                    age,
+                    is_shared: is_shared(&metadata),
+                }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed("removed", &path, error)),
+            }
+            if let Some(directory) = path.parent() {
+                directories.insert(directory.to_owned());
+            }
+        }
+        for directory in &directories {
+            place.sync_directory(directory)?;
+        }
+        return Ok(Swept {
+            version: known,
+            removed,
+        });
+    }
+    Err(replaced_all_the_time(place))
+}

@@ -1,0 +1,354 @@
+//! What an object store's errors mean, without the secrets that they may carry.
+//!
+//! Answers of stores quote what was asked: a signature, an access key, even a session token. Only the
+//! code and the message of an answer are kept, and of an address all but what stands in its query.
+
+use std::error::Error as StdError;
+
+use object_store::path::Path;
+use tranship::{Error, ErrorKind};
+
+use super::bucket::Bucket;
+
+/// More than anybody reads of a message, in bytes.
+const MAX_TEXT: usize = 600;
+
+const NO_BUCKET: [&str; 4] = [
+    "NoSuchBucket",
+    "ContainerNotFound",
+    "FilesystemNotFound",
+    "bucket does not exist",
+];
+const BAD_CREDENTIALS: [&str; 10] = [
+    "AccessTokenExpired",
+    "AuthenticationFailed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "NoAuthenticationInformation",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    // Where credentials come from when none are given, and the store is not in that cloud.
+    "169.254.169.254",
+    "metadata.google.internal",
+];
+const SLOWER: [&str; 6] = [
+    "SlowDown",
+    "ServerBusy",
+    "TooManyRequests",
+    "RequestLimitExceeded",
+    "Throttling",
+    "OperationAborted",
+];
+const FULL: [&str; 3] = ["StorageFull", "QuotaExceeded", "InsufficientStorage"];
+const WRONG_REGION: [&str; 3] = [
+    "PermanentRedirect",
+    "AuthorizationHeaderMalformed",
+    "without LOCATION",
+];
+const UNREACHABLE: [&str; 4] = [
+    "error sending request",
+    "connect",
+    "dns error",
+    "connection",
+];
+
+/// The error for something that could not be `done` to the object `key`.
+pub(super) fn failed(bucket: &Bucket, done: &str, key: &Path, error: object_store::Error) -> Error {
+    let text = text_of(&error);
+    let (kind, hint) = judge(&error, &text);
+    let message = match kind {
+        ErrorKind::NotFound if is_missing_bucket(&text) => {
+            return missing_bucket(bucket).with_source(redact(&text));
+        }
+        ErrorKind::NotFound => "not found".to_owned(),
+        _ => format!("cannot be {done}"),
+    };
+    let failure = Error::new(kind, message)
+        .with_subject(bucket.url_of(key))
+        .with_source(redact(&text));
+    let failure = match kind {
+        ErrorKind::Conflict => failure.with_retryable(true),
+        _ => failure,
+    };
+    match hint {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}
+
+/// The error for an object that could not be written. Where there is a bucket, anything can be
+/// written, so that what is not found then is the bucket.
+pub(super) fn not_written(bucket: &Bucket, key: &Path, error: object_store::Error) -> Error {
+    match error {
+        object_store::Error::NotFound { .. } => {
+            missing_bucket(bucket).with_source(redact(&text_of(&error)))
+        }
+        error => failed(bucket, "written", key, error),
+    }
+}
+
+fn missing_bucket(bucket: &Bucket) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "the bucket or container does not exist",
+    )
+    .with_subject(bucket.url())
+    .with_hint("create it first, or check its name, the region and the endpoint")
+}
+
+/// Whether it is not the object that is missing.
+pub(super) fn names_missing_bucket(error: &object_store::Error) -> bool {
+    is_missing_bucket(&text_of(error))
+}
+
+/// Whether the store says that it has no such operation.
+pub(super) fn is_not_offered(error: &object_store::Error) -> bool {
+    use object_store::Error as E;
+    matches!(error, E::NotImplemented { .. } | E::NotSupported { .. })
+}
+
+fn is_missing_bucket(text: &str) -> bool {
+    says(text, &NO_BUCKET)
+}
+
+fn says(text: &str, codes: &[&str]) -> bool {
+    codes.iter().any(|code| text.contains(code))
+}
+
+fn judge(error: &object_store::Error, text: &str) -> (ErrorKind, Option<&'static str>) {
+    use object_store::Error as E;
+
+    if is_missing_bucket(text) {
+        return (ErrorKind::NotFound, None);
+    }
+    if says(text, &BAD_CREDENTIALS) {
+        return (ErrorKind::Unauthorized, Some(CREDENTIALS));
+    }
+    match error {
+        E::NotFound { .. } => (ErrorKind::NotFound, None),
+        E::AlreadyExists { .. } | E::Precondition { .. } | E::NotModified { .. } => {
+            (ErrorKind::Conflict, None)
+        }
+        E::NotSupported { .. } | E::NotImplemented { .. } => (ErrorKind::Unsupported, None),
+        E::PermissionDenied { .. } => (
+            ErrorKind::PermissionDenied,
+            Some(
+                "the credentials must allow reading, writing, deleting and listing objects; \
+                 without the right to list, S3 answers so for objects that are missing, too",
+            ),
+        ),
+        E::Unauthenticated { .. } => (ErrorKind::Unauthorized, Some(CREDENTIALS)),
+        E::InvalidPath { .. } | E::UnknownConfigurationKey { .. } => {
+            (ErrorKind::InvalidInput, None)
+        }
+        _ => judge_text(text),
+    }
+}
+
+const CREDENTIALS: &str = "give credentials through the environment (AWS_…, GOOGLE_…, AZURE_…) or as \
+                           options of the store, and check that they are still valid";
+
+fn judge_text(text: &str) -> (ErrorKind, Option<&'static str>) {
+    let status = status_of(text);
+    let lower = text.to_ascii_lowercase();
+    match status {
+        _ if says(text, &FULL) => (ErrorKind::StorageFull, None),
+        Some(429 | 503) => (ErrorKind::RateLimited, None),
+        _ if says(text, &SLOWER) => (ErrorKind::RateLimited, None),
+        _ if says(text, &WRONG_REGION) => (
+            ErrorKind::InvalidInput,
+            Some("the bucket is in another region: set the option aws_region or AWS_REGION"),
+        ),
+        Some(401) => (ErrorKind::Unauthorized, Some(CREDENTIALS)),
+        Some(403) => (ErrorKind::PermissionDenied, None),
+        Some(507) => (ErrorKind::StorageFull, None),
+        Some(408 | 504) => (ErrorKind::Timeout, None),
+        Some(500..) => (ErrorKind::Unavailable, None),
+        Some(_) => (ErrorKind::Io, None),
+        None if lower.contains("timed out") || lower.contains("timeout") => {
+            (ErrorKind::Timeout, None)
+        }
+        None if UNREACHABLE.iter().any(|sign| lower.contains(sign)) => (
+            ErrorKind::Unavailable,
+            Some("check the endpoint of the store, and that it can be reached"),
+        ),
+        None => (ErrorKind::Io, None),
+    }
+}
+
+/// The status of an HTTP answer that is quoted.
+fn status_of(text: &str) -> Option<u16> {
+    let (_, behind) = text.split_once("status code: ")?;
+    behind.get(..3)?.parse().ok()
+}
+
+/// What the error and its causes say.
+fn text_of(error: &object_store::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Most levels repeat those below.
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// `text` without what may be secret.
+pub(super) fn redact(text: &str) -> String {
+    let (before, document) = match text.find('<') {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let mut words: Vec<String> = before.split_whitespace().map(without_secrets).collect();
+    words.extend(["Code", "Message"].into_iter().filter_map(|element| {
+        let (_, behind) = document.split_once(&format!("<{element}>"))?;
+        let (content, _) = behind.split_once("</")?;
+        // One line, as errors are.
+        Some(
+            content
+                .split_whitespace()
+                .map(without_secrets)
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
+    }));
+    let mut text = words.join(" ");
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or_default());
+        text.push('…');
+    }
+    text
+}
+
+/// An address without its query and without a user's name and password.
+fn without_secrets(word: &str) -> String {
+    let Some((scheme, rest)) = word.split_once("://") else {
+        return word.to_owned();
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::options::LayoutOptions;
+
+    fn bucket() -> Bucket {
+        Bucket::new(Arc::new(InMemory::new()), &LayoutOptions::default())
+    }
+
+    fn generic(text: &str) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "S3",
+            source: text.to_owned().into(),
+        }
+    }
+
+    fn answer(status: &str, code: &str) -> object_store::Error {
+        generic(&format!(
+            "Error performing PUT http://h/b/k in 1ms - Server returned non-2xx status code: \
+             {status}: <?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>m</Message></Error>"
+        ))
+    }
+
+    #[test]
+    fn each_answer_has_its_kind() {
+        for (error, kind, retryable) in [
+            (
+                answer("503 Service Unavailable", "SlowDown"),
+                ErrorKind::RateLimited,
+                true,
+            ),
+            (
+                answer("429 Too Many Requests", ""),
+                ErrorKind::RateLimited,
+                true,
+            ),
+            (
+                answer("500 Internal Server Error", "InternalError"),
+                ErrorKind::Unavailable,
+                true,
+            ),
+            (
+                answer("404 Not Found", "NoSuchBucket"),
+                ErrorKind::NotFound,
+                false,
+            ),
+            (
+                answer(
+                    "404 The specified container does not exist.",
+                    "ContainerNotFound",
+                ),
+                ErrorKind::NotFound,
+                false,
+            ),
+            (
+                answer("403 Forbidden", "InvalidAccessKeyId"),
+                ErrorKind::Unauthorized,
+                false,
+            ),
+            (
+                answer("507 Insufficient Storage", "XMinioStorageFull"),
+                ErrorKind::StorageFull,
+                false,
+            ),
+            (
+                answer("400 Bad Request", "InvalidPart"),
+                ErrorKind::Io,
+                false,
+            ),
+            (
+                generic("error sending request: operation timed out"),
+                ErrorKind::Timeout,
+                true,
+            ),
+            (
+                generic("error sending request: tcp connect error"),
+                ErrorKind::Unavailable,
+                true,
+            ),
+        ] {
+            let text = error.to_string();
+            let error = failed(&bucket(), "written", &Path::from("k"), error);
+            assert_eq!(
+                (error.kind(), error.is_retryable()),
+                (kind, retryable),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn answers_and_addresses_lose_their_secrets() {
+        let secret = "Generic S3 error: Error performing GET \
+            https://user:pass@host/bucket/key?sig=SECRET&x=1 in 1ms - status code: 400: \
+            <Error><Code>ExpiredToken</Code><Message>The token\nhas expired, see \
+            https://h/?token=SECRET</Message><Token-0>SECRET</Token-0></Error>";
+        assert_eq!(
+            redact(secret),
+            "Generic S3 error: Error performing GET https://host/bucket/key in 1ms - status \
+             code: 400: ExpiredToken The token has expired, see https://h/"
+        );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let cut = redact(&"é".repeat(1000));
+        assert!(cut.len() <= MAX_TEXT + '…'.len_utf8());
+        assert!(cut.ends_with('…'));
+    }
+}

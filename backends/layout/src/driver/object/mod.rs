@@ -1,0 +1,218 @@
+//! Layouts on object stores: S3, Google Cloud Storage, Azure, or whatever the crate `object_store` knows.
+//!
+//! Objects appear as a whole, and a store can be asked to replace one only if it is still the same.
+//! That is all that is needed: there are no locks and no temporary objects, but for uploads.
+
+mod backoff;
+mod bucket;
+mod conditions;
+mod failure;
+mod held;
+mod index;
+mod lease;
+mod leftover;
+mod memory;
+mod parts;
+mod place;
+mod put;
+mod recent;
+mod registry;
+mod stored;
+mod sweep;
+mod upload;
+mod walk;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::path::Path;
+use object_store::{GetOptions, GetResult, ObjectStore};
+use tranship::{
+    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, Result, Source, Upload, UploadId,
+};
+
+use self::bucket::Bucket;
+use self::failure::failed;
+use self::place::Place;
+use super::{
+    Driver, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, SweepPlan, Swept,
+    check_size, marker,
+};
+use crate::options::LayoutOptions;
+
+pub(crate) use self::registry::ObjectRegistry;
+
+/// What is younger is never removed as garbage. Writers go on what they stored a while ago without
+/// looking for it again, and clocks tick differently.
+const LEAST_GRACE: Duration = Duration::from_secs(15 * 60);
+
+/// One layout in an object store.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    place: Arc<Place>,
+}
+
+impl Object {
+    /// The layout below `prefix`. The store is not asked anything.
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Path, options: &LayoutOptions) -> Self {
+        Self::within(Arc::new(Bucket::new(store, options)), prefix)
+    }
+
+    fn within(bucket: Arc<Bucket>, prefix: Path) -> Self {
+        Self {
+            place: Arc::new(Place::new(bucket, prefix)),
+        }
+    }
+}
+
+#[async_trait]
+impl Driver for Object {
+    fn location(&self) -> String {
+        self.place.bucket.url_of(self.place.prefix())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.place.bucket.capabilities()
+    }
+
+    async fn version(&self) -> Result<Option<String>> {
+        let (bucket, key) = (&self.place.bucket, self.place.marker());
+        // Read, not only looked for: a store says that it has no such bucket in the body of an answer.
+        let Some(found) = bucket.get(&key, GetOptions::default()).await? else {
+            return Ok(None);
+        };
+        let content = bucket.content(&key, found, marker::MAX_SIZE).await?;
+        marker::version(&content)
+            .map(Some)
+            .map_err(|error| error.with_subject(bucket.url_of(&key)))
+    }
+
+    async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
+        let found = self.place.bucket.head(&self.place.blob(digest)).await?;
+        Ok(found.map(|found| found.size))
+    }
+
+    async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
+        open_blob(&self.place, target, range).await
+    }
+
+    async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+        let (bucket, key) = (&self.place.bucket, self.place.blob(digest));
+        let Some(found) = bucket.get(&key, GetOptions::default()).await? else {
+            return Ok(None);
+        };
+        let content = bucket.content(&key, found, limit).await;
+        content
+            .map(Some)
+            .map_err(|error| error.with_subject(digest))
+    }
+
+    async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        put::put(&self.place, expected, source).await
+    }
+
+    async fn delete_blob(&self, digest: &Digest) -> Result<bool> {
+        self.place.delete_blob(digest).await
+    }
+
+    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
+        index::read(&self.place, known.as_ref(), limit).await
+    }
+
+    async fn update_index(
+        &self,
+        known: Option<IndexVersion>,
+        limit: u64,
+        edit: IndexEdit,
+    ) -> Result<Option<IndexVersion>> {
+        index::update(&self.place, known, limit, edit).await
+    }
+
+    fn for_batch(&self) -> Arc<dyn Driver> {
+        // What a store has taken is durable.
+        Arc::new(self.clone())
+    }
+
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn stored(&self) -> Pages<'_, Stored> {
+        stored::list(&self.place)
+    }
+
+    fn least_grace(&self) -> Duration {
+        LEAST_GRACE
+    }
+
+    async fn sweep(
+        &self,
+        known: Option<IndexVersion>,
+        limit: u64,
+        min_age: Duration,
+        plan: SweepPlan,
+    ) -> Result<Swept> {
+        sweep::sweep(&self.place, known, limit, min_age, plan).await
+    }
+
+    fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
+        leftover::list(&self.place, min_age)
+    }
+
+    async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
+        leftover::remove(&self.place, leftover, min_age).await
+    }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        upload::start(&self.place).await
+    }
+
+    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        upload::resume(&self.place, id).await
+    }
+}
+
+async fn open_blob(place: &Arc<Place>, target: &Descriptor, range: Range<u64>) -> Result<Body> {
+    let missing = || Error::not_found(target.digest());
+    let (bucket, key) = (&place.bucket, place.blob(target.digest()));
+    if range.is_empty() {
+        // Stores have no name for a range of nothing.
+        let found = bucket.head(&key).await?.ok_or_else(missing)?;
+        check_size(found.size, target)?;
+        return Ok(Body::from_bytes(Bytes::new()));
+    }
+    let is_whole = range == (0..target.size());
+    let options = GetOptions {
+        range: (!is_whole).then(|| range.clone().into()),
+        ..GetOptions::default()
+    };
+    let found = match bucket.get(&key, options).await {
+        Ok(found) => found.ok_or_else(missing)?,
+        Err(error) => {
+            // A range beyond the end of what is stored fails in many ways.
+            if let Some(found) = bucket.head(&key).await? {
+                check_size(found.size, target)?;
+            }
+            return Err(error);
+        }
+    };
+    check_size(found.meta.size, target)?;
+    if found.range != range {
+        let why = "the store answered with another range than it was asked for";
+        return Err(Error::new(ErrorKind::Io, why).with_subject(bucket.url_of(&key)));
+    }
+    Ok(stream(bucket, key, found))
+}
+
+/// What was found, as it comes.
+fn stream(bucket: &Arc<Bucket>, key: Path, found: GetResult) -> Body {
+    let bucket = Arc::clone(bucket);
+    let pieces = found
+        .into_stream()
+        .map_err(move |error| failed(&bucket, "read", &key, error));
+    Body::from_stream(pieces.boxed())
+}

@@ -1,0 +1,157 @@
+//! Many layouts below one prefix of an object store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use tranship::{
+    Capabilities, Descriptor, Digest, Error, ErrorKind, ListOptions, Listing, RepositoryName,
+    Result, ResultExt as _, Source,
+};
+
+use super::bucket::Bucket;
+use super::failure::{failed, is_not_offered};
+use super::place::child;
+use super::recent::Moment;
+use super::walk::Walk;
+use super::{Object, put};
+use crate::driver::repository_path::directories_of;
+use crate::driver::{Driver, RegistryDriver};
+use crate::options::LayoutOptions;
+
+/// How many names are looked for at a time, unless the caller says otherwise.
+const PAGE: usize = 256;
+
+/// The most that S3 copies with one request, in bytes.
+const MAX_COPY: u64 = 5 * 1024 * 1024 * 1024;
+
+/// The longest key of S3 and Google Cloud Storage, in bytes.
+const MAX_KEY: usize = 1024;
+
+/// The layouts below one prefix.
+#[derive(Debug)]
+pub(crate) struct ObjectRegistry {
+    bucket: Arc<Bucket>,
+    prefix: Path,
+}
+
+impl ObjectRegistry {
+    /// The layouts below `prefix`. The store is not asked anything.
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Path, options: &LayoutOptions) -> Self {
+        Self {
+            bucket: Arc::new(Bucket::new(store, options)),
+            prefix,
+        }
+    }
+
+    /// Where the layouts lie, for people.
+    pub(crate) fn location(&self) -> String {
+        self.bucket.url_of(&self.prefix)
+    }
+
+    /// Whether there is anything below the prefix.
+    ///
+    /// # Errors
+    /// `NotFound` if not even the bucket exists.
+    pub(crate) async fn exists(&self) -> Result<bool> {
+        let mut listed = self.bucket.store().list(Some(&self.prefix));
+        let first = listed.next().await.transpose();
+        let first = first.map_err(|error| failed(&self.bucket, "listed", &self.prefix, error))?;
+        // A bucket that is empty is one.
+        Ok(first.is_some() || self.prefix.is_root())
+    }
+
+    fn object(&self, name: &RepositoryName) -> Result<Object> {
+        let prefix = directories_of(name).fold(self.prefix.clone(), |prefix, directory| {
+            child(&prefix, &directory)
+        });
+        let layout = Object::within(Arc::clone(&self.bucket), prefix);
+        let longest = tranship::Algorithm::Sha512.digest(b"");
+        if layout.place.blob(&longest).as_ref().len() > MAX_KEY {
+            let why = "the name is too long for the keys of a store";
+            return Err(Error::new(ErrorKind::InvalidReference, why).with_subject(name));
+        }
+        Ok(layout)
+    }
+
+    /// Has the store copy a blob; `None` if it cannot.
+    async fn copy(&self, target: &Descriptor, from: &Object, to: &Object) -> Result<Option<bool>> {
+        let digest: &Digest = target.digest();
+        let (source, destination) = (from.place.blob(digest), to.place.blob(digest));
+        match self.bucket.head(&source).await? {
+            Some(found) if found.size == target.size() => {}
+            _ => return Ok(Some(false)),
+        }
+        to.place.prepare().await?;
+        let began = Moment::now();
+        match self.bucket.store().copy(&source, &destination).await {
+            Ok(()) => {
+                to.place.recent.add(digest, began);
+                Ok(Some(true))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(Some(false)),
+            Err(error) if is_not_offered(&error) || target.size() > MAX_COPY => Ok(None),
+            Err(error) => Err(failed(&self.bucket, "copied", &source, error)),
+        }
+    }
+}
+
+#[async_trait]
+impl RegistryDriver for ObjectRegistry {
+    fn capabilities(&self) -> Capabilities {
+        self.bucket.capabilities()
+    }
+
+    async fn layout(&self, name: &RepositoryName) -> Result<Arc<dyn Driver>> {
+        Ok(Arc::new(self.object(name).during("open", name)?))
+    }
+
+    fn names(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
+        enum State {
+            Start(Option<String>),
+            Walking(Walk),
+            End,
+        }
+        let page = options.page_size.filter(|size| *size > 0).unwrap_or(PAGE);
+        let pages = stream::try_unfold(State::Start(options.last), move |state| async move {
+            let step = async {
+                let mut walk = match state {
+                    State::Start(last) => Walk::new(&self.bucket, &self.prefix, last).await?,
+                    State::Walking(walk) => walk,
+                    State::End => return Ok(None),
+                };
+                let names = walk.next(page).await?;
+                let rest = if names.len() == page {
+                    State::Walking(walk)
+                } else {
+                    State::End
+                };
+                Ok(Some((stream::iter(names).map(Ok), rest)))
+            };
+            step.await
+                .map_err(|error: Error| error.with_operation("list repositories"))
+        });
+        Box::pin(pages.try_flatten())
+    }
+
+    async fn mount(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        to: &RepositoryName,
+    ) -> Result<bool> {
+        let (from, to) = (self.object(from)?, self.object(to)?);
+        if let Some(copied) = self.copy(target, &from, &to).await? {
+            return Ok(copied);
+        }
+        match from.open_blob(target, 0..target.size()).await {
+            Ok(body) => put::put(&to.place, target, Source::once(body))
+                .await
+                .map(|()| true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

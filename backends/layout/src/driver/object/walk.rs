@@ -1,0 +1,212 @@
+//! Finds the layouts below a prefix, in the order of their repositories' names.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use object_store::ObjectStore as _;
+use object_store::path::Path;
+use tranship::{RepositoryName, Result};
+
+use super::bucket::Bucket;
+use super::failure::failed;
+use crate::driver::INDEX;
+use crate::driver::repository_path::component_of;
+
+/// How many prefixes are listed at the same time.
+const AHEAD: usize = 16;
+
+/// A walk that can be interrupted after any name. A prefix is listed when the walk comes there.
+#[derive(Debug)]
+pub(super) struct Walk {
+    bucket: Arc<Bucket>,
+    last: Option<String>,
+    /// By name, the next one last. In the order of names, `a-b` comes between `a` and `a/b`.
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    name: String,
+    prefix: Path,
+    listed: Option<Listed>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    is_layout: bool,
+    below: Vec<(String, Path)>,
+}
+
+impl Walk {
+    /// Walks `prefix` for names behind `last`.
+    pub(super) async fn new(
+        bucket: &Arc<Bucket>,
+        prefix: &Path,
+        last: Option<String>,
+    ) -> Result<Self> {
+        let mut walk = Self {
+            bucket: Arc::clone(bucket),
+            last,
+            steps: Vec::new(),
+        };
+        let root = list(bucket, "", prefix).await?;
+        walk.add(root.below);
+        Ok(walk)
+    }
+
+    /// The next names, `count` at the most; fewer only at the end.
+    pub(super) async fn next(&mut self, count: usize) -> Result<Vec<RepositoryName>> {
+        let mut names = Vec::new();
+        while names.len() < count && !self.steps.is_empty() {
+            self.look_ahead().await?;
+            let Some(step) = self.steps.pop() else {
+                break;
+            };
+            let Some(listed) = step.listed else {
+                continue;
+            };
+            let is_behind = self.last.as_ref().is_none_or(|last| *last < step.name);
+            if listed.is_layout
+                && is_behind
+                && let Ok(name) = step.name.parse()
+            {
+                names.push(name);
+            }
+            self.add(listed.below);
+        }
+        Ok(names)
+    }
+
+    /// Lists what comes next, unless that is done.
+    async fn look_ahead(&mut self) -> Result<()> {
+        if self.steps.last().is_none_or(|step| step.listed.is_some()) {
+            return Ok(());
+        }
+        let next = self.steps.split_off(self.steps.len().saturating_sub(AHEAD));
+        let bucket = &self.bucket;
+        let listed: Vec<Step> = stream::iter(next)
+            .map(|step| async move {
+                if step.listed.is_some() {
+                    return Ok(step);
+                }
+                let below = format!("{}/", step.name);
+                let listed = list(bucket, &below, &step.prefix).await?;
+                Ok(Step {
+                    listed: Some(listed),
+                    ..step
+                })
+            })
+            .buffered(AHEAD)
+            .try_collect()
+            .await?;
+        self.steps.extend(listed);
+        Ok(())
+    }
+
+    fn add(&mut self, found: Vec<(String, Path)>) {
+        if found.is_empty() {
+            return;
+        }
+        let last = self.last.as_deref();
+        let steps = found
+            .into_iter()
+            .filter(|(name, _)| last.is_none_or(|last| may_lead_behind(name, last)))
+            .map(|(name, prefix)| Step {
+                name,
+                prefix,
+                listed: None,
+            });
+        self.steps.extend(steps);
+        self.steps.sort_by(|one, other| other.name.cmp(&one.name));
+    }
+}
+
+/// Whether `name`, or a name below it, may come behind `last`.
+fn may_lead_behind(name: &str, last: &str) -> bool {
+    let below = format!("{name}/");
+    name > last || below.as_str() > last || last.starts_with(&below)
+}
+
+async fn list(bucket: &Bucket, names: &str, prefix: &Path) -> Result<Listed> {
+    let found = bucket
+        .store()
+        .list_with_delimiter(Some(prefix))
+        .await
+        .map_err(|error| failed(bucket, "listed", prefix, error))?;
+    let is_index = |location: &Path| location.filename() == Some(INDEX);
+    let below = found.common_prefixes.into_iter().filter_map(|prefix| {
+        let component = prefix.filename().and_then(component_of)?;
+        let name = format!("{names}{component}");
+        Some((name, prefix))
+    });
+    Ok(Listed {
+        is_layout: found
+            .objects
+            .iter()
+            .any(|object| is_index(&object.location)),
+        below: below.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt as _;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::options::LayoutOptions;
+
+    async fn layouts(names: &[&str]) -> Arc<Bucket> {
+        let store = InMemory::new();
+        for name in names {
+            let key = Path::from(format!("root/{name}/{INDEX}"));
+            store.put(&key, "{}".into()).await.expect("stored");
+        }
+        let bucket = Bucket::new(Arc::new(store), &LayoutOptions::default());
+        Arc::new(bucket)
+    }
+
+    async fn names(bucket: &Arc<Bucket>, last: Option<&str>, page: usize) -> Vec<String> {
+        let root = Path::from("root");
+        let walk = Walk::new(bucket, &root, last.map(Into::into)).await;
+        let mut walk = walk.expect("a walk");
+        let mut all = Vec::new();
+        loop {
+            let names = walk.next(page).await.expect("readable");
+            let is_last = names.len() < page;
+            all.extend(names.iter().map(|name| name.as_str().to_owned()));
+            if is_last {
+                return all;
+            }
+        }
+    }
+
+    const SORTED: [&str; 8] = ["a", "a-b", "a-b/c", "a.b", "a/b", "a/b/c", "a0", "b/c/d"];
+
+    #[tokio::test]
+    async fn names_come_in_their_own_order_not_in_that_of_keys() {
+        let bucket = layouts(&SORTED).await;
+        assert_eq!(names(&bucket, None, 100).await, SORTED);
+        assert_eq!(names(&bucket, None, 1).await, SORTED);
+    }
+
+    #[tokio::test]
+    async fn a_walk_goes_on_behind_any_name_whether_it_exists_or_not() {
+        let bucket = layouts(&SORTED).await;
+        let candidates = SORTED
+            .into_iter()
+            .chain(["", "a-", "a/", "a/a", "a/b/", "a00", "z"]);
+        for last in candidates {
+            let behind: Vec<_> = SORTED.into_iter().filter(|name| *name > last).collect();
+            assert_eq!(names(&bucket, Some(last), 100).await, behind, "{last}");
+        }
+    }
+
+    #[tokio::test]
+    async fn prefixes_without_an_index_and_foreign_ones_are_passed_over() {
+        let bucket = layouts(&["a", "a/blobs", "B", ".c", "_d", "_blobs"]).await;
+        let loose = Path::from("root/empty/blobs/x");
+        bucket.store().put(&loose, "".into()).await.expect("stored");
+        assert_eq!(names(&bucket, None, 100).await, ["a", "blobs"]);
+    }
+}

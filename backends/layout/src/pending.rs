@@ -1,0 +1,91 @@
+//! What a batch has gathered and not written yet.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OnceCell;
+use tranship::Digest;
+
+use crate::index::{Draft, Edit, Holders, Snapshot};
+
+/// The changes of a batch, and the blobs that they build on.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    /// The index as the batch first looked at it, when all indexes that it lists were known.
+    pub(crate) base: OnceCell<Arc<Snapshot>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    edits: Vec<Edit>,
+    /// The manifests that the changes list.
+    listed: HashSet<Digest>,
+    relied: HashMap<Digest, u64>,
+    view: Option<View>,
+}
+
+/// The index with the changes made: what base, and how many changes, this is of.
+#[derive(Debug)]
+struct View {
+    base: Arc<Snapshot>,
+    edits: usize,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Pending {
+    /// Adds a change, which must be one that cannot fail: of those that add.
+    pub(crate) fn add(&self, edit: Edit) {
+        let mut state = self.lock();
+        if let Edit::List { entry, .. } = &edit {
+            state.listed.insert(*entry.digest());
+        }
+        state.edits.push(edit);
+    }
+
+    /// Whether one of the changes lists the manifest `digest`.
+    pub(crate) fn lists(&self, digest: &Digest) -> bool {
+        self.lock().listed.contains(digest)
+    }
+
+    /// Remembers that the batch goes on the blob of `digest`, of `size` bytes, being there.
+    pub(crate) fn rely_on(&self, digest: &Digest, size: u64) {
+        self.lock().relied.insert(*digest, size);
+    }
+
+    /// `base` with the changes made.
+    pub(crate) fn over(&self, base: Arc<Snapshot>, holders: &dyn Holders) -> Arc<Snapshot> {
+        let mut state = self.lock();
+        if state.edits.is_empty() {
+            return base;
+        }
+        if let Some(view) = &state.view
+            && Arc::ptr_eq(&view.base, &base)
+            && view.edits == state.edits.len()
+        {
+            return Arc::clone(&view.snapshot);
+        }
+        let mut draft = Draft::new(&base, holders);
+        for edit in &state.edits {
+            // Adding does not fail.
+            let _ = draft.apply(edit);
+        }
+        let snapshot = draft.finish().0.map_or_else(|| Arc::clone(&base), Arc::new);
+        state.view = Some(View {
+            base,
+            edits: state.edits.len(),
+            snapshot: Arc::clone(&snapshot),
+        });
+        snapshot
+    }
+
+    /// Takes the changes out, and what must be there for them.
+    pub(crate) fn take(&self) -> (Vec<Edit>, Vec<(Digest, u64)>) {
+        let State { edits, relied, .. } = std::mem::take(&mut *self.lock());
+        (edits, relied.into_iter().collect())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

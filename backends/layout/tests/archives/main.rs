@@ -1,0 +1,9 @@
+//! Layouts in archives, against files made by hand.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod archive;
+mod damage;
+mod reading;
+mod writing;

@@ -1,0 +1,169 @@
+//! Batches: changes that wait for their commit, and what they go on being there.
+
+mod support;
+
+use bytes::Bytes;
+use tranship::{Batch, Descriptor, ErrorKind, Repository, Resolver, TagOrDigest};
+use tranship_layout::Layout;
+
+use support::{blob, directory, manifest, noise, tag};
+
+async fn layout(directory: &tempfile::TempDir) -> Layout {
+    Layout::create(directory.path().join("app"))
+        .await
+        .expect("a layout")
+}
+
+async fn push(batch: &dyn Batch, (target, content): &(Descriptor, Bytes), name: &str) {
+    let repository = batch.repository();
+    repository
+        .push_reference(target, content.clone().into(), &[tag(name)])
+        .await
+        .expect("pushed");
+}
+
+fn named(text: &str) -> TagOrDigest {
+    tag(text).into()
+}
+
+#[tokio::test]
+async fn a_batch_shows_its_own_tags_and_nobody_elses_view_does_before_the_commit() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let image = manifest("one");
+
+    let batch = layout.batch().expect("layouts have batches");
+    push(&*batch, &image, "v1").await;
+    let seen = batch.repository().resolve(&named("v1")).await;
+    assert_eq!(seen.expect("in the batch"), image.0);
+    assert!(layout.resolve(&named("v1")).await.is_err());
+
+    batch.commit().await.expect("committed");
+    assert_eq!(layout.resolve(&named("v1")).await.expect("there"), image.0);
+}
+
+#[tokio::test]
+async fn a_dropped_batch_has_set_no_tag() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let batch = layout.batch().expect("a batch");
+    push(&*batch, &manifest("one"), "v1").await;
+    drop(batch);
+    assert!(tranship::tags(&layout).await.expect("listed").is_empty());
+}
+
+#[tokio::test]
+async fn what_others_tag_meanwhile_is_kept() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let (one, two) = (manifest("one"), manifest("two"));
+
+    let batch = layout.batch().expect("a batch");
+    push(&*batch, &one, "v1").await;
+    support::push(&layout, &two, &["v2"]).await;
+    batch.commit().await.expect("committed");
+
+    let tags = tranship::tags(&layout).await.expect("listed");
+    assert_eq!(tags, [tag("v1"), tag("v2")]);
+}
+
+#[tokio::test]
+async fn a_batch_fails_if_a_blob_that_it_found_is_removed() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let content = noise(1000);
+    let layer = support::push_blob(&layout, &content).await;
+
+    let batch = layout.batch().expect("a batch");
+    assert!(batch.repository().exists(&layer).await.expect("asked"));
+    push(&*batch, &manifest("one"), "v1").await;
+    layout.blobs().delete(&layer).await.expect("deleted");
+    let error = batch.commit().await.expect_err("the blob is gone");
+
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.is_retryable());
+    assert!(layout.resolve(&named("v1")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_batch_fails_alone() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let (one, two) = (manifest("one"), manifest("two"));
+    let layer = support::push_blob(&layout, &noise(1000)).await;
+
+    let doomed = layout.batch().expect("a batch");
+    assert!(doomed.repository().exists(&layer).await.expect("asked"));
+    push(&*doomed, &one, "v1").await;
+    let sound = layout.batch().expect("a batch");
+    push(&*sound, &two, "v2").await;
+    layout.blobs().delete(&layer).await.expect("deleted");
+
+    let (doomed, sound) = futures_util::future::join(doomed.commit(), sound.commit()).await;
+    assert!(doomed.is_err());
+    sound.expect("committed");
+    assert_eq!(tranship::tags(&layout).await.expect("listed"), [tag("v2")]);
+}
+
+#[tokio::test]
+async fn a_batch_can_only_add() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let image = manifest("one");
+    support::push(&layout, &image, &["v1"]).await;
+    let layer = support::push_blob(&layout, &noise(10)).await;
+
+    let batch = layout.batch().expect("a batch");
+    let repository = batch.repository();
+    let refused = [
+        repository.untag(&tag("v1")).await,
+        repository.delete(&image.0).await,
+        repository.delete(&layer).await,
+    ];
+    for outcome in refused {
+        assert_eq!(outcome.expect_err("refused").kind(), ErrorKind::Unsupported);
+    }
+    assert!(repository.batch().is_none());
+}
+
+#[tokio::test]
+async fn a_batch_without_manifests_stores_its_blobs() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let content = Bytes::from_static(b"alone");
+    let target: Descriptor = blob(&content);
+
+    let batch = layout.batch().expect("a batch");
+    let repository = batch.repository();
+    repository
+        .push(&target, content.into())
+        .await
+        .expect("pushed");
+    batch.commit().await.expect("committed");
+
+    let again = Layout::open(directory.path().join("app")).await;
+    let again = again.expect("a layout");
+    assert!(again.blobs().exists(&target).await.expect("asked"));
+}
+
+#[tokio::test]
+async fn many_manifests_of_a_batch_write_the_index_once() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    support::push(&layout, &manifest("first"), &["v0"]).await;
+    let index = directory.path().join("app/index.json");
+    let before = std::fs::read(&index).expect("an index");
+
+    let batch = layout.batch().expect("a batch");
+    for number in 0..50 {
+        push(
+            &*batch,
+            &manifest(&number.to_string()),
+            &format!("t{number}"),
+        )
+        .await;
+        assert_eq!(std::fs::read(&index).expect("an index"), before);
+    }
+    batch.commit().await.expect("committed");
+    assert_eq!(tranship::tags(&layout).await.expect("listed").len(), 51);
+}

@@ -1,0 +1,8 @@
+//! Layouts on object stores that fail, lose answers, ignore conditions or are shared.
+
+mod blobs;
+mod faulty;
+mod refusals;
+mod support;
+mod uploads;
+mod writers;

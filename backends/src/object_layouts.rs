@@ -1,0 +1,63 @@
+//! Image layouts in object stores, opened as the options say.
+
+use std::sync::Arc;
+
+use tranship::{
+    Error, ErrorKind, ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, Registry,
+    Repository, Result,
+};
+use tranship_layout::{Layout, LayoutRegistry};
+
+use crate::OpenOptions;
+use crate::layouts::{is_listed, of_layout};
+use crate::objects::{self, Place};
+
+pub(crate) async fn open(
+    location: &ObjectLayoutLocation,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Repository>> {
+    Ok(Arc::new(open_layout(location, options).await?))
+}
+
+pub(crate) async fn open_layout(
+    location: &ObjectLayoutLocation,
+    options: &OpenOptions,
+) -> Result<Layout> {
+    let (store, prefix) = place(location.url(), options)?;
+    if options.must_exist {
+        Layout::open_in(store, prefix, of_layout(options)).await
+    } else {
+        Layout::create_in(store, prefix, of_layout(options)).await
+    }
+}
+
+pub(crate) async fn open_one(
+    location: &ObjectLayoutRegistryLocation,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Repository>> {
+    let registry = open_registry(location.root(), options).await?;
+    let name = location.repository();
+    if options.must_exist && !is_listed(&registry, name).await? {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            "there is no such repository",
+        ));
+    }
+    registry.repository(name).await
+}
+
+pub(crate) async fn open_registry(
+    root: &ObjectStoreUrl,
+    options: &OpenOptions,
+) -> Result<LayoutRegistry> {
+    let (store, prefix) = place(root, options)?;
+    if options.must_exist {
+        LayoutRegistry::open_in(store, prefix, of_layout(options)).await
+    } else {
+        LayoutRegistry::create_in(store, prefix, of_layout(options)).await
+    }
+}
+
+fn place(url: &ObjectStoreUrl, options: &OpenOptions) -> Result<Place> {
+    objects::open(url.as_str(), &options.store_options)
+}

@@ -1,0 +1,140 @@
+"""Runs programs and measures them: wall time, CPU time, peak memory."""
+
+import dataclasses
+import os
+import statistics
+import subprocess
+import threading
+import time
+
+
+@dataclasses.dataclass
+class Run:
+    """What one run cost: seconds, seconds of user and system time, bytes."""
+
+    wall: float
+    cpu: float
+    peak: int
+
+
+@dataclasses.dataclass
+class Contender:
+    """Something to measure: one or more commands that run side by side.
+
+    `prepare` is called before each run and is not measured, and `verify` after it. `yardstick` names
+    the contender of the same row that this one is compared with.
+    """
+
+    name: str
+    commands: list
+    prepare: object = lambda: None
+    verify: object = lambda: None
+    yardstick: str = None
+    runs: list = dataclasses.field(default_factory=list)
+
+    def median(self, what):
+        return statistics.median(getattr(run, what) for run in self.runs)
+
+    def best(self, what):
+        return min(getattr(run, what) for run in self.runs)
+
+    def peak(self):
+        return max(run.peak for run in self.runs)
+
+
+def interleaved(contenders, rounds):
+    """Measures all contenders in turn, `rounds` times, after a round that is not counted.
+
+    The uncounted round fills the page cache and touches the memory that the others use. Each round
+    begins with another contender, so that none always runs behind the same neighbour.
+    """
+    for number in range(rounds + 1):
+        first = number % len(contenders)
+        for contender in contenders[first:] + contenders[:first]:
+            contender.prepare()
+            os.sync()
+            run = side_by_side(contender.commands)
+            contender.verify()
+            if number:
+                contender.runs.append(run)
+
+
+def side_by_side(commands):
+    """Starts all commands at once and waits for all. CPU is their sum, and memory the largest."""
+    started = time.perf_counter()
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for command in commands
+    ]
+    watches = [Watch(process.pid) for process in processes]
+    usages = []
+    for process, command in zip(processes, commands):
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        usages.append(usage)
+        if process.returncode:
+            raise SystemExit(f"failed: {' '.join(map(str, command))}\n{process.stderr.read().decode()}")
+    wall = time.perf_counter() - started
+    for process in processes:
+        process.stderr.close()
+    peaks = [watch.peak(usage) for watch, usage in zip(watches, usages)]
+    return Run(wall, sum(usage.ru_utime + usage.ru_stime for usage in usages), max(peaks))
+
+
+class Watch:
+    """Follows the peak memory of a process.
+
+    The system's own answer when a process has ended is never less than what this Python had when it
+    started the process. So where it is no more than that, the peak that was last read while the process
+    ran is taken instead; 0 if it ended before it could be read.
+    """
+
+    EVERY = 0.005
+
+    def __init__(self, pid):
+        self.path = f"/proc/{pid}/status"
+        self.seen = 0
+        self.floor = own_peak()
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+        self.thread.start()
+
+    def follow(self):
+        while not self.done.wait(self.EVERY):
+            self.seen = max(self.seen, high_water(self.path))
+
+    def peak(self, usage):
+        self.done.set()
+        self.thread.join()
+        told = usage.ru_maxrss * 1024
+        return told if told > self.floor else self.seen
+
+
+def own_peak():
+    return high_water("/proc/self/status")
+
+
+def high_water(path):
+    try:
+        with open(path) as lines:
+            for line in lines:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def in_child(function, *arguments):
+    """Calls a function in a process of its own, so that this one stays small."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            function(*arguments)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(pid, 0)
+    if status:
+        raise SystemExit(f"{function.__name__} failed")

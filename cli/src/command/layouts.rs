@@ -1,0 +1,51 @@
+//! What is done to one image layout, or to each of a directory of them.
+
+use futures_util::TryStreamExt as _;
+use tranship::{ListOptions, Location, Registry as _, RegistryLocation};
+use tranship_backends::OpenOptions;
+use tranship_backends::layout::Layout;
+
+use crate::failure::{At as _, Outcome};
+use crate::location::{Place, no_reference};
+
+/// The layouts at a place, and how they are called.
+pub(super) enum Layouts {
+    One(String, Layout),
+    All(RegistryLocation, tranship_backends::layout::LayoutRegistry),
+}
+
+impl Layouts {
+    pub(super) async fn open(place: Place, places: &OpenOptions) -> Outcome<Self> {
+        match place {
+            Place::One(location) => {
+                no_reference(&location)?;
+                let layout = tranship_backends::open_layout(&location, places).await;
+                Ok(Self::One(location.to_string(), layout.within(&location)?))
+            }
+            Place::All(location) => {
+                let registry = tranship_backends::open_layout_registry(&location, places).await;
+                let registry = registry.at(&location)?;
+                Ok(Self::All(location, registry))
+            }
+        }
+    }
+
+    /// Their names as locations, and the layouts.
+    pub(super) async fn list(self) -> Outcome<Vec<(String, Layout)>> {
+        let (location, registry) = match self {
+            Self::One(name, layout) => return Ok(vec![(name, layout)]),
+            Self::All(location, registry) => (location, registry),
+        };
+        let names = registry.repositories(ListOptions::default());
+        let names: Vec<_> = names.try_collect().await.at(&location)?;
+        let mut layouts = Vec::new();
+        for name in names {
+            let one = format!("{location}//{name}");
+            let layout = registry.layout(&name).await.at(&one)?;
+            // As it would have been typed.
+            let one = one.parse::<Location>().map_or(one, |one| one.to_string());
+            layouts.push((one, layout));
+        }
+        Ok(layouts)
+    }
+}
