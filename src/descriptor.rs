@@ -46,7 +46,8 @@ struct Extra {
     urls: Vec<String>,
     annotations: Annotations,
     data: Option<Bytes>,
-    platform: Option<Platform>,
+    // Larger than all the rest, and rare.
+    platform: Option<Box<Platform>>,
     artifact_type: Option<MediaType>,
     other: serde_json::Map<String, serde_json::Value>,
 }
@@ -132,7 +133,7 @@ impl Descriptor {
     /// What the content runs on, where it is an entry of an index.
     #[must_use]
     pub fn platform(&self) -> Option<&Platform> {
-        self.extra().platform.as_ref()
+        self.extra().platform.as_deref()
     }
 
     /// The type of the artifact that the content is the manifest of.
@@ -186,7 +187,7 @@ impl Descriptor {
     /// Sets what the content runs on.
     #[must_use]
     pub fn with_platform(mut self, platform: Platform) -> Self {
-        self.extra_mut().platform = Some(platform);
+        self.extra_mut().platform = Some(Box::new(platform));
         self
     }
 

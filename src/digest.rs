@@ -222,11 +222,17 @@ impl FromStr for Digest {
             )));
         }
         let mut hash = [0; MAX_LENGTH];
+        let mut seen = 0;
         for (byte, pair) in hash.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let (Some(high), Some(low)) = (hex_value(pair[0]), hex_value(pair[1])) else {
-                return Err(invalid("a digest is written in lower-case hex".into()));
-            };
-            *byte = high << 4 | low;
+            let (high, low) = (
+                HEX_VALUES[usize::from(pair[0])],
+                HEX_VALUES[usize::from(pair[1])],
+            );
+            seen |= high | low;
+            *byte = high << 4 | low & 0xf;
+        }
+        if seen == NO_HEX {
+            return Err(invalid("a digest is written in lower-case hex".into()));
         }
         Ok(Self { algorithm, hash })
     }
@@ -256,13 +262,19 @@ fn is_algorithm_name(name: &str) -> bool {
         })
 }
 
-fn hex_value(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
+/// What is no lower-case hex digit.
+const NO_HEX: u8 = 0xff;
+
+/// The values of hex digits. A table, since an index of a large layout holds ten thousand digests.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [NO_HEX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[HEX[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    values
+};
 
 #[cfg(test)]
 mod tests {

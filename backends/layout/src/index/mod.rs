@@ -6,6 +6,7 @@ mod names;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use tranship::{Descriptor, Digest, Index, Result, Tag, encode_json};
@@ -28,8 +29,11 @@ pub(crate) struct Snapshot {
     // All but the manifests.
     head: Index,
     entries: Vec<Entry>,
-    tags: BTreeMap<Tag, Claim>,
-    digests: HashMap<Digest, Vec<usize>>,
+    tags: HashMap<Tag, Claim>,
+    // In their order, once somebody asks for that.
+    sorted: OnceLock<Vec<Tag>>,
+    // Where they stand, once somebody asks for one: a look at a tag does not.
+    digests: OnceLock<HashMap<Digest, Vec<usize>>>,
 }
 
 /// One of the manifests that `index.json` lists.
@@ -61,16 +65,24 @@ impl Snapshot {
     }
 
     fn new(head: Index, entries: Vec<Entry>) -> Self {
-        let mut digests: HashMap<Digest, Vec<usize>> = HashMap::with_capacity(entries.len());
-        for (position, digest, _) in named(&entries) {
-            digests.entry(*digest).or_default().push(position);
-        }
         Self {
             tags: names::claims(named(&entries)),
+            sorted: OnceLock::new(),
             head,
             entries,
-            digests,
+            digests: OnceLock::new(),
         }
+    }
+
+    fn digests(&self) -> &HashMap<Digest, Vec<usize>> {
+        self.digests.get_or_init(|| {
+            let mut digests: HashMap<Digest, Vec<usize>> =
+                HashMap::with_capacity(self.entries.len());
+            for (position, digest, _) in named(&self.entries) {
+                digests.entry(*digest).or_default().push(position);
+            }
+            digests
+        })
     }
 
     /// The entries that can be read, in their order.
@@ -105,7 +117,7 @@ impl Snapshot {
 
     /// The first entry of `digest`.
     pub(crate) fn listed(&self, digest: &Digest) -> Option<&Descriptor> {
-        let position = *self.digests.get(digest)?.first()?;
+        let position = *self.digests().get(digest)?.first()?;
         self.entries[position].descriptor()
     }
 
@@ -129,24 +141,28 @@ impl Snapshot {
         };
         let is_unnamed =
             |position: &usize| matches!(self.entries[*position], Entry::Manifest(_, Name::None));
-        let is_listed = |digest: &Digest| self.digests.contains_key(digest);
+        let is_listed = |digest: &Digest| self.digests().contains_key(digest);
         tags.iter().all(points_there)
             && (is_listed(digest) || holders.holds(digest, &is_listed))
             && !children.iter().any(|child| {
-                let positions = self.digests.get(child);
+                let positions = self.digests().get(child);
                 positions.is_some_and(|positions| positions.iter().any(is_unnamed))
             })
     }
 
     /// The tags behind `last`, in their order.
-    pub(crate) fn tags<'a>(&'a self, last: Option<&'a str>) -> impl Iterator<Item = &'a Tag> {
-        use std::ops::Bound;
-
-        let start = last.map_or(Bound::Unbounded, Bound::Excluded);
-        self.tags
-            .range::<str, _>((start, Bound::Unbounded))
-            .filter(|(_, claim)| claim.winner().is_some())
-            .map(|(tag, _)| tag)
+    pub(crate) fn tags(&self, last: Option<&str>) -> impl Iterator<Item = &Tag> {
+        let sorted = self.sorted.get_or_init(|| {
+            let clear = self
+                .tags
+                .iter()
+                .filter(|(_, claim)| claim.winner().is_some());
+            let mut tags: Vec<Tag> = clear.map(|(tag, _)| tag.clone()).collect();
+            tags.sort_unstable();
+            tags
+        });
+        let start = last.map_or(0, |last| sorted.partition_point(|tag| tag.as_str() <= last));
+        sorted[start..].iter()
     }
 
     /// The content of the file.

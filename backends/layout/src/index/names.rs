@@ -4,7 +4,7 @@
 //! there, such as `docker.io/library/alpine:3.18`; then the part behind the last colon is the tag,
 //! unless another entry has that very tag, or several such names end in it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use tranship::{Descriptor, Digest, Tag};
 
@@ -72,8 +72,8 @@ pub(super) fn name_of(entry: &Descriptor) -> Name {
 /// Who claims which tag, of entries with their positions, digests and names.
 pub(super) fn claims<'a>(
     entries: impl Iterator<Item = (usize, &'a Digest, &'a Name)>,
-) -> BTreeMap<Tag, Claim> {
-    let mut claims = BTreeMap::new();
+) -> HashMap<Tag, Claim> {
+    let mut claims = HashMap::with_capacity(entries.size_hint().1.unwrap_or_default());
     for (position, digest, name) in entries {
         match name {
             Name::Tag(tag) => {

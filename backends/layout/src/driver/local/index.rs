@@ -89,7 +89,7 @@ pub(super) fn read(place: &Place, known: Option<&IndexVersion>, limit: u64) -> R
             return Ok(IndexRead::Absent);
         };
         check_size(before.len(), limit, &path)?;
-        let content = read_whole(&mut file, limit, &path)?;
+        let content = read_whole(&mut file, before.len(), limit, &path)?;
         let stamp = Stamp::of(
             &file
                 .metadata()
@@ -112,8 +112,11 @@ pub(super) fn read(place: &Place, known: Option<&IndexVersion>, limit: u64) -> R
     }
 }
 
-fn read_whole(file: &mut File, limit: u64, path: &Path) -> Result<Bytes> {
+fn read_whole(file: &mut File, length: u64, limit: u64, path: &Path) -> Result<Bytes> {
+    // One byte more, to see the end without growing.
     let mut content = Vec::new();
+    let room = usize::try_from(length).unwrap_or(0).saturating_add(1);
+    let _ = content.try_reserve_exact(room);
     file.take(limit.saturating_add(1))
         .read_to_end(&mut content)
         .map_err(|error| failed("read", path, error))?;
