@@ -1,6 +1,7 @@
 //! Bytes as they come, unchecked, with word of where they lie if that is a local file.
 
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,18 +46,18 @@ impl Body {
     /// the reader.
     ///
     /// Reading needs a tokio runtime.
-    pub fn from_file(file: std::fs::File, length: u64) -> Self {
+    pub fn from_file(file: File, length: u64) -> Self {
         Self::from_stream(file::read(file, length))
     }
 
-    /// Says that these bytes are the whole content of a local file, so that a destination on the
-    /// same file system can link or clone it instead of reading.
+    /// Says that these bytes are those of a local file, so that a destination on the same file system
+    /// can link or clone it, or copy it inside the kernel, instead of reading.
     pub fn with_local_file(mut self, file: LocalFile) -> Self {
         self.file = Some(file);
         self
     }
 
-    /// The file that holds these bytes and nothing else, if there is one.
+    /// Where these bytes lie, if that is a local file.
     #[must_use]
     pub fn local_file(&self) -> Option<&LocalFile> {
         self.file.as_ref()
@@ -95,11 +96,13 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A file on this machine that holds some content and nothing else.
+/// A file on this machine that holds some content and nothing else, or a part of an open one.
 #[derive(Clone)]
 pub struct LocalFile {
     path: PathBuf,
     immutable: bool,
+    /// Where in which file the content begins, if it is only a part of one.
+    part: Option<(Arc<File>, u64)>,
     observer: Option<Arc<Observer>>,
 }
 
@@ -112,6 +115,7 @@ impl LocalFile {
         Self {
             path: path.into(),
             immutable: false,
+            part: None,
             observer: None,
         }
     }
@@ -122,6 +126,20 @@ impl LocalFile {
         Self {
             path: path.into(),
             immutable: true,
+            part: None,
+            observer: None,
+        }
+    }
+
+    /// Content that lies in an open file, from the byte `start` on, such as a member of an archive: to
+    /// be copied, and read at a position, since others read the file too. The `path` is for errors
+    /// only; something else may lie there by now.
+    #[must_use]
+    pub fn part(path: impl Into<PathBuf>, file: Arc<File>, start: u64) -> Self {
+        Self {
+            path: path.into(),
+            immutable: false,
+            part: Some((file, start)),
             observer: None,
         }
     }
@@ -130,6 +148,14 @@ impl LocalFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The open file and the byte in it at which the content begins, if it is a part of one. Then
+    /// [`path`](Self::path) is not to be opened.
+    #[must_use]
+    pub fn opened(&self) -> Option<(&Arc<File>, u64)> {
+        let (file, start) = self.part.as_ref()?;
+        Some((file, *start))
     }
 
     /// Whether a hard link may stand for a copy.
@@ -152,6 +178,7 @@ impl fmt::Debug for LocalFile {
         f.debug_struct("LocalFile")
             .field("path", &self.path)
             .field("immutable", &self.immutable)
+            .field("start", &self.part.as_ref().map(|(_, start)| start))
             .finish_non_exhaustive()
     }
 }

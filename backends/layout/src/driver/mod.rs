@@ -9,6 +9,7 @@ pub(crate) mod local;
 mod marker;
 #[cfg(feature = "object-store")]
 pub(crate) mod object;
+mod position;
 mod repository_path;
 
 use std::any::Any;

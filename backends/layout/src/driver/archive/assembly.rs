@@ -13,9 +13,10 @@ use tranship::{Algorithm, Digest, Error, ErrorKind, Result};
 use super::contents::{Blob, Contents};
 use super::header;
 use super::place::{Place, Replaced};
-use super::position::{read_pieces, write_all_at};
+use super::position::read_pieces;
 use crate::driver::local::file::failed;
 use crate::driver::local::place::{BLOBS, INDEX, OCI_LAYOUT};
+use crate::driver::position::write_all_at;
 
 /// The content of `oci-layout`.
 pub(super) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;

@@ -92,9 +92,9 @@ fn build(name: &str, size: u64, entry_type: EntryType) -> io::Result<Vec<u8>> {
 mod tests {
     use std::path::Path;
 
-    use super::super::position::write_all_at;
     use super::super::scan::scan;
     use super::*;
+    use crate::driver::position::write_all_at;
 
     fn scanned(header: &[u8], size: u64) -> (String, u64, u64) {
         let file = tempfile::tempfile().expect("a file");

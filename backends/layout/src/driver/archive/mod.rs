@@ -230,7 +230,7 @@ impl Driver for Archive {
 
     async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
         match self.added(target.digest()) {
-            Some((file, data)) => reading::open_part(file, &data, target, range),
+            Some((file, data)) => reading::open_part(file, self.place.path(), &data, target, range),
             None => reading::open_blob(&self.place, target, range).await,
         }
     }

@@ -1,4 +1,4 @@
-//! Reading and writing at a position of a file that several share: without one that moves.
+//! Parts of an archive, read at their position, since several share the file.
 
 use std::fs::File;
 use std::io;
@@ -10,58 +10,10 @@ use futures_util::stream;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tranship::{Body, Error, ErrorKind, Result};
 
+use crate::driver::position::read_exact_at;
+
 /// How much is read at a time, in bytes.
 const CHUNK: u64 = 256 * 1024;
-
-#[cfg(unix)]
-fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, position)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, position)
-}
-
-#[cfg(unix)]
-fn write_at(file: &File, bytes: &[u8], position: u64) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::write_at(file, bytes, position)
-}
-
-#[cfg(windows)]
-fn write_at(file: &File, bytes: &[u8], position: u64) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_write(file, bytes, position)
-}
-
-/// Fills `buffer` with what lies at `position`.
-pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<()> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match read_at(file, &mut buffer[filled..], position + filled as u64) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Writes all `bytes` at `position`.
-pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut position: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match write_at(file, bytes, position) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(length) => {
-                bytes = &bytes[length..];
-                position += length as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
 
 /// The bytes `range` of a file, all at once.
 pub(super) fn read_range(file: &File, range: &Range<u64>) -> io::Result<Vec<u8>> {

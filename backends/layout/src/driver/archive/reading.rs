@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tranship::{Body, Descriptor, Digest, Error, Result};
+use tranship::{Body, Descriptor, Digest, Error, LocalFile, Result};
 
 use super::contents::{Blob, Contents};
 use super::place::Place;
@@ -46,7 +47,8 @@ pub(super) async fn open_blob(
     let current = current(place).await?.ok_or_else(missing)?;
     match current.blobs.get(target.digest()).ok_or_else(missing)? {
         Blob::Member { data, .. } => {
-            open_part(Arc::clone(&current.opened.file), data, target, range)
+            let opened = &current.opened;
+            open_part(Arc::clone(&opened.file), &opened.path, data, target, range)
         }
         Blob::Made(bytes) => {
             check_size(bytes.len() as u64, target)?;
@@ -62,6 +64,7 @@ pub(super) async fn open_blob(
 /// The bytes `range` of the blob `target`, which lies at `data` in `file`.
 pub(super) fn open_part(
     file: Arc<File>,
+    path: &Path,
     data: &Range<u64>,
     target: &Descriptor,
     range: Range<u64>,
@@ -69,7 +72,11 @@ pub(super) fn open_part(
     check_size(data.end - data.start, target)?;
     let end = data.end.min(data.start.saturating_add(range.end));
     let start = data.start.saturating_add(range.start);
-    Ok(position::body(file, start..end))
+    let body = position::body(Arc::clone(&file), start..end);
+    if range == (0..target.size()) {
+        return Ok(body.with_local_file(LocalFile::part(path, file, start)));
+    }
+    Ok(body)
 }
 
 pub(super) async fn read_blob(

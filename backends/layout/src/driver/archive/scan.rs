@@ -8,8 +8,8 @@ use std::path::Path;
 
 use tranship::{Error, ErrorKind, Result};
 
-use super::position::read_exact_at;
 use crate::driver::local::file::failed;
+use crate::driver::position::read_exact_at;
 
 /// What tar files are made of, in bytes.
 pub(super) const BLOCK: u64 = 512;

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use tranship::{ErrorKind, Result};
 
-use super::position::read_exact_at;
 use super::scan::corrupt;
 use crate::driver::local::file::failed;
+use crate::driver::position::read_exact_at;
 
 /// How much is decompressed at a time, in bytes.
 const PIECE: usize = 256 * 1024;

@@ -1,25 +1,20 @@
 //! Takes a blob over from another file of this machine: cloned or linked where the file system can.
 //!
-//! Whatever the way, the bytes that end up in the layout are hashed first. So nothing is gained from
-//! a copy inside the kernel (`copy_file_range`): where the file system shares extents it is a clone,
-//! and elsewhere the bytes pass through memory in any case, once instead of twice.
+//! Whatever the way, the bytes that end up in the layout are hashed before they get their name.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
 
 use tempfile::{Builder, NamedTempFile};
 use tranship::{Descriptor, Error, ErrorKind, LocalFile, Result, Verifier};
 
-use super::file::{PIECE, failed, identity, open_regular, read_pieces};
+use super::copy::{Copy, Failure};
+use super::file::{failed, identity, open_regular, read_pieces};
 use super::place::{Place, SMALL};
 use super::write::{BLOB_MODE, publish};
-
-/// How many pieces may have been read and not be written yet.
-const AHEAD: usize = 2;
 
 /// How far what is taken over can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,15 +38,24 @@ pub(super) async fn take_over(
     let stop = StopOnDrop::default();
     let stopped = stop.flag();
     let work = move || {
-        let Some((source, metadata)) = open_origin(&origin, &expected) else {
+        let opened = origin.opened();
+        // A small part takes no more than one piece of the stream.
+        if opened.is_some() && expected.size() <= SMALL {
             return Ok(false);
-        };
+        }
         let work = Work {
             place: &shared,
             expected: &expected,
             origin: &origin,
             stopped: &stopped,
             trust,
+        };
+        if let Some((source, start)) = opened {
+            let file = work.copy(source, start)?;
+            return publish(&shared, file, &expected).map(|()| true);
+        }
+        let Some((source, metadata)) = open_origin(&origin, &expected) else {
+            return Ok(false);
         };
         work.take_over(&source, &metadata).map(|()| true)
     };
@@ -94,7 +98,7 @@ impl Work<'_> {
         if may_link && self.link(source)? {
             return Ok(());
         }
-        let file = self.copy(source)?;
+        let file = self.copy(source, 0)?;
         publish(self.place, file, self.expected)
     }
 
@@ -167,70 +171,39 @@ impl Work<'_> {
         verifier.finish()
     }
 
-    fn copy(&self, source: &File) -> Result<NamedTempFile> {
+    fn copy(&self, source: &File, start: u64) -> Result<NamedTempFile> {
         let mut file = self.place.temporary_file(BLOB_MODE)?;
         let mut verifier = Verifier::new(self.expected);
         let path = self.origin.path();
         if self.expected.size() <= SMALL {
-            let mut write = writer(&mut file);
+            let to = file.path().to_owned();
             self.read(source, path, |bytes| {
                 verifier.update(bytes)?;
-                write(bytes)
+                let written = file.as_file_mut().write_all(bytes);
+                written.map_err(|error| failed("written", &to, error))
             })?;
         } else {
-            self.copy_large(source, &mut verifier, writer(&mut file))?;
+            let copy = Copy {
+                source,
+                start,
+                length: self.expected.size(),
+                to: file.as_file(),
+                is_synced: self.place.syncs(),
+            };
+            copy.run(|bytes| {
+                self.check_wanted()?;
+                verifier.update(bytes)?;
+                self.origin.observe(bytes.len() as u64);
+                Ok(())
+            })
+            .map_err(|failure| match failure {
+                Failure::Source(error) => failed("read", path, error),
+                Failure::Destination(error) => failed("written", file.path(), error),
+                Failure::Other(error) => error,
+            })?;
         }
         verifier.finish()?;
         Ok(file)
-    }
-
-    /// Reads and hashes on this thread, and writes on another one.
-    fn copy_large(
-        &self,
-        mut source: &File,
-        verifier: &mut Verifier,
-        mut write: impl FnMut(&[u8]) -> Result<()> + Send,
-    ) -> Result<()> {
-        let (pieces, taken) = sync_channel::<Vec<u8>>(AHEAD);
-        let (empty, returned) = sync_channel::<Vec<u8>>(AHEAD + 2);
-        std::thread::scope(|scope| {
-            let writing = scope.spawn(move || {
-                for piece in taken {
-                    write(&piece)?;
-                    let _ = empty.try_send(piece);
-                }
-                Ok(())
-            });
-            let mut read = || {
-                let mut piece = returned.try_recv().unwrap_or_default();
-                piece.clear();
-                self.check_wanted()?;
-                let length = (&mut source)
-                    .take(PIECE as u64)
-                    .read_to_end(&mut piece)
-                    .map_err(|error| failed("read", self.origin.path(), error))?;
-                verifier.update(&piece)?;
-                self.origin.observe(length as u64);
-                Ok((length > 0).then_some(piece))
-            };
-            let reading = loop {
-                match read() {
-                    Ok(Some(piece)) => {
-                        // The writer has ended, and says why.
-                        if pieces.send(piece).is_err() {
-                            break Ok(());
-                        }
-                    }
-                    Ok(None) => break Ok(()),
-                    Err(error) => break Err(error),
-                }
-            };
-            drop(pieces);
-            let written = writing.join().unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::Io, "writing the blob was cut short"))
-            });
-            written.and(reading)
-        })
     }
 
     fn check_wanted(&self) -> Result<()> {
@@ -252,14 +225,6 @@ impl Work<'_> {
             self.origin.observe(bytes.len() as u64);
             Ok(())
         })
-    }
-}
-
-fn writer(file: &mut NamedTempFile) -> impl FnMut(&[u8]) -> Result<()> + Send + '_ {
-    let path = file.path().to_owned();
-    move |bytes| {
-        let written = file.as_file_mut().write_all(bytes);
-        written.map_err(|error| failed("written", &path, error))
     }
 }
 

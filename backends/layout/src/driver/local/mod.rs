@@ -1,5 +1,6 @@
 //! A layout in a directory of a local disk. Everything that touches it runs on blocking threads.
 
+mod copy;
 pub(super) mod file;
 mod hash;
 pub(super) mod index;

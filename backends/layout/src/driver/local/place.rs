@@ -267,6 +267,11 @@ impl Place {
             .map_err(|error| failed("created", &directory, error))
     }
 
+    /// Whether what is written is synced, now or later.
+    pub(super) fn syncs(&self) -> bool {
+        self.durability == Durability::Full
+    }
+
     /// Makes what was written to `file` durable, where that is asked for.
     pub(super) fn sync_file(&self, file: &File, path: &Path) -> Result<()> {
         match self.durability {

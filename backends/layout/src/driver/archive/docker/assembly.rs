@@ -17,10 +17,11 @@ use super::wanted::{Wanted, config_name, layer_name, wanted};
 use crate::driver::archive::contents::{Blob, Contents};
 use crate::driver::archive::header;
 use crate::driver::archive::place::{Place, Replaced};
-use crate::driver::archive::position::{read_pieces, write_all_at};
+use crate::driver::archive::position::read_pieces;
 use crate::driver::archive::reading::read_index;
 use crate::driver::archive::scan::BLOCK;
 use crate::driver::local::file::failed;
+use crate::driver::position::write_all_at;
 use crate::driver::{IndexChange, IndexEdit, vanished};
 
 /// The archive, and the right to write to it.

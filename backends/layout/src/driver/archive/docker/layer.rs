@@ -14,10 +14,10 @@ use tranship::{
 use super::assembly::Turn;
 use crate::blocking::blocking;
 use crate::driver::archive::append::{Receiver, receive};
-use crate::driver::archive::position::write_all_at;
 use crate::driver::archive::scan::BLOCK;
 use crate::driver::archive::unpack::Compression;
 use crate::driver::local::file::failed;
+use crate::driver::position::write_all_at;
 
 /// What a blob is for an image.
 enum Role {
