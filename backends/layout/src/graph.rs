@@ -92,7 +92,8 @@ impl Graph {
             for successor in document.successors() {
                 if seen.insert(*successor.digest()) {
                     let predecessors = state.predecessors.entry(*successor.digest());
-                    predecessors.or_default().push(digest);
+                    let none = || Vec::with_capacity(1);
+                    predecessors.or_insert_with(none).push(digest);
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -43,6 +43,8 @@ pub(crate) struct Faulty {
     after: Mutex<Arc<Fault>>,
     /// Keys with this in them do not show up in listings.
     pub(crate) unlisted: Mutex<Option<&'static str>>,
+    /// What was written before the time looks older by so much.
+    aged: Mutex<Option<(SystemTime, Duration)>>,
     /// How long every request takes.
     pub(crate) delay: Mutex<Option<Duration>>,
     log: Arc<Mutex<Vec<(Op, String)>>>,
@@ -61,6 +63,7 @@ impl Faulty {
             before: Mutex::new(Arc::new(|_, _| None)),
             after: Mutex::new(Arc::new(|_, _| None)),
             unlisted: Mutex::default(),
+            aged: Mutex::default(),
             delay: Mutex::default(),
             log: Arc::default(),
             arrived: Arc::default(),
@@ -88,6 +91,24 @@ impl Faulty {
         fault: impl Fn(Op, &str) -> Option<Error> + Send + Sync + 'static,
     ) {
         *self.after.lock().expect("a lock") = Arc::new(fault);
+    }
+
+    /// From now on everything that is there looks older by `age`.
+    pub(crate) fn age(&self, age: Duration) {
+        *self.aged.lock().expect("a lock") = Some((SystemTime::now(), age));
+    }
+
+    fn aged(&self) -> impl Fn(ObjectMeta) -> ObjectMeta + Send + Sync + 'static {
+        let aged = *self.aged.lock().expect("a lock");
+        move |mut found| {
+            let written = SystemTime::from(found.last_modified);
+            if let Some((until, age)) = aged
+                && written <= until
+            {
+                found.last_modified = (written - age).into();
+            }
+            found
+        }
     }
 
     /// What was asked so far of keys that have `part` in them.
@@ -224,7 +245,9 @@ impl ObjectStore for Faulty {
         if let Err(Error::NotModified { .. }) = &found {
             self.unchanged.fetch_add(1, Ordering::SeqCst);
         }
-        found
+        let mut found = found?;
+        found.meta = self.aged()(found.meta);
+        Ok(found)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -256,7 +279,7 @@ impl ObjectStore for Faulty {
             return stream::once(async { Err(error) }).boxed();
         }
         let hidden = *self.unlisted.lock().expect("a lock");
-        let listed = self.inner.list(prefix);
+        let listed = self.inner.list(prefix).map_ok(self.aged());
         let shown = listed.try_filter(move |found| {
             let is_hidden = hidden.is_some_and(|part| found.location.as_ref().contains(part));
             std::future::ready(!is_hidden)

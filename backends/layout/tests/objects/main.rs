@@ -2,6 +2,7 @@
 
 mod blobs;
 mod faulty;
+mod gc;
 mod refusals;
 mod support;
 mod uploads;
