@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use tranship::{
@@ -103,6 +104,29 @@ async fn no_grace_is_shorter_than_what_writers_rely_on() {
     let none = GcOptions::default().with_grace(Duration::ZERO);
     let report = layout.collect_garbage(&none).await.expect("collected");
     assert_eq!((report.removed.len(), report.young.count), (0, 1));
+    assert!(has(&store, &blob));
+}
+
+#[tokio::test]
+async fn what_was_pushed_again_since_it_looked_stays() {
+    let store = Arc::new(Faulty::new());
+    let layout = layout(&store).await;
+    push_image(&layout, "v1").await.expect("pushed");
+    let blob = push_blob(&layout, b"garbage").await;
+    store.age(HOUR);
+    let watched = Arc::downgrade(&store);
+    let key = Path::from(format!("app/blobs/sha256/{}", blob.digest().hex()));
+    store.fail(move |op, _| {
+        // The lease is about to be taken: everything was listed.
+        if op == Op::Update {
+            let store = watched.upgrade()?;
+            let put = store.inner.put(&key, "garbage".into()).now_or_never();
+            put.expect("memory is at hand").expect("written");
+        }
+        None
+    });
+    let report = collect(&layout).await;
+    assert_eq!((report.removed.len(), report.freed), (0, 0));
     assert!(has(&store, &blob));
 }
 
