@@ -1,7 +1,7 @@
 //! The blobs of a layout.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tranship::{
@@ -10,7 +10,7 @@ use tranship::{
     Resolver, Result, ResultExt as _, Source, TagOrDigest, Upload, UploadId, Uploader,
 };
 
-use crate::driver::RegistryDriver;
+use crate::driver::{Driver, RegistryDriver};
 use crate::store::Store;
 
 pub(crate) struct Blobs {
@@ -18,11 +18,48 @@ pub(crate) struct Blobs {
     siblings: Option<Siblings>,
 }
 
-/// The layouts of the same registry, and which of them this is.
+/// The layouts of the same registry.
 #[derive(Clone)]
 pub(crate) struct Siblings {
-    pub(crate) driver: Arc<dyn RegistryDriver>,
-    pub(crate) name: RepositoryName,
+    registry: Arc<dyn RegistryDriver>,
+    /// That which was mounted from last: all blobs of an image come from one.
+    last: Arc<Mutex<Last>>,
+}
+
+type Last = Option<(RepositoryName, Arc<dyn Driver>)>;
+
+impl Siblings {
+    pub(crate) fn new(registry: Arc<dyn RegistryDriver>) -> Self {
+        Self {
+            registry,
+            last: Arc::default(),
+        }
+    }
+
+    async fn mount(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        to: &dyn Driver,
+    ) -> Result<bool> {
+        let from = self.driver(from).await?;
+        self.registry.mount(target, &*from, to).await
+    }
+
+    async fn driver(&self, name: &RepositoryName) -> Result<Arc<dyn Driver>> {
+        if let Some((last, driver)) = &*self.lock_last()
+            && last == name
+        {
+            return Ok(Arc::clone(driver));
+        }
+        let driver = self.registry.layout(name).await?;
+        *self.lock_last() = Some((name.clone(), Arc::clone(&driver)));
+        Ok(driver)
+    }
+
+    fn lock_last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Blobs {
@@ -112,7 +149,10 @@ impl Blobs {
             return Ok(MountOutcome::Mounted);
         }
         let mounted = match &self.siblings {
-            Some(siblings) => siblings.driver.mount(target, from, &siblings.name).await,
+            Some(siblings) => {
+                let to = self.store.driver().await?;
+                siblings.mount(target, from, to).await
+            }
             None => Ok(false),
         };
         match (mounted, fallback) {

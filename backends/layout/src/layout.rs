@@ -214,10 +214,7 @@ impl Layout {
         registry: Option<(RegistryIdentity, Arc<dyn RegistryDriver>)>,
     ) -> Self {
         let (registry, siblings) = registry.unzip();
-        let siblings = siblings.map(|driver| Siblings {
-            driver,
-            name: name.clone(),
-        });
+        let siblings = siblings.map(Siblings::new);
         Self::over(name, registry, store, siblings)
     }
 

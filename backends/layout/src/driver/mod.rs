@@ -46,7 +46,7 @@ const BLOBS: &str = "blobs";
 
 /// Where one layout lies.
 #[async_trait]
-pub(crate) trait Driver: fmt::Debug + Send + Sync {
+pub(crate) trait Driver: Any + fmt::Debug + Send + Sync {
     /// The path or URL, for errors.
     fn location(&self) -> String;
 
@@ -234,6 +234,12 @@ pub(crate) fn vanished(digest: &Digest) -> Error {
     .with_hint("push it again; nothing was tagged")
 }
 
+/// The driver as the type that its own registry makes.
+fn own<D: Driver>(driver: &dyn Driver) -> Option<&D> {
+    let driver: &dyn Any = driver;
+    driver.downcast_ref()
+}
+
 /// Where many layouts lie, by the names of their repositories.
 #[async_trait]
 pub(crate) trait RegistryDriver: fmt::Debug + Send + Sync {
@@ -251,12 +257,9 @@ pub(crate) trait RegistryDriver: fmt::Debug + Send + Sync {
 
     /// Makes the blob `target` of the layout `from` appear in the layout `to`, without moving its
     /// bytes through this process where that can be avoided. `false` if `from` does not have it.
-    async fn mount(
-        &self,
-        target: &Descriptor,
-        from: &RepositoryName,
-        to: &RepositoryName,
-    ) -> Result<bool>;
+    ///
+    /// Both are drivers of this registry, or made of one for a batch.
+    async fn mount(&self, target: &Descriptor, from: &dyn Driver, to: &dyn Driver) -> Result<bool>;
 }
 
 /// Which state of `index.json` was read. Only the driver that made it can look inside.

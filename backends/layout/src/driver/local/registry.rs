@@ -17,7 +17,7 @@ use super::walk::Walk;
 use super::write;
 use crate::blocking::blocking;
 use crate::driver::repository_path::directories_of;
-use crate::driver::{Driver, RegistryDriver};
+use crate::driver::{Driver, RegistryDriver, own};
 use crate::options::Durability;
 
 /// How many names are looked for at a time, unless the caller says otherwise.
@@ -98,13 +98,10 @@ impl RegistryDriver for LocalRegistry {
         Box::pin(pages.try_flatten())
     }
 
-    async fn mount(
-        &self,
-        target: &Descriptor,
-        from: &RepositoryName,
-        to: &RepositoryName,
-    ) -> Result<bool> {
-        let (from, to) = (self.local(from).await?, self.local(to).await?);
+    async fn mount(&self, target: &Descriptor, from: &dyn Driver, to: &dyn Driver) -> Result<bool> {
+        let (Some(from), Some(to)) = (own::<Local>(from), own::<Local>(to)) else {
+            return Ok(false);
+        };
         let Some(file) = from.blob_file(target).await? else {
             return Ok(false);
         };

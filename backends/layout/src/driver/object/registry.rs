@@ -18,7 +18,7 @@ use super::recent::Moment;
 use super::walk::Walk;
 use super::{Object, put};
 use crate::driver::repository_path::directories_of;
-use crate::driver::{Driver, RegistryDriver};
+use crate::driver::{Driver, RegistryDriver, own};
 use crate::options::LayoutOptions;
 
 /// How many names are looked for at a time, unless the caller says otherwise.
@@ -136,14 +136,11 @@ impl RegistryDriver for ObjectRegistry {
         Box::pin(pages.try_flatten())
     }
 
-    async fn mount(
-        &self,
-        target: &Descriptor,
-        from: &RepositoryName,
-        to: &RepositoryName,
-    ) -> Result<bool> {
-        let (from, to) = (self.object(from)?, self.object(to)?);
-        if let Some(copied) = self.copy(target, &from, &to).await? {
+    async fn mount(&self, target: &Descriptor, from: &dyn Driver, to: &dyn Driver) -> Result<bool> {
+        let (Some(from), Some(to)) = (own::<Object>(from), own::<Object>(to)) else {
+            return Ok(false);
+        };
+        if let Some(copied) = self.copy(target, from, to).await? {
             return Ok(copied);
         }
         match from.open_blob(target, 0..target.size()).await {
