@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tranship::{ErrorKind, Resolver as _, Untagger as _};
 
 use super::{Image, Packing, Place, tags, unpack};
-use crate::support::tag;
+use crate::archive::{MARKER, member, name_of};
+use crate::support::{REF_NAME, tag};
 
 fn image(content: &str) -> Image {
     Image::new(&[content.as_bytes()], Packing::Plain)
@@ -146,6 +147,52 @@ async fn without_a_name_a_tag_of_several_means_the_image_named_like_the_file() {
     let archive = place.open("app.tar").await.expect("sound");
     let (_, _, contents) = unpack(&archive, "v1").await.expect("there");
     assert_eq!(contents[1..], two.contents);
+}
+
+#[tokio::test]
+async fn names_count_in_an_archive_that_is_a_layout_too() {
+    let place = Place::new();
+    let (one, two) = (image("one"), image("two"));
+    let listed = [
+        ("docker.io/library/one:v1", &one),
+        ("example.com/two:v1", &two),
+    ];
+    // As docker writes it: the tag alone, and the name beside it.
+    let entries = listed.map(|(name, image)| {
+        let entry = image.root.0.clone();
+        entry
+            .with_annotation(REF_NAME, "v1")
+            .with_annotation("io.containerd.image.name", name)
+    });
+    let mut builder = tar::Builder::new(Vec::new());
+    let index = json!({"schemaVersion": 2, "manifests": entries}).to_string();
+    member(&mut builder, "index.json", index.as_bytes());
+    member(&mut builder, "oci-layout", MARKER);
+    for image in [&one, &two] {
+        for (_, content) in image.blobs.iter().chain([&image.root]) {
+            member(&mut builder, &name_of(content), content);
+        }
+    }
+    let bytes = builder.into_inner().expect("in memory");
+    for file in ["d.tar", "two.tar", "one.tar"] {
+        std::fs::write(place.path(file), &bytes).expect("written");
+    }
+
+    for (location, image) in [
+        ("d.tar:one:v1", &one),
+        ("d.tar:docker.io/library/one:v1", &one),
+        ("d.tar:example.com/two:v1", &two),
+        ("one.tar", &one),
+    ] {
+        let archive = place.open(location).await.expect("sound");
+        let (root, _, contents) = unpack(&archive, "v1").await.expect("there");
+        assert_eq!(root.digest(), image.root.0.digest(), "{location}");
+        assert_eq!(contents[1..], image.contents);
+    }
+    for location in ["d.tar", "d.tar:two:v1", "d.tar:example.com/one:v1"] {
+        let archive = place.open(location).await.expect("sound");
+        assert!(tags(&archive).await.is_empty(), "{location}");
+    }
 }
 
 #[tokio::test]
