@@ -6,7 +6,7 @@ use tranship::{
     copy_graph, encode_json,
 };
 
-use super::{Image, Packing, Place, copy_tagged};
+use super::{Image, Packing, Place, copy_tagged, unpack};
 use crate::reading::{gzip, zstd};
 use crate::support::{blob, index, manifest, push, relaxed, tag};
 
@@ -159,6 +159,30 @@ async fn a_layer_that_decompresses_to_other_content_than_the_config_says() {
         let image = Image::of(&[b"expected"], &[packing.pack(b"something else")]);
         refuses(&image, ErrorKind::Corrupt, "config").await;
     }
+}
+
+#[tokio::test]
+async fn a_layer_that_is_not_to_be_distributed_unless_it_is_included() {
+    let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    let layer = (MediaType::from_static(foreign), gzip(b"foreign").into());
+    let image = Image::of(&[b"foreign"], &[layer]);
+    refuses(&image, ErrorKind::Unsupported, "include").await;
+
+    let place = Place::new();
+    let source = place.source(&image).await;
+    let archive = place.create("d.tar:app:v1").await;
+    let options = CopyOptions::default().with_non_distributable(true);
+    copy(
+        &source,
+        &tag("source").into(),
+        &archive,
+        &[tag("v1")],
+        &options,
+    )
+    .await
+    .expect("copied");
+    let (_, _, contents) = unpack(&archive, "v1").await.expect("there");
+    assert_eq!(contents[1..], image.contents);
 }
 
 #[tokio::test]
