@@ -265,6 +265,32 @@ fn garbage_leaves_an_archive() {
 }
 
 #[test]
+fn what_killed_processes_left_beside_an_archive_is_removed_and_what_is_written_is_not() {
+    let here = with_image("docker-archive:d.tar:v1");
+    here.ok(&["cp", "oci:hello:v1", "oci-archive:a.tar:v1"]);
+    for (file, archive) in [
+        ("a.tar", "oci-archive:a.tar"),
+        ("d.tar", "docker-archive:d.tar"),
+    ] {
+        let (dead, alive) = (
+            format!(".{file}.tranship-a.tmp"),
+            format!(".{file}.tranship-b.tmp"),
+        );
+        here.write(&dead, "half an archive");
+        here.write(&alive, "half an archive");
+        let lock = fs::File::open(here.path(&alive)).expect("there");
+        lock.lock().expect("locked");
+        here.ok(&["gc", archive]);
+        assert!(here.path(&dead).exists(), "it is young");
+        let json = here.json(&[&["gc", archive][..], &NOW].concat());
+        let leftovers = json["layouts"][0]["leftovers"].as_array();
+        assert_eq!(leftovers.map(Vec::len), Some(1), "{json}");
+        assert!(!here.path(&dead).exists());
+        assert!(here.path(&alive).exists(), "somebody writes to it");
+    }
+}
+
+#[test]
 fn an_archive_of_docker_has_no_garbage() {
     let here = with_image("docker-archive:d.tar:v1");
     let before = here.read("d.tar");
