@@ -151,8 +151,8 @@ crane_writes_docker_archives() {
 
 regctl_reads_docker_archives() {
     local each
-    check "image import: the same image, compressed with gzip too"
-    for each in "$saved" "$saved.gz"; do
+    check "image import: the same image, compressed too"
+    for each in "$saved" "$saved.gz" "$saved.zst"; do
         quietly "$regctl" image import "ocidir://$temporary/imported-${each##*.}:v1" "$each"
         plain_image_in "$temporary/imported-${each##*.}" "$temporary/image-by-regctl-${each##*.}"
         diff -r "$image" "$temporary/image-by-regctl-${each##*.}"

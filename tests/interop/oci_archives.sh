@@ -59,8 +59,8 @@ skopeo_reads_oci_archives() {
     local each
     check "inspect: the raw index is the same bytes"
     skopeo inspect --raw "oci-archive:$archive:v1" | cmp - "$(blob "$hello" "$root")"
-    check "copy --all to a layout, compressed with gzip too: the same blobs"
-    for each in "$archive" "$archive.gz"; do
+    check "copy --all to a layout, compressed too: the same blobs"
+    for each in "$archive" "$archive.gz" "$archive.zst"; do
         skopeo_copy --all "oci-archive:$each:v1" "oci:$temporary/skopeo-${each##*.}:v1"
         diff -r "$blobs" "$temporary/skopeo-${each##*.}/blobs"
     done
@@ -105,9 +105,12 @@ oras_writes_oci_archives() {
 }
 
 regctl_reads_oci_archives() {
-    check "image import: the same blobs"
-    quietly "$regctl" image import "ocidir://$temporary/archive-by-regctl:v1" "$archive"
-    diff -r "$blobs" "$temporary/archive-by-regctl/blobs"
+    local each
+    check "image import: the same blobs, compressed too"
+    for each in "$archive" "$archive.gz" "$archive.zst"; do
+        quietly "$regctl" image import "ocidir://$temporary/regctl-${each##*.}:v1" "$each"
+        diff -r "$blobs" "$temporary/regctl-${each##*.}/blobs"
+    done
 }
 
 regctl_writes_oci_archives() {
