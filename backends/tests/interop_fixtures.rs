@@ -1,4 +1,4 @@
-//! Layouts that other tools wrote (`fixtures/interop/`) are read whole, and hold what
+//! Layouts and archives that other tools wrote (`fixtures/interop/`) are read whole, and hold what
 //! `fixtures/interop/expected.json` says, which a script wrote that knows only the files.
 
 #![cfg(feature = "layout")]
@@ -75,6 +75,24 @@ mod layouts {
         umoci = "umoci",
     }
 }
+
+#[cfg(feature = "archive")]
+mod oci_archives {
+    use super::Fixture;
+
+    fixtures! { "ociArchives", "oci-archive":
+        buildkit = "buildkit.oci.tar",
+        oras = "oras.oci.tar",
+        regctl = "regctl.oci.tar",
+        skopeo = "skopeo.oci.tar",
+        skopeo_gzip = "skopeo.oci.tar.gz",
+        skopeo_zstd = "skopeo.oci.tar.zst",
+    }
+}
+
+#[cfg(feature = "archive")]
+#[path = "interop_fixtures/docker_archives.rs"]
+mod docker_archives;
 
 /// One layout or archive, and what is to be found in it.
 struct Fixture {
@@ -215,18 +233,7 @@ impl Fixture {
                 .expect("copied");
         }
         let expected: Vec<String> = self.map("content").into_keys().collect();
-        let mut written = Vec::new();
-        for algorithm in entries(&directory.path().join("blobs")) {
-            for blob in entries(&algorithm) {
-                let bytes = std::fs::read(&blob).expect("read");
-                let name = blob.file_name().expect("a name").to_string_lossy();
-                let digest = Digest::of(&bytes).to_string();
-                assert_eq!(digest, format!("sha256:{name}"));
-                written.push(digest);
-            }
-        }
-        written.sort();
-        assert_eq!(written, expected);
+        assert_eq!(blobs_of(directory.path()), expected);
     }
 }
 
@@ -244,6 +251,22 @@ fn folder() -> PathBuf {
 fn expected() -> Value {
     let text = std::fs::read(folder().join("expected.json")).expect("read");
     serde_json::from_slice(&text).expect("JSON")
+}
+
+/// The digests of all blobs of a layout, each of which has the bytes of its name.
+fn blobs_of(layout: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for algorithm in entries(&layout.join("blobs")) {
+        for blob in entries(&algorithm) {
+            let bytes = std::fs::read(&blob).expect("read");
+            let name = blob.file_name().expect("a name").to_string_lossy();
+            let digest = Digest::of(&bytes).to_string();
+            assert_eq!(digest, format!("sha256:{name}"));
+            found.push(digest);
+        }
+    }
+    found.sort();
+    found
 }
 
 fn text(value: &Value) -> String {

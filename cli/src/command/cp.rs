@@ -6,8 +6,8 @@ use std::sync::Arc;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 use tranship::{
-    CopyAction, CopyHooks, CopyOptions, CopyReport, Descriptor, Error, ErrorKind, Existing,
-    ExtendedCopyOptions, Repository, Tag, TagOrDigest,
+    CopyAction, CopyHooks, CopyOptions, CopyReport, Descriptor, Digest, Error, ErrorKind, Existing,
+    ExtendedCopyOptions, Location, Repository, Tag, TagOrDigest,
 };
 use tranship_backends::OpenOptions;
 
@@ -24,6 +24,8 @@ use crate::progress::CopyProgress;
 struct Copied {
     source: String,
     destination: String,
+    #[serde(skip)]
+    names: String,
     tags: Vec<String>,
     descriptor: Descriptor,
     dry_run: bool,
@@ -52,12 +54,11 @@ impl Copied {
             count: report.count(action),
             bytes: report.bytes(action),
         };
-        let destination = args.destination.clone();
+        let (destination, names) = reached(&args.destination, tags, report.root.digest());
         Self {
             source: args.source.to_string(),
-            destination: destination
-                .with_reference(*report.root.digest())
-                .to_string(),
+            destination: destination.to_string(),
+            names,
             tags: tags.iter().map(ToString::to_string).collect(),
             dry_run: args.dry_run,
             copied: tally(CopyAction::Copied),
@@ -87,12 +88,31 @@ impl Copied {
             BinaryBytes(self.copied.bytes),
             count("mounted", &self.mounted),
             count("there already", &self.skipped),
-            match self.tags.as_slice() {
-                [] => self.destination.clone(),
-                tags => format!("{} as {}", self.destination, tags.join(", ")),
-            }
+            self.names,
         )
     }
+}
+
+/// Where the copy is, and all its names for people. In an archive of docker it is reached by tag only:
+/// the manifest that such an archive makes for an image has another digest.
+fn reached(destination: &Location, tags: &[Tag], root: &Digest) -> (Location, String) {
+    let named = |tag: &Tag| destination.clone().with_reference(tag.clone());
+    if let Location::DockerArchive(_) = destination {
+        let first = tags.first().map_or_else(|| destination.clone(), named);
+        let names: Vec<_> = tags.iter().map(|tag| named(tag).to_string()).collect();
+        let names = match names.as_slice() {
+            [] => first.to_string(),
+            names => names.join(", "),
+        };
+        return (first, names);
+    }
+    let destination = destination.clone().with_reference(*root);
+    let tags: Vec<_> = tags.iter().map(Tag::as_str).collect();
+    let names = match tags.as_slice() {
+        [] => destination.to_string(),
+        tags => format!("{destination} as {}", tags.join(", ")),
+    };
+    (destination, names)
 }
 
 impl fmt::Display for Copied {
@@ -123,6 +143,7 @@ pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outco
     let tags = destination_tags(&args, reference);
     let source = open_existing(&args.source, places).await?;
     expect_digest(&args, &*source, reference).await?;
+    expect_image(&args, &*source, reference).await?;
     let destination = open(&args.destination, places).await?;
     let progress = Arc::new(CopyProgress::new(output));
     let options = options(&args, Arc::clone(&progress) as Arc<dyn CopyHooks>);
@@ -160,10 +181,7 @@ async fn expect_digest(args: &Cp, source: &dyn Repository, reference: &TagOrDige
     let Some(TagOrDigest::Digest(expected)) = args.destination.reference() else {
         return Ok(());
     };
-    let options = resolve::options(args.platform.platform.clone());
-    let root = tranship::resolve(source, reference, &options)
-        .await
-        .within(&args.source)?;
+    let root = root(args, source, reference).await?;
     if root.digest() == expected {
         return Ok(());
     }
@@ -177,6 +195,43 @@ async fn expect_digest(args: &Cp, source: &dyn Repository, reference: &TagOrDige
     .with_operation("copy")
     .with_subject(&args.source)
     .into())
+}
+
+/// An archive of docker holds images, and finds out about an index when all below it is written. So it
+/// is looked at before anything is done.
+async fn expect_image(args: &Cp, source: &dyn Repository, reference: &TagOrDigest) -> Outcome {
+    let Location::DockerArchive(archive) = &args.destination else {
+        return Ok(());
+    };
+    let refused = |what, hint| {
+        let error = Error::unsupported(what).with_hint(hint);
+        Err(error
+            .with_operation("copy")
+            .with_subject(&args.source)
+            .into())
+    };
+    if let Some(TagOrDigest::Digest(_)) = archive.reference() {
+        return refused(
+            "an image has another digest in an archive of docker",
+            "name it by a tag there",
+        );
+    }
+    let root = root(args, source, reference).await?;
+    if root.media_type().is_index() {
+        return refused(
+            "an archive of docker holds single images, and no index of several platforms",
+            "choose one with --platform, or write oci-archive:FILE",
+        );
+    }
+    Ok(())
+}
+
+/// What is to be copied.
+async fn root(args: &Cp, source: &dyn Repository, reference: &TagOrDigest) -> Outcome<Descriptor> {
+    let options = resolve::options(args.platform.platform.clone());
+    tranship::resolve(source, reference, &options)
+        .await
+        .within(&args.source)
 }
 
 fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {

@@ -1,5 +1,6 @@
 //! The program as its users meet it: arguments in, output, files and an exit code out.
 
+mod archives;
 mod blob;
 mod cp;
 mod discover;

@@ -14,7 +14,7 @@ use tranship::{Descriptor, Digest, Index, Result, Tag, encode_json};
 pub(crate) use self::edit::{Draft, Edit, Holders};
 pub(crate) use self::names::Name;
 #[cfg(feature = "archive")]
-pub(crate) use self::names::REF_NAME;
+pub(crate) use self::names::{CONTAINERD_NAME, REF_NAME};
 pub(crate) use self::writer::{Request, Writer, fail};
 
 use self::names::{Claim, name_of};

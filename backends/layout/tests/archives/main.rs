@@ -5,5 +5,6 @@ mod support;
 
 mod archive;
 mod damage;
+mod docker;
 mod reading;
 mod writing;

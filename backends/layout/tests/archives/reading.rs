@@ -14,7 +14,7 @@ pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().expect("in memory")
 }
 
-fn zstd(content: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(content: &[u8]) -> Vec<u8> {
     zstd::encode_all(content, 3).expect("in memory")
 }
 

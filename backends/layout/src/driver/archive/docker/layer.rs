@@ -33,10 +33,10 @@ fn role(media_type: &MediaType) -> Result<Role> {
         )
         .with_hint("choose one with --platform, or write oci-archive:FILE"));
     }
-    if media_type.is_manifest() {
+    if [MediaType::IMAGE_MANIFEST, MediaType::DOCKER_MANIFEST].contains(media_type) {
         return Ok(Role::Manifest);
     }
-    if *media_type == MediaType::IMAGE_CONFIG || *media_type == MediaType::DOCKER_CONFIG {
+    if [MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG].contains(media_type) {
         return Ok(Role::Config);
     }
     let text = media_type.as_str();

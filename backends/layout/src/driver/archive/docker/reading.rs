@@ -20,7 +20,7 @@ use crate::driver::archive::scan::corrupt;
 use crate::driver::archive::unpack::Compression;
 use crate::driver::local::file::check_limit;
 use crate::driver::local::place::{INDEX, OCI_LAYOUT};
-use crate::index::REF_NAME;
+use crate::index::{CONTAINERD_NAME, REF_NAME};
 
 pub(super) const MANIFEST: &str = "manifest.json";
 
@@ -73,7 +73,7 @@ pub(super) fn read(opened: Opened, name: &ImageName) -> Result<Contents> {
     if members.has(OCI_LAYOUT) && members.has(INDEX) {
         drop(members);
         return match Contents::read(opened)? {
-            contents if is_complete(&contents) => Ok(contents),
+            contents if is_complete(&contents) => with_full_names(contents, name),
             // Docker lists platforms that it does not have.
             contents => read_images(contents.opened, name),
         };
@@ -112,6 +112,25 @@ fn is_complete(contents: &Contents) -> bool {
         }
     }
     true
+}
+
+/// The layout, with its entries listed by their full names, as `name` says. Docker writes the tag alone
+/// where a layout has its name, so two images may have the same there.
+fn with_full_names(mut contents: Contents, name: &ImageName) -> Result<Contents> {
+    let content = contents.bytes(&contents.index, MAX_MANIFEST_SIZE)?;
+    let mut index: Index = serde_json::from_slice(&content).map_err(|error| {
+        corrupt(&contents.opened.path, "its index.json cannot be read").with_source(error)
+    })?;
+    for entry in &mut index.manifests {
+        let names = [CONTAINERD_NAME, REF_NAME];
+        let mut names = names.iter().filter_map(|key| entry.annotation(key));
+        if let Some(full) = names.find(|name| name.contains(':')) {
+            let listed = name.listed(full).into_owned();
+            *entry = entry.clone().with_annotation(REF_NAME, listed);
+        }
+    }
+    contents.index = Blob::Made(encode_json(&index)?);
+    Ok(contents)
 }
 
 fn read_images(opened: Opened, name: &ImageName) -> Result<Contents> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use tranship::{Digest, Error, ErrorKind, Manifest, Result};
+use tranship::{Descriptor, Digest, Error, ErrorKind, Manifest, Result};
 
 use super::assembly::Known;
 use super::reading::Config;
@@ -80,7 +80,7 @@ impl Wanted {
                 diff_ids.push(pushed.diff_id);
             } else {
                 let there = base.and_then(|base| base.layer(digest));
-                let there = there.ok_or_else(|| vanished(digest))?;
+                let there = there.ok_or_else(|| not_pushed(layer))?;
                 layers.push(stored_name(there));
                 diff_ids.push(there.diff_id);
                 stored.push((stored_name(there), there.data.clone()));
@@ -125,6 +125,18 @@ impl Wanted {
             stored,
         })
     }
+}
+
+/// That the archive misses a layer of an image.
+fn not_pushed(layer: &Descriptor) -> Error {
+    if !layer.media_type().is_non_distributable() {
+        return vanished(layer.digest());
+    }
+    Error::unsupported(
+        "an archive of docker needs every layer, and this one is not to be distributed",
+    )
+    .with_subject(layer.digest())
+    .with_hint("include such layers, or write oci-archive:FILE")
 }
 
 pub(super) fn config_name(digest: &Digest) -> String {

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Archives between tranship, skopeo, crane, oras and regctl: what one writes, the others read, and
+# contents are the same byte for byte.
+#
+#   bash tests/interop/archives.sh [TRANSHIP]
+#
+# TRANSHIP is the program to check, target/release/tranship unless given. `bash .ci/tools` installs
+# the others. Works in a temporary directory and ends with the first check that fails. crane knows no
+# OCI archives, and oras none of docker.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+here=tests/interop
+
+tranship=$(realpath -m "${1:-target/release/tranship}")
+hello=$PWD/fixtures/hello
+temporary=$(mktemp -d)
+
+# shellcheck source=support.sh
+source $here/support.sh
+[ -x "$tranship" ] || die "$tranship is missing: run cargo build --release -p tranship-cli"
+for program in skopeo python3 tar gzip zstd; do
+    command -v "$program" >/dev/null || die "$program is missing: run bash .ci/tools"
+done
+for each in skopeo oras crane regctl oci_archives docker_archives; do
+    # shellcheck source=/dev/null
+    source $here/$each.sh
+done
+trap 'crane_registry_ends; chmod -R u+w "$temporary"; rm -rf "$temporary"' EXIT
+trap 'echo "error: ${BASH_SOURCE[0]} line $LINENO failed: $BASH_COMMAND" >&2' ERR
+set -E
+# regctl reads settings there.
+export HOME=$temporary/home
+mkdir "$HOME"
+
+root=$(digest_in "$hello" v1)
+amd64=$(digest_in "$hello" v1-amd64)
+[ -n "$root" ] && [ -n "$amd64" ]
+
+# Each compressed, too, under the name with .gz and .zst behind it.
+compress() {
+    gzip --keep "$1"
+    zstd --quiet "$1"
+}
+
+for kind in oci docker; do
+    echo "$kind archives: tranship writes"
+    ${kind}_archives_by_tranship
+    for each in skopeo oras crane regctl; do
+        if declare -F "${each}_reads_${kind}_archives" >/dev/null; then
+            echo "$kind archives: $each reads"
+            "${each}_reads_${kind}_archives"
+            echo "$kind archives: $each writes"
+            "${each}_writes_${kind}_archives"
+        fi
+    done
+done
+
+echo "$checks checks passed"
