@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Layouts in a real S3 server: every scenario of the conformance kit, and several processes that
-# write to one layout at the same time.
+# Layouts in a real S3 server: every scenario of the conformance kit, several processes that write to
+# one layout at the same time, and the command line.
 #
-#   bash tests/interop/s3.sh
+#   bash tests/interop/s3.sh PATH/TO/tranship
 #
 # `bash .ci/tools` installs the server, minio. It listens on free ports, works in a temporary
 # directory, and is gone when this ends.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+tranship=${1:?the first argument is the program to test}
 
 die() {
     printf 'error: %s\n' "$*" >&2
@@ -17,6 +19,7 @@ die() {
 minio=${MINIO:-.tools/minio}
 [ -x "$minio" ] || minio=$(command -v minio || true)
 [ -n "$minio" ] || die "minio is missing: run bash .ci/tools"
+[ -x "$tranship" ] || die "$tranship is missing: build it with cargo build --release"
 for program in curl python3; do
     command -v "$program" >/dev/null || die "$program is missing: run bash .ci/tools"
 done
@@ -67,3 +70,46 @@ done
 
 export TRANSHIP_S3_ENDPOINT=$endpoint TRANSHIP_S3_BUCKET=tranship
 cargo test --locked -p tranship-backends --features s3 --test s3 --test s3_writers
+
+echo "the command line in a bucket"
+export AWS_ENDPOINT_URL=$endpoint AWS_ALLOW_HTTP=true
+bucket=s3://tranship/command-line
+
+# Runs the program with its notes hidden.
+quiet() {
+    "$tranship" "$@" --quiet
+}
+
+# Runs what must fail with the given exit code.
+fails() {
+    local code=$1 got=0
+    shift
+    "$tranship" "$@" >"$temporary/out" 2>"$temporary/err" || got=$?
+    [ "$got" = "$code" ] || { cat "$temporary/err" >&2; die "exit code $got and not $code: $*"; }
+    grep -q '^error: ' "$temporary/err" || die "no error is told: $*"
+    ! grep -q "$AWS_SECRET_ACCESS_KEY" "$temporary/err" || die "a secret is told: $*"
+}
+
+digest=$(quiet cp -r oci:fixtures/hello:v1 "oci:$bucket/hello:v1")
+mounted=$(quiet cp -r "oci:$bucket/hello:v1" "layouts:$bucket/all//library/hello")
+[ "$digest" = "$mounted" ] || die "another digest"
+[ "$(quiet repo ls "layouts:$bucket/all")" = library/hello ] || die "the repository is not listed"
+quiet cp -r "layouts:$bucket/all//library/hello:v1" "oci-archive:$temporary/back.tar:v1" >/dev/null
+quiet cp -r "oci-archive:$temporary/back.tar:v1" "oci:$temporary/back:v1" >/dev/null
+for blob in "$temporary"/back/blobs/sha256/*; do
+    cmp "$blob" "fixtures/hello/blobs/sha256/$(basename "$blob")"
+done
+quiet tag "oci:$bucket/hello:v1" v2 >/dev/null
+quiet untag "oci:$bucket/hello:v1"
+[ "$(quiet repo tags "oci:$bucket/hello")" = v2 ] || die "the tags are wrong"
+quiet fsck "oci:$bucket/hello"
+quiet gc "oci:$bucket/hello"
+quiet fsck "layouts:$bucket/all//library/hello"
+
+fails 3 resolve "oci:$bucket/hello:v1"
+fails 3 resolve oci:s3://no-such-bucket/hello:v1
+fails 3 cp oci:fixtures/hello:v1 oci:s3://no-such-bucket/hello:v1
+AWS_SECRET_ACCESS_KEY=wrong fails 5 resolve "oci:$bucket/hello:v2"
+AWS_ALLOW_HTTP=false fails 2 resolve "oci:$bucket/hello:v2"
+fails 2 resolve "oci:$bucket/hello:v2" --store-option aws_regoin=x
+echo "the command line in a bucket: passed"

@@ -2,7 +2,9 @@
 //!
 //! [`Layout`] is one image layout in a local directory, as a [`Repository`](tranship::Repository).
 //! [`LayoutRegistry`] is a directory of them, as a [`Registry`](tranship::Registry). Both do all that
-//! the traits offer. What they write, oras, skopeo, umoci, crane and regctl read, and the other way
+//! the traits offer. With the feature `object-store` they lie in a bucket as well
+//! (`Layout::open_in`), and with `archive` in a tar (`Layout::open_archive`), be it one that
+//! `docker save` wrote. What they write, oras, skopeo, umoci, crane and regctl read, and the other way
 //! round.
 //!
 //! ```
