@@ -22,7 +22,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use serde::Deserialize;
 use tranship::{
     Body, Capabilities, Descriptor, Digest, Digester, Error, ErrorKind, ListOptions, Listing,
     MediaType, RepositoryName, Result, Source, Upload, UploadId,
@@ -181,30 +180,6 @@ pub(crate) trait Driver: Any + fmt::Debug + Send + Sync {
 
     /// Goes on with an upload of this or another process.
     async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>>;
-}
-
-/// More than any `oci-layout` file holds, in bytes.
-pub(crate) const MAX_MARKER_SIZE: u64 = 64 * 1024;
-
-/// The version that the content of an `oci-layout` file says; `subject` is the file, for errors.
-///
-/// # Errors
-/// `Corrupt`.
-pub(crate) fn layout_version(content: &[u8], subject: &str) -> Result<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Marker {
-        image_layout_version: String,
-    }
-    let marker: Marker = serde_json::from_slice(content).map_err(|error| {
-        Error::new(
-            ErrorKind::Corrupt,
-            "does not say which version of the image layout this is",
-        )
-        .with_subject(subject)
-        .with_source(error)
-    })?;
-    Ok(marker.image_layout_version)
 }
 
 /// Checks the size of what is stored, in bytes, against what `target` says.

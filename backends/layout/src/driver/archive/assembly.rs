@@ -16,10 +16,8 @@ use super::place::{Place, Replaced};
 use super::position::read_pieces;
 use crate::driver::local::file::failed;
 use crate::driver::local::place::{BLOBS, INDEX, OCI_LAYOUT};
+use crate::driver::marker;
 use crate::driver::position::write_all_at;
-
-/// The content of `oci-layout`.
-pub(super) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// What was added so far, for those who read meanwhile.
 #[derive(Debug, Default)]
@@ -268,7 +266,7 @@ impl Assembly {
             self.directories.insert(BLOBS.to_owned());
         }
         let mut tail = Vec::new();
-        for (name, content) in [(INDEX, &index[..]), (OCI_LAYOUT, MARKER)] {
+        for (name, content) in [(INDEX, &index[..]), (OCI_LAYOUT, marker::CONTENT)] {
             tail.extend(header::file(name, content.len() as u64)?);
             tail.extend_from_slice(content);
             tail.resize(tail.len() + header::padding(tail.len() as u64), 0);

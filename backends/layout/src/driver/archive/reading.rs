@@ -13,7 +13,7 @@ use super::place::Place;
 use super::position;
 use crate::blocking::blocking;
 use crate::driver::local::file::check_limit;
-use crate::driver::{IndexRead, IndexVersion, MAX_MARKER_SIZE, check_size, layout_version};
+use crate::driver::{IndexRead, IndexVersion, check_size, marker};
 
 async fn current(place: &Arc<Place>) -> Result<Option<Arc<Contents>>> {
     let place = Arc::clone(place);
@@ -26,9 +26,11 @@ pub(super) async fn version(place: &Arc<Place>) -> Result<Option<String>> {
         return Ok(None);
     };
     blocking(move || {
-        let content = current.bytes(&current.marker, MAX_MARKER_SIZE)?;
-        let subject = format!("{}/oci-layout", current.opened.path.display());
-        layout_version(&content, &subject).map(Some)
+        let content = current.bytes(&current.marker, marker::MAX_SIZE)?;
+        let path = current.opened.path.display();
+        marker::version(&content)
+            .map(Some)
+            .map_err(|error| error.with_subject(format_args!("{path}/oci-layout")))
     })
     .await
 }

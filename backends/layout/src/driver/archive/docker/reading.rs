@@ -13,13 +13,13 @@ use tranship::{
 use super::members::Members;
 use super::tags::ImageName;
 use super::{Image, Layer};
-use crate::driver::archive::assembly::MARKER;
 use crate::driver::archive::contents::{Blob, Contents, Opened};
 use crate::driver::archive::position::read_pieces;
 use crate::driver::archive::scan::corrupt;
 use crate::driver::archive::unpack::Compression;
 use crate::driver::local::file::check_limit;
 use crate::driver::local::place::{INDEX, OCI_LAYOUT};
+use crate::driver::marker;
 use crate::index::{CONTAINERD_NAME, REF_NAME};
 
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -175,7 +175,7 @@ fn read_images(opened: Opened, name: &ImageName) -> Result<Contents> {
         opened,
         blobs,
         index: Blob::Made(encode_json(&Index::new(listed))?),
-        marker: Blob::Made(Bytes::from_static(MARKER)),
+        marker: Blob::Made(Bytes::from_static(marker::CONTENT)),
         directories: HashSet::new(),
         dropped: Vec::new(),
         end: 0,
