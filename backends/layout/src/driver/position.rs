@@ -3,14 +3,13 @@
 use std::fs::File;
 use std::io;
 
-/// Reads what there is at `position`; 0 at the end.
 #[cfg(unix)]
-pub(crate) fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+fn try_read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, position)
 }
 
 #[cfg(windows)]
-pub(crate) fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+fn try_read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, position)
 }
 
@@ -24,15 +23,23 @@ fn write_at(file: &File, bytes: &[u8], position: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_write(file, bytes, position)
 }
 
+/// Reads what there is at `position`, or a part of it; 0 at the end.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    loop {
+        match try_read_at(file, buffer, position) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+}
+
 /// Fills `buffer` with what lies at `position`.
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], position: u64) -> io::Result<()> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match read_at(file, &mut buffer[filled..], position + filled as u64) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        match read_at(file, &mut buffer[filled..], position + filled as u64)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            length => filled += length,
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use tranship::{Error, ErrorKind, Result};
 
 use super::file::PIECE;
-use crate::driver::position::{read_at, write_all_at};
+use crate::driver::position::{read_at, read_exact_at, write_all_at};
 
 /// What is copied at a time, in bytes, before the other thread hears of it.
 const STEP: u64 = 1024 * 1024;
@@ -86,15 +86,10 @@ impl Copy<'_> {
         let mut at = 0;
         for end in written {
             while at < end {
-                let wanted = usize::try_from(end - at).map_or(PIECE, |left| left.min(PIECE));
-                let length = match read_at(self.to, &mut buffer[..wanted], at) {
-                    Ok(0) => return Err(Failure::Destination(io::ErrorKind::UnexpectedEof.into())),
-                    Ok(length) => length,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(Failure::Destination(error)),
-                };
-                take(&buffer[..length]).map_err(Failure::Other)?;
-                at += length as u64;
+                let piece = &mut buffer[..piece_of(end - at)];
+                read_exact_at(self.to, piece, at).map_err(Failure::Destination)?;
+                take(piece).map_err(Failure::Other)?;
+                at += piece.len() as u64;
             }
         }
         Ok(())
@@ -121,19 +116,16 @@ impl Steps {
                 _ => self.buffer = vec![0; PIECE],
             }
         }
-        let wanted = usize::try_from(length).map_or(PIECE, |left| left.min(PIECE));
-        loop {
-            match read_at(copy.source, &mut self.buffer[..wanted], copy.start + at) {
-                Ok(length) => {
-                    write_all_at(copy.to, &self.buffer[..length], at)
-                        .map_err(Failure::Destination)?;
-                    return Ok(length as u64);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Failure::Source(error)),
-            }
-        }
+        let piece = &mut self.buffer[..piece_of(length)];
+        let length = read_at(copy.source, piece, copy.start + at).map_err(Failure::Source)?;
+        write_all_at(copy.to, &piece[..length], at).map_err(Failure::Destination)?;
+        Ok(length as u64)
     }
+}
+
+/// How much of what is left, in bytes, passes through memory at a time.
+fn piece_of(left: u64) -> usize {
+    usize::try_from(left).map_or(PIECE, |left| left.min(PIECE))
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -182,7 +174,7 @@ mod tests {
         });
         assert!(outcome.is_ok());
         let mut written = vec![0; taken.len()];
-        crate::driver::position::read_exact_at(&to, &mut written, 0).expect("written");
+        read_exact_at(&to, &mut written, 0).expect("written");
         assert_eq!(written, taken);
         assert_eq!(to.metadata().expect("a file").len(), taken.len() as u64);
         taken
