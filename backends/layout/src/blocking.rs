@@ -26,6 +26,39 @@ fn cut_short(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Erro
     Error::new(ErrorKind::Io, "the work on the file system was cut short").with_source(error)
 }
 
+/// Something that blocking threads change step by step, one at a time. When this is dropped, the
+/// thread that has it ends its step and drops it.
+pub(crate) enum Chain<T> {
+    Ready(T),
+    Running(JoinHandle<Result<T>>),
+    Ended,
+}
+
+impl<T: Send + 'static> Chain<T> {
+    pub(crate) fn start(work: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
+        Self::Running(spawn_blocking(work))
+    }
+
+    /// Waits for the step before, and begins another one.
+    pub(crate) async fn then(
+        &mut self,
+        work: impl FnOnce(T) -> Result<T> + Send + 'static,
+    ) -> Result<()> {
+        let value = self.finish().await?;
+        *self = Self::start(move || work(value));
+        Ok(())
+    }
+
+    /// What the last step has left. After an error, or this, there is nothing any more.
+    pub(crate) async fn finish(&mut self) -> Result<T> {
+        match std::mem::replace(self, Self::Ended) {
+            Self::Ready(value) => Ok(value),
+            Self::Running(step) => join(step).await,
+            Self::Ended => Err(Error::new(ErrorKind::Io, "the work has ended before")),
+        }
+    }
+}
+
 /// Blocking threads for work that is short and comes in numbers, one for each core.
 ///
 /// A thread that has done one piece takes the next that waits, so that a stream of them costs few

@@ -4,11 +4,10 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::OwnedMutexGuard;
-use tokio::task::{JoinHandle, spawn_blocking};
-use tranship::{Body, Descriptor, Error, ErrorKind, Result, Verifier};
+use tranship::{Body, Descriptor, Result, Verifier};
 
 use super::assembly::{Assembly, Slot};
-use crate::blocking::{blocking, join};
+use crate::blocking::{Chain, blocking};
 
 /// What is gathered, in bytes, before the threads get it. They work on one batch while the next is
 /// gathered. A blob that is smaller takes one visit of one thread.
@@ -43,9 +42,8 @@ pub(super) async fn receive<R: Receiver>(
     body: Body,
 ) -> Result<R::Outcome> {
     let mut stream = body.into_stream();
-    let mut hashing = Task::Ready(Verifier::new(expected));
-    let mut start = Some(start);
-    let mut receiving: Option<Task<R>> = None;
+    let mut hashing = Chain::Ready(Verifier::new(expected));
+    let mut receiving = Chain::Ready(Receiving::To(start));
     let mut batch = Vec::new();
     let mut bytes = 0;
     while let Some(piece) = stream.next().await.transpose()? {
@@ -54,43 +52,41 @@ pub(super) async fn receive<R: Receiver>(
         if bytes < BATCH {
             continue;
         }
-        let pieces = std::mem::take(&mut batch);
         bytes = 0;
-        let mut verifier = hashing.finish().await?;
-        let receiver = match receiving.take() {
-            Some(receiving) => receiving.finish().await?,
-            None => blocking(begin(start.take())).await?,
-        };
+        let pieces = std::mem::take(&mut batch);
         let hashed = pieces.clone();
-        hashing = Task::start(move || {
-            hashed.iter().try_for_each(|piece| verifier.update(piece))?;
-            Ok(verifier)
-        });
-        receiving = Some(Task::start(move || receiver.write(&pieces)));
+        hashing
+            .then(move |mut verifier| {
+                hashed.iter().try_for_each(|piece| verifier.update(piece))?;
+                Ok(verifier)
+            })
+            .await?;
+        receiving
+            .then(move |receiving| Ok(Receiving::By(receiving.begun()?.write(&pieces)?)))
+            .await?;
     }
     let mut verifier = hashing.finish().await?;
-    let receiver = match receiving {
-        Some(receiving) => Some(receiving.finish().await?),
-        None => None,
-    };
+    let receiving = receiving.finish().await?;
     blocking(move || {
         batch.iter().try_for_each(|piece| verifier.update(piece))?;
         verifier.finish()?;
-        let receiver = match receiver {
-            Some(receiver) => receiver,
-            None => begin(start)()?,
-        };
-        receiver.write(&batch)?.end()
+        receiving.begun()?.write(&batch)?.end()
     })
     .await
 }
 
-fn begin<R>(
-    start: Option<impl FnOnce() -> Result<R> + Send + 'static>,
-) -> impl FnOnce() -> Result<R> + Send + 'static {
-    move || match start {
-        Some(start) => start(),
-        None => Err(Error::new(ErrorKind::Io, "the blob was begun before")),
+/// Who takes the bytes: begun by the thread that has the first of them.
+enum Receiving<S, R> {
+    To(S),
+    By(R),
+}
+
+impl<S: FnOnce() -> Result<R>, R> Receiving<S, R> {
+    fn begun(self) -> Result<R> {
+        match self {
+            Self::To(start) => start(),
+            Self::By(receiver) => Ok(receiver),
+        }
     }
 }
 
@@ -123,24 +119,5 @@ impl Receiver for Writing {
     fn end(mut self) -> Result<Turn> {
         self.turn.end(self.slot)?;
         Ok(self.turn)
-    }
-}
-
-/// Work on a blocking thread, or what came of it.
-enum Task<T> {
-    Ready(T),
-    Running(JoinHandle<Result<T>>),
-}
-
-impl<T: Send + 'static> Task<T> {
-    fn start(work: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
-        Self::Running(spawn_blocking(work))
-    }
-
-    async fn finish(self) -> Result<T> {
-        match self {
-            Self::Ready(value) => Ok(value),
-            Self::Running(handle) => join(handle).await,
-        }
     }
 }

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tempfile::NamedTempFile;
-use tokio::task::JoinHandle;
-use tranship::{Body, ByteStream, Descriptor, Error, ErrorKind, Result, Verifier};
+use tranship::{Body, ByteStream, Descriptor, Result, Verifier};
 
 use super::file::failed;
 use super::place::{Place, SMALL};
-use crate::blocking::{blocking, join};
+use crate::blocking::{Chain, blocking};
 
 /// What is gathered, in bytes, before blocking threads get it. With one batch being hashed, one being
 /// written and the next being gathered, a push holds three times as much, and one piece of its source.
@@ -65,10 +64,7 @@ async fn write_large(
         let place = Arc::clone(place);
         Chain::start(move || place.temporary_file(BLOB_MODE))
     };
-    let mut checking = {
-        let verifier = Verifier::new(expected);
-        Chain::start(move || Ok(verifier))
-    };
+    let mut checking = Chain::Ready(Verifier::new(expected));
     let outcome = async {
         let mut batch = Batch::default();
         loop {
@@ -137,28 +133,4 @@ fn write_all(file: &mut NamedTempFile, pieces: &[Bytes]) -> Result<()> {
             .map_err(|error| failed("written", file.path(), error))?;
     }
     Ok(())
-}
-
-/// Something that blocking threads change step by step, one at a time. When this is dropped, the
-/// thread that has it ends its step and drops it.
-struct Chain<T>(Option<JoinHandle<Result<T>>>);
-
-impl<T: Send + 'static> Chain<T> {
-    fn start(work: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
-        Self(Some(tokio::task::spawn_blocking(work)))
-    }
-
-    async fn then(&mut self, work: impl FnOnce(T) -> Result<T> + Send + 'static) -> Result<()> {
-        let value = self.finish().await?;
-        *self = Self::start(move || work(value));
-        Ok(())
-    }
-
-    /// What the last step has left. After an error, or this, there is nothing any more.
-    async fn finish(&mut self) -> Result<T> {
-        match self.0.take() {
-            Some(step) => join(step).await,
-            None => Err(Error::new(ErrorKind::Io, "the work has ended before")),
-        }
-    }
 }

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 
 use object_store::PutPayload;
-use tokio::task::JoinHandle;
 use tranship::{Descriptor, Result, Source, Verifier};
 
 use super::memory::{Intake, Share};
 use super::parts::Parts;
 use super::place::Place;
 use super::recent::Moment;
-use crate::blocking::{blocking, join};
+use crate::blocking::{Chain, blocking};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -109,7 +108,8 @@ async fn send(
 ) -> Result<()> {
     let length = part_size(expected.size());
     let (mut payload, mut share) = first;
-    let mut hashing = Hashing::start(Verifier::new(expected), &payload, share.as_ref());
+    let mut hashing = Chain::Ready(Verifier::new(expected));
+    hash(&mut hashing, &payload, share.as_ref()).await?;
     loop {
         let is_last = (payload.content_length() as u64) < length;
         if payload.content_length() > 0 {
@@ -121,7 +121,7 @@ async fn send(
         share = Some(place.bucket.memory.share(length).await);
         payload = intake.part(length, &mut share).await?;
         // Before it is sent, so that what is too long is not sent without end.
-        hashing = Hashing::start(hashing.finish().await?, &payload, share.as_ref());
+        hash(&mut hashing, &payload, share.as_ref()).await?;
     }
     hashing.finish().await?.finish()
 }
@@ -139,22 +139,19 @@ fn update(verifier: &mut Verifier, payload: &PutPayload) -> Result<()> {
     payload.iter().try_for_each(|piece| verifier.update(piece))
 }
 
-/// A part while a blocking thread hashes it, which ends by itself when this is dropped.
-struct Hashing(JoinHandle<Result<Verifier>>);
-
-impl Hashing {
-    fn start(mut verifier: Verifier, payload: &PutPayload, share: Option<&Share>) -> Self {
-        let (payload, share) = (payload.clone(), share.cloned());
-        Self(tokio::task::spawn_blocking(move || {
-            let updated = update(&mut verifier, &payload);
-            drop((payload, share));
-            updated.map(|()| verifier)
-        }))
-    }
-
-    async fn finish(self) -> Result<Verifier> {
-        join(self.0).await
-    }
+/// Has a blocking thread hash a part when it is done with the one before.
+async fn hash(
+    hashing: &mut Chain<Verifier>,
+    payload: &PutPayload,
+    share: Option<&Share>,
+) -> Result<()> {
+    let (payload, share) = (payload.clone(), share.cloned());
+    let work = move |mut verifier| {
+        let updated = update(&mut verifier, &payload);
+        drop((payload, share));
+        updated.map(|()| verifier)
+    };
+    hashing.then(work).await
 }
 
 #[cfg(test)]
