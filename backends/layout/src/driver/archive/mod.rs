@@ -23,16 +23,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
-use tranship::{
-    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, Result, Source, Support, Upload,
-    UploadId,
-};
+use tranship::{Body, Capabilities, Descriptor, Digest, Result, Source, Upload, UploadId};
 
 use self::assembly::{Added, Assembly};
 use self::contents::{Blob, Contents};
 pub(crate) use self::docker::{DockerArchive, ImageName};
-use self::place::Place;
+use self::place::{Place, no_uploads};
 use self::reading::read_index;
 use super::local::file::{age, check_limit};
 use super::{
@@ -43,15 +39,10 @@ use crate::blocking::blocking;
 use crate::index::EMPTY_INDEX;
 use crate::options::Durability;
 
-const NO_UPLOADS: &str = "an archive is written in one go, and holds nothing that is half there";
-const COMPRESSED: &str = "a compressed archive is only read";
-
 /// An `oci-archive`.
 #[derive(Debug)]
 pub(crate) struct Archive {
     place: Arc<Place>,
-    /// Who changes the archive through this process.
-    changing: Arc<Semaphore>,
     batch: Option<Batch>,
 }
 
@@ -83,7 +74,6 @@ impl Archive {
         let reader = Box::new(Contents::read);
         Self {
             place: Arc::new(Place::new(path, durability, reader)),
-            changing: Arc::new(Semaphore::new(1)),
             batch: None,
         }
     }
@@ -101,16 +91,10 @@ impl Archive {
         min_age: Duration,
         edit: IndexEdit,
     ) -> Result<Published> {
-        let permit = Arc::clone(&self.changing).acquire_owned().await;
-        let permit = permit.map_err(|error| {
-            Error::new(ErrorKind::Io, "the archive was closed").with_source(error)
-        })?;
-        let place = Arc::clone(&self.place);
-        blocking(move || {
-            let _permit = permit;
-            publish(&place, assembly, known.as_ref(), limit, min_age, edit)
-        })
-        .await
+        let work = move |place: &Arc<Place>| {
+            publish(place, assembly, known.as_ref(), limit, min_age, edit)
+        };
+        self.place.change(work).await
     }
 
     fn alone(&self) -> Arc<tokio::sync::Mutex<Assembly>> {
@@ -205,16 +189,7 @@ impl Driver for Archive {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let capabilities = Capabilities::all().with_uploads(Support::No(NO_UPLOADS));
-        if !self.place.is_compressed() {
-            return capabilities;
-        }
-        let no = Support::No(COMPRESSED);
-        capabilities
-            .with_push(no)
-            .with_delete_blobs(no)
-            .with_delete_manifests(no)
-            .with_untag(no)
+        self.place.capabilities()
     }
 
     async fn version(&self) -> Result<Option<String>> {
@@ -245,7 +220,7 @@ impl Driver for Archive {
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.check_writable()?;
+        self.place.check_writable()?;
         let body = source.open(0).await?;
         let mut turn = self.assembly().lock_owned().await;
         if !turn.is_begun() {
@@ -272,7 +247,7 @@ impl Driver for Archive {
         if reading::blob_size(&self.place, digest).await?.is_none() {
             return Ok(false);
         }
-        self.check_writable()?;
+        self.place.check_writable()?;
         let target = *digest;
         let edit = Box::new(move |_: &IndexRead| {
             Ok(IndexChange {
@@ -297,7 +272,7 @@ impl Driver for Archive {
         limit: u64,
         edit: IndexEdit,
     ) -> Result<Option<IndexVersion>> {
-        self.check_writable()?;
+        self.place.check_writable()?;
         let turn = self.assembly().lock_owned().await;
         let published = self
             .publish(turn, known, limit, Duration::ZERO, edit)
@@ -308,7 +283,6 @@ impl Driver for Archive {
     fn for_batch(&self) -> Arc<dyn Driver> {
         Arc::new(Self {
             place: Arc::clone(&self.place),
-            changing: Arc::clone(&self.changing),
             batch: Some(Batch::new(&self.place)),
         })
     }
@@ -346,7 +320,7 @@ impl Driver for Archive {
         min_age: Duration,
         mut plan: SweepPlan,
     ) -> Result<Swept> {
-        self.check_writable()?;
+        self.place.check_writable()?;
         let edit = Box::new(move |found: &IndexRead| {
             let Sweep { content, remove } = plan(found)?;
             Ok(IndexChange {
@@ -378,25 +352,4 @@ impl Driver for Archive {
     async fn resume_upload(&self, _: &UploadId) -> Result<Box<dyn Upload>> {
         Err(no_uploads())
     }
-}
-
-impl Archive {
-    /// Refuses before anything is read what the archive could not take.
-    fn check_writable(&self) -> Result<()> {
-        if !self.place.is_compressed() {
-            return Ok(());
-        }
-        Err(read_only(self.place.path()))
-    }
-}
-
-/// That a compressed archive was to be changed.
-fn read_only(path: &std::path::Path) -> Error {
-    Error::unsupported(COMPRESSED)
-        .with_subject(path.display())
-        .with_hint("decompress it first, or copy to a new archive")
-}
-
-fn no_uploads() -> Error {
-    Error::unsupported(NO_UPLOADS).with_hint("push the blob instead")
 }

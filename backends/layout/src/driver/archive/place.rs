@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::{Builder, NamedTempFile};
-use tranship::{Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
+use tranship::{Capabilities, Error, ErrorKind, Result, Support};
 
 use super::contents::{Contents, Opened, stat};
+use crate::blocking::blocking;
 use crate::driver::local::file::{failed, identity};
 use crate::driver::local::index::Stamp;
 use crate::driver::local::place::with_mode;
@@ -18,6 +20,9 @@ use crate::options::Durability;
 
 /// How often the archive may be replaced while we prepare to replace it.
 const MAX_ATTEMPTS: u32 = 32;
+
+const NO_UPLOADS: &str = "an archive is written in one go, and holds nothing that is half there";
+const COMPRESSED: &str = "a compressed archive is only read";
 
 /// How the members of an archive are read.
 pub(super) type Reader = Box<dyn Fn(Opened) -> Result<Contents> + Send + Sync>;
@@ -28,6 +33,8 @@ pub(super) struct Place {
     reader: Reader,
     current: Mutex<Option<Arc<Contents>>>,
     is_compressed: AtomicBool,
+    /// Who changes the archive through this process.
+    changing: Arc<Semaphore>,
 }
 
 impl Place {
@@ -39,6 +46,7 @@ impl Place {
             reader,
             current: Mutex::default(),
             is_compressed: AtomicBool::new(false),
+            changing: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -47,8 +55,53 @@ impl Place {
     }
 
     /// Whether the archive was compressed when it was looked at last.
-    pub(super) fn is_compressed(&self) -> bool {
+    fn is_compressed(&self) -> bool {
         self.is_compressed.load(Ordering::Relaxed)
+    }
+
+    /// What any archive can do.
+    pub(super) fn capabilities(&self) -> Capabilities {
+        let capabilities = Capabilities::all().with_uploads(Support::No(NO_UPLOADS));
+        if !self.is_compressed() {
+            return capabilities;
+        }
+        let no = Support::No(COMPRESSED);
+        capabilities
+            .with_push(no)
+            .with_delete_blobs(no)
+            .with_delete_manifests(no)
+            .with_untag(no)
+    }
+
+    /// Refuses before anything is read what the archive could not take.
+    pub(super) fn check_writable(&self) -> Result<()> {
+        if self.is_compressed() {
+            return Err(self.read_only());
+        }
+        Ok(())
+    }
+
+    fn read_only(&self) -> Error {
+        Error::unsupported(COMPRESSED)
+            .with_subject(self.path.display())
+            .with_hint("decompress it first, or copy to a new archive")
+    }
+
+    /// Does on a blocking thread what changes the archive, one change of this process at a time.
+    pub(super) async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = Arc::clone(&self.changing).acquire_owned().await;
+        let permit = permit.map_err(|error| {
+            Error::new(ErrorKind::Io, "the archive was closed").with_source(error)
+        })?;
+        let place = Arc::clone(self);
+        blocking(move || {
+            let _permit = permit;
+            work(&place)
+        })
+        .await
     }
 
     /// The archive as it is now; `None` if there is none.
@@ -91,7 +144,7 @@ impl Place {
             if let Some(current) = &current
                 && current.opened.compression.is_some()
             {
-                return Err(super::read_only(&self.path));
+                return Err(self.read_only());
             }
             if let Some(done) = attempt(current)? {
                 return Ok(done);
@@ -202,6 +255,11 @@ impl Place {
         let is_ours = |new: &Arc<Contents>| new.opened.stamp == Stamp::of(&ours);
         Ok(Replaced::Yes(new?.filter(is_ours)))
     }
+}
+
+/// That an upload was to be begun or resumed.
+pub(super) fn no_uploads() -> Error {
+    Error::unsupported(NO_UPLOADS).with_hint("push the blob instead")
 }
 
 /// What became of an attempt to replace an archive.

@@ -15,18 +15,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 use tranship::{
-    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, Result, Source, Support, Upload,
-    UploadId,
+    Body, Capabilities, Descriptor, Digest, Error, Result, Source, Support, Upload, UploadId,
 };
 
 use self::assembly::{Assembly, Known, Turn};
 pub(crate) use self::tags::ImageName;
-use super::place::Place;
+use super::place::{Place, no_uploads};
 use super::unpack::Compression;
-use super::{COMPRESSED, NO_UPLOADS, collect, no_uploads, read_only, reading as archive};
-use crate::blocking::blocking;
+use super::{collect, reading as archive};
 use crate::driver::local::file::check_limit;
 use crate::driver::{
     Driver, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, SweepPlan, Swept,
@@ -61,7 +58,6 @@ struct Layer {
 pub(crate) struct DockerArchive {
     place: Arc<Place>,
     name: ImageName,
-    changing: Arc<Semaphore>,
     batch: Option<Batch>,
 }
 
@@ -93,16 +89,8 @@ impl DockerArchive {
         Self {
             place: Arc::new(Place::new(path, durability, reader)),
             name,
-            changing: Arc::new(Semaphore::new(1)),
             batch: None,
         }
-    }
-
-    fn check_writable(&self) -> Result<()> {
-        if self.place.is_compressed() {
-            return Err(read_only(self.place.path()));
-        }
-        Ok(())
     }
 }
 
@@ -113,18 +101,10 @@ impl Driver for DockerArchive {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let capabilities = Capabilities::all()
-            .with_uploads(Support::No(NO_UPLOADS))
+        self.place
+            .capabilities()
             .with_referrers(Support::No("an archive of docker keeps no referrers"))
-            .with_delete_blobs(Support::No(ONLY_IMAGES));
-        if !self.place.is_compressed() {
-            return capabilities;
-        }
-        let no = Support::No(COMPRESSED);
-        capabilities
-            .with_push(no)
-            .with_delete_manifests(no)
-            .with_untag(no)
+            .with_delete_blobs(Support::No(ONLY_IMAGES))
     }
 
     async fn version(&self) -> Result<Option<String>> {
@@ -171,7 +151,7 @@ impl Driver for DockerArchive {
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.check_writable()?;
+        self.place.check_writable()?;
         let Some(batch) = &self.batch else {
             return Err(Error::unsupported(ONLY_IMAGES)
                 .with_subject(expected.digest())
@@ -195,7 +175,7 @@ impl Driver for DockerArchive {
         limit: u64,
         edit: IndexEdit,
     ) -> Result<Option<IndexVersion>> {
-        self.check_writable()?;
+        self.place.check_writable()?;
         let assembly = match &self.batch {
             Some(batch) => Arc::clone(&batch.assembly),
             None => Arc::new(tokio::sync::Mutex::new(Assembly::new(Arc::clone(
@@ -203,16 +183,9 @@ impl Driver for DockerArchive {
             )))),
         };
         let turn: Turn = assembly.lock_owned().await;
-        let permit = Arc::clone(&self.changing).acquire_owned().await;
-        let permit = permit.map_err(|error| {
-            Error::new(ErrorKind::Io, "the archive was closed").with_source(error)
-        })?;
-        let (place, name) = (Arc::clone(&self.place), self.name.clone());
-        blocking(move || {
-            let _permit = permit;
-            assembly::publish(&place, turn, &name, limit, edit)
-        })
-        .await?;
+        let name = self.name.clone();
+        let work = move |place: &Arc<Place>| assembly::publish(place, turn, &name, limit, edit);
+        self.place.change(work).await?;
         // What is listed now is what can be made of the images, and not what the edit wanted.
         Ok(None)
     }
@@ -221,7 +194,6 @@ impl Driver for DockerArchive {
         Arc::new(Self {
             place: Arc::clone(&self.place),
             name: self.name.clone(),
-            changing: Arc::clone(&self.changing),
             batch: Some(Batch::new(&self.place)),
         })
     }
