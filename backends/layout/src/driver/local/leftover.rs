@@ -6,16 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream;
 use tranship::Result;
 
 use super::file::{age, failed, is_shared, open_no_follow, stat_regular};
+use super::pages::pages;
 use super::place::Place;
-use crate::blocking::blocking;
 use crate::driver::{Leftover, LeftoverKind, Pages};
-
-/// How many leftovers a page has.
-const PAGE: usize = 1000;
 
 /// Who may still need a file.
 enum Hold {
@@ -32,17 +28,7 @@ pub(super) fn list(place: Arc<Place>, min_age: Duration) -> Pages<'static, Lefto
         kinds: vec![LeftoverKind::Upload, LeftoverKind::Temporary],
         open: None,
     };
-    Box::pin(stream::try_unfold(Some(walk), |walk| async move {
-        let Some(mut walk) = walk else {
-            return Ok(None);
-        };
-        blocking(move || {
-            let page = walk.next(PAGE)?;
-            let rest = (page.len() == PAGE).then_some(walk);
-            Ok(Some((page, rest)))
-        })
-        .await
-    }))
+    pages(walk, Walk::next)
 }
 
 struct Walk {

@@ -7,6 +7,7 @@ pub(super) mod index;
 mod leftover;
 mod link;
 mod pace;
+mod pages;
 pub(super) mod place;
 mod registry;
 mod stored;

@@ -5,16 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::stream;
 use tranship::{Algorithm, Digest, Result};
 
 use super::file::{age, failed, is_directory, is_shared};
+use super::pages::pages;
 use super::place::{BLOBS, Place};
-use crate::blocking::blocking;
 use crate::driver::{Pages, Stored, StoredName};
-
-/// How many entries a page has.
-const PAGE: usize = 1000;
 
 /// Everything under `blobs/`, page by page.
 pub(super) fn list(place: Arc<Place>) -> Pages<'static, Stored> {
@@ -23,17 +19,7 @@ pub(super) fn list(place: Arc<Place>) -> Pages<'static, Stored> {
         open: Vec::new(),
         has_begun: false,
     };
-    Box::pin(stream::try_unfold(Some(walk), |walk| async move {
-        let Some(mut walk) = walk else {
-            return Ok(None);
-        };
-        blocking(move || {
-            let page = walk.next(PAGE)?;
-            let rest = (page.len() == PAGE).then_some(walk);
-            Ok(Some((page, rest)))
-        })
-        .await
-    }))
+    pages(walk, Walk::next)
 }
 
 /// A walk that can be interrupted after any entry.
@@ -127,6 +113,7 @@ fn look_at(root: &Path, algorithm: Option<Algorithm>, entry: &DirEntry) -> Resul
 mod tests {
     use futures_util::TryStreamExt as _;
 
+    use super::super::pages::PAGE;
     use super::*;
     use crate::options::Durability;
 
