@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf, is_separator};
 use std::str::FromStr;
 
 use super::layout::LayoutPath;
-use super::suffix::{Suffix, invalid, last_component, split_digest};
+use super::suffix::{Suffix, invalid, last_component, split_digest, tag_or_digest};
 use super::url::url_scheme;
 use crate::error::{Error, Result};
 use crate::reference::{RegistryName, RepositoryName, Tag, TagOrDigest};
@@ -36,25 +36,7 @@ impl OciArchiveLocation {
         &self.path
     }
 
-    /// The tag or digest, if one was given.
-    #[must_use]
-    pub fn reference(&self) -> Option<&TagOrDigest> {
-        self.reference.as_ref()
-    }
-
-    /// The same archive with another tag or digest.
-    #[must_use]
-    pub fn with_reference(mut self, reference: impl Into<TagOrDigest>) -> Self {
-        self.reference = Some(reference.into());
-        self
-    }
-
-    /// The archive alone.
-    #[must_use]
-    pub fn without_reference(mut self) -> Self {
-        self.reference = None;
-        self
-    }
+    tag_or_digest!("archive", "archive");
 }
 
 impl FromStr for OciArchiveLocation {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::suffix::{self, Suffix, invalid};
+use super::suffix::{self, Suffix, invalid, tag_or_digest};
 use super::url::{redacted, url_scheme};
 use crate::error::{Error, ErrorKind, Result};
 use crate::printable::Printable;
@@ -115,25 +115,7 @@ impl LayoutLocation {
         self.path.as_path()
     }
 
-    /// The tag or digest, if one was given.
-    #[must_use]
-    pub fn reference(&self) -> Option<&TagOrDigest> {
-        self.reference.as_ref()
-    }
-
-    /// The same layout with another tag or digest.
-    #[must_use]
-    pub fn with_reference(mut self, reference: impl Into<TagOrDigest>) -> Self {
-        self.reference = Some(reference.into());
-        self
-    }
-
-    /// The repository alone.
-    #[must_use]
-    pub fn without_reference(mut self) -> Self {
-        self.reference = None;
-        self
-    }
+    tag_or_digest!("layout", "repository");
 }
 
 impl FromStr for LayoutLocation {
@@ -151,12 +133,7 @@ impl FromStr for LayoutLocation {
 
 impl fmt::Display for LayoutLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.to_string();
-        let suffix = Suffix(self.reference());
-        let is_plain = suffix::split(&format!("{path}{suffix}"))
-            .is_ok_and(|(head, reference)| head == path && reference == self.reference);
-        let slash = if is_plain { "" } else { "/" };
-        write!(f, "{path}{slash}{suffix}")
+        suffix::write_behind(f, &self.path.to_string(), self.reference(), suffix::split)
     }
 }
 
@@ -196,25 +173,7 @@ impl LayoutRegistryLocation {
         &self.repository
     }
 
-    /// The tag or digest, if one was given.
-    #[must_use]
-    pub fn reference(&self) -> Option<&TagOrDigest> {
-        self.reference.as_ref()
-    }
-
-    /// The same repository with another tag or digest.
-    #[must_use]
-    pub fn with_reference(mut self, reference: impl Into<TagOrDigest>) -> Self {
-        self.reference = Some(reference.into());
-        self
-    }
-
-    /// The repository alone.
-    #[must_use]
-    pub fn without_reference(mut self) -> Self {
-        self.reference = None;
-        self
-    }
+    tag_or_digest!("repository", "repository");
 }
 
 impl FromStr for LayoutRegistryLocation {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::suffix::{self, Suffix};
+use super::suffix::{self, Suffix, tag_or_digest};
 use super::url::{self, ObjectStoreUrl};
 use crate::error::{Error, Result};
 use crate::reference::{RepositoryName, TagOrDigest};
@@ -29,25 +29,7 @@ impl ObjectLayoutLocation {
         &self.url
     }
 
-    /// The tag or digest, if one was given.
-    #[must_use]
-    pub fn reference(&self) -> Option<&TagOrDigest> {
-        self.reference.as_ref()
-    }
-
-    /// The same layout with another tag or digest.
-    #[must_use]
-    pub fn with_reference(mut self, reference: impl Into<TagOrDigest>) -> Self {
-        self.reference = Some(reference.into());
-        self
-    }
-
-    /// The repository alone.
-    #[must_use]
-    pub fn without_reference(mut self) -> Self {
-        self.reference = None;
-        self
-    }
+    tag_or_digest!("layout", "repository");
 }
 
 impl FromStr for ObjectLayoutLocation {
@@ -66,12 +48,7 @@ impl FromStr for ObjectLayoutLocation {
 
 impl fmt::Display for ObjectLayoutLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = Suffix(self.reference());
-        let url = self.url.as_str();
-        let is_plain = url::split(&format!("{url}{suffix}"))
-            .is_ok_and(|(head, reference)| head == url && reference == self.reference);
-        let slash = if is_plain { "" } else { "/" };
-        write!(f, "{url}{slash}{suffix}")
+        suffix::write_behind(f, self.url.as_str(), self.reference(), url::split)
     }
 }
 
@@ -111,25 +88,7 @@ impl ObjectLayoutRegistryLocation {
         &self.repository
     }
 
-    /// The tag or digest, if one was given.
-    #[must_use]
-    pub fn reference(&self) -> Option<&TagOrDigest> {
-        self.reference.as_ref()
-    }
-
-    /// The same repository with another tag or digest.
-    #[must_use]
-    pub fn with_reference(mut self, reference: impl Into<TagOrDigest>) -> Self {
-        self.reference = Some(reference.into());
-        self
-    }
-
-    /// The repository alone.
-    #[must_use]
-    pub fn without_reference(mut self) -> Self {
-        self.reference = None;
-        self
-    }
+    tag_or_digest!("repository", "repository");
 }
 
 impl FromStr for ObjectLayoutRegistryLocation {

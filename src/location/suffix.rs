@@ -6,6 +6,33 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::printable::Printable;
 use crate::reference::{Tag, TagOrDigest};
 
+/// The methods of a location that are about its `reference`.
+macro_rules! tag_or_digest {
+    ($location:literal, $rest:literal) => {
+        /// The tag or digest, if one was given.
+        #[must_use]
+        pub fn reference(&self) -> Option<&TagOrDigest> {
+            self.reference.as_ref()
+        }
+
+        #[doc = concat!("The same ", $location, " with another tag or digest.")]
+        #[must_use]
+        pub fn with_reference(mut self, reference: impl Into<TagOrDigest>) -> Self {
+            self.reference = Some(reference.into());
+            self
+        }
+
+        #[doc = concat!("The ", $rest, " alone.")]
+        #[must_use]
+        pub fn without_reference(mut self) -> Self {
+            self.reference = None;
+            self
+        }
+    };
+}
+
+pub(super) use tag_or_digest;
+
 /// Writes `:TAG`, `@DIGEST`, or nothing.
 pub(super) struct Suffix<'a>(pub(super) Option<&'a TagOrDigest>);
 
@@ -19,8 +46,26 @@ impl fmt::Display for Suffix<'_> {
     }
 }
 
+/// A path or a URL, and the tag or digest behind it.
+pub(super) type Parts<'a> = (&'a str, Option<TagOrDigest>);
+
+/// Writes a path or a URL and the tag or digest behind it, with a slash between them unless `split`
+/// takes them apart without one.
+pub(super) fn write_behind(
+    f: &mut fmt::Formatter<'_>,
+    head: &str,
+    reference: Option<&TagOrDigest>,
+    split: fn(&str) -> Result<Parts<'_>>,
+) -> fmt::Result {
+    let suffix = Suffix(reference);
+    let is_plain = split(&format!("{head}{suffix}"))
+        .is_ok_and(|(before, behind)| before == head && behind.as_ref() == reference);
+    let slash = if is_plain { "" } else { "/" };
+    write!(f, "{head}{slash}{suffix}")
+}
+
 /// Takes the tag or digest off the last component of a path.
-pub(super) fn split(text: &str) -> Result<(&str, Option<TagOrDigest>)> {
+pub(super) fn split(text: &str) -> Result<Parts<'_>> {
     let (tagged, digest) = split_digest(text);
     let digest = digest.map(str::parse::<TagOrDigest>).transpose()?;
     let start = last_component(tagged);
