@@ -71,8 +71,16 @@ pub(crate) async fn open_one(
     options: &OpenOptions,
 ) -> Result<Arc<dyn Repository>> {
     let registry = open_all(location.root(), options).await?;
-    let name = location.repository();
-    if options.must_exist && !is_listed(&*registry, name).await? {
+    repository(&*registry, location.repository(), options).await
+}
+
+/// One of the repositories of a registry, which exists if that is asked for.
+pub(crate) async fn repository(
+    registry: &dyn Registry,
+    name: &RepositoryName,
+    options: &OpenOptions,
+) -> Result<Arc<dyn Repository>> {
+    if options.must_exist && !is_listed(registry, name).await? {
         return Err(Error::new(
             ErrorKind::NotFound,
             "there is no such repository",
@@ -99,7 +107,7 @@ pub(crate) fn of_layout(options: &OpenOptions) -> LayoutOptions {
         .with_unconditional_put(options.unconditional_put)
 }
 
-pub(crate) async fn is_listed(registry: &dyn Registry, name: &RepositoryName) -> Result<bool> {
+async fn is_listed(registry: &dyn Registry, name: &RepositoryName) -> Result<bool> {
     let options = ListOptions::default()
         .with_last(just_before(name))
         .with_page_size(1);

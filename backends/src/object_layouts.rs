@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use tranship::{
-    Error, ErrorKind, ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, Registry,
-    Repository, Result,
+    ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, Repository, Result,
 };
 use tranship_layout::{Layout, LayoutRegistry};
 
 use crate::OpenOptions;
-use crate::layouts::{is_listed, of_layout};
+use crate::layouts::{of_layout, repository};
 use crate::objects::{self, Place};
 
 pub(crate) async fn open(
@@ -36,14 +35,7 @@ pub(crate) async fn open_one(
     options: &OpenOptions,
 ) -> Result<Arc<dyn Repository>> {
     let registry = open_registry(location.root(), options).await?;
-    let name = location.repository();
-    if options.must_exist && !is_listed(&registry, name).await? {
-        return Err(Error::new(
-            ErrorKind::NotFound,
-            "there is no such repository",
-        ));
-    }
-    registry.repository(name).await
+    repository(&registry, location.repository(), options).await
 }
 
 pub(crate) async fn open_registry(
