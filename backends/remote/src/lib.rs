@@ -1,0 +1,1 @@
+//! Registries that are reached over HTTP (distribution-spec).

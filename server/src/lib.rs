@@ -1,0 +1,1 @@
+//! Serves any registry over HTTP (distribution-spec).
