@@ -1,1 +1,8 @@
 //! Registries that are reached over HTTP (distribution-spec).
+
+mod auth;
+mod credentials;
+
+pub use credentials::{
+    Credential, CredentialProvider, Credentials, NoCredentials, Secret, StaticCredentials,
+};

@@ -1,0 +1,207 @@
+//! Work that several callers want at once, done once.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use tranship::{Error, Result};
+
+type Work<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
+
+/// The work that is under way, by what it is about. Each caller that waits drives it, so it ends
+/// when the last of them is dropped, and none depends on who came first. Nothing is kept of work
+/// that is done, or has failed.
+pub(crate) struct Flights<K, T: Clone> {
+    running: Mutex<HashMap<K, WeakShared<Work<T>>>>,
+}
+
+impl<K, T: Clone> Default for Flights<K, T> {
+    fn default() -> Self {
+        Self {
+            running: Mutex::default(),
+        }
+    }
+}
+
+impl<K: Eq + Hash, T: Clone> Flights<K, T> {
+    /// What the work about `key` yields: that which is under way, else the one that `start` begins.
+    ///
+    /// Cancel safe: the work goes on as long as anybody waits for it.
+    ///
+    /// # Errors
+    /// As the work.
+    pub(crate) async fn join<F>(&self, key: K, start: impl FnOnce() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.find_or_start(key, start).await.map_err(unshare)
+    }
+
+    fn find_or_start<F>(&self, key: K, start: impl FnOnce() -> F) -> Shared<Work<T>>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let unfinished =
+            |work: &WeakShared<Work<T>>| work.upgrade().filter(|work| work.peek().is_none());
+        if let Some(work) = running.get(&key).and_then(unfinished) {
+            return work;
+        }
+        running.retain(|_, work| unfinished(work).is_some());
+        let future = start();
+        let work = async move { future.await.map_err(Arc::new) }
+            .boxed()
+            .shared();
+        running.extend(work.downgrade().map(|weak| (key, weak)));
+        work
+    }
+}
+
+/// The error itself for whoever is alone with it, else one that says the same.
+fn unshare(error: Arc<Error>) -> Error {
+    Arc::try_unwrap(error).unwrap_or_else(|error| {
+        let mut copy = Error::new(error.kind(), error.to_string())
+            .with_retryable(error.is_retryable())
+            .with_registry_errors(error.registry_errors().to_vec());
+        if let Some(hint) = error.hint() {
+            copy = copy.with_hint(hint.to_owned());
+        }
+        if error.source().is_some() {
+            copy = copy.with_source(SharedCause(error));
+        }
+        copy
+    })
+}
+
+/// The cause of an error that others hold too.
+#[derive(Debug)]
+struct SharedCause(Arc<Error>);
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.source() {
+            Some(cause) => fmt::Display::fmt(cause, f),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for SharedCause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source().and_then(StdError::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+    use tokio::sync::Semaphore;
+    use tranship::ErrorKind;
+
+    use super::*;
+
+    /// Counts how often it is begun, and goes on when the gate opens.
+    struct Slow {
+        begun: Arc<AtomicUsize>,
+        gate: Arc<Semaphore>,
+    }
+
+    impl Slow {
+        fn new() -> Self {
+            Self {
+                begun: Arc::default(),
+                gate: Arc::new(Semaphore::new(0)),
+            }
+        }
+
+        /// Opens the gate once all else waits.
+        async fn open(&self) {
+            tokio::task::yield_now().await;
+            self.gate.add_permits(1);
+        }
+
+        fn work(&self, result: fn() -> Result<u8>) -> impl Future<Output = Result<u8>> + use<> {
+            let (begun, gate) = (self.begun.clone(), self.gate.clone());
+            async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+                let _open = gate.acquire().await.expect("an open gate");
+                result()
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_at_the_same_time_share_the_work() {
+        let flights = Flights::default();
+        let slow = Slow::new();
+        let all = join_all((0..10).map(|n| {
+            let work = || slow.work(|| Ok(7));
+            flights.join(n % 2, work)
+        }));
+        let (results, ()) = tokio::join!(all, slow.open());
+        assert!(results.iter().all(|result| matches!(result, Ok(7))));
+        assert_eq!(slow.begun.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_failure_reaches_all_who_wait_and_is_not_kept() {
+        let flights = Flights::default();
+        let slow = Slow::new();
+        let fail = || {
+            Err(Error::new(ErrorKind::RateLimited, "slow down")
+                .with_hint("wait")
+                .with_source(Error::new(ErrorKind::Io, "the cause")))
+        };
+        let all = join_all((0..3).map(|_| flights.join((), || slow.work(fail))));
+        let (results, ()) = tokio::join!(all, slow.open());
+        for result in results {
+            let error = result.expect_err("the failure");
+            assert_eq!(error.kind(), ErrorKind::RateLimited);
+            assert_eq!(error.to_string(), "slow down");
+            assert_eq!(error.hint(), Some("wait"));
+            assert_eq!(error.source().expect("a cause").to_string(), "the cause");
+        }
+        assert_eq!(slow.begun.load(Ordering::Relaxed), 1);
+        let again = flights.join((), || slow.work(|| Ok(1))).await;
+        assert_eq!(again.expect("success"), 1);
+    }
+
+    #[tokio::test]
+    async fn who_waits_does_not_depend_on_who_began() {
+        let flights = Arc::new(Flights::default());
+        let slow = Arc::new(Slow::new());
+        let spawn = || {
+            let (flights, slow) = (flights.clone(), slow.clone());
+            tokio::spawn(async move { flights.join((), || slow.work(|| Ok(7))).await })
+        };
+        let leader = spawn();
+        tokio::task::yield_now().await;
+        let follower = spawn();
+        tokio::task::yield_now().await;
+        leader.abort();
+        assert!(leader.await.expect_err("aborted").is_cancelled());
+        slow.gate.add_permits(1);
+        assert_eq!(follower.await.expect("joined").expect("success"), 7);
+        assert_eq!(slow.begun.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_ends_and_can_begin_again() {
+        let flights = Flights::default();
+        let slow = Slow::new();
+        {
+            let abandoned = flights.join((), || slow.work(|| Ok(7)));
+            assert!(abandoned.now_or_never().is_none());
+        }
+        assert_eq!(Arc::strong_count(&slow.gate), 1);
+        slow.gate.add_permits(1);
+        let again = flights.join((), || slow.work(|| Ok(8))).await;
+        assert_eq!(again.expect("success"), 8);
+    }
+}

@@ -1,0 +1,379 @@
+//! Authentication: what to send to a registry so that it answers, and what to do when it does not.
+
+mod cache;
+mod challenge;
+mod flight;
+mod refusal;
+mod scope;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use tokio::time::Instant;
+use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
+
+use self::cache::{Token, TokenCache};
+use self::challenge::Challenge;
+use self::flight::Flights;
+use self::refusal::refusal;
+pub(crate) use self::scope::{Scope, Scopes};
+pub(crate) use self::token::TokenServer;
+use self::token::{Grant, Granted, Realm, basic, bearer};
+use crate::credentials::{Credential, CredentialProvider};
+
+/// Credentials are looked up for each repository, since Podman keeps them so. More than that are
+/// asked for again.
+const MOST_CREDENTIALS: usize = 256;
+
+/// Knows how to authenticate with one registry. Clones share what it has learnt.
+#[derive(Clone)]
+pub(crate) struct Authenticator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: RegistryName,
+    provider: Arc<dyn CredentialProvider>,
+    server: Arc<dyn TokenServer>,
+    state: Mutex<State>,
+    lookups: Flights<Option<RepositoryName>, Option<Credential>>,
+    requests: Flights<(Realm, Scopes, Option<RepositoryName>), HeaderValue>,
+}
+
+/// What was learnt. The registry's answers decide; the last one counts.
+#[derive(Default)]
+struct State {
+    scheme: Option<Scheme>,
+    tokens: TokenCache,
+    credentials: HashMap<Option<RepositoryName>, Option<Credential>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Basic,
+    Bearer,
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("registry", &self.inner.registry)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authenticator {
+    /// For `registry`, by the name that credentials are kept under.
+    pub(crate) fn new(
+        registry: RegistryName,
+        provider: Arc<dyn CredentialProvider>,
+        server: Arc<dyn TokenServer>,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                registry,
+                provider,
+                server,
+                state: Mutex::default(),
+                lookups: Flights::default(),
+                requests: Flights::default(),
+            }),
+        }
+    }
+
+    /// What to send with a request that needs `scopes`, before the registry asks for anything:
+    /// `None` until it has asked once. A token that is about to expire is renewed first.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// If a token has expired and there is no new one.
+    pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>> {
+        let inner = &self.inner;
+        let repository = scopes.repository();
+        let (scheme, token, credential) = {
+            let state = inner.state();
+            (
+                state.scheme,
+                state.tokens.find(scopes, None).cloned(),
+                state.credentials.get(&repository).cloned().flatten(),
+            )
+        };
+        match (scheme, credential) {
+            (None, _) => Ok(None),
+            (Some(Scheme::Basic), _) => match inner.credential(repository).await? {
+                Some(Credential::Basic { username, password }) => {
+                    basic(&username, &password).map(Some)
+                }
+                _ => Ok(None),
+            },
+            (Some(Scheme::Bearer), Some(Credential::AccessToken(token))) => {
+                bearer(&token).map(Some)
+            }
+            (Some(Scheme::Bearer), _) => match token {
+                Some(token) => inner.renewed(token).await.map(Some),
+                None => Ok(None),
+            },
+        }
+        .map_err(|error| inner.explain(error))
+    }
+
+    /// What to send after a 401: the answer to the best of the `challenges` in its header. `None`
+    /// if there is none that can be answered, and the 401 is the last word.
+    ///
+    /// `sent` is what was refused. A request that is refused again, with the token that was given
+    /// here, should fail: the token does not allow it.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::Unauthorized`] if there are no credentials, or they are wrong.
+    /// - [`ErrorKind::Denied`] if the user may not do that.
+    /// - As the token server and the provider of credentials.
+    pub(crate) async fn answer(
+        &self,
+        headers: &HeaderMap,
+        scopes: &Scopes,
+        sent: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>> {
+        let challenges = Challenge::parse_all(headers);
+        let bearer = challenges
+            .iter()
+            .filter(|challenge| challenge.is("Bearer"))
+            .max_by_key(|challenge| challenge.parameter("realm").is_some());
+        let basic = challenges.iter().any(|challenge| challenge.is("Basic"));
+        let inner = &self.inner;
+        match bearer {
+            Some(bearer) if bearer.parameter("realm").is_some() || !basic => {
+                inner.answer_bearer(bearer, scopes, sent).await.map(Some)
+            }
+            _ if basic => inner.answer_basic(scopes, sent).await.map(Some),
+            _ => Ok(None),
+        }
+        .map_err(|error| inner.explain(error))
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer_basic(
+        self: &Arc<Self>,
+        scopes: &Scopes,
+        sent: Option<&HeaderValue>,
+    ) -> Result<HeaderValue> {
+        let repository = scopes.repository();
+        self.state().scheme = Some(Scheme::Basic);
+        let refused = match self.credential(repository.clone()).await? {
+            Some(Credential::Basic { username, password }) => {
+                let header = basic(&username, &password)?;
+                if sent != Some(&header) {
+                    return Ok(header);
+                }
+                "the registry refuses the credentials"
+            }
+            Some(_) => "the registry wants a user name and a password, and there is a token only",
+            None => "the registry wants credentials",
+        };
+        // Perhaps there are others by the time of the next request.
+        self.state().credentials.remove(&repository);
+        Err(Error::new(ErrorKind::Unauthorized, refused))
+    }
+
+    async fn answer_bearer(
+        self: &Arc<Self>,
+        challenge: &Challenge,
+        scopes: &Scopes,
+        sent: Option<&HeaderValue>,
+    ) -> Result<HeaderValue> {
+        let repository = scopes.repository();
+        let wanted = scopes.union(&Scopes::parse(challenge.parameter("scope").unwrap_or("")));
+        let refused = {
+            let mut state = self.state();
+            state.scheme = Some(Scheme::Bearer);
+            sent.and_then(|sent| state.tokens.remove(sent))
+        };
+        let credential = self.credential(repository.clone()).await?;
+        if let Some(Credential::AccessToken(token)) = &credential {
+            let header = bearer(token)?;
+            if sent != Some(&header) {
+                return Ok(header);
+            }
+            self.state().credentials.remove(&repository);
+            return Err(Error::new(
+                ErrorKind::Unauthorized,
+                "the registry refuses the token",
+            ));
+        }
+        // The token server left out what the user may not do; it would do so again.
+        if challenge.parameter("error") == Some("insufficient_scope")
+            && refused.is_some_and(|token| token.scopes.covers(&wanted))
+        {
+            self.state().credentials.remove(&repository);
+            return Err(match credential {
+                Some(_) => Error::new(ErrorKind::Denied, "the user may not do that"),
+                None => Error::new(ErrorKind::Unauthorized, "anonymous users may not do that"),
+            });
+        }
+        self.token(Realm::of(challenge)?, wanted, repository).await
+    }
+
+    /// The token, or a new one if it is about to expire.
+    async fn renewed(self: &Arc<Self>, token: Token) -> Result<HeaderValue> {
+        if !token.is_stale(Instant::now()) {
+            return Ok(token.header);
+        }
+        let repository = token.scopes.repository();
+        match self
+            .token(token.realm.clone(), token.scopes.clone(), repository)
+            .await
+        {
+            // It will do for this request, and the next one asks again.
+            Err(error) if !token.is_expired(Instant::now()) => {
+                tracing::debug!(registry = %self.registry, %error, "a token is not renewed");
+                Ok(token.header)
+            }
+            result => result,
+        }
+    }
+
+    /// A token of `realm` that covers `scopes` and has some time to live. Whoever asks for the
+    /// same at the same time gets the same.
+    async fn token(
+        self: &Arc<Self>,
+        realm: Realm,
+        scopes: Scopes,
+        repository: Option<RepositoryName>,
+    ) -> Result<HeaderValue> {
+        let key = (realm, scopes, repository);
+        let begin = {
+            let (inner, (realm, scopes, repository)) = (self.clone(), key.clone());
+            move || async move {
+                let known = {
+                    let state = inner.state();
+                    let token = state.tokens.find(&scopes, Some(&realm));
+                    token
+                        .filter(|token| !token.is_stale(Instant::now()))
+                        .map(|token| token.header.clone())
+                };
+                match known {
+                    Some(header) => Ok(header),
+                    None => inner.request_token(realm, scopes, repository).await,
+                }
+            }
+        };
+        self.requests.join(key, begin).await
+    }
+
+    async fn request_token(
+        self: &Arc<Self>,
+        realm: Realm,
+        scopes: Scopes,
+        repository: Option<RepositoryName>,
+    ) -> Result<HeaderValue> {
+        let credential = self.credential(repository.clone()).await?;
+        tracing::debug!(registry = %self.registry, %scopes, anonymous = credential.is_none(), "asks for a token");
+        let asked = Instant::now();
+        let response = self.ask(&realm, &scopes, credential.as_ref()).await?;
+        if !response.status().is_success() {
+            if matches!(
+                response.status(),
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST
+            ) {
+                self.state().credentials.remove(&repository);
+            }
+            return Err(refusal(&response, credential.as_ref()));
+        }
+        let granted = Granted::read(response.body())?;
+        let mut state = self.state();
+        if let (Some(Credential::IdentityToken(_)), Some(next)) =
+            (&credential, granted.refresh_token)
+        {
+            state
+                .credentials
+                .insert(repository, Some(Credential::IdentityToken(next)));
+        }
+        state.tokens.insert(Token {
+            header: granted.header.clone(),
+            scopes,
+            realm,
+            lifetime: granted.lifetime,
+            expires: asked + granted.lifetime,
+        });
+        Ok(granted.header)
+    }
+
+    async fn ask(
+        &self,
+        realm: &Realm,
+        scopes: &Scopes,
+        credential: Option<&Credential>,
+    ) -> Result<Response<Bytes>> {
+        match credential {
+            Some(Credential::Basic { username, password }) => {
+                let request = realm.get(scopes, Some((username, password)))?;
+                let response = self.server.send(request).await?;
+                // A server that knows OAuth2 only.
+                if matches!(
+                    response.status(),
+                    StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
+                ) {
+                    let request = realm.post(scopes, Grant::Password(username, password))?;
+                    return self.server.send(request).await;
+                }
+                Ok(response)
+            }
+            Some(Credential::IdentityToken(token)) => {
+                let request = realm.post(scopes, Grant::RefreshToken(token))?;
+                self.server.send(request).await
+            }
+            Some(Credential::AccessToken(_)) | None => {
+                self.server.send(realm.get(scopes, None)?).await
+            }
+        }
+    }
+
+    /// The credential for `repository`, which is asked for once and kept until it is refused.
+    async fn credential(
+        self: &Arc<Self>,
+        repository: Option<RepositoryName>,
+    ) -> Result<Option<Credential>> {
+        if let Some(known) = self.state().credentials.get(&repository) {
+            return Ok(known.clone());
+        }
+        let begin = {
+            let (inner, repository) = (self.clone(), repository.clone());
+            move || async move {
+                let (registry, provider) = (&inner.registry, &inner.provider);
+                let credential = provider.credential(registry, repository.as_ref()).await?;
+                let mut state = inner.state();
+                if state.credentials.len() >= MOST_CREDENTIALS {
+                    state.credentials.clear();
+                }
+                state.credentials.insert(repository, credential.clone());
+                Ok(credential)
+            }
+        };
+        self.lookups.join(repository, begin).await
+    }
+
+    /// Says which registry it was, and what can be done about it.
+    fn explain(&self, error: Error) -> Error {
+        let error = error
+            .with_operation("authenticate")
+            .with_subject(&self.registry);
+        if error.kind() == ErrorKind::Unauthorized && error.hint().is_none() {
+            let hint = format!("log in with `tranship login {}`", self.registry);
+            return error.with_hint(hint);
+        }
+        error
+    }
+}
