@@ -1,8 +1,52 @@
-//! Registries that are reached over HTTP (distribution-spec).
+//! Registries that are reached over HTTP, by the distribution spec, as a [`tranship`] backend.
+//!
+//! [`RemoteRegistry`] is a [`Registry`](tranship::Registry), and hands out repositories:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use tranship::{CopyOptions, Registry, Result, copy};
+//! use tranship_remote::{Credential, RemoteOptions, RemoteRegistry, StaticCredentials};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let name: tranship::RegistryName = "registry.example.com".parse()?;
+//! let credential = Credential::basic("robot", std::env::var("REGISTRY_TOKEN").unwrap_or_default());
+//! let options = RemoteOptions::default()
+//!     .with_credentials(Arc::new(StaticCredentials::new(name.clone(), credential)));
+//! let registry = RemoteRegistry::with_options(&name, options)?;
+//!
+//! let staging = registry.repository(&"staging/app".parse()?).await?;
+//! let released = registry.repository(&"app".parse()?).await?;
+//! // Within one registry blobs are mounted, and none of their bytes are moved.
+//! copy(&*staging, &"v1".parse()?, &*released, &["v1".parse()?], &CopyOptions::default()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is known of a registry is learned from its answers to ordinary requests; none is made to find
+//! out. What a registry may make the client do is in one place, [`SecurityPolicy`].
 
 mod auth;
+mod blobs;
 mod credentials;
+mod deletion;
+mod handle;
+mod link;
+mod manifests;
+mod options;
+mod pages;
+mod policy;
+mod referrers;
+mod registry;
+mod repository;
+mod resolver;
+mod transport;
 
 pub use credentials::{
     Credential, CredentialProvider, Credentials, NoCredentials, Secret, StaticCredentials,
 };
+pub use options::{RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
+pub use policy::SecurityPolicy;
+pub use registry::RemoteRegistry;
+pub use repository::RemoteRepository;
+pub use transport::{RequestCounts, RequestKind};

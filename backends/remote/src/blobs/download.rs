@@ -1,0 +1,254 @@
+//! A blob on its way here, which goes on where it broke.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::header::{IF_RANGE, RANGE};
+use http::{HeaderValue, Method, StatusCode};
+use tranship::{Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Result};
+
+use super::describe;
+use crate::handle::Handle;
+use crate::transport::{Answer, Request, RequestKind, Retries, failure};
+
+/// The bytes `position..end` of a blob, still to come.
+pub(crate) struct Download {
+    handle: Handle,
+    target: Descriptor,
+    position: u64,
+    end: u64,
+    /// What the content was validated by when it was opened first; nothing else is spliced to it.
+    validator: Option<HeaderValue>,
+    /// Whether the registry answered with the part that it was asked for.
+    is_partial: bool,
+    body: Option<ByteStream>,
+    retries: Retries,
+}
+
+impl Download {
+    /// The whole blob.
+    pub(crate) async fn whole(handle: &Handle, target: &Descriptor) -> Result<Self> {
+        Self::part(handle, target, 0..target.size()).await
+    }
+
+    /// A part of a blob.
+    pub(crate) async fn part(
+        handle: &Handle,
+        target: &Descriptor,
+        range: Range<u64>,
+    ) -> Result<Self> {
+        let mut download = Self {
+            handle: handle.clone(),
+            target: target.clone(),
+            position: range.start,
+            end: range.end,
+            validator: None,
+            is_partial: false,
+            body: None,
+            retries: handle.transport().retries(),
+        };
+        // There is no range of no bytes; a blob of none is asked for all the same, as it may be
+        // missing.
+        if !range.is_empty() || target.size() == 0 {
+            let answer = download.request().await?;
+            download.accept(answer).await?;
+        }
+        Ok(download)
+    }
+
+    /// The whole blob of which only the digest is known.
+    pub(crate) async fn unsized_whole(
+        handle: &Handle,
+        digest: Digest,
+    ) -> Result<(Descriptor, Self)> {
+        let mut download = Self {
+            handle: handle.clone(),
+            target: Descriptor::new(tranship::MediaType::OCTET_STREAM, digest, 0),
+            position: 0,
+            end: 0,
+            validator: None,
+            is_partial: false,
+            body: None,
+            retries: handle.transport().retries(),
+        };
+        let answer = download.request().await?.expect(StatusCode::OK).await?;
+        download.target = describe(&answer, digest)?;
+        download.end = download.target.size();
+        download.accept(answer).await?;
+        Ok((download.target.clone(), download))
+    }
+
+    /// Whether the registry sends parts of a blob.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    pub(crate) fn into_body(self) -> Body {
+        Body::from_stream(stream::try_unfold(self, |mut download| async move {
+            let piece = download.next().await?;
+            Ok(piece.map(|piece| (piece, download)))
+        }))
+    }
+
+    fn is_whole(&self) -> bool {
+        self.position == 0 && self.end == self.target.size()
+    }
+
+    async fn request(&mut self) -> Result<Answer> {
+        let url = self.handle.blob_url(self.target.digest())?;
+        let scopes = self.handle.pull_scope();
+        let mut request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes).download();
+        if !self.is_whole() {
+            let range = format!("bytes={}-{}", self.position, self.end - 1);
+            let range = HeaderValue::try_from(range)
+                .map_err(|_| failure::protocol("the range is no header"))?;
+            request = request.header(RANGE, range);
+            if let Some(validator) = &self.validator {
+                request = request.header(IF_RANGE, validator.clone());
+            }
+        }
+        self.handle.transport().send(request).await
+    }
+
+    /// Takes the body out of an answer that fits to what was read before.
+    async fn accept(&mut self, answer: Answer) -> Result<()> {
+        let size = self.target.size();
+        match answer.status() {
+            StatusCode::OK => {
+                answer.check_encoding()?;
+                answer.check_digest(self.target.digest())?;
+                if let Some(length) = answer.content_length()?.filter(|length| *length != size) {
+                    return Err(self.wrong_size(&format!("the registry has {length}")));
+                }
+                if !self.is_whole() {
+                    self.handle.learned().range.learn(false);
+                }
+                self.validate(&answer)?;
+                let skip = self.position;
+                self.body = Some(skipping(answer.into_stream(), skip));
+                Ok(())
+            }
+            StatusCode::PARTIAL_CONTENT => {
+                answer.check_encoding()?;
+                answer.check_digest(self.target.digest())?;
+                let (start, end, total) = answer.content_range()?;
+                if let Some(total) = total.filter(|total| *total != size) {
+                    return Err(self.wrong_size(&format!("the registry has {total}")));
+                }
+                if start != self.position || end > self.end {
+                    return Err(failure::protocol(format!(
+                        "the registry answers with the bytes {start}..{end} instead of {}..{}",
+                        self.position, self.end
+                    )));
+                }
+                self.handle.learned().range.learn(true);
+                self.is_partial = true;
+                self.validate(&answer)?;
+                self.body = Some(answer.into_stream());
+                Ok(())
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => Err(self.wrong_size("the registry has fewer")),
+            _ => Err(answer.into_error().await),
+        }
+    }
+
+    /// That the content is still the one that the first answer was about.
+    fn validate(&mut self, answer: &Answer) -> Result<()> {
+        let Some(now) = answer.strong_etag() else {
+            return Ok(());
+        };
+        match &self.validator {
+            Some(before) if *before != now => Err(Error::new(
+                ErrorKind::Conflict,
+                "the content changed while it was read",
+            )),
+            _ => {
+                self.validator = Some(now);
+                Ok(())
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            let Some(body) = &mut self.body else {
+                if self.position == self.end {
+                    return Ok(None);
+                }
+                let answer = self.request().await?;
+                self.accept(answer).await?;
+                continue;
+            };
+            if self.position == self.end {
+                let more = match self.end == self.target.size() {
+                    true => body.next().await,
+                    false => None,
+                };
+                self.body = None;
+                return match more {
+                    Some(Ok(more)) if !more.is_empty() => {
+                        Err(self.wrong_size("the registry sends more"))
+                    }
+                    _ => Ok(None),
+                };
+            }
+            let broke = match body.next().await {
+                Some(Ok(piece)) if piece.is_empty() => continue,
+                Some(Ok(mut piece)) => {
+                    let left = self.end - self.position;
+                    if piece.len() as u64 > left {
+                        if self.end == self.target.size() {
+                            return Err(self.wrong_size("the registry sends more"));
+                        }
+                        piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                    }
+                    self.position += piece.len() as u64;
+                    self.retries.reset();
+                    return Ok(Some(piece));
+                }
+                Some(Err(error)) if !error.is_retryable() => return Err(error),
+                Some(Err(error)) => error,
+                None => self.wrong_size("the registry ends early"),
+            };
+            self.body = None;
+            tracing::debug!(position = self.position, error = %broke, "a download is continued");
+            if !self.retries.pause(None).await {
+                return Err(broke);
+            }
+        }
+    }
+
+    fn wrong_size(&self, what: &str) -> Error {
+        Error::new(
+            ErrorKind::SizeMismatch,
+            format!(
+                "the content should have {} bytes, and {what}",
+                self.target.size()
+            ),
+        )
+        .with_operation("fetch")
+        .with_subject(self.target.digest())
+    }
+}
+
+/// A body without its first `skip` bytes.
+fn skipping(body: ByteStream, skip: u64) -> ByteStream {
+    if skip == 0 {
+        return body;
+    }
+    Box::pin(stream::try_unfold(
+        (body, skip),
+        |(mut body, mut skip)| async move {
+            while let Some(mut piece) = body.next().await.transpose()? {
+                let dropped = skip.min(piece.len() as u64);
+                skip -= dropped;
+                let kept = piece.split_off(usize::try_from(dropped).unwrap_or(usize::MAX));
+                if !kept.is_empty() {
+                    return Ok(Some((kept, (body, skip))));
+                }
+            }
+            Ok(None)
+        },
+    ))
+}

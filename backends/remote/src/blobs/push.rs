@@ -1,0 +1,260 @@
+//! Pushing a blob: by a mount, in one request, in chunks; whichever gets there.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use tranship::{Descriptor, Error, ErrorKind, MountOutcome, RepositoryName, Result, Source};
+
+use super::is_there;
+use super::session::{MountFrom, Sent, Session, Started};
+use crate::handle::Handle;
+use crate::options::UploadMode;
+use crate::transport::retry::is_transient;
+use crate::transport::{Answer, Payload};
+
+pub(super) async fn push(
+    handle: &Handle,
+    expected: &Descriptor,
+    source: &Source<'_>,
+) -> Result<()> {
+    if is_there(handle, expected).await? {
+        return Ok(());
+    }
+    match begin(handle, expected).await? {
+        Started::Mounted => Ok(()),
+        Started::Session(session) => upload(handle, expected, source, session).await,
+    }
+}
+
+/// Begins an upload. On the way the registry is asked whether it has the blob elsewhere, which
+/// costs no request of its own.
+async fn begin(handle: &Handle, expected: &Descriptor) -> Result<Started> {
+    let algorithm = Some(expected.digest().algorithm());
+    let anonymous = &handle.learned().anonymous_mount;
+    if !anonymous.is_no() {
+        let mount = Some((expected.digest(), MountFrom::Anywhere));
+        match Session::start(handle, algorithm, mount).await {
+            Ok(started) => return Ok(started),
+            Err(error) if is_refusal(&error) => anonymous.learn(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Session::start(handle, algorithm, None).await
+}
+
+/// Whether the registry understood and would not, so that another way may be open.
+fn is_refusal(error: &Error) -> bool {
+    !error.is_retryable()
+        && matches!(
+            error.kind(),
+            ErrorKind::NotFound
+                | ErrorKind::Unsupported
+                | ErrorKind::Denied
+                | ErrorKind::Unauthorized
+                | ErrorKind::InvalidInput
+                | ErrorKind::InvalidReference
+                | ErrorKind::DigestMismatch
+                | ErrorKind::Conflict
+        )
+}
+
+pub(super) async fn mount(
+    handle: &Handle,
+    target: &Descriptor,
+    from: &RepositoryName,
+    fallback: Option<&Source<'_>>,
+) -> Result<MountOutcome> {
+    let fact = &handle.learned().mount;
+    if !fact.is_no() || fallback.is_none() {
+        let algorithm = Some(target.digest().algorithm());
+        let mount = Some((target.digest(), MountFrom::Repository(from)));
+        match (Session::start(handle, algorithm, mount).await, fallback) {
+            (Ok(Started::Mounted), _) => {
+                fact.learn(true);
+                return Ok(MountOutcome::Mounted);
+            }
+            (Ok(Started::Session(session)), Some(source)) => {
+                upload(handle, target, source, session).await?;
+                return Ok(MountOutcome::Pushed);
+            }
+            (Ok(Started::Session(session)), None) => {
+                session.cancel().await?;
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    format!("the registry does not mount the blob from {from}"),
+                ));
+            }
+            (Err(error), Some(_)) if is_refusal(&error) => {
+                if error.is_unsupported() {
+                    fact.learn(false);
+                }
+            }
+            (Err(error), _) => return Err(error),
+        }
+    }
+    let source = fallback.ok_or_else(|| Error::unsupported("the registry does not mount"))?;
+    push(handle, target, source).await?;
+    Ok(MountOutcome::Pushed)
+}
+
+/// Why an upload did not get to its end.
+enum Stopped {
+    /// It cannot.
+    Failed(Error),
+    /// It may, from where it is.
+    Interrupted(Error, Option<Duration>),
+    /// The registry does not take it in this way.
+    Refused(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        match error.is_retryable() {
+            true => Self::Interrupted(error, None),
+            false => Self::Failed(error),
+        }
+    }
+}
+
+async fn upload(
+    handle: &Handle,
+    expected: &Descriptor,
+    source: &Source<'_>,
+    session: Session,
+) -> Result<()> {
+    let mode = handle.transport().options().upload;
+    let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0;
+    let mut retries = handle.transport().retries();
+    let mut furthest = 0;
+    let mut session = Some(session);
+    loop {
+        let mut current = match session.take() {
+            Some(session) => session,
+            None => match begin(handle, expected).await? {
+                Started::Mounted => return Ok(()),
+                Started::Session(session) => session,
+            },
+        };
+        let outcome = match in_chunks {
+            true => send_chunks(handle, &mut current, expected, source).await,
+            false => send_whole(&mut current, expected, source).await,
+        };
+        let (error, asked) = match outcome {
+            Ok(()) => return Ok(()),
+            Err(Stopped::Failed(error)) => return Err(error),
+            Err(Stopped::Refused(error)) => {
+                if in_chunks
+                    || mode != UploadMode::Auto
+                    || expected.size() == 0
+                    || !source.is_reopenable()
+                {
+                    return Err(error);
+                }
+                tracing::debug!(%error, "a blob is pushed in chunks instead of at once");
+                in_chunks = true;
+                continue;
+            }
+            Err(Stopped::Interrupted(error, asked)) => (error, asked),
+        };
+        // Perhaps only the answer was lost.
+        if is_there(handle, expected).await.unwrap_or(false) {
+            current.leave();
+            return Ok(());
+        }
+        if !source.is_reopenable() || !retries.pause(asked).await {
+            return Err(error);
+        }
+        tracing::debug!(%error, "an upload is continued");
+        // Where the registry does not know, the upload is begun anew.
+        if mode != UploadMode::Monolithic
+            && current.refresh().await.is_ok()
+            && current.offset() <= expected.size()
+        {
+            if current.offset() > furthest {
+                furthest = current.offset();
+                retries.reset();
+            }
+            in_chunks |= current.offset() > 0;
+            session = Some(current);
+        }
+    }
+}
+
+/// Sends all that there is with the request that ends the upload.
+async fn send_whole(
+    session: &mut Session,
+    expected: &Descriptor,
+    source: &Source<'_>,
+) -> Result<(), Stopped> {
+    let total = expected.size();
+    let payload = Payload::Source {
+        source,
+        range: 0..total,
+        total,
+    };
+    finish(session, expected, payload).await
+}
+
+/// Sends what is still missing in chunks, and ends the upload.
+async fn send_chunks(
+    handle: &Handle,
+    session: &mut Session,
+    expected: &Descriptor,
+    source: &Source<'_>,
+) -> Result<(), Stopped> {
+    let total = expected.size();
+    let wanted = handle.transport().options().chunk_size.max(1);
+    let mut displaced = 0;
+    while session.offset() < total {
+        let start = session.offset();
+        let length = match source.is_reopenable() {
+            true => wanted.max(session.min_chunk()).min(total - start),
+            // It can be opened but once, so all of it is one chunk.
+            false => total - start,
+        };
+        let range = start..start + length;
+        let payload = Payload::Source {
+            source,
+            range: range.clone(),
+            total,
+        };
+        match session.send_chunk(range, payload).await? {
+            Sent::Accepted if session.offset() > start => displaced = 0,
+            Sent::Accepted | Sent::Elsewhere if displaced < 3 && session.offset() <= total => {
+                displaced += 1;
+            }
+            Sent::Accepted | Sent::Elsewhere => {
+                return Err(Stopped::Failed(crate::transport::failure::protocol(
+                    format!("the registry does not take the bytes of the upload from {start} on"),
+                )));
+            }
+            Sent::Refused(answer) => return Err(stopped(answer).await),
+        }
+    }
+    finish(session, expected, Payload::Empty).await
+}
+
+async fn finish(
+    session: &mut Session,
+    expected: &Descriptor,
+    payload: Payload<'_>,
+) -> Result<(), Stopped> {
+    match session.finish(expected.digest(), payload, None).await? {
+        None => Ok(()),
+        Some(answer) => Err(stopped(answer).await),
+    }
+}
+
+async fn stopped(answer: Answer) -> Stopped {
+    let status = answer.status();
+    let asked = answer.retry_after();
+    let error = answer.into_error().await;
+    match status {
+        status if is_transient(status) => Stopped::Interrupted(error, asked),
+        StatusCode::NOT_FOUND
+        | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::LENGTH_REQUIRED
+        | StatusCode::PAYLOAD_TOO_LARGE => Stopped::Refused(error),
+        _ => Stopped::Failed(error),
+    }
+}

@@ -1,0 +1,379 @@
+//! An upload at a registry: a URL that changes with every answer, and how far it has come.
+
+use std::ops::Range;
+
+use http::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use tranship::{Algorithm, Digest, Result};
+use url::Url;
+
+use crate::handle::Handle;
+use crate::transport::{Answer, Payload, Repeat, Request, RequestKind, failure};
+
+const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// Chunks of more than that are not sent because a registry wants them, in bytes.
+const LARGEST_CHUNK_ASKED_FOR: u64 = 1024 * 1024 * 1024;
+
+/// An open upload. Whoever does not want it cancelled when it is dropped calls
+/// [`leave`](Self::leave).
+#[derive(Debug)]
+pub(super) struct Session {
+    handle: Handle,
+    url: Url,
+    offset: u64,
+    /// The least that a chunk may hold unless it is the last one, in bytes.
+    min_chunk: u64,
+    is_wanted: bool,
+}
+
+/// What became of the attempt to begin an upload.
+pub(super) enum Started {
+    /// The registry had the blob elsewhere, and it is here now.
+    Mounted,
+    Session(Session),
+}
+
+/// What a blob may be mounted from.
+pub(super) enum MountFrom<'a> {
+    Repository(&'a tranship::RepositoryName),
+    /// Whatever the registry finds and the credentials allow to read.
+    Anywhere,
+}
+
+impl Session {
+    /// Begins an upload, or mounts the blob.
+    pub(super) async fn start(
+        handle: &Handle,
+        algorithm: Option<Algorithm>,
+        mount: Option<(&Digest, MountFrom<'_>)>,
+    ) -> Result<Started> {
+        let mut url = handle.url("blobs/uploads/")?;
+        let mut kind = RequestKind::UploadStart;
+        let mut scopes = handle.push_scope();
+        if let Some((digest, from)) = &mount {
+            url.query_pairs_mut()
+                .append_pair("mount", &digest.to_string());
+            if let MountFrom::Repository(from) = from {
+                kind = RequestKind::Mount;
+                url.query_pairs_mut().append_pair("from", from.as_str());
+                scopes = scopes.union(&crate::auth::Scope::pull(from).into());
+            }
+        }
+        // The registry hashes on the way, and should know by what; sha256 it takes for granted.
+        if let Some(algorithm) = algorithm.filter(|algorithm| *algorithm != Algorithm::Sha256) {
+            url.query_pairs_mut()
+                .append_pair("digest-algorithm", algorithm.as_str());
+        }
+        let request = Request::new(kind, Method::POST, url, scopes);
+        let answer = handle.transport().send(request).await?;
+        if answer.status() == StatusCode::CREATED {
+            if let Some((digest, _)) = mount {
+                answer.check_digest(digest)?;
+            }
+            return Ok(Started::Mounted);
+        }
+        let answer = answer.expect(StatusCode::ACCEPTED).await?;
+        let mut session = Self {
+            handle: handle.clone(),
+            url: location(handle, &answer)?,
+            offset: 0,
+            min_chunk: 0,
+            is_wanted: false,
+        };
+        session.note_min_chunk(&answer)?;
+        Ok(Started::Session(session))
+    }
+
+    /// An upload that was begun before, at `url`.
+    pub(super) async fn resume(handle: &Handle, url: Url) -> Result<Self> {
+        handle
+            .transport()
+            .options()
+            .policy
+            .check_upload(handle.transport().origin(), &url)?;
+        let mut session = Self {
+            handle: handle.clone(),
+            url,
+            offset: 0,
+            min_chunk: 0,
+            is_wanted: true,
+        };
+        session.refresh().await?;
+        Ok(session)
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// How many bytes have arrived, as far as is known here.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(super) fn min_chunk(&self) -> u64 {
+        self.min_chunk
+    }
+
+    /// Whether dropping it leaves it open.
+    pub(super) fn leave(&mut self) {
+        self.is_wanted = true;
+    }
+
+    /// Asks how many bytes have arrived.
+    pub(super) async fn refresh(&mut self) -> Result<()> {
+        let request = self.request(RequestKind::UploadStatus, Method::GET, self.url.clone());
+        let answer = self.handle.transport().send(request).await?;
+        match answer.status() {
+            StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED => {
+                self.offset = arrived(&answer).unwrap_or(0);
+                self.note_min_chunk(&answer)?;
+                self.moved_to(&answer)
+            }
+            _ => Err(answer.into_error().await),
+        }
+    }
+
+    /// Sends the bytes `range` of the content, which must begin where the upload is.
+    pub(super) async fn send_chunk(
+        &mut self,
+        range: Range<u64>,
+        payload: Payload<'_>,
+    ) -> Result<Sent> {
+        let value = format!("{}-{}", range.start, range.end - 1);
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| failure::protocol("the range is no header"))?;
+        let request = self
+            .request(RequestKind::UploadChunk, Method::PATCH, self.url.clone())
+            .header(CONTENT_TYPE, OCTET_STREAM)
+            .header(CONTENT_RANGE, value)
+            .payload(payload)
+            .repeat(Repeat::IfUnsent);
+        let answer = self.handle.transport().send(request).await?;
+        match answer.status() {
+            // ECR answers 201.
+            StatusCode::ACCEPTED | StatusCode::CREATED | StatusCode::NO_CONTENT => {
+                self.offset = match arrived(&answer) {
+                    Some(arrived) if arrived > range.end => {
+                        return Err(failure::protocol(format!(
+                            "the registry has {arrived} bytes of an upload of which {} were sent",
+                            range.end
+                        )));
+                    }
+                    // `0-0` is what some say for nothing, and all for one byte.
+                    Some(0) if range.end == 1 => 1,
+                    Some(arrived) => arrived,
+                    None => range.end,
+                };
+                self.moved_to(&answer)?;
+                Ok(Sent::Accepted)
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                match arrived(&answer) {
+                    Some(0) if self.offset == 0 => self.offset = 1,
+                    Some(arrived) => self.offset = arrived,
+                    None => self.refresh().await?,
+                }
+                self.moved_to(&answer)?;
+                Ok(Sent::Elsewhere)
+            }
+            _ => Ok(Sent::Refused(answer)),
+        }
+    }
+
+    /// Ends the upload with the last of its bytes; none, if all have been sent.
+    pub(super) async fn finish(
+        &mut self,
+        digest: &Digest,
+        payload: Payload<'_>,
+        range: Option<Range<u64>>,
+    ) -> Result<Option<Answer>> {
+        let url = with_digest(&self.url, digest);
+        let repeat = Repeat::IfUnsent;
+        let mut request = self
+            .request(RequestKind::UploadEnd, Method::PUT, url)
+            .header(CONTENT_TYPE, OCTET_STREAM)
+            .payload(payload)
+            .repeat(repeat);
+        if let Some(range) = range.filter(|range| !range.is_empty()) {
+            let value = format!("{}-{}", range.start, range.end - 1);
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| failure::protocol("the range is no header"))?;
+            request = request.header(CONTENT_RANGE, value);
+        }
+        let answer = self.handle.transport().send(request).await?;
+        match answer.status() {
+            StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT => {
+                answer.check_digest(digest)?;
+                self.leave();
+                Ok(None)
+            }
+            _ => Ok(Some(answer)),
+        }
+    }
+
+    /// Ends the upload without a blob.
+    ///
+    /// # Errors
+    /// What the registry refuses it with; a registry that knows no cancelling is no error, since its
+    /// uploads expire.
+    pub(super) async fn cancel(mut self) -> Result<()> {
+        self.leave();
+        cancel(&self.handle, self.url.clone()).await
+    }
+
+    fn request<'a>(&self, kind: RequestKind, method: Method, url: Url) -> Request<'a> {
+        Request::new(kind, method, url, self.handle.push_scope())
+    }
+
+    fn moved_to(&mut self, answer: &Answer) -> Result<()> {
+        if answer.location()?.is_some() {
+            self.url = location(&self.handle, answer)?;
+        }
+        Ok(())
+    }
+
+    fn note_min_chunk(&mut self, answer: &Answer) -> Result<()> {
+        let Some(value) = answer.headers().get(OCI_CHUNK_MIN_LENGTH) else {
+            return Ok(());
+        };
+        let least = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        match least {
+            Some(least) if least <= LARGEST_CHUNK_ASKED_FOR => {
+                self.min_chunk = least;
+                Ok(())
+            }
+            _ => Err(failure::protocol(
+                "the registry's OCI-Chunk-Min-Length is no sensible number of bytes",
+            )),
+        }
+    }
+}
+
+/// What became of a chunk.
+pub(super) enum Sent {
+    Accepted,
+    /// The upload is elsewhere than was thought; its offset says where.
+    Elsewhere,
+    Refused(Answer),
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.is_wanted {
+            return;
+        }
+        // The registry would keep what has arrived until the upload expires, which takes days.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (handle, url) = (self.handle.clone(), self.url.clone());
+            runtime.spawn(async move {
+                if let Err(error) = cancel(&handle, url).await {
+                    tracing::debug!(%error, "an upload could not be cancelled");
+                }
+            });
+        }
+    }
+}
+
+async fn cancel(handle: &Handle, url: Url) -> Result<()> {
+    // Some registries want the right to delete for it.
+    let scopes = handle.push_scope().union(&handle.delete_scope());
+    let request = Request::new(RequestKind::UploadCancel, Method::DELETE, url, scopes);
+    let answer = handle.transport().send(request).await?;
+    match answer.status() {
+        status if status.is_success() => Ok(()),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+            Ok(())
+        }
+        _ => Err(answer.into_error().await),
+    }
+}
+
+/// Where the upload goes on.
+fn location(handle: &Handle, answer: &Answer) -> Result<Url> {
+    let url = answer
+        .location()?
+        .ok_or_else(|| failure::protocol("the registry does not say where the upload goes on"))?;
+    let transport = handle.transport();
+    transport
+        .options()
+        .policy
+        .check_upload(transport.origin(), &url)?;
+    Ok(url)
+}
+
+/// How many bytes the answer says have arrived.
+fn arrived(answer: &Answer) -> Option<u64> {
+    let text = answer.headers().get(RANGE)?.to_str().ok()?;
+    parse_arrived(text)
+}
+
+fn parse_arrived(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let text = text.strip_prefix("bytes=").unwrap_or(text);
+    match text.strip_prefix("0-")? {
+        // Nothing, to olareg and to distribution.
+        "-1" | "0" => Some(0),
+        last => last.parse::<u64>().ok()?.checked_add(1),
+    }
+}
+
+/// The URL with the digest behind its query, of which nothing is encoded anew: it may be signed.
+fn with_digest(url: &Url, digest: &Digest) -> Url {
+    let digest = digest.to_string().replace(':', "%3A");
+    let query = match url.query() {
+        Some(query) if !query.is_empty() => format!("{query}&digest={digest}"),
+        _ => format!("digest={digest}"),
+    };
+    let mut url = url.clone();
+    url.set_query(Some(&query));
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_arrived_is_told_in_several_ways() {
+        for (text, arrived) in [
+            ("0-1023", Some(1024)),
+            ("bytes=0-1023", Some(1024)),
+            (" 0-4 ", Some(5)),
+            ("0-0", Some(0)),
+            ("0--1", Some(0)),
+            ("5-9", None),
+            ("0-", None),
+            ("0-x", None),
+            ("0-18446744073709551615", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_arrived(text), arrived, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_query_of_a_location_stays_as_it_is() {
+        let digest = Digest::of(b"");
+        let hex = digest.hex();
+        for (url, expected) in [
+            (
+                "https://a/u/1",
+                format!("https://a/u/1?digest=sha256%3A{hex}"),
+            ),
+            ("https://a/u?", format!("https://a/u?digest=sha256%3A{hex}")),
+            (
+                "https://a/u?_state=a%2Fb+c&x",
+                format!("https://a/u?_state=a%2Fb+c&x&digest=sha256%3A{hex}"),
+            ),
+        ] {
+            let url: Url = url.parse().expect("a URL");
+            assert_eq!(with_digest(&url, &digest).as_str(), expected);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Uploads in pieces, which another process can resume.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use tranship::{Descriptor, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Uploader};
+use url::Url;
+
+use super::session::{Sent, Session, Started};
+use crate::handle::Handle;
+use crate::transport::{Payload, Retries, failure};
+
+#[derive(Debug, Clone)]
+pub(super) struct Uploads(pub(super) Handle);
+
+#[async_trait]
+impl Uploader for Uploads {
+    async fn start(&self) -> Result<Box<dyn Upload>> {
+        match Session::start(&self.0, None, None)
+            .await
+            .during("start an upload to", &self.0.name)?
+        {
+            Started::Session(session) => Ok(RemoteUpload::new(&self.0, session)),
+            Started::Mounted => Err(failure::protocol(
+                "the registry answers that an upload is done which was not begun",
+            )),
+        }
+    }
+
+    async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        let url = url_of(&self.0, id).ok_or_else(no_upload)?;
+        let session = Session::resume(&self.0, url).await;
+        let session = session.during("resume an upload to", &self.0.name)?;
+        Ok(RemoteUpload::new(&self.0, session))
+    }
+}
+
+/// The name of the repository, a space, and the URL: a name has no space.
+fn id_of(handle: &Handle, url: &Url) -> UploadId {
+    UploadId::new(format!("{} {url}", handle.name))
+}
+
+fn url_of(handle: &Handle, id: &UploadId) -> Option<Url> {
+    let (name, url) = id.as_str().split_once(' ')?;
+    if name != handle.name.as_str() {
+        return None;
+    }
+    url.parse().ok()
+}
+
+fn no_upload() -> Error {
+    Error::new(ErrorKind::NotFound, "this repository has no such upload")
+        .with_operation("resume an upload")
+}
+
+struct RemoteUpload {
+    handle: Handle,
+    session: Session,
+    id: UploadId,
+    /// What is too little for a chunk of its own.
+    held: BytesMut,
+}
+
+impl RemoteUpload {
+    fn new(handle: &Handle, mut session: Session) -> Box<dyn Upload> {
+        session.leave();
+        Box::new(Self {
+            id: id_of(handle, session.url()),
+            handle: handle.clone(),
+            session,
+            held: BytesMut::new(),
+        })
+    }
+
+    /// Sends `chunk` from where the upload is, and goes on as long as the registry takes some of it.
+    async fn send(&mut self, chunk: Bytes) -> Result<()> {
+        let start = self.session.offset();
+        let end = start + chunk.len() as u64;
+        let mut retries = self.handle.transport().retries();
+        while self.session.offset() < end {
+            let at = self.session.offset();
+            let Some(left) = at
+                .checked_sub(start)
+                .and_then(|sent| usize::try_from(sent).ok())
+            else {
+                return Err(moved(at));
+            };
+            let left = chunk.slice(left..);
+            let sent = self.session.send_chunk(at..end, Payload::Bytes(left)).await;
+            self.id = id_of(&self.handle, self.session.url());
+            match sent {
+                Ok(Sent::Accepted) if self.session.offset() > at => {}
+                Ok(Sent::Accepted) => self.go_on(&mut retries, moved(at)).await?,
+                Ok(Sent::Elsewhere) => {
+                    return Err(moved(self.session.offset()));
+                }
+                Ok(Sent::Refused(answer)) => {
+                    let error = answer.into_error().await;
+                    self.go_on(&mut retries, error).await?;
+                }
+                Err(error) => self.go_on(&mut retries, error).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits and asks how far the upload is, if `error` may pass.
+    async fn go_on(&mut self, retries: &mut Retries, error: Error) -> Result<()> {
+        if !error.is_retryable() || !retries.pause(None).await {
+            return Err(error);
+        }
+        self.session.refresh().await.map_err(|_| error)
+    }
+}
+
+fn moved(to: u64) -> Error {
+    Error::new(
+        ErrorKind::RangeInvalid,
+        format!("the upload is at byte {to} at the registry"),
+    )
+    .with_hint("resume the upload and go on from its offset")
+}
+
+#[async_trait]
+impl Upload for RemoteUpload {
+    fn id(&self) -> &UploadId {
+        &self.id
+    }
+
+    fn offset(&self) -> u64 {
+        self.session.offset() + self.held.len() as u64
+    }
+
+    async fn write(&mut self, offset: u64, chunk: Bytes) -> Result<()> {
+        if offset != self.offset() {
+            return Err(Error::new(
+                ErrorKind::RangeInvalid,
+                format!("the upload is at byte {}, not at {offset}", self.offset()),
+            ));
+        }
+        let least = self.session.min_chunk();
+        if self.held.is_empty() && chunk.len() as u64 >= least {
+            return match chunk.is_empty() {
+                true => Ok(()),
+                false => self
+                    .send(chunk)
+                    .await
+                    .during("upload to", &self.handle.name),
+            };
+        }
+        self.held.extend_from_slice(&chunk);
+        if (self.held.len() as u64) < least {
+            return Ok(());
+        }
+        let held = self.held.split().freeze();
+        self.send(held).await.during("upload to", &self.handle.name)
+    }
+
+    async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
+        let offset = self.offset();
+        if offset != expected.size() {
+            let error = Error::new(
+                ErrorKind::SizeMismatch,
+                format!(
+                    "{offset} bytes have arrived, and there should be {}",
+                    expected.size()
+                ),
+            );
+            self.session.cancel().await?;
+            return Err(error
+                .with_operation("commit an upload as")
+                .with_subject(expected.digest()));
+        }
+        let held = self.held.split().freeze();
+        let (payload, range) = match held.is_empty() {
+            true => (Payload::Empty, None),
+            false => (Payload::Bytes(held), Some(self.session.offset()..offset)),
+        };
+        let ended = self.session.finish(expected.digest(), payload, range).await;
+        let refused = match ended {
+            Ok(None) => return Ok(()),
+            Ok(Some(answer)) => answer.into_error().await,
+            // Perhaps only the answer was lost.
+            Err(error) if error.is_retryable() => {
+                if super::is_there(&self.handle, expected)
+                    .await
+                    .unwrap_or(false)
+                {
+                    return Ok(());
+                }
+                error
+            }
+            Err(error) => error,
+        };
+        if refused.kind() == ErrorKind::DigestMismatch {
+            // It is over, whether the registry thinks so or not.
+            let _ = self.session.cancel().await;
+        }
+        Err(refused
+            .with_operation("commit an upload as")
+            .with_subject(expected.digest()))
+    }
+
+    async fn cancel(self: Box<Self>) -> Result<()> {
+        self.session
+            .cancel()
+            .await
+            .during("cancel an upload to", &self.handle.name)
+    }
+}

@@ -1,0 +1,156 @@
+//! One repository of a registry, as its parts share it: where it is, and what was learned of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tranship::{Capabilities, Digest, RegistryIdentity, RepositoryName, Result, Support};
+use url::Url;
+
+use crate::auth::{Scope, Scopes};
+use crate::referrers::Updates;
+use crate::transport::{Transport, failure};
+
+/// What all repositories of a registry share.
+pub(crate) struct Shared {
+    pub(crate) transport: Transport,
+    pub(crate) identity: RegistryIdentity,
+    pub(crate) learned: Learned,
+    pub(crate) updates: Updates,
+}
+
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) name: RepositoryName,
+}
+
+impl Handle {
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.shared.transport
+    }
+
+    pub(crate) fn learned(&self) -> &Learned {
+        &self.shared.learned
+    }
+
+    pub(crate) fn max_manifest_size(&self) -> u64 {
+        self.transport().options().policy.max_manifest_size
+    }
+
+    pub(crate) fn blob_url(&self, digest: &Digest) -> Result<Url> {
+        self.url(&format!("blobs/{digest}"))
+    }
+
+    pub(crate) fn manifest_url(&self, reference: impl fmt::Display) -> Result<Url> {
+        self.url(&format!("manifests/{reference}"))
+    }
+
+    pub(crate) fn url(&self, path: &str) -> Result<Url> {
+        let url = self
+            .transport()
+            .origin()
+            .join(&format!("v2/{}/{path}", self.name));
+        url.map_err(|_| failure::protocol("the repository has no URL"))
+    }
+
+    pub(crate) fn pull_scope(&self) -> Scopes {
+        Scope::pull(&self.name).into()
+    }
+
+    pub(crate) fn push_scope(&self) -> Scopes {
+        Scope::push(&self.name).into()
+    }
+
+    pub(crate) fn delete_scope(&self) -> Scopes {
+        Scope::delete(&self.name).into()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("registry", &self.shared.identity)
+            .field("name", &self.name)
+            .finish()
+    }
+}
+
+/// What a registry can do, as far as its answers to ordinary requests have told.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    pub(crate) range: Fact,
+    pub(crate) mount: Fact,
+    pub(crate) anonymous_mount: Fact,
+    pub(crate) referrers: Fact,
+    pub(crate) delete_blobs: Fact,
+    pub(crate) delete_manifests: Fact,
+    pub(crate) untag: Fact,
+    pub(crate) catalog: Fact,
+    /// Whether one `PUT` of a manifest sets several tags.
+    pub(crate) tag_parameters: Fact,
+}
+
+impl Learned {
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        let refused = |what| move |yes| if yes { Support::Yes } else { Support::No(what) };
+        let told = |fact: &Fact, what| fact.get().map_or(Support::Unknown, refused(what));
+        Capabilities::unknown()
+            .with_push(Support::Yes)
+            .with_uploads(Support::Yes)
+            // Where the API is missing, the tags that stand in for it are read and maintained.
+            .with_referrers(Support::Yes)
+            .with_range(told(
+                &self.range,
+                "the registry answers with the whole blob",
+            ))
+            .with_mount(told(&self.mount, "the registry does not mount"))
+            .with_delete_blobs(told(
+                &self.delete_blobs,
+                "the registry does not delete blobs",
+            ))
+            .with_delete_manifests(told(
+                &self.delete_manifests,
+                "the registry does not delete manifests",
+            ))
+            .with_untag(told(&self.untag, "the registry does not remove tags"))
+            .with_catalog(told(&self.catalog, "the registry has no catalog"))
+    }
+}
+
+/// Yes, no, or not known yet. The first answer stays, so that one that was a slip does not.
+#[derive(Debug, Default)]
+pub(crate) struct Fact(AtomicU8);
+
+impl Fact {
+    const UNKNOWN: u8 = 0;
+    const NO: u8 = 1;
+    const YES: u8 = 2;
+
+    pub(crate) fn get(&self) -> Option<bool> {
+        match self.0.load(Ordering::Acquire) {
+            Self::UNKNOWN => None,
+            known => Some(known == Self::YES),
+        }
+    }
+
+    /// What worked once works, whatever was thought before; what did not may have had other reasons.
+    pub(crate) fn learn(&self, yes: bool) {
+        if yes {
+            self.0.store(Self::YES, Ordering::Release);
+        } else {
+            let unknown = Self::UNKNOWN;
+            let _ = self
+                .0
+                .compare_exchange(unknown, Self::NO, Ordering::AcqRel, Ordering::Acquire);
+        }
+    }
+
+    pub(crate) fn is_no(&self) -> bool {
+        self.get() == Some(false)
+    }
+
+    pub(crate) fn is_yes(&self) -> bool {
+        self.get() == Some(true)
+    }
+}

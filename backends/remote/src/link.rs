@@ -1,0 +1,87 @@
+//! The header `Link` (RFC 8288), as far as pages need it.
+
+/// The target of the first link to the next page. A link without a relation is taken for one, since
+/// some registries leave that out.
+pub(crate) fn next(value: &str) -> Option<&str> {
+    let mut rest = value;
+    loop {
+        let (_, after) = rest.split_once('<')?;
+        let (target, after) = after.split_once('>')?;
+        let (parameters, after) = parameters(after);
+        if is_next(parameters) {
+            return Some(target.trim());
+        }
+        rest = after;
+    }
+}
+
+/// The text up to the comma that ends the link, and what is behind it.
+fn parameters(text: &str) -> (&str, &str) {
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    for (position, character) in text.char_indices() {
+        match character {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => return (&text[..position], &text[position + 1..]),
+            _ => {}
+        }
+    }
+    (text, "")
+}
+
+fn is_next(parameters: &str) -> bool {
+    let mut relations = parameters.split(';').filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let is_relation = name.trim().eq_ignore_ascii_case("rel");
+        is_relation.then(|| value.trim().trim_matches('"'))
+    });
+    match relations.next() {
+        Some(relations) => relations
+            .split_ascii_whitespace()
+            .any(|relation| relation.eq_ignore_ascii_case("next")),
+        None => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_next_page_is_found_among_links() {
+        for (value, target) in [
+            (
+                r#"</v2/_catalog?last=alpine&n=1>; rel="next""#,
+                Some("/v2/_catalog?last=alpine&n=1"),
+            ),
+            (r"</a>; rel=next", Some("/a")),
+            (r"</a>;REL = NEXT", Some("/a")),
+            ("</a>", Some("/a")),
+            (r#"</a>; rel="prev next""#, Some("/a")),
+            (
+                r#"</a>; rel="prev", </b?x=1,2>; rel="next""#,
+                Some("/b?x=1,2"),
+            ),
+            (
+                r#"</a>; rel="prev"; title="a, \"b", </b>; rel="next""#,
+                Some("/b"),
+            ),
+            (r#"</a>; rel="prev""#, None),
+            (r#"/a; rel="next""#, None),
+            (r#"</a; rel="next""#, None),
+            ("", None),
+        ] {
+            assert_eq!(next(value), target, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic_or_hang(text in ".*") {
+            let _ = next(&text);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Reading a manifest: whole, bounded and checked, whatever the registry says about it.
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderValue, Method, StatusCode};
+use tranship::{
+    Algorithm, Descriptor, Error, ErrorKind, ManifestDocument, MediaType, Result, TagOrDigest,
+};
+
+use super::every_type;
+use crate::handle::Handle;
+use crate::transport::{Request, RequestKind, failure};
+
+/// A manifest, and what the registry said of it.
+pub(crate) struct Fetched {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) content: Bytes,
+    /// What a change of the tag can be made conditional on.
+    pub(crate) etag: Option<HeaderValue>,
+}
+
+/// Reads what `reference` names. `expected` is what is known of it before.
+pub(crate) async fn fetch(
+    handle: &Handle,
+    reference: &TagOrDigest,
+    expected: Option<&Descriptor>,
+) -> Result<Fetched> {
+    let limit = handle.max_manifest_size();
+    if let Some(size) = expected.map(Descriptor::size).filter(|size| *size > limit) {
+        return Err(Error::new(
+            ErrorKind::SizeExceedsLimit,
+            format!("the manifest has {size} bytes, more than the limit of {limit}"),
+        ));
+    }
+    let accept =
+        expected.and_then(|target| HeaderValue::try_from(target.media_type().as_str()).ok());
+    let url = handle.manifest_url(reference)?;
+    let request = Request::new(
+        RequestKind::ManifestGet,
+        Method::GET,
+        url,
+        handle.pull_scope(),
+    )
+    .header(ACCEPT, accept.unwrap_or_else(every_type));
+    let answer = handle.transport().send(request).await?;
+    let answer = answer.expect(StatusCode::OK).await?;
+    let told_digest = answer.digest()?;
+    let told_type = answer.media_type();
+    let etag = answer.strong_etag();
+    let content = answer.bytes(limit).await?;
+    let digest = match (reference, told_digest) {
+        // Another algorithm than the one asked for says nothing against the content.
+        (TagOrDigest::Digest(digest), Some(told))
+            if told.algorithm() == digest.algorithm() && told != *digest =>
+        {
+            return Err(mismatch(format!("the registry answers with {told}")));
+        }
+        (TagOrDigest::Digest(digest), _) => *digest,
+        (TagOrDigest::Tag(_), Some(told)) => told,
+        (TagOrDigest::Tag(_), None) => Algorithm::Sha256.digest(&content),
+    };
+    if !digest.matches(&content) {
+        return Err(mismatch(format!(
+            "the registry sends something else than {digest}"
+        )));
+    }
+    let media_type = match expected {
+        Some(expected) => expected.media_type().clone(),
+        None => media_type(told_type, &content)?,
+    };
+    Ok(Fetched {
+        descriptor: Descriptor::new(media_type, digest, content.len() as u64),
+        content,
+        etag,
+    })
+}
+
+/// The type that the registry tells, or else the one that the content shows.
+fn media_type(told: Result<Option<MediaType>>, content: &[u8]) -> Result<MediaType> {
+    match told {
+        Ok(Some(told)) if told.is_manifest() => Ok(told),
+        told => match (ManifestDocument::sniff(content), told) {
+            (Some(shown), _) => Ok(shown),
+            (None, Ok(Some(told))) => Ok(told),
+            (None, Err(error)) => Err(error),
+            (None, Ok(None)) => Err(failure::protocol(
+                "the registry does not say what type the manifest has, and it does not show",
+            )),
+        },
+    }
+}
+
+fn mismatch(message: String) -> Error {
+    Error::new(ErrorKind::DigestMismatch, message)
+}

@@ -1,0 +1,215 @@
+//! The manifests of a repository, as the core's traits see them.
+
+mod fetch;
+mod push;
+
+use async_trait::async_trait;
+use http::header::ACCEPT;
+use http::{HeaderValue, Method, StatusCode};
+use tranship::{
+    ByteRange, Content, Deleter, Descriptor, Error, ErrorKind, Fetcher, MediaType, Pusher,
+    ReadOnlyStorage, ReferenceFetcher, ReferencePusher, Resolver, Result, ResultExt as _, Source,
+    Tag, TagOrDigest, Tagger,
+};
+
+use crate::handle::Handle;
+use crate::referrers;
+use crate::transport::{Answer, Request, RequestKind};
+pub(crate) use fetch::{Fetched, fetch};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Manifests(pub(crate) Handle);
+
+/// Every type that is a manifest, as `Accept` has it.
+fn every_type() -> HeaderValue {
+    let types = MediaType::MANIFESTS.map(|kind| kind.as_str().to_owned());
+    // They are ASCII.
+    HeaderValue::try_from(types.join(", ")).unwrap_or(HeaderValue::from_static("*/*"))
+}
+
+impl Manifests {
+    async fn head(&self, reference: &TagOrDigest) -> Result<Answer> {
+        let handle = &self.0;
+        let url = handle.manifest_url(reference)?;
+        let scopes = handle.pull_scope();
+        let request = Request::new(RequestKind::ManifestHead, Method::HEAD, url, scopes)
+            .header(ACCEPT, every_type());
+        handle.transport().send(request).await
+    }
+
+    /// What `HEAD` says of a manifest; `None` if that is not enough.
+    async fn describe(&self, reference: &TagOrDigest) -> Result<Option<Descriptor>> {
+        let answer = self.head(reference).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => return Ok(None),
+            _ => return Err(answer.into_error().await),
+        }
+        if let Some(digest) = reference.digest() {
+            answer.check_digest(digest)?;
+        }
+        let digest = match reference.digest() {
+            Some(digest) => Some(*digest),
+            None => answer.digest()?,
+        };
+        let media_type = answer.media_type().ok().flatten();
+        let media_type = media_type.filter(MediaType::is_manifest);
+        Ok(match (media_type, digest, answer.content_length()?) {
+            (Some(media_type), Some(digest), Some(size)) => {
+                Some(Descriptor::new(media_type, digest, size))
+            }
+            _ => None,
+        })
+    }
+
+    async fn read(&self, target: &Descriptor) -> Result<Fetched> {
+        let reference = TagOrDigest::Digest(*target.digest());
+        let fetched = fetch(&self.0, &reference, Some(target)).await?;
+        if fetched.descriptor.size() != target.size() {
+            return Err(Error::new(
+                ErrorKind::SizeMismatch,
+                format!(
+                    "the manifest should have {} bytes, and the registry has {}",
+                    target.size(),
+                    fetched.descriptor.size()
+                ),
+            ));
+        }
+        Ok(fetched)
+    }
+}
+
+#[async_trait]
+impl Fetcher for Manifests {
+    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
+        let fetched = self.read(target).await.during("fetch", target.digest())?;
+        Ok(Content::from_bytes(target.clone(), fetched.content))
+    }
+
+    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
+        let range = range
+            .resolve(target.size())
+            .during("fetch", target.digest())?;
+        let fetched = self.read(target).await.during("fetch", target.digest())?;
+        // Both ends lie within what was read.
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        let part = fetched.content.slice(at(range.start)..at(range.end));
+        Ok(Content::partial(
+            target.clone(),
+            range,
+            tranship::Body::from_bytes(part),
+        ))
+    }
+}
+
+#[async_trait]
+impl ReadOnlyStorage for Manifests {
+    async fn exists(&self, target: &Descriptor) -> Result<bool> {
+        let reference = TagOrDigest::Digest(*target.digest());
+        let answer = self
+            .head(&reference)
+            .await
+            .during("look for", target.digest())?;
+        match answer.status() {
+            StatusCode::OK => {
+                answer.check_digest(target.digest())?;
+                let length = answer.content_length()?;
+                Ok(length.is_none_or(|length| length == target.size()))
+            }
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => {
+                let error = answer.into_error().await;
+                Err(error
+                    .with_operation("look for")
+                    .with_subject(target.digest()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Pusher for Manifests {
+    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        self.push_reference(expected, source, &[]).await
+    }
+}
+
+#[async_trait]
+impl ReferencePusher for Manifests {
+    async fn push_reference(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        tags: &[Tag],
+    ) -> Result<()> {
+        push::push(&self.0, expected, &source, tags)
+            .await
+            .during("push", expected.digest())
+    }
+}
+
+#[async_trait]
+impl Deleter for Manifests {
+    async fn delete(&self, target: &Descriptor) -> Result<()> {
+        self.delete_with_referrer(target)
+            .await
+            .during("delete", target.digest())
+    }
+}
+
+impl Manifests {
+    /// Deletes a manifest, and takes it off the list of its subject where we keep that.
+    async fn delete_with_referrer(&self, target: &Descriptor) -> Result<()> {
+        let handle = &self.0;
+        let subject = match handle.learned().referrers.is_yes() {
+            true => None,
+            false => referrers::subject_of(self, target).await?,
+        };
+        let url = handle.manifest_url(target.digest())?;
+        let scopes = handle.delete_scope();
+        let request = Request::new(RequestKind::ManifestDelete, Method::DELETE, url, scopes);
+        let answer = handle.transport().send(request).await?;
+        crate::deletion::settle(answer, &handle.learned().delete_manifests).await?;
+        match subject {
+            Some(subject) => referrers::remove(handle, &subject, target).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Resolver for Manifests {
+    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        let described = self
+            .describe(reference)
+            .await
+            .during("resolve", reference)?;
+        match described {
+            Some(descriptor) => Ok(descriptor),
+            None => {
+                let fetched = fetch(&self.0, reference, None).await;
+                Ok(fetched.during("resolve", reference)?.descriptor)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Tagger for Manifests {
+    async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        let fetched = self.read(target).await.during("tag", target.digest())?;
+        push::put_tag(&self.0, target, &fetched.content, tag)
+            .await
+            .during("tag", target.digest())
+    }
+}
+
+#[async_trait]
+impl ReferenceFetcher for Manifests {
+    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+        let fetched = fetch(&self.0, reference, None)
+            .await
+            .during("fetch", reference)?;
+        Ok(Content::from_bytes(fetched.descriptor, fetched.content))
+    }
+}

@@ -1,0 +1,190 @@
+//! Pushing a manifest, with its tags, and with what its subject's list of referrers needs.
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use tranship::{
+    Algorithm, Descriptor, Error, ErrorKind, ManifestDocument, Result, Source, Tag, TagOrDigest,
+};
+
+use crate::handle::Handle;
+use crate::referrers;
+use crate::transport::{Answer, Payload, Request, RequestKind};
+
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+pub(super) async fn push(
+    handle: &Handle,
+    expected: &Descriptor,
+    source: &Source<'_>,
+    tags: &[Tag],
+) -> Result<()> {
+    if !expected.media_type().is_manifest() {
+        return Err(Error::unsupported("only manifests have tags"));
+    }
+    let content = source.bytes(expected, handle.max_manifest_size()).await?;
+    // What the registry would take for a manifest and others could not read is found here.
+    let document = ManifestDocument::decode(expected.media_type(), &content)?;
+    let takes_subject = match tags {
+        [] => {
+            put_digest(handle, expected, &content, &[])
+                .await?
+                .knows_subject
+        }
+        [tag] if is_default(expected) => put(handle, expected, &content, tag).await?.knows_subject,
+        tags => put_tags(handle, expected, &content, tags).await?,
+    };
+    let Some(document) = document else {
+        return Ok(());
+    };
+    match document.subject() {
+        Some(_) if takes_subject => {
+            handle.learned().referrers.learn(true);
+            Ok(())
+        }
+        Some(subject) if !handle.learned().referrers.is_yes() => {
+            let referrer = tranship::describe_referrer(expected, &document);
+            referrers::add(handle, subject, &referrer).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether registries choose the digest by which the manifest is named when it is pushed by a tag.
+fn is_default(manifest: &Descriptor) -> bool {
+    manifest.digest().algorithm() == Algorithm::Sha256
+}
+
+/// Points a tag at a manifest that is there.
+pub(super) async fn put_tag(
+    handle: &Handle,
+    target: &Descriptor,
+    content: &Bytes,
+    tag: &Tag,
+) -> Result<()> {
+    if is_default(target) {
+        return put(handle, target, content, tag).await.map(drop);
+    }
+    put_tags(handle, target, content, std::slice::from_ref(tag))
+        .await
+        .map(drop)
+}
+
+/// Sets several tags: with one request where the registry knows how, and otherwise with one each.
+/// Answers whether the registry takes care of the subject.
+async fn put_tags(
+    handle: &Handle,
+    expected: &Descriptor,
+    content: &Bytes,
+    tags: &[Tag],
+) -> Result<bool> {
+    let fact = &handle.learned().tag_parameters;
+    let mut knows_subject = false;
+    let mut missing: Vec<&Tag> = tags.iter().collect();
+    if !fact.is_no() || !is_default(expected) {
+        let put = put_digest(handle, expected, content, tags).await?;
+        knows_subject = put.knows_subject;
+        missing.retain(|tag| !put.tags.iter().any(|set| set == tag.as_str()));
+        fact.learn(missing.is_empty());
+    }
+    for tag in missing {
+        knows_subject |= put(handle, expected, content, tag).await?.knows_subject;
+    }
+    Ok(knows_subject)
+}
+
+struct Put {
+    knows_subject: bool,
+    /// The tags that the registry has set.
+    tags: Vec<String>,
+}
+
+async fn put_digest(
+    handle: &Handle,
+    expected: &Descriptor,
+    content: &Bytes,
+    tags: &[Tag],
+) -> Result<Put> {
+    let mut url = handle.manifest_url(expected.digest())?;
+    if !tags.is_empty() {
+        let tags = tags.iter().map(|tag| ("tag", tag.as_str()));
+        url.query_pairs_mut().extend_pairs(tags);
+    }
+    send(handle, url, expected, content).await
+}
+
+async fn put(handle: &Handle, expected: &Descriptor, content: &Bytes, tag: &Tag) -> Result<Put> {
+    let url = handle.manifest_url(TagOrDigest::Tag(tag.clone()))?;
+    send(handle, url, expected, content).await
+}
+
+async fn send(
+    handle: &Handle,
+    url: url::Url,
+    expected: &Descriptor,
+    content: &Bytes,
+) -> Result<Put> {
+    let media_type = HeaderValue::try_from(expected.media_type().as_str())
+        .map_err(|_| Error::new(ErrorKind::InvalidMediaType, "the media type cannot be sent"))?;
+    let request = Request::new(
+        RequestKind::ManifestPut,
+        Method::PUT,
+        url,
+        handle.push_scope(),
+    )
+    .header(CONTENT_TYPE, media_type)
+    .payload(Payload::Bytes(content.clone()));
+    let answer = handle.transport().send(request).await?;
+    match answer.status() {
+        StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {}
+        status => {
+            let error = answer.into_error().await;
+            return Err(missing_content(status, error));
+        }
+    }
+    check_name(&answer, expected)?;
+    let tags = answer.headers().get_all(OCI_TAG).iter();
+    let tags = tags.filter_map(|value| value.to_str().ok());
+    let tags = tags
+        .flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().to_owned());
+    Ok(Put {
+        knows_subject: answer
+            .headers()
+            .get(OCI_SUBJECT)
+            .is_some_and(|value| !value.is_empty()),
+        tags: tags.collect(),
+    })
+}
+
+/// That the registry has not named the manifest by another algorithm, under which nobody looks.
+fn check_name(answer: &Answer, expected: &Descriptor) -> Result<()> {
+    let Some(named) = answer.digest()? else {
+        return Ok(());
+    };
+    let algorithm = expected.digest().algorithm();
+    if named.algorithm() != algorithm {
+        return Err(Error::unsupported(format!(
+            "the registry does not name manifests by {algorithm}"
+        )));
+    }
+    answer.check_digest(expected.digest())
+}
+
+/// A refusal because of something that the manifest refers to has a kind of its own.
+fn missing_content(status: StatusCode, error: Error) -> Error {
+    let names_content = error
+        .registry_errors()
+        .iter()
+        .any(|entry| matches!(entry.code.as_str(), "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN"));
+    if !names_content || !status.is_client_error() {
+        return error;
+    }
+    Error::new(
+        ErrorKind::ManifestBlobUnknown,
+        "something that the manifest refers to is missing",
+    )
+    .with_registry_errors(error.registry_errors().to_vec())
+    .with_source(error)
+}

@@ -1,0 +1,300 @@
+//! What can be set about the way to a registry.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::credentials::{CredentialProvider, NoCredentials};
+use crate::policy::SecurityPolicy;
+
+/// What happens to the warnings of a registry: see [`RemoteOptions::with_warnings`].
+pub(crate) type WarningHandler = dyn Fn(&str) + Send + Sync;
+
+/// How a registry is reached, and what is expected of it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tranship_remote::{RemoteOptions, RetryPolicy, Scheme};
+///
+/// let options = RemoteOptions::default()
+///     .with_scheme(Scheme::Http)
+///     .with_retry(RetryPolicy::default().with_max_retries(2))
+///     .with_silence_timeout(Duration::from_secs(20));
+/// assert_eq!(options.retry.max_retries, 2);
+/// ```
+#[non_exhaustive]
+#[derive(Clone)]
+pub struct RemoteOptions {
+    /// Whether TLS is spoken.
+    pub scheme: Scheme,
+    /// Certificates, and whether they are looked at.
+    pub tls: TlsOptions,
+    /// Who knows the credentials. Nobody by default, so that requests are anonymous.
+    pub credentials: Arc<dyn CredentialProvider>,
+    /// Where the registry may lead.
+    pub policy: SecurityPolicy,
+    /// What is tried again, and when.
+    pub retry: RetryPolicy,
+    /// How long establishing a connection may take. 30 seconds by default.
+    pub connect_timeout: Duration,
+    /// How long nothing may happen, in either direction, before a request counts as dead. 60 seconds
+    /// by default. There is no bound on how long a whole transfer takes.
+    pub silence_timeout: Duration,
+    /// How many downloads, and how many other requests, may be under way at the same time. 64 by
+    /// default; clones of a registry and its repositories share the bound.
+    pub max_concurrent_requests: usize,
+    /// How many requests may begin within a second; `None`, the default, for any number.
+    pub requests_per_second: Option<u32>,
+    /// How blobs are pushed.
+    pub upload: UploadMode,
+    /// How much a chunk of an upload holds, in bytes, where blobs go in chunks; at least what the
+    /// registry asks for by `OCI-Chunk-Min-Length`. 16 MiB by default.
+    pub chunk_size: u64,
+    /// From which size on, in bytes, a blob is downloaded in
+    /// [`parallel_ranges`](Self::parallel_ranges). 64 MiB by default.
+    pub parallel_threshold: u64,
+    /// In how many ranges at a time a large blob is downloaded; 1, the default, downloads it in one
+    /// go. More of them help where a single connection is slow.
+    pub parallel_ranges: usize,
+    /// Headers that are sent to the registry with every request, and to nobody else.
+    pub headers: HeaderMap,
+    /// Addresses that stand for what a name resolves to, for all ports.
+    pub resolve: Vec<(String, SocketAddr)>,
+    /// The proxy for all requests, as a URL; `None`, the default, for what the environment says
+    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`). It may hold a password.
+    pub proxy: Option<String>,
+    pub(crate) warnings: Option<Arc<WarningHandler>>,
+}
+
+/// Whether TLS is spoken to a registry.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// `http` for this machine (`localhost` and loopback addresses) unless one of the
+    /// [`TlsOptions`] is set, and `https` for all others.
+    #[default]
+    Auto,
+    /// `http`.
+    Http,
+    /// `https`.
+    Https,
+}
+
+/// How a blob is pushed.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UploadMode {
+    /// In one request, and in chunks where that fails.
+    #[default]
+    Auto,
+    /// In one request.
+    Monolithic,
+    /// In chunks of [`RemoteOptions::chunk_size`], whatever its size.
+    Chunked,
+}
+
+/// Certificates of both sides. All are in PEM.
+#[non_exhaustive]
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Certificates of authorities that are trusted besides those of the system.
+    pub roots: Vec<Vec<u8>>,
+    /// The client's certificate chain and its private key, one after the other.
+    pub identity: Option<Vec<u8>>,
+    /// Whether any certificate is accepted. Whoever sits between can then read and change all that is
+    /// sent, credentials included.
+    pub insecure: bool,
+}
+
+impl TlsOptions {
+    /// Trusts the authorities in `pem`, too.
+    #[must_use]
+    pub fn with_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(pem.into());
+        self
+    }
+
+    /// Sets [`identity`](Self::identity) from a certificate chain and its private key.
+    #[must_use]
+    pub fn with_identity(mut self, certificates: &[u8], key: &[u8]) -> Self {
+        self.identity = Some([certificates, b"\n", key].concat());
+        self
+    }
+
+    /// Sets [`insecure`](Self::insecure).
+    #[must_use]
+    pub fn with_insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
+        self
+    }
+}
+
+impl fmt::Debug for TlsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsOptions")
+            .field("roots", &self.roots.len())
+            .field("identity", &self.identity.is_some())
+            .field("insecure", &self.insecure)
+            .finish()
+    }
+}
+
+/// What is tried again after a failure, and when.
+///
+/// Tried again are requests whose connection could not be made, broke or fell silent, and those
+/// answered by 408, 429, or 5xx other than 501 and 505: if repeating them can do no harm. The pause
+/// doubles each time and is jittered; what the registry asks for by `Retry-After` goes first.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often a request is tried again, and how often in a row a transfer is continued that
+    /// does not get ahead. 5 by default.
+    pub max_retries: u32,
+    /// The first pause. 200 milliseconds by default.
+    pub first_pause: Duration,
+    /// The longest pause that is made by our own choice. 5 seconds by default.
+    pub longest_pause: Duration,
+    /// The longest pause that a registry may ask for; if it asks for more, the request fails as
+    /// [`RateLimited`](tranship::ErrorKind::RateLimited). 60 seconds by default.
+    pub longest_asked_pause: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max_retries: 5,
+            first_pause: Duration::from_millis(200),
+            longest_pause: Duration::from_secs(5),
+            longest_asked_pause: Duration::from_secs(60),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Sets [`max_retries`](Self::max_retries).
+    #[must_use]
+    pub const fn with_max_retries(mut self, max_retries: u32) -> Self {
+        self.max_retries = max_retries;
+        self
+    }
+
+    /// Sets [`first_pause`](Self::first_pause).
+    #[must_use]
+    pub const fn with_first_pause(mut self, first_pause: Duration) -> Self {
+        self.first_pause = first_pause;
+        self
+    }
+
+    /// Sets [`longest_pause`](Self::longest_pause).
+    #[must_use]
+    pub const fn with_longest_pause(mut self, longest_pause: Duration) -> Self {
+        self.longest_pause = longest_pause;
+        self
+    }
+
+    /// Sets [`longest_asked_pause`](Self::longest_asked_pause).
+    #[must_use]
+    pub const fn with_longest_asked_pause(mut self, longest_asked_pause: Duration) -> Self {
+        self.longest_asked_pause = longest_asked_pause;
+        self
+    }
+}
+
+impl Default for RemoteOptions {
+    fn default() -> Self {
+        Self {
+            scheme: Scheme::default(),
+            tls: TlsOptions::default(),
+            credentials: Arc::new(NoCredentials),
+            policy: SecurityPolicy::default(),
+            retry: RetryPolicy::default(),
+            connect_timeout: Duration::from_secs(30),
+            silence_timeout: Duration::from_secs(60),
+            max_concurrent_requests: 64,
+            requests_per_second: None,
+            upload: UploadMode::default(),
+            chunk_size: 16 * 1024 * 1024,
+            parallel_threshold: 64 * 1024 * 1024,
+            parallel_ranges: 1,
+            headers: HeaderMap::new(),
+            resolve: Vec::new(),
+            proxy: None,
+            warnings: None,
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($setter:ident $field:ident: $kind:ty),* $(,)?) => {
+        $(
+            #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+            #[must_use]
+            pub fn $setter(mut self, value: $kind) -> Self {
+                self.$field = value;
+                self
+            }
+        )*
+    };
+}
+
+impl RemoteOptions {
+    setters! {
+        with_scheme scheme: Scheme,
+        with_tls tls: TlsOptions,
+        with_credentials credentials: Arc<dyn CredentialProvider>,
+        with_policy policy: SecurityPolicy,
+        with_retry retry: RetryPolicy,
+        with_connect_timeout connect_timeout: Duration,
+        with_silence_timeout silence_timeout: Duration,
+        with_max_concurrent_requests max_concurrent_requests: usize,
+        with_requests_per_second requests_per_second: Option<u32>,
+        with_upload upload: UploadMode,
+        with_chunk_size chunk_size: u64,
+        with_parallel_threshold parallel_threshold: u64,
+        with_parallel_ranges parallel_ranges: usize,
+        with_headers headers: HeaderMap,
+        with_proxy proxy: Option<String>,
+    }
+
+    /// Lets `address` stand for what `name` resolves to; its port is not looked at.
+    #[must_use]
+    pub fn with_resolve(mut self, name: impl Into<String>, address: SocketAddr) -> Self {
+        self.resolve.push((name.into(), address));
+        self
+    }
+
+    /// Calls `handler` with each warning of the registry (distribution-spec, "Warnings"), once for
+    /// each distinct text.
+    #[must_use]
+    pub fn with_warnings(mut self, handler: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.warnings = Some(Arc::new(handler));
+        self
+    }
+}
+
+impl fmt::Debug for RemoteOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.keys().collect();
+        f.debug_struct("RemoteOptions")
+            .field("scheme", &self.scheme)
+            .field("tls", &self.tls)
+            .field("credentials", &self.credentials)
+            .field("policy", &self.policy)
+            .field("retry", &self.retry)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("silence_timeout", &self.silence_timeout)
+            .field("max_concurrent_requests", &self.max_concurrent_requests)
+            .field("requests_per_second", &self.requests_per_second)
+            .field("upload", &self.upload)
+            .field("chunk_size", &self.chunk_size)
+            .field("parallel_threshold", &self.parallel_threshold)
+            .field("parallel_ranges", &self.parallel_ranges)
+            .field("headers", &names)
+            .field("resolve", &self.resolve)
+            .field("proxy", &self.proxy.is_some())
+            .finish_non_exhaustive()
+    }
+}

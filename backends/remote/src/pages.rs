@@ -1,0 +1,211 @@
+//! Listings that come in pages.
+
+use std::collections::{HashSet, VecDeque};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::LINK;
+use http::{HeaderValue, Method, StatusCode};
+use serde::de::DeserializeOwned;
+use tranship::{ErrorKind, ListOptions, Listing, Result};
+use url::Url;
+
+use crate::auth::Scopes;
+use crate::link;
+use crate::transport::{Answer, Request, RequestKind, Transport, failure};
+
+/// The pages from `next` on.
+pub(crate) struct Pages {
+    transport: Transport,
+    kind: RequestKind,
+    scopes: Scopes,
+    accept: HeaderValue,
+    next: Option<Url>,
+    /// Which pages were read, so that no two lead to each other for ever.
+    read: HashSet<Url>,
+}
+
+pub(crate) struct Page(Bytes);
+
+impl Page {
+    pub(crate) fn decode<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_slice(&self.0).map_err(|error| {
+            failure::protocol("the registry sends a page that cannot be decoded").with_source(error)
+        })
+    }
+}
+
+impl Pages {
+    pub(crate) fn new(
+        transport: &Transport,
+        kind: RequestKind,
+        scopes: Scopes,
+        first: Url,
+        accept: HeaderValue,
+    ) -> Self {
+        Self {
+            transport: transport.clone(),
+            kind,
+            scopes,
+            accept,
+            next: Some(first),
+            read: HashSet::new(),
+        }
+    }
+
+    /// The answer to the request for the next page, whatever its status; `None` behind the last one.
+    pub(crate) async fn answer(&mut self) -> Result<Option<Answer>> {
+        let Some(url) = self.next.take() else {
+            return Ok(None);
+        };
+        let most = self.transport.options().policy.max_pages;
+        if self.read.len() >= most {
+            return Err(failure::protocol(format!(
+                "the registry's listing has more than {most} pages"
+            )));
+        }
+        if !self.read.insert(url.clone()) {
+            return Err(failure::protocol("the registry's pages lead in a circle"));
+        }
+        let request = Request::new(self.kind, Method::GET, url, self.scopes.clone())
+            .header(http::header::ACCEPT, self.accept.clone());
+        self.transport.send(request).await.map(Some)
+    }
+
+    /// Reads the page of an answer, and where it says that the next one is.
+    pub(crate) async fn read(&mut self, answer: Answer) -> Result<Page> {
+        let links = answer
+            .headers()
+            .get_all(LINK)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let target = links.filter_map(link::next).next();
+        if let Some(target) = target {
+            let next = answer.url.join(target);
+            let next = next.map_err(|_| failure::protocol("the next page has no URL"))?;
+            let policy = &self.transport.options().policy;
+            policy.check_page(self.transport.origin(), &next)?;
+            self.next = Some(next);
+        }
+        let body = answer
+            .bytes(self.transport.options().policy.max_manifest_size)
+            .await?;
+        Ok(Page(body))
+    }
+
+    fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+
+    fn go_on_at(&mut self, url: Url) {
+        self.next = Some(url);
+    }
+}
+
+/// A listing of names: tags or repositories.
+pub(crate) struct Names<T> {
+    pages: Pages,
+    first: Url,
+    page_size: Option<usize>,
+    /// Names up to this one are left out.
+    last: Option<String>,
+    /// Whether the next page was asked for by name, so that what it repeats is no news.
+    is_by_name: bool,
+    waiting: VecDeque<T>,
+}
+
+impl<T> Names<T>
+where
+    T: std::str::FromStr + std::fmt::Display + Send + 'static,
+{
+    pub(crate) fn new(
+        transport: &Transport,
+        kind: RequestKind,
+        scopes: Scopes,
+        url: Url,
+        options: ListOptions,
+    ) -> Self {
+        let first = with_query(&url, options.page_size, options.last.as_deref());
+        let accept = HeaderValue::from_static("application/json");
+        Self {
+            pages: Pages::new(transport, kind, scopes, first, accept),
+            first: url,
+            page_size: options.page_size.filter(|size| *size > 0),
+            last: options.last,
+            is_by_name: false,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// The names, where `decode` takes them out of a page and `is_empty` says which error stands for
+    /// none.
+    pub(crate) fn list<'a>(
+        self,
+        decode: impl Fn(&Page) -> Result<Vec<String>> + Send + Sync + Copy + 'a,
+        settle: impl Fn(tranship::Error) -> Result<()> + Send + Sync + Copy + 'a,
+    ) -> Listing<'a, T> {
+        Box::pin(stream::try_unfold(self, move |mut names| async move {
+            loop {
+                if let Some(name) = names.waiting.pop_front() {
+                    return Ok(Some((name, names)));
+                }
+                let Some(answer) = names.pages.answer().await? else {
+                    return Ok(None);
+                };
+                if answer.status() != StatusCode::OK {
+                    settle(answer.into_error().await)?;
+                    return Ok(None);
+                }
+                let page = names.pages.read(answer).await?;
+                names.take(decode(&page)?);
+            }
+        }))
+    }
+
+    fn take(&mut self, page: Vec<String>) {
+        let count = page.len();
+        let furthest = page.last().cloned();
+        let mut news = 0;
+        for name in page {
+            // Some registries do not look at where a listing shall begin.
+            if self.last.as_ref().is_some_and(|last| name <= *last) {
+                continue;
+            }
+            news += 1;
+            match name.parse() {
+                Ok(name) => self.waiting.push_back(name),
+                Err(_) => tracing::warn!(%name, "a name that breaks the grammar is not listed"),
+            }
+        }
+        if self.pages.has_next() {
+            return;
+        }
+        // A full page without a link: perhaps there is more, and the registry does not say so.
+        let is_full = self.page_size.is_some_and(|size| count >= size);
+        if let Some(furthest) = furthest.filter(|_| is_full && (news > 0 || !self.is_by_name)) {
+            self.pages
+                .go_on_at(with_query(&self.first, self.page_size, Some(&furthest)));
+            self.is_by_name = true;
+            self.last = Some(furthest);
+        }
+    }
+}
+
+fn with_query(url: &Url, page_size: Option<usize>, last: Option<&str>) -> Url {
+    let mut url = url.clone();
+    if let Some(size) = page_size.filter(|size| *size > 0) {
+        url.query_pairs_mut().append_pair("n", &size.to_string());
+    }
+    if let Some(last) = last {
+        url.query_pairs_mut().append_pair("last", last);
+    }
+    url
+}
+
+/// Whether an error says that the repository does not exist, in which then nothing is listed.
+pub(crate) fn nothing_there(error: tranship::Error) -> Result<()> {
+    match error.kind() {
+        ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    }
+}

@@ -1,0 +1,399 @@
+//! Where a registry may send us: one place for every rule about redirects, upload locations, token
+//! servers and pages.
+
+use std::net::IpAddr;
+
+use tranship::{Error, ErrorKind, Result};
+use url::{Host, Url};
+
+/// What a registry may make the client do. The defaults are safe; each rule can be loosened.
+///
+/// Whatever is set here, credentials are sent to the registry itself and to its token server, and
+/// never to where a redirect, an upload location or a page leads on another origin.
+///
+/// ```
+/// use tranship_remote::SecurityPolicy;
+///
+/// // A registry behind object storage that takes uploads on another host.
+/// let policy = SecurityPolicy::default().with_foreign_uploads(true);
+/// assert!(!policy.downgrades);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecurityPolicy {
+    /// Whether `https` may lead to `http`: by a redirect, an upload location or a token server.
+    /// No by default.
+    pub downgrades: bool,
+    /// Whether a registry with a public address may lead to private ones (loopback, link-local, and
+    /// the ranges of private networks), also by a name that resolves to one. No by default. A
+    /// registry that has a private address itself may.
+    pub private_targets: bool,
+    /// Whether uploads may go on at another origin, without credentials. No by default.
+    pub foreign_uploads: bool,
+    /// Whether the token server may be on another host than the registry, as it is for Docker Hub.
+    /// Yes by default.
+    pub foreign_token_servers: bool,
+    /// How many redirects are followed in a row. 10 by default.
+    pub max_redirects: usize,
+    /// How many pages a listing may have. 10,000 by default.
+    pub max_pages: usize,
+    /// How large a manifest, a list of referrers and a page of a listing may be, in bytes: 4 MiB by
+    /// default ([`MAX_MANIFEST_SIZE`](tranship::MAX_MANIFEST_SIZE)).
+    pub max_manifest_size: u64,
+    /// How much of an error's body is read, in bytes: 64 KiB by default.
+    pub max_error_size: u64,
+    /// How large the answer of a token server may be, in bytes: 128 KiB by default.
+    pub max_token_size: u64,
+    /// How many headers an answer may have over HTTP/1.1. 100 by default.
+    pub max_headers: usize,
+}
+
+impl Default for SecurityPolicy {
+    fn default() -> Self {
+        Self {
+            downgrades: false,
+            private_targets: false,
+            foreign_uploads: false,
+            foreign_token_servers: true,
+            max_redirects: 10,
+            max_pages: 10_000,
+            max_manifest_size: tranship::MAX_MANIFEST_SIZE,
+            max_error_size: 64 * 1024,
+            max_token_size: 128 * 1024,
+            max_headers: 100,
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($setter:ident $field:ident: $kind:ty),* $(,)?) => {
+        $(
+            #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+            #[must_use]
+            pub const fn $setter(mut self, value: $kind) -> Self {
+                self.$field = value;
+                self
+            }
+        )*
+    };
+}
+
+impl SecurityPolicy {
+    setters! {
+        with_downgrades downgrades: bool,
+        with_private_targets private_targets: bool,
+        with_foreign_uploads foreign_uploads: bool,
+        with_foreign_token_servers foreign_token_servers: bool,
+        with_max_redirects max_redirects: usize,
+        with_max_pages max_pages: usize,
+        with_max_manifest_size max_manifest_size: u64,
+        with_max_error_size max_error_size: u64,
+        with_max_token_size max_token_size: u64,
+        with_max_headers max_headers: usize,
+    }
+
+    /// Whether an answer of `from` may lead a download to `to`.
+    pub(crate) fn check_redirect(&self, registry: &Url, from: &Url, to: &Url) -> Result<()> {
+        self.check_target(registry, from, to, "a redirect")
+    }
+
+    /// Whether an upload may go on at `to`.
+    pub(crate) fn check_upload(&self, registry: &Url, to: &Url) -> Result<()> {
+        self.check_target(registry, registry, to, "the location of an upload")?;
+        if same_origin(registry, to) || self.foreign_uploads {
+            return Ok(());
+        }
+        Err(refused(
+            "the location of an upload leads to another origin",
+            to,
+        ))
+    }
+
+    /// Whether a page of a listing may be at `to`.
+    pub(crate) fn check_page(&self, registry: &Url, to: &Url) -> Result<()> {
+        if same_origin(registry, to) {
+            return Ok(());
+        }
+        Err(refused("the next page lies on another origin", to))
+    }
+
+    /// Whether tokens may be asked for at `to`, with credentials.
+    pub(crate) fn check_realm(&self, registry: &Url, to: &Url) -> Result<()> {
+        self.check_target(registry, registry, to, "the token server")?;
+        if self.foreign_token_servers || registry.host() == to.host() {
+            return Ok(());
+        }
+        Err(refused("the token server is on another host", to))
+    }
+
+    fn check_target(&self, registry: &Url, from: &Url, to: &Url, what: &str) -> Result<()> {
+        match to.scheme() {
+            "https" => {}
+            "http" if from.scheme() == "http" || self.downgrades => {}
+            "http" => {
+                return Err(refused(
+                    &format!("{what} leads from https to http, where anybody can read along"),
+                    to,
+                ));
+            }
+            _ => return Err(refused(&format!("{what} is neither https nor http"), to)),
+        }
+        if !to.username().is_empty() || to.password().is_some() {
+            return Err(refused(&format!("{what} carries credentials"), to));
+        }
+        let Some(host) = to.host() else {
+            return Err(refused(&format!("{what} names no host"), to));
+        };
+        let leads_inside = literal(&host).is_some_and(is_private) || is_local_name(&host);
+        if leads_inside && !self.may_be_private(registry, to) {
+            return Err(refused(&format!("{what} leads to a private address"), to));
+        }
+        Ok(())
+    }
+
+    /// Whether `to` may have a private address: it is the registry's host, or the registry has one
+    /// as far as its name tells. What names resolve to is looked at when they are resolved.
+    fn may_be_private(&self, registry: &Url, to: &Url) -> bool {
+        let registry_is_inside = registry
+            .host()
+            .is_some_and(|host| literal(&host).is_some_and(is_private) || is_local_name(&host));
+        self.private_targets || registry.host() == to.host() || registry_is_inside
+    }
+}
+
+fn refused(message: &str, to: &Url) -> Error {
+    let origin = to.origin().ascii_serialization();
+    Error::new(
+        ErrorKind::PermissionDenied,
+        format!("{message} ({origin}), which the security policy does not allow"),
+    )
+}
+
+/// Whether two URLs have the same scheme, host and port.
+pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
+}
+
+/// Whether the host is this machine by its name or address.
+pub(crate) fn is_this_machine(host: Host<&str>) -> bool {
+    literal(&host).is_some_and(|address| address.is_loopback()) || is_local_name(&host)
+}
+
+fn is_local_name(host: &Host<&str>) -> bool {
+    matches!(host, Host::Domain(name) if *name == "localhost" || name.ends_with(".localhost"))
+}
+
+fn literal(host: &Host<&str>) -> Option<IpAddr> {
+    match host {
+        Host::Ipv4(address) => Some((*address).into()),
+        Host::Ipv6(address) => Some((*address).into()),
+        Host::Domain(_) => None,
+    }
+}
+
+/// Whether an address is not one of the internet: loopback, link-local, of a private network,
+/// shared, unspecified, or multicast.
+pub(crate) fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || address.is_unspecified()
+                || address.is_broadcast()
+                || address.is_multicast()
+                || first == 0
+                || (first == 100 && (64..128).contains(&second))
+        }
+        IpAddr::V6(address) => match address.to_ipv4_mapped().or_else(|| embedded(&address)) {
+            Some(address) => is_private(address.into()),
+            None => {
+                address.is_loopback()
+                    || address.is_unspecified()
+                    || address.is_multicast()
+                    || address.is_unique_local()
+                    || address.is_unicast_link_local()
+            }
+        },
+    }
+}
+
+/// The IPv4 address that a translator (`64:ff9b::/96`) would go on to.
+fn embedded(address: &std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+    let [0x0064, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else {
+        return None;
+    };
+    let [a, b] = high.to_be_bytes();
+    let [c, d] = low.to_be_bytes();
+    Some(std::net::Ipv4Addr::new(a, b, c, d))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        text.parse().expect("a URL")
+    }
+
+    fn redirect(policy: SecurityPolicy, registry: &str, to: &str) -> bool {
+        let registry = url(registry);
+        policy
+            .check_redirect(&registry, &registry, &url(to))
+            .is_ok()
+    }
+
+    const PUBLIC: &str = "https://registry.example.com";
+
+    #[test]
+    fn a_redirect_goes_to_other_public_hosts() {
+        let policy = SecurityPolicy::default();
+        assert!(redirect(
+            policy,
+            PUBLIC,
+            "https://cdn.example.net/blob?sig=1"
+        ));
+    }
+
+    #[test]
+    fn https_does_not_lead_to_http_unless_allowed() {
+        let policy = SecurityPolicy::default();
+        assert!(!redirect(policy, PUBLIC, "http://cdn.example.net/"));
+        assert!(redirect(
+            policy.with_downgrades(true),
+            PUBLIC,
+            "http://cdn.example.net/"
+        ));
+        assert!(redirect(
+            policy,
+            "http://registry.example.com",
+            "http://cdn.example.net/"
+        ));
+    }
+
+    #[test]
+    fn a_public_registry_does_not_lead_to_private_addresses_unless_allowed() {
+        let policy = SecurityPolicy::default();
+        for inside in [
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https://10.0.0.5/",
+            "https://172.16.0.1/",
+            "https://192.168.1.1/",
+            "https://169.254.169.254/latest/meta-data",
+            "https://100.64.0.1/",
+            "https://0.0.0.0/",
+            "https://[::ffff:10.0.0.1]/",
+            "https://[64:ff9b::a00:1]/",
+            "https://[fd00::1]/",
+            "https://[fe80::1]/",
+            "https://localhost/",
+            "https://db.localhost/",
+            "https://2130706433/",
+        ] {
+            assert!(!redirect(policy, PUBLIC, inside), "{inside}");
+            assert!(redirect(policy.with_private_targets(true), PUBLIC, inside));
+        }
+    }
+
+    #[test]
+    fn a_private_registry_leads_to_private_addresses() {
+        let policy = SecurityPolicy::default();
+        assert!(redirect(
+            policy,
+            "http://127.0.0.1:5000",
+            "http://127.0.0.1:9000/"
+        ));
+        assert!(redirect(
+            policy,
+            "http://localhost:5000",
+            "http://10.0.0.1/"
+        ));
+    }
+
+    #[test]
+    fn other_schemes_and_credentials_in_a_target_are_refused() {
+        let policy = SecurityPolicy::default();
+        for target in [
+            "ftp://cdn.example.net/",
+            "file:///etc/passwd",
+            "https://u:p@cdn.example.net/",
+        ] {
+            assert!(!redirect(policy, PUBLIC, target), "{target}");
+        }
+    }
+
+    #[test]
+    fn uploads_stay_on_the_registry_unless_allowed() {
+        let policy = SecurityPolicy::default();
+        let registry = url(PUBLIC);
+        let check =
+            |policy: SecurityPolicy, to: &str| policy.check_upload(&registry, &url(to)).is_ok();
+        assert!(check(policy, "https://registry.example.com:443/upload/1"));
+        assert!(!check(policy, "https://registry.example.com:444/upload/1"));
+        assert!(!check(policy, "https://uploads.example.com/1"));
+        let foreign = policy.with_foreign_uploads(true);
+        assert!(check(foreign, "https://uploads.example.com/1"));
+        assert!(!check(foreign, "http://uploads.example.com/1"));
+        assert!(!check(foreign, "https://10.0.0.1/1"));
+    }
+
+    #[test]
+    fn pages_stay_on_the_registry() {
+        let policy = SecurityPolicy::default();
+        let registry = url("https://localhost:5000/");
+        assert!(
+            policy
+                .check_page(&registry, &url("https://LOCALHOST:5000/v2/_catalog?last=a"))
+                .is_ok()
+        );
+        for other in [
+            "https://localhost:5001/",
+            "http://localhost:5000/",
+            "https://169.254.169.254/",
+        ] {
+            assert!(
+                policy.check_page(&registry, &url(other)).is_err(),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_server_may_be_elsewhere_but_not_inside_nor_in_clear_text() {
+        let policy = SecurityPolicy::default();
+        let check = |policy: SecurityPolicy, registry: &str, to: &str| {
+            policy.check_realm(&url(registry), &url(to)).is_ok()
+        };
+        assert!(check(policy, PUBLIC, "https://auth.example.net/token"));
+        assert!(!check(policy, PUBLIC, "http://auth.example.net/token"));
+        assert!(!check(policy, PUBLIC, "https://127.0.0.1/token"));
+        assert!(!check(policy, PUBLIC, "ftp://auth.example.net/token"));
+        let plain = "http://registry.example.com";
+        assert!(check(policy, plain, "http://auth.example.com/token"));
+        assert!(!check(policy, plain, "http://169.254.169.254/token"));
+        assert!(check(
+            policy,
+            "http://127.0.0.1:5000",
+            "http://127.0.0.1:9090/token"
+        ));
+        let own = policy.with_foreign_token_servers(false);
+        assert!(!check(own, PUBLIC, "https://auth.example.net/token"));
+        assert!(check(
+            own,
+            PUBLIC,
+            "https://registry.example.com:8443/token"
+        ));
+    }
+
+    #[test]
+    fn a_refusal_names_the_origin_and_no_more() {
+        let error = SecurityPolicy::default()
+            .check_upload(&url(PUBLIC), &url("https://other.example/u?state=secret"))
+            .expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(error.to_string().contains("https://other.example"));
+        assert!(!error.to_string().contains("secret"));
+    }
+}

@@ -1,0 +1,166 @@
+//! A registry that is reached over HTTP.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use tranship::{
+    Capabilities, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, RegistryName,
+    Repository, RepositoryName, Result, ResultExt as _,
+};
+
+use crate::auth::{Scope, Scopes};
+use crate::handle::{Handle, Learned, Shared};
+use crate::options::RemoteOptions;
+use crate::pages::Names;
+use crate::referrers::Updates;
+use crate::repository::RemoteRepository;
+use crate::transport::{Request, RequestCounts, RequestKind, Transport, failure};
+
+/// A registry that is reached over HTTP (distribution-spec). Clones share connections, tokens, bounds
+/// and what was learned of the registry.
+///
+/// ```no_run
+/// use tranship::{Registry, Repository, Result, TagLister};
+/// use tranship_remote::RemoteRegistry;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let registry = RemoteRegistry::new(&"registry.example.com".parse()?)?;
+/// let repository = registry.repository(&"team/app".parse()?).await?;
+/// for tag in tranship::tags(&*repository).await? {
+///     println!("{tag}: {}", repository.resolve(&tag.into()).await?.digest());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RemoteRegistry(Arc<Shared>);
+
+impl RemoteRegistry {
+    /// The registry `name`, with the default options: anonymous, over TLS unless it is on this
+    /// machine. No request is made.
+    ///
+    /// # Errors
+    /// As [`with_options`](Self::with_options).
+    pub fn new(name: &RegistryName) -> Result<Self> {
+        Self::with_options(name, RemoteOptions::default())
+    }
+
+    /// The registry `name`, reached as the options say. No request is made.
+    ///
+    /// # Errors
+    /// - [`InvalidReference`](ErrorKind::InvalidReference) if there can be no registry under the name.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if a certificate, key or proxy in the options makes
+    ///   no sense.
+    pub fn with_options(name: &RegistryName, options: RemoteOptions) -> Result<Self> {
+        let transport = Transport::new(name, options).during("connect to", name)?;
+        let identity = transport.origin().origin().ascii_serialization();
+        Ok(Self(Arc::new(Shared {
+            identity: RegistryIdentity::new(identity),
+            transport,
+            learned: Learned::default(),
+            updates: Updates::default(),
+        })))
+    }
+
+    /// The repository `name`, which need not exist. No request is made.
+    #[must_use]
+    pub fn open(&self, name: &RepositoryName) -> RemoteRepository {
+        RemoteRepository::new(Handle {
+            shared: Arc::clone(&self.0),
+            name: name.clone(),
+        })
+    }
+
+    /// Asks whether there is a registry, and whether the credentials are good for it
+    /// (distribution-spec, "Determining Support"). Safe to drop.
+    ///
+    /// # Errors
+    /// - [`Unauthorized`](ErrorKind::Unauthorized) and [`Denied`](ErrorKind::Denied) if the registry
+    ///   does not let us in.
+    /// - [`NotFound`](ErrorKind::NotFound) if what answers is no registry.
+    /// - What the network fails with.
+    pub async fn ping(&self) -> Result<()> {
+        let transport = &self.0.transport;
+        let url = transport.origin().join("v2/");
+        let url = url.map_err(|_| failure::protocol("the registry has no URL"))?;
+        let request = Request::new(RequestKind::Ping, Method::GET, url, Scopes::default());
+        let answer = transport
+            .send(request)
+            .await
+            .during("reach", &self.0.identity)?;
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            _ => Err(answer
+                .into_error()
+                .await
+                .with_operation("reach")
+                .with_subject(&self.0.identity)),
+        }
+    }
+
+    /// How many requests have been sent through this registry, its clones and its repositories.
+    #[must_use]
+    pub fn request_counts(&self) -> RequestCounts {
+        self.0.transport.counts()
+    }
+}
+
+impl fmt::Debug for RemoteRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteRegistry")
+            .field("identity", &self.0.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Registry for RemoteRegistry {
+    fn identity(&self) -> &RegistryIdentity {
+        &self.0.identity
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.learned.capabilities()
+    }
+
+    fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
+        #[derive(Deserialize)]
+        struct Catalog {
+            repositories: Option<Vec<String>>,
+        }
+        let transport = &self.0.transport;
+        let url = match transport.origin().join("v2/_catalog") {
+            Ok(url) => url,
+            Err(_) => {
+                let error = failure::protocol("the registry has no URL");
+                return Box::pin(futures_util::stream::iter([Err(error)]));
+            }
+        };
+        let scopes = Scope::catalog().into();
+        Names::new(transport, RequestKind::Catalog, scopes, url, options).list(
+            |page| {
+                self.0.learned.catalog.learn(true);
+                Ok(page.decode::<Catalog>()?.repositories.unwrap_or_default())
+            },
+            |error| {
+                let has_none = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported);
+                if !has_none {
+                    return Err(error).during("list the repositories of", &self.0.identity);
+                }
+                self.0.learned.catalog.learn(false);
+                Err(
+                    tranship::Error::unsupported("the registry does not list its repositories")
+                        .with_source(error),
+                )
+            },
+        )
+    }
+
+    async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
+        Ok(Arc::new(self.open(name)))
+    }
+}

@@ -1,0 +1,255 @@
+//! From what the network or a registry answers to the core's errors.
+
+use std::error::Error as StdError;
+
+use http::{Method, StatusCode};
+use serde::Deserialize;
+use tranship::{Error, ErrorKind, RegistryError};
+
+use crate::resolver::PrivateAddress;
+
+/// The error list of an answer (distribution-spec, "Error Codes"). Empty where the body is something
+/// else.
+pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
+    #[derive(Deserialize)]
+    struct Body {
+        errors: Option<Vec<Entry>>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        code: Option<String>,
+        #[serde(default)]
+        message: Option<String>,
+    }
+    let Ok(body) = serde_json::from_slice::<Body>(body) else {
+        return Vec::new();
+    };
+    let entries = body.errors.unwrap_or_default();
+    let printable = |text: Option<String>| -> String {
+        let text = text.unwrap_or_default();
+        text.chars()
+            .filter(|one| !one.is_control())
+            .take(1000)
+            .collect()
+    };
+    entries
+        .into_iter()
+        .take(20)
+        .map(|entry| RegistryError {
+            code: printable(entry.code),
+            message: printable(entry.message),
+        })
+        .collect()
+}
+
+/// What a status that is no success means, with the registry's own list.
+pub(crate) fn of_status(method: &Method, status: StatusCode, errors: Vec<RegistryError>) -> Error {
+    let kind = errors
+        .iter()
+        .find_map(|error| kind_of_code(&error.code, status))
+        .unwrap_or_else(|| kind_of_status(status));
+    let mut message = format!("the registry answers {method} with {status}");
+    if let Some(first) = errors.first() {
+        let said = match first.message.is_empty() {
+            true => &first.code,
+            false => &first.message,
+        };
+        if !said.is_empty() {
+            message = format!("{message}: {said}");
+        }
+    }
+    Error::new(kind, message)
+        .with_retryable(super::retry::is_transient(status))
+        .with_registry_errors(errors)
+}
+
+fn kind_of_code(code: &str, status: StatusCode) -> Option<ErrorKind> {
+    Some(match code {
+        "DIGEST_INVALID" => ErrorKind::DigestMismatch,
+        "SIZE_INVALID" => ErrorKind::SizeMismatch,
+        "NAME_INVALID" => ErrorKind::InvalidReference,
+        "MANIFEST_INVALID" | "MANIFEST_UNVERIFIED" => ErrorKind::InvalidManifest,
+        "MANIFEST_BLOB_UNKNOWN" => ErrorKind::ManifestBlobUnknown,
+        "BLOB_UNKNOWN" | "MANIFEST_UNKNOWN" | "NAME_UNKNOWN" | "BLOB_UPLOAD_UNKNOWN" => {
+            ErrorKind::NotFound
+        }
+        "RANGE_INVALID" => ErrorKind::RangeInvalid,
+        "UNAUTHORIZED" if status == StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
+        "DENIED" if status.is_client_error() => ErrorKind::Denied,
+        "UNSUPPORTED" => ErrorKind::Unsupported,
+        "TOOMANYREQUESTS" => ErrorKind::RateLimited,
+        _ => return None,
+    })
+}
+
+fn kind_of_status(status: StatusCode) -> ErrorKind {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            ErrorKind::Unauthorized
+        }
+        StatusCode::FORBIDDEN => ErrorKind::Denied,
+        StatusCode::NOT_FOUND | StatusCode::GONE => ErrorKind::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => ErrorKind::Unsupported,
+        StatusCode::REQUEST_TIMEOUT => ErrorKind::Timeout,
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => ErrorKind::Conflict,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorKind::SizeExceedsLimit,
+        StatusCode::RANGE_NOT_SATISFIABLE => ErrorKind::RangeInvalid,
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited,
+        StatusCode::INSUFFICIENT_STORAGE => ErrorKind::StorageFull,
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => ErrorKind::InvalidInput,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
+/// A registry that breaks the rules of the protocol; asking again would not help.
+pub(crate) fn protocol(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unavailable, message.into()).with_retryable(false)
+}
+
+/// Whether a request that failed in this way has surely not reached the registry.
+pub(crate) fn is_unsent(error: &reqwest::Error) -> bool {
+    error.is_connect() || error.is_builder()
+}
+
+/// What a request failed with before it was answered, or while its answer was read.
+pub(crate) fn of_network(error: reqwest::Error) -> Error {
+    // Its own words would name the URL, which may carry a signature.
+    let error = error.without_url();
+    if find::<PrivateAddress>(&error).is_some() {
+        return Error::new(
+            ErrorKind::PermissionDenied,
+            "the security policy does not allow the connection",
+        )
+        .with_source(error);
+    }
+    let causes = causes(&error);
+    if causes.contains("certificate") {
+        let hint = if causes.contains("UnknownIssuer") || causes.contains("unknown issuer") {
+            "if it is your own authority's, trust that with --ca-file FILE"
+        } else {
+            "look at the certificate, the name and the clock; --insecure accepts any certificate"
+        };
+        return Error::new(
+            ErrorKind::Unavailable,
+            "the registry's certificate is not accepted",
+        )
+        .with_retryable(false)
+        .with_hint(hint)
+        .with_source(error);
+    }
+    if causes.contains("corrupt message") || causes.contains("InvalidContentType") {
+        return Error::new(ErrorKind::Unavailable, "the registry does not speak TLS")
+            .with_retryable(false)
+            .with_hint("if it speaks http, say so with --plain-http")
+            .with_source(error);
+    }
+    if error.is_timeout() {
+        return Error::new(ErrorKind::Timeout, "no connection in time").with_source(error);
+    }
+    let message = if error.is_connect() {
+        "the registry cannot be reached"
+    } else {
+        "the connection broke"
+    };
+    // A request that could not even be made, or an answer that is no HTTP, will not get better.
+    let is_ours = error.is_builder()
+        || find::<reqwest::Error>(&error).is_some_and(reqwest::Error::is_builder);
+    let malformed = causes.contains("invalid HTTP") || causes.contains("message head is too large");
+    Error::new(ErrorKind::Unavailable, message)
+        .with_retryable(!is_ours && !malformed)
+        .with_source(error)
+}
+
+/// What nothing was heard of for too long.
+pub(crate) fn silence(limit: std::time::Duration) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!("nothing happened for {} seconds", limit.as_secs_f32()),
+    )
+}
+
+fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn causes(error: &dyn StdError) -> String {
+    let mut text = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&error.to_string());
+        text.push('\n');
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, body: &str) -> Error {
+        let status = StatusCode::from_u16(status).expect("a status");
+        of_status(&Method::GET, status, registry_errors(body.as_bytes()))
+    }
+
+    #[test]
+    fn the_code_of_a_registry_decides_before_the_status() {
+        let error = answered(
+            400,
+            r#"{"errors":[{"code":"DIGEST_INVALID","message":"no"}]}"#,
+        );
+        assert_eq!(error.kind(), ErrorKind::DigestMismatch);
+        assert_eq!(error.registry_errors()[0].code, "DIGEST_INVALID");
+        assert!(
+            error.to_string().ends_with("400 Bad Request: no"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn bodies_that_are_no_list_leave_the_status() {
+        for body in [
+            "",
+            "<html>",
+            "{}",
+            "[]",
+            r#"{"errors":null}"#,
+            r#"{"errors":{}}"#,
+        ] {
+            let error = answered(404, body);
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{body}");
+            assert_eq!(error.registry_errors(), [], "{body}");
+        }
+    }
+
+    #[test]
+    fn details_of_any_form_and_missing_fields_are_fine() {
+        let error = answered(403, r#"{"errors":[{"detail":[1,{"a":2}]},{"code":null}]}"#);
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert_eq!(error.registry_errors().len(), 2);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        let error = answered(
+            500,
+            r#"{"errors":[{"code":"X","message":"a\u001b[31mb\n"}]}"#,
+        );
+        assert_eq!(error.registry_errors()[0].message, "a[31mb");
+    }
+
+    #[test]
+    fn what_may_pass_is_retryable() {
+        assert!(answered(503, "").is_retryable());
+        assert!(answered(429, "").is_retryable());
+        assert!(!answered(400, "").is_retryable());
+    }
+}

@@ -1,0 +1,350 @@
+//! Requests to a registry and their answers: credentials, redirects, tries, bounds.
+
+mod answer;
+mod connect;
+mod counts;
+pub(crate) mod failure;
+mod limit;
+mod outgoing;
+mod request;
+pub(crate) mod retry;
+mod tokens;
+mod warnings;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, StatusCode};
+use tracing::Instrument as _;
+use tranship::{Error, ErrorKind, RegistryName, Result};
+use url::Url;
+
+pub(crate) use answer::Answer;
+pub use counts::{RequestCounts, RequestKind};
+pub(crate) use request::{Payload, Repeat, Request};
+pub(crate) use retry::Retries;
+
+use crate::auth::Authenticator;
+use crate::options::RemoteOptions;
+use crate::policy::same_origin;
+use connect::Clients;
+use counts::Counter;
+use limit::{Limiter, Permit};
+use outgoing::Progress;
+use tokens::Tokens;
+use warnings::Warnings;
+
+/// How often an answer of 401 is answered in turn: once for a token that has expired, and once for
+/// scopes that were not asked for.
+const MAX_CHALLENGES: usize = 2;
+
+/// The way to one registry. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Transport(Arc<Inner>);
+
+struct Inner {
+    origin: Url,
+    options: RemoteOptions,
+    clients: Clients,
+    authenticator: Authenticator,
+    limiter: Limiter,
+    warnings: Warnings,
+    counter: Arc<Counter>,
+}
+
+impl Transport {
+    pub(crate) fn new(registry: &RegistryName, options: RemoteOptions) -> Result<Self> {
+        let origin = connect::origin(registry, &options)?;
+        let clients = connect::clients(&origin, &options)?;
+        let counter = Arc::new(Counter::default());
+        let tokens = Tokens {
+            origin: origin.clone(),
+            client: clients.small.clone(),
+            policy: options.policy,
+            retry: options.retry,
+            silence: options.silence_timeout,
+            counter: Arc::clone(&counter),
+        };
+        let authenticator = Authenticator::new(
+            registry.clone(),
+            Arc::clone(&options.credentials),
+            Arc::new(tokens),
+        );
+        Ok(Self(Arc::new(Inner {
+            authenticator,
+            limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
+            warnings: Warnings::new(options.warnings.clone()),
+            origin,
+            options,
+            clients,
+            counter,
+        })))
+    }
+
+    pub(crate) fn origin(&self) -> &Url {
+        &self.0.origin
+    }
+
+    pub(crate) fn options(&self) -> &RemoteOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn counts(&self) -> RequestCounts {
+        self.0.counter.counts()
+    }
+
+    pub(crate) fn retries(&self) -> Retries {
+        Retries::new(self.0.options.retry)
+    }
+
+    /// Sends a request, again and again if need be, and answers what the registry says in the end,
+    /// whatever its status.
+    ///
+    /// # Errors
+    /// What keeps a request from being answered: the network, the policy, credentials, and what the
+    /// payload's source fails with.
+    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Answer> {
+        let span = tracing::debug_span!(
+            "request",
+            kind = ?request.kind,
+            method = %request.method,
+            host = request.url.host_str(),
+            path = request.url.path(),
+        );
+        self.send_until_answered(&request).instrument(span).await
+    }
+
+    async fn send_until_answered(&self, request: &Request<'_>) -> Result<Answer> {
+        let inner = &*self.0;
+        let mut retries = self.retries();
+        let mut challenges = 0;
+        let mut may_be_repeated = false;
+        let mut authorization = self.authorization(request).await?;
+        loop {
+            let permit = inner.limiter.admit(request.lane).await;
+            let failed = match self.try_once(request, authorization.clone(), permit).await {
+                Ok(mut answer) => {
+                    answer.may_be_repeated = may_be_repeated;
+                    let status = answer.status();
+                    if status == StatusCode::UNAUTHORIZED
+                        && challenges < MAX_CHALLENGES
+                        && answer.headers().contains_key(WWW_AUTHENTICATE)
+                        && same_origin(&answer.url, &inner.origin)
+                    {
+                        challenges += 1;
+                        // Its permit must not be held while a token is fetched.
+                        let headers = answer.headers().clone();
+                        drop(answer);
+                        authorization = inner
+                            .authenticator
+                            .answer(&headers, &request.scopes, authorization.as_ref())
+                            .await?;
+                        if !request.payload.is_replayable() {
+                            return Err(not_replayable());
+                        }
+                        continue;
+                    }
+                    if !retry::is_transient(status)
+                        || request.repeat != Repeat::Safe
+                        || !request.payload.is_replayable()
+                    {
+                        return Ok(answer);
+                    }
+                    let asked = answer.retry_after();
+                    tracing::debug!(%status, "answered by a passing failure");
+                    // The next try needs the connection, and must not wait for its own permit.
+                    if !retries.pause(asked).await {
+                        return Ok(answer);
+                    }
+                    may_be_repeated = true;
+                    continue;
+                }
+                Err(failed) => failed,
+            };
+            let may_repeat = failed.is_unsent || request.repeat == Repeat::Safe;
+            let may_repeat = may_repeat && request.payload.is_replayable();
+            if !failed.error.is_retryable() || !may_repeat || !retries.pause(None).await {
+                return Err(failed.error);
+            }
+            tracing::debug!(error = %failed.error, "tried again");
+            may_be_repeated |= !failed.is_unsent;
+        }
+    }
+
+    async fn authorization(&self, request: &Request<'_>) -> Result<Option<HeaderValue>> {
+        match same_origin(&request.url, &self.0.origin) {
+            true => self.0.authenticator.authorization(&request.scopes).await,
+            false => Ok(None),
+        }
+    }
+
+    /// Sends a request once, and to where it is redirected.
+    async fn try_once(
+        &self,
+        request: &Request<'_>,
+        authorization: Option<HeaderValue>,
+        permit: Permit,
+    ) -> Result<Answer, Failed> {
+        let inner = &*self.0;
+        let mut url = request.url.clone();
+        for _ in 0..=inner.options.policy.max_redirects {
+            let response = self.dispatch(request, &url, authorization.as_ref()).await?;
+            if same_origin(&url, &inner.origin) {
+                inner.warnings.take_from(response.headers());
+            }
+            match self.redirect(request, &url, &response)? {
+                Some(next) => url = next,
+                None => {
+                    return Ok(Answer {
+                        method: request.method.clone(),
+                        url,
+                        response,
+                        permit,
+                        silence: inner.options.silence_timeout,
+                        max_error_size: inner.options.policy.max_error_size,
+                        may_be_repeated: false,
+                    });
+                }
+            }
+        }
+        let most = inner.options.policy.max_redirects;
+        Err(failure::protocol(format!("the registry redirects more than {most} times")).into())
+    }
+
+    /// Sends a request to one place and waits for the head of the answer.
+    async fn dispatch(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<reqwest::Response, Failed> {
+        let inner = &*self.0;
+        let progress = Progress::default();
+        let body = outgoing::open(&request.payload, &progress).await?;
+        let client = match request.is_bulk {
+            true => &inner.clients.bulk,
+            false => &inner.clients.small,
+        };
+        let mut headers = request.headers.clone();
+        if has_body(&request.method) {
+            headers.insert(CONTENT_LENGTH, request.payload.len().into());
+        }
+        // What is meant for the registry goes nowhere else.
+        if same_origin(url, &inner.origin) {
+            for (name, value) in &inner.options.headers {
+                headers.entry(name).or_insert_with(|| value.clone());
+            }
+            if let Some(authorization) = authorization {
+                headers.insert(AUTHORIZATION, authorization.clone());
+            }
+        }
+        let mut built = client
+            .request(request.method.clone(), url.clone())
+            .headers(headers);
+        if has_body(&request.method) {
+            built = built.body(body);
+        }
+        inner.counter.count(request.kind);
+        let sent = unless_silent(built.send(), &progress, inner.options.silence_timeout).await;
+        match sent {
+            // A registry may answer before it has read a body whose source then fails.
+            Some(Ok(response)) => match progress.take_failure() {
+                Some(error) => Err(error.into()),
+                None => Ok(response),
+            },
+            Some(Err(error)) => Err(match progress.take_failure() {
+                Some(error) => error.into(),
+                None => Failed {
+                    is_unsent: failure::is_unsent(&error),
+                    error: failure::of_network(error),
+                },
+            }),
+            None => Err(failure::silence(inner.options.silence_timeout).into()),
+        }
+    }
+
+    /// Where an answer leads, if it is a redirect that is to be followed.
+    fn redirect(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        response: &reqwest::Response,
+    ) -> Result<Option<Url>> {
+        let is_read = matches!(request.method, Method::GET | Method::HEAD);
+        let follows = match response.status().as_u16() {
+            301 | 302 | 303 => is_read,
+            307 | 308 => is_read || request.payload.is_replayable(),
+            _ => false,
+        };
+        let Some(location) = response.headers().get(LOCATION).filter(|_| follows) else {
+            return Ok(None);
+        };
+        let next = location.to_str().ok().and_then(|text| url.join(text).ok());
+        let next = next.ok_or_else(|| failure::protocol("the registry redirects to no URL"))?;
+        let inner = &*self.0;
+        let policy = &inner.options.policy;
+        match is_read {
+            true => policy.check_redirect(&inner.origin, url, &next)?,
+            false => policy.check_upload(&inner.origin, &next)?,
+        }
+        tracing::debug!(host = next.host_str(), "redirected");
+        Ok(Some(next))
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("origin", &self.0.origin.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a request was not answered.
+struct Failed {
+    error: Error,
+    /// Whether it surely did not arrive.
+    is_unsent: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            is_unsent: false,
+        }
+    }
+}
+
+fn has_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
+fn not_replayable() -> Error {
+    Error::new(
+        ErrorKind::Unauthorized,
+        "the registry asks for credentials in the middle of content that comes only once",
+    )
+    .with_hint("push from something that can be opened again, such as a file")
+}
+
+/// Waits as long as the body is taken or not too long ago was. `None` for too long a silence.
+async fn unless_silent<T>(
+    sending: impl Future<Output = T>,
+    progress: &Progress,
+    limit: Duration,
+) -> Option<T> {
+    let mut sending = pin!(sending);
+    let mut seen = progress.pieces();
+    loop {
+        match tokio::time::timeout(limit, &mut sending).await {
+            Ok(sent) => return Some(sent),
+            Err(_) if progress.pieces() != seen => seen = progress.pieces(),
+            Err(_) => return None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! A body on its way to a registry: exactly as long as was said, and whatever its source fails with
+//! is known afterwards.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use tranship::{ByteStream, Error, ErrorKind, Result};
+
+use super::request::Payload;
+
+/// What is known of a body while it is sent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    pieces: AtomicU64,
+    failure: Mutex<Option<Error>>,
+}
+
+impl Progress {
+    /// A number that grows as long as the body is taken.
+    pub(crate) fn pieces(&self) -> u64 {
+        self.0.pieces.load(Ordering::Relaxed)
+    }
+
+    /// What the source failed with.
+    pub(crate) fn take_failure(&self) -> Option<Error> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Error>> {
+        self.0
+            .failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens a payload as a body.
+pub(crate) async fn open(payload: &Payload<'_>, progress: &Progress) -> Result<reqwest::Body> {
+    let (source, range, total) = match payload {
+        Payload::Empty => return Ok(Bytes::new().into()),
+        Payload::Bytes(bytes) => return Ok(bytes.clone().into()),
+        Payload::Source {
+            source,
+            range,
+            total,
+        } => (source, range, *total),
+    };
+    let opened = source.open(range.start).await?.into_stream();
+    let pieces = exactly(opened, range.clone(), total);
+    let progress = progress.clone();
+    Ok(reqwest::Body::wrap_stream(pieces.map(move |piece| {
+        progress.0.pieces.fetch_add(1, Ordering::Relaxed);
+        piece.map_err(|error| {
+            let text = error.to_string();
+            progress.lock().get_or_insert(error);
+            std::io::Error::other(text)
+        })
+    })))
+}
+
+/// The bytes `range` of a source that was opened at their start. Where they are its last, the last
+/// piece waits until the source has ended, since with it the registry has all that it expects, and
+/// nobody would ask for what comes behind.
+fn exactly(
+    source: ByteStream,
+    range: Range<u64>,
+    total: u64,
+) -> impl futures_util::Stream<Item = Result<Bytes>> + Send {
+    let left = range.end - range.start;
+    let is_end = range.end == total;
+    stream::try_unfold((source, left), move |(mut source, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let mut piece = loop {
+            match source.next().await.transpose()? {
+                Some(piece) if piece.is_empty() => {}
+                Some(piece) => break piece,
+                None => return Err(wrong_size(total, "ends early")),
+            }
+        };
+        let length = piece.len() as u64;
+        if length < left {
+            return Ok(Some((piece, (source, left - length))));
+        }
+        if is_end {
+            let mut is_longer = length > left;
+            while !is_longer {
+                match source.next().await.transpose()? {
+                    Some(more) => is_longer = !more.is_empty(),
+                    None => break,
+                }
+            }
+            if is_longer {
+                return Err(wrong_size(total, "goes on"));
+            }
+        }
+        piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        Ok(Some((piece, (source, 0))))
+    })
+}
+
+fn wrong_size(total: u64, what: &str) -> Error {
+    Error::new(
+        ErrorKind::SizeMismatch,
+        format!("the content should have {total} bytes, and {what}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::TryStreamExt as _;
+
+    async fn read(pieces: &[&'static str], range: Range<u64>, total: u64) -> Result<String> {
+        let pieces: Vec<Result<Bytes>> = pieces
+            .iter()
+            .map(|piece| match *piece {
+                "!" => Err(Error::new(ErrorKind::Io, "broken")),
+                piece => Ok(Bytes::from_static(piece.as_bytes())),
+            })
+            .collect();
+        let source: ByteStream = Box::pin(stream::iter(pieces));
+        let read: Vec<Bytes> = exactly(source, range, total).try_collect().await?;
+        Ok(String::from_utf8_lossy(&read.concat()).into_owned())
+    }
+
+    #[tokio::test]
+    async fn the_range_and_nothing_else_is_sent() {
+        assert_eq!(
+            read(&["hel", "", "lo"], 0..5, 5).await.expect("whole"),
+            "hello"
+        );
+        assert_eq!(read(&["hel", "lo"], 0..4, 5).await.expect("a part"), "hell");
+        assert_eq!(read(&["lo"], 3..5, 5).await.expect("the rest"), "lo");
+        assert_eq!(read(&[], 0..0, 0).await.expect("nothing"), "");
+    }
+
+    #[tokio::test]
+    async fn a_source_of_another_length_never_sends_its_last_piece() {
+        for pieces in [
+            &["hel"][..],
+            &["hello", "", "!"],
+            &["hello", "x"],
+            &["hello world"],
+        ] {
+            assert!(read(pieces, 0..5, 5).await.is_err(), "{pieces:?}");
+        }
+        let error = read(&["hello", "!"], 0..5, 5).await.expect_err("late");
+        assert_eq!(error.kind(), ErrorKind::Io);
+    }
+}

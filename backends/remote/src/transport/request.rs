@@ -1,0 +1,102 @@
+//! One request, as often as it has to be sent.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use tranship::Source;
+use url::Url;
+
+use super::counts::RequestKind;
+use super::limit::Lane;
+use crate::auth::Scopes;
+
+/// Whether a request may be sent again when it is not known what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Doing it twice is doing it once.
+    Safe,
+    /// Only if it surely did not arrive; otherwise the caller finds out what to do.
+    IfUnsent,
+}
+
+/// What is sent with a request.
+#[derive(Clone)]
+pub(crate) enum Payload<'a> {
+    Empty,
+    Bytes(Bytes),
+    /// A part of a source that has `total` bytes in all.
+    Source {
+        source: &'a Source<'a>,
+        range: Range<u64>,
+        total: u64,
+    },
+}
+
+impl Payload<'_> {
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Source { range, .. } => range.end - range.start,
+        }
+    }
+
+    pub(crate) fn is_replayable(&self) -> bool {
+        match self {
+            Self::Empty | Self::Bytes(_) => true,
+            Self::Source { source, .. } => source.is_reopenable(),
+        }
+    }
+}
+
+pub(crate) struct Request<'a> {
+    pub(crate) kind: RequestKind,
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) payload: Payload<'a>,
+    pub(crate) scopes: Scopes,
+    pub(crate) lane: Lane,
+    pub(crate) repeat: Repeat,
+    /// Whether bytes by the gigabyte may pass, for which HTTP/1.1 is faster.
+    pub(crate) is_bulk: bool,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(kind: RequestKind, method: Method, url: Url, scopes: Scopes) -> Self {
+        Self {
+            kind,
+            method,
+            url,
+            headers: HeaderMap::new(),
+            payload: Payload::Empty,
+            scopes,
+            lane: Lane::Other,
+            repeat: Repeat::Safe,
+            is_bulk: false,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn payload(mut self, payload: Payload<'a>) -> Self {
+        self.is_bulk = matches!(payload, Payload::Source { .. });
+        self.payload = payload;
+        self
+    }
+
+    pub(crate) fn repeat(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
+    }
+
+    pub(crate) fn download(mut self) -> Self {
+        self.lane = Lane::Download;
+        self.is_bulk = true;
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! When a request is tried again.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+
+use crate::options::RetryPolicy;
+
+/// The tries of one request, or of a transfer that does not get ahead.
+#[derive(Debug)]
+pub(crate) struct Retries {
+    policy: RetryPolicy,
+    made: u32,
+}
+
+impl Retries {
+    pub(crate) fn new(policy: RetryPolicy) -> Self {
+        Self { policy, made: 0 }
+    }
+
+    /// Begins to count anew, since the transfer got ahead.
+    pub(crate) fn reset(&mut self) {
+        self.made = 0;
+    }
+
+    /// Waits before the next try; `false`, at once, if there shall be none.
+    pub(crate) async fn pause(&mut self, asked: Option<Duration>) -> bool {
+        let Some(pause) = self.next_pause(asked) else {
+            return false;
+        };
+        tokio::time::sleep(pause).await;
+        true
+    }
+
+    fn next_pause(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        if self.made >= self.policy.max_retries
+            || asked.is_some_and(|asked| asked > self.policy.longest_asked_pause)
+        {
+            return None;
+        }
+        let doubled = self
+            .policy
+            .first_pause
+            .saturating_mul(1_u32.checked_shl(self.made).unwrap_or(u32::MAX));
+        self.made += 1;
+        let own = jittered(doubled.min(self.policy.longest_pause));
+        // Everybody is told the same time, so a little is added to spread them.
+        Some(match asked {
+            Some(asked) => asked + own.min(Duration::from_secs(1)),
+            None => own,
+        })
+    }
+}
+
+/// Between half of a pause and the whole.
+fn jittered(pause: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX);
+    pause.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
+}
+
+/// Whether a status says that the same request may succeed later.
+pub(crate) fn is_transient(status: StatusCode) -> bool {
+    match status {
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => false,
+        status => status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE,
+    }
+}
+
+/// How long the registry asks to wait (RFC 9110, section 10.2.3), in seconds or until a date.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    Some(
+        until
+            .duration_since(SystemTime::now())
+            .unwrap_or(Duration::ZERO),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pauses(policy: RetryPolicy, asked: Option<Duration>) -> Vec<Duration> {
+        let mut retries = Retries::new(policy);
+        std::iter::from_fn(|| retries.next_pause(asked)).collect()
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_end() {
+        let pauses = pauses(RetryPolicy::default().with_max_retries(7), None);
+        let most = [200, 400, 800, 1600, 3200, 5000, 5000].map(Duration::from_millis);
+        assert_eq!(pauses.len(), most.len());
+        for (pause, most) in pauses.into_iter().zip(most) {
+            assert!(pause >= most / 2 && pause <= most, "{pause:?} of {most:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_registry_asks_for_goes_first_up_to_a_bound() {
+        let policy = RetryPolicy::default().with_max_retries(1);
+        let asked = Duration::from_secs(20);
+        let waited = pauses(policy, Some(asked));
+        assert!(waited[0] >= asked && waited[0] <= asked + Duration::from_secs(1));
+        assert_eq!(pauses(policy, Some(Duration::from_secs(61))), []);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let parse = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().expect("a value"));
+            retry_after(&headers)
+        };
+        assert_eq!(parse("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            parse("99999999999999999999"),
+            Some(Duration::from_secs(u64::MAX))
+        );
+        assert_eq!(parse("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(30));
+        let seconds = parse(&soon).expect("a date").as_secs();
+        assert!((25..=30).contains(&seconds), "{seconds}");
+        for other in ["", "-1", "1.5", "soon"] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        for status in [408, 429, 500, 502, 503, 504, 522, 599] {
+            assert!(is_transient(
+                StatusCode::from_u16(status).expect("a status")
+            ));
+        }
+        for status in [200, 201, 400, 401, 404, 416, 501, 505, 507] {
+            assert!(!is_transient(
+                StatusCode::from_u16(status).expect("a status")
+            ));
+        }
+    }
+}
