@@ -1,0 +1,91 @@
+//! Reading and deleting blobs.
+
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use tranship::{ByteRange, Descriptor, RepositoryName};
+
+use crate::body::ResponseBody;
+use crate::failure::{About, Code, Failure};
+use crate::query::parse_digest;
+use crate::range::{Wanted, wanted};
+use crate::response::{Answer, describe, empty, entity_tag, value};
+use crate::service::Shared;
+
+/// GET and HEAD of a blob.
+pub(crate) async fn read(
+    shared: &Shared,
+    name: &RepositoryName,
+    digest: &str,
+    request: &Parts,
+) -> Answer {
+    let failed = |error| Failure::of(&error, About::Blob);
+    let digest = parse_digest(digest)?;
+    let repository = shared.repository(name).await?;
+    let blobs = repository.blobs();
+    let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
+    if request.method == Method::HEAD {
+        return Ok(described(ResponseBody::empty(), &blob));
+    }
+    let range = if is_of_another(request, &blob) {
+        Wanted::Whole
+    } else {
+        wanted(&request.headers, blob.size())
+    };
+    match range {
+        Wanted::Whole => {
+            let content = blobs.fetch(&blob).await.map_err(failed)?;
+            Ok(described(ResponseBody::content(content), &blob))
+        }
+        Wanted::Part(range) => {
+            let part = blobs
+                .fetch_range(&blob, ByteRange::from(range.clone()))
+                .await
+                .map_err(failed)?;
+            let mut response = described(ResponseBody::content(part), &blob);
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_LENGTH, (range.end - range.start).into());
+            let (last, size) = (range.end.saturating_sub(1), blob.size());
+            headers.insert(
+                CONTENT_RANGE,
+                value(format!("bytes {}-{last}/{size}", range.start)),
+            );
+            Ok(response)
+        }
+        Wanted::Unsatisfiable => Err(Failure::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            Code::SizeInvalid,
+            format!("the blob has {} bytes", blob.size()),
+        )
+        .with_header(CONTENT_RANGE, value(format!("bytes */{}", blob.size())))),
+    }
+}
+
+/// Whether the client has a part of something else (`If-Range`), and wants all of this.
+fn is_of_another(request: &Parts, blob: &Descriptor) -> bool {
+    request
+        .headers
+        .get(IF_RANGE)
+        .is_some_and(|tag| *tag != entity_tag(blob.digest()))
+}
+
+fn described(body: ResponseBody, blob: &Descriptor) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    describe(&mut response, blob);
+    response
+        .headers_mut()
+        .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    response
+}
+
+/// DELETE of a blob.
+pub(crate) async fn delete(shared: &Shared, name: &RepositoryName, digest: &str) -> Answer {
+    let failed = |error| Failure::of(&error, About::Blob);
+    let digest = parse_digest(digest)?;
+    let repository = shared.repository(name).await?;
+    let blobs = repository.blobs();
+    let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
+    blobs.delete(&blob).await.map_err(failed)?;
+    Ok(empty(StatusCode::ACCEPTED))
+}

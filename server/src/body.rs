@@ -1,0 +1,164 @@
+//! Bodies of requests and of answers.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes};
+use futures_util::StreamExt as _;
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use tranship::{ByteStream, Content, Error, ErrorKind};
+
+use crate::failure::{Code, Failure};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of a request, whatever it came with.
+pub(crate) struct RequestBody {
+    inner: UnsyncBoxBody<Bytes, BoxError>,
+    timeout: Duration,
+}
+
+impl RequestBody {
+    pub(crate) fn new<B>(body: B, timeout: Duration) -> Self
+    where
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let inner = body
+            .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
+            .map_err(Into::into)
+            .boxed_unsync();
+        Self { inner, timeout }
+    }
+
+    /// How many bytes there are to come, where the client said so.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.inner.size_hint().exact()
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let frame = tokio::time::timeout(self.timeout, self.inner.frame())
+                .await
+                .map_err(|_| {
+                    Failure::new(
+                        StatusCode::REQUEST_TIMEOUT,
+                        Code::BlobUploadInvalid,
+                        "the client sent nothing for too long",
+                    )
+                })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "a request's body broke off");
+                    return Err(Failure::bad_request(
+                        Code::BlobUploadInvalid,
+                        "the request's body broke off",
+                    ));
+                }
+                // Trailers say nothing to a registry.
+                Some(Ok(frame)) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The body of an answer of a [`RegistryService`](crate::RegistryService).
+///
+/// It ends with an error if the backend fails while the bytes are read, or has others than it said.
+#[must_use]
+pub struct ResponseBody(Kind);
+
+enum Kind {
+    Whole(Bytes),
+    Stream { bytes: ByteStream, left: u64 },
+}
+
+impl ResponseBody {
+    pub(crate) fn empty() -> Self {
+        Self::whole(Bytes::new())
+    }
+
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self(Kind::Whole(bytes))
+    }
+
+    /// The bytes of `content`, checked for their number. Their digest is the client's to check: it
+    /// knows it, and has to trust nobody.
+    pub(crate) fn content(content: Content) -> Self {
+        let left = content.len();
+        Self(Kind::Stream {
+            bytes: content.into_body().into_stream(),
+            left,
+        })
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.0 {
+            Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Stream { bytes, left } => {
+                let answer = match ready!(bytes.poll_next_unpin(context)) {
+                    Some(Ok(piece)) => match left.checked_sub(piece.len() as u64) {
+                        Some(rest) => {
+                            *left = rest;
+                            return Poll::Ready(Some(Ok(Frame::data(piece))));
+                        }
+                        None => Some(Err(other_size())),
+                    },
+                    Some(Err(error)) => Some(Err(error)),
+                    None if *left > 0 => Some(Err(other_size())),
+                    None => None,
+                };
+                if let Some(Err(error)) = &answer {
+                    tracing::error!(%error, "an answer broke off");
+                }
+                self.0 = Kind::Whole(Bytes::new());
+                Poll::Ready(answer)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.0, Kind::Whole(bytes) if bytes.is_empty())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match &self.0 {
+            Kind::Whole(bytes) => bytes.len() as u64,
+            Kind::Stream { left, .. } => *left,
+        })
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody")
+            .field("bytes", &self.size_hint().exact())
+            .finish_non_exhaustive()
+    }
+}
+
+fn other_size() -> Error {
+    Error::new(
+        ErrorKind::SizeMismatch,
+        "the stored content has another size than its descriptor says",
+    )
+}

@@ -1,0 +1,256 @@
+//! Reading, storing and deleting manifests and tags.
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use tranship::{
+    Algorithm, Descriptor, Digest, ManifestDocument, MediaType, Repository, RepositoryName, Tag,
+    TagOrDigest,
+};
+
+use crate::body::{RequestBody, ResponseBody};
+use crate::failure::{About, Code, Failure};
+use crate::query::{Query, parse_digest};
+use crate::response::{Answer, OCI_SUBJECT, OCI_TAG, created, describe, empty, value};
+use crate::service::Shared;
+
+/// The most tags that one request may set.
+const MAX_TAGS: usize = 100;
+
+/// A manifest of this size is looked into without leaving the async thread.
+const SMALL: usize = 64 * 1024;
+
+/// GET and HEAD of a manifest. `Accept` is not held against a client: what is there is the only form
+/// that there is, and its digest would not be that of another.
+pub(crate) async fn read(
+    shared: &Shared,
+    name: &RepositoryName,
+    reference: &str,
+    request: &Parts,
+) -> Answer {
+    let failed = |error| Failure::of(&error, About::Manifest);
+    let reference = parse_reference(reference)?;
+    let repository = shared.repository(name).await?;
+    let manifests = repository.manifests();
+    if request.method == Method::HEAD {
+        let manifest = manifests.resolve(&reference).await.map_err(failed)?;
+        let mut response = Response::new(ResponseBody::empty());
+        describe(&mut response, &manifest);
+        return Ok(response);
+    }
+    let content = manifests
+        .fetch_reference(&reference)
+        .await
+        .map_err(failed)?;
+    let manifest = content.descriptor().clone();
+    let bytes = content.bytes(u64::MAX).await.map_err(failed)?;
+    let mut response = Response::new(ResponseBody::whole(bytes));
+    describe(&mut response, &manifest);
+    Ok(response)
+}
+
+/// PUT of a manifest under a tag or its digest, and in the latter case under the tags that the
+/// parameters name.
+pub(crate) async fn put(
+    shared: &Shared,
+    name: &RepositoryName,
+    reference: &str,
+    request: &Parts,
+    body: RequestBody,
+) -> Answer {
+    let failed = |error| Failure::of(&error, About::NewManifest);
+    let query = Query::of(&request.uri);
+    let reference = parse_reference(reference)?;
+    let tags = match &reference {
+        TagOrDigest::Tag(tag) => vec![tag.clone()],
+        TagOrDigest::Digest(_) => parse_tags(query)?,
+    };
+    let declared = declared_type(request)?;
+    let content = collect(body, shared.options.max_manifest_size).await?;
+    let media_type = match declared {
+        Some(media_type) => media_type,
+        None => ManifestDocument::sniff(&content).ok_or_else(|| {
+            Failure::bad_request(
+                Code::ManifestInvalid,
+                "there is no Content-Type, and the content does not tell what it is",
+            )
+        })?,
+    };
+    let digest = match &reference {
+        TagOrDigest::Digest(digest) => *digest,
+        TagOrDigest::Tag(_) => match query.digest("digest")? {
+            Some(digest) => digest,
+            None => hash(query, &content).await?,
+        },
+    };
+    let manifest = Descriptor::new(media_type, digest, content.len() as u64);
+    let repository = shared.repository(name).await?;
+    repository
+        .manifests()
+        .push_reference(&manifest, content.clone().into(), &tags)
+        .await
+        .map_err(failed)?;
+
+    let mut response = created(format!("/v2/{name}/manifests/{digest}"), &digest);
+    if let Some(subject) = subject(&*repository, &manifest, content).await {
+        response
+            .headers_mut()
+            .insert(OCI_SUBJECT, value(subject.to_string()));
+    }
+    if reference.digest().is_some() && !tags.is_empty() {
+        let list: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+        response
+            .headers_mut()
+            .insert(OCI_TAG, value(list.join(", ")));
+    }
+    Ok(response)
+}
+
+/// DELETE of a manifest by its digest, or of a tag.
+pub(crate) async fn delete(shared: &Shared, name: &RepositoryName, reference: &str) -> Answer {
+    let failed = |error| Failure::of(&error, About::Manifest);
+    let reference = parse_reference(reference)?;
+    let repository = shared.repository(name).await?;
+    match &reference {
+        TagOrDigest::Tag(tag) => repository.untag(tag).await.map_err(failed)?,
+        TagOrDigest::Digest(_) => {
+            let manifests = repository.manifests();
+            let manifest = manifests.resolve(&reference).await.map_err(failed)?;
+            manifests.delete(&manifest).await.map_err(failed)?;
+        }
+    }
+    Ok(empty(StatusCode::ACCEPTED))
+}
+
+fn parse_reference(text: &str) -> Result<TagOrDigest, Failure> {
+    if text.contains(':') {
+        return parse_digest(text).map(TagOrDigest::Digest);
+    }
+    parse_tag(text).map(TagOrDigest::Tag)
+}
+
+fn parse_tag(text: &str) -> Result<Tag, Failure> {
+    text.parse().map_err(|error: tranship::Error| {
+        Failure::bad_request(Code::ManifestInvalid, error.to_string())
+    })
+}
+
+fn parse_tags(query: Query<'_>) -> Result<Vec<Tag>, Failure> {
+    let mut tags = Vec::new();
+    for text in query.all("tag") {
+        if tags.len() == MAX_TAGS {
+            return Err(Failure::new(
+                StatusCode::URI_TOO_LONG,
+                Code::Unsupported,
+                format!("a request may set {MAX_TAGS} tags"),
+            ));
+        }
+        let tag = parse_tag(&text)?;
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    Ok(tags)
+}
+
+/// The media type that the request gives the manifest, without parameters.
+fn declared_type(request: &Parts) -> Result<Option<MediaType>, Failure> {
+    let invalid =
+        || Failure::bad_request(Code::ManifestInvalid, "the Content-Type is no media type");
+    let Some(header) = request.headers.get(CONTENT_TYPE) else {
+        return Ok(None);
+    };
+    let text = header.to_str().map_err(|_| invalid())?;
+    let text = text.split(';').next().unwrap_or_default().trim();
+    let media_type = MediaType::from_stored(text);
+    if !media_type.is_manifest() {
+        media_type.validate().map_err(|_| invalid())?;
+        return Err(Failure::bad_request(
+            Code::ManifestInvalid,
+            format!("{media_type} is not the media type of a manifest"),
+        ));
+    }
+    Ok(Some(media_type))
+}
+
+/// The whole body, if it is no larger than `limit`.
+async fn collect(mut body: RequestBody, limit: u64) -> Result<Bytes, Failure> {
+    let too_large = || {
+        Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Code::SizeInvalid,
+            format!("manifests may have {limit} bytes"),
+        )
+    };
+    if body.length().is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let Some(first) = body.next().await? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() as u64 > limit {
+        return Err(too_large());
+    }
+    let Some(second) = body.next().await? else {
+        return Ok(first);
+    };
+    let mut all = BytesMut::from(&first[..]);
+    let mut next = Some(second);
+    while let Some(piece) = next {
+        if (all.len() + piece.len()) as u64 > limit {
+            return Err(too_large());
+        }
+        all.extend_from_slice(&piece);
+        next = body.next().await?;
+    }
+    Ok(all.freeze())
+}
+
+/// The digest of a manifest that has only a tag, by the algorithm that the request names.
+async fn hash(query: Query<'_>, content: &Bytes) -> Result<Digest, Failure> {
+    let algorithm: Algorithm = match query.first("digest-algorithm") {
+        Some(name) => name.parse().map_err(|error: tranship::Error| {
+            Failure::bad_request(Code::DigestInvalid, error.to_string())
+        })?,
+        None => Algorithm::default(),
+    };
+    let content = content.clone();
+    on_a_fitting_thread(content.len(), move || algorithm.digest(&content)).await
+}
+
+/// The subject of a manifest that was stored, if the repository lists its referrers.
+async fn subject(
+    repository: &dyn Repository,
+    manifest: &Descriptor,
+    content: Bytes,
+) -> Option<Digest> {
+    if !repository.capabilities().referrers.is_possible() {
+        return None;
+    }
+    let media_type = manifest.media_type().clone();
+    let find = move || {
+        let document = ManifestDocument::decode(&media_type, &content).ok()??;
+        Some(*document.subject()?.digest())
+    };
+    on_a_fitting_thread(manifest.size() as usize, find)
+        .await
+        .ok()?
+}
+
+async fn on_a_fitting_thread<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if size <= SMALL {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a thread ended early");
+        Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Code::Unknown,
+            "the registry failed",
+        )
+    })
+}

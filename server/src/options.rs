@@ -1,0 +1,91 @@
+//! What whoever runs a server chooses.
+
+use std::time::Duration;
+
+use tranship::MAX_MANIFEST_SIZE;
+
+/// How a registry is served.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerOptions {
+    /// The largest manifest that is taken, in bytes: [`MAX_MANIFEST_SIZE`] unless set.
+    pub max_manifest_size: u64,
+    /// The largest blob that is taken, in bytes; none unless set.
+    pub max_blob_size: Option<u64>,
+    /// The fewest bytes that clients are asked to send in a chunk (`OCI-Chunk-Min-Length`). A hint:
+    /// smaller chunks are taken all the same. None unless set.
+    pub min_chunk_size: Option<u64>,
+    /// How many items a page of tags or repositories has at the most: 1000 unless set.
+    pub max_page_size: usize,
+    /// How many uploads may be open at a time: 10,000 unless set.
+    pub max_uploads: usize,
+    /// How long an upload may lie idle before it may be cancelled: a day unless set.
+    pub upload_expiry: Duration,
+    /// How long a client may send nothing in the middle of a body: one minute unless set.
+    pub body_timeout: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            max_manifest_size: MAX_MANIFEST_SIZE,
+            max_blob_size: None,
+            min_chunk_size: None,
+            max_page_size: 1000,
+            max_uploads: 10_000,
+            upload_expiry: Duration::from_secs(24 * 60 * 60),
+            body_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl ServerOptions {
+    /// Takes manifests of up to `size` bytes.
+    #[must_use]
+    pub fn with_max_manifest_size(mut self, size: u64) -> Self {
+        self.max_manifest_size = size;
+        self
+    }
+
+    /// Takes blobs of up to `size` bytes.
+    #[must_use]
+    pub fn with_max_blob_size(mut self, size: u64) -> Self {
+        self.max_blob_size = Some(size);
+        self
+    }
+
+    /// Asks clients for chunks of at least `size` bytes.
+    #[must_use]
+    pub fn with_min_chunk_size(mut self, size: u64) -> Self {
+        self.min_chunk_size = Some(size);
+        self
+    }
+
+    /// Lists up to `size` tags or repositories a page.
+    #[must_use]
+    pub fn with_max_page_size(mut self, size: usize) -> Self {
+        self.max_page_size = size.max(1);
+        self
+    }
+
+    /// Lets up to `count` uploads be open at a time.
+    #[must_use]
+    pub fn with_max_uploads(mut self, count: usize) -> Self {
+        self.max_uploads = count;
+        self
+    }
+
+    /// Lets uploads lie idle for `time`.
+    #[must_use]
+    pub fn with_upload_expiry(mut self, time: Duration) -> Self {
+        self.upload_expiry = time;
+        self
+    }
+
+    /// Waits for `time` for the next bytes of a request's body.
+    #[must_use]
+    pub fn with_body_timeout(mut self, time: Duration) -> Self {
+        self.body_timeout = time;
+        self
+    }
+}

@@ -1,0 +1,139 @@
+//! The `Range` header of requests for blobs (RFC 9110, section 14).
+
+use std::ops::Range;
+
+use http::HeaderMap;
+use http::header::RANGE;
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Everything. A header that is malformed, has another unit or more than one range is ignored, as
+    /// the RFC allows.
+    Whole,
+    /// These bytes, never none.
+    Part(Range<u64>),
+    /// Bytes that are not there.
+    Unsatisfiable,
+}
+
+/// What of content of `size` bytes a request with `headers` asks for.
+pub(crate) fn wanted(headers: &HeaderMap, size: u64) -> Wanted {
+    let mut values = headers.get_all(RANGE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Wanted::Whole;
+    };
+    value
+        .to_str()
+        .ok()
+        .and_then(|text| parse(text, size))
+        .unwrap_or(Wanted::Whole)
+}
+
+fn parse(text: &str, size: u64) -> Option<Wanted> {
+    let (unit, range) = text.split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    let (first, last) = range.trim().split_once('-')?;
+    let (start, end) = if first.is_empty() {
+        let length = number(last)?;
+        if length > 0 && size == 0 {
+            // Satisfiable, but no Content-Range can say so.
+            return Some(Wanted::Whole);
+        }
+        (
+            if length == 0 {
+                size
+            } else {
+                size.saturating_sub(length)
+            },
+            size,
+        )
+    } else if last.is_empty() {
+        (number(first)?, size)
+    } else {
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return None;
+        }
+        (first, last.saturating_add(1).min(size))
+    };
+    if start >= size {
+        return Some(Wanted::Unsatisfiable);
+    }
+    Some(Wanted::Part(start..end))
+}
+
+/// A number of bytes; one beyond all sizes stands for the largest.
+fn number(digits: &str) -> Option<u64> {
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(digits.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str, size: u64) -> Wanted {
+        let mut headers = HeaderMap::new();
+        headers.insert(RANGE, value.parse().expect("a header"));
+        wanted(&headers, size)
+    }
+
+    #[test]
+    fn every_form_of_a_single_range_is_read() {
+        assert_eq!(of("bytes=0-0", 10), Wanted::Part(0..1));
+        assert_eq!(of("bytes=2-4", 10), Wanted::Part(2..5));
+        assert_eq!(of("bytes=2-", 10), Wanted::Part(2..10));
+        assert_eq!(of("bytes=-3", 10), Wanted::Part(7..10));
+        assert_eq!(of("Bytes= 2-4 ", 10), Wanted::Part(2..5));
+    }
+
+    #[test]
+    fn an_end_beyond_the_content_stands_for_its_end() {
+        assert_eq!(of("bytes=2-99", 10), Wanted::Part(2..10));
+        assert_eq!(of("bytes=-99", 10), Wanted::Part(0..10));
+        assert_eq!(
+            of("bytes=2-99999999999999999999999", 10),
+            Wanted::Part(2..10)
+        );
+    }
+
+    #[test]
+    fn a_range_of_nothing_cannot_be_satisfied() {
+        for value in [
+            "bytes=10-",
+            "bytes=10-20",
+            "bytes=-0",
+            "bytes=99999999999999999999999-",
+        ] {
+            assert_eq!(of(value, 10), Wanted::Unsatisfiable, "{value}");
+        }
+        assert_eq!(of("bytes=0-", 0), Wanted::Unsatisfiable);
+    }
+
+    #[test]
+    fn what_is_no_single_range_of_bytes_is_ignored() {
+        for value in [
+            "bytes=0-1,3-4",
+            "bytes=4-2",
+            "bytes=-",
+            "bytes=",
+            "bytes",
+            "lines=0-1",
+            "bytes=a-b",
+            "bytes=0-1-2",
+            "bytes=+1-2",
+        ] {
+            assert_eq!(of(value, 10), Wanted::Whole, "{value}");
+        }
+        assert_eq!(of("bytes=-1", 0), Wanted::Whole);
+        let mut twice = HeaderMap::new();
+        twice.append(RANGE, "bytes=0-1".parse().expect("a header"));
+        twice.append(RANGE, "bytes=3-4".parse().expect("a header"));
+        assert_eq!(wanted(&twice, 10), Wanted::Whole);
+    }
+}

@@ -1,0 +1,166 @@
+//! Listing what refers to a manifest.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use http::StatusCode;
+use http::header::HeaderValue;
+use http::request::Parts;
+use tranship::{Descriptor, Digest, MediaType, RepositoryName};
+
+use crate::failure::{About, Code, Failure};
+use crate::query::{Query, parse_digest};
+use crate::response::{Answer, OCI_FILTERS_APPLIED, link_next, typed, value};
+use crate::service::Shared;
+
+/// GET of the referrers of a digest, as an image index.
+///
+/// An index is a manifest, and no larger than one may be: what does not fit is on the next pages. A
+/// backend lists referrers in its own order, so the page is gathered by digest, with no more in
+/// memory than it will hold.
+pub(crate) async fn list(
+    shared: &Shared,
+    name: &RepositoryName,
+    digest: &str,
+    request: &Parts,
+) -> Answer {
+    let digest = parse_digest(digest)?;
+    let query = Query::of(&request.uri);
+    let artifact_type = query.media_type("artifactType");
+    let last = query.digest("last")?;
+    let repository = shared.repository(name).await?;
+    if let Some(reason) = repository.capabilities().referrers.reason() {
+        // A client that is told so falls back to the tag.
+        return Err(Failure::new(
+            StatusCode::NOT_FOUND,
+            Code::Unsupported,
+            reason,
+        ));
+    }
+    let subject = Descriptor::new(MediaType::IMAGE_MANIFEST, digest, 0);
+    let mut referrers = repository.referrers(&subject, artifact_type.as_ref());
+    let mut page = Page::new(shared.options.max_manifest_size);
+    loop {
+        match referrers.try_next().await {
+            Ok(Some(referrer)) if last.is_none_or(|last| *referrer.digest() > last) => {
+                page.add(&referrer)?;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(error) => return Err(Failure::of(&error, About::Manifest)),
+        }
+    }
+
+    let mut response = typed(page.encode().into(), value(MediaType::IMAGE_INDEX.as_str()));
+    if artifact_type.is_some() {
+        response.headers_mut().insert(
+            OCI_FILTERS_APPLIED,
+            HeaderValue::from_static("artifactType"),
+        );
+    }
+    if let Some(last) = page.goes_on_behind() {
+        let path = format!("/v2/{name}/referrers/{digest}");
+        let filter = artifact_type
+            .as_ref()
+            .map(|filter| ("artifactType", filter.as_str()));
+        link_next(&mut response, &path, &last.to_string(), filter);
+    }
+    Ok(response)
+}
+
+/// The referrers with the least digests, as many as fit.
+struct Page {
+    entries: BTreeMap<Digest, Vec<u8>>,
+    size: u64,
+    limit: u64,
+    is_cut: bool,
+}
+
+impl Page {
+    fn new(limit: u64) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            size: (OPENING.len() + CLOSING.len()) as u64,
+            limit,
+            is_cut: false,
+        }
+    }
+
+    fn add(&mut self, referrer: &Descriptor) -> Result<(), Failure> {
+        let entry = serde_json::to_vec(referrer).map_err(|error| {
+            tracing::error!(%error, "a referrer cannot be encoded");
+            Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Code::Unknown,
+                "a referrer cannot be encoded",
+            )
+        })?;
+        // One comma for each.
+        self.size += entry.len() as u64 + 1;
+        if let Some(replaced) = self.entries.insert(*referrer.digest(), entry) {
+            self.size -= replaced.len() as u64 + 1;
+        }
+        // One that is too large by itself is better than an endless row of empty pages.
+        while self.size > self.limit && self.entries.len() > 1 {
+            if let Some((_, dropped)) = self.entries.pop_last() {
+                self.size -= dropped.len() as u64 + 1;
+                self.is_cut = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn goes_on_behind(&self) -> Option<&Digest> {
+        self.entries.keys().next_back().filter(|_| self.is_cut)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut index = Vec::with_capacity(OPENING.len() + CLOSING.len());
+        index.extend_from_slice(OPENING);
+        for (position, entry) in self.entries.values().enumerate() {
+            if position > 0 {
+                index.push(b',');
+            }
+            index.extend_from_slice(entry);
+        }
+        index.extend_from_slice(CLOSING);
+        index
+    }
+}
+
+const OPENING: &[u8] =
+    br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":["#;
+const CLOSING: &[u8] = b"]}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_page_keeps_the_least_digests_and_says_that_there_are_more() {
+        let referrers: Vec<Descriptor> = (0_u8..9)
+            .map(|number| Descriptor::of(MediaType::IMAGE_MANIFEST, &[number]))
+            .collect();
+        let mut page = Page::new(600);
+        for referrer in &referrers {
+            page.add(referrer).expect("encoded");
+        }
+        let index: tranship::Index = serde_json::from_slice(&page.encode()).expect("an index");
+        let mut sorted = referrers.clone();
+        sorted.sort();
+        assert!(index.manifests.len() > 1);
+        assert_eq!(index.manifests, sorted[..index.manifests.len()]);
+        assert!(page.encode().len() <= 600);
+        assert_eq!(
+            page.goes_on_behind(),
+            index.manifests.last().map(Descriptor::digest)
+        );
+    }
+
+    #[test]
+    fn what_fits_is_one_page() {
+        let mut page = Page::new(600);
+        page.add(&Descriptor::empty_json()).expect("encoded");
+        assert_eq!(page.goes_on_behind(), None);
+    }
+}

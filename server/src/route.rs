@@ -1,0 +1,193 @@
+//! Which endpoint a path names.
+
+use percent_encoding::percent_decode_str;
+use tranship::{Error, RepositoryName};
+
+use crate::failure::{Code, Failure};
+
+/// The longest repository name that is taken, in bytes. Many clients go no further, and a file
+/// system takes no longer name for a directory.
+const MAX_NAME_LENGTH: usize = 255;
+
+/// An endpoint of the distribution spec, with what its path names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    Ping,
+    Catalog,
+    Tags(RepositoryName),
+    Manifest(RepositoryName, String),
+    Blob(RepositoryName, String),
+    Uploads(RepositoryName),
+    Upload(RepositoryName, String),
+    Referrers(RepositoryName, String),
+}
+
+impl Route {
+    /// The endpoint that `path` names. Names of repositories contain slashes, so the path is read
+    /// from its right end.
+    pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
+        let Some(rest) = path
+            .strip_prefix("/v2")
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        else {
+            return Err(no_endpoint());
+        };
+        match rest.trim_start_matches('/') {
+            "" if rest.len() < 2 => return Ok(Self::Ping),
+            "_catalog" => return Ok(Self::Catalog),
+            _ => {}
+        }
+        let segments: Vec<&str> = rest[1..].split('/').collect();
+        match segments.as_slice() {
+            [name @ .., "blobs", "uploads"] | [name @ .., "blobs", "uploads", ""] => {
+                Ok(Self::Uploads(repository(name)?))
+            }
+            [name @ .., "blobs", "uploads", id] => {
+                Ok(Self::Upload(repository(name)?, segment(id)?))
+            }
+            [name @ .., "tags", "list"] => Ok(Self::Tags(repository(name)?)),
+            [name @ .., "manifests", reference] => {
+                Ok(Self::Manifest(repository(name)?, segment(reference)?))
+            }
+            [name @ .., "blobs", digest] => Ok(Self::Blob(repository(name)?, segment(digest)?)),
+            [name @ .., "referrers", digest] => {
+                Ok(Self::Referrers(repository(name)?, segment(digest)?))
+            }
+            _ => Err(no_endpoint()),
+        }
+    }
+}
+
+fn repository(segments: &[&str]) -> Result<RepositoryName, Failure> {
+    let invalid = |error: Error| Failure::bad_request(Code::NameInvalid, error.to_string());
+    let mut name = String::new();
+    for encoded in segments {
+        if !name.is_empty() {
+            name.push('/');
+        }
+        name.push_str(&segment(encoded)?);
+        if name.len() > MAX_NAME_LENGTH {
+            return Err(Failure::bad_request(
+                Code::NameInvalid,
+                format!("the repository name has more than {MAX_NAME_LENGTH} bytes"),
+            ));
+        }
+    }
+    if segments.first() == Some(&"") {
+        return Err(Failure::bad_request(
+            Code::NameInvalid,
+            "the repository name begins with a slash",
+        ));
+    }
+    name.parse().map_err(invalid)
+}
+
+/// What lies between two slashes. An encoded slash would be one for some and none for others.
+fn segment(encoded: &str) -> Result<String, Failure> {
+    match percent_decode_str(encoded).decode_utf8() {
+        Ok(decoded) if !decoded.contains('/') => Ok(decoded.into_owned()),
+        Ok(_) => Err(Failure::bad_request(
+            Code::NameInvalid,
+            "the path has an encoded slash",
+        )),
+        Err(_) => Err(Failure::bad_request(
+            Code::NameInvalid,
+            "the path is not UTF-8",
+        )),
+    }
+}
+
+fn no_endpoint() -> Failure {
+    Failure::new(
+        http::StatusCode::NOT_FOUND,
+        Code::Unsupported,
+        "the distribution spec has no such endpoint",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> RepositoryName {
+        text.parse().expect("a name")
+    }
+
+    fn refused(path: &str) -> Code {
+        Route::parse(path).expect_err(path).code()
+    }
+
+    #[test]
+    fn the_root_may_lack_its_slash() {
+        assert_eq!(Route::parse("/v2/").expect("root"), Route::Ping);
+        assert_eq!(Route::parse("/v2").expect("root"), Route::Ping);
+    }
+
+    #[test]
+    fn names_may_contain_slashes_and_words_of_the_api() {
+        assert_eq!(
+            Route::parse("/v2/a/b/tags/list").expect("tags"),
+            Route::Tags(name("a/b"))
+        );
+        assert_eq!(
+            Route::parse("/v2/manifests/blobs/uploads/manifests/v1").expect("manifest"),
+            Route::Manifest(name("manifests/blobs/uploads"), "v1".into())
+        );
+        assert_eq!(
+            Route::parse("/v2/blobs/uploads/blobs/uploads/").expect("uploads"),
+            Route::Uploads(name("blobs/uploads"))
+        );
+        assert_eq!(
+            Route::parse("/v2/a/blobs/uploads/id").expect("upload"),
+            Route::Upload(name("a"), "id".into())
+        );
+    }
+
+    #[test]
+    fn an_encoded_colon_is_a_colon() {
+        assert_eq!(
+            Route::parse("/v2/a/blobs/sha256%3Aabc").expect("blob"),
+            Route::Blob(name("a"), "sha256:abc".into())
+        );
+    }
+
+    #[test]
+    fn what_could_leave_the_registry_is_no_name() {
+        for path in [
+            "/v2/../etc/manifests/v1",
+            "/v2/a/%2e%2e/manifests/v1",
+            "/v2/a%2fb/manifests/v1",
+            "/v2/a/../../manifests/v1",
+            "/v2//a/manifests/v1",
+            "/v2/a//b/manifests/v1",
+            "/v2/A/manifests/v1",
+            "/v2/a\\b/manifests/v1",
+            "/v2/a/manifests/%2e%2e%2fv1",
+            "/v2/%ff/manifests/v1",
+            "/v2/a%00/manifests/v1",
+        ] {
+            assert_eq!(refused(path), Code::NameInvalid, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_overlong_name_is_refused_by_its_length() {
+        let path = format!("/v2/{}/tags/list", "a/".repeat(5000) + "a");
+        assert_eq!(refused(&path), Code::NameInvalid);
+    }
+
+    #[test]
+    fn other_paths_are_no_endpoints() {
+        for path in [
+            "/",
+            "/v1/",
+            "/v2x/",
+            "/v2/a",
+            "/v2/a/b/c",
+            "/v2/tags",
+            "/v2/a/tags/all",
+        ] {
+            assert_eq!(refused(path), Code::Unsupported, "{path}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The service: what every request goes through, and which part answers it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use tranship::{Registry, Repository, RepositoryName};
+
+use crate::body::{RequestBody, ResponseBody};
+use crate::failure::{About, Code, Failure};
+use crate::options::ServerOptions;
+use crate::response::{Answer, json};
+use crate::route::Route;
+use crate::uploads::{self, Expired, Sessions};
+use crate::{blobs, catalog, manifests, referrers, tags};
+
+/// Docker's clients take a registry without it for one of their first version.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// Serves `registry` as the API of the distribution spec, under `/v2/`.
+///
+/// The service can be mounted into whatever takes a [`tower_service::Service`], such as a router of
+/// axum as its fallback. Locations that it answers are paths that begin with `/v2/`, so it must not be
+/// mounted below a prefix.
+#[must_use]
+pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
+    let sessions = Sessions::new(options.max_uploads, options.upload_expiry);
+    RegistryService {
+        shared: Arc::new(Shared {
+            registry,
+            options,
+            sessions: Arc::new(sessions),
+        }),
+    }
+}
+
+/// A registry as a service over HTTP. Clones share everything.
+///
+/// A call whose future is dropped leaves what a client that hangs up leaves: an upload as far as it
+/// came, and nothing else.
+#[derive(Clone)]
+pub struct RegistryService {
+    shared: Arc<Shared>,
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) options: ServerOptions,
+    pub(crate) sessions: Arc<Sessions>,
+}
+
+impl Shared {
+    pub(crate) async fn repository(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Arc<dyn Repository>, Failure> {
+        self.registry
+            .repository(name)
+            .await
+            .map_err(|error| Failure::of(&error, About::Repository))
+    }
+
+    /// Cancels the uploads that lay idle for too long.
+    pub(crate) async fn expire_uploads(&self) {
+        for Expired { name, id, held } in self.sessions.expired() {
+            let cancelled = match held {
+                Some(upload) => upload.cancel().await,
+                None => self.resume_and_cancel(&name, &id).await,
+            };
+            match cancelled {
+                Ok(()) => tracing::info!(repository = %name, "an upload expired"),
+                Err(error) => {
+                    tracing::warn!(repository = %name, %error, "an expired upload was not cancelled");
+                }
+            }
+        }
+    }
+
+    async fn resume_and_cancel(
+        &self,
+        name: &RepositoryName,
+        id: &tranship::UploadId,
+    ) -> tranship::Result<()> {
+        let repository = self.registry.repository(name).await?;
+        let Some(uploader) = repository.blobs().uploader() else {
+            return Ok(());
+        };
+        match uploader.resume(id).await {
+            Ok(upload) => upload.cancel().await,
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn answer(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+        let (request, body) = request.into_parts();
+        let mut response = match self.dispatch(&request, body).await {
+            Ok(response) => response,
+            Err(failure) => failure.into_response(),
+        };
+        response
+            .headers_mut()
+            .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        if request.method == Method::HEAD {
+            without_body(&mut response);
+        }
+        response
+    }
+
+    async fn dispatch(&self, request: &Parts, body: RequestBody) -> Answer {
+        let method = &request.method;
+        let is_read = method == Method::GET || method == Method::HEAD;
+        match Route::parse(request.uri.path())? {
+            Route::Ping if is_read => json(&serde_json::Map::new()),
+            Route::Catalog if is_read => catalog::list(self, request).await,
+            Route::Tags(name) if is_read => tags::list(self, &name, request).await,
+            Route::Referrers(name, digest) if is_read => {
+                referrers::list(self, &name, &digest, request).await
+            }
+            Route::Manifest(name, reference) => match *method {
+                Method::GET | Method::HEAD => {
+                    manifests::read(self, &name, &reference, request).await
+                }
+                Method::PUT => manifests::put(self, &name, &reference, request, body).await,
+                Method::DELETE => manifests::delete(self, &name, &reference).await,
+                _ => Err(other_method("GET, HEAD, PUT, DELETE")),
+            },
+            Route::Blob(name, digest) => match *method {
+                Method::GET | Method::HEAD => blobs::read(self, &name, &digest, request).await,
+                Method::DELETE => blobs::delete(self, &name, &digest).await,
+                _ => Err(other_method("GET, HEAD, DELETE")),
+            },
+            Route::Uploads(name) if method == Method::POST => {
+                uploads::start(self, &name, request, body).await
+            }
+            Route::Uploads(_) => Err(other_method("POST")),
+            Route::Upload(name, id) => match *method {
+                Method::GET | Method::HEAD => uploads::status(self, &name, &id).await,
+                Method::PATCH => uploads::append(self, &name, &id, request, body).await,
+                Method::PUT => uploads::finish(self, &name, &id, request, body).await,
+                Method::DELETE => uploads::cancel(self, &name, &id).await,
+                _ => Err(other_method("GET, HEAD, PATCH, PUT, DELETE")),
+            },
+            _ => Err(other_method("GET, HEAD")),
+        }
+    }
+}
+
+fn other_method(allowed: &'static str) -> Failure {
+    Failure::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        Code::Unsupported,
+        "the endpoint does not have this method",
+    )
+    .with_header(ALLOW, HeaderValue::from_static(allowed))
+}
+
+/// An answer to HEAD says how long the body would be.
+fn without_body(response: &mut Response<ResponseBody>) {
+    let length = response.body().size_hint().exact();
+    if let (Some(length), None) = (length, response.headers().get(CONTENT_LENGTH)) {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    *response.body_mut() = ResponseBody::empty();
+}
+
+impl<B> tower_service::Service<Request<B>> for RegistryService
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let shared = Arc::clone(&self.shared);
+        let timeout = shared.options.body_timeout;
+        let request = request.map(|body| RequestBody::new(body, timeout));
+        Box::pin(async move { Ok(shared.answer(request).await) })
+    }
+}
+
+impl fmt::Debug for RegistryService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryService")
+            .field("registry", &self.shared.registry)
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}

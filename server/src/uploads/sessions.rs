@@ -1,0 +1,298 @@
+//! The uploads that are open, between the requests that belong to them.
+//!
+//! The backend's object stays here from one request to the next, so that what it knows of the bytes
+//! so far, such as their hash, is not found out again. Whatever is not here is resumed from the
+//! backend by its id: an upload of a process before, or one whose last request broke off.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tranship::{
+    Descriptor, Error, ErrorKind, Repository, RepositoryName, Result, Upload, UploadId,
+};
+
+use crate::failure::{About, Code, Failure};
+
+type Key = (RepositoryName, UploadId);
+
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    open: Mutex<HashMap<Key, Slot>>,
+    limit: usize,
+    expiry: Duration,
+}
+
+struct Slot {
+    state: State,
+    offset: u64,
+    touched: Instant,
+}
+
+enum State {
+    /// Nobody uses it.
+    Held(Box<dyn Upload>),
+    /// The backend has it.
+    Left,
+    /// A request is at it.
+    InUse,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot")
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    fn in_use(offset: u64) -> Self {
+        Self {
+            state: State::InUse,
+            offset,
+            touched: Instant::now(),
+        }
+    }
+}
+
+impl Sessions {
+    pub(crate) fn new(limit: usize, expiry: Duration) -> Self {
+        Self {
+            open: Mutex::new(HashMap::new()),
+            limit,
+            expiry,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts an upload.
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        repository: &dyn Repository,
+    ) -> Result<Session, Failure> {
+        if self.lock().len() >= self.limit {
+            return Err(Failure::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                Code::TooManyRequests,
+                "too many uploads are open",
+            ));
+        }
+        let failed = |error: Error| Failure::of(&error, About::Upload);
+        let upload = uploader(repository)?.start().await.map_err(failed)?;
+        let key = (repository.name().clone(), upload.id().clone());
+        self.lock().insert(key.clone(), Slot::in_use(0));
+        Ok(Session {
+            sessions: Arc::clone(self),
+            key,
+            upload: Some(upload),
+            is_whole: true,
+        })
+    }
+
+    /// Takes the upload `id` in hand, to the exclusion of all other requests.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        repository: &dyn Repository,
+        id: UploadId,
+    ) -> Result<Session, Failure> {
+        let key = (repository.name().clone(), id);
+        let (held, is_new) = match self.lock().entry(key.clone()) {
+            Entry::Vacant(slot) => {
+                slot.insert(Slot::in_use(0));
+                (None, true)
+            }
+            Entry::Occupied(mut slot) => {
+                let slot = slot.get_mut();
+                match std::mem::replace(&mut slot.state, State::InUse) {
+                    State::Held(upload) => (Some(upload), false),
+                    State::Left => (None, false),
+                    State::InUse => {
+                        let error = Error::new(
+                            ErrorKind::Conflict,
+                            "another request is writing to the upload",
+                        );
+                        return Err(Failure::of(&error, About::Upload));
+                    }
+                }
+            }
+        };
+        let mut session = Session {
+            sessions: Arc::clone(self),
+            key,
+            upload: held,
+            is_whole: true,
+        };
+        if session.upload.is_none() {
+            session.resume(repository, is_new).await?;
+        }
+        Ok(session)
+    }
+
+    /// How many bytes of the upload `id` have arrived, if it is open here and somebody is at it.
+    pub(crate) fn offset_in_use(&self, name: &RepositoryName, id: &UploadId) -> Option<u64> {
+        let key = (name.clone(), id.clone());
+        match self.lock().get(&key) {
+            Some(slot) if matches!(slot.state, State::InUse) => Some(slot.offset),
+            _ => None,
+        }
+    }
+
+    /// Takes out what has lain idle for too long.
+    pub(crate) fn expired(&self) -> Vec<Expired> {
+        let now = Instant::now();
+        self.lock()
+            .extract_if(|_, slot| {
+                !matches!(slot.state, State::InUse)
+                    && now.saturating_duration_since(slot.touched) >= self.expiry
+            })
+            .map(|((name, id), slot)| Expired {
+                name,
+                id,
+                held: match slot.state {
+                    State::Held(upload) => Some(upload),
+                    State::Left | State::InUse => None,
+                },
+            })
+            .collect()
+    }
+}
+
+/// An upload that lay idle for too long.
+pub(crate) struct Expired {
+    pub(crate) name: RepositoryName,
+    pub(crate) id: UploadId,
+    pub(crate) held: Option<Box<dyn Upload>>,
+}
+
+fn uploader(repository: &dyn Repository) -> Result<&dyn tranship::Uploader, Failure> {
+    repository.blobs().uploader().ok_or_else(|| {
+        Failure::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Code::Unsupported,
+            "this registry takes no uploads",
+        )
+    })
+}
+
+/// An upload in the hand of one request. Dropped, it waits for the next one.
+pub(crate) struct Session {
+    sessions: Arc<Sessions>,
+    key: Key,
+    upload: Option<Box<dyn Upload>>,
+    /// Whether the last write ran to its end, so that the object knows how far it is.
+    is_whole: bool,
+}
+
+impl Session {
+    async fn resume(&mut self, repository: &dyn Repository, is_new: bool) -> Result<(), Failure> {
+        let resumed = match uploader(repository) {
+            Ok(uploader) => uploader
+                .resume(&self.key.1)
+                .await
+                .map_err(|error| (error.is_not_found(), Failure::of(&error, About::Upload))),
+            Err(failure) => Err((true, failure)),
+        };
+        match resumed {
+            Ok(upload) => {
+                self.upload = Some(upload);
+                self.note_offset();
+                Ok(())
+            }
+            Err((is_gone, failure)) => {
+                if is_gone || is_new {
+                    self.sessions.lock().remove(&self.key);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    pub(crate) fn id(&self) -> &UploadId {
+        &self.key.1
+    }
+
+    pub(crate) fn offset(&self) -> u64 {
+        self.upload.as_ref().map_or(0, |upload| upload.offset())
+    }
+
+    /// Appends `piece`.
+    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
+        let Some(upload) = &mut self.upload else {
+            return Err(ended());
+        };
+        self.is_whole = false;
+        upload
+            .write(upload.offset(), piece)
+            .await
+            .map_err(|error| Failure::of(&error, About::Upload))?;
+        self.is_whole = true;
+        self.note_offset();
+        Ok(())
+    }
+
+    fn note_offset(&self) {
+        let offset = self.offset();
+        if let Some(slot) = self.sessions.lock().get_mut(&self.key) {
+            slot.offset = offset;
+        }
+    }
+
+    /// Makes what has arrived the blob `expected`. The upload is over then, however it ended.
+    pub(crate) async fn commit(mut self, expected: &Descriptor) -> Result<(), Failure> {
+        self.take()?
+            .commit(expected)
+            .await
+            .map_err(|error| Failure::of(&error, About::Upload))
+    }
+
+    /// Ends the upload, and drops what has arrived.
+    pub(crate) async fn cancel(mut self) -> Result<(), Failure> {
+        self.take()?
+            .cancel()
+            .await
+            .map_err(|error| Failure::of(&error, About::Upload))
+    }
+
+    fn take(&mut self) -> Result<Box<dyn Upload>, Failure> {
+        self.upload.take().ok_or_else(ended)
+    }
+}
+
+fn ended() -> Failure {
+    let error = Error::new(ErrorKind::NotFound, "the upload has ended");
+    Failure::of(&error, About::Upload)
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let upload = self.upload.take();
+        let mut open = self.sessions.lock();
+        let Some(slot) = open.get_mut(&self.key) else {
+            return;
+        };
+        slot.touched = Instant::now();
+        let left = match upload {
+            Some(upload) if self.is_whole => {
+                slot.state = State::Held(upload);
+                None
+            }
+            Some(upload) => {
+                slot.state = State::Left;
+                Some(upload)
+            }
+            None => {
+                open.remove(&self.key);
+                None
+            }
+        };
+        drop(open);
+        drop(left);
+    }
+}
