@@ -11,6 +11,8 @@ use object_store::memory::InMemory;
 use tranship_conformance::{Fixture, Gap, Suite};
 use tranship_layout::{Durability, Layout, LayoutOptions, LayoutRegistry};
 use tranship_memory::MemoryRegistry;
+use tranship_remote::RemoteRegistry;
+use tranship_server::TestServer;
 
 fn main() -> ExitCode {
     tranship_conformance::main([
@@ -21,6 +23,9 @@ fn main() -> ExitCode {
         layout_in_a_store(),
         layouts_in_a_store(),
         archive(),
+        remote(),
+        remote_over_layouts(),
+        remote_through_a_proxy(),
     ])
 }
 
@@ -126,6 +131,56 @@ fn archive() -> Suite {
             .with_inspection(move || only_the_archive_is_left(&root))
             .with_guard(directory))
     })
+}
+
+/// A registry over HTTP, reached by two clients.
+fn remote() -> Suite {
+    Suite::new("remote", || async {
+        let server = TestServer::start(Arc::new(MemoryRegistry::new())).await?;
+        let (one, other) = (connect(&server)?, connect(&server)?);
+        Ok(Fixture::registry(Arc::new(one))
+            .with_peer_registry(Arc::new(other))
+            .with_guard(server))
+    })
+    .with_gap(mounted_unseen())
+}
+
+/// A registry over HTTP that keeps its content in a directory.
+fn remote_over_layouts() -> Suite {
+    Suite::new("remote-over-layouts", || async {
+        let directory = tempfile::tempdir()?;
+        let root = directory.path().join("layouts");
+        let server = TestServer::start(Arc::new(LayoutRegistry::create(&root).await?)).await?;
+        let (one, other) = (connect(&server)?, connect(&server)?);
+        Ok(Fixture::registry(Arc::new(one))
+            .with_peer_registry(Arc::new(other))
+            .with_guard((server, directory)))
+    })
+    .with_gap(mounted_unseen())
+}
+
+/// A registry over HTTP whose server asks another one for everything.
+fn remote_through_a_proxy() -> Suite {
+    Suite::new("remote-through-a-proxy", || async {
+        let behind = TestServer::start(Arc::new(MemoryRegistry::new())).await?;
+        let server = TestServer::start(Arc::new(connect(&behind)?)).await?;
+        let (one, other) = (connect(&server)?, connect(&server)?);
+        Ok(Fixture::registry(Arc::new(one))
+            .with_peer_registry(Arc::new(other))
+            .with_guard((server, behind)))
+    })
+    .with_gap(mounted_unseen())
+}
+
+fn mounted_unseen() -> Gap {
+    Gap::new(
+        "mounts::a_blob_of_another_size_is_not_mounted",
+        "a registry mounts by the digest alone, and to ask for the size would be a request for every blob",
+    )
+}
+
+fn connect(server: &TestServer) -> tranship::Result<RemoteRegistry> {
+    RemoteRegistry::new(&server.host().parse()?)
 }
 
 /// Whether no temporary file is left beside the archive.

@@ -86,6 +86,12 @@ impl<'a> Source<'a> {
         !matches!(self.0, Kind::Once(_))
     }
 
+    /// Whether the content is held in memory, so that to read it costs nothing.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        matches!(self.0, Kind::Bytes(_))
+    }
+
     /// The bytes from `offset` to the end, unchecked.
     ///
     /// # Errors

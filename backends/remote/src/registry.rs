@@ -31,7 +31,8 @@ use crate::transport::{Request, RequestCounts, RequestKind, Transport, failure};
 /// let registry = RemoteRegistry::new(&"registry.example.com".parse()?)?;
 /// let repository = registry.repository(&"team/app".parse()?).await?;
 /// for tag in tranship::tags(&*repository).await? {
-///     println!("{tag}: {}", repository.resolve(&tag.into()).await?.digest());
+///     let target = repository.resolve(&tag.clone().into()).await?;
+///     println!("{tag}: {}", target.digest());
 /// }
 /// # Ok(())
 /// # }

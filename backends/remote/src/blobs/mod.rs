@@ -44,8 +44,17 @@ impl Blobs {
     }
 }
 
-/// Whether the blob is there, complete as far as its size tells, asked for by who goes on to push.
-async fn is_there(handle: &Handle, target: &Descriptor) -> Result<bool> {
+/// What a registry has under the digest of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Whole,
+    /// Something of another size.
+    Other,
+    Absent,
+}
+
+/// Asks what is there, for who goes on to push.
+async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
     let url = handle.blob_url(target.digest())?;
     let request = Request::new(
         RequestKind::BlobHead,
@@ -57,11 +66,13 @@ async fn is_there(handle: &Handle, target: &Descriptor) -> Result<bool> {
     match answer.status() {
         StatusCode::OK => {
             answer.check_digest(target.digest())?;
-            let length = answer.content_length()?;
-            Ok(length.is_none_or(|length| length == target.size()))
+            Ok(match answer.content_length()? {
+                Some(length) if length != target.size() => Presence::Other,
+                _ => Presence::Whole,
+            })
         }
         // Some registries forbid to look at what is not there. The push tells what is really so.
-        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(false),
+        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(Presence::Absent),
         _ => Err(answer.into_error().await),
     }
 }
@@ -113,6 +124,10 @@ impl Pusher for Blobs {
 impl Deleter for Blobs {
     async fn delete(&self, target: &Descriptor) -> Result<()> {
         let handle = &self.handle;
+        // A registry looks at the digest alone.
+        if !self.exists(target).await? {
+            return Err(Error::not_found(target.digest()).with_operation("delete"));
+        }
         let url = handle.blob_url(target.digest())?;
         let scopes = handle.delete_scope();
         let request = Request::new(RequestKind::BlobDelete, Method::DELETE, url, scopes);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use tranship::{Descriptor, Error, ErrorKind, MountOutcome, RepositoryName, Result, Source};
 
-use super::is_there;
 use super::session::{MountFrom, Sent, Session, Started};
+use super::{Presence, presence};
 use crate::handle::Handle;
 use crate::options::UploadMode;
 use crate::transport::retry::is_transient;
@@ -17,10 +17,16 @@ pub(super) async fn push(
     expected: &Descriptor,
     source: &Source<'_>,
 ) -> Result<()> {
-    if is_there(handle, expected).await? {
-        return Ok(());
-    }
-    match begin(handle, expected).await? {
+    let started = match presence(handle, expected).await? {
+        Presence::Whole => return Ok(()),
+        Presence::Absent => begin(handle, expected).await?,
+        // What would be mounted is what is there.
+        Presence::Other => {
+            let algorithm = Some(expected.digest().algorithm());
+            Session::start(handle, algorithm, None).await?
+        }
+    };
+    match started {
         Started::Mounted => Ok(()),
         Started::Session(session) => upload(handle, expected, source, session).await,
     }
@@ -157,7 +163,8 @@ async fn upload(
             Err(Stopped::Interrupted(error, asked)) => (error, asked),
         };
         // Perhaps only the answer was lost.
-        if is_there(handle, expected).await.unwrap_or(false) {
+        let presence = presence(handle, expected).await;
+        if presence.is_ok_and(|presence| presence == Presence::Whole) {
             current.leave();
             return Ok(());
         }
@@ -228,7 +235,7 @@ async fn send_chunks(
                     format!("the registry does not take the bytes of the upload from {start} on"),
                 )));
             }
-            Sent::Refused(answer) => return Err(stopped(answer).await),
+            Sent::Refused(answer) => return Err(stopped(*answer).await),
         }
     }
     finish(session, expected, Payload::Empty).await
@@ -250,7 +257,10 @@ async fn stopped(answer: Answer) -> Stopped {
     let asked = answer.retry_after();
     let error = answer.into_error().await;
     match status {
-        status if is_transient(status) => Stopped::Interrupted(error, asked),
+        // The request that broke may not have ended yet at the registry.
+        status if is_transient(status) || status == StatusCode::CONFLICT => {
+            Stopped::Interrupted(error, asked)
+        }
         StatusCode::NOT_FOUND
         | StatusCode::METHOD_NOT_ALLOWED
         | StatusCode::LENGTH_REQUIRED

@@ -179,7 +179,7 @@ impl Session {
                 self.moved_to(&answer)?;
                 Ok(Sent::Elsewhere)
             }
-            _ => Ok(Sent::Refused(answer)),
+            _ => Ok(Sent::Refused(Box::new(answer))),
         }
     }
 
@@ -260,7 +260,7 @@ pub(super) enum Sent {
     Accepted,
     /// The upload is elsewhere than was thought; its offset says where.
     Elsewhere,
-    Refused(Answer),
+    Refused(Box<Answer>),
 }
 
 impl Drop for Session {

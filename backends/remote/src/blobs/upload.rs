@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use tranship::{Descriptor, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Uploader};
 use url::Url;
 
+use super::Presence;
 use super::session::{Sent, Session, Started};
 use crate::handle::Handle;
 use crate::transport::{Payload, Retries, failure};
@@ -19,7 +20,7 @@ impl Uploader for Uploads {
             .await
             .during("start an upload to", &self.0.name)?
         {
-            Started::Session(session) => Ok(RemoteUpload::new(&self.0, session)),
+            Started::Session(session) => Ok(RemoteUpload::boxed(&self.0, session)),
             Started::Mounted => Err(failure::protocol(
                 "the registry answers that an upload is done which was not begun",
             )),
@@ -30,7 +31,7 @@ impl Uploader for Uploads {
         let url = url_of(&self.0, id).ok_or_else(no_upload)?;
         let session = Session::resume(&self.0, url).await;
         let session = session.during("resume an upload to", &self.0.name)?;
-        Ok(RemoteUpload::new(&self.0, session))
+        Ok(RemoteUpload::boxed(&self.0, session))
     }
 }
 
@@ -61,7 +62,7 @@ struct RemoteUpload {
 }
 
 impl RemoteUpload {
-    fn new(handle: &Handle, mut session: Session) -> Box<dyn Upload> {
+    fn boxed(handle: &Handle, mut session: Session) -> Box<dyn Upload> {
         session.leave();
         Box::new(Self {
             id: id_of(handle, session.url()),
@@ -105,7 +106,9 @@ impl RemoteUpload {
 
     /// Waits and asks how far the upload is, if `error` may pass.
     async fn go_on(&mut self, retries: &mut Retries, error: Error) -> Result<()> {
-        if !error.is_retryable() || !retries.pause(None).await {
+        // A write that was dropped may not have ended yet at the registry.
+        let may_pass = error.is_retryable() || error.kind() == ErrorKind::Conflict;
+        if !may_pass || !retries.pause(None).await {
             return Err(error);
         }
         self.session.refresh().await.map_err(|_| error)
@@ -181,10 +184,8 @@ impl Upload for RemoteUpload {
             Ok(Some(answer)) => answer.into_error().await,
             // Perhaps only the answer was lost.
             Err(error) if error.is_retryable() => {
-                if super::is_there(&self.handle, expected)
-                    .await
-                    .unwrap_or(false)
-                {
+                let presence = super::presence(&self.handle, expected).await;
+                if presence.is_ok_and(|presence| presence == Presence::Whole) {
                     return Ok(());
                 }
                 error

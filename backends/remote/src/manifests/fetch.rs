@@ -26,12 +26,6 @@ pub(crate) async fn fetch(
     expected: Option<&Descriptor>,
 ) -> Result<Fetched> {
     let limit = handle.max_manifest_size();
-    if let Some(size) = expected.map(Descriptor::size).filter(|size| *size > limit) {
-        return Err(Error::new(
-            ErrorKind::SizeExceedsLimit,
-            format!("the manifest has {size} bytes, more than the limit of {limit}"),
-        ));
-    }
     let accept =
         expected.and_then(|target| HeaderValue::try_from(target.media_type().as_str()).ok());
     let url = handle.manifest_url(reference)?;

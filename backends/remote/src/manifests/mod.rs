@@ -162,6 +162,8 @@ impl Manifests {
     async fn delete_with_referrer(&self, target: &Descriptor) -> Result<()> {
         let handle = &self.0;
         let subject = match handle.learned().referrers.is_yes() {
+            // A registry looks at the digest alone.
+            true if !self.exists(target).await? => return Err(Error::not_found(target.digest())),
             true => None,
             false => referrers::subject_of(self, target).await?,
         };

@@ -4,14 +4,19 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tranship::{
-    Algorithm, Descriptor, Error, ErrorKind, ManifestDocument, Result, Source, Tag, TagOrDigest,
+    Algorithm, Descriptor, Error, ErrorKind, Fetcher as _, ManifestDocument, ReadOnlyStorage as _,
+    Result, Source, Tag, TagOrDigest,
 };
 
+use super::Manifests;
 use crate::handle::Handle;
 use crate::referrers;
 use crate::transport::{Answer, Payload, Request, RequestKind};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+/// How many tags one request sets. Registries need not take more.
+const TAGS_AT_ONCE: usize = 10;
+
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 pub(super) async fn push(
@@ -23,7 +28,9 @@ pub(super) async fn push(
     if !expected.media_type().is_manifest() {
         return Err(Error::unsupported("only manifests have tags"));
     }
-    let content = source.bytes(expected, handle.max_manifest_size()).await?;
+    let Some(content) = content_to_push(handle, expected, source, tags).await? else {
+        return Ok(());
+    };
     // What the registry would take for a manifest and others could not read is found here.
     let document = ManifestDocument::decode(expected.media_type(), &content)?;
     let takes_subject = match tags {
@@ -48,6 +55,30 @@ pub(super) async fn push(
             referrers::add(handle, subject, &referrer).await
         }
         _ => Ok(()),
+    }
+}
+
+/// The manifest's bytes; `None` if there is nothing to push. What is in memory is pushed without a
+/// question. What would have to be read is not, if the registry has it.
+async fn content_to_push(
+    handle: &Handle,
+    expected: &Descriptor,
+    source: &Source<'_>,
+    tags: &[Tag],
+) -> Result<Option<Bytes>> {
+    let limit = handle.max_manifest_size();
+    let manifests = Manifests(handle.clone());
+    if source.is_in_memory() || !manifests.exists(expected).await? {
+        return source.bytes(expected, limit).await.map(Some);
+    }
+    match tags {
+        [] => Ok(None),
+        _ => manifests
+            .fetch(expected)
+            .await?
+            .bytes(limit)
+            .await
+            .map(Some),
     }
 }
 
@@ -82,11 +113,14 @@ async fn put_tags(
     let fact = &handle.learned().tag_parameters;
     let mut knows_subject = false;
     let mut missing: Vec<&Tag> = tags.iter().collect();
-    if !fact.is_no() || !is_default(expected) {
+    for tags in tags.chunks(TAGS_AT_ONCE) {
+        if fact.is_no() && is_default(expected) {
+            break;
+        }
         let put = put_digest(handle, expected, content, tags).await?;
-        knows_subject = put.knows_subject;
+        knows_subject |= put.knows_subject;
         missing.retain(|tag| !put.tags.iter().any(|set| set == tag.as_str()));
-        fact.learn(missing.is_empty());
+        fact.learn(tags.iter().all(|tag| !missing.contains(&tag)));
     }
     for tag in missing {
         knows_subject |= put(handle, expected, content, tag).await?.knows_subject;

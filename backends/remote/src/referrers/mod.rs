@@ -5,7 +5,7 @@ mod fallback;
 mod listing;
 mod merge;
 
-use tranship::{Descriptor, Fetcher as _, ManifestDocument, Result};
+use tranship::{Descriptor, ErrorKind, Fetcher as _, ManifestDocument, Result};
 
 use crate::handle::Handle;
 use crate::manifests::Manifests;
@@ -43,7 +43,9 @@ pub(crate) async fn subject_of(
     let content = match manifests.fetch(target).await {
         Ok(content) => content.bytes(limit).await?,
         Err(error) if error.is_retryable() => return Err(error),
-        Err(error) if error.is_not_found() => return Err(error),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) => {
+            return Err(error);
+        }
         Err(_) => return Ok(None),
     };
     let document = ManifestDocument::decode(target.media_type(), &content)

@@ -276,7 +276,7 @@ impl Transport {
     ) -> Result<Option<Url>> {
         let is_read = matches!(request.method, Method::GET | Method::HEAD);
         let follows = match response.status().as_u16() {
-            301 | 302 | 303 => is_read,
+            301..=303 => is_read,
             307 | 308 => is_read || request.payload.is_replayable(),
             _ => false,
         };

@@ -51,7 +51,14 @@ pub(crate) async fn open(payload: &Payload<'_>, progress: &Progress) -> Result<r
             total,
         } => (source, range, *total),
     };
-    let opened = source.open(range.start).await?.into_stream();
+    let mut opened = source.open(range.start).await?.into_stream();
+    if range.is_empty() {
+        // Nobody would ask for a piece of such a body.
+        return match is_at_end(&mut opened).await? {
+            false if range.end == total => Err(wrong_size(total, "goes on")),
+            _ => Ok(Bytes::new().into()),
+        };
+    }
     let pieces = exactly(opened, range.clone(), total);
     let progress = progress.clone();
     Ok(reqwest::Body::wrap_stream(pieces.map(move |piece| {
@@ -89,21 +96,21 @@ fn exactly(
         if length < left {
             return Ok(Some((piece, (source, left - length))));
         }
-        if is_end {
-            let mut is_longer = length > left;
-            while !is_longer {
-                match source.next().await.transpose()? {
-                    Some(more) => is_longer = !more.is_empty(),
-                    None => break,
-                }
-            }
-            if is_longer {
-                return Err(wrong_size(total, "goes on"));
-            }
+        if is_end && (length > left || !is_at_end(&mut source).await?) {
+            return Err(wrong_size(total, "goes on"));
         }
         piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         Ok(Some((piece, (source, 0))))
     })
+}
+
+async fn is_at_end(source: &mut ByteStream) -> Result<bool> {
+    while let Some(piece) = source.next().await.transpose()? {
+        if !piece.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn wrong_size(total: u64, what: &str) -> Error {
