@@ -4,5 +4,6 @@ mod auth;
 mod credentials;
 
 pub use credentials::{
-    Credential, CredentialProvider, Credentials, NoCredentials, Secret, StaticCredentials,
+    Credential, CredentialProvider, Credentials, Environment, EnvironmentCredentials,
+    NoCredentials, Secret, StaticCredentials,
 };

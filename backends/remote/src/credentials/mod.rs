@@ -1,10 +1,12 @@
 //! Who the user is: credentials, and where they come from.
 
+mod environment;
 mod provider;
 mod secret;
 
 use std::fmt;
 
+pub use environment::{Environment, EnvironmentCredentials};
 pub use provider::{CredentialProvider, Credentials, NoCredentials, StaticCredentials};
 pub use secret::Secret;
 
