@@ -4,6 +4,6 @@ mod auth;
 mod credentials;
 
 pub use credentials::{
-    Credential, CredentialProvider, Credentials, Environment, EnvironmentCredentials,
-    NoCredentials, Secret, StaticCredentials,
+    Credential, CredentialFiles, CredentialProvider, Credentials, Environment,
+    EnvironmentCredentials, NoCredentials, Secret, StaticCredentials, StoredIn,
 };
