@@ -231,14 +231,17 @@ impl Inner {
         if !token.is_stale(Instant::now()) {
             return Ok(token.header);
         }
-        let repository = token.scopes.repository();
-        match self
-            .token(token.realm.clone(), token.scopes.clone(), repository)
-            .await
-        {
-            // It will do for this request, and the next one asks again.
+        let Token {
+            realm,
+            scopes,
+            repository,
+            ..
+        } = token.clone();
+        match self.token(realm, scopes, repository).await {
+            // It will do, and asking again and again would only delay what it is good for.
             Err(error) if !token.is_expired(Instant::now()) => {
                 tracing::debug!(registry = %self.registry, %error, "a token is not renewed");
+                self.state().tokens.keep_to_its_end(&token.header);
                 Ok(token.header)
             }
             result => result,
@@ -280,6 +283,9 @@ impl Inner {
         repository: Option<RepositoryName>,
     ) -> Result<HeaderValue> {
         let credential = self.credential(repository.clone()).await?;
+        if let Some(Credential::AccessToken(token)) = &credential {
+            return bearer(token);
+        }
         tracing::debug!(registry = %self.registry, %scopes, anonymous = credential.is_none(), "asks for a token");
         let asked = Instant::now();
         let response = self.ask(&realm, &scopes, credential.as_ref()).await?;
@@ -297,14 +303,14 @@ impl Inner {
         if let (Some(Credential::IdentityToken(_)), Some(next)) =
             (&credential, granted.refresh_token)
         {
-            state
-                .credentials
-                .insert(repository, Some(Credential::IdentityToken(next)));
+            let next = Some(Credential::IdentityToken(next));
+            state.credentials.insert(repository.clone(), next);
         }
         state.tokens.insert(Token {
             header: granted.header.clone(),
             scopes,
             realm,
+            repository,
             lifetime: granted.lifetime,
             expires: asked + granted.lifetime,
         });
