@@ -32,7 +32,7 @@ async fn without_credentials_a_basic_challenge_is_an_error_that_says_how_to_log_
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert_eq!(
         error.to_string(),
-        "authenticate registry.example: the registry wants credentials"
+        "authenticate registry.example: the registry wants a user name and a password"
     );
     assert_eq!(
         error.hint(),
@@ -50,6 +50,30 @@ async fn credentials_that_were_just_refused_are_not_sent_again() {
         .expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert!(!format!("{error:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn credentials_that_were_refused_are_looked_up_anew() {
+    for (text, old, new) in [
+        ("Basic", Credential::basic("user", "old"), user()),
+        (
+            CHALLENGE,
+            Credential::AccessToken("old".into()),
+            Credential::AccessToken("new".into()),
+        ),
+    ] {
+        let provider = Counting::new(Some(old));
+        let authenticator = Authenticator::new(registry(), provider.clone(), Server::counting(300));
+        let first = answer(&authenticator, text, &pull()).await;
+        provider.set(new);
+        let second = authenticator
+            .answer(&challenge(text), &pull(), Some(&first))
+            .await;
+        let second = second.expect("an answer").expect("something to send");
+        assert_ne!(first, second);
+        assert_eq!(sent(&authenticator, &pull()).await, Some(second));
+        assert_eq!(provider.asked().len(), 2);
+    }
 }
 
 #[tokio::test]
@@ -75,7 +99,7 @@ async fn bearer_is_chosen_before_basic_and_unknown_schemes_are_passed_over() {
 }
 
 #[tokio::test]
-async fn bearer_without_a_realm_is_no_better_than_basic() {
+async fn a_bearer_challenge_without_a_realm_is_passed_over() {
     let server = Server::counting(300);
     let authenticator = authenticator(&server, user());
     assert_eq!(

@@ -76,14 +76,18 @@ impl Server {
 /// Counts how often it is asked.
 #[derive(Debug)]
 struct Counting {
-    credential: Option<Credential>,
+    credential: Mutex<Option<Credential>>,
     asked: Mutex<Vec<Option<String>>>,
 }
 
 impl Counting {
+    fn set(&self, credential: Credential) {
+        *self.credential.lock().expect("no panic") = Some(credential);
+    }
+
     fn new(credential: Option<Credential>) -> Arc<Self> {
         Arc::new(Self {
-            credential,
+            credential: Mutex::new(credential),
             asked: Mutex::default(),
         })
     }
@@ -103,7 +107,7 @@ impl CredentialProvider for Counting {
         let repository = repository.map(ToString::to_string);
         self.asked.lock().expect("no panic").push(repository);
         tokio::task::yield_now().await;
-        Ok(self.credential.clone())
+        Ok(self.credential.lock().expect("no panic").clone())
     }
 }
 
