@@ -43,7 +43,8 @@ mod resolver;
 mod transport;
 
 pub use credentials::{
-    Credential, CredentialProvider, Credentials, NoCredentials, Secret, StaticCredentials,
+    Credential, CredentialFiles, CredentialProvider, Credentials, Environment,
+    EnvironmentCredentials, NoCredentials, Secret, StaticCredentials, StoredIn,
 };
 pub use options::{RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
 pub use policy::SecurityPolicy;

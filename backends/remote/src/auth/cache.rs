@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::time::Instant;
+use tranship::RepositoryName;
 
 use super::scope::Scopes;
 use super::token::Realm;
@@ -20,6 +21,8 @@ pub(crate) struct Token {
     pub(crate) scopes: Scopes,
     /// Who gave it.
     pub(crate) realm: Realm,
+    /// For whose credentials.
+    pub(crate) repository: Option<RepositoryName>,
     pub(crate) lifetime: Duration,
     pub(crate) expires: Instant,
 }
@@ -61,6 +64,13 @@ impl TokenCache {
         self.0.push(token);
     }
 
+    /// Stops the token that is sent as `header` from growing stale before it expires.
+    pub(crate) fn keep_to_its_end(&mut self, header: &HeaderValue) {
+        if let Some(token) = self.0.iter_mut().find(|token| token.header == header) {
+            token.lifetime = Duration::ZERO;
+        }
+    }
+
     /// Forgets the token that was sent as `header`.
     pub(crate) fn remove(&mut self, header: &HeaderValue) -> Option<Token> {
         let index = self.0.iter().position(|token| token.header == header)?;
@@ -77,6 +87,7 @@ mod tests {
             header: HeaderValue::from_static(name),
             scopes: Scopes::parse(scopes),
             realm: Realm::for_tests("https://auth.example/token"),
+            repository: None,
             lifetime: Duration::from_secs(60),
             expires: Instant::now() + Duration::from_secs(60),
         }

@@ -60,6 +60,18 @@ enum Scheme {
     Bearer,
 }
 
+impl Scheme {
+    fn show(self, credential: Option<&Credential>) -> Result<Option<HeaderValue>> {
+        match (self, credential) {
+            (Self::Basic, Some(Credential::Basic { username, password })) => {
+                basic(username, password).map(Some)
+            }
+            (Self::Bearer, Some(Credential::AccessToken(token))) => bearer(token).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticator")
@@ -107,12 +119,7 @@ impl Authenticator {
         };
         match (scheme, credential) {
             (None, _) => Ok(None),
-            (Some(Scheme::Basic), _) => match inner.credential(repository).await? {
-                Some(Credential::Basic { username, password }) => {
-                    basic(&username, &password).map(Some)
-                }
-                _ => Ok(None),
-            },
+            (Some(Scheme::Basic), _) => inner.shown(Scheme::Basic, &repository, None).await,
             (Some(Scheme::Bearer), Some(Credential::AccessToken(token))) => {
                 bearer(&token).map(Some)
             }
@@ -143,10 +150,11 @@ impl Authenticator {
         sent: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>> {
         let challenges = Challenge::parse_all(headers);
-        let bearer = challenges
-            .iter()
-            .filter(|challenge| challenge.is("Bearer"))
-            .max_by_key(|challenge| challenge.parameter("realm").is_some());
+        let mut bearer = challenges.iter().filter(|one| one.is("Bearer"));
+        let first = bearer.clone().next();
+        let bearer = bearer
+            .find(|one| one.parameter("realm").is_some())
+            .or(first);
         let basic = challenges.iter().any(|challenge| challenge.is("Basic"));
         let inner = &self.inner;
         match bearer {
@@ -172,20 +180,11 @@ impl Inner {
     ) -> Result<HeaderValue> {
         let repository = scopes.repository();
         self.state().scheme = Some(Scheme::Basic);
-        let refused = match self.credential(repository.clone()).await? {
-            Some(Credential::Basic { username, password }) => {
-                let header = basic(&username, &password)?;
-                if sent != Some(&header) {
-                    return Ok(header);
-                }
-                "the registry refuses the credentials"
-            }
-            Some(_) => "the registry wants a user name and a password, and there is a token only",
-            None => "the registry wants credentials",
-        };
-        // Perhaps there are others by the time of the next request.
-        self.state().credentials.remove(&repository);
-        Err(Error::new(ErrorKind::Unauthorized, refused))
+        match self.shown(Scheme::Basic, &repository, sent).await? {
+            Some(header) if sent != Some(&header) => Ok(header),
+            Some(_) => Err(self.refused(&repository, "the registry refuses the credentials")),
+            None => Err(self.refused(&repository, "the registry wants a user name and a password")),
+        }
     }
 
     async fn answer_bearer(
@@ -201,29 +200,47 @@ impl Inner {
             state.scheme = Some(Scheme::Bearer);
             sent.and_then(|sent| state.tokens.remove(sent))
         };
-        let credential = self.credential(repository.clone()).await?;
-        if let Some(Credential::AccessToken(token)) = &credential {
-            let header = bearer(token)?;
-            if sent != Some(&header) {
-                return Ok(header);
-            }
-            self.state().credentials.remove(&repository);
-            return Err(Error::new(
-                ErrorKind::Unauthorized,
-                "the registry refuses the token",
-            ));
+        match self.shown(Scheme::Bearer, &repository, sent).await? {
+            Some(header) if sent != Some(&header) => return Ok(header),
+            Some(_) => return Err(self.refused(&repository, "the registry refuses the token")),
+            None => {}
         }
         // The token server left out what the user may not do; it would do so again.
         if challenge.parameter("error") == Some("insufficient_scope")
             && refused.is_some_and(|token| token.scopes.covers(&wanted))
         {
-            self.state().credentials.remove(&repository);
-            return Err(match credential {
+            return Err(match self.credential(repository.clone()).await? {
                 Some(_) => Error::new(ErrorKind::Denied, "the user may not do that"),
-                None => Error::new(ErrorKind::Unauthorized, "anonymous users may not do that"),
+                None => self.refused(&repository, "anonymous users may not do that"),
             });
         }
         self.token(Realm::of(challenge)?, wanted, repository).await
+    }
+
+    /// The header that shows the registry the credential itself, if there is one of the kind that
+    /// goes with the scheme. If it is what was `sent`, the provider is asked anew: passwords of cloud
+    /// registries live for some hours.
+    async fn shown(
+        self: &Arc<Self>,
+        scheme: Scheme,
+        repository: &Option<RepositoryName>,
+        sent: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>> {
+        let credential = self.credential(repository.clone()).await?;
+        let header = scheme.show(credential.as_ref())?;
+        if header.is_none() || header.as_ref() != sent {
+            return Ok(header);
+        }
+        self.state().credentials.remove(repository);
+        let credential = self.credential(repository.clone()).await?;
+        scheme.show(credential.as_ref())
+    }
+
+    /// The error for credentials that are missing or wrong. By the time of the next request there
+    /// may be others.
+    fn refused(&self, repository: &Option<RepositoryName>, why: &'static str) -> Error {
+        self.state().credentials.remove(repository);
+        Error::new(ErrorKind::Unauthorized, why)
     }
 
     /// The token, or a new one if it is about to expire.
@@ -231,14 +248,17 @@ impl Inner {
         if !token.is_stale(Instant::now()) {
             return Ok(token.header);
         }
-        let repository = token.scopes.repository();
-        match self
-            .token(token.realm.clone(), token.scopes.clone(), repository)
-            .await
-        {
-            // It will do for this request, and the next one asks again.
+        let Token {
+            realm,
+            scopes,
+            repository,
+            ..
+        } = token.clone();
+        match self.token(realm, scopes, repository).await {
+            // It will do, and asking again and again would only delay what it is good for.
             Err(error) if !token.is_expired(Instant::now()) => {
                 tracing::debug!(registry = %self.registry, %error, "a token is not renewed");
+                self.state().tokens.keep_to_its_end(&token.header);
                 Ok(token.header)
             }
             result => result,
@@ -280,6 +300,9 @@ impl Inner {
         repository: Option<RepositoryName>,
     ) -> Result<HeaderValue> {
         let credential = self.credential(repository.clone()).await?;
+        if let Some(Credential::AccessToken(token)) = &credential {
+            return bearer(token);
+        }
         tracing::debug!(registry = %self.registry, %scopes, anonymous = credential.is_none(), "asks for a token");
         let asked = Instant::now();
         let response = self.ask(&realm, &scopes, credential.as_ref()).await?;
@@ -297,14 +320,14 @@ impl Inner {
         if let (Some(Credential::IdentityToken(_)), Some(next)) =
             (&credential, granted.refresh_token)
         {
-            state
-                .credentials
-                .insert(repository, Some(Credential::IdentityToken(next)));
+            let next = Some(Credential::IdentityToken(next));
+            state.credentials.insert(repository.clone(), next);
         }
         state.tokens.insert(Token {
             header: granted.header.clone(),
             scopes,
             realm,
+            repository,
             lifetime: granted.lifetime,
             expires: asked + granted.lifetime,
         });

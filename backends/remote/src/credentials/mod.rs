@@ -1,10 +1,20 @@
 //! Who the user is: credentials, and where they come from.
 
+mod disk;
+mod document;
+mod environment;
+mod files;
+mod helper;
 mod provider;
 mod secret;
+mod server;
+#[cfg(all(test, unix))]
+mod test_helper;
 
 use std::fmt;
 
+pub use environment::{Environment, EnvironmentCredentials};
+pub use files::{CredentialFiles, StoredIn};
 pub use provider::{CredentialProvider, Credentials, NoCredentials, StaticCredentials};
 pub use secret::Secret;
 

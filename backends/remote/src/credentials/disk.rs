@@ -1,0 +1,130 @@
+//! Reading and changing a file of credentials. All of this blocks.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tranship::{Error, ErrorKind, Result};
+
+use super::document::Document;
+
+/// Far more than such a file has.
+const LARGEST_FILE: u64 = 16 * 1024 * 1024;
+
+/// Others hold the lock for as long as it takes to write a small file.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The content of the file at `path`; `None` if there is no such file.
+///
+/// # Errors
+/// If it cannot be read, or not understood.
+pub(crate) fn read(path: &Path) -> Result<Option<Document>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        // A directory on the way that is a file is as good as none.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(None);
+        }
+        Err(error) => return Err(Error::io("the file cannot be opened", error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(LARGEST_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("the file cannot be read", error))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        let message = format!("the file has more than {LARGEST_FILE} bytes");
+        return Err(Error::new(ErrorKind::SizeExceedsLimit, message));
+    }
+    Document::parse(&bytes).map(Some)
+}
+
+/// Changes the file at `path`, which is created if need be, with nobody but this user to read it.
+/// The file is not written if `change` answers `false`. Whoever reads meanwhile sees the file of
+/// before or after; another process that changes it by this function waits.
+///
+/// # Errors
+/// If it cannot be read, not understood or not written; then it is as it was.
+pub(crate) fn change(
+    path: &Path,
+    change: impl FnOnce(&mut Document) -> Result<bool>,
+) -> Result<bool> {
+    // What a link points to is changed, and the link stays.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    create_directory(directory)?;
+    let _lock = lock(&path)?;
+    let mut document = read(&path)?.unwrap_or_default();
+    if !change(&mut document)? {
+        return Ok(false);
+    }
+    // Such a file is made with mode 0600.
+    let mut file = tempfile::Builder::new()
+        .prefix(".credentials")
+        .tempfile_in(directory)
+        .map_err(|error| Error::io("no file can be created beside it", error))?;
+    let bytes = document.encode()?;
+    file.write_all(&bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|error| Error::io("the file cannot be written", error))?;
+    file.persist(&path)
+        .map_err(|error| Error::io("the file cannot be replaced", error.error))?;
+    Ok(true)
+}
+
+fn create_directory(directory: &Path) -> Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder
+        .create(directory)
+        .map_err(|error| Error::io("its directory cannot be created", error))
+}
+
+/// A lock on the file at `path`, until it is dropped. It is that of a file beside it, since the
+/// file itself is replaced.
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let path: PathBuf = path.with_file_name(name);
+    let mut options = File::options();
+    options.create(true).write(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let failed = |error| Error::io("it cannot be locked", error);
+    let file = options.open(&path).map_err(failed)?;
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // As Docker, which takes no lock anywhere.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                return Ok(file);
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => {
+                sleep(Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let message = "another process has it locked";
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+        }
+    }
+}

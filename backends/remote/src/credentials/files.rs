@@ -1,0 +1,337 @@
+//! The credentials that Docker and Podman keep.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::spawn_blocking;
+use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
+
+use super::document::HelperChoice;
+use super::environment::Environment;
+use super::helper::Helper;
+use super::server::Server;
+use super::{Credential, CredentialProvider, disk};
+
+/// A helper may have to ask the user to unlock the keychain.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The credentials in Docker's `config.json` and Podman's `auth.json`, and those that the
+/// credential helpers keep which are named there.
+///
+/// The first file that has a credential for the registry counts. In a file, the helper of the
+/// registry in `credHelpers` is asked first, then that of all registries in `credsStore`, then comes
+/// what stands in `auths`. Files are read anew each time, so that a login by another program counts.
+///
+/// `docker.io`, `https://index.docker.io/v1/` and `registry-1.docker.io` are one registry. Keys of
+/// `auths` may have a path, as Podman writes them: `registry.example/team` is for the repositories
+/// below `team`. Where several keys fit the longest counts.
+///
+/// ```
+/// use tranship_remote::{CredentialFiles, Environment};
+///
+/// let environment = Environment::new([("HOME", "/home/me")]);
+/// let files = CredentialFiles::new(&environment);
+/// let paths: Vec<_> = files.paths().collect();
+/// # #[cfg(unix)]
+/// assert_eq!(
+///     paths,
+///     [
+///         std::path::Path::new("/home/me/.config/containers/auth.json"),
+///         std::path::Path::new("/home/me/.docker/config.json"),
+///     ]
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialFiles {
+    paths: Vec<PathBuf>,
+    /// Where credentials go that no file has yet.
+    default: Option<PathBuf>,
+    search_path: Option<OsString>,
+    helper_timeout: Duration,
+}
+
+/// Where [`CredentialFiles::store`] put a credential.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredIn {
+    /// In a file, for everybody to read who can read the file. The user should be warned.
+    PlainText(PathBuf),
+    /// With the credential helper of this name.
+    Helper(String),
+}
+
+impl CredentialFiles {
+    /// The files where Podman and Docker look for credentials, in this order:
+    ///
+    /// 1. `$REGISTRY_AUTH_FILE`
+    /// 2. `$XDG_RUNTIME_DIR/containers/auth.json`
+    /// 3. `$XDG_CONFIG_HOME/containers/auth.json`, where `~/.config` is the default
+    /// 4. `$DOCKER_CONFIG/config.json`, where `~/.docker` is the default
+    ///
+    /// Credentials that are new go to the first if it is set, else to the last.
+    #[must_use]
+    pub fn new(environment: &Environment) -> Self {
+        let home = environment
+            .path("HOME")
+            .or_else(|| environment.path("USERPROFILE"));
+        let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
+        let explicit = environment.path("REGISTRY_AUTH_FILE");
+        let docker = environment
+            .path("DOCKER_CONFIG")
+            .or_else(|| below_home(".docker"))
+            .map(|directory| directory.join("config.json"));
+        let podman = [
+            environment.path("XDG_RUNTIME_DIR"),
+            environment
+                .path("XDG_CONFIG_HOME")
+                .or_else(|| below_home(".config")),
+        ];
+        let podman = podman
+            .into_iter()
+            .flatten()
+            .map(|directory| directory.join("containers").join("auth.json"));
+        let mut paths: Vec<PathBuf> = explicit.clone().into_iter().collect();
+        paths.extend(podman);
+        paths.extend(docker.clone());
+        Self {
+            paths,
+            default: explicit.or(docker),
+            ..Self::empty(environment)
+        }
+    }
+
+    /// The file at `path` and no other. It need not exist.
+    pub fn at(path: impl Into<PathBuf>, environment: &Environment) -> Self {
+        let path = path.into();
+        Self {
+            paths: vec![path.clone()],
+            default: Some(path),
+            ..Self::empty(environment)
+        }
+    }
+
+    fn empty(environment: &Environment) -> Self {
+        Self {
+            paths: Vec::new(),
+            default: None,
+            search_path: environment.get("PATH").map(OsString::from),
+            helper_timeout: HELPER_TIMEOUT,
+        }
+    }
+
+    /// Gives a credential helper this long to answer, instead of two minutes.
+    #[must_use]
+    pub fn with_helper_timeout(mut self, timeout: Duration) -> Self {
+        self.helper_timeout = timeout;
+        self
+    }
+
+    /// The files, in the order in which they are searched. Not all need exist.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.paths.iter().map(PathBuf::as_path)
+    }
+
+    /// Keeps a credential for a registry, where Docker and Podman find it: in the first file that
+    /// has one for that registry already, else in the default one, and with the helper that is
+    /// named there. The file is created, readable by its owner only, if need be.
+    ///
+    /// Not cancel safe: the helper and the file may or may not have been told.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::InvalidInput`] if the user name has a colon, or there is no home directory.
+    /// - [`ErrorKind::Corrupt`] if a file cannot be understood; it is left alone.
+    /// - [`ErrorKind::Unauthorized`] or [`ErrorKind::Timeout`] if the helper fails.
+    /// - [`ErrorKind::Unsupported`] if it is an access token and there is a helper.
+    /// - As the file system.
+    pub async fn store(
+        &self,
+        registry: &RegistryName,
+        credential: &Credential,
+    ) -> Result<StoredIn> {
+        self.store_in_one(&Server::new(registry), credential)
+            .await
+            .map_err(|error| error.with_operation("log in").with_subject(registry))
+    }
+
+    /// Forgets the credentials for a registry, wherever [`credential`](CredentialProvider) would find
+    /// them. Those for parts of the registry stay. Answers whether there were any.
+    ///
+    /// Not cancel safe, as [`store`](Self::store).
+    ///
+    /// # Errors
+    /// As [`store`](Self::store).
+    pub async fn erase(&self, registry: &RegistryName) -> Result<bool> {
+        self.erase_everywhere(&Server::new(registry))
+            .await
+            .map_err(|error| error.with_operation("log out").with_subject(registry))
+    }
+
+    async fn find(
+        &self,
+        server: &Server,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<Credential>> {
+        for path in &self.paths {
+            let entry = self.read(path, server, repository).await?;
+            if let Some(helper) = entry.helper
+                && let Some(credential) = helper.get(server.name()).await?
+            {
+                return Ok(Some(credential));
+            }
+            if let Some(credential) = entry.credential? {
+                return Ok(Some(credential));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn store_in_one(&self, server: &Server, credential: &Credential) -> Result<StoredIn> {
+        let mut target = None;
+        for path in &self.paths {
+            let entry = self.read(path, server, None).await?;
+            if entry.known {
+                target = Some((path, entry));
+                break;
+            }
+        }
+        let (path, entry) = match (target, &self.default) {
+            (Some(target), _) => target,
+            (None, Some(path)) => (path, self.read(path, server, None).await?),
+            (None, None) => {
+                let message = "there is no home directory to keep credentials in";
+                return Err(Error::new(ErrorKind::InvalidInput, message)
+                    .with_hint("set DOCKER_CONFIG or name a file"));
+            }
+        };
+        let Some(choice) = entry.choice else {
+            let (server, credential) = (server.clone(), credential.clone());
+            in_file(path, move |path| {
+                disk::change(path, |document| {
+                    document.set(&server, Some(&credential)).map(|()| true)
+                })
+            })
+            .await?;
+            return Ok(StoredIn::PlainText(path.clone()));
+        };
+        let helper = entry
+            .helper
+            .ok_or_else(|| not_installed(&choice.name, path))?;
+        helper.store(server.name(), credential).await?;
+        // As Docker does, to list the registry, and so that no older secret stays in the file.
+        let server = server.clone();
+        in_file(path, move |path| {
+            disk::change(path, |document| document.set(&server, None).map(|()| true))
+        })
+        .await?;
+        Ok(StoredIn::Helper(choice.name))
+    }
+
+    async fn erase_everywhere(&self, server: &Server) -> Result<bool> {
+        let mut erased = false;
+        for path in &self.paths {
+            let entry = self.read(path, server, None).await?;
+            if let Some(helper) = entry.helper
+                && helper.get(server.name()).await?.is_some()
+            {
+                helper.erase(server.name()).await?;
+                erased = true;
+            }
+            if entry.known {
+                let server = server.clone();
+                let change =
+                    move |path: &Path| disk::change(path, |document| document.remove(&server));
+                erased |= in_file(path, change).await?;
+            }
+        }
+        Ok(erased)
+    }
+
+    /// What the file at `path` says about the server.
+    async fn read(
+        &self,
+        path: &Path,
+        server: &Server,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Entry> {
+        let (server, repository) = (server.clone(), repository.cloned());
+        let (search_path, timeout) = (self.search_path.clone(), self.helper_timeout);
+        in_file(path, move |path| {
+            let document = disk::read(path)?.unwrap_or_default();
+            let choice = document.helper(&server)?;
+            let helper = match &choice {
+                Some(choice) => Helper::find(&choice.name, search_path.as_deref(), timeout)?,
+                None => None,
+            };
+            match &choice {
+                Some(HelperChoice { name, explicit }) if helper.is_none() => {
+                    if *explicit {
+                        return Err(not_installed(name, path));
+                    }
+                    // A file that came from another machine, such as the host of this container.
+                    tracing::warn!(path = %path.display(), helper = name, "the credential helper is not installed");
+                }
+                _ => {}
+            }
+            Ok(Entry {
+                known: document.knows(&server),
+                credential: document
+                    .credential(&server, repository.as_ref())
+                    .map_err(|error| error.with_subject(path.display())),
+                choice,
+                helper,
+            })
+        })
+        .await
+    }
+}
+
+/// What one file says about one registry.
+struct Entry {
+    known: bool,
+    choice: Option<HelperChoice>,
+    helper: Option<Helper>,
+    /// An error matters only to whoever wants the credential: a login replaces it.
+    credential: Result<Option<Credential>>,
+}
+
+#[async_trait]
+impl CredentialProvider for CredentialFiles {
+    async fn credential(
+        &self,
+        registry: &RegistryName,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<Credential>> {
+        self.find(&Server::new(registry), repository)
+            .await
+            .map_err(|error| {
+                error
+                    .with_operation("look for credentials")
+                    .with_subject(registry)
+            })
+    }
+}
+
+/// Works on a file on a thread that may block.
+async fn in_file<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce(&Path) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let owned = path.to_owned();
+    let result = spawn_blocking(move || work(&owned)).await;
+    result
+        .unwrap_or_else(|error| {
+            Err(Error::new(ErrorKind::Io, "the work was stopped").with_source(error))
+        })
+        .map_err(|error| error.with_subject(path.display()))
+}
+
+fn not_installed(name: &str, path: &Path) -> Error {
+    let message = format!("docker-credential-{name} is not installed");
+    Error::new(ErrorKind::Unauthorized, message)
+        .with_hint(format!("install it, or take it out of {}", path.display()))
+}
+
+#[cfg(all(test, unix))]
+mod tests;
