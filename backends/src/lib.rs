@@ -5,12 +5,12 @@
 //! |---|---|---|
 //! | `layout` | `layout`: OCI image layouts on a local disk | `oci:DIR`, `layouts:ROOT//NAME` |
 //! | `archive` | `layout`, in tar archives | `oci-archive:FILE`, `docker-archive:FILE` |
+//! | `remote` | `remote`: registries that are reached over HTTP | `HOST/NAME` |
 //! | `memory` | `memory`: registries in memory | none: `memory::MemoryRegistry::new()` makes one |
 //! | `s3`, `gcs`, `azure`, `http` | `layout`, in object stores | `oci:URL`, `layouts:URL//NAME` |
 //!
-//! The first three are on by default. Registries that are reached over the network have locations, but no
-//! backend yet: to open one is [`Unsupported`](tranship::ErrorKind::Unsupported), and so is a location
-//! whose feature is not enabled.
+//! The first four are on by default. To open a location whose feature is not enabled is
+//! [`Unsupported`](tranship::ErrorKind::Unsupported).
 //!
 //! This crate is all that a program needs: the core is [`tranship_backends::tranship`](tranship).
 //!
@@ -61,6 +61,8 @@ mod object_layouts;
 #[cfg(feature = "objects")]
 mod objects;
 mod open;
+#[cfg(feature = "remote")]
+mod remotes;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
 mod store_settings;
 
@@ -77,6 +79,9 @@ pub use tranship_layout::Durability;
 #[cfg(feature = "memory")]
 #[doc(inline)]
 pub use tranship_memory as memory;
+#[cfg(feature = "remote")]
+#[doc(inline)]
+pub use tranship_remote as remote;
 
 /// The examples in README are compiled with those of the documentation.
 #[cfg(all(doctest, feature = "layout", feature = "memory"))]

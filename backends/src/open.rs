@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tranship::{Error, Location, Registry, RegistryLocation, Repository, Result, ResultExt as _};
 #[cfg(feature = "layout")]
 use tranship_layout::Durability;
+#[cfg(feature = "remote")]
+use tranship_remote::RemoteOptions;
 
 #[cfg(feature = "archive")]
 use crate::archives;
@@ -13,6 +15,8 @@ use crate::archives;
 use crate::layouts;
 #[cfg(feature = "objects")]
 use crate::object_layouts;
+#[cfg(feature = "remote")]
+use crate::remotes::Remotes;
 
 /// How a location is opened.
 ///
@@ -28,10 +32,11 @@ use crate::object_layouts;
 /// assert!(options.must_exist);
 /// ```
 #[non_exhaustive]
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Default)]
 pub struct OpenOptions {
     /// Whether what does not exist is [`NotFound`](tranship::ErrorKind::NotFound) already when it is
-    /// opened. By default it is opened as empty, and comes to be with the first push.
+    /// opened. By default it is opened as empty, and comes to be with the first push. A registry that is
+    /// reached over HTTP is not asked, either way.
     pub must_exist: bool,
     /// What a finished call promises of a power cut, where content is written to a local disk.
     #[cfg(feature = "layout")]
@@ -44,6 +49,8 @@ pub struct OpenOptions {
     /// [`Unsupported`](tranship::ErrorKind::Unsupported) otherwise. Of two who write there at the same
     /// time, one loses tags without notice: set it only where nobody else writes meanwhile.
     pub unconditional_put: bool,
+    #[cfg(feature = "remote")]
+    remotes: Remotes,
 }
 
 impl OpenOptions {
@@ -78,6 +85,30 @@ impl OpenOptions {
     }
 }
 
+#[cfg(feature = "remote")]
+impl OpenOptions {
+    /// Reaches registries over HTTP as `options` say; by default anonymously.
+    ///
+    /// What is opened with these options and their clones shares connections, tokens and bounds where
+    /// it is of one registry.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tranship_backends::OpenOptions;
+    /// use tranship_backends::remote::{CredentialFiles, Environment, RemoteOptions};
+    ///
+    /// // What `docker login` and `podman login` have stored.
+    /// let credentials = CredentialFiles::new(&Environment::from_environment());
+    /// let options = RemoteOptions::default().with_credentials(Arc::new(credentials));
+    /// let options = OpenOptions::default().with_remote(options);
+    /// ```
+    #[must_use]
+    pub fn with_remote(mut self, options: RemoteOptions) -> Self {
+        self.remotes = Remotes::new(options);
+        self
+    }
+}
+
 impl fmt::Debug for OpenOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.store_options.iter().map(|(name, _)| name);
@@ -87,8 +118,10 @@ impl fmt::Debug for OpenOptions {
         debug.field("durability", &self.durability);
         debug
             .field("store_options", &names.collect::<Vec<_>>())
-            .field("unconditional_put", &self.unconditional_put)
-            .finish()
+            .field("unconditional_put", &self.unconditional_put);
+        #[cfg(feature = "remote")]
+        debug.field("remote", &self.remotes);
+        debug.finish()
     }
 }
 
@@ -97,8 +130,8 @@ impl fmt::Debug for OpenOptions {
 /// Nothing is created. What does not exist is empty, and comes to be with the first push.
 ///
 /// # Errors
-/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if there is no backend for the location: it is
-///   reached over the network, or its backend's feature is not enabled.
+/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the feature of the location's backend is not
+///   enabled.
 /// - [`UnsupportedVersion`](tranship::ErrorKind::UnsupportedVersion),
 ///   [`Corrupt`](tranship::ErrorKind::Corrupt) or [`InvalidInput`](tranship::ErrorKind::InvalidInput)
 ///   if what lies there is no image layout that can be read, and
@@ -132,7 +165,7 @@ pub async fn open(location: &Location) -> Result<Arc<dyn Repository>> {
 ///   [`OpenOptions::must_exist`] is set.
 /// - As [`open`].
 #[cfg_attr(
-    not(feature = "layout"),
+    not(any(feature = "layout", feature = "remote")),
     expect(unused_variables, reason = "no other backend has options")
 )]
 pub async fn open_with(location: &Location, options: &OpenOptions) -> Result<Arc<dyn Repository>> {
@@ -163,7 +196,10 @@ pub async fn open_with(location: &Location, options: &OpenOptions) -> Result<Arc
         Location::ObjectLayout(_) | Location::ObjectLayoutRegistry(_) => {
             Err(no_backend("s3`, `gcs`, `azure` or `http"))
         }
-        Location::Remote(_) => Err(no_remote_backend()),
+        #[cfg(feature = "remote")]
+        Location::Remote(reference) => options.remotes.repository(reference),
+        #[cfg(not(feature = "remote"))]
+        Location::Remote(_) => Err(no_backend("remote")),
         _ => Err(unknown_place()),
     }
     .during("open", location)
@@ -196,7 +232,7 @@ pub async fn open_registry(location: &RegistryLocation) -> Result<Arc<dyn Regist
 /// # Errors
 /// As [`open_with`].
 #[cfg_attr(
-    not(feature = "layout"),
+    not(any(feature = "layout", feature = "remote")),
     expect(unused_variables, reason = "no other backend has options")
 )]
 pub async fn open_registry_with(
@@ -217,7 +253,10 @@ pub async fn open_registry_with(
         RegistryLocation::ObjectLayoutRegistry(_) => {
             Err(no_backend("s3`, `gcs`, `azure` or `http"))
         }
-        RegistryLocation::Remote(_) => Err(no_remote_backend()),
+        #[cfg(feature = "remote")]
+        RegistryLocation::Remote(name) => options.remotes.registry(name),
+        #[cfg(not(feature = "remote"))]
+        RegistryLocation::Remote(_) => Err(no_backend("remote")),
         _ => Err(unknown_place()),
     }
     .during("open", location)
@@ -258,16 +297,16 @@ pub async fn open_layout_registry(
         .during("open", location)
 }
 
-#[cfg(not(all(feature = "layout", feature = "archive", feature = "objects")))]
+#[cfg(not(all(
+    feature = "layout",
+    feature = "archive",
+    feature = "objects",
+    feature = "remote"
+)))]
 fn no_backend(feature: &str) -> Error {
     Error::unsupported(format!(
         "this program was built without the feature `{feature}` of tranship-backends"
     ))
-}
-
-fn no_remote_backend() -> Error {
-    Error::unsupported("registries that are reached over the network are not supported yet")
-        .with_hint("a later version brings the remote backend; to name a layout write oci:PATH")
 }
 
 fn unknown_place() -> Error {

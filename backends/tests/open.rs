@@ -22,17 +22,28 @@ fn kind<T>(result: Result<T>) -> ErrorKind {
     }
 }
 
+#[cfg(feature = "remote")]
 #[tokio::test]
-async fn a_remote_registry_is_refused_with_the_reason() {
+async fn repositories_of_one_remote_registry_share_it() {
+    let options = OpenOptions::default();
+    let open = async |text: &str| {
+        let repository = open_with(&location(text), &options).await;
+        repository.expect("no request is made").registry().cloned()
+    };
+    let app = open("registry.example/app:v1").await;
+    assert!(app.is_some());
+    assert_eq!(app, open("registry.example/other").await);
+    assert_ne!(app, open("localhost:5000/app").await);
+}
+
+#[cfg(not(feature = "remote"))]
+#[tokio::test]
+async fn a_remote_registry_without_its_backend_names_the_feature() {
     let error = open(&location("registry.example/app:v1"))
         .await
-        .expect_err("there is no backend");
+        .expect_err("no backend");
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert_eq!(
-        error.to_string(),
-        "open registry.example/app:v1: registries that are reached over the network are not supported yet"
-    );
-    assert!(error.hint().is_some());
+    assert!(error.to_string().contains("feature `remote`"), "{error}");
     let result = open_registry(&registry_location("registry.example")).await;
     assert_eq!(kind(result), ErrorKind::Unsupported);
 }

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use tranship::{CopyOptions, Digest, Location, MediaType, Platform, RegistryLocation, Tag};
+use tranship::{
+    CopyOptions, Digest, Location, MediaType, Platform, RegistryLocation, RegistryName, Result, Tag,
+};
 use tranship_backends::{Durability, OpenOptions};
 
 use crate::exit;
 use crate::input::Input;
 use crate::location::{self, AnnotationFilter, DurationArg, Place, RangeArg, StoreOption};
+use crate::registries::Registries;
 
 /// Copies and looks into OCI artifacts: images, and whatever else registries hold
 #[derive(Debug, Parser)]
@@ -62,17 +65,20 @@ pub(crate) struct Places {
     /// only for a single writer
     #[arg(long, global = true)]
     pub(crate) unconditional_put: bool,
+    #[command(flatten)]
+    pub(crate) registries: Registries,
 }
 
 impl Places {
-    pub(crate) fn open_options(self) -> OpenOptions {
+    pub(crate) fn open_options(self) -> Result<OpenOptions> {
         let options = OpenOptions::default()
             .with_durability(self.durability.into())
-            .with_unconditional_put(self.unconditional_put);
+            .with_unconditional_put(self.unconditional_put)
+            .with_remote(self.registries.options()?);
         let settings = self.store_options.into_iter();
-        settings.fold(options, |options, setting| {
+        Ok(settings.fold(options, |options, setting| {
             options.with_store_option(setting.key, setting.value)
-        })
+        }))
     }
 }
 
@@ -121,6 +127,8 @@ pub(crate) enum Command {
     Discover(Discover),
     Gc(Gc),
     Fsck(Fsck),
+    Login(Login),
+    Logout(Logout),
     Completion(Completion),
     Man(Man),
 }
@@ -413,6 +421,34 @@ pub(crate) struct Fsck {
     /// Replace what is missing or damaged by content from here. What is damaged stays until its replacement is verified
     #[arg(long, value_name = "LOCATION")]
     pub(crate) repair_from: Option<Location>,
+}
+
+/// Keep the credentials for a registry, once it has accepted them
+///
+/// Asks for what is not given. They are kept where docker and podman look for them, by their credential helper if one
+/// is configured.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The registry's host, as ghcr.io or localhost:5000
+    #[arg(value_name = "REGISTRY")]
+    pub(crate) registry: RegistryName,
+    /// The user name
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) username: Option<String>,
+    /// Read the password from standard input
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// Read an identity token from standard input, instead of a name and a password
+    #[arg(long, conflicts_with_all = ["username", "password_stdin"])]
+    pub(crate) identity_token_stdin: bool,
+}
+
+/// Forget the credentials for a registry
+#[derive(Debug, Args)]
+pub(crate) struct Logout {
+    /// The registry's host
+    #[arg(value_name = "REGISTRY")]
+    pub(crate) registry: RegistryName,
 }
 
 /// Print the completions for a shell

@@ -10,6 +10,7 @@ mod json;
 mod location;
 mod output;
 mod progress;
+mod registries;
 mod report;
 mod run;
 mod save;

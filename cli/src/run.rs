@@ -7,9 +7,8 @@ use std::time::Duration;
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 use tranship::Error;
-use tranship_backends::OpenOptions;
 
-use crate::args::{Cli, Command, Format};
+use crate::args::{Cli, Command, Format, Places};
 use crate::command;
 use crate::exit::Status;
 use crate::failure::Failure;
@@ -40,11 +39,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
             return Status::from(&error);
         }
     };
-    let outcome = runtime.block_on(until_stopped(
-        cli.command,
-        cli.places.open_options(),
-        output,
-    ));
+    let outcome = runtime.block_on(until_stopped(cli.command, cli.places, output));
     runtime.shutdown_timeout(PATIENCE);
     match outcome {
         Ok(()) | Err(Failure::OutputClosed) => Status::Success,
@@ -59,13 +54,9 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
 }
 
 /// Runs a command until it ends or a signal comes. Dropping it cleans up what it had under way.
-async fn until_stopped(
-    command: Command,
-    places: OpenOptions,
-    output: Output,
-) -> Result<(), Failure> {
+async fn until_stopped(command: Command, places: Places, output: Output) -> Result<(), Failure> {
     tokio::select! {
-        outcome = command::run(command, &places, output) => outcome,
+        outcome = command::run(command, places, output) => outcome,
         status = stop_signal() => Err(Failure::Stopped(status)),
     }
 }

@@ -162,7 +162,10 @@ where
         }))
     }
 
-    fn take(&mut self, page: Vec<String>) {
+    fn take(&mut self, mut page: Vec<String>) {
+        // Some registries list in the order of their disk.
+        page.sort_unstable();
+        page.dedup();
         let count = page.len();
         let furthest = page.last().cloned();
         let mut news = 0;

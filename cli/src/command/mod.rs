@@ -8,6 +8,7 @@ mod discover;
 mod fsck;
 mod gc;
 mod layouts;
+mod login;
 mod man;
 mod manifest;
 mod named;
@@ -21,11 +22,13 @@ use std::sync::Arc;
 use tranship::{Location, Registry, RegistryLocation, Repository};
 use tranship_backends::OpenOptions;
 
-use crate::args::{Blob, Command, Manifest, Repo};
+use crate::args::{Blob, Command, Manifest, Places, Repo};
 use crate::failure::{At as _, Outcome};
 use crate::output::Output;
 
-pub(crate) async fn run(command: Command, places: &OpenOptions, output: Output) -> Outcome {
+pub(crate) async fn run(command: Command, places: Places, output: Output) -> Outcome {
+    let registries = places.registries.clone();
+    let places = &places.open_options()?;
     match command {
         Command::Cp(args) => cp::run(args, places, output).await,
         Command::Resolve(args) => resolve::run(args, places, output).await,
@@ -42,6 +45,8 @@ pub(crate) async fn run(command: Command, places: &OpenOptions, output: Output) 
         Command::Discover(args) => discover::run(args, places, output).await,
         Command::Gc(args) => gc::run(args, places, output).await,
         Command::Fsck(args) => fsck::run(args, places, output).await,
+        Command::Login(args) => login::login(args, &registries, output).await,
+        Command::Logout(args) => login::logout(args, &registries, output).await,
         Command::Completion(args) => completion::run(&args).await,
         Command::Man(args) => man::run(args, output).await,
     }

@@ -91,13 +91,10 @@ impl fmt::Debug for Environment {
 /// The credential that the environment gives: `TRANSHIP_USERNAME` and `TRANSHIP_PASSWORD`, or
 /// `TRANSHIP_TOKEN`, an access token.
 ///
-/// They are for the registry that `TRANSHIP_REGISTRY` names. Where that is not set they are for
-/// **every** registry, so a program that talks to several should insist on it.
+/// They are for the registry that `TRANSHIP_REGISTRY` names, and for no other: a program that copies
+/// between two must not show the secret of one to the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvironmentCredentials {
-    registry: Option<RegistryName>,
-    credential: Option<Credential>,
-}
+pub struct EnvironmentCredentials(Option<(RegistryName, Credential)>);
 
 impl EnvironmentCredentials {
     /// What `environment` gives, which may be nothing.
@@ -135,10 +132,13 @@ impl EnvironmentCredentials {
                 return Err(invalid(format!("{PASSWORD} is set without {USERNAME}")));
             }
         };
-        Ok(Self {
-            registry,
-            credential,
-        })
+        match (registry, credential) {
+            (Some(registry), Some(credential)) => Ok(Self(Some((registry, credential)))),
+            (None, Some(_)) => Err(invalid(format!(
+                "credentials are set, and {REGISTRY} does not say for which registry"
+            ))),
+            (_, None) => Ok(Self(None)),
+        }
     }
 }
 
@@ -149,11 +149,11 @@ impl CredentialProvider for EnvironmentCredentials {
         registry: &RegistryName,
         _repository: Option<&RepositoryName>,
     ) -> Result<Option<Credential>> {
-        let meant = match &self.registry {
-            Some(only) => only.host() == registry.host(),
-            None => true,
-        };
-        Ok(self.credential.clone().filter(|_| meant))
+        let meant = self
+            .0
+            .as_ref()
+            .filter(|(only, _)| only.host() == registry.host());
+        Ok(meant.map(|(_, credential)| credential.clone()))
     }
 }
 
@@ -179,15 +179,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_user_name_and_a_password_are_for_every_registry() {
-        let variables = [(USERNAME, "user"), (PASSWORD, "a:b")];
+    async fn a_user_name_may_come_with_a_password() {
+        let variables = [
+            (USERNAME, "user"),
+            (PASSWORD, "a:b"),
+            (REGISTRY, "a.example"),
+        ];
         let expected = Some(Credential::basic("user", "a:b"));
-        assert_eq!(found(&variables, "registry.example").await, expected);
-        assert_eq!(found(&variables, "other.example").await, expected);
+        assert_eq!(found(&variables, "a.example").await, expected);
     }
 
     #[tokio::test]
-    async fn they_are_for_one_registry_if_it_is_named() {
+    async fn they_are_for_one_registry() {
         let variables = [(TOKEN, "token"), (REGISTRY, "docker.io")];
         let expected = Some(Credential::AccessToken("token".into()));
         assert_eq!(found(&variables, "docker.io").await, expected);
@@ -211,6 +214,7 @@ mod tests {
             &[(PASSWORD, "hunter2")],
             &[(TOKEN, "hunter2"), (PASSWORD, "hunter2")],
             &[(USERNAME, "a:hunter2"), (PASSWORD, "hunter2")],
+            &[(TOKEN, "hunter2")],
         ] {
             let error = credentials(variables).expect_err("a contradiction");
             assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -11,8 +11,9 @@ use tranship::{ByteStream, Error, ErrorKind, Result};
 
 use super::request::Payload;
 
-/// What is known of a body while it is sent.
-#[derive(Debug, Clone, Default)]
+/// What is known of a body while it is sent. When this is dropped, the body ends with an error: another
+/// task sends it, and may have more of it at hand than shall be sent when nobody waits any longer.
+#[derive(Debug, Default)]
 pub(crate) struct Progress(Arc<State>);
 
 #[derive(Debug, Default)]
@@ -29,14 +30,7 @@ impl Progress {
 
     /// What the source failed with.
     pub(crate) fn take_failure(&self) -> Option<Error> {
-        self.lock().take()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Error>> {
-        self.0
-            .failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.failure).take()
     }
 }
 
@@ -60,15 +54,24 @@ pub(crate) async fn open(payload: &Payload<'_>, progress: &Progress) -> Result<r
         };
     }
     let pieces = exactly(opened, range.clone(), total);
-    let progress = progress.clone();
+    let state = Arc::downgrade(&progress.0);
     Ok(reqwest::Body::wrap_stream(pieces.map(move |piece| {
-        progress.0.pieces.fetch_add(1, Ordering::Relaxed);
+        let Some(state) = state.upgrade() else {
+            return Err(std::io::Error::other(
+                "nobody waits for the request any longer",
+            ));
+        };
+        state.pieces.fetch_add(1, Ordering::Relaxed);
         piece.map_err(|error| {
             let text = error.to_string();
-            progress.lock().get_or_insert(error);
+            lock(&state.failure).get_or_insert(error);
             std::io::Error::other(text)
         })
     })))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The bytes `range` of a source that was opened at their start. Where they are its last, the last

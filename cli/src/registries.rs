@@ -1,0 +1,215 @@
+//! How registries are reached: the options for it, and what becomes of them.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tranship::{Error, ErrorKind, Result};
+use tranship_backends::remote::{
+    CredentialFiles, Credentials, Environment, EnvironmentCredentials, RemoteOptions, Scheme,
+    TlsOptions,
+};
+
+use crate::output::plain;
+
+/// How registries are reached. They hold for each registry that a command talks to.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options for registries")]
+pub(crate) struct Registries {
+    /// Speak http, not https. For localhost that is the default
+    #[arg(long, global = true, conflicts_with_all = ["insecure", "ca_file", "cert", "key"])]
+    plain_http: bool,
+    /// Accept any certificate. Whoever sits between can read and change everything, credentials too
+    #[arg(long, global = true)]
+    insecure: bool,
+    /// Trust also the authorities whose certificates are in this file, in PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Show the registry this certificate, in PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key of --cert, in PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// Send this header to the registry, and to nobody else; may be repeated
+    #[arg(
+        long = "header",
+        short = 'H',
+        global = true,
+        value_name = "NAME: VALUE"
+    )]
+    headers: Vec<HeaderArg>,
+    /// Connect to ADDRESS for HOST, as curl does; it holds for all ports. May be repeated
+    #[arg(long, global = true, value_name = "HOST:PORT:ADDRESS")]
+    resolve: Vec<ResolveArg>,
+    /// Look for credentials in this file, and keep them there, instead of where docker and podman do
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Registries {
+    pub(crate) fn options(&self) -> Result<RemoteOptions> {
+        let environment = Environment::from_environment();
+        let credentials = Credentials::new()
+            .or(EnvironmentCredentials::new(&environment)?)
+            .or(self.files(&environment));
+        let scheme = if self.plain_http {
+            Scheme::Http
+        } else {
+            Scheme::Auto
+        };
+        let mut headers = HeaderMap::new();
+        for HeaderArg(name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        let options = RemoteOptions::default()
+            .with_scheme(scheme)
+            .with_tls(self.tls()?)
+            .with_headers(headers)
+            .with_credentials(Arc::new(credentials))
+            .with_warnings(|text| eprintln!("warning: {}", plain(text)));
+        Ok(self
+            .resolve
+            .iter()
+            .fold(options, |options, ResolveArg(host, address)| {
+                options.with_resolve(host, *address)
+            }))
+    }
+
+    /// Where credentials are kept.
+    pub(crate) fn files(&self, environment: &Environment) -> CredentialFiles {
+        match &self.config {
+            Some(path) => CredentialFiles::at(path, environment),
+            None => CredentialFiles::new(environment),
+        }
+    }
+
+    fn tls(&self) -> Result<TlsOptions> {
+        let mut tls = TlsOptions::default().with_insecure(self.insecure);
+        if let Some(path) = &self.ca_file {
+            tls = tls.with_roots(read(path)?);
+        }
+        if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
+            tls = tls.with_identity(&read(certificate)?, &read(key)?);
+        }
+        Ok(tls)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| {
+        Error::io("the file cannot be read", error)
+            .with_operation("read")
+            .with_subject(path.display())
+    })
+}
+
+/// `NAME: VALUE`. The value may be secret: neither an error nor `Debug` shows it.
+#[derive(Clone)]
+struct HeaderArg(HeaderName, HeaderValue);
+
+impl FromStr for HeaderArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parsed = text.split_once(':').and_then(|(name, value)| {
+            let mut value: HeaderValue = value.trim().parse().ok()?;
+            value.set_sensitive(true);
+            Some(Self(name.trim().parse().ok()?, value))
+        });
+        parsed.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "a header has a name, a colon and a value",
+            )
+            .with_hint("write for example --header 'X-Team: build'")
+        })
+    }
+}
+
+impl fmt::Debug for HeaderArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: …", self.0)
+    }
+}
+
+/// `HOST:PORT:ADDRESS`.
+#[derive(Debug, Clone)]
+struct ResolveArg(String, SocketAddr);
+
+impl FromStr for ResolveArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut parts = text.splitn(3, ':');
+        let parsed = (|| {
+            let host = parts.next().filter(|host| !host.is_empty())?;
+            let port: u16 = parts.next()?.parse().ok()?;
+            let address = parts.next()?;
+            let address = address
+                .strip_prefix('[')
+                .and_then(|text| text.strip_suffix(']'))
+                .unwrap_or(address);
+            let address: IpAddr = address.parse().ok()?;
+            Some(Self(host.to_owned(), SocketAddr::new(address, port)))
+        })();
+        parsed.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("{text:?} is no host, port and address with colons between them"),
+            )
+            .with_hint("write for example --resolve registry.example:443:10.0.0.7")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_shows_its_name_alone() {
+        let header: HeaderArg = "X-Token: hunter2".parse().expect("a header");
+        assert_eq!(
+            (header.0.as_str(), header.1.as_bytes()),
+            ("x-token", &b"hunter2"[..])
+        );
+        assert_eq!(format!("{header:?}"), "x-token: …");
+        for text in ["hunter2", ": hunter2", "x y: hunter2", "x: hunter2\nb: c"] {
+            let text = text.replace("\\n", "\n");
+            if let Err(error) = text.parse::<HeaderArg>() {
+                assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+            } else {
+                panic!("{text:?} is no header");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_stands_for_a_host() {
+        let parse = |text: &str| {
+            text.parse::<ResolveArg>()
+                .ok()
+                .map(|arg| (arg.0, arg.1.to_string()))
+        };
+        let expected = Some(("a.example".to_owned(), "10.0.0.7:443".to_owned()));
+        assert_eq!(parse("a.example:443:10.0.0.7"), expected);
+        let expected = Some(("a.example".to_owned(), "[::1]:5000".to_owned()));
+        assert_eq!(parse("a.example:5000:::1"), expected);
+        assert_eq!(parse("a.example:5000:[::1]"), expected);
+        for text in [
+            "",
+            "a.example",
+            "a.example:10.0.0.7",
+            ":443:10.0.0.7",
+            "a:b:10.0.0.7",
+            "a:1:b",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}
