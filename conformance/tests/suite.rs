@@ -66,6 +66,15 @@ fn a_declared_gap_is_ignored_with_its_reason() {
 }
 
 #[test]
+fn a_gap_at_times_may_pass() {
+    let gap = |scenario| Gap::new(scenario, "two at once").at_times();
+    let suite = memory().with_gap(gap(PASSES)).with_gap(gap(FAILS));
+    let outcome = suite.run_scenario(named(PASSES));
+    assert!(matches!(outcome, Outcome::Passed), "{outcome:?}");
+    is_ignored_with(suite.run_scenario(named(FAILS)), "gap: two at once");
+}
+
+#[test]
 fn a_gap_that_is_closed_fails() {
     let suite = memory().with_gap(Gap::new(PASSES, "not done yet"));
     fails_with(suite.run_scenario(named(PASSES)), "not done yet");

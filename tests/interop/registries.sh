@@ -34,6 +34,7 @@ trap stop EXIT
 trap 'echo "error: ${BASH_SOURCE[0]} line $LINENO failed: $BASH_COMMAND" >&2' ERR
 
 # Credentials of nobody, and nothing of who runs this.
+own_home=$HOME
 export HOME=$temporary/home DOCKER_CONFIG=$temporary/docker OTEL_TRACES_EXPORTER=none
 unset REGISTRY_AUTH_FILE XDG_RUNTIME_DIR XDG_CONFIG_HOME
 mkdir -p "$HOME" "$DOCKER_CONFIG"
@@ -100,7 +101,7 @@ conformance() {
     shift
     cat "$@" | grep -v '^#' >"$temporary/gaps"
     TRANSHIP_TEST_NAME=$name TRANSHIP_TEST_REGISTRY=$host TRANSHIP_TEST_GAPS=$(cat "$temporary/gaps") \
-        cargo test --locked -q -p tranship-backends --test registry >"$temporary/conformance.log" 2>&1 ||
+        HOME=$own_home cargo test --locked -q -p tranship-backends --test registry >"$temporary/conformance.log" 2>&1 ||
         { grep -vE '\.\.\. (ok|ignored)' "$temporary/conformance.log" >&2; die "the scenarios fail on $name"; }
     grep "^$name: " "$temporary/conformance.log"
 }
@@ -141,6 +142,7 @@ read_by_others() {
     local digest out=$temporary/others
     digest=$(quiet resolve "$host/team/hello:v1")
     rm -rf "$out"
+    mkdir "$out"
     prints "$digest" "$crane" digest "$host/team/hello:v1"
     quietly skopeo --insecure-policy copy --all --src-tls-verify=false "docker://$host/team/hello:v1" "oci:$out/skopeo:v1"
     quietly "$oras" cp -r --from-plain-http --to-oci-layout "$host/team/hello:v1" "$out/oras:v1"
@@ -186,7 +188,7 @@ for kind in "docker-registry docker-registry auth" "distribution3 $registry3 aut
     got=0
     "$tranship" login "$host" -u "$user" --password-stdin "${tls[@]}" <"$temporary/secret" 2>"$temporary/err" || got=$?
     [ "$got" = 5 ] || { cat "$temporary/err" >&2; die "exit code $got and not 5: login"; }
-    [ ! -e "$DOCKER_CONFIG/config.json" ] || die "credentials were kept that are not good"
+    ! grep -q "$host" "$DOCKER_CONFIG/config.json" 2>/dev/null || die "credentials were kept that are not good"
     printf '%s\n' "$password" | "$tranship" login "$host" -u "$user" --password-stdin "${tls[@]}" 2>"$temporary/err"
     grep -q '^warning: ' "$temporary/err" || die "nobody was warned of the plain text"
     round_trip "${tls[@]}"
