@@ -66,6 +66,9 @@ class Bench:
         self.relaxed = ["--durability", "relaxed"] if "--durability" in self.help("cp") else None
         self.rows, self.targets, self.skipped = [], [], []
 
+    def close(self):
+        """Ends what was started."""
+
     def help(self, command):
         return subprocess.run([self.tranship, command, "--help"], capture_output=True, text=True, check=True).stdout
 
@@ -311,10 +314,10 @@ ROWS = {
 }
 
 
-def options():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options(rows, description):
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("tranship", nargs="?", default=str(ROOT / "target/release/tranship"), help="the program to measure")
-    parser.add_argument("--rows", default=",".join(ROWS), help="which, with commas between them (default: all: %(default)s)")
+    parser.add_argument("--rows", default=",".join(rows), help="which, with commas between them (default: all: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="of the large layer (default: %(default)s)")
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "target", help="where data is made, on a real disk (default: %(default)s)")
@@ -324,7 +327,7 @@ def options():
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
     chosen = parser.parse_args()
     chosen.rows = chosen.rows.split(",")
-    unknown = [row for row in chosen.rows if row not in ROWS]
+    unknown = [row for row in chosen.rows if row not in rows]
     if unknown or chosen.rounds < 1 or chosen.size < 1:
         parser.error(f"unknown rows {unknown}" if unknown else "--rounds and --size begin with 1")
     if not os.access(chosen.tranship, os.X_OK):
@@ -346,30 +349,32 @@ def versions(bench):
     return {name: command for name, command in tools.items() if command[0]}
 
 
-def main():
-    chosen = options()
+def main(script, description, rows, kind):
+    """Measures what the command line asks for. `rows` has methods of `kind`, by their names."""
+    chosen = options(rows, description)
     chosen.work.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=chosen.work.resolve()))
     other = another_file_system(chosen.other, work, chosen.size * MIB)
     # Some tools keep large temporary files, which are not to be on another file system.
     os.environ["TMPDIR"] = str(work)
+    bench = kind(chosen, work, other)
     try:
-        bench = Bench(chosen, work, other)
         facts = report.machine(work, versions(bench))
         for name in chosen.rows:
             try:
-                ROWS[name](bench)
+                rows[name](bench)
             except Skipped as reason:
                 bench.skipped.append(f"{name}: {reason}")
         bench.memory()
     finally:
+        bench.close()
         for each in filter(None, (work, other)):
             shutil.rmtree(each, ignore_errors=True)
 
-    text = report.markdown(shlex.join(["python3", "bench/layouts.py", *sys.argv[1:]]), facts, bench.rows, bench.targets, bench.skipped)
+    text = report.markdown(shlex.join(["python3", script, *sys.argv[1:]]), facts, bench.rows, bench.targets, bench.skipped)
     print(text)
     if chosen.write:
-        report.write(chosen.write, text)
+        report.write(chosen.write, script, text)
     if chosen.json:
         chosen.json.write_text(json.dumps(report.as_json(facts, bench.rows, bench.targets, bench.skipped), indent=1) + "\n")
     missed = [target for target in bench.targets if not target.met]
@@ -379,4 +384,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main("bench/layouts.py", __doc__.splitlines()[0], ROWS, Bench)

@@ -5,7 +5,7 @@ import pathlib
 import platform
 import subprocess
 
-BEGIN = "<!-- What stands between these marks is written by bench/layouts.py --write. -->"
+BEGIN = "<!-- What stands between these marks is written by {script} --write. -->"
 END = "<!-- Until here. -->"
 MIB = 1024 * 1024
 
@@ -92,11 +92,11 @@ def as_json(facts, rows, targets, skipped):
     }
 
 
-def write(page, text):
-    """Replaces what stands between the two marks of a page."""
-    page = pathlib.Path(page)
-    before, begin, rest = page.read_text().partition(BEGIN)
+def write(page, script, text):
+    """Replaces what stands between the two marks of a page that belong to a script."""
+    page, begins = pathlib.Path(page), BEGIN.format(script=script)
+    before, begin, rest = page.read_text().partition(begins)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{page} lacks the lines\n{BEGIN}\n{END}")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+        raise SystemExit(f"{page} lacks the lines\n{begins}\n{END}")
+    page.write_text(f"{before}{begins}\n\n{text}\n{END}{after}")
