@@ -239,7 +239,7 @@ impl Manifests {
                 };
                 if child.media_type().is_manifest() {
                     let known = self.store.graph().node(child.digest());
-                    kept.push(known.map_or_else(|| child.plain(), |known| known.entry.clone()));
+                    kept.push(known.map_or_else(|| child.plain(), |known| known.entry()));
                 }
             }
             if !children.is_empty() {
@@ -270,9 +270,13 @@ impl Manifests {
 
 /// The change that lists a manifest.
 fn listing(target: &Descriptor, node: &Node, tags: &[Tag]) -> Edit {
-    let mut entry = node.entry.clone();
+    let mut entry = node.entry();
     if let Some(platform) = target.platform() {
         entry = entry.with_platform(platform.clone());
+    }
+    if entry == *target {
+        // Shares what it says with whoever pushes: an index of a thousand platforms has as many.
+        entry = target.clone();
     }
     Edit::List {
         entry,
