@@ -146,19 +146,18 @@ impl Graph {
         self.lock().nodes.get(digest).cloned()
     }
 
-    pub(crate) fn insert(&self, plain: &Descriptor, document: &ManifestDocument) -> Arc<Node> {
-        let digest = *plain.digest();
-        let node = Arc::new(Node::new(plain, document));
+    /// Adds the manifest `node`, whose document is `document`.
+    pub(crate) fn insert(&self, node: &Arc<Node>, document: &ManifestDocument) {
+        let digest = *node.plain.digest();
         let mut state = self.lock();
-        if state.nodes.insert(digest, Arc::clone(&node)).is_none() {
+        if state.nodes.insert(digest, Arc::clone(node)).is_none() {
             for successor in document.successors() {
                 let predecessors = state.predecessors.entry(*successor.digest());
                 predecessors
-                    .and_modify(|predecessors| predecessors.add(&node))
-                    .or_insert_with(|| Predecessors::One(Arc::clone(&node)));
+                    .and_modify(|predecessors| predecessors.add(node))
+                    .or_insert_with(|| Predecessors::One(Arc::clone(node)));
             }
         }
-        node
     }
 
     /// Forgets a manifest that was deleted.

@@ -113,7 +113,8 @@ impl Manifests {
         let document = ManifestDocument::decode(media_type, &content)?;
         let document = document
             .ok_or_else(|| Error::unsupported(format!("{media_type} cannot be decoded")))?;
-        let edit = listing(expected, &Node::new(expected, &document), tags);
+        let node = Arc::new(Node::new(expected, &document));
+        let edit = listing(expected, &node, tags);
         for _ in 0..MAX_ATTEMPTS {
             if !is_stored {
                 let driver = self.store.driver().await?;
@@ -122,7 +123,7 @@ impl Manifests {
                     .await?;
             }
             self.list(&edit).await?;
-            self.store.graph().insert(&expected.plain(), &document);
+            self.store.graph().insert(&node, &document);
             if self.store.is_batch() {
                 self.store.rely_on(expected.digest(), expected.size());
                 return Ok(());

@@ -413,7 +413,11 @@ impl Core {
         } else {
             blocking(move || decode(&digest, &media_type, &content)).await?
         };
-        Ok(decoded.map(|(plain, document)| self.graph.insert(&plain, &document)))
+        Ok(decoded.map(|(plain, document)| {
+            let node = Arc::new(Node::new(&plain, &document));
+            self.graph.insert(&node, &document);
+            node
+        }))
     }
 
     /// Makes the changes of all who still wait.
