@@ -57,6 +57,11 @@ pub(crate) async fn open_registry(
         RegistryLocation::LayoutRegistry(root) => {
             LayoutRegistry::open_with(root.as_path(), of_layout(options)).await
         }
+        #[cfg(feature = "objects")]
+        RegistryLocation::ObjectLayoutRegistry(root) => {
+            let existing = options.clone().with_must_exist(true);
+            object_layouts::open_registry(root, &existing).await
+        }
         _ => Err(not_a_layout()),
     }
 }

@@ -282,11 +282,13 @@ pub async fn open_layout(
         .during("open", location)
 }
 
-/// Opens the directory of image layouts at `location`, which must exist, for what only layouts do.
+/// Opens the image layouts in a directory, or below a prefix of an object store, for what only layouts
+/// do. There must be such a directory, or something below the prefix.
 ///
 /// # Errors
 /// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the location is that of something else.
-/// - [`NotFound`](tranship::ErrorKind::NotFound) if there is no directory.
+/// - [`NotFound`](tranship::ErrorKind::NotFound) if there is no directory, or nothing below the prefix.
+/// - What else an object store answers.
 #[cfg(feature = "layout")]
 pub async fn open_layout_registry(
     location: &RegistryLocation,

@@ -392,7 +392,7 @@ pub(crate) struct Discover {
 /// Prints what was removed; with --dry-run, what would be.
 #[derive(Debug, Args)]
 pub(crate) struct Gc {
-    /// An image layout, or a directory of them: oci:PATH, layouts:ROOT//NAME or layouts:ROOT
+    /// An image layout, or all of a directory or below a URL: oci:PATH, layouts:ROOT//NAME, layouts:ROOT
     #[arg(value_name = "LOCATION")]
     pub(crate) place: Place,
     /// Keep what has changed within this time. It protects what others are pushing
@@ -415,7 +415,7 @@ pub(crate) struct Gc {
 /// Prints what is wrong, one finding a line. If there are errors, the exit code is 4.
 #[derive(Debug, Args)]
 pub(crate) struct Fsck {
-    /// An image layout, or a directory of them: oci:PATH, layouts:ROOT//NAME or layouts:ROOT
+    /// An image layout, or all of a directory or below a URL: oci:PATH, layouts:ROOT//NAME, layouts:ROOT
     #[arg(value_name = "LOCATION")]
     pub(crate) place: Place,
     /// Replace what is missing or damaged by content from here. What is damaged stays until its replacement is verified

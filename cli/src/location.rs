@@ -92,7 +92,7 @@ pub(crate) fn quoted(location: &Location) -> String {
     }
 }
 
-/// One layout, or a directory of them.
+/// One layout, or all in a directory or below a prefix of an object store.
 #[derive(Debug, Clone)]
 pub(crate) enum Place {
     One(Location),
@@ -103,12 +103,15 @@ impl FromStr for Place {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        match text.parse::<Location>() {
-            Ok(location) => Ok(Self::One(location)),
-            Err(_) if text.starts_with("layouts:") && !text.contains("//") => {
-                text.parse().map(Self::All)
-            }
-            Err(error) => Err(error),
+        let Some(root) = text.strip_prefix("layouts:") else {
+            return text.parse().map(Self::One);
+        };
+        // Two slashes part the name of a layout from the root, and the scheme of a URL from the rest.
+        let path = root.split_once("://").map_or(root, |(_, path)| path);
+        if path.contains("//") {
+            text.parse().map(Self::One)
+        } else {
+            text.parse().map(Self::All)
         }
     }
 }
@@ -267,9 +270,22 @@ mod tests {
         };
         assert_eq!(is_all("layouts:root"), Some(true));
         assert_eq!(is_all("layouts:root//team/app"), Some(false));
+        assert_eq!(is_all("layouts:s3://bucket"), Some(true));
+        assert_eq!(is_all("layouts:s3://bucket/prefix"), Some(true));
+        assert_eq!(is_all("layouts:s3://bucket/prefix//team/app"), Some(false));
+        assert_eq!(is_all("oci:s3://bucket/prefix"), Some(false));
         assert_eq!(is_all("oci:dir"), Some(false));
         assert_eq!(is_all("localhost:5000/app"), Some(false));
-        for text in ["layouts:root//", "layouts:root//UPPER", "oci:", "localhost"] {
+        for text in [
+            "layouts:root//",
+            "layouts:root//UPPER",
+            "layouts:",
+            "layouts:s3://bucket/prefix//",
+            "layouts:s3://",
+            "layouts:odd://bucket",
+            "oci:",
+            "localhost",
+        ] {
             assert_eq!(is_all(text), None, "{text}");
         }
     }

@@ -50,6 +50,9 @@ pub enum Need {
     Registry,
     /// A second handle on the same store, such as [`Fixture::with_peer_registry`].
     Peer,
+    /// [`Repository::batch`](tranship::Repository::batch). Whether there are batches is asked of a
+    /// repository when the scenario is run.
+    Batch,
 }
 
 impl Need {
@@ -73,6 +76,7 @@ impl Need {
                 Some(_) => Support::Yes,
                 None => Support::No("no second handle on the same store"),
             },
+            Self::Batch => Support::Yes,
         }
     }
 }
@@ -150,6 +154,15 @@ impl Scenario {
             return Outcome::Ignored(reason);
         }
         let context = Context::new(fixture, capabilities);
+        if self.needs.contains(&Need::Batch) {
+            match context.repository().await {
+                Ok(repository) if repository.batch().is_none() => {
+                    return Outcome::Ignored("a repository without batches".to_owned());
+                }
+                Ok(_) => {}
+                Err(failure) => return Outcome::Failed(failure),
+            }
+        }
         match (self.steps)(&context).await {
             Ok(()) => Outcome::Passed,
             // Nobody knew whether the backend can do it. It cannot, and said so.

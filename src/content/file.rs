@@ -46,9 +46,11 @@ pub(super) fn read(file: File, length: u64) -> impl Stream<Item = Result<Bytes>>
 }
 
 fn start(mut file: File, left: u64) -> JoinHandle<Chunk> {
+    let wanted = left.min(CHUNK);
+    // Allocated here and not on whichever of many threads reads: allocators keep what was freed by
+    // the thread that asked for it.
+    let mut bytes = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
     spawn_blocking(move || {
-        let wanted = left.min(CHUNK);
-        let mut bytes = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
         (&mut file).take(wanted).read_to_end(&mut bytes)?;
         Ok((file, bytes))
     })

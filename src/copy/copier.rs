@@ -5,7 +5,7 @@ use futures_util::TryStreamExt as _;
 
 use super::options::{CopyOptions, Existing, ExtendedCopyOptions, Follow};
 use super::progress::{CopyAction, CopyEvent, CopyReport, CopyStep};
-use super::schedule::{Graph, Key, Place, key_of};
+use super::schedule::{Graph, Place};
 use super::transfer::Transfer;
 use crate::capabilities::Support;
 use crate::descriptor::Descriptor;
@@ -40,15 +40,14 @@ impl Root {
 pub(super) enum Outcome {
     /// A manifest, and what is known of it now.
     Inspected {
-        key: Key,
         present: bool,
         content: Option<Bytes>,
         children: Vec<Descriptor>,
         referrers: Vec<Descriptor>,
     },
-    Finished(Key, CopyAction),
+    Finished(CopyAction),
     /// The destination refused a manifest because it misses something that it refers to.
-    Incomplete(Key, Error),
+    Incomplete(Error),
 }
 
 pub(super) struct Copier<'a> {
@@ -110,7 +109,7 @@ impl<'a> Copier<'a> {
         let still_to_tag = graph.has_untagged_root();
         let report = CopyReport {
             root: root.descriptor,
-            steps: graph.steps,
+            steps: graph.into_steps(),
         };
         if still_to_tag && !self.options.dry_run {
             for tag in tags {
@@ -173,7 +172,6 @@ impl<'a> Copier<'a> {
         place: Place,
         forced: bool,
     ) -> Result<Outcome> {
-        let key = key_of(&node);
         let present = !forced
             && self
                 .destination
@@ -186,7 +184,6 @@ impl<'a> Copier<'a> {
         let needed = !trusted || (self.extended.is_some() && node.media_type().is_index());
         if !needed {
             return Ok(Outcome::Inspected {
-                key,
                 present,
                 content: None,
                 children: Vec::new(),
@@ -209,7 +206,6 @@ impl<'a> Copier<'a> {
             children.retain(|child| child.media_type().is_manifest());
         }
         Ok(Outcome::Inspected {
-            key,
             present,
             content: (!present).then_some(content),
             children,
@@ -259,7 +255,7 @@ impl<'a> Copier<'a> {
     pub(super) async fn copy_blob(&self, node: Descriptor) -> Result<Outcome> {
         let copied = self.transfer(&node).blob().await;
         let action = copied.during("copy", node.digest())?;
-        Ok(Outcome::Finished(key_of(&node), action))
+        Ok(Outcome::Finished(action))
     }
 
     pub(super) async fn copy_manifest(
@@ -269,9 +265,9 @@ impl<'a> Copier<'a> {
         tags: Vec<Tag>,
     ) -> Result<Outcome> {
         match self.transfer(&node).manifest(content, &tags).await {
-            Ok(action) => Ok(Outcome::Finished(key_of(&node), action)),
+            Ok(action) => Ok(Outcome::Finished(action)),
             Err(error) if error.kind() == ErrorKind::ManifestBlobUnknown => {
-                Ok(Outcome::Incomplete(key_of(&node), error))
+                Ok(Outcome::Incomplete(error))
             }
             Err(error) => Err(error.with_operation("copy").with_subject(node.digest())),
         }
@@ -279,6 +275,6 @@ impl<'a> Copier<'a> {
 
     pub(super) async fn pass_over(&self, node: Descriptor) -> Result<Outcome> {
         let action = self.transfer(&node).skipped().await?;
-        Ok(Outcome::Finished(key_of(&node), action))
+        Ok(Outcome::Finished(action))
     }
 }

@@ -10,6 +10,7 @@
 //! goes on from there; no tag has moved.
 
 mod copier;
+mod nodes;
 mod options;
 mod progress;
 mod schedule;

@@ -4,38 +4,31 @@
 //! refer to?) and, when all of that is done, to *transfer* it. A blob is one piece of work. No piece
 //! waits for another while it runs, so any bound on how many run at once is free of deadlocks.
 
-use std::collections::{HashMap, HashSet};
-
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::copier::{Copier, Outcome, Root};
+use super::nodes::{Id, Nodes};
 use super::progress::{CopyAction, CopyEvent, CopyStep};
 use crate::descriptor::Descriptor;
-use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reference::Tag;
 
-/// The same bytes can be a manifest to one parent and a blob to another, and repositories keep the
-/// two apart.
-pub(super) type Key = (Digest, bool);
-
-pub(super) fn key_of(descriptor: &Descriptor) -> Key {
-    (*descriptor.digest(), descriptor.media_type().is_manifest())
-}
-
-struct Node {
-    descriptor: Descriptor,
+/// What is known of one piece of content. There is one for each, to the end of the copy, so they are
+/// kept small.
+pub(super) struct Node {
+    pub(super) descriptor: Descriptor,
     /// The manifest's bytes, from when they are read until they are pushed.
     content: Option<Bytes>,
-    /// Who waits for this node.
-    parents: Vec<Key>,
-    /// Which nodes this one waits for.
-    waits_for: HashSet<Key>,
-    /// What it refers to; kept for the case that the destination misses some of it after all.
-    children: Vec<Key>,
+    /// Who waits for this node, each once.
+    parents: Vec<Id>,
+    /// How many nodes this one waits for.
+    waits_for: usize,
+    /// What it refers to, each once; kept for the case that the destination misses some of it after
+    /// all.
+    children: Box<[Id]>,
     place: Place,
     state: State,
     /// Whether the destination had it.
@@ -44,6 +37,27 @@ struct Node {
     forced: bool,
     /// Whether the destination refused it once, and what is below it was copied anew.
     healed: bool,
+}
+
+impl Node {
+    fn new(descriptor: &Descriptor, place: Place) -> Self {
+        Self {
+            descriptor: descriptor.clone(),
+            content: None,
+            parents: Vec::new(),
+            waits_for: 0,
+            children: Box::default(),
+            place,
+            state: State::Open,
+            present: false,
+            forced: false,
+            healed: false,
+        }
+    }
+
+    fn is_manifest(&self) -> bool {
+        self.descriptor.media_type().is_manifest()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,20 +77,20 @@ pub(super) struct Place {
 }
 
 enum Work {
-    Inspect(Key),
-    Transfer(Key),
+    Inspect(Id),
+    Transfer(Id),
 }
 
-type Running<'a> = FuturesUnordered<BoxFuture<'a, Result<Outcome>>>;
+type Running<'a> = FuturesUnordered<BoxFuture<'a, (Id, Result<Outcome>)>>;
 
 pub(super) struct Graph<'c, 'a> {
     copier: &'c Copier<'a>,
-    nodes: HashMap<Key, Node>,
+    nodes: Nodes,
     /// Last in, first out: one branch is finished before the next is begun, so that few manifests
     /// are held at a time.
     ready: Vec<Work>,
-    pub(super) steps: Vec<CopyStep>,
-    root: Key,
+    steps: Vec<(Id, CopyAction)>,
+    root: Id,
     tags: Vec<Tag>,
 }
 
@@ -84,20 +98,18 @@ impl<'c, 'a> Graph<'c, 'a> {
     pub(super) fn new(copier: &'c Copier<'a>, root: &Root, tags: &[Tag]) -> Self {
         let mut graph = Self {
             copier,
-            nodes: HashMap::new(),
+            nodes: Nodes::default(),
             ready: Vec::new(),
             steps: Vec::new(),
-            root: key_of(&root.descriptor),
+            root: 0,
             tags: tags.to_vec(),
         };
         let place = Place {
             steps: 0,
             upward: true,
         };
-        graph.discover(&root.descriptor, place);
-        if let Some(node) = graph.nodes.get_mut(&graph.root) {
-            node.content.clone_from(&root.content);
-        }
+        graph.root = graph.discover(&root.descriptor, place);
+        graph.nodes[graph.root].content.clone_from(&root.content);
         graph
     }
 
@@ -107,17 +119,17 @@ impl<'c, 'a> Graph<'c, 'a> {
         loop {
             while running.len() < concurrency {
                 let Some(work) = self.ready.pop() else { break };
-                running.extend(self.start(work));
+                running.push(self.start(work));
             }
             match running.next().await {
-                Some(outcome) => self.settle(outcome?)?,
+                Some((id, outcome)) => self.settle(id, outcome?)?,
                 None if self.ready.is_empty() => break,
                 None => {}
             }
         }
         // Digests make a cycle of references impossible; a source that lies about them does not hang
         // the copy.
-        match self.nodes.values().find(|node| node.state != State::Done) {
+        match self.nodes.iter().find(|node| node.state != State::Done) {
             Some(stuck) => Err(Error::new(
                 ErrorKind::InvalidManifest,
                 "the manifests refer to each other in a circle",
@@ -130,169 +142,141 @@ impl<'c, 'a> Graph<'c, 'a> {
     /// Whether the root is at the destination but its tags were not set with it. A root that the
     /// caller left out gets none.
     pub(super) fn has_untagged_root(&self) -> bool {
-        let present = self.nodes.get(&self.root).is_some_and(|root| root.present);
-        let copied = self
-            .steps
-            .iter()
-            .any(|step| key_of(&step.descriptor) == self.root && step.action == CopyAction::Copied);
+        let present = self.nodes[self.root].present;
+        let copied = self.steps.contains(&(self.root, CopyAction::Copied));
         present && !copied || copied && self.tags.is_empty()
     }
 
-    /// Takes up a node that was not known before.
-    fn discover(&mut self, descriptor: &Descriptor, place: Place) {
-        let key = key_of(descriptor);
-        if self.nodes.contains_key(&key) {
-            return;
+    /// What became of everything, in the order in which it was done.
+    pub(super) fn into_steps(self) -> Vec<CopyStep> {
+        let step = |&(id, action): &(Id, CopyAction)| CopyStep {
+            descriptor: self.nodes[id].descriptor.clone(),
+            action,
+        };
+        self.steps.iter().map(step).collect()
+    }
+
+    /// Takes up a node, if it was not known before.
+    fn discover(&mut self, descriptor: &Descriptor, place: Place) -> Id {
+        if let Some(id) = self.nodes.find(descriptor) {
+            return id;
         }
         self.copier.options.event(CopyEvent::Found(descriptor));
-        self.nodes.insert(
-            key,
-            Node {
-                descriptor: descriptor.clone(),
-                content: None,
-                parents: Vec::new(),
-                waits_for: HashSet::new(),
-                children: Vec::new(),
-                place,
-                state: State::Open,
-                present: false,
-                forced: false,
-                healed: false,
-            },
-        );
-        self.ready.push(Work::Inspect(key));
+        let id = self.nodes.add(Node::new(descriptor, place));
+        self.ready.push(Work::Inspect(id));
+        id
     }
 
-    fn start(&mut self, work: Work) -> Option<BoxFuture<'c, Result<Outcome>>> {
+    fn start(&mut self, work: Work) -> BoxFuture<'c, (Id, Result<Outcome>)> {
         let copier = self.copier;
-        match work {
-            Work::Inspect(key) => {
-                let node = self.nodes.get_mut(&key)?;
-                let descriptor = node.descriptor.clone();
-                let (_, is_manifest) = key;
-                Some(if is_manifest {
-                    copier
-                        .inspect_manifest(descriptor, node.content.take(), node.place, node.forced)
-                        .boxed()
-                } else {
-                    copier.copy_blob(descriptor).boxed()
-                })
-            }
-            Work::Transfer(key) => {
-                let node = self.nodes.get(&key)?;
-                let descriptor = node.descriptor.clone();
-                let Some(content) = node.content.clone() else {
-                    return Some(copier.pass_over(descriptor).boxed());
-                };
-                let tags = if key == self.root {
-                    self.tags.clone()
-                } else {
-                    Vec::new()
-                };
-                Some(copier.copy_manifest(descriptor, content, tags).boxed())
-            }
-        }
+        let (Work::Inspect(id) | Work::Transfer(id)) = work;
+        let node = &mut self.nodes[id];
+        let descriptor = node.descriptor.clone();
+        let outcome = match work {
+            Work::Inspect(_) if node.is_manifest() => copier
+                .inspect_manifest(descriptor, node.content.take(), node.place, node.forced)
+                .boxed(),
+            Work::Inspect(_) => copier.copy_blob(descriptor).boxed(),
+            Work::Transfer(_) => match node.content.clone() {
+                None => copier.pass_over(descriptor).boxed(),
+                Some(content) => {
+                    let tags = if id == self.root {
+                        self.tags.clone()
+                    } else {
+                        Vec::new()
+                    };
+                    copier.copy_manifest(descriptor, content, tags).boxed()
+                }
+            },
+        };
+        outcome.map(move |outcome| (id, outcome)).boxed()
     }
 
-    fn settle(&mut self, outcome: Outcome) -> Result<()> {
+    fn settle(&mut self, id: Id, outcome: Outcome) -> Result<()> {
         match outcome {
             Outcome::Inspected {
-                key,
                 present,
                 content,
                 children,
                 referrers,
             } => {
-                self.settle_inspected(key, present, content, &children, &referrers);
+                self.settle_inspected(id, present, content, &children, &referrers);
                 Ok(())
             }
-            Outcome::Finished(key, action) => {
-                self.finish(key, action);
+            Outcome::Finished(action) => {
+                self.finish(id, action);
                 Ok(())
             }
-            Outcome::Incomplete(key, error) => self.heal(key, error),
+            Outcome::Incomplete(error) => self.heal(id, error),
         }
     }
 
     fn settle_inspected(
         &mut self,
-        key: Key,
+        id: Id,
         present: bool,
         content: Option<Bytes>,
         children: &[Descriptor],
         referrers: &[Descriptor],
     ) {
-        let Some(node) = self.nodes.get_mut(&key) else {
-            return;
-        };
+        let node = &mut self.nodes[id];
         let place = node.place;
         node.present = present;
         node.content = content;
-        node.children = children.iter().map(key_of).collect();
         // Referrers first, so that they are worked on last: each of them waits for this node.
+        let above = Place {
+            steps: place.steps + 1,
+            upward: place.upward,
+        };
         for referrer in referrers {
-            let above = Place {
-                steps: place.steps + 1,
-                upward: place.upward,
-            };
             self.discover(referrer, above);
         }
         let below = Place {
             steps: place.steps,
             upward: false,
         };
-        for child in children.iter().rev() {
-            self.discover(child, below);
-        }
-        self.await_children(key);
+        let discovered = children
+            .iter()
+            .rev()
+            .map(|child| self.discover(child, below));
+        let mut children: Vec<Id> = discovered.collect();
+        children.sort_unstable();
+        children.dedup();
+        self.nodes[id].children = children.into();
+        self.await_children(id);
     }
 
     /// Makes a node wait for those of its children that are not done, or makes it ready.
-    fn await_children(&mut self, key: Key) {
-        let Some(node) = self.nodes.get(&key) else {
-            return;
-        };
-        let open: HashSet<Key> = node
-            .children
-            .iter()
-            .filter(|child| {
-                self.nodes
-                    .get(child)
-                    .is_some_and(|child| child.state != State::Done)
-            })
-            .copied()
-            .collect();
-        if open.is_empty() {
-            self.ready.push(Work::Transfer(key));
-            return;
-        }
-        for child in &open {
-            if let Some(child) = self.nodes.get_mut(child) {
-                child.parents.push(key);
+    fn await_children(&mut self, id: Id) {
+        let children = std::mem::take(&mut self.nodes[id].children);
+        let mut open = 0;
+        for &child in &children {
+            let child = &mut self.nodes[child];
+            if child.state != State::Done {
+                child.parents.push(id);
+                open += 1;
             }
         }
-        if let Some(node) = self.nodes.get_mut(&key) {
-            node.waits_for = open;
+        let node = &mut self.nodes[id];
+        node.children = children;
+        node.waits_for = open;
+        if open == 0 {
+            self.ready.push(Work::Transfer(id));
         }
     }
 
-    fn finish(&mut self, key: Key, action: CopyAction) {
-        let Some(node) = self.nodes.get_mut(&key) else {
-            return;
-        };
+    fn finish(&mut self, id: Id, action: CopyAction) {
+        let node = &mut self.nodes[id];
         node.state = State::Done;
         node.content = None;
         let parents = std::mem::take(&mut node.parents);
-        let descriptor = node.descriptor.clone();
-        self.copier
-            .options
-            .event(CopyEvent::Done(&descriptor, action));
-        self.steps.push(CopyStep { descriptor, action });
+        let event = CopyEvent::Done(&node.descriptor, action);
+        self.copier.options.event(event);
+        self.steps.push((id, action));
         for parent in parents {
-            let Some(node) = self.nodes.get_mut(&parent) else {
-                continue;
-            };
-            if node.waits_for.remove(&key) && node.waits_for.is_empty() {
+            let node = &mut self.nodes[parent];
+            node.waits_for -= 1;
+            if node.waits_for == 0 {
                 self.ready.push(Work::Transfer(parent));
             }
         }
@@ -300,34 +284,29 @@ impl<'c, 'a> Graph<'c, 'a> {
 
     /// Copies the manifests below a node once more, whatever the destination says of them, and then
     /// the node. Once: a destination that still misses something has the last word.
-    fn heal(&mut self, key: Key, error: Error) -> Result<()> {
-        let (digest, _) = key;
-        let error = error.with_operation("copy").with_subject(digest);
-        let Some(node) = self.nodes.get_mut(&key) else {
-            return Err(error);
-        };
-        let below: Vec<Key> = node
-            .children
-            .iter()
-            .filter(|(_, is_manifest)| *is_manifest)
-            .copied()
+    fn heal(&mut self, id: Id, error: Error) -> Result<()> {
+        let node = &self.nodes[id];
+        let error = error
+            .with_operation("copy")
+            .with_subject(node.descriptor.digest());
+        let children = node.children.iter().copied();
+        let below: Vec<Id> = children
+            .filter(|id| self.nodes[*id].is_manifest())
             .collect();
-        if below.is_empty() || std::mem::replace(&mut node.healed, true) {
+        if below.is_empty() || std::mem::replace(&mut self.nodes[id].healed, true) {
             return Err(error);
         }
-        self.steps
-            .retain(|step| !below.contains(&key_of(&step.descriptor)));
         for child in below {
             // Another parent may have had the same trouble: then it is on its way already.
-            let Some(node) = self.nodes.get_mut(&child) else {
-                continue;
-            };
+            let node = &mut self.nodes[child];
             if !std::mem::replace(&mut node.forced, true) {
                 node.state = State::Open;
                 self.ready.push(Work::Inspect(child));
             }
         }
-        self.await_children(key);
+        let nodes = &self.nodes;
+        self.steps.retain(|(id, _)| nodes[*id].state == State::Done);
+        self.await_children(id);
         Ok(())
     }
 }

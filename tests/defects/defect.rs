@@ -116,6 +116,13 @@ pub(crate) enum Defect {
     CancelKeepsTheUpload,
     FailedCommitKeepsTheUpload,
 
+    // Batches.
+    BatchForgetsBetweenViews,
+    BatchWritesThrough,
+    BatchHasNoUseForPushes,
+    CommitsNothing,
+    LosesOneOfTwoBatches,
+
     // Registries.
     OneRepositoryForAll,
     FlattensNames,

@@ -356,6 +356,25 @@ caught! {
         mounts::a_broken_fallback_fails_the_mount;
     MountReadsTheFallback:
         mounts::a_mount_does_not_read_its_fallback;
+    BatchForgetsBetweenViews:
+        batches::what_is_pushed_is_there_at_once_in_the_batch
+        batches::what_was_there_before_is_there_in_the_batch;
+    BatchWritesThrough:
+        batches::no_tag_moves_before_the_commit
+        batches::a_dropped_batch_sets_no_tag;
+    BatchHasNoUseForPushes:
+        batches::as_many_pushes_as_a_batch_has_use_for_are_kept;
+    CommitsNothing:
+        batches::no_tag_moves_before_the_commit
+        batches::after_the_commit_all_of_it_is_there
+        batches::after_the_commit_a_peer_has_all_of_it
+        batches::referrers_of_a_batch_are_listed
+        batches::a_blob_is_mounted_in_a_batch
+        batches::what_others_do_meanwhile_is_kept
+        batches::a_refused_push_does_not_spoil_the_batch;
+    LosesOneOfTwoBatches:
+        batches::two_batches_at_the_same_time_lose_nothing
+        batches::batches_of_two_handles_lose_nothing;
     WritesAtAnyOffset:
         uploads::a_write_at_a_wrong_offset_is_refused;
     CommitsUnverified:

@@ -2,6 +2,7 @@
 //! scenarios that are about it must notice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tranship_conformance::{Fixture, Outcome, Scenario, Suite, scenario, scenario
 use tranship_layout::LayoutRegistry;
 use tranship_memory::MemoryRegistry;
 
+mod batches;
 mod blobs;
 mod claims;
 mod defect;
@@ -29,6 +31,10 @@ fn main() -> ExitCode {
         Trial::test(
             "a_right_backend_passes_every_scenario",
             a_right_backend_passes,
+        ),
+        Trial::test(
+            "a_right_backend_passes_every_scenario_of_batches",
+            a_right_batch_passes,
         ),
         Trial::test(
             "every_scenario_notices_a_defect",
@@ -58,15 +64,31 @@ fn name_of(defect: Defect) -> String {
 /// A suite over a right backend with `defect`.
 fn suite(defect: Defect) -> Suite {
     Suite::new(format!("{defect:?}"), move || async move {
-        // Only a backend that stores blobs elsewhere than in memory can gather them there.
-        if defect == Defect::GathersPushes {
-            let directory = tempfile::tempdir()?;
-            let right = Arc::new(LayoutRegistry::create(directory.path()).await?);
-            let registry = Arc::new(FaultyRegistry::new(right, defect));
-            return Ok(Fixture::registry(registry).with_guard(directory));
+        if needs_a_disk(defect) {
+            return over_layouts(defect).await;
         }
         Ok(fixture(FaultyRegistry::new(memory(), defect)))
     })
+}
+
+/// Only a backend that stores blobs elsewhere than in memory can gather them there, and the one in
+/// memory has no batches.
+fn needs_a_disk(defect: Defect) -> bool {
+    matches!(
+        defect,
+        Defect::GathersPushes
+            | Defect::BatchForgetsBetweenViews
+            | Defect::BatchWritesThrough
+            | Defect::BatchHasNoUseForPushes
+            | Defect::CommitsNothing
+            | Defect::LosesOneOfTwoBatches
+    )
+}
+
+async fn over_layouts(defect: Defect) -> Result<Fixture, Box<dyn Error + Send + Sync>> {
+    let directory = tempfile::tempdir()?;
+    let right = Arc::new(LayoutRegistry::create(directory.path()).await?);
+    Ok(fixture(FaultyRegistry::new(right, defect)).with_guard(directory))
 }
 
 fn memory() -> Arc<MemoryRegistry> {
@@ -92,10 +114,19 @@ fn a_right_backend_passes() -> Result<(), Failed> {
     passes(&suite(Defect::None))
 }
 
+fn a_right_batch_passes() -> Result<(), Failed> {
+    let suite = Suite::new("over layouts", || over_layouts(Defect::None));
+    passes_of(&suite, |scenario| scenario.group() == "batches")
+}
+
 /// No scenario fails; some may be ignored.
 fn passes(suite: &Suite) -> Result<(), Failed> {
+    passes_of(suite, |scenario| !is_for_disks(scenario))
+}
+
+fn passes_of(suite: &Suite, chosen: impl Fn(&Scenario) -> bool) -> Result<(), Failed> {
     let failures: Vec<String> = scenarios()
-        .filter(|scenario| !is_for_disks(scenario))
+        .filter(|scenario| chosen(scenario))
         .filter_map(|scenario| match suite.run_scenario(scenario) {
             Outcome::Failed(failure) => Some(format!("{scenario}: {failure}")),
             _ => None,

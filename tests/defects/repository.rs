@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
-    Algorithm, BlobStore, Capabilities, Descriptor, Digest, Error, ListOptions, Listing,
+    Algorithm, Batch, BlobStore, Capabilities, Descriptor, Digest, Error, ListOptions, Listing,
     ManifestStore, MediaType, PredecessorFinder, ReferrerLister, RegistryIdentity, Repository,
     RepositoryName, Result, Support, Tag, TagLister, TagOrDigest, Untagger,
 };
 
+use crate::batches::FaultyBatch;
 use crate::blobs::Blobs;
 use crate::defect::Defect;
 use crate::manifests::Manifests;
@@ -66,6 +67,8 @@ pub(crate) struct State {
     pub(crate) parents: Mutex<Vec<(Descriptor, Vec<Descriptor>)>>,
     /// How many tags are being set at the moment.
     pub(crate) tagging: AtomicUsize,
+    /// How many batches are open.
+    pub(crate) batches: AtomicUsize,
     /// Whether a push is under way.
     pub(crate) locked: AtomicBool,
 }
@@ -139,6 +142,17 @@ impl Repository for Faulty {
 
     fn manifests(&self) -> &dyn ManifestStore {
         &self.manifests
+    }
+
+    fn batch(&self) -> Option<Box<dyn Batch + '_>> {
+        let Inner {
+            repository,
+            defect,
+            state,
+            ..
+        } = &*self.inner;
+        let batch = FaultyBatch::begin(&**repository, *defect, &state.batches)?;
+        Some(Box::new(batch))
     }
 }
 

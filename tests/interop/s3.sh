@@ -105,10 +105,21 @@ quiet untag "oci:$bucket/hello:v1"
 quiet fsck "oci:$bucket/hello"
 quiet gc "oci:$bucket/hello"
 quiet fsck "layouts:$bucket/all//library/hello"
+quiet cp "oci:$bucket/hello:v2" "layouts:$bucket/all//team/other" >/dev/null
+for command in gc fsck; do
+    "$tranship" "$command" "layouts:$bucket/all" --format json >"$temporary/out"
+    for name in library/hello team/other; do
+        grep -q "layouts:$bucket/all//$name" "$temporary/out" || die "$command passes over $name"
+    done
+done
 
 fails 3 resolve "oci:$bucket/hello:v1"
 fails 3 resolve oci:s3://no-such-bucket/hello:v1
 fails 3 cp oci:fixtures/hello:v1 oci:s3://no-such-bucket/hello:v1
+fails 3 gc "layouts:$bucket/nothing"
+fails 3 fsck layouts:s3://no-such-bucket
+fails 2 resolve oci:s3://Bad_Name/hello:v1
+grep -q 'lower-case letters' "$temporary/err" || die "no hint about the bucket's name"
 AWS_SECRET_ACCESS_KEY=wrong fails 5 resolve "oci:$bucket/hello:v2"
 AWS_ALLOW_HTTP=false fails 2 resolve "oci:$bucket/hello:v2"
 fails 2 resolve "oci:$bucket/hello:v2" --store-option aws_regoin=x

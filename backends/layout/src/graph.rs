@@ -1,22 +1,26 @@
 //! What the manifests of a layout refer to. Manifests never change, so each is read once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tranship::{Descriptor, Digest, Error, ManifestDocument, MediaType, describe_referrer};
+use tranship::{
+    Annotations, Descriptor, Digest, Error, ManifestDocument, MediaType, describe_referrer,
+};
 
 use crate::index::{Holders, Snapshot};
 
-/// What is known of one manifest.
+/// What is known of one manifest. A layout can have very many, so only what differs is kept.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// As a list of referrers describes it.
-    pub(crate) described: Descriptor,
-    /// As an entry of `index.json` describes it.
-    pub(crate) entry: Descriptor,
+    plain: Descriptor,
+    /// As a list of referrers names it.
+    pub(crate) artifact_type: Option<MediaType>,
+    /// Whether an entry of `index.json` has the artifact type too.
+    has_entry_type: bool,
+    annotations: Annotations,
     pub(crate) subject: Option<Digest>,
-    /// The manifests that it lists, if it is an index.
-    pub(crate) children: Vec<Descriptor>,
+    /// The manifests that it lists, if it is an index: what names them, and no more.
+    pub(crate) children: Box<[Descriptor]>,
 }
 
 impl Node {
@@ -29,20 +33,40 @@ impl Node {
             _ => described.artifact_type(),
         };
         // A config's media type stands for the type of an artifact only where one is looked for.
-        let artifact_type = match subject {
-            Some(_) => described.artifact_type(),
-            None => declared.filter(|kind| !kind.as_str().is_empty()),
-        };
+        let has_entry_type =
+            subject.is_some() || declared.is_some_and(|kind| !kind.as_str().is_empty());
         let children = match document {
-            ManifestDocument::Index(index) => index.manifests.clone(),
-            _ => Vec::new(),
+            ManifestDocument::Index(index) => {
+                index.manifests.iter().map(Descriptor::plain).collect()
+            }
+            _ => Box::default(),
         };
         Self {
-            entry: plain.plain().with_artifact_type(artifact_type.cloned()),
+            plain: plain.plain(),
+            artifact_type: described.artifact_type().cloned(),
+            has_entry_type,
+            annotations: described.annotations().clone(),
             subject,
             children,
-            described,
         }
+    }
+
+    pub(crate) fn plain(&self) -> &Descriptor {
+        &self.plain
+    }
+
+    /// As a list of referrers describes it.
+    pub(crate) fn described(&self) -> Descriptor {
+        self.plain
+            .clone()
+            .with_artifact_type(self.artifact_type.clone())
+            .with_annotations(self.annotations.clone())
+    }
+
+    /// As an entry of `index.json` describes it.
+    pub(crate) fn entry(&self) -> Descriptor {
+        let artifact_type = self.artifact_type.clone().filter(|_| self.has_entry_type);
+        self.plain.clone().with_artifact_type(artifact_type)
     }
 
     pub(crate) fn child_digests(&self) -> Vec<Digest> {
@@ -66,8 +90,47 @@ pub(crate) struct Graph {
 struct State {
     nodes: HashMap<Digest, Arc<Node>>,
     /// By what is referred to. What is here may have been deleted since, by another process too.
-    predecessors: HashMap<Digest, Vec<Digest>>,
+    predecessors: BTreeMap<Digest, Predecessors>,
     reachable: Option<(Arc<Snapshot>, Arc<Reachable>)>,
+}
+
+/// The manifests that refer to something: one to nearly every blob.
+#[derive(Debug)]
+enum Predecessors {
+    One(Arc<Node>),
+    Several(Vec<Arc<Node>>),
+}
+
+impl Predecessors {
+    fn as_slice(&self) -> &[Arc<Node>] {
+        match self {
+            Self::One(node) => std::slice::from_ref(node),
+            Self::Several(nodes) => nodes,
+        }
+    }
+
+    /// Adds a manifest, once: all that it refers to is told in one go.
+    fn add(&mut self, node: &Arc<Node>) {
+        let is_last = |last| Arc::ptr_eq(last, node);
+        if self.as_slice().last().is_some_and(is_last) {
+            return;
+        }
+        match self {
+            Self::One(first) => *self = Self::Several(vec![Arc::clone(first), Arc::clone(node)]),
+            Self::Several(nodes) => nodes.push(Arc::clone(node)),
+        }
+    }
+
+    /// Keeps some, and answers whether there are any.
+    fn retain(&mut self, is_kept: impl Fn(&Node) -> bool) -> bool {
+        match self {
+            Self::One(node) => is_kept(node),
+            Self::Several(nodes) => {
+                nodes.retain(|node| is_kept(node));
+                !nodes.is_empty()
+            }
+        }
+    }
 }
 
 /// The manifests that a state of `index.json` leads to.
@@ -83,31 +146,26 @@ impl Graph {
         self.lock().nodes.get(digest).cloned()
     }
 
-    pub(crate) fn insert(&self, plain: &Descriptor, document: &ManifestDocument) -> Arc<Node> {
-        let digest = *plain.digest();
-        let node = Arc::new(Node::new(plain, document));
+    /// Adds the manifest `node`, whose document is `document`.
+    pub(crate) fn insert(&self, node: &Arc<Node>, document: &ManifestDocument) {
+        let digest = *node.plain.digest();
         let mut state = self.lock();
-        if state.nodes.insert(digest, Arc::clone(&node)).is_none() {
-            let mut seen = HashSet::new();
+        if state.nodes.insert(digest, Arc::clone(node)).is_none() {
             for successor in document.successors() {
-                if seen.insert(*successor.digest()) {
-                    let predecessors = state.predecessors.entry(*successor.digest());
-                    let none = || Vec::with_capacity(1);
-                    predecessors.or_insert_with(none).push(digest);
-                }
+                let predecessors = state.predecessors.entry(*successor.digest());
+                predecessors
+                    .and_modify(|predecessors| predecessors.add(node))
+                    .or_insert_with(|| Predecessors::One(Arc::clone(node)));
             }
         }
-        node
     }
 
     /// Forgets a manifest that was deleted.
     pub(crate) fn forget(&self, digest: &Digest) {
         let mut state = self.lock();
         if state.nodes.remove(digest).is_some() {
-            for predecessors in state.predecessors.values_mut() {
-                predecessors.retain(|predecessor| predecessor != digest);
-            }
-            state.predecessors.retain(|_, all| !all.is_empty());
+            let is_kept = |node: &Node| node.plain.digest() != digest;
+            state.predecessors.retain(|_, all| all.retain(is_kept));
         }
         state.reachable = None;
     }
@@ -118,12 +176,13 @@ impl Graph {
         let mut found: Vec<_> = state
             .predecessors
             .get(digest)
-            .into_iter()
-            .flatten()
+            .map_or(&[][..], Predecessors::as_slice)
+            .iter()
+            .map(|predecessor| predecessor.plain.digest())
             .filter(|predecessor| within.digests.contains(predecessor))
             .filter_map(|predecessor| state.nodes.get(predecessor).cloned())
             .collect();
-        found.sort_unstable_by_key(|node| *node.described.digest());
+        found.sort_unstable_by_key(|node| *node.plain.digest());
         found
     }
 
@@ -147,10 +206,8 @@ impl Graph {
                 ..
             } = &mut *state;
             nodes.retain(|digest, _| reachable.digests.contains(digest));
-            predecessors.retain(|_, all| {
-                all.retain(|digest| nodes.contains_key(digest));
-                !all.is_empty()
-            });
+            let is_kept = |node: &Node| nodes.contains_key(node.plain.digest());
+            predecessors.retain(|_, all| all.retain(is_kept));
         }
         state.reachable = Some((snapshot, reachable));
     }
@@ -175,13 +232,14 @@ impl Graph {
 impl Holders for Graph {
     fn holds(&self, digest: &Digest, is_listed: &dyn Fn(&Digest) -> bool) -> bool {
         let state = self.lock();
-        let predecessors = state.predecessors.get(digest);
-        predecessors.into_iter().flatten().any(|predecessor| {
-            let is_child = |node: &Arc<Node>| {
-                let mut children = node.children.iter();
-                children.any(|child| child.digest() == digest)
-            };
-            is_listed(predecessor) && state.nodes.get(predecessor).is_some_and(is_child)
+        let Some(predecessors) = state.predecessors.get(digest) else {
+            return false;
+        };
+        predecessors.as_slice().iter().any(|predecessor| {
+            let mut children = predecessor.children.iter();
+            is_listed(predecessor.plain.digest())
+                && state.nodes.contains_key(predecessor.plain.digest())
+                && children.any(|child| child.digest() == digest)
         })
     }
 }
@@ -203,7 +261,7 @@ impl Walk<'_> {
 
     /// Goes on with a manifest that has been read.
     pub(crate) fn found(&mut self, node: &Node) {
-        self.reachable.digests.insert(*node.described.digest());
+        self.reachable.digests.insert(*node.plain.digest());
         self.visit(node.child_manifests().cloned().collect());
     }
 

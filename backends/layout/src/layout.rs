@@ -266,8 +266,8 @@ impl Layout {
         let driver = self.shared.store.driver().await?;
         stream::iter(nodes)
             .map(|node| async move {
-                let size = driver.blob_size(node.described.digest()).await?;
-                Ok((size == Some(node.described.size())).then_some(node))
+                let size = driver.blob_size(node.plain().digest()).await?;
+                Ok((size == Some(node.plain().size())).then_some(node))
             })
             .buffered(LOOKS)
             .try_filter_map(|node| async move { Ok(node) })
@@ -284,7 +284,7 @@ impl Layout {
         let mut nodes = self.shared.store.graph().predecessors(digest, &reachable);
         nodes.retain(|node| wanted(node));
         let nodes = self.existing(nodes).await?;
-        let found = nodes.iter().map(|node| node.described.clone()).collect();
+        let found = nodes.iter().map(|node| node.described()).collect();
         Ok((found, failure))
     }
 
@@ -367,8 +367,7 @@ impl ReferrerLister for Layout {
         let listing = async move {
             let refers = |node: &Node| {
                 node.subject == Some(digest)
-                    && (artifact_type.is_none()
-                        || node.described.artifact_type() == artifact_type.as_ref())
+                    && (artifact_type.is_none() || node.artifact_type == artifact_type)
             };
             let (found, failure) = self
                 .find_predecessors(&digest, refers)

@@ -113,7 +113,8 @@ impl Manifests {
         let document = ManifestDocument::decode(media_type, &content)?;
         let document = document
             .ok_or_else(|| Error::unsupported(format!("{media_type} cannot be decoded")))?;
-        let edit = listing(expected, &Node::new(expected, &document), tags);
+        let node = Arc::new(Node::new(expected, &document));
+        let edit = listing(expected, &node, tags);
         for _ in 0..MAX_ATTEMPTS {
             if !is_stored {
                 let driver = self.store.driver().await?;
@@ -122,7 +123,7 @@ impl Manifests {
                     .await?;
             }
             self.list(&edit).await?;
-            self.store.graph().insert(&expected.plain(), &document);
+            self.store.graph().insert(&node, &document);
             if self.store.is_batch() {
                 self.store.rely_on(expected.digest(), expected.size());
                 return Ok(());
@@ -239,7 +240,7 @@ impl Manifests {
                 };
                 if child.media_type().is_manifest() {
                     let known = self.store.graph().node(child.digest());
-                    kept.push(known.map_or_else(|| child.plain(), |known| known.entry.clone()));
+                    kept.push(known.map_or_else(|| child.plain(), |known| known.entry()));
                 }
             }
             if !children.is_empty() {
@@ -270,9 +271,13 @@ impl Manifests {
 
 /// The change that lists a manifest.
 fn listing(target: &Descriptor, node: &Node, tags: &[Tag]) -> Edit {
-    let mut entry = node.entry.clone();
+    let mut entry = node.entry();
     if let Some(platform) = target.platform() {
         entry = entry.with_platform(platform.clone());
+    }
+    if entry == *target {
+        // Shares what it says with whoever pushes: an index of a thousand platforms has as many.
+        entry = target.clone();
     }
     Edit::List {
         entry,

@@ -1,6 +1,6 @@
 //! What a batch has gathered and not written yet.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -21,7 +21,8 @@ struct State {
     edits: Vec<Edit>,
     /// The manifests that the changes list.
     listed: HashSet<Digest>,
-    relied: HashMap<Digest, u64>,
+    /// A tree, as there can be very many, and a table is half empty.
+    relied: BTreeMap<Digest, u64>,
     view: Option<View>,
 }
 

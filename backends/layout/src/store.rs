@@ -413,7 +413,11 @@ impl Core {
         } else {
             blocking(move || decode(&digest, &media_type, &content)).await?
         };
-        Ok(decoded.map(|(plain, document)| self.graph.insert(&plain, &document)))
+        Ok(decoded.map(|(plain, document)| {
+            let node = Arc::new(Node::new(&plain, &document));
+            self.graph.insert(&node, &document);
+            node
+        }))
     }
 
     /// Makes the changes of all who still wait.
@@ -447,10 +451,10 @@ impl Core {
     async fn write_together(self: &Arc<Self>, requests: &[Request]) -> Result<Vec<Result<()>>> {
         let edits: Vec<_> = requests
             .iter()
-            .map(|request| request.edits.clone())
+            .map(|request| Arc::clone(&request.edits))
             .collect();
         let required = requests.iter().flat_map(|request| &request.required);
-        let required: Vec<_> = required.copied().collect();
+        let required: Arc<[_]> = required.copied().collect();
         let known = self.cached();
         let version = known.as_ref().map(|known| known.version.clone());
         let written = Arc::new(Mutex::new(None));
@@ -480,7 +484,7 @@ impl Core {
                 Ok(IndexChange {
                     content,
                     remove,
-                    required: required.clone(),
+                    required: Arc::clone(&required),
                 })
             })
         };

@@ -2,11 +2,15 @@
 
 mod support;
 
-use bytes::Bytes;
-use tranship::{Batch, Descriptor, ErrorKind, Repository, Resolver, TagOrDigest};
-use tranship_layout::Layout;
+use std::sync::Arc;
 
-use support::{blob, directory, manifest, noise, tag};
+use bytes::Bytes;
+use tranship::{
+    Batch, Descriptor, ErrorKind, MountOutcome, Registry, Repository, Resolver, TagOrDigest,
+};
+use tranship_layout::{Layout, LayoutRegistry};
+
+use support::{blob, blob_path, directory, manifest, noise, tag};
 
 async fn layout(directory: &tempfile::TempDir) -> Layout {
     Layout::create(directory.path().join("app"))
@@ -166,4 +170,63 @@ async fn many_manifests_of_a_batch_write_the_index_once() {
     }
     batch.commit().await.expect("committed");
     assert_eq!(tranship::tags(&layout).await.expect("listed").len(), 51);
+}
+
+/// A directory of layouts, and a blob in the one that is called `from`.
+async fn registry(directory: &tempfile::TempDir) -> (LayoutRegistry, Descriptor) {
+    let registry = LayoutRegistry::create(directory.path()).await;
+    let registry = registry.expect("a registry");
+    let from = registry.layout(&"from".parse().expect("a name")).await;
+    let blob = support::push_blob(&from.expect("a layout"), &noise(300_000)).await;
+    (registry, blob)
+}
+
+async fn target(registry: &LayoutRegistry) -> Arc<dyn Repository> {
+    let name = "target".parse().expect("a name");
+    registry.repository(&name).await.expect("a repository")
+}
+
+async fn mount(batch: &dyn Batch, blob: &Descriptor) {
+    let from = "from".parse().expect("a name");
+    let mounter = batch.repository().blobs().mounter().expect("a mounter");
+    let outcome = mounter.mount(blob, &from, None).await.expect("mounted");
+    assert_eq!(outcome, MountOutcome::Mounted);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_blob_that_is_mounted_in_a_batch_is_not_copied() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let directory = directory();
+    let (registry, blob) = registry(&directory).await;
+    let target = target(&registry).await;
+
+    let batch = target.batch().expect("a batch");
+    mount(&*batch, &blob).await;
+    batch.commit().await.expect("committed");
+
+    assert!(target.blobs().exists(&blob).await.expect("asked"));
+    let [from, to] = ["from", "target"].map(|name| {
+        let path = blob_path(&directory.path().join(name), blob.digest());
+        std::fs::metadata(path).expect("a blob")
+    });
+    // A file system that clones files has two that share their content.
+    assert!(from.nlink() == 1 || from.ino() == to.ino());
+}
+
+#[tokio::test]
+async fn a_batch_fails_if_a_blob_that_it_mounted_is_removed() {
+    let directory = directory();
+    let (registry, blob) = registry(&directory).await;
+    let target = target(&registry).await;
+
+    let batch = target.batch().expect("a batch");
+    mount(&*batch, &blob).await;
+    push(&*batch, &manifest("one"), "v1").await;
+    target.blobs().delete(&blob).await.expect("deleted");
+    let error = batch.commit().await.expect_err("the blob is gone");
+
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(target.resolve(&named("v1")).await.is_err());
 }

@@ -1,6 +1,7 @@
 //! The scenarios, one module a group. At the top of each stands a table of what is in it.
 
 mod abandonment;
+mod batches;
 mod blobs;
 mod catalog;
 mod concurrency;
@@ -56,6 +57,7 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     uploads::SCENARIOS,
     upload_sessions::SCENARIOS,
     concurrency::SCENARIOS,
+    batches::SCENARIOS,
     names::SCENARIOS,
     catalog::SCENARIOS,
     peers::SCENARIOS,

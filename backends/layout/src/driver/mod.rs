@@ -280,7 +280,7 @@ pub(crate) struct IndexChange {
     pub(crate) remove: Vec<Digest>,
     /// Blobs, and their sizes in bytes, that must be there when the new content gets into place:
     /// somebody relies on them, and they may have been removed meanwhile.
-    pub(crate) required: Vec<(Digest, u64)>,
+    pub(crate) required: Arc<[(Digest, u64)]>,
 }
 
 /// Something that lies under `blobs/`.

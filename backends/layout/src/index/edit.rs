@@ -124,6 +124,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn finish(mut self) -> (Option<Snapshot>, Vec<Digest>) {
         let mut removed = std::mem::take(&mut self.removed);
         removed.retain(|digest| !self.is_listed(digest));
+        // The new state has tables of its own, and both at a time are much of a large index.
+        drop((self.digests, self.unnamed, self.tags, self.suffixes));
         let snapshot = self.changed.then(|| {
             let entries = self.entries.into_iter().flatten().collect();
             Snapshot::new(self.head, entries)

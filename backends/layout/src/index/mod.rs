@@ -133,7 +133,7 @@ impl Snapshot {
         };
         let digest = entry.digest();
         let points_there = |tag| match self.tags.get(tag) {
-            Some(Claim::Exact(position) | Claim::Suffix(position, _)) => {
+            Some(Claim::Exact(position) | Claim::Suffix(position)) => {
                 let target = self.entries[*position].descriptor();
                 target.is_some_and(|target| target.digest() == digest)
             }

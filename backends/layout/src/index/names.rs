@@ -22,7 +22,7 @@ pub(super) enum Claim {
     /// So it is, and there are others.
     Last(usize),
     /// The entry at this position has a name that ends in the tag.
-    Suffix(usize, Digest),
+    Suffix(usize),
     /// Names of different manifests end in the tag.
     Ambiguous,
 }
@@ -30,9 +30,7 @@ pub(super) enum Claim {
 impl Claim {
     pub(super) fn winner(self) -> Option<usize> {
         match self {
-            Self::Exact(position) | Self::Last(position) | Self::Suffix(position, _) => {
-                Some(position)
-            }
+            Self::Exact(position) | Self::Last(position) | Self::Suffix(position) => Some(position),
             Self::Ambiguous => None,
         }
     }
@@ -74,6 +72,8 @@ pub(super) fn claims<'a>(
     entries: impl Iterator<Item = (usize, &'a Digest, &'a Name)>,
 ) -> HashMap<Tag, Claim> {
     let mut claims = HashMap::with_capacity(entries.size_hint().1.unwrap_or_default());
+    // What longer names that end in a tag are names of, as long as that is one manifest.
+    let mut named: HashMap<&Tag, &Digest> = HashMap::new();
     for (position, digest, name) in entries {
         match name {
             Name::Tag(tag) => {
@@ -82,7 +82,7 @@ pub(super) fn claims<'a>(
                     .and_modify(|claim| {
                         *claim = match claim {
                             Claim::Exact(_) | Claim::Last(_) => Claim::Last(position),
-                            Claim::Suffix(..) | Claim::Ambiguous => Claim::Exact(position),
+                            Claim::Suffix(_) | Claim::Ambiguous => Claim::Exact(position),
                         };
                     })
                     .or_insert(Claim::Exact(position));
@@ -91,11 +91,14 @@ pub(super) fn claims<'a>(
                 claims
                     .entry(tag.clone())
                     .and_modify(|claim| match claim {
-                        Claim::Suffix(winner, other) if other == digest => *winner = position,
-                        Claim::Suffix(..) => *claim = Claim::Ambiguous,
+                        Claim::Suffix(winner) if named.get(tag) == Some(&digest) => {
+                            *winner = position;
+                        }
+                        Claim::Suffix(_) => *claim = Claim::Ambiguous,
                         Claim::Exact(_) | Claim::Last(_) | Claim::Ambiguous => {}
                     })
-                    .or_insert(Claim::Suffix(position, *digest));
+                    .or_insert(Claim::Suffix(position));
+                named.entry(tag).or_insert(digest);
             }
             Name::Foreign | Name::None => {}
         }

@@ -4,7 +4,7 @@
 //! driven by whoever waits for it: if one of them is dropped, the others go on; if all are, it
 //! stops, or is finished by the next who comes.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
@@ -17,7 +17,7 @@ use super::Edit;
 /// Changes that are made together, and who waits for them.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) edits: Vec<Edit>,
+    pub(crate) edits: Arc<[Edit]>,
     /// The blobs, and their sizes in bytes, that must be there.
     pub(crate) required: Vec<(Digest, u64)>,
     pub(crate) answer: oneshot::Sender<Result<()>>,
@@ -46,7 +46,7 @@ impl Writer {
     ) -> Result<()> {
         let (answer, mut answered) = oneshot::channel();
         self.lock().gathered.push(Request {
-            edits,
+            edits: edits.into(),
             required,
             answer,
         });
@@ -95,11 +95,11 @@ pub(crate) fn fail(requests: Vec<oneshot::Sender<Result<()>>>, error: Error) {
         }
         return;
     }
-    let error = std::sync::Arc::new(error);
+    let error = Arc::new(error);
     for request in requests {
         let mut copy = Error::new(error.kind(), "index.json cannot be changed")
             .with_retryable(error.is_retryable())
-            .with_source(std::sync::Arc::clone(&error));
+            .with_source(Arc::clone(&error));
         if let Some(hint) = error.hint() {
             copy = copy.with_hint(hint.to_owned());
         }

@@ -12,7 +12,7 @@ use tranship::{
     CopyOptions, Descriptor, ErrorKind, Manifest, MediaType, Pusher, ReferencePusher, Repository,
     Resolver, copy,
 };
-use tranship_layout::{FsckOptions, GcOptions, GcReport, Layout};
+use tranship_layout::{FsckOptions, GcOptions, GcReport, Layout, LayoutOptions, LayoutRegistry};
 
 use crate::faulty::{Faulty, Op, answer};
 use crate::support::{described, layout, opened, push_image, tag};
@@ -92,6 +92,31 @@ async fn what_is_old_and_led_to_by_nothing_goes() {
         !index.expect("text").contains("tranship.gc"),
         "the lease is given back"
     );
+}
+
+#[tokio::test]
+async fn each_layout_below_a_prefix_is_collected_and_checked_for_itself() {
+    let store = Arc::new(Faulty::new());
+    let open = || LayoutRegistry::create_in(store.clone(), "all", LayoutOptions::default());
+    let registry = open().await.expect("a registry");
+    let mut garbage = Vec::new();
+    for name in ["a", "team/b"] {
+        let layout = registry.layout(&name.parse().expect("a name")).await;
+        let layout = layout.expect("a layout");
+        push_image(&layout, "v1").await.expect("pushed");
+        garbage.push(push_blob(&layout, name.as_bytes()).await);
+    }
+    store.age(HOUR);
+
+    let registry = open().await.expect("a registry");
+    let names = tranship::repositories(&registry).await.expect("listed");
+    assert_eq!(names.len(), garbage.len());
+    for (name, garbage) in names.iter().zip(&garbage) {
+        let layout = registry.layout(name).await.expect("a layout");
+        let report = collect(&layout).await;
+        assert_eq!(digests(&report), [garbage.digest().to_string()], "{name}");
+        assert!(sound(&layout).await, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ fn publish(
             remove,
             required,
         } = edit(&found)?;
-        for (digest, size) in required {
+        for &(digest, size) in &*required {
             let stored = assembly.size(&digest).or_else(|| {
                 let current = current.as_ref()?;
                 current.blobs.get(&digest).map(Blob::size)
@@ -326,7 +326,7 @@ impl Driver for Archive {
             Ok(IndexChange {
                 content,
                 remove,
-                required: Vec::new(),
+                required: Arc::default(),
             })
         });
         let turn = self.alone().lock_owned().await;

@@ -1,5 +1,6 @@
 //! Copies the content of an open file. What arrives is hashed while more is on its way: written on one
-//! thread and, a few steps behind, read again and hashed on another.
+//! thread and, a few steps behind, read again and hashed on another. A third one syncs, where that is
+//! asked for: a disk that is busy with the work of others then holds up neither.
 //!
 //! Hashed is what was written and not what was read, so that the kernel may copy by itself, and a
 //! source that somebody changes meanwhile is noticed all the same.
@@ -18,7 +19,10 @@ const STEP: u64 = 1024 * 1024;
 
 /// What may be written and not be synced, in bytes, where it is to be synced in the end: the disk is
 /// to work while the processor does.
+#[cfg(not(test))]
 const UNSYNCED: u64 = 64 * 1024 * 1024;
+#[cfg(test)]
+const UNSYNCED: u64 = 1024 * 1024;
 
 /// What is to be copied.
 pub(super) struct Copy<'a> {
@@ -48,28 +52,43 @@ impl Copy<'_> {
         take: impl FnMut(&[u8]) -> Result<()>,
     ) -> std::result::Result<(), Failure> {
         let (told, written) = channel();
+        let (syncs, to_sync) = channel();
         std::thread::scope(|scope| {
-            let writing = scope.spawn(move || self.write(&told));
-            // When this ends, so does the other thread: nobody hears what it tells.
+            let writing = scope.spawn(move || self.write(&told, &syncs));
+            let is_worth_it = self.is_synced && self.length > UNSYNCED;
+            let syncing = is_worth_it.then(|| scope.spawn(move || self.sync(&to_sync)));
+            // When this ends, so do the other threads: nobody hears what the first tells.
             let taken = self.take(written, take);
-            let written = writing.join().unwrap_or_else(|_| {
-                let error = Error::new(ErrorKind::Io, "writing the blob was cut short");
-                Err(Failure::Other(error))
+            let written = writing.join().unwrap_or_else(|_| Err(cut_short()));
+            let synced = syncing.map_or(Ok(()), |syncing| {
+                syncing.join().unwrap_or_else(|_| Err(cut_short()))
             });
-            written.and(taken)
+            written.and(taken).and(synced)
         })
     }
 
-    fn write(&self, told: &Sender<u64>) -> std::result::Result<(), Failure> {
+    fn write(&self, told: &Sender<u64>, syncs: &Sender<u64>) -> std::result::Result<(), Failure> {
         let mut steps = Steps::default();
-        let (mut at, mut synced) = (0, 0);
+        let mut at = 0;
         while at < self.length {
             let copied = steps.copy(self, at, STEP.min(self.length - at))?;
             at += copied;
             if copied == 0 || told.send(at).is_err() {
                 break;
             }
-            if self.is_synced && at - synced >= UNSYNCED {
+            // Perhaps nobody syncs.
+            let _ = syncs.send(at);
+        }
+        Ok(())
+    }
+
+    /// Syncs behind what is written. The rest is synced by whoever gives the file its name.
+    fn sync(&self, written: &Receiver<u64>) -> std::result::Result<(), Failure> {
+        let mut synced = 0;
+        while let Ok(at) = written.recv() {
+            // What was written while the last sync ran is synced with the next.
+            let at = written.try_iter().last().unwrap_or(at);
+            if at - synced >= UNSYNCED {
                 self.to.sync_data().map_err(Failure::Destination)?;
                 synced = at;
             }
@@ -94,6 +113,10 @@ impl Copy<'_> {
         }
         Ok(())
     }
+}
+
+fn cut_short() -> Failure {
+    Failure::Other(Error::new(ErrorKind::Io, "writing the blob was cut short"))
 }
 
 /// How steps are copied.

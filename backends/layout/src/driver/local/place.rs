@@ -43,7 +43,10 @@ pub(super) struct Place {
 /// What a batch has stored and not synced.
 #[derive(Debug, Default)]
 struct Deferred {
+    /// The first of the files.
     files: Vec<PathBuf>,
+    /// Whether there are more, somewhere in the directories.
+    are_many: bool,
     directories: BTreeSet<PathBuf>,
 }
 
@@ -54,7 +57,7 @@ pub(super) const SMALL: u64 = 128 * 1024;
 const SEEN_TEMPORARY: u32 = 1 << 30;
 const SEEN_LAYOUT: u32 = 1 << 31;
 
-/// From this many files on, one sync of the whole file system is cheaper than one of each.
+/// With more files than this, one sync of the whole file system is cheaper than one of each.
 const MANY: usize = 16;
 
 impl Place {
@@ -92,19 +95,21 @@ impl Place {
         let Some(deferred) = &self.deferred else {
             return Ok(());
         };
-        let Deferred { files, directories } =
-            std::mem::take(&mut *deferred.lock().unwrap_or_else(PoisonError::into_inner));
-        if files.len() >= MANY && sync_file_system(&self.root) {
+        let Deferred {
+            files,
+            are_many,
+            directories,
+        } = std::mem::take(&mut *deferred.lock().unwrap_or_else(PoisonError::into_inner));
+        if are_many && sync_file_system(&self.root) {
             return Ok(());
         }
-        for path in &files {
-            // Removed since; whoever relies on it will notice.
-            if let Some((file, _)) = open_regular(path)? {
-                file.sync_all()
-                    .map_err(|error| failed("synced", path, error))?;
-            }
+        if !are_many {
+            files.iter().try_for_each(|path| sync_file(path))?;
         }
         for directory in &directories {
+            if are_many {
+                sync_files_in(directory)?;
+            }
             sync_directory(directory).map_err(|error| failed("synced", directory, error))?;
         }
         Ok(())
@@ -317,7 +322,11 @@ impl Place {
     pub(super) fn published(&self, path: &Path) -> Result<()> {
         if let Some(deferred) = &self.deferred {
             let mut deferred = deferred.lock().unwrap_or_else(PoisonError::into_inner);
-            deferred.files.push(path.to_owned());
+            if deferred.files.len() < MANY {
+                deferred.files.push(path.to_owned());
+            } else {
+                deferred.are_many = true;
+            }
         }
         match path.parent() {
             Some(directory) => self.sync_directory(directory),
@@ -398,6 +407,26 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// Makes a file durable, if it is still there: if not, whoever relies on it will notice.
+fn sync_file(path: &Path) -> Result<()> {
+    let Some((file, _)) = open_regular(path)? else {
+        return Ok(());
+    };
+    file.sync_all()
+        .map_err(|error| failed("synced", path, error))
+}
+
+fn sync_files_in(directory: &Path) -> Result<()> {
+    let listed = |error| failed("listed", directory, error);
+    for entry in std::fs::read_dir(directory).map_err(listed)? {
+        let entry = entry.map_err(listed)?;
+        if entry.file_type().map_err(listed)?.is_file() {
+            sync_file(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

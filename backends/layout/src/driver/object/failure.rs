@@ -19,6 +19,7 @@ const NO_BUCKET: [&str; 4] = [
     "FilesystemNotFound",
     "bucket does not exist",
 ];
+const BAD_BUCKET_NAME: [&str; 2] = ["InvalidBucketName", "Invalid bucket name"];
 const BAD_CREDENTIALS: [&str; 10] = [
     "AccessTokenExpired",
     "AuthenticationFailed",
@@ -122,6 +123,9 @@ fn judge(error: &object_store::Error, text: &str) -> (ErrorKind, Option<&'static
     if is_missing_bucket(text) {
         return (ErrorKind::NotFound, None);
     }
+    if says(text, &BAD_BUCKET_NAME) {
+        return (ErrorKind::InvalidInput, Some(BUCKET_NAME));
+    }
     if says(text, &BAD_CREDENTIALS) {
         return (ErrorKind::Unauthorized, Some(CREDENTIALS));
     }
@@ -145,6 +149,9 @@ fn judge(error: &object_store::Error, text: &str) -> (ErrorKind, Option<&'static
         _ => judge_text(text),
     }
 }
+
+const BUCKET_NAME: &str = "no bucket can have this name: it has 3 to 63 lower-case letters, digits, dots \
+                           and hyphens, with a letter or digit at either end";
 
 const CREDENTIALS: &str = "give credentials through the environment (AWS_…, GOOGLE_…, AZURE_…) or as \
                            options of the store, and check that they are still valid";
@@ -294,6 +301,11 @@ mod tests {
                     "ContainerNotFound",
                 ),
                 ErrorKind::NotFound,
+                false,
+            ),
+            (
+                answer("400 Bad Request", "InvalidBucketName"),
+                ErrorKind::InvalidInput,
                 false,
             ),
             (

@@ -153,9 +153,8 @@ pub(super) async fn wait_for_lease(
 
 /// Checks that the blobs are there on which a change goes.
 async fn require(place: &Place, blobs: &[(Digest, u64)]) -> Result<()> {
-    let mut unsure = blobs.to_vec();
-    unsure.retain(|(digest, _)| !place.recent.contains(digest));
-    stream::iter(unsure)
+    let is_unsure = |(digest, _): &(Digest, u64)| !place.recent.contains(digest);
+    stream::iter(blobs.iter().copied().filter(is_unsure))
         .map(|(digest, size)| async move {
             match place.bucket.head(&place.blob(&digest)).await? {
                 Some(found) if found.size == size => Ok(()),

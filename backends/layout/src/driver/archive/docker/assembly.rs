@@ -253,7 +253,7 @@ pub(super) fn publish(
             return Ok(Some(()));
         };
         let base = current.as_deref();
-        for (digest, size) in required {
+        for &(digest, size) in &*required {
             let stored = || base.and_then(|base| base.blobs.get(&digest).map(Blob::size));
             if assembly.lock_known().size(&digest).or_else(stored) != Some(size) {
                 return Err(vanished(&digest));
