@@ -6,6 +6,7 @@ use http::{Method, Response, StatusCode};
 use tranship::{ByteRange, Descriptor, RepositoryName};
 
 use crate::body::ResponseBody;
+use crate::conditions::not_modified;
 use crate::failure::{About, Code, Failure};
 use crate::query::parse_digest;
 use crate::range::{Wanted, wanted};
@@ -24,6 +25,9 @@ pub(crate) async fn read(
     let repository = shared.repository(name).await?;
     let blobs = repository.blobs();
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
+    if let Some(response) = not_modified(&request.headers, blob.digest()) {
+        return Ok(response);
+    }
     if request.method == Method::HEAD {
         return Ok(described(ResponseBody::empty(), &blob));
     }

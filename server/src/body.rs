@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use futures_util::StreamExt as _;
 use http::StatusCode;
+use http::header::EXPECT;
+use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -15,11 +17,18 @@ use tranship::{ByteStream, Content, Error, ErrorKind};
 
 use crate::failure::{Code, Failure};
 
+/// How much of a body that nobody wants is read, in bytes, and for how long.
+const DRAINED: usize = 32 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of a request, whatever it came with.
 pub(crate) struct RequestBody {
     inner: UnsyncBoxBody<Bytes, BoxError>,
+    /// How many bytes there were to come, where the client said so.
+    length: Option<u64>,
+    is_over: bool,
     timeout: Duration,
 }
 
@@ -28,21 +37,48 @@ impl RequestBody {
     where
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
+        let length = body.size_hint().exact();
         let inner = body
             .map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
             .map_err(Into::into)
             .boxed_unsync();
-        Self { inner, timeout }
+        Self {
+            inner,
+            length,
+            is_over: false,
+            timeout,
+        }
     }
 
-    /// How many bytes there are to come, where the client said so.
+    /// How many bytes the whole has, where the client said so.
     pub(crate) fn length(&self) -> Option<u64> {
-        self.inner.size_hint().exact()
+        self.length
+    }
+
+    /// Reads on though nobody wants the bytes. A connection that is closed while the client still
+    /// writes is reset, and takes the answer with it.
+    pub(crate) async fn drain(&mut self, request: &Parts) {
+        // Who asks first has not sent anything yet.
+        if self.inner.is_end_stream() || request.headers.contains_key(EXPECT) {
+            return;
+        }
+        let mut left = DRAINED;
+        let read = async {
+            while let Ok(Some(bytes)) = self.next().await {
+                left = left.saturating_sub(bytes.len());
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        if tokio::time::timeout(DRAIN_TIME, read).await.is_err() {
+            tracing::debug!("the rest of a body does not come");
+        }
     }
 
     /// The next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        loop {
+        while !self.is_over {
             let frame = tokio::time::timeout(self.timeout, self.inner.frame())
                 .await
                 .map_err(|_| {
@@ -53,8 +89,9 @@ impl RequestBody {
                     )
                 })?;
             match frame {
-                None => return Ok(None),
+                None => self.is_over = true,
                 Some(Err(error)) => {
+                    self.is_over = true;
                     tracing::debug!(%error, "a request's body broke off");
                     return Err(Failure::bad_request(
                         Code::BlobUploadInvalid,
@@ -69,6 +106,7 @@ impl RequestBody {
                 }
             }
         }
+        Ok(None)
     }
 }
 

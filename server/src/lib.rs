@@ -24,6 +24,7 @@
 mod blobs;
 mod body;
 mod catalog;
+mod conditions;
 mod failure;
 mod manifests;
 mod options;
@@ -34,6 +35,7 @@ mod response;
 mod route;
 mod server;
 mod service;
+mod tag_locks;
 mod tags;
 mod test_server;
 mod uploads;

@@ -10,6 +10,7 @@ use tranship::{
 };
 
 use crate::body::{RequestBody, ResponseBody};
+use crate::conditions::{self, not_modified};
 use crate::failure::{About, Code, Failure};
 use crate::query::{Query, parse_digest};
 use crate::response::{Answer, OCI_SUBJECT, OCI_TAG, created, describe, empty, value};
@@ -35,6 +36,9 @@ pub(crate) async fn read(
     let manifests = repository.manifests();
     if request.method == Method::HEAD {
         let manifest = manifests.resolve(&reference).await.map_err(failed)?;
+        if let Some(response) = not_modified(&request.headers, manifest.digest()) {
+            return Ok(response);
+        }
         let mut response = Response::new(ResponseBody::empty());
         describe(&mut response, &manifest);
         return Ok(response);
@@ -44,6 +48,9 @@ pub(crate) async fn read(
         .await
         .map_err(failed)?;
     let manifest = content.descriptor().clone();
+    if let Some(response) = not_modified(&request.headers, manifest.digest()) {
+        return Ok(response);
+    }
     let bytes = content.bytes(u64::MAX).await.map_err(failed)?;
     let mut response = Response::new(ResponseBody::whole(bytes));
     describe(&mut response, &manifest);
@@ -57,7 +64,7 @@ pub(crate) async fn put(
     name: &RepositoryName,
     reference: &str,
     request: &Parts,
-    body: RequestBody,
+    body: &mut RequestBody,
 ) -> Answer {
     let failed = |error| Failure::of(&error, About::NewManifest);
     let query = Query::of(&request.uri);
@@ -86,11 +93,14 @@ pub(crate) async fn put(
     };
     let manifest = Descriptor::new(media_type, digest, content.len() as u64);
     let repository = shared.repository(name).await?;
+    let changing = shared.tag_locks.lock(name, &tags).await;
+    check_conditions(&*repository, &reference, request).await?;
     repository
         .manifests()
         .push_reference(&manifest, content.clone().into(), &tags)
         .await
         .map_err(failed)?;
+    drop(changing);
 
     let mut response = created(format!("/v2/{name}/manifests/{digest}"), &digest);
     if let Some(subject) = subject(&*repository, &manifest, content).await {
@@ -108,12 +118,22 @@ pub(crate) async fn put(
 }
 
 /// DELETE of a manifest by its digest, or of a tag.
-pub(crate) async fn delete(shared: &Shared, name: &RepositoryName, reference: &str) -> Answer {
+pub(crate) async fn delete(
+    shared: &Shared,
+    name: &RepositoryName,
+    reference: &str,
+    request: &Parts,
+) -> Answer {
     let failed = |error| Failure::of(&error, About::Manifest);
     let reference = parse_reference(reference)?;
     let repository = shared.repository(name).await?;
     match &reference {
-        TagOrDigest::Tag(tag) => repository.untag(tag).await.map_err(failed)?,
+        TagOrDigest::Tag(tag) => {
+            let changing = shared.tag_locks.lock(name, std::slice::from_ref(tag)).await;
+            check_conditions(&*repository, &reference, request).await?;
+            repository.untag(tag).await.map_err(failed)?;
+            drop(changing);
+        }
         TagOrDigest::Digest(_) => {
             let manifests = repository.manifests();
             let manifest = manifests.resolve(&reference).await.map_err(failed)?;
@@ -121,6 +141,22 @@ pub(crate) async fn delete(shared: &Shared, name: &RepositoryName, reference: &s
         }
     }
     Ok(empty(StatusCode::ACCEPTED))
+}
+
+/// Checks what the request says of what lies under `reference` now.
+async fn check_conditions(
+    repository: &dyn Repository,
+    reference: &TagOrDigest,
+    request: &Parts,
+) -> Result<(), Failure> {
+    if !conditions::are_there(&request.headers) {
+        return Ok(());
+    }
+    match repository.manifests().resolve(reference).await {
+        Ok(current) => conditions::check(&request.headers, Some(current.digest())),
+        Err(error) if error.is_not_found() => conditions::check(&request.headers, None),
+        Err(error) => Err(Failure::of(&error, About::Manifest)),
+    }
 }
 
 fn parse_reference(text: &str) -> Result<TagOrDigest, Failure> {
@@ -158,9 +194,13 @@ fn parse_tags(query: Query<'_>) -> Result<Vec<Tag>, Failure> {
 fn declared_type(request: &Parts) -> Result<Option<MediaType>, Failure> {
     let invalid =
         || Failure::bad_request(Code::ManifestInvalid, "the Content-Type is no media type");
-    let Some(header) = request.headers.get(CONTENT_TYPE) else {
+    let mut headers = request.headers.get_all(CONTENT_TYPE).iter();
+    let Some(header) = headers.next() else {
         return Ok(None);
     };
+    if headers.next().is_some() {
+        return Err(invalid());
+    }
     let text = header.to_str().map_err(|_| invalid())?;
     let text = text.split(';').next().unwrap_or_default().trim();
     let media_type = MediaType::from_stored(text);
@@ -175,7 +215,7 @@ fn declared_type(request: &Parts) -> Result<Option<MediaType>, Failure> {
 }
 
 /// The whole body, if it is no larger than `limit`.
-async fn collect(mut body: RequestBody, limit: u64) -> Result<Bytes, Failure> {
+async fn collect(body: &mut RequestBody, limit: u64) -> Result<Bytes, Failure> {
     let too_large = || {
         Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,

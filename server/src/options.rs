@@ -17,6 +17,9 @@ pub struct ServerOptions {
     pub min_chunk_size: Option<u64>,
     /// How many items a page of tags or repositories has at the most: 1000 unless set.
     pub max_page_size: usize,
+    /// In how many repositories a blob is looked for that is to be mounted from wherever it is, the
+    /// first ones of the catalog: 100 unless set. With none such mounts become uploads.
+    pub anonymous_mount_search: usize,
     /// How many uploads may be open at a time: 10,000 unless set.
     pub max_uploads: usize,
     /// How long an upload may lie idle before it may be cancelled: a day unless set.
@@ -32,6 +35,7 @@ impl Default for ServerOptions {
             max_blob_size: None,
             min_chunk_size: None,
             max_page_size: 1000,
+            anonymous_mount_search: 100,
             max_uploads: 10_000,
             upload_expiry: Duration::from_secs(24 * 60 * 60),
             body_timeout: Duration::from_secs(60),
@@ -65,6 +69,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_max_page_size(mut self, size: usize) -> Self {
         self.max_page_size = size.max(1);
+        self
+    }
+
+    /// Looks for a blob to mount in up to `count` repositories.
+    #[must_use]
+    pub fn with_anonymous_mount_search(mut self, count: usize) -> Self {
+        self.anonymous_mount_search = count;
         self
     }
 

@@ -17,6 +17,7 @@ use crate::failure::{About, Code, Failure};
 use crate::options::ServerOptions;
 use crate::response::{Answer, json};
 use crate::route::Route;
+use crate::tag_locks::TagLocks;
 use crate::uploads::{self, Expired, Sessions};
 use crate::{blobs, catalog, manifests, referrers, tags};
 
@@ -36,6 +37,7 @@ pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistrySe
             registry,
             options,
             sessions: Arc::new(sessions),
+            tag_locks: TagLocks::default(),
         }),
     }
 }
@@ -54,6 +56,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) options: ServerOptions,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tag_locks: TagLocks,
 }
 
 impl Shared {
@@ -100,11 +103,12 @@ impl Shared {
     }
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
-        let (request, body) = request.into_parts();
-        let mut response = match self.dispatch(&request, body).await {
+        let (request, mut body) = request.into_parts();
+        let mut response = match self.dispatch(&request, &mut body).await {
             Ok(response) => response,
             Err(failure) => failure.into_response(),
         };
+        body.drain(&request).await;
         response
             .headers_mut()
             .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
@@ -114,7 +118,7 @@ impl Shared {
         response
     }
 
-    async fn dispatch(&self, request: &Parts, body: RequestBody) -> Answer {
+    async fn dispatch(&self, request: &Parts, body: &mut RequestBody) -> Answer {
         let method = &request.method;
         let is_read = method == Method::GET || method == Method::HEAD;
         match Route::parse(request.uri.path())? {
@@ -129,7 +133,7 @@ impl Shared {
                     manifests::read(self, &name, &reference, request).await
                 }
                 Method::PUT => manifests::put(self, &name, &reference, request, body).await,
-                Method::DELETE => manifests::delete(self, &name, &reference).await,
+                Method::DELETE => manifests::delete(self, &name, &reference, request).await,
                 _ => Err(other_method("GET, HEAD, PUT, DELETE")),
             },
             Route::Blob(name, digest) => match *method {

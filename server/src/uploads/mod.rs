@@ -25,7 +25,7 @@ pub(crate) async fn start(
     shared: &Shared,
     name: &RepositoryName,
     request: &Parts,
-    body: RequestBody,
+    body: &mut RequestBody,
 ) -> Answer {
     let query = Query::of(&request.uri);
     if let Some(algorithm) = query.first("digest-algorithm") {
@@ -51,8 +51,8 @@ pub(crate) async fn start(
             }
         };
     }
-    let session = open(shared, &*repository).await?;
-    let mut response = located(StatusCode::ACCEPTED, name, &session);
+    let mut session = open(shared, &*repository).await?;
+    let mut response = located(StatusCode::ACCEPTED, name, &mut session);
     if let Some(size) = shared.options.min_chunk_size {
         response
             .headers_mut()
@@ -72,12 +72,12 @@ pub(crate) async fn append(
     name: &RepositoryName,
     id: &str,
     request: &Parts,
-    body: RequestBody,
+    body: &mut RequestBody,
 ) -> Answer {
     let range = ContentRange::of(request)?;
     let mut session = take(shared, name, id).await?;
     write(shared, name, &mut session, body, range).await?;
-    Ok(located(StatusCode::ACCEPTED, name, &session))
+    Ok(located(StatusCode::ACCEPTED, name, &mut session))
 }
 
 /// PUT: perhaps a last chunk, and then the end.
@@ -86,7 +86,7 @@ pub(crate) async fn finish(
     name: &RepositoryName,
     id: &str,
     request: &Parts,
-    body: RequestBody,
+    body: &mut RequestBody,
 ) -> Answer {
     let range = ContentRange::of(request)?;
     let digest = Query::of(&request.uri).digest("digest")?.ok_or_else(|| {
@@ -129,7 +129,7 @@ async fn write(
     shared: &Shared,
     name: &RepositoryName,
     session: &mut Session,
-    body: RequestBody,
+    body: &mut RequestBody,
     range: Option<ContentRange>,
 ) -> Result<(), Failure> {
     if let Some(range) = range
@@ -142,7 +142,7 @@ async fn write(
             format!("the next byte is number {offset}, not {}", range.first),
         );
         return Err(failure
-            .with_header(LOCATION, value(location(name, session.id())))
+            .with_header(LOCATION, value(location(name, session.tell_id())))
             .with_header(RANGE, value(arrived(offset))));
     }
     receive(shared, session, body, range.map(ContentRange::length)).await
@@ -152,7 +152,7 @@ async fn write(
 async fn receive(
     shared: &Shared,
     session: &mut Session,
-    mut body: RequestBody,
+    body: &mut RequestBody,
     announced: Option<u64>,
 ) -> Result<(), Failure> {
     if let (Some(announced), Some(length)) = (announced, body.length())
@@ -207,9 +207,14 @@ fn blob_created(name: &RepositoryName, digest: &Digest) -> Response<ResponseBody
     created(format!("/v2/{name}/blobs/{digest}"), digest)
 }
 
-fn located(status: StatusCode, name: &RepositoryName, session: &Session) -> Response<ResponseBody> {
+fn located(
+    status: StatusCode,
+    name: &RepositoryName,
+    session: &mut Session,
+) -> Response<ResponseBody> {
     let mut response = empty(status);
-    locate(&mut response, name, session.id(), session.offset());
+    let offset = session.offset();
+    locate(&mut response, name, session.tell_id(), offset);
     response
 }
 

@@ -29,7 +29,8 @@ pub(crate) struct Sessions {
 struct Slot {
     state: State,
     offset: u64,
-    touched: Instant,
+    /// When it was last used; `None` if nobody can come back to it.
+    touched: Option<Instant>,
 }
 
 enum State {
@@ -54,7 +55,7 @@ impl Slot {
         Self {
             state: State::InUse,
             offset,
-            touched: Instant::now(),
+            touched: Some(Instant::now()),
         }
     }
 }
@@ -72,7 +73,7 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts an upload.
+    /// Starts an upload. Unless its id is told, it is over when the request is.
     pub(crate) async fn start(
         self: &Arc<Self>,
         repository: &dyn Repository,
@@ -92,6 +93,7 @@ impl Sessions {
             sessions: Arc::clone(self),
             key,
             upload: Some(upload),
+            is_known: false,
             is_whole: true,
         })
     }
@@ -127,6 +129,7 @@ impl Sessions {
             sessions: Arc::clone(self),
             key,
             upload: held,
+            is_known: true,
             is_whole: true,
         };
         if session.upload.is_none() {
@@ -150,7 +153,9 @@ impl Sessions {
         self.lock()
             .extract_if(|_, slot| {
                 !matches!(slot.state, State::InUse)
-                    && now.saturating_duration_since(slot.touched) >= self.expiry
+                    && slot
+                        .touched
+                        .is_none_or(|touched| now.saturating_duration_since(touched) >= self.expiry)
             })
             .map(|((name, id), slot)| Expired {
                 name,
@@ -186,6 +191,8 @@ pub(crate) struct Session {
     sessions: Arc<Sessions>,
     key: Key,
     upload: Option<Box<dyn Upload>>,
+    /// Whether the client knows its id, and may come back.
+    is_known: bool,
     /// Whether the last write ran to its end, so that the object knows how far it is.
     is_whole: bool,
 }
@@ -214,7 +221,9 @@ impl Session {
         }
     }
 
-    pub(crate) fn id(&self) -> &UploadId {
+    /// The id, to be told to the client.
+    pub(crate) fn tell_id(&mut self) -> &UploadId {
+        self.is_known = true;
         &self.key.1
     }
 
@@ -277,7 +286,7 @@ impl Drop for Session {
         let Some(slot) = open.get_mut(&self.key) else {
             return;
         };
-        slot.touched = Instant::now();
+        slot.touched = self.is_known.then(Instant::now);
         let left = match upload {
             Some(upload) if self.is_whole => {
                 slot.state = State::Held(upload);
