@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use tranship::{ByteStream, Content, Error, ErrorKind};
 
 use crate::failure::{Code, Failure};
+use crate::record::Record;
 
 /// How much of a body that nobody wants is read, in bytes, and for how long.
 const DRAINED: usize = 32 * 1024 * 1024;
@@ -28,6 +31,7 @@ pub(crate) struct RequestBody {
     inner: UnsyncBoxBody<Bytes, BoxError>,
     /// How many bytes there were to come, where the client said so.
     length: Option<u64>,
+    received: Arc<AtomicU64>,
     is_over: bool,
     timeout: Duration,
 }
@@ -45,6 +49,7 @@ impl RequestBody {
         Self {
             inner,
             length,
+            received: Arc::default(),
             is_over: false,
             timeout,
         }
@@ -53,6 +58,11 @@ impl RequestBody {
     /// How many bytes the whole has, where the client said so.
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
+    }
+
+    /// How many bytes have come, now and later.
+    pub(crate) fn received(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.received)
     }
 
     /// Reads on though nobody wants the bytes. A connection that is closed while the client still
@@ -101,6 +111,8 @@ impl RequestBody {
                 // Trailers say nothing to a registry.
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
+                        self.received
+                            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
                         return Ok(Some(bytes));
                     }
                 }
@@ -114,7 +126,10 @@ impl RequestBody {
 ///
 /// It ends with an error if the backend fails while the bytes are read, or has others than it said.
 #[must_use]
-pub struct ResponseBody(Kind);
+pub struct ResponseBody {
+    kind: Kind,
+    record: Option<Box<Record>>,
+}
 
 enum Kind {
     Whole(Bytes),
@@ -127,17 +142,32 @@ impl ResponseBody {
     }
 
     pub(crate) fn whole(bytes: Bytes) -> Self {
-        Self(Kind::Whole(bytes))
+        Self {
+            kind: Kind::Whole(bytes),
+            record: None,
+        }
     }
 
     /// The bytes of `content`, checked for their number. Their digest is the client's to check: it
     /// knows it, and has to trust nobody.
     pub(crate) fn content(content: Content) -> Self {
         let left = content.len();
-        Self(Kind::Stream {
-            bytes: content.into_body().into_stream(),
-            left,
-        })
+        Self {
+            kind: Kind::Stream {
+                bytes: content.into_body().into_stream(),
+                left,
+            },
+            record: None,
+        }
+    }
+
+    /// Has `record` written down when the body is over.
+    pub(crate) fn recorded(&mut self, mut record: Box<Record>) {
+        if self.is_end_stream() {
+            record.completes();
+        } else {
+            self.record = Some(record);
+        }
     }
 }
 
@@ -149,14 +179,20 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match &mut self.0 {
+        let this = &mut *self;
+        match &mut this.kind {
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Kind::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Kind::Whole(bytes) => {
+                let piece = std::mem::take(bytes);
+                note(&mut this.record, piece.len(), true);
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
             Kind::Stream { bytes, left } => {
                 let answer = match ready!(bytes.poll_next_unpin(context)) {
                     Some(Ok(piece)) => match left.checked_sub(piece.len() as u64) {
                         Some(rest) => {
                             *left = rest;
+                            note(&mut this.record, piece.len(), rest == 0);
                             return Poll::Ready(Some(Ok(Frame::data(piece))));
                         }
                         None => Some(Err(other_size())),
@@ -168,18 +204,21 @@ impl Body for ResponseBody {
                 if let Some(Err(error)) = &answer {
                     tracing::error!(%error, "an answer broke off");
                 }
-                self.0 = Kind::Whole(Bytes::new());
+                this.kind = Kind::Whole(Bytes::new());
                 Poll::Ready(answer)
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Kind::Whole(bytes) if bytes.is_empty())
+        match &self.kind {
+            Kind::Whole(bytes) => bytes.is_empty(),
+            Kind::Stream { .. } => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(match &self.0 {
+        SizeHint::with_exact(match &self.kind {
             Kind::Whole(bytes) => bytes.len() as u64,
             Kind::Stream { left, .. } => *left,
         })
@@ -191,6 +230,15 @@ impl fmt::Debug for ResponseBody {
         f.debug_struct("ResponseBody")
             .field("bytes", &self.size_hint().exact())
             .finish_non_exhaustive()
+    }
+}
+
+fn note(record: &mut Option<Box<Record>>, bytes: usize, is_last: bool) {
+    if let Some(record) = record {
+        record.sends(bytes);
+        if is_last {
+            record.completes();
+        }
     }
 }
 

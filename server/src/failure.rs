@@ -23,6 +23,7 @@ pub(crate) enum Code {
     Denied,
     Unsupported,
     TooManyRequests,
+    Unauthorized,
     Unknown,
 }
 
@@ -42,6 +43,7 @@ impl Code {
             Self::Denied => "DENIED",
             Self::Unsupported => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unauthorized => "UNAUTHORIZED",
             Self::Unknown => "UNKNOWN",
         }
     }

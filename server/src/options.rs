@@ -4,10 +4,20 @@ use std::time::Duration;
 
 use tranship::MAX_MANIFEST_SIZE;
 
+use crate::access::Access;
+
 /// How a registry is served.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ServerOptions {
+    /// Whether nothing is stored or deleted: no unless set.
+    pub read_only: bool,
+    /// Whether manifests, tags and blobs are deleted: yes unless set.
+    pub deletes: bool,
+    /// Who may do what: everybody everything unless set.
+    pub access: Option<Access>,
+    /// What every answer warns of, such as that the registry is to be switched off.
+    pub warning: Option<String>,
     /// The largest manifest that is taken, in bytes: [`MAX_MANIFEST_SIZE`] unless set.
     pub max_manifest_size: u64,
     /// The largest blob that is taken, in bytes; none unless set.
@@ -31,6 +41,10 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
+            read_only: false,
+            deletes: true,
+            access: None,
+            warning: None,
             max_manifest_size: MAX_MANIFEST_SIZE,
             max_blob_size: None,
             min_chunk_size: None,
@@ -44,6 +58,34 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
+    /// Stores and deletes nothing if `read_only`.
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Deletes what clients want deleted if `deletes`.
+    #[must_use]
+    pub fn with_deletes(mut self, deletes: bool) -> Self {
+        self.deletes = deletes;
+        self
+    }
+
+    /// Lets in who `access` lets in. Passwords travel in clear text, so use TLS.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    /// Warns of `text` in every answer. Only printable ASCII is sent.
+    #[must_use]
+    pub fn with_warning(mut self, text: impl Into<String>) -> Self {
+        self.warning = Some(text.into());
+        self
+    }
+
     /// Takes manifests of up to `size` bytes.
     #[must_use]
     pub fn with_max_manifest_size(mut self, size: u64) -> Self {

@@ -12,6 +12,8 @@ const MAX_NAME_LENGTH: usize = 255;
 /// An endpoint of the distribution spec, with what its path names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
+    Health,
+    Metrics,
     Ping,
     Catalog,
     Tags(RepositoryName),
@@ -26,6 +28,11 @@ impl Route {
     /// The endpoint that `path` names. Names of repositories contain slashes, so the path is read
     /// from its right end.
     pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
+        match path {
+            "/healthz" => return Ok(Self::Health),
+            "/metrics" => return Ok(Self::Metrics),
+            _ => {}
+        }
         let Some(rest) = path
             .strip_prefix("/v2")
             .filter(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -54,6 +61,74 @@ impl Route {
                 Ok(Self::Referrers(repository(name)?, segment(digest)?))
             }
             _ => Err(no_endpoint()),
+        }
+    }
+}
+
+/// What requests are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Ping,
+    Catalog,
+    Tags,
+    Manifest,
+    Blob,
+    Upload,
+    Referrers,
+    /// What is no part of the API.
+    Other,
+}
+
+impl Endpoint {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Ping,
+        Self::Catalog,
+        Self::Tags,
+        Self::Manifest,
+        Self::Blob,
+        Self::Upload,
+        Self::Referrers,
+        Self::Other,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Catalog => "catalog",
+            Self::Tags => "tags",
+            Self::Manifest => "manifest",
+            Self::Blob => "blob",
+            Self::Upload => "upload",
+            Self::Referrers => "referrers",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Route {
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Health | Self::Metrics => Endpoint::Other,
+            Self::Ping => Endpoint::Ping,
+            Self::Catalog => Endpoint::Catalog,
+            Self::Tags(_) => Endpoint::Tags,
+            Self::Manifest(..) => Endpoint::Manifest,
+            Self::Blob(..) => Endpoint::Blob,
+            Self::Uploads(_) | Self::Upload(..) => Endpoint::Upload,
+            Self::Referrers(..) => Endpoint::Referrers,
+        }
+    }
+
+    /// The repository that the endpoint is of.
+    pub(crate) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Health | Self::Metrics | Self::Ping | Self::Catalog => None,
+            Self::Tags(name)
+            | Self::Manifest(name, _)
+            | Self::Blob(name, _)
+            | Self::Uploads(name)
+            | Self::Upload(name, _)
+            | Self::Referrers(name, _) => Some(name),
         }
     }
 }

@@ -11,6 +11,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName, UploadId};
 
+use crate::access::Caller;
 use crate::body::{RequestBody, ResponseBody};
 use crate::failure::{About, Code, Failure};
 use crate::query::Query;
@@ -26,6 +27,7 @@ pub(crate) async fn start(
     name: &RepositoryName,
     request: &Parts,
     body: &mut RequestBody,
+    caller: &Caller<'_>,
 ) -> Answer {
     let query = Query::of(&request.uri);
     if let Some(algorithm) = query.first("digest-algorithm") {
@@ -35,7 +37,7 @@ pub(crate) async fn start(
     }
     let repository = shared.repository(name).await?;
     if let Some(digest) = query.digest("mount")? {
-        if mount::mount(shared, &*repository, &digest, query).await? {
+        if mount::mount(shared, &*repository, &digest, query, caller).await? {
             return Ok(blob_created(name, &digest));
         }
     } else if let Some(digest) = query.digest("digest")? {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, future};
 use tranship::{Descriptor, Digest, ListOptions, Repository, RepositoryName};
 
+use crate::access::{Caller, Permission};
 use crate::failure::{About, Code, Failure};
 use crate::query::Query;
 use crate::service::Shared;
@@ -19,6 +20,7 @@ pub(crate) async fn mount(
     target: &dyn Repository,
     digest: &Digest,
     query: Query<'_>,
+    caller: &Caller<'_>,
 ) -> Result<bool, Failure> {
     let from = match query.first("from").filter(|from| !from.is_empty()) {
         None => None,
@@ -33,8 +35,9 @@ pub(crate) async fn mount(
         return Ok(false);
     };
     let source = match from {
-        Some(from) => look(shared, from, digest).await?,
-        None => find(shared, digest).await?,
+        Some(from) if caller.may(&from, Permission::Read) => look(shared, from, digest).await?,
+        Some(_) => None,
+        None => find(shared, digest, caller).await?,
     };
     let Some((from, blob)) = source else {
         return Ok(false);
@@ -58,7 +61,7 @@ async fn look(shared: &Shared, name: RepositoryName, digest: &Digest) -> Result<
 
 /// A repository that has the blob `digest`, among the first ones of the catalog: the client did not
 /// say which.
-async fn find(shared: &Shared, digest: &Digest) -> Result<Found, Failure> {
+async fn find(shared: &Shared, digest: &Digest, caller: &Caller<'_>) -> Result<Found, Failure> {
     let limit = shared.options.anonymous_mount_search;
     if limit == 0 || !shared.registry.capabilities().catalog.is_yes() {
         return Ok(None);
@@ -68,6 +71,7 @@ async fn find(shared: &Shared, digest: &Digest) -> Result<Found, Failure> {
         .repositories(ListOptions::default().with_page_size(limit));
     let found = names
         .take(limit)
+        .try_filter(|name| future::ready(caller.may(name, Permission::Read)))
         .map_err(|error| Failure::of(&error, About::Repository))
         .map_ok(|name| look(shared, name, digest))
         .try_buffer_unordered(CONCURRENCY)

@@ -73,12 +73,17 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many uploads are open here.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Starts an upload. Unless its id is told, it is over when the request is.
     pub(crate) async fn start(
         self: &Arc<Self>,
         repository: &dyn Repository,
     ) -> Result<Session, Failure> {
-        if self.lock().len() >= self.limit {
+        if self.count() >= self.limit {
             return Err(Failure::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 Code::TooManyRequests,
