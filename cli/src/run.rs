@@ -64,14 +64,19 @@ async fn until_stopped(
     places: OpenOptions,
     output: Output,
 ) -> Result<(), Failure> {
+    if matches!(command, Command::Serve(_)) {
+        // It waits for the signal itself, to end in good order.
+        return command::run(command, &places, output).await;
+    }
     tokio::select! {
         outcome = command::run(command, &places, output) => outcome,
         status = stop_signal() => Err(Failure::Stopped(status)),
     }
 }
 
+/// Waits until the user or the system asks to stop.
 #[cfg(unix)]
-async fn stop_signal() -> Status {
+pub(crate) async fn stop_signal() -> Status {
     use tokio::signal::unix::{SignalKind, signal};
     let interrupt = signal(SignalKind::interrupt());
     let terminate = signal(SignalKind::terminate());
@@ -85,8 +90,9 @@ async fn stop_signal() -> Status {
     }
 }
 
+/// Waits until the user asks to stop.
 #[cfg(not(unix))]
-async fn stop_signal() -> Status {
+pub(crate) async fn stop_signal() -> Status {
     match tokio::signal::ctrl_c().await {
         Ok(()) => Status::Interrupted,
         Err(_) => std::future::pending().await,

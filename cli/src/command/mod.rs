@@ -13,6 +13,7 @@ mod manifest;
 mod named;
 mod repo;
 mod resolve;
+mod serve;
 mod tag;
 mod untag;
 
@@ -42,6 +43,7 @@ pub(crate) async fn run(command: Command, places: &OpenOptions, output: Output) 
         Command::Discover(args) => discover::run(args, places, output).await,
         Command::Gc(args) => gc::run(args, places, output).await,
         Command::Fsck(args) => fsck::run(args, places, output).await,
+        Command::Serve(args) => serve::run(*args, places, output).await,
         Command::Completion(args) => completion::run(&args).await,
         Command::Man(args) => man::run(args, output).await,
     }
