@@ -55,7 +55,8 @@ fn parse(text: &str, size: u64) -> Option<Wanted> {
     } else {
         let (first, last) = (number(first)?, number(last)?);
         if first > last {
-            return None;
+            // May be ignored or refused; clients that write this would not know what to do with all.
+            return Some(Wanted::Unsatisfiable);
         }
         (first, last.saturating_add(1).min(size))
     };
@@ -113,13 +114,13 @@ mod tests {
             assert_eq!(of(value, 10), Wanted::Unsatisfiable, "{value}");
         }
         assert_eq!(of("bytes=0-", 0), Wanted::Unsatisfiable);
+        assert_eq!(of("bytes=4-2", 10), Wanted::Unsatisfiable);
     }
 
     #[test]
     fn what_is_no_single_range_of_bytes_is_ignored() {
         for value in [
             "bytes=0-1,3-4",
-            "bytes=4-2",
             "bytes=-",
             "bytes=",
             "bytes",
