@@ -459,6 +459,12 @@ pub(crate) struct Serve {
     /// The private key of the certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+    /// Refuse manifests that refer to what is not there. Worth it where `gc` runs meanwhile
+    #[arg(long)]
+    pub(crate) complete: bool,
+    /// Let clients continue an upload on another server of the same place
+    #[arg(long)]
+    pub(crate) shared: bool,
     /// Put this warning in every answer
     #[arg(long, value_name = "TEXT")]
     pub(crate) warning: Option<String>,

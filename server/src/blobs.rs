@@ -1,6 +1,8 @@
 //! Reading and deleting blobs.
 
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tranship::{ByteRange, Descriptor, RepositoryName};
@@ -24,6 +26,15 @@ pub(crate) async fn read(
     let digest = parse_digest(digest)?;
     let repository = shared.repository(name).await?;
     let blobs = repository.blobs();
+    if request.method == Method::GET && !is_special(request) {
+        // One question to the backend, which may be a registry far away.
+        let content = blobs
+            .fetch_reference(&digest.into())
+            .await
+            .map_err(failed)?;
+        let blob = content.descriptor().clone();
+        return Ok(described(ResponseBody::content(content), &blob));
+    }
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
     if let Some(response) = not_modified(&request.headers, blob.digest()) {
         return Ok(response);
@@ -64,6 +75,12 @@ pub(crate) async fn read(
         )
         .with_header(CONTENT_RANGE, value(format!("bytes */{}", blob.size())))),
     }
+}
+
+/// Whether the answer may be another one than all of the blob.
+fn is_special(request: &Parts) -> bool {
+    let headers = &request.headers;
+    headers.contains_key(RANGE) || headers.contains_key(IF_NONE_MATCH)
 }
 
 /// Whether the client has a part of something else (`If-Range`), and wants all of this.

@@ -18,6 +18,14 @@ pub struct ServerOptions {
     pub access: Option<Access>,
     /// What every answer warns of, such as that the registry is to be switched off.
     pub warning: Option<String>,
+    /// Whether manifests are refused that refer to what is not there: no unless set, so that a client
+    /// may push a part of an index. Where content is collected as garbage it is worth setting, since
+    /// what was there when a client looked may be gone when it pushes the manifest.
+    pub complete_manifests: bool,
+    /// Whether other servers serve the same place, so that a client may come to another one with its
+    /// next chunk: no unless set. Uploads are then left to the backend between requests, which hashes
+    /// again what it has.
+    pub shared: bool,
     /// The largest manifest that is taken, in bytes: [`MAX_MANIFEST_SIZE`] unless set.
     pub max_manifest_size: u64,
     /// The largest blob that is taken, in bytes; none unless set.
@@ -45,6 +53,8 @@ impl Default for ServerOptions {
             deletes: true,
             access: None,
             warning: None,
+            complete_manifests: false,
+            shared: false,
             max_manifest_size: MAX_MANIFEST_SIZE,
             max_blob_size: None,
             min_chunk_size: None,
@@ -83,6 +93,20 @@ impl ServerOptions {
     #[must_use]
     pub fn with_warning(mut self, text: impl Into<String>) -> Self {
         self.warning = Some(text.into());
+        self
+    }
+
+    /// Refuses manifests that refer to what is not there if `complete`.
+    #[must_use]
+    pub fn with_complete_manifests(mut self, complete: bool) -> Self {
+        self.complete_manifests = complete;
+        self
+    }
+
+    /// Leaves uploads to the backend between requests if `shared`.
+    #[must_use]
+    pub fn with_shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
         self
     }
 

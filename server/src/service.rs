@@ -35,7 +35,7 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 /// mounted below a prefix.
 #[must_use]
 pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
-    let sessions = Sessions::new(options.max_uploads, options.upload_expiry);
+    let sessions = Sessions::new(&options);
     let warning = options.warning.as_deref().map(warning);
     RegistryService {
         shared: Arc::new(Shared {

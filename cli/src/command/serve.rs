@@ -93,6 +93,8 @@ async fn options(args: &Serve) -> Outcome<ServerOptions> {
     let mut options = ServerOptions::default()
         .with_read_only(args.read_only)
         .with_deletes(!args.no_delete)
+        .with_complete_manifests(args.complete)
+        .with_shared(args.shared)
         .with_max_manifest_size(args.max_manifest_size)
         .with_max_uploads(args.max_uploads as usize)
         .with_upload_expiry(args.upload_expiry.0)

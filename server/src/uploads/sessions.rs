@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 use tranship::{
     Descriptor, Error, ErrorKind, Repository, RepositoryName, Result, Upload, UploadId,
 };
 
 use crate::failure::{About, Code, Failure};
+use crate::options::ServerOptions;
 
 type Key = (RepositoryName, UploadId);
 
@@ -24,6 +26,8 @@ pub(crate) struct Sessions {
     open: Mutex<HashMap<Key, Slot>>,
     limit: usize,
     expiry: Duration,
+    /// Whether uploads are left to the backend between requests.
+    is_shared: bool,
 }
 
 struct Slot {
@@ -61,11 +65,12 @@ impl Slot {
 }
 
 impl Sessions {
-    pub(crate) fn new(limit: usize, expiry: Duration) -> Self {
+    pub(crate) fn new(options: &ServerOptions) -> Self {
         Self {
             open: Mutex::new(HashMap::new()),
-            limit,
-            expiry,
+            limit: options.max_uploads,
+            expiry: options.upload_expiry,
+            is_shared: options.shared,
         }
     }
 
@@ -88,7 +93,8 @@ impl Sessions {
                 StatusCode::TOO_MANY_REQUESTS,
                 Code::TooManyRequests,
                 "too many uploads are open",
-            ));
+            )
+            .with_header(RETRY_AFTER, HeaderValue::from_static("5")));
         }
         let failed = |error: Error| Failure::of(&error, About::Upload);
         let upload = uploader(repository)?.start().await.map_err(failed)?;
@@ -110,16 +116,16 @@ impl Sessions {
         id: UploadId,
     ) -> Result<Session, Failure> {
         let key = (repository.name().clone(), id);
-        let (held, is_new) = match self.lock().entry(key.clone()) {
+        let held = match self.lock().entry(key.clone()) {
             Entry::Vacant(slot) => {
                 slot.insert(Slot::in_use(0));
-                (None, true)
+                None
             }
             Entry::Occupied(mut slot) => {
                 let slot = slot.get_mut();
                 match std::mem::replace(&mut slot.state, State::InUse) {
-                    State::Held(upload) => (Some(upload), false),
-                    State::Left => (None, false),
+                    State::Held(upload) => Some(upload),
+                    State::Left => None,
                     State::InUse => {
                         let error = Error::new(
                             ErrorKind::Conflict,
@@ -138,7 +144,7 @@ impl Sessions {
             is_whole: true,
         };
         if session.upload.is_none() {
-            session.resume(repository, is_new).await?;
+            session.resume(repository).await?;
         }
         Ok(session)
     }
@@ -152,7 +158,8 @@ impl Sessions {
         }
     }
 
-    /// Takes out what has lain idle for too long.
+    /// Takes out what has lain idle for too long, and answers what is to be cancelled. What may be in
+    /// another server's hand is only forgotten.
     pub(crate) fn expired(&self) -> Vec<Expired> {
         let now = Instant::now();
         self.lock()
@@ -162,6 +169,7 @@ impl Sessions {
                         .touched
                         .is_none_or(|touched| now.saturating_duration_since(touched) >= self.expiry)
             })
+            .filter(|(_, slot)| !self.is_shared || slot.touched.is_none())
             .map(|((name, id), slot)| Expired {
                 name,
                 id,
@@ -203,27 +211,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    async fn resume(&mut self, repository: &dyn Repository, is_new: bool) -> Result<(), Failure> {
-        let resumed = match uploader(repository) {
-            Ok(uploader) => uploader
-                .resume(&self.key.1)
-                .await
-                .map_err(|error| (error.is_not_found(), Failure::of(&error, About::Upload))),
-            Err(failure) => Err((true, failure)),
-        };
-        match resumed {
-            Ok(upload) => {
-                self.upload = Some(upload);
-                self.note_offset();
-                Ok(())
-            }
-            Err((is_gone, failure)) => {
-                if is_gone || is_new {
-                    self.sessions.lock().remove(&self.key);
-                }
-                Err(failure)
-            }
-        }
+    async fn resume(&mut self, repository: &dyn Repository) -> Result<(), Failure> {
+        let upload = uploader(repository)?
+            .resume(&self.key.1)
+            .await
+            .map_err(|error| Failure::of(&error, About::Upload))?;
+        self.upload = Some(upload);
+        self.note_offset();
+        Ok(())
     }
 
     /// The id, to be told to the client.
@@ -293,7 +288,7 @@ impl Drop for Session {
         };
         slot.touched = self.is_known.then(Instant::now);
         let left = match upload {
-            Some(upload) if self.is_whole => {
+            Some(upload) if self.is_whole && !self.sessions.is_shared => {
                 slot.state = State::Held(upload);
                 None
             }

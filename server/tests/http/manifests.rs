@@ -1,6 +1,9 @@
 //! Manifests and tags.
 
+use std::sync::Arc;
+
 use tranship::{Algorithm, Digest, MediaType};
+use tranship_layout::LayoutRegistry;
 use tranship_server::ServerOptions;
 
 use crate::client::{Client, INDEX, index};
@@ -217,6 +220,83 @@ async fn too_many_referrers_for_one_index_are_on_several() {
         });
     }
     assert_eq!(listed, pushed);
+}
+
+/// An index of two manifests, of which nobody pushed either.
+fn sparse_index() -> Vec<u8> {
+    let child = |content: &[u8]| {
+        let digest = Digest::of(content);
+        format!(
+            r#"{{"mediaType":"{INDEX}","digest":"{digest}","size":{}}}"#,
+            content.len()
+        )
+    };
+    let (one, two) = (child(&index("one")), child(&index("two")));
+    format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{one},{two}]}}"#).into_bytes()
+}
+
+#[tokio::test]
+async fn an_index_may_come_before_its_manifests() {
+    let client = Client::new().await;
+    client
+        .push_manifest("app", "v1", &sparse_index())
+        .await
+        .is(201);
+}
+
+#[tokio::test]
+async fn an_incomplete_manifest_is_refused_where_completeness_is_wanted() {
+    let options = ServerOptions::default().with_complete_manifests(true);
+    let root = tempfile::tempdir().expect("a directory");
+    let layouts = LayoutRegistry::create(root.path()).await.expect("layouts");
+    for client in [
+        Client::with(options.clone()).await,
+        Client::of(Arc::new(layouts), options).await,
+    ] {
+        let one = Digest::of(&index("one")).to_string();
+        let two = Digest::of(&index("two")).to_string();
+        client
+            .push_manifest("app", &one, &index("one"))
+            .await
+            .is(201);
+        let reply = client.push_manifest("app", "v1", &sparse_index()).await;
+        reply.fails(400, "MANIFEST_BLOB_UNKNOWN");
+        let message = reply.json()["errors"][0]["message"].to_string();
+        assert!(
+            message.contains(&two) && !message.contains(&one),
+            "{message}"
+        );
+        client
+            .push_manifest("app", &two, &index("two"))
+            .await
+            .is(201);
+        client
+            .push_manifest("app", "v1", &sparse_index())
+            .await
+            .is(201);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_manifest_is_the_servers_failure_and_its_place_is_not_told() {
+    let root = tempfile::tempdir().expect("a directory");
+    let layouts = LayoutRegistry::create(root.path()).await.expect("layouts");
+    let client = Client::of(Arc::new(layouts), ServerOptions::default()).await;
+    client
+        .push_manifest("app", "v1", &index("one"))
+        .await
+        .is(201);
+    let digest = Digest::of(&index("one"));
+    let path = root.path().join("app/blobs/sha256").join(digest.hex());
+    std::fs::remove_file(&path).expect("there");
+    std::fs::write(&path, index("two")).expect("written");
+    let reply = client.get("/v2/app/manifests/v1").await;
+    reply.fails(500, "UNKNOWN");
+    let text = String::from_utf8_lossy(&reply.body).into_owned();
+    assert!(
+        !text.contains(root.path().to_str().expect("Unicode")),
+        "{text}"
+    );
 }
 
 #[tokio::test]

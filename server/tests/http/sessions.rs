@@ -166,6 +166,31 @@ async fn a_client_that_stalls_is_let_go_and_its_upload_stays() {
 }
 
 #[tokio::test]
+async fn several_servers_take_turns_with_an_upload_where_they_share_a_place() {
+    let root = tempfile::tempdir().expect("a directory");
+    let open = async || {
+        let registry = LayoutRegistry::create(root.path())
+            .await
+            .expect("a registry");
+        Client::of(
+            Arc::new(registry),
+            ServerOptions::default().with_shared(true),
+        )
+        .await
+    };
+    let (one, other) = (open().await, open().await);
+    let location = one.start_upload("app").await;
+    other.send("PATCH", &location, &[], b"he").await.is(202);
+    one.send("PATCH", &location, &[], b"ll").await.is(202);
+    let digest = Digest::of(b"hello");
+    let target = format!("{location}?digest={digest}");
+    other.send("PUT", &target, &[], b"o").await.is(201);
+    one.get(&location).await.fails(404, "BLOB_UPLOAD_UNKNOWN");
+    let reply = one.get(&format!("/v2/app/blobs/{digest}")).await;
+    assert_eq!(reply.is(200).body, b"hello");
+}
+
+#[tokio::test]
 async fn an_upload_to_a_layout_survives_the_server() {
     let root = tempfile::tempdir().expect("a directory");
     let open = async || {

@@ -1,5 +1,7 @@
 //! Reading, storing and deleting manifests and tags.
 
+mod store;
+
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -15,6 +17,7 @@ use crate::failure::{About, Code, Failure};
 use crate::query::{Query, parse_digest};
 use crate::response::{Answer, OCI_SUBJECT, OCI_TAG, created, describe, empty, value};
 use crate::service::Shared;
+use store::store;
 
 /// The most tags that one request may set.
 const MAX_TAGS: usize = 100;
@@ -51,8 +54,14 @@ pub(crate) async fn read(
     if let Some(response) = not_modified(&request.headers, manifest.digest()) {
         return Ok(response);
     }
-    let bytes = content.bytes(u64::MAX).await.map_err(failed)?;
-    let mut response = Response::new(ResponseBody::whole(bytes));
+    let limit = shared.options.max_manifest_size;
+    let body = if manifest.size() > limit {
+        // Stored when the limit was another one. Too much for memory, so the client has to check it.
+        ResponseBody::content(content)
+    } else {
+        ResponseBody::whole(content.bytes(limit).await.map_err(failed)?)
+    };
+    let mut response = Response::new(body);
     describe(&mut response, &manifest);
     Ok(response)
 }
@@ -66,7 +75,6 @@ pub(crate) async fn put(
     request: &Parts,
     body: &mut RequestBody,
 ) -> Answer {
-    let failed = |error| Failure::of(&error, About::NewManifest);
     let query = Query::of(&request.uri);
     let reference = parse_reference(reference)?;
     let tags = match &reference {
@@ -95,18 +103,16 @@ pub(crate) async fn put(
     let repository = shared.repository(name).await?;
     let changing = shared.tag_locks.lock(name, &tags).await;
     check_conditions(&*repository, &reference, request).await?;
-    repository
-        .manifests()
-        .push_reference(&manifest, content.clone().into(), &tags)
-        .await
-        .map_err(failed)?;
+    let document = decode(&manifest, &content).await?;
+    store(shared, &*repository, &manifest, content, &tags, &document).await?;
     drop(changing);
 
     let mut response = created(format!("/v2/{name}/manifests/{digest}"), &digest);
-    if let Some(subject) = subject(&*repository, &manifest, content).await {
-        response
-            .headers_mut()
-            .insert(OCI_SUBJECT, value(subject.to_string()));
+    if let Some(subject) = document.subject()
+        && repository.capabilities().referrers.is_possible()
+    {
+        let subject = subject.digest().to_string();
+        response.headers_mut().insert(OCI_SUBJECT, value(subject));
     }
     if reference.digest().is_some() && !tags.is_empty() {
         let list: Vec<&str> = tags.iter().map(Tag::as_str).collect();
@@ -259,23 +265,14 @@ async fn hash(query: Query<'_>, content: &Bytes) -> Result<Digest, Failure> {
     on_a_fitting_thread(content.len(), move || algorithm.digest(&content)).await
 }
 
-/// The subject of a manifest that was stored, if the repository lists its referrers.
-async fn subject(
-    repository: &dyn Repository,
-    manifest: &Descriptor,
-    content: Bytes,
-) -> Option<Digest> {
-    if !repository.capabilities().referrers.is_possible() {
-        return None;
-    }
-    let media_type = manifest.media_type().clone();
-    let find = move || {
-        let document = ManifestDocument::decode(&media_type, &content).ok()??;
-        Some(*document.subject()?.digest())
-    };
-    on_a_fitting_thread(manifest.size() as usize, find)
-        .await
-        .ok()?
+/// Looks into a manifest.
+async fn decode(manifest: &Descriptor, content: &Bytes) -> Result<ManifestDocument, Failure> {
+    let (media_type, content) = (manifest.media_type().clone(), content.clone());
+    let decode = move || ManifestDocument::decode(&media_type, &content);
+    on_a_fitting_thread(manifest.size() as usize, decode)
+        .await?
+        .map_err(|error| Failure::of(&error, About::NewManifest))?
+        .ok_or_else(|| Failure::bad_request(Code::ManifestInvalid, "this is no manifest"))
 }
 
 async fn on_a_fitting_thread<T: Send + 'static>(
