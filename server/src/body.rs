@@ -150,13 +150,15 @@ impl ResponseBody {
 
     /// The bytes of `content`, checked for their number. Their digest is the client's to check: it
     /// knows it, and has to trust nobody.
-    pub(crate) fn content(content: Content) -> Self {
+    pub(crate) async fn content(content: Content) -> Self {
         let left = content.len();
+        let body = content.into_body();
+        #[cfg(target_os = "linux")]
+        let bytes = crate::file::stream(body, left).await;
+        #[cfg(not(target_os = "linux"))]
+        let bytes = body.into_stream();
         Self {
-            kind: Kind::Stream {
-                bytes: content.into_body().into_stream(),
-                left,
-            },
+            kind: Kind::Stream { bytes, left },
             record: None,
         }
     }

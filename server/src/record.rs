@@ -131,7 +131,7 @@ impl Drop for Record {
             complete = self.is_complete,
             received = outcome.received,
             sent = outcome.sent,
-            milliseconds = outcome.took.as_secs_f64() * 1000.0,
+            microseconds = u64::try_from(outcome.took.as_micros()).unwrap_or(u64::MAX),
             agent = log.agent,
         );
     }

@@ -29,6 +29,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// How long to wait after a connection could not be taken, as when the process has no file left.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How much of what comes and goes a connection holds, in bytes; no head of a request is larger.
+const BUFFER: usize = 64 * 1024;
+
 /// A service, such as a [`RegistryService`](crate::RegistryService) or what wraps one, on a socket
 /// over HTTP/1.1.
 ///
@@ -229,6 +232,7 @@ where
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
+            .max_buf_size(BUFFER)
             .serve_connection(
                 TokioIo::new(Stallable::new(stream, self.write_timeout)),
                 service,

@@ -22,7 +22,7 @@ use crate::record::Record;
 use crate::response::{Answer, json, typed, value};
 use crate::route::Route;
 use crate::tag_locks::TagLocks;
-use crate::uploads::{self, Expired, Sessions};
+use crate::uploads::{self, Sessions};
 use crate::{blobs, catalog, manifests, referrers, tags};
 
 /// Docker's clients take a registry without it for one of their first version.
@@ -56,7 +56,7 @@ impl RegistryService {
     ///
     /// Dropping the future leaves the rest to the next call.
     pub async fn expire_uploads(&self) {
-        self.shared.expire_uploads().await;
+        uploads::expire(&self.shared).await;
     }
 }
 
@@ -88,38 +88,6 @@ impl Shared {
             .repository(name)
             .await
             .map_err(|error| Failure::of(&error, About::Repository))
-    }
-
-    /// Cancels the uploads that lay idle for too long.
-    pub(crate) async fn expire_uploads(&self) {
-        for Expired { name, id, held } in self.sessions.expired() {
-            let cancelled = match held {
-                Some(upload) => upload.cancel().await,
-                None => self.resume_and_cancel(&name, &id).await,
-            };
-            match cancelled {
-                Ok(()) => tracing::info!(repository = %name, "an upload expired"),
-                Err(error) => {
-                    tracing::warn!(repository = %name, %error, "an expired upload was not cancelled");
-                }
-            }
-        }
-    }
-
-    async fn resume_and_cancel(
-        &self,
-        name: &RepositoryName,
-        id: &tranship::UploadId,
-    ) -> tranship::Result<()> {
-        let repository = self.registry.repository(name).await?;
-        let Some(uploader) = repository.blobs().uploader() else {
-            return Ok(());
-        };
-        match uploader.resume(id).await {
-            Ok(upload) => upload.cancel().await,
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     async fn answer(&self, request: Request<RequestBody>) -> Response<ResponseBody> {

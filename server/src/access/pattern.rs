@@ -36,42 +36,33 @@ impl NamePattern {
     }
 }
 
-/// Goes back to the last `**` only, so it takes no more than the product of the lengths.
 fn components_match(pattern: &[&str], name: &[&str]) -> bool {
-    let (mut at, mut seen) = (0, 0);
-    let mut again: Option<(usize, usize)> = None;
-    while seen < name.len() {
-        match pattern.get(at) {
-            Some(&"**") => {
-                again = Some((at, seen));
-                at += 1;
-            }
-            Some(part) if bytes_match(part.as_bytes(), name[seen].as_bytes()) => {
-                at += 1;
-                seen += 1;
-            }
-            _ => match &mut again {
-                Some((star, taken)) => {
-                    *taken += 1;
-                    (at, seen) = (*star + 1, *taken);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|part| *part == "**")
+    let fits = |part: &&str, component: &&str| {
+        let (part, component) = (part.as_bytes(), component.as_bytes());
+        matches_all(part, component, |byte| *byte == b'*', u8::eq)
+    };
+    matches_all(pattern, name, |part| *part == "**", fits)
 }
 
-fn bytes_match(pattern: &[u8], text: &[u8]) -> bool {
+/// Whether all of `text` is what `pattern` means, in which a star stands for anything, and everything
+/// else for what fits it.
+///
+/// It goes back to the last star only, so it takes no longer than the product of both lengths.
+fn matches_all<P, T>(
+    pattern: &[P],
+    text: &[T],
+    is_star: impl Fn(&P) -> bool,
+    fits: impl Fn(&P, &T) -> bool,
+) -> bool {
     let (mut at, mut seen) = (0, 0);
     let mut again: Option<(usize, usize)> = None;
     while seen < text.len() {
         match pattern.get(at) {
-            Some(b'*') => {
+            Some(star) if is_star(star) => {
                 again = Some((at, seen));
                 at += 1;
             }
-            Some(byte) if *byte == text[seen] => {
+            Some(part) if fits(part, &text[seen]) => {
                 at += 1;
                 seen += 1;
             }
@@ -84,7 +75,7 @@ fn bytes_match(pattern: &[u8], text: &[u8]) -> bool {
             },
         }
     }
-    pattern[at..].iter().all(|byte| *byte == b'*')
+    pattern[at..].iter().all(is_star)
 }
 
 impl FromStr for NamePattern {

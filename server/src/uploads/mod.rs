@@ -1,6 +1,7 @@
 //! Pushing blobs: sessions, chunks, whole blobs and mounts.
 
 mod content_range;
+mod expiry;
 mod mount;
 mod sessions;
 
@@ -18,8 +19,9 @@ use crate::query::Query;
 use crate::response::{Answer, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, created, empty, value};
 use crate::service::Shared;
 use content_range::ContentRange;
+pub(crate) use expiry::expire;
 use sessions::Session;
-pub(crate) use sessions::{Expired, Sessions};
+pub(crate) use sessions::Sessions;
 
 /// POST: a mount, a whole blob, or the start of an upload.
 pub(crate) async fn start(
@@ -64,7 +66,7 @@ pub(crate) async fn start(
 }
 
 async fn open(shared: &Shared, repository: &dyn Repository) -> Result<Session, Failure> {
-    shared.expire_uploads().await;
+    expire(shared).await;
     shared.sessions.start(repository).await
 }
 

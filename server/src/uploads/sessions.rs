@@ -19,7 +19,7 @@ use tranship::{
 use crate::failure::{About, Code, Failure};
 use crate::options::ServerOptions;
 
-type Key = (RepositoryName, UploadId);
+pub(super) type Key = (RepositoryName, UploadId);
 
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -158,35 +158,47 @@ impl Sessions {
         }
     }
 
-    /// Takes out what has lain idle for too long, and answers what is to be cancelled. What may be in
-    /// another server's hand is only forgotten.
-    pub(crate) fn expired(&self) -> Vec<Expired> {
+    /// What has lain idle for too long.
+    pub(super) fn idle(&self) -> Vec<Key> {
         let now = Instant::now();
-        self.lock()
-            .extract_if(|_, slot| {
-                !matches!(slot.state, State::InUse)
-                    && slot
-                        .touched
-                        .is_none_or(|touched| now.saturating_duration_since(touched) >= self.expiry)
-            })
-            .filter(|(_, slot)| !self.is_shared || slot.touched.is_none())
-            .map(|((name, id), slot)| Expired {
-                name,
-                id,
-                held: match slot.state {
-                    State::Held(upload) => Some(upload),
-                    State::Left | State::InUse => None,
-                },
-            })
-            .collect()
+        let open = self.lock();
+        let idle = open.iter().filter(|(_, slot)| self.is_idle(slot, now));
+        idle.map(|(key, _)| key.clone()).collect()
+    }
+
+    fn is_idle(&self, slot: &Slot, now: Instant) -> bool {
+        !matches!(slot.state, State::InUse)
+            && slot
+                .touched
+                .is_none_or(|touched| now.saturating_duration_since(touched) >= self.expiry)
+    }
+
+    /// Forgets an upload that has lain idle for too long, and answers it if it is to be cancelled: what
+    /// may be in another server's hand is not.
+    pub(super) fn take_expired(&self, key: Key) -> Option<Expired> {
+        let mut open = self.lock();
+        let slot = open.get(&key)?;
+        if !self.is_idle(slot, Instant::now()) {
+            return None;
+        }
+        let slot = open.remove(&key)?;
+        if self.is_shared && slot.touched.is_some() {
+            return None;
+        }
+        let (name, id) = key;
+        let held = match slot.state {
+            State::Held(upload) => Some(upload),
+            State::Left | State::InUse => None,
+        };
+        Some(Expired { name, id, held })
     }
 }
 
 /// An upload that lay idle for too long.
-pub(crate) struct Expired {
-    pub(crate) name: RepositoryName,
-    pub(crate) id: UploadId,
-    pub(crate) held: Option<Box<dyn Upload>>,
+pub(super) struct Expired {
+    pub(super) name: RepositoryName,
+    pub(super) id: UploadId,
+    pub(super) held: Option<Box<dyn Upload>>,
 }
 
 fn uploader(repository: &dyn Repository) -> Result<&dyn tranship::Uploader, Failure> {
