@@ -16,7 +16,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tranship::{Body, ByteStream, Error, ErrorKind, LocalFile, Result};
 
 /// How much is read at a time, in bytes.
-const CHUNK: u64 = 128 * 1024;
+const CHUNK: u64 = 64 * 1024;
 
 /// The `length` bytes of a body: read here if they are a local file, else as they come.
 pub(crate) async fn stream(body: Body, length: u64) -> ByteStream {

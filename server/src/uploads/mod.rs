@@ -103,17 +103,14 @@ pub(crate) async fn finish(
 
 /// GET: how far an upload is.
 pub(crate) async fn status(shared: &Shared, name: &RepositoryName, id: &str) -> Answer {
-    let decoded = decode(id)?;
-    let (offset, id) = match shared.sessions.offset_in_use(name, &decoded) {
-        Some(offset) => (offset, decoded),
-        None => {
-            let session = take(shared, name, id).await?;
-            (session.offset(), decoded)
-        }
-    };
-    let mut response = empty(StatusCode::NO_CONTENT);
-    locate(&mut response, name, &id, offset);
-    Ok(response)
+    let known = decode(id)?;
+    if let Some(offset) = shared.sessions.offset(name, &known) {
+        let mut response = empty(StatusCode::NO_CONTENT);
+        locate(&mut response, name, &known, offset);
+        return Ok(response);
+    }
+    let mut session = take(shared, name, id).await?;
+    Ok(located(StatusCode::NO_CONTENT, name, &mut session))
 }
 
 /// DELETE: the end of an upload that will not be finished.

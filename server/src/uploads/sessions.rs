@@ -19,20 +19,33 @@ use tranship::{
 use crate::failure::{About, Code, Failure};
 use crate::options::ServerOptions;
 
+/// How long it is at the most between two looks for what is idle.
+const PAUSE: Duration = Duration::from_secs(10);
+
 pub(super) type Key = (RepositoryName, UploadId);
 
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    open: Mutex<HashMap<Key, Slot>>,
+    open: Mutex<Open>,
     limit: usize,
     expiry: Duration,
     /// Whether uploads are left to the backend between requests.
     is_shared: bool,
 }
 
+#[derive(Debug)]
+struct Open {
+    slots: HashMap<Key, Slot>,
+    /// When it was last looked for what is idle.
+    looked: Instant,
+    /// Whether something lies here that nobody can come back to.
+    has_abandoned: bool,
+}
+
 struct Slot {
     state: State,
-    offset: u64,
+    /// How many bytes have arrived, as far as is known here.
+    offset: Option<u64>,
     /// When it was last used; `None` if nobody can come back to it.
     touched: Option<Instant>,
 }
@@ -55,10 +68,10 @@ impl std::fmt::Debug for Slot {
 }
 
 impl Slot {
-    fn in_use(offset: u64) -> Self {
+    fn in_use() -> Self {
         Self {
             state: State::InUse,
-            offset,
+            offset: None,
             touched: Some(Instant::now()),
         }
     }
@@ -67,20 +80,24 @@ impl Slot {
 impl Sessions {
     pub(crate) fn new(options: &ServerOptions) -> Self {
         Self {
-            open: Mutex::new(HashMap::new()),
+            open: Mutex::new(Open {
+                slots: HashMap::new(),
+                looked: Instant::now(),
+                has_abandoned: false,
+            }),
             limit: options.max_uploads,
             expiry: options.upload_expiry,
             is_shared: options.shared,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many uploads are open here.
     pub(crate) fn count(&self) -> usize {
-        self.lock().len()
+        self.lock().slots.len()
     }
 
     /// Starts an upload. Unless its id is told, it is over when the request is.
@@ -99,14 +116,16 @@ impl Sessions {
         let failed = |error: Error| Failure::of(&error, About::Upload);
         let upload = uploader(repository)?.start().await.map_err(failed)?;
         let key = (repository.name().clone(), upload.id().clone());
-        self.lock().insert(key.clone(), Slot::in_use(0));
-        Ok(Session {
+        self.lock().slots.insert(key.clone(), Slot::in_use());
+        let session = Session {
             sessions: Arc::clone(self),
             key,
             upload: Some(upload),
             is_known: false,
             is_whole: true,
-        })
+        };
+        session.note_offset();
+        Ok(session)
     }
 
     /// Takes the upload `id` in hand, to the exclusion of all other requests.
@@ -116,9 +135,9 @@ impl Sessions {
         id: UploadId,
     ) -> Result<Session, Failure> {
         let key = (repository.name().clone(), id);
-        let held = match self.lock().entry(key.clone()) {
+        let held = match self.lock().slots.entry(key.clone()) {
             Entry::Vacant(slot) => {
-                slot.insert(Slot::in_use(0));
+                slot.insert(Slot::in_use());
                 None
             }
             Entry::Occupied(mut slot) => {
@@ -149,20 +168,36 @@ impl Sessions {
         Ok(session)
     }
 
-    /// How many bytes of the upload `id` have arrived, if it is open here and somebody is at it.
-    pub(crate) fn offset_in_use(&self, name: &RepositoryName, id: &UploadId) -> Option<u64> {
+    /// How many bytes of the upload `id` have arrived, if that is known here, whether or not somebody is
+    /// at it.
+    pub(super) fn offset(&self, name: &RepositoryName, id: &UploadId) -> Option<u64> {
         let key = (name.clone(), id.clone());
-        match self.lock().get(&key) {
-            Some(slot) if matches!(slot.state, State::InUse) => Some(slot.offset),
-            _ => None,
+        let open = self.lock();
+        let slot = open.slots.get(&key)?;
+        match slot.state {
+            State::Held(_) | State::InUse => slot.offset,
+            // The last request broke off, or another server has gone on.
+            State::Left => None,
         }
     }
 
-    /// What has lain idle for too long.
+    /// What has lain idle for too long; nothing if it was looked for a moment ago.
     pub(super) fn idle(&self) -> Vec<Key> {
         let now = Instant::now();
-        let open = self.lock();
-        let idle = open.iter().filter(|(_, slot)| self.is_idle(slot, now));
+        let mut open = self.lock();
+        let pause = (self.expiry / 10).min(PAUSE);
+        let is_due = open.has_abandoned
+            || open.slots.len() >= self.limit
+            || now.saturating_duration_since(open.looked) >= pause;
+        if !is_due {
+            return Vec::new();
+        }
+        open.looked = now;
+        open.has_abandoned = false;
+        let idle = open
+            .slots
+            .iter()
+            .filter(|(_, slot)| self.is_idle(slot, now));
         idle.map(|(key, _)| key.clone()).collect()
     }
 
@@ -177,11 +212,11 @@ impl Sessions {
     /// may be in another server's hand is not.
     pub(super) fn take_expired(&self, key: Key) -> Option<Expired> {
         let mut open = self.lock();
-        let slot = open.get(&key)?;
+        let slot = open.slots.get(&key)?;
         if !self.is_idle(slot, Instant::now()) {
             return None;
         }
-        let slot = open.remove(&key)?;
+        let slot = open.slots.remove(&key)?;
         if self.is_shared && slot.touched.is_some() {
             return None;
         }
@@ -260,8 +295,8 @@ impl Session {
 
     fn note_offset(&self) {
         let offset = self.offset();
-        if let Some(slot) = self.sessions.lock().get_mut(&self.key) {
-            slot.offset = offset;
+        if let Some(slot) = self.sessions.lock().slots.get_mut(&self.key) {
+            slot.offset = Some(offset);
         }
     }
 
@@ -295,7 +330,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         let upload = self.upload.take();
         let mut open = self.sessions.lock();
-        let Some(slot) = open.get_mut(&self.key) else {
+        let Some(slot) = open.slots.get_mut(&self.key) else {
             return;
         };
         slot.touched = self.is_known.then(Instant::now);
@@ -309,10 +344,11 @@ impl Drop for Session {
                 Some(upload)
             }
             None => {
-                open.remove(&self.key);
+                open.slots.remove(&self.key);
                 None
             }
         };
+        open.has_abandoned |= !self.is_known;
         drop(open);
         drop(left);
     }
