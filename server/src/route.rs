@@ -39,9 +39,9 @@ impl Route {
         else {
             return Err(no_endpoint());
         };
-        match rest.trim_start_matches('/') {
-            "" if rest.len() < 2 => return Ok(Self::Ping),
-            "_catalog" => return Ok(Self::Catalog),
+        match rest {
+            "" | "/" => return Ok(Self::Ping),
+            "/_catalog" => return Ok(Self::Catalog),
             _ => {}
         }
         let segments: Vec<&str> = rest[1..].split('/').collect();
@@ -259,6 +259,8 @@ mod tests {
             "/v2x/",
             "/v2/a",
             "/v2/a/b/c",
+            "/v2//",
+            "/v2//_catalog",
             "/v2/tags",
             "/v2/a/tags/all",
         ] {

@@ -169,6 +169,11 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nobody_takes_as_long_as_somebody() {
+        assert!(!bcrypt::verify("", NOBODY).expect("a hash"));
+    }
+
     #[tokio::test]
     async fn a_password_that_was_taken_back_is_wrong_at_once() {
         let (directory, htpasswd) = file(&line("ann", "old")).await;

@@ -4,17 +4,16 @@ mod content_range;
 mod expiry;
 mod mount;
 mod sessions;
+mod token;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{LOCATION, RANGE};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName, UploadId};
+use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName};
 
 use crate::access::Caller;
 use crate::body::{RequestBody, ResponseBody};
-use crate::failure::{About, Code, Failure};
+use crate::failure::{Code, Failure};
 use crate::query::Query;
 use crate::response::{Answer, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, created, empty, value};
 use crate::service::Shared;
@@ -22,6 +21,7 @@ use content_range::ContentRange;
 pub(crate) use expiry::expire;
 use sessions::Session;
 pub(crate) use sessions::Sessions;
+use token::Token;
 
 /// POST: a mount, a whole blob, or the start of an upload.
 pub(crate) async fn start(
@@ -103,10 +103,10 @@ pub(crate) async fn finish(
 
 /// GET: how far an upload is.
 pub(crate) async fn status(shared: &Shared, name: &RepositoryName, id: &str) -> Answer {
-    let known = decode(id)?;
-    if let Some(offset) = shared.sessions.offset(name, &known) {
+    let token = Token::parse(id)?;
+    if let Some(offset) = shared.sessions.offset(name, &token) {
         let mut response = empty(StatusCode::NO_CONTENT);
-        locate(&mut response, name, &known, offset);
+        locate(&mut response, name, &token, offset);
         return Ok(response);
     }
     let mut session = take(shared, name, id).await?;
@@ -120,9 +120,9 @@ pub(crate) async fn cancel(shared: &Shared, name: &RepositoryName, id: &str) -> 
 }
 
 async fn take(shared: &Shared, name: &RepositoryName, id: &str) -> Result<Session, Failure> {
-    let id = decode(id)?;
+    let token = Token::parse(id)?;
     let repository = shared.repository(name).await?;
-    shared.sessions.take(&*repository, id).await
+    shared.sessions.take(&*repository, token).await
 }
 
 /// Writes a chunk that must begin where the upload is.
@@ -143,7 +143,7 @@ async fn write(
             format!("the next byte is number {offset}, not {}", range.first),
         );
         return Err(failure
-            .with_header(LOCATION, value(location(name, session.tell_id())))
+            .with_header(LOCATION, value(location(name, session.tell())))
             .with_header(RANGE, value(arrived(offset))));
     }
     receive(shared, session, body, range.map(ContentRange::length)).await
@@ -215,45 +215,28 @@ fn located(
 ) -> Response<ResponseBody> {
     let mut response = empty(status);
     let offset = session.offset();
-    locate(&mut response, name, session.tell_id(), offset);
+    locate(&mut response, name, session.tell(), offset);
     response
 }
 
 fn locate(
     response: &mut Response<ResponseBody>,
     name: &RepositoryName,
-    id: &UploadId,
+    token: &Token,
     offset: u64,
 ) {
     let headers = response.headers_mut();
-    headers.insert(LOCATION, value(location(name, id)));
+    headers.insert(LOCATION, value(location(name, token)));
     headers.insert(RANGE, value(arrived(offset)));
-    headers.insert(DOCKER_UPLOAD_UUID, value(encode(id)));
+    headers.insert(DOCKER_UPLOAD_UUID, value(token.as_str()));
 }
 
-fn location(name: &RepositoryName, id: &UploadId) -> String {
-    format!("/v2/{name}/blobs/uploads/{}", encode(id))
+fn location(name: &RepositoryName, token: &Token) -> String {
+    format!("/v2/{name}/blobs/uploads/{}", token.as_str())
 }
 
 /// The bytes that have arrived, as the spec writes them: the last one included, so that none and one
 /// look the same.
 fn arrived(offset: u64) -> String {
     format!("0-{}", offset.saturating_sub(1))
-}
-
-/// An id is opaque text, which a path has to carry as it is.
-fn encode(id: &UploadId) -> String {
-    URL_SAFE_NO_PAD.encode(id.as_str())
-}
-
-fn decode(text: &str) -> Result<UploadId, Failure> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .map(UploadId::new)
-        .ok_or_else(|| {
-            let error = tranship::Error::not_found("upload");
-            Failure::of(&error, About::Upload)
-        })
 }

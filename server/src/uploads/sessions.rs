@@ -18,11 +18,12 @@ use tranship::{
 
 use crate::failure::{About, Code, Failure};
 use crate::options::ServerOptions;
+use crate::uploads::token::Token;
 
 /// How long it is at the most between two looks for what is idle.
 const PAUSE: Duration = Duration::from_secs(10);
 
-pub(super) type Key = (RepositoryName, UploadId);
+pub(super) type Key = (RepositoryName, Token);
 
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -43,6 +44,7 @@ struct Open {
 }
 
 struct Slot {
+    id: UploadId,
     state: State,
     /// How many bytes have arrived, as far as is known here.
     offset: Option<u64>,
@@ -68,8 +70,9 @@ impl std::fmt::Debug for Slot {
 }
 
 impl Slot {
-    fn in_use() -> Self {
+    fn in_use(id: UploadId) -> Self {
         Self {
+            id,
             state: State::InUse,
             offset: None,
             touched: Some(Instant::now()),
@@ -101,7 +104,7 @@ impl Sessions {
     }
 
     /// Starts an upload. Unless its id is told, it is over when the request is.
-    pub(crate) async fn start(
+    pub(super) async fn start(
         self: &Arc<Self>,
         repository: &dyn Repository,
     ) -> Result<Session, Failure> {
@@ -115,11 +118,14 @@ impl Sessions {
         }
         let failed = |error: Error| Failure::of(&error, About::Upload);
         let upload = uploader(repository)?.start().await.map_err(failed)?;
-        let key = (repository.name().clone(), upload.id().clone());
-        self.lock().slots.insert(key.clone(), Slot::in_use());
+        let id = upload.id().clone();
+        let key = (repository.name().clone(), Token::of(&id)?);
+        let slot = Slot::in_use(id.clone());
+        self.lock().slots.insert(key.clone(), slot);
         let session = Session {
             sessions: Arc::clone(self),
             key,
+            id,
             upload: Some(upload),
             is_known: false,
             is_whole: true,
@@ -128,23 +134,24 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Takes the upload `id` in hand, to the exclusion of all other requests.
-    pub(crate) async fn take(
+    /// Takes an upload in hand, to the exclusion of all other requests.
+    pub(super) async fn take(
         self: &Arc<Self>,
         repository: &dyn Repository,
-        id: UploadId,
+        token: Token,
     ) -> Result<Session, Failure> {
-        let key = (repository.name().clone(), id);
-        let held = match self.lock().slots.entry(key.clone()) {
+        let key = (repository.name().clone(), token);
+        let (id, held) = match self.lock().slots.entry(key.clone()) {
             Entry::Vacant(slot) => {
-                slot.insert(Slot::in_use());
-                None
+                let id = key.1.as_id();
+                slot.insert(Slot::in_use(id.clone()));
+                (id, None)
             }
             Entry::Occupied(mut slot) => {
                 let slot = slot.get_mut();
                 match std::mem::replace(&mut slot.state, State::InUse) {
-                    State::Held(upload) => Some(upload),
-                    State::Left => None,
+                    State::Held(upload) => (slot.id.clone(), Some(upload)),
+                    State::Left => (slot.id.clone(), None),
                     State::InUse => {
                         let error = Error::new(
                             ErrorKind::Conflict,
@@ -158,6 +165,7 @@ impl Sessions {
         let mut session = Session {
             sessions: Arc::clone(self),
             key,
+            id,
             upload: held,
             is_known: true,
             is_whole: true,
@@ -168,10 +176,10 @@ impl Sessions {
         Ok(session)
     }
 
-    /// How many bytes of the upload `id` have arrived, if that is known here, whether or not somebody is
+    /// How many bytes of an upload have arrived, if that is known here, whether or not somebody is
     /// at it.
-    pub(super) fn offset(&self, name: &RepositoryName, id: &UploadId) -> Option<u64> {
-        let key = (name.clone(), id.clone());
+    pub(super) fn offset(&self, name: &RepositoryName, token: &Token) -> Option<u64> {
+        let key = (name.clone(), token.clone());
         let open = self.lock();
         let slot = open.slots.get(&key)?;
         match slot.state {
@@ -220,7 +228,8 @@ impl Sessions {
         if self.is_shared && slot.touched.is_some() {
             return None;
         }
-        let (name, id) = key;
+        let (name, _) = key;
+        let id = slot.id;
         let held = match slot.state {
             State::Held(upload) => Some(upload),
             State::Left | State::InUse => None,
@@ -247,9 +256,10 @@ fn uploader(repository: &dyn Repository) -> Result<&dyn tranship::Uploader, Fail
 }
 
 /// An upload in the hand of one request. Dropped, it waits for the next one.
-pub(crate) struct Session {
+pub(super) struct Session {
     sessions: Arc<Sessions>,
     key: Key,
+    id: UploadId,
     upload: Option<Box<dyn Upload>>,
     /// Whether the client knows its id, and may come back.
     is_known: bool,
@@ -260,7 +270,7 @@ pub(crate) struct Session {
 impl Session {
     async fn resume(&mut self, repository: &dyn Repository) -> Result<(), Failure> {
         let upload = uploader(repository)?
-            .resume(&self.key.1)
+            .resume(&self.id)
             .await
             .map_err(|error| Failure::of(&error, About::Upload))?;
         self.upload = Some(upload);
@@ -268,18 +278,18 @@ impl Session {
         Ok(())
     }
 
-    /// The id, to be told to the client.
-    pub(crate) fn tell_id(&mut self) -> &UploadId {
+    /// What the client is to be told, to come back.
+    pub(super) fn tell(&mut self) -> &Token {
         self.is_known = true;
         &self.key.1
     }
 
-    pub(crate) fn offset(&self) -> u64 {
+    pub(super) fn offset(&self) -> u64 {
         self.upload.as_ref().map_or(0, |upload| upload.offset())
     }
 
     /// Appends `piece`.
-    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
+    pub(super) async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
         let Some(upload) = &mut self.upload else {
             return Err(ended());
         };
@@ -301,7 +311,7 @@ impl Session {
     }
 
     /// Makes what has arrived the blob `expected`. The upload is over then, however it ended.
-    pub(crate) async fn commit(mut self, expected: &Descriptor) -> Result<(), Failure> {
+    pub(super) async fn commit(mut self, expected: &Descriptor) -> Result<(), Failure> {
         self.take()?
             .commit(expected)
             .await
@@ -309,7 +319,7 @@ impl Session {
     }
 
     /// Ends the upload, and drops what has arrived.
-    pub(crate) async fn cancel(mut self) -> Result<(), Failure> {
+    pub(super) async fn cancel(mut self) -> Result<(), Failure> {
         self.take()?
             .cancel()
             .await
