@@ -2,9 +2,10 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tranship::Digest;
 use tranship_memory::MemoryRegistry;
@@ -142,13 +143,69 @@ async fn an_upload_in_flight_is_finished_before_the_server_stops() {
 }
 
 #[tokio::test]
+async fn a_head_that_does_not_end_is_not_waited_for() {
+    let service = router(Arc::new(MemoryRegistry::new()), ServerOptions::default());
+    let server = Server::bind((Ipv4Addr::LOCALHOST, 0), service)
+        .await
+        .expect("bound")
+        .with_header_timeout(Duration::from_millis(50));
+    let address = server.address().expect("an address");
+    let _running = tokio::spawn(server.run(std::future::pending()));
+    for head in ["", "GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow: "] {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.expect("closed");
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_service_can_be_mounted_into_an_app() {
+    let service = router(Arc::new(MemoryRegistry::new()), ServerOptions::default());
+    let app = axum::Router::new()
+        .route("/hello", axum::routing::get(async || "hello"))
+        .fallback_service(service);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("bound");
+    let address = listener.local_addr().expect("an address");
+    let _running = tokio::spawn(axum::serve(listener, app).into_future());
+    for (method, target, length, status) in [
+        ("GET", "/hello", 0, "200"),
+        ("GET", "/v2/", 0, "200"),
+        (
+            "POST",
+            &*format!("/v2/app/blobs/uploads/?digest={}", Digest::of(b"x")),
+            1,
+            "201",
+        ),
+        (
+            "GET",
+            &*format!("/v2/app/blobs/{}", Digest::of(b"x")),
+            0,
+            "200",
+        ),
+    ] {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let length_header = length.to_string();
+        let headers = [("Connection", "close"), ("Content-Length", &*length_header)];
+        let request = head(method, target, &headers) + "\r\n" + &"x".repeat(length);
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{target}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_takes_nothing_is_let_go() {
     let registry = Arc::new(MemoryRegistry::new());
     let service = router(registry, ServerOptions::default());
     let server = Server::bind((Ipv4Addr::LOCALHOST, 0), service)
         .await
         .expect("bound")
-        .with_write_timeout(std::time::Duration::from_millis(50))
+        .with_write_timeout(Duration::from_millis(50))
         .with_max_connections(1);
     let address = server.address().expect("an address");
     let _running = tokio::spawn(server.run(std::future::pending()));
