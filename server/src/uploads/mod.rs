@@ -3,6 +3,7 @@
 mod content_range;
 mod expiry;
 mod mount;
+mod receive;
 mod sessions;
 mod token;
 
@@ -19,6 +20,7 @@ use crate::response::{Answer, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, created,
 use crate::service::Shared;
 use content_range::ContentRange;
 pub(crate) use expiry::expire;
+use receive::receive;
 use sessions::Session;
 pub(crate) use sessions::Sessions;
 use token::Token;
@@ -146,56 +148,7 @@ async fn write(
             .with_header(LOCATION, value(location(name, session.tell())))
             .with_header(RANGE, value(arrived(offset))));
     }
-    receive(shared, session, body, range.map(ContentRange::length)).await
-}
-
-/// Writes the body to the upload: `announced` bytes, where the request says how many.
-async fn receive(
-    shared: &Shared,
-    session: &mut Session,
-    body: &mut RequestBody,
-    announced: Option<u64>,
-) -> Result<(), Failure> {
-    if let (Some(announced), Some(length)) = (announced, body.length())
-        && announced != length
-    {
-        return Err(other_length(announced));
-    }
-    if let Some(length) = body.length() {
-        check_size(shared, session.offset().saturating_add(length))?;
-    }
-    let mut left = announced;
-    while let Some(piece) = body.next().await? {
-        check_size(shared, session.offset().saturating_add(piece.len() as u64))?;
-        if let Some(left) = &mut left {
-            *left = left
-                .checked_sub(piece.len() as u64)
-                .ok_or_else(|| other_length(announced.unwrap_or_default()))?;
-        }
-        session.write(piece).await?;
-    }
-    match left {
-        Some(1..) => Err(other_length(announced.unwrap_or_default())),
-        _ => Ok(()),
-    }
-}
-
-fn check_size(shared: &Shared, size: u64) -> Result<(), Failure> {
-    match shared.options.max_blob_size {
-        Some(limit) if size > limit => Err(Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::SizeInvalid,
-            format!("blobs may have {limit} bytes"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn other_length(announced: u64) -> Failure {
-    Failure::bad_request(
-        Code::SizeInvalid,
-        format!("the Content-Range announces {announced} bytes, the body has another number"),
-    )
+    receive(shared, session, body, range).await
 }
 
 async fn commit(name: &RepositoryName, session: Session, digest: Digest) -> Answer {
