@@ -194,10 +194,12 @@ impl fmt::Debug for StoreOption {
     }
 }
 
-/// What is to be served. A path stands for the directory of layouts there.
+/// What is to be served. A path or a URL stands for the directory of layouts there.
 pub(crate) fn parse_root(text: &str) -> Result<RegistryLocation> {
-    let is_path = text.starts_with(['/', '.']) || text.contains("://");
-    if is_path {
+    let is_url = text
+        .split_once("://")
+        .is_some_and(|(scheme, _)| !scheme.contains(':'));
+    if is_url || text.starts_with(['/', '.']) {
         return format!("layouts:{text}").parse();
     }
     text.parse()
@@ -312,6 +314,10 @@ mod tests {
         assert_eq!(root("/srv/x").as_deref(), Some("layouts:/srv/x"));
         assert_eq!(root("./x").as_deref(), Some("layouts:./x"));
         assert_eq!(root("layouts:x").as_deref(), Some("layouts:x"));
+        assert_eq!(
+            root("layouts:s3://bucket/x").as_deref(),
+            Some("layouts:s3://bucket/x")
+        );
         assert_eq!(
             root("s3://bucket/x").as_deref(),
             Some("layouts:s3://bucket/x")

@@ -77,6 +77,7 @@ fn number(digits: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn of(value: &str, size: u64) -> Wanted {
         let mut headers = HeaderMap::new();
@@ -91,6 +92,18 @@ mod tests {
         assert_eq!(of("bytes=2-", 10), Wanted::Part(2..10));
         assert_eq!(of("bytes=-3", 10), Wanted::Part(7..10));
         assert_eq!(of("Bytes= 2-4 ", 10), Wanted::Part(2..5));
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_never_empty_and_never_beyond_the_end(
+            text in "bytes=[0-9,-]{0,24}",
+            size in 0..=u64::MAX,
+        ) {
+            if let Wanted::Part(part) = of(&text, size) {
+                prop_assert!(part.start < part.end && part.end <= size, "{part:?}");
+            }
+        }
     }
 
     #[test]

@@ -183,6 +183,7 @@ fn no_endpoint() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn name(text: &str) -> RepositoryName {
         text.parse().expect("a name")
@@ -249,6 +250,23 @@ mod tests {
     fn an_overlong_name_is_refused_by_its_length() {
         let path = format!("/v2/{}/tags/list", "a/".repeat(5000) + "a");
         assert_eq!(refused(&path), Code::NameInvalid);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_path_is_no_name_leaves_the_registry(path in "(/v2)?(/[a-z.%2/]{0,4}){0,6}(/manifests/v1)?") {
+            if let Ok(route) = Route::parse(&path)
+                && let Some(name) = route.repository()
+            {
+                let is_inside = |part: &str| !part.is_empty() && !part.starts_with('.');
+                prop_assert!(name.as_str().split('/').all(is_inside), "{name}");
+            }
+        }
+
+        #[test]
+        fn any_text_is_an_endpoint_or_refused(path in any::<String>()) {
+            let _ = Route::parse(&path);
+        }
     }
 
     #[test]
