@@ -89,15 +89,15 @@ impl RequestBody {
     /// The next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         while !self.is_over {
-            let frame = tokio::time::timeout(self.timeout, self.inner.frame())
-                .await
-                .map_err(|_| {
-                    Failure::new(
-                        StatusCode::REQUEST_TIMEOUT,
-                        Code::BlobUploadInvalid,
-                        "the client sent nothing for too long",
-                    )
-                })?;
+            let frame = tokio::time::timeout(self.timeout, self.inner.frame()).await;
+            let Ok(frame) = frame else {
+                self.is_over = true;
+                return Err(Failure::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    Code::BlobUploadInvalid,
+                    "the client sent nothing for too long",
+                ));
+            };
             match frame {
                 None => self.is_over = true,
                 Some(Err(error)) => {
@@ -215,7 +215,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Stream { .. } => false,
+            Kind::Stream { left, .. } => *left == 0,
         }
     }
 

@@ -3,7 +3,7 @@
 mod store;
 
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tranship::{
@@ -37,23 +37,23 @@ pub(crate) async fn read(
     let reference = parse_reference(reference)?;
     let repository = shared.repository(name).await?;
     let manifests = repository.manifests();
-    if request.method == Method::HEAD {
+    let is_head = request.method == Method::HEAD;
+    if is_head || request.headers.contains_key(IF_NONE_MATCH) {
         let manifest = manifests.resolve(&reference).await.map_err(failed)?;
         if let Some(response) = not_modified(&request.headers, manifest.digest()) {
             return Ok(response);
         }
-        let mut response = Response::new(ResponseBody::empty());
-        describe(&mut response, &manifest);
-        return Ok(response);
+        if is_head {
+            let mut response = Response::new(ResponseBody::empty());
+            describe(&mut response, &manifest);
+            return Ok(response);
+        }
     }
     let content = manifests
         .fetch_reference(&reference)
         .await
         .map_err(failed)?;
     let manifest = content.descriptor().clone();
-    if let Some(response) = not_modified(&request.headers, manifest.digest()) {
-        return Ok(response);
-    }
     let limit = shared.options.max_manifest_size;
     let body = if manifest.size() > limit {
         // Stored when the limit was another one. Too much for memory, so the client has to check it.
@@ -100,10 +100,10 @@ pub(crate) async fn put(
         },
     };
     let manifest = Descriptor::new(media_type, digest, content.len() as u64);
+    let document = decode(&manifest, &content).await?;
     let repository = shared.repository(name).await?;
     let changing = shared.tag_locks.lock(name, &tags).await;
     check_conditions(&*repository, &reference, request).await?;
-    let document = decode(&manifest, &content).await?;
     store(shared, &*repository, &manifest, content, &tags, &document).await?;
     drop(changing);
 
