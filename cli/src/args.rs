@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tranship::{
-    CopyOptions, Digest, Location, MediaType, Platform, RegistryLocation, RegistryName, Result, Tag,
+    CopyOptions, Digest, Location, MAX_MANIFEST_SIZE, MediaType, Platform, RegistryLocation,
+    RegistryName, Result, Tag,
 };
 use tranship_backends::{Durability, OpenOptions};
 
 use crate::exit;
 use crate::input::Input;
-use crate::location::{self, AnnotationFilter, DurationArg, Place, RangeArg, StoreOption};
+use crate::location::{
+    self, AnnotationFilter, DurationArg, GrantArg, Place, RangeArg, StoreOption,
+};
 use crate::registries::Registries;
 
 /// Copies and looks into OCI artifacts: images, and whatever else registries hold
@@ -129,6 +132,7 @@ pub(crate) enum Command {
     Fsck(Fsck),
     Login(Login),
     Logout(Logout),
+    Serve(Box<Serve>),
     Completion(Completion),
     Man(Man),
 }
@@ -449,6 +453,77 @@ pub(crate) struct Logout {
     /// The registry's host
     #[arg(value_name = "REGISTRY")]
     pub(crate) registry: RegistryName,
+}
+
+/// Serve a registry over HTTP
+///
+/// Prints the URL and serves until it is stopped. On SIGTERM and Ctrl-C requests under way are finished; a second
+/// signal cuts them off. What happens is logged to standard error, with --format json as one JSON object a line.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// What to serve: layouts:ROOT or a path, layouts:URL, or the host of another registry [default: an empty registry
+    /// in memory]
+    #[arg(long, value_name = "LOCATION", value_parser = location::parse_root)]
+    pub(crate) root: Option<RegistryLocation>,
+    /// The address and the port to listen on; port 0 is any that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: String,
+    /// Store and delete nothing
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Delete nothing
+    #[arg(long)]
+    pub(crate) no_delete: bool,
+    /// Let in only users of this file, as `htpasswd -B` writes it. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) htpasswd: Option<PathBuf>,
+    /// With --htpasswd, let everybody read
+    #[arg(long, requires = "htpasswd")]
+    pub(crate) anonymous_read: bool,
+    /// With --htpasswd, let a user read, or read and write, the repositories of a pattern in which * stands for a part
+    /// of a component and ** for components. May be repeated; without it, every user may do everything
+    #[arg(
+        long = "grant",
+        requires = "htpasswd",
+        value_name = "USER=PATTERN:r|rw"
+    )]
+    pub(crate) grants: Vec<GrantArg>,
+    /// Serve over TLS, with the certificates of this PEM file. It is read again when it changes
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Refuse manifests that refer to what is not there. Worth it where `gc` runs meanwhile
+    #[arg(long)]
+    pub(crate) complete: bool,
+    /// Let clients continue an upload on another server of the same place
+    #[arg(long)]
+    pub(crate) shared: bool,
+    /// Put this warning in every answer
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) warning: Option<String>,
+    /// Refuse larger manifests
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_MANIFEST_SIZE)]
+    pub(crate) max_manifest_size: u64,
+    /// Refuse larger blobs
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_blob_size: Option<u64>,
+    /// How many uploads may be open at a time
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(crate) max_uploads: u32,
+    /// Cancel uploads that nobody has continued for this time
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    pub(crate) upload_expiry: DurationArg,
+    /// How many connections may be open at a time; others wait
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_connections: u32,
+    /// How long a client may send or take nothing in the middle of a request
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub(crate) timeout: DurationArg,
+    /// How long requests under way may take when it is to stop
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub(crate) grace: DurationArg,
 }
 
 /// Print the completions for a shell

@@ -8,6 +8,7 @@ use jiff::{Span, SpanRelativeTo};
 use tranship::{
     ByteRange, Digest, Error, ErrorKind, Location, RegistryLocation, Result, Tag, TagOrDigest,
 };
+use tranship_server::{NamePattern, Permission};
 
 /// What `--help` says about locations.
 pub(crate) const HELP: &str = "\
@@ -196,6 +197,55 @@ impl fmt::Debug for StoreOption {
     }
 }
 
+/// What is to be served. A path or a URL stands for the directory of layouts there.
+pub(crate) fn parse_root(text: &str) -> Result<RegistryLocation> {
+    let is_url = text
+        .split_once("://")
+        .is_some_and(|(scheme, _)| !scheme.contains(':'));
+    if is_url || text.starts_with(['/', '.']) {
+        return format!("layouts:{text}").parse();
+    }
+    text.parse()
+}
+
+/// `USER=PATTERN:r|rw`, what a user may do where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GrantArg {
+    pub(crate) user: String,
+    pub(crate) names: NamePattern,
+    pub(crate) permission: Permission,
+}
+
+impl FromStr for GrantArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let malformed = || {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "a grant names a user, a pattern of repositories, and r or rw",
+            )
+            .with_hint("write for example --grant 'ann=team/**:rw'")
+        };
+        // A user's name may have an equals sign, a pattern has none.
+        let (user, rest) = text.rsplit_once('=').ok_or_else(malformed)?;
+        let (names, permission) = rest.rsplit_once(':').ok_or_else(malformed)?;
+        let permission = match permission {
+            "r" => Permission::Read,
+            "rw" => Permission::Write,
+            _ => return Err(malformed()),
+        };
+        if user.is_empty() {
+            return Err(malformed());
+        }
+        Ok(Self {
+            user: user.to_owned(),
+            names: names.parse()?,
+            permission,
+        })
+    }
+}
+
 /// `START-[END]`, both inclusive, as in HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RangeArg(pub(crate) ByteRange);
@@ -258,6 +308,38 @@ mod tests {
         assert_eq!(seconds("0s"), Some(0.0));
         for text in ["", "7", "-1h", "1 fortnight", "1mo", "1y"] {
             assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_root_may_be_a_path() {
+        let root = |text| parse_root(text).map(|root| root.to_string()).ok();
+        assert_eq!(root("/srv/x").as_deref(), Some("layouts:/srv/x"));
+        assert_eq!(root("./x").as_deref(), Some("layouts:./x"));
+        assert_eq!(root("layouts:x").as_deref(), Some("layouts:x"));
+        assert_eq!(
+            root("layouts:s3://bucket/x").as_deref(),
+            Some("layouts:s3://bucket/x")
+        );
+        assert_eq!(
+            root("s3://bucket/x").as_deref(),
+            Some("layouts:s3://bucket/x")
+        );
+        assert_eq!(
+            root("registry.example").as_deref(),
+            Some("registry.example")
+        );
+        assert_eq!(root("oci:x"), None);
+    }
+
+    #[test]
+    fn a_grant_is_for_a_user_a_pattern_and_a_permission() {
+        let grant: GrantArg = "ann=team/**:rw".parse().expect("a grant");
+        assert_eq!(grant.user, "ann");
+        assert_eq!(grant.names.to_string(), "team/**");
+        assert_eq!(grant.permission, Permission::Write);
+        for text in ["", "ann", "ann=x", "=x:r", "ann=:r", "ann=x:w", "ann=X:r"] {
+            text.parse::<GrantArg>().expect_err(text);
         }
     }
 

@@ -8,6 +8,7 @@ mod failure;
 mod input;
 mod json;
 mod location;
+mod log;
 mod output;
 mod progress;
 mod registries;

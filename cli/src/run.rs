@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
+use tokio::runtime::Builder;
 use tranship::Error;
 
 use crate::args::{Cli, Command, Format, Places};
@@ -28,10 +29,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
         quiet: cli.global.quiet,
         no_progress: cli.global.no_progress,
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match runtime_for(&cli.command).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = Error::io("the program cannot start its threads", error);
@@ -53,16 +51,31 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
     }
 }
 
+/// One thread that waits and hands on is enough for what one user does: what takes time happens on
+/// blocking threads, and with more threads that wait, waking them up costs more than they bring. A
+/// server has many users.
+fn runtime_for(command: &Command) -> Builder {
+    match command {
+        Command::Serve(_) => Builder::new_multi_thread(),
+        _ => Builder::new_current_thread(),
+    }
+}
+
 /// Runs a command until it ends or a signal comes. Dropping it cleans up what it had under way.
 async fn until_stopped(command: Command, places: Places, output: Output) -> Result<(), Failure> {
+    if matches!(command, Command::Serve(_)) {
+        // It waits for the signal itself, to end in good order.
+        return command::run(command, places, output).await;
+    }
     tokio::select! {
         outcome = command::run(command, places, output) => outcome,
         status = stop_signal() => Err(Failure::Stopped(status)),
     }
 }
 
+/// Waits until the user or the system asks to stop.
 #[cfg(unix)]
-async fn stop_signal() -> Status {
+pub(crate) async fn stop_signal() -> Status {
     use tokio::signal::unix::{SignalKind, signal};
     let interrupt = signal(SignalKind::interrupt());
     let terminate = signal(SignalKind::terminate());
@@ -76,8 +89,9 @@ async fn stop_signal() -> Status {
     }
 }
 
+/// Waits until the user asks to stop.
 #[cfg(not(unix))]
-async fn stop_signal() -> Status {
+pub(crate) async fn stop_signal() -> Status {
     match tokio::signal::ctrl_c().await {
         Ok(()) => Status::Interrupted,
         Err(_) => std::future::pending().await,

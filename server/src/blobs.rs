@@ -1,11 +1,14 @@
 //! Reading and deleting blobs.
 
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_RANGE};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tranship::{ByteRange, Descriptor, RepositoryName};
 
 use crate::body::ResponseBody;
+use crate::conditions::not_modified;
 use crate::failure::{About, Code, Failure};
 use crate::query::parse_digest;
 use crate::range::{Wanted, wanted};
@@ -23,7 +26,19 @@ pub(crate) async fn read(
     let digest = parse_digest(digest)?;
     let repository = shared.repository(name).await?;
     let blobs = repository.blobs();
+    if request.method == Method::GET && !is_special(request) {
+        // One question to the backend, which may be a registry far away.
+        let content = blobs
+            .fetch_reference(&digest.into())
+            .await
+            .map_err(failed)?;
+        let blob = content.descriptor().clone();
+        return Ok(described(ResponseBody::content(content).await, &blob));
+    }
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
+    if let Some(response) = not_modified(&request.headers, blob.digest()) {
+        return Ok(response);
+    }
     if request.method == Method::HEAD {
         return Ok(described(ResponseBody::empty(), &blob));
     }
@@ -35,14 +50,14 @@ pub(crate) async fn read(
     match range {
         Wanted::Whole => {
             let content = blobs.fetch(&blob).await.map_err(failed)?;
-            Ok(described(ResponseBody::content(content), &blob))
+            Ok(described(ResponseBody::content(content).await, &blob))
         }
         Wanted::Part(range) => {
             let part = blobs
                 .fetch_range(&blob, ByteRange::from(range.clone()))
                 .await
                 .map_err(failed)?;
-            let mut response = described(ResponseBody::content(part), &blob);
+            let mut response = described(ResponseBody::content(part).await, &blob);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             let headers = response.headers_mut();
             headers.insert(CONTENT_LENGTH, (range.end - range.start).into());
@@ -60,6 +75,12 @@ pub(crate) async fn read(
         )
         .with_header(CONTENT_RANGE, value(format!("bytes */{}", blob.size())))),
     }
+}
+
+/// Whether the answer may be another one than all of the blob.
+fn is_special(request: &Parts) -> bool {
+    let headers = &request.headers;
+    headers.contains_key(RANGE) || headers.contains_key(IF_NONE_MATCH)
 }
 
 /// Whether the client has a part of something else (`If-Range`), and wants all of this.

@@ -1,6 +1,6 @@
 //! What goes wrong, as the status and the error list that the distribution spec wants.
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use tranship::{Error, ErrorKind};
@@ -23,6 +23,7 @@ pub(crate) enum Code {
     Denied,
     Unsupported,
     TooManyRequests,
+    Unauthorized,
     Unknown,
 }
 
@@ -42,6 +43,7 @@ impl Code {
             Self::Denied => "DENIED",
             Self::Unsupported => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unauthorized => "UNAUTHORIZED",
             Self::Unknown => "UNKNOWN",
         }
     }
@@ -97,7 +99,11 @@ impl Failure {
 
     /// What a backend's `error` is to a client that asked `about` something.
     pub(crate) fn of(error: &Error, about: About) -> Self {
-        let (status, code) = classify(error.kind(), about);
+        let (mut status, code) = classify(error.kind(), about);
+        if error.is_retryable() && status == StatusCode::CONFLICT {
+            // Clients try this again, and not a conflict.
+            status = StatusCode::SERVICE_UNAVAILABLE;
+        }
         let message = if status.is_server_error() {
             // What the backend says of itself, such as paths, is for the log and not for clients.
             tracing::error!(
@@ -111,7 +117,13 @@ impl Failure {
         } else {
             error.to_string()
         };
-        Self::new(status, code, message)
+        let failure = Self::new(status, code, message);
+        match status {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                failure.with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            _ => failure,
+        }
     }
 
     pub(crate) fn into_response(self) -> Response<ResponseBody> {

@@ -21,25 +21,39 @@
 //! Bodies stream in both directions, in constant memory. Uploads go through
 //! [`tranship::Uploader`], so that where the backend keeps them a session outlives the server.
 
+mod access;
 mod blobs;
 mod body;
 mod catalog;
+mod conditions;
 mod failure;
+#[cfg(target_os = "linux")]
+mod file;
 mod manifests;
+mod metrics;
 mod options;
 mod query;
 mod range;
+mod record;
 mod referrers;
 mod response;
 mod route;
 mod server;
 mod service;
+mod stall;
+mod tag_locks;
 mod tags;
 mod test_server;
+#[cfg(feature = "tls")]
+mod tls;
 mod uploads;
+mod watched;
 
+pub use access::{Access, Htpasswd, NamePattern, Permission};
 pub use body::ResponseBody;
 pub use options::ServerOptions;
 pub use server::Server;
 pub use service::{RegistryService, router};
 pub use test_server::TestServer;
+#[cfg(feature = "tls")]
+pub use tls::Tls;

@@ -4,10 +4,28 @@ use std::time::Duration;
 
 use tranship::MAX_MANIFEST_SIZE;
 
+use crate::access::Access;
+
 /// How a registry is served.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ServerOptions {
+    /// Whether nothing is stored or deleted: no unless set.
+    pub read_only: bool,
+    /// Whether manifests, tags and blobs are deleted: yes unless set.
+    pub deletes: bool,
+    /// Who may do what: everybody everything unless set.
+    pub access: Option<Access>,
+    /// What every answer warns of, such as that the registry is to be switched off.
+    pub warning: Option<String>,
+    /// Whether manifests are refused that refer to what is not there: no unless set, so that a client
+    /// may push a part of an index. Where content is collected as garbage it is worth setting, since
+    /// what was there when a client looked may be gone when it pushes the manifest.
+    pub complete_manifests: bool,
+    /// Whether other servers serve the same place, so that a client may come to another one with its
+    /// next chunk: no unless set. Uploads are then left to the backend between requests, which hashes
+    /// again what it has.
+    pub shared: bool,
     /// The largest manifest that is taken, in bytes: [`MAX_MANIFEST_SIZE`] unless set.
     pub max_manifest_size: u64,
     /// The largest blob that is taken, in bytes; none unless set.
@@ -17,6 +35,9 @@ pub struct ServerOptions {
     pub min_chunk_size: Option<u64>,
     /// How many items a page of tags or repositories has at the most: 1000 unless set.
     pub max_page_size: usize,
+    /// In how many repositories a blob is looked for that is to be mounted from wherever it is, the
+    /// first ones of the catalog: 100 unless set. With none such mounts become uploads.
+    pub anonymous_mount_search: usize,
     /// How many uploads may be open at a time: 10,000 unless set.
     pub max_uploads: usize,
     /// How long an upload may lie idle before it may be cancelled: a day unless set.
@@ -28,10 +49,17 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
+            read_only: false,
+            deletes: true,
+            access: None,
+            warning: None,
+            complete_manifests: false,
+            shared: false,
             max_manifest_size: MAX_MANIFEST_SIZE,
             max_blob_size: None,
             min_chunk_size: None,
             max_page_size: 1000,
+            anonymous_mount_search: 100,
             max_uploads: 10_000,
             upload_expiry: Duration::from_secs(24 * 60 * 60),
             body_timeout: Duration::from_secs(60),
@@ -40,6 +68,48 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
+    /// Stores and deletes nothing if `read_only`.
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Deletes what clients want deleted if `deletes`.
+    #[must_use]
+    pub fn with_deletes(mut self, deletes: bool) -> Self {
+        self.deletes = deletes;
+        self
+    }
+
+    /// Lets in who `access` lets in. Passwords travel in clear text, so use TLS.
+    #[must_use]
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    /// Warns of `text` in every answer. Only printable ASCII is sent.
+    #[must_use]
+    pub fn with_warning(mut self, text: impl Into<String>) -> Self {
+        self.warning = Some(text.into());
+        self
+    }
+
+    /// Refuses manifests that refer to what is not there if `complete`.
+    #[must_use]
+    pub fn with_complete_manifests(mut self, complete: bool) -> Self {
+        self.complete_manifests = complete;
+        self
+    }
+
+    /// Leaves uploads to the backend between requests if `shared`.
+    #[must_use]
+    pub fn with_shared(mut self, shared: bool) -> Self {
+        self.shared = shared;
+        self
+    }
+
     /// Takes manifests of up to `size` bytes.
     #[must_use]
     pub fn with_max_manifest_size(mut self, size: u64) -> Self {
@@ -65,6 +135,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_max_page_size(mut self, size: usize) -> Self {
         self.max_page_size = size.max(1);
+        self
+    }
+
+    /// Looks for a blob to mount in up to `count` repositories.
+    #[must_use]
+    pub fn with_anonymous_mount_search(mut self, count: usize) -> Self {
+        self.anonymous_mount_search = count;
         self
     }
 

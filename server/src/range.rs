@@ -55,7 +55,8 @@ fn parse(text: &str, size: u64) -> Option<Wanted> {
     } else {
         let (first, last) = (number(first)?, number(last)?);
         if first > last {
-            return None;
+            // May be ignored or refused; clients that write this would not know what to do with all.
+            return Some(Wanted::Unsatisfiable);
         }
         (first, last.saturating_add(1).min(size))
     };
@@ -76,6 +77,7 @@ fn number(digits: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn of(value: &str, size: u64) -> Wanted {
         let mut headers = HeaderMap::new();
@@ -90,6 +92,18 @@ mod tests {
         assert_eq!(of("bytes=2-", 10), Wanted::Part(2..10));
         assert_eq!(of("bytes=-3", 10), Wanted::Part(7..10));
         assert_eq!(of("Bytes= 2-4 ", 10), Wanted::Part(2..5));
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_never_empty_and_never_beyond_the_end(
+            text in "bytes=[0-9,-]{0,24}",
+            size in 0..=u64::MAX,
+        ) {
+            if let Wanted::Part(part) = of(&text, size) {
+                prop_assert!(part.start < part.end && part.end <= size, "{part:?}");
+            }
+        }
     }
 
     #[test]
@@ -113,13 +127,13 @@ mod tests {
             assert_eq!(of(value, 10), Wanted::Unsatisfiable, "{value}");
         }
         assert_eq!(of("bytes=0-", 0), Wanted::Unsatisfiable);
+        assert_eq!(of("bytes=4-2", 10), Wanted::Unsatisfiable);
     }
 
     #[test]
     fn what_is_no_single_range_of_bytes_is_ignored() {
         for value in [
             "bytes=0-1,3-4",
-            "bytes=4-2",
             "bytes=-",
             "bytes=",
             "bytes",

@@ -12,6 +12,8 @@ const MAX_NAME_LENGTH: usize = 255;
 /// An endpoint of the distribution spec, with what its path names.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
+    Health,
+    Metrics,
     Ping,
     Catalog,
     Tags(RepositoryName),
@@ -26,15 +28,20 @@ impl Route {
     /// The endpoint that `path` names. Names of repositories contain slashes, so the path is read
     /// from its right end.
     pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
+        match path {
+            "/healthz" => return Ok(Self::Health),
+            "/metrics" => return Ok(Self::Metrics),
+            _ => {}
+        }
         let Some(rest) = path
             .strip_prefix("/v2")
             .filter(|rest| rest.is_empty() || rest.starts_with('/'))
         else {
             return Err(no_endpoint());
         };
-        match rest.trim_start_matches('/') {
-            "" if rest.len() < 2 => return Ok(Self::Ping),
-            "_catalog" => return Ok(Self::Catalog),
+        match rest {
+            "" | "/" => return Ok(Self::Ping),
+            "/_catalog" => return Ok(Self::Catalog),
             _ => {}
         }
         let segments: Vec<&str> = rest[1..].split('/').collect();
@@ -54,6 +61,74 @@ impl Route {
                 Ok(Self::Referrers(repository(name)?, segment(digest)?))
             }
             _ => Err(no_endpoint()),
+        }
+    }
+}
+
+/// What requests are counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Ping,
+    Catalog,
+    Tags,
+    Manifest,
+    Blob,
+    Upload,
+    Referrers,
+    /// What is no part of the API.
+    Other,
+}
+
+impl Endpoint {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Ping,
+        Self::Catalog,
+        Self::Tags,
+        Self::Manifest,
+        Self::Blob,
+        Self::Upload,
+        Self::Referrers,
+        Self::Other,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Catalog => "catalog",
+            Self::Tags => "tags",
+            Self::Manifest => "manifest",
+            Self::Blob => "blob",
+            Self::Upload => "upload",
+            Self::Referrers => "referrers",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Route {
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Health | Self::Metrics => Endpoint::Other,
+            Self::Ping => Endpoint::Ping,
+            Self::Catalog => Endpoint::Catalog,
+            Self::Tags(_) => Endpoint::Tags,
+            Self::Manifest(..) => Endpoint::Manifest,
+            Self::Blob(..) => Endpoint::Blob,
+            Self::Uploads(_) | Self::Upload(..) => Endpoint::Upload,
+            Self::Referrers(..) => Endpoint::Referrers,
+        }
+    }
+
+    /// The repository that the endpoint is of.
+    pub(crate) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Health | Self::Metrics | Self::Ping | Self::Catalog => None,
+            Self::Tags(name)
+            | Self::Manifest(name, _)
+            | Self::Blob(name, _)
+            | Self::Uploads(name)
+            | Self::Upload(name, _)
+            | Self::Referrers(name, _) => Some(name),
         }
     }
 }
@@ -108,6 +183,7 @@ fn no_endpoint() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn name(text: &str) -> RepositoryName {
         text.parse().expect("a name")
@@ -176,6 +252,23 @@ mod tests {
         assert_eq!(refused(&path), Code::NameInvalid);
     }
 
+    proptest! {
+        #[test]
+        fn whatever_a_path_is_no_name_leaves_the_registry(path in "(/v2)?(/[a-z.%2/]{0,4}){0,6}(/manifests/v1)?") {
+            if let Ok(route) = Route::parse(&path)
+                && let Some(name) = route.repository()
+            {
+                let is_inside = |part: &str| !part.is_empty() && !part.starts_with('.');
+                prop_assert!(name.as_str().split('/').all(is_inside), "{name}");
+            }
+        }
+
+        #[test]
+        fn any_text_is_an_endpoint_or_refused(path in any::<String>()) {
+            let _ = Route::parse(&path);
+        }
+    }
+
     #[test]
     fn other_paths_are_no_endpoints() {
         for path in [
@@ -184,6 +277,8 @@ mod tests {
             "/v2x/",
             "/v2/a",
             "/v2/a/b/c",
+            "/v2//",
+            "/v2//_catalog",
             "/v2/tags",
             "/v2/a/tags/all",
         ] {

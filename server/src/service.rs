@@ -6,18 +6,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue, WARNING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use tranship::{Registry, Repository, RepositoryName};
 
+use crate::access::{Caller, Permission};
 use crate::body::{RequestBody, ResponseBody};
 use crate::failure::{About, Code, Failure};
+use crate::metrics::Metrics;
 use crate::options::ServerOptions;
-use crate::response::{Answer, json};
+use crate::record::Record;
+use crate::response::{Answer, json, typed, value};
 use crate::route::Route;
-use crate::uploads::{self, Expired, Sessions};
+use crate::tag_locks::TagLocks;
+use crate::uploads::{self, Sessions};
 use crate::{blobs, catalog, manifests, referrers, tags};
 
 /// Docker's clients take a registry without it for one of their first version.
@@ -30,13 +35,28 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 /// mounted below a prefix.
 #[must_use]
 pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
-    let sessions = Sessions::new(options.max_uploads, options.upload_expiry);
+    let sessions = Sessions::new(&options);
+    let warning = options.warning.as_deref().map(warning);
     RegistryService {
         shared: Arc::new(Shared {
             registry,
             options,
             sessions: Arc::new(sessions),
+            tag_locks: TagLocks::default(),
+            metrics: Arc::default(),
+            warning,
         }),
+    }
+}
+
+impl RegistryService {
+    /// Cancels the uploads that lay idle for longer than
+    /// [`upload_expiry`](ServerOptions::upload_expiry). Whenever an upload starts this happens too, so
+    /// to call it now and then matters only where no upload starts for long.
+    ///
+    /// Dropping the future leaves the rest to the next call.
+    pub async fn expire_uploads(&self) {
+        uploads::expire(&self.shared).await;
     }
 }
 
@@ -54,6 +74,9 @@ pub(crate) struct Shared {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) options: ServerOptions,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) tag_locks: TagLocks,
+    metrics: Arc<Metrics>,
+    warning: Option<HeaderValue>,
 }
 
 impl Shared {
@@ -67,59 +90,85 @@ impl Shared {
             .map_err(|error| Failure::of(&error, About::Repository))
     }
 
-    /// Cancels the uploads that lay idle for too long.
-    pub(crate) async fn expire_uploads(&self) {
-        for Expired { name, id, held } in self.sessions.expired() {
-            let cancelled = match held {
-                Some(upload) => upload.cancel().await,
-                None => self.resume_and_cancel(&name, &id).await,
-            };
-            match cancelled {
-                Ok(()) => tracing::info!(repository = %name, "an upload expired"),
-                Err(error) => {
-                    tracing::warn!(repository = %name, %error, "an expired upload was not cancelled");
+    async fn answer(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+        let (request, mut body) = request.into_parts();
+        let mut record = Record::begin(&self.metrics, &request, body.received());
+        let mut response = match self.dispatch(&request, &mut body, &mut record).await {
+            Ok(response) => response,
+            Err(failure) => failure.into_response(),
+        };
+        body.drain(&request).await;
+        response
+            .headers_mut()
+            .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        if let Some(warning) = &self.warning {
+            response.headers_mut().insert(WARNING, warning.clone());
+        }
+        if request.method == Method::HEAD {
+            without_body(&mut response);
+        }
+        record.is_answered(response.status());
+        response.body_mut().recorded(record);
+        response
+    }
+
+    /// Whether the caller may do what the request asks for. That a server does not do it at all is
+    /// told before, as no password would help.
+    fn check(&self, route: &Route, method: &Method, caller: &Caller<'_>) -> Result<(), Failure> {
+        let is_read = method == Method::GET || method == Method::HEAD;
+        if !is_read && self.options.read_only {
+            return Err(refused_to_all("the registry is read-only"));
+        }
+        let is_upload = matches!(route, Route::Upload(..));
+        if method == Method::DELETE && !is_upload && !self.options.deletes {
+            return Err(refused_to_all("the registry deletes nothing"));
+        }
+        match route {
+            Route::Health => Ok(()),
+            Route::Ping | Route::Metrics => caller.check_known(),
+            Route::Catalog => caller.check_list(),
+            _ => {
+                let is_read = is_read && !is_upload;
+                let wanted = if is_read {
+                    Permission::Read
+                } else {
+                    Permission::Write
+                };
+                match route.repository() {
+                    Some(name) => caller.check(name, wanted),
+                    None => Ok(()),
                 }
             }
         }
     }
 
-    async fn resume_and_cancel(
+    async fn dispatch(
         &self,
-        name: &RepositoryName,
-        id: &tranship::UploadId,
-    ) -> tranship::Result<()> {
-        let repository = self.registry.repository(name).await?;
-        let Some(uploader) = repository.blobs().uploader() else {
-            return Ok(());
+        request: &Parts,
+        body: &mut RequestBody,
+        record: &mut Record,
+    ) -> Answer {
+        let route = Route::parse(request.uri.path())?;
+        record.is_for(route.endpoint());
+        let caller = match route {
+            Route::Health => Caller::of(None, &request.headers).await?,
+            _ => Caller::of(self.options.access.as_ref(), &request.headers).await?,
         };
-        match uploader.resume(id).await {
-            Ok(upload) => upload.cancel().await,
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn answer(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
-        let (request, body) = request.into_parts();
-        let mut response = match self.dispatch(&request, body).await {
-            Ok(response) => response,
-            Err(failure) => failure.into_response(),
-        };
-        response
-            .headers_mut()
-            .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-        if request.method == Method::HEAD {
-            without_body(&mut response);
-        }
-        response
-    }
-
-    async fn dispatch(&self, request: &Parts, body: RequestBody) -> Answer {
+        record.is_by(caller.user());
+        self.check(&route, &request.method, &caller)?;
         let method = &request.method;
         let is_read = method == Method::GET || method == Method::HEAD;
-        match Route::parse(request.uri.path())? {
+        match route {
+            Route::Health if is_read => Ok(typed(
+                Bytes::from_static(b"ok\n"),
+                HeaderValue::from_static("text/plain; charset=utf-8"),
+            )),
+            Route::Metrics if is_read => Ok(typed(
+                self.metrics.text(self.sessions.count()).into(),
+                HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+            )),
             Route::Ping if is_read => json(&serde_json::Map::new()),
-            Route::Catalog if is_read => catalog::list(self, request).await,
+            Route::Catalog if is_read => catalog::list(self, request, &caller).await,
             Route::Tags(name) if is_read => tags::list(self, &name, request).await,
             Route::Referrers(name, digest) if is_read => {
                 referrers::list(self, &name, &digest, request).await
@@ -129,7 +178,7 @@ impl Shared {
                     manifests::read(self, &name, &reference, request).await
                 }
                 Method::PUT => manifests::put(self, &name, &reference, request, body).await,
-                Method::DELETE => manifests::delete(self, &name, &reference).await,
+                Method::DELETE => manifests::delete(self, &name, &reference, request).await,
                 _ => Err(other_method("GET, HEAD, PUT, DELETE")),
             },
             Route::Blob(name, digest) => match *method {
@@ -138,7 +187,7 @@ impl Shared {
                 _ => Err(other_method("GET, HEAD, DELETE")),
             },
             Route::Uploads(name) if method == Method::POST => {
-                uploads::start(self, &name, request, body).await
+                uploads::start(self, &name, request, body, &caller).await
             }
             Route::Uploads(_) => Err(other_method("POST")),
             Route::Upload(name, id) => match *method {
@@ -151,6 +200,25 @@ impl Shared {
             _ => Err(other_method("GET, HEAD")),
         }
     }
+}
+
+fn refused_to_all(message: &str) -> Failure {
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message)
+}
+
+/// A warning as the spec writes it (RFC 7234, section 5.5), with what no header may hold left out.
+fn warning(text: &str) -> HeaderValue {
+    let mut quoted = String::with_capacity(text.len());
+    for character in text
+        .chars()
+        .filter(|character| matches!(character, ' '..='~'))
+    {
+        if matches!(character, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    value(format!("299 - \"{quoted}\""))
 }
 
 fn other_method(allowed: &'static str) -> Failure {

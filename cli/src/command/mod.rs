@@ -14,6 +14,7 @@ mod manifest;
 mod named;
 mod repo;
 mod resolve;
+mod serve;
 mod tag;
 mod untag;
 
@@ -47,6 +48,7 @@ pub(crate) async fn run(command: Command, places: Places, output: Output) -> Out
         Command::Fsck(args) => fsck::run(args, places, output).await,
         Command::Login(args) => login::login(args, &registries, output).await,
         Command::Logout(args) => login::logout(args, &registries, output).await,
+        Command::Serve(args) => serve::run(*args, places, output).await,
         Command::Completion(args) => completion::run(&args).await,
         Command::Man(args) => man::run(args, output).await,
     }

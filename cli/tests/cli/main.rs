@@ -10,4 +10,5 @@ mod locations;
 mod manifest;
 mod names;
 mod repo;
+mod serve;
 mod support;

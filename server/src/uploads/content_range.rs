@@ -56,6 +56,16 @@ fn number(digits: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_range_has_at_least_one_byte(text in "(bytes )?[0-9]{0,21}-?[0-9]{0,21}(/[0-9*]{0,3})?") {
+            if let Some(range) = ContentRange::parse(&text) {
+                prop_assert!(range.length() > 0);
+            }
+        }
+    }
 
     #[test]
     fn both_ends_are_included() {

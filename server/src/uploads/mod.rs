@@ -1,31 +1,37 @@
 //! Pushing blobs: sessions, chunks, whole blobs and mounts.
 
 mod content_range;
+mod expiry;
 mod mount;
+mod receive;
 mod sessions;
+mod token;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{LOCATION, RANGE};
 use http::request::Parts;
 use http::{Response, StatusCode};
-use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName, UploadId};
+use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName};
 
+use crate::access::Caller;
 use crate::body::{RequestBody, ResponseBody};
-use crate::failure::{About, Code, Failure};
+use crate::failure::{Code, Failure};
 use crate::query::Query;
 use crate::response::{Answer, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, created, empty, value};
 use crate::service::Shared;
 use content_range::ContentRange;
+pub(crate) use expiry::expire;
+use receive::receive;
 use sessions::Session;
-pub(crate) use sessions::{Expired, Sessions};
+pub(crate) use sessions::Sessions;
+use token::Token;
 
 /// POST: a mount, a whole blob, or the start of an upload.
 pub(crate) async fn start(
     shared: &Shared,
     name: &RepositoryName,
     request: &Parts,
-    body: RequestBody,
+    body: &mut RequestBody,
+    caller: &Caller<'_>,
 ) -> Answer {
     let query = Query::of(&request.uri);
     if let Some(algorithm) = query.first("digest-algorithm") {
@@ -35,7 +41,7 @@ pub(crate) async fn start(
     }
     let repository = shared.repository(name).await?;
     if let Some(digest) = query.digest("mount")? {
-        if mount::mount(shared, &*repository, &digest, query).await? {
+        if mount::mount(shared, &*repository, &digest, query, caller).await? {
             return Ok(blob_created(name, &digest));
         }
     } else if let Some(digest) = query.digest("digest")? {
@@ -51,8 +57,8 @@ pub(crate) async fn start(
             }
         };
     }
-    let session = open(shared, &*repository).await?;
-    let mut response = located(StatusCode::ACCEPTED, name, &session);
+    let mut session = open(shared, &*repository).await?;
+    let mut response = located(StatusCode::ACCEPTED, name, &mut session);
     if let Some(size) = shared.options.min_chunk_size {
         response
             .headers_mut()
@@ -62,7 +68,7 @@ pub(crate) async fn start(
 }
 
 async fn open(shared: &Shared, repository: &dyn Repository) -> Result<Session, Failure> {
-    shared.expire_uploads().await;
+    expire(shared).await;
     shared.sessions.start(repository).await
 }
 
@@ -72,12 +78,12 @@ pub(crate) async fn append(
     name: &RepositoryName,
     id: &str,
     request: &Parts,
-    body: RequestBody,
+    body: &mut RequestBody,
 ) -> Answer {
     let range = ContentRange::of(request)?;
     let mut session = take(shared, name, id).await?;
     write(shared, name, &mut session, body, range).await?;
-    Ok(located(StatusCode::ACCEPTED, name, &session))
+    Ok(located(StatusCode::ACCEPTED, name, &mut session))
 }
 
 /// PUT: perhaps a last chunk, and then the end.
@@ -86,7 +92,7 @@ pub(crate) async fn finish(
     name: &RepositoryName,
     id: &str,
     request: &Parts,
-    body: RequestBody,
+    body: &mut RequestBody,
 ) -> Answer {
     let range = ContentRange::of(request)?;
     let digest = Query::of(&request.uri).digest("digest")?.ok_or_else(|| {
@@ -99,17 +105,14 @@ pub(crate) async fn finish(
 
 /// GET: how far an upload is.
 pub(crate) async fn status(shared: &Shared, name: &RepositoryName, id: &str) -> Answer {
-    let decoded = decode(id)?;
-    let (offset, id) = match shared.sessions.offset_in_use(name, &decoded) {
-        Some(offset) => (offset, decoded),
-        None => {
-            let session = take(shared, name, id).await?;
-            (session.offset(), decoded)
-        }
-    };
-    let mut response = empty(StatusCode::NO_CONTENT);
-    locate(&mut response, name, &id, offset);
-    Ok(response)
+    let token = Token::parse(id)?;
+    if let Some(offset) = shared.sessions.offset(name, &token) {
+        let mut response = empty(StatusCode::NO_CONTENT);
+        locate(&mut response, name, &token, offset);
+        return Ok(response);
+    }
+    let mut session = take(shared, name, id).await?;
+    Ok(located(StatusCode::NO_CONTENT, name, &mut session))
 }
 
 /// DELETE: the end of an upload that will not be finished.
@@ -119,9 +122,9 @@ pub(crate) async fn cancel(shared: &Shared, name: &RepositoryName, id: &str) -> 
 }
 
 async fn take(shared: &Shared, name: &RepositoryName, id: &str) -> Result<Session, Failure> {
-    let id = decode(id)?;
+    let token = Token::parse(id)?;
     let repository = shared.repository(name).await?;
-    shared.sessions.take(&*repository, id).await
+    shared.sessions.take(&*repository, token).await
 }
 
 /// Writes a chunk that must begin where the upload is.
@@ -129,7 +132,7 @@ async fn write(
     shared: &Shared,
     name: &RepositoryName,
     session: &mut Session,
-    body: RequestBody,
+    body: &mut RequestBody,
     range: Option<ContentRange>,
 ) -> Result<(), Failure> {
     if let Some(range) = range
@@ -142,59 +145,10 @@ async fn write(
             format!("the next byte is number {offset}, not {}", range.first),
         );
         return Err(failure
-            .with_header(LOCATION, value(location(name, session.id())))
+            .with_header(LOCATION, value(location(name, session.tell())))
             .with_header(RANGE, value(arrived(offset))));
     }
-    receive(shared, session, body, range.map(ContentRange::length)).await
-}
-
-/// Writes the body to the upload: `announced` bytes, where the request says how many.
-async fn receive(
-    shared: &Shared,
-    session: &mut Session,
-    mut body: RequestBody,
-    announced: Option<u64>,
-) -> Result<(), Failure> {
-    if let (Some(announced), Some(length)) = (announced, body.length())
-        && announced != length
-    {
-        return Err(other_length(announced));
-    }
-    if let Some(length) = body.length() {
-        check_size(shared, session.offset().saturating_add(length))?;
-    }
-    let mut left = announced;
-    while let Some(piece) = body.next().await? {
-        check_size(shared, session.offset().saturating_add(piece.len() as u64))?;
-        if let Some(left) = &mut left {
-            *left = left
-                .checked_sub(piece.len() as u64)
-                .ok_or_else(|| other_length(announced.unwrap_or_default()))?;
-        }
-        session.write(piece).await?;
-    }
-    match left {
-        Some(1..) => Err(other_length(announced.unwrap_or_default())),
-        _ => Ok(()),
-    }
-}
-
-fn check_size(shared: &Shared, size: u64) -> Result<(), Failure> {
-    match shared.options.max_blob_size {
-        Some(limit) if size > limit => Err(Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::SizeInvalid,
-            format!("blobs may have {limit} bytes"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn other_length(announced: u64) -> Failure {
-    Failure::bad_request(
-        Code::SizeInvalid,
-        format!("the Content-Range announces {announced} bytes, the body has another number"),
-    )
+    receive(shared, session, body, range).await
 }
 
 async fn commit(name: &RepositoryName, session: Session, digest: Digest) -> Answer {
@@ -207,47 +161,35 @@ fn blob_created(name: &RepositoryName, digest: &Digest) -> Response<ResponseBody
     created(format!("/v2/{name}/blobs/{digest}"), digest)
 }
 
-fn located(status: StatusCode, name: &RepositoryName, session: &Session) -> Response<ResponseBody> {
+fn located(
+    status: StatusCode,
+    name: &RepositoryName,
+    session: &mut Session,
+) -> Response<ResponseBody> {
     let mut response = empty(status);
-    locate(&mut response, name, session.id(), session.offset());
+    let offset = session.offset();
+    locate(&mut response, name, session.tell(), offset);
     response
 }
 
 fn locate(
     response: &mut Response<ResponseBody>,
     name: &RepositoryName,
-    id: &UploadId,
+    token: &Token,
     offset: u64,
 ) {
     let headers = response.headers_mut();
-    headers.insert(LOCATION, value(location(name, id)));
+    headers.insert(LOCATION, value(location(name, token)));
     headers.insert(RANGE, value(arrived(offset)));
-    headers.insert(DOCKER_UPLOAD_UUID, value(encode(id)));
+    headers.insert(DOCKER_UPLOAD_UUID, value(token.as_str()));
 }
 
-fn location(name: &RepositoryName, id: &UploadId) -> String {
-    format!("/v2/{name}/blobs/uploads/{}", encode(id))
+fn location(name: &RepositoryName, token: &Token) -> String {
+    format!("/v2/{name}/blobs/uploads/{}", token.as_str())
 }
 
 /// The bytes that have arrived, as the spec writes them: the last one included, so that none and one
 /// look the same.
 fn arrived(offset: u64) -> String {
     format!("0-{}", offset.saturating_sub(1))
-}
-
-/// An id is opaque text, which a path has to carry as it is.
-fn encode(id: &UploadId) -> String {
-    URL_SAFE_NO_PAD.encode(id.as_str())
-}
-
-fn decode(text: &str) -> Result<UploadId, Failure> {
-    URL_SAFE_NO_PAD
-        .decode(text)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .map(UploadId::new)
-        .ok_or_else(|| {
-            let error = tranship::Error::not_found("upload");
-            Failure::of(&error, About::Upload)
-        })
 }

@@ -11,25 +11,45 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 use tranship::{
     Descriptor, Error, ErrorKind, Repository, RepositoryName, Result, Upload, UploadId,
 };
 
 use crate::failure::{About, Code, Failure};
+use crate::options::ServerOptions;
+use crate::uploads::token::Token;
 
-type Key = (RepositoryName, UploadId);
+/// How long it is at the most between two looks for what is idle.
+const PAUSE: Duration = Duration::from_secs(10);
+
+pub(super) type Key = (RepositoryName, Token);
 
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    open: Mutex<HashMap<Key, Slot>>,
+    open: Mutex<Open>,
     limit: usize,
     expiry: Duration,
+    /// Whether uploads are left to the backend between requests.
+    is_shared: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    slots: HashMap<Key, Slot>,
+    /// When it was last looked for what is idle.
+    looked: Instant,
+    /// Whether something lies here that nobody can come back to.
+    has_abandoned: bool,
 }
 
 struct Slot {
+    id: UploadId,
     state: State,
-    offset: u64,
-    touched: Instant,
+    /// How many bytes have arrived, as far as is known here.
+    offset: Option<u64>,
+    /// When it was last used; `None` if nobody can come back to it.
+    touched: Option<Instant>,
 }
 
 enum State {
@@ -50,69 +70,88 @@ impl std::fmt::Debug for Slot {
 }
 
 impl Slot {
-    fn in_use(offset: u64) -> Self {
+    fn in_use(id: UploadId) -> Self {
         Self {
+            id,
             state: State::InUse,
-            offset,
-            touched: Instant::now(),
+            offset: None,
+            touched: Some(Instant::now()),
         }
     }
 }
 
 impl Sessions {
-    pub(crate) fn new(limit: usize, expiry: Duration) -> Self {
+    pub(crate) fn new(options: &ServerOptions) -> Self {
         Self {
-            open: Mutex::new(HashMap::new()),
-            limit,
-            expiry,
+            open: Mutex::new(Open {
+                slots: HashMap::new(),
+                looked: Instant::now(),
+                has_abandoned: false,
+            }),
+            limit: options.max_uploads,
+            expiry: options.upload_expiry,
+            is_shared: options.shared,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts an upload.
-    pub(crate) async fn start(
+    /// How many uploads are open here.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().slots.len()
+    }
+
+    /// Starts an upload. Unless its id is told, it is over when the request is.
+    pub(super) async fn start(
         self: &Arc<Self>,
         repository: &dyn Repository,
     ) -> Result<Session, Failure> {
-        if self.lock().len() >= self.limit {
+        if self.count() >= self.limit {
             return Err(Failure::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 Code::TooManyRequests,
                 "too many uploads are open",
-            ));
+            )
+            .with_header(RETRY_AFTER, HeaderValue::from_static("5")));
         }
         let failed = |error: Error| Failure::of(&error, About::Upload);
         let upload = uploader(repository)?.start().await.map_err(failed)?;
-        let key = (repository.name().clone(), upload.id().clone());
-        self.lock().insert(key.clone(), Slot::in_use(0));
-        Ok(Session {
+        let id = upload.id().clone();
+        let key = (repository.name().clone(), Token::of(&id)?);
+        let slot = Slot::in_use(id.clone());
+        self.lock().slots.insert(key.clone(), slot);
+        let session = Session {
             sessions: Arc::clone(self),
             key,
+            id,
             upload: Some(upload),
+            is_known: false,
             is_whole: true,
-        })
+        };
+        session.note_offset();
+        Ok(session)
     }
 
-    /// Takes the upload `id` in hand, to the exclusion of all other requests.
-    pub(crate) async fn take(
+    /// Takes an upload in hand, to the exclusion of all other requests.
+    pub(super) async fn take(
         self: &Arc<Self>,
         repository: &dyn Repository,
-        id: UploadId,
+        token: Token,
     ) -> Result<Session, Failure> {
-        let key = (repository.name().clone(), id);
-        let (held, is_new) = match self.lock().entry(key.clone()) {
+        let key = (repository.name().clone(), token);
+        let (id, held) = match self.lock().slots.entry(key.clone()) {
             Entry::Vacant(slot) => {
-                slot.insert(Slot::in_use(0));
-                (None, true)
+                let id = key.1.as_id();
+                slot.insert(Slot::in_use(id.clone()));
+                (id, None)
             }
             Entry::Occupied(mut slot) => {
                 let slot = slot.get_mut();
                 match std::mem::replace(&mut slot.state, State::InUse) {
-                    State::Held(upload) => (Some(upload), false),
-                    State::Left => (None, false),
+                    State::Held(upload) => (slot.id.clone(), Some(upload)),
+                    State::Left => (slot.id.clone(), None),
                     State::InUse => {
                         let error = Error::new(
                             ErrorKind::Conflict,
@@ -126,49 +165,84 @@ impl Sessions {
         let mut session = Session {
             sessions: Arc::clone(self),
             key,
+            id,
             upload: held,
+            is_known: true,
             is_whole: true,
         };
         if session.upload.is_none() {
-            session.resume(repository, is_new).await?;
+            session.resume(repository).await?;
         }
         Ok(session)
     }
 
-    /// How many bytes of the upload `id` have arrived, if it is open here and somebody is at it.
-    pub(crate) fn offset_in_use(&self, name: &RepositoryName, id: &UploadId) -> Option<u64> {
-        let key = (name.clone(), id.clone());
-        match self.lock().get(&key) {
-            Some(slot) if matches!(slot.state, State::InUse) => Some(slot.offset),
-            _ => None,
+    /// How many bytes of an upload have arrived, if that is known here, whether or not somebody is
+    /// at it.
+    pub(super) fn offset(&self, name: &RepositoryName, token: &Token) -> Option<u64> {
+        let key = (name.clone(), token.clone());
+        let open = self.lock();
+        let slot = open.slots.get(&key)?;
+        match slot.state {
+            State::Held(_) | State::InUse => slot.offset,
+            // The last request broke off, or another server has gone on.
+            State::Left => None,
         }
     }
 
-    /// Takes out what has lain idle for too long.
-    pub(crate) fn expired(&self) -> Vec<Expired> {
+    /// What has lain idle for too long; nothing if it was looked for a moment ago.
+    pub(super) fn idle(&self) -> Vec<Key> {
         let now = Instant::now();
-        self.lock()
-            .extract_if(|_, slot| {
-                !matches!(slot.state, State::InUse)
-                    && now.saturating_duration_since(slot.touched) >= self.expiry
-            })
-            .map(|((name, id), slot)| Expired {
-                name,
-                id,
-                held: match slot.state {
-                    State::Held(upload) => Some(upload),
-                    State::Left | State::InUse => None,
-                },
-            })
-            .collect()
+        let mut open = self.lock();
+        let pause = (self.expiry / 10).min(PAUSE);
+        let is_due = open.has_abandoned
+            || open.slots.len() >= self.limit
+            || now.saturating_duration_since(open.looked) >= pause;
+        if !is_due {
+            return Vec::new();
+        }
+        open.looked = now;
+        open.has_abandoned = false;
+        let idle = open
+            .slots
+            .iter()
+            .filter(|(_, slot)| self.is_idle(slot, now));
+        idle.map(|(key, _)| key.clone()).collect()
+    }
+
+    fn is_idle(&self, slot: &Slot, now: Instant) -> bool {
+        !matches!(slot.state, State::InUse)
+            && slot
+                .touched
+                .is_none_or(|touched| now.saturating_duration_since(touched) >= self.expiry)
+    }
+
+    /// Forgets an upload that has lain idle for too long, and answers it if it is to be cancelled: what
+    /// may be in another server's hand is not.
+    pub(super) fn take_expired(&self, key: Key) -> Option<Expired> {
+        let mut open = self.lock();
+        let slot = open.slots.get(&key)?;
+        if !self.is_idle(slot, Instant::now()) {
+            return None;
+        }
+        let slot = open.slots.remove(&key)?;
+        if self.is_shared && slot.touched.is_some() {
+            return None;
+        }
+        let (name, _) = key;
+        let id = slot.id;
+        let held = match slot.state {
+            State::Held(upload) => Some(upload),
+            State::Left | State::InUse => None,
+        };
+        Some(Expired { name, id, held })
     }
 }
 
 /// An upload that lay idle for too long.
-pub(crate) struct Expired {
-    pub(crate) name: RepositoryName,
-    pub(crate) id: UploadId,
-    pub(crate) held: Option<Box<dyn Upload>>,
+pub(super) struct Expired {
+    pub(super) name: RepositoryName,
+    pub(super) id: UploadId,
+    pub(super) held: Option<Box<dyn Upload>>,
 }
 
 fn uploader(repository: &dyn Repository) -> Result<&dyn tranship::Uploader, Failure> {
@@ -182,48 +256,40 @@ fn uploader(repository: &dyn Repository) -> Result<&dyn tranship::Uploader, Fail
 }
 
 /// An upload in the hand of one request. Dropped, it waits for the next one.
-pub(crate) struct Session {
+pub(super) struct Session {
     sessions: Arc<Sessions>,
     key: Key,
+    id: UploadId,
     upload: Option<Box<dyn Upload>>,
+    /// Whether the client knows its id, and may come back.
+    is_known: bool,
     /// Whether the last write ran to its end, so that the object knows how far it is.
     is_whole: bool,
 }
 
 impl Session {
-    async fn resume(&mut self, repository: &dyn Repository, is_new: bool) -> Result<(), Failure> {
-        let resumed = match uploader(repository) {
-            Ok(uploader) => uploader
-                .resume(&self.key.1)
-                .await
-                .map_err(|error| (error.is_not_found(), Failure::of(&error, About::Upload))),
-            Err(failure) => Err((true, failure)),
-        };
-        match resumed {
-            Ok(upload) => {
-                self.upload = Some(upload);
-                self.note_offset();
-                Ok(())
-            }
-            Err((is_gone, failure)) => {
-                if is_gone || is_new {
-                    self.sessions.lock().remove(&self.key);
-                }
-                Err(failure)
-            }
-        }
+    async fn resume(&mut self, repository: &dyn Repository) -> Result<(), Failure> {
+        let upload = uploader(repository)?
+            .resume(&self.id)
+            .await
+            .map_err(|error| Failure::of(&error, About::Upload))?;
+        self.upload = Some(upload);
+        self.note_offset();
+        Ok(())
     }
 
-    pub(crate) fn id(&self) -> &UploadId {
+    /// What the client is to be told, to come back.
+    pub(super) fn tell(&mut self) -> &Token {
+        self.is_known = true;
         &self.key.1
     }
 
-    pub(crate) fn offset(&self) -> u64 {
+    pub(super) fn offset(&self) -> u64 {
         self.upload.as_ref().map_or(0, |upload| upload.offset())
     }
 
     /// Appends `piece`.
-    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
+    pub(super) async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
         let Some(upload) = &mut self.upload else {
             return Err(ended());
         };
@@ -239,13 +305,13 @@ impl Session {
 
     fn note_offset(&self) {
         let offset = self.offset();
-        if let Some(slot) = self.sessions.lock().get_mut(&self.key) {
-            slot.offset = offset;
+        if let Some(slot) = self.sessions.lock().slots.get_mut(&self.key) {
+            slot.offset = Some(offset);
         }
     }
 
     /// Makes what has arrived the blob `expected`. The upload is over then, however it ended.
-    pub(crate) async fn commit(mut self, expected: &Descriptor) -> Result<(), Failure> {
+    pub(super) async fn commit(mut self, expected: &Descriptor) -> Result<(), Failure> {
         self.take()?
             .commit(expected)
             .await
@@ -253,7 +319,7 @@ impl Session {
     }
 
     /// Ends the upload, and drops what has arrived.
-    pub(crate) async fn cancel(mut self) -> Result<(), Failure> {
+    pub(super) async fn cancel(mut self) -> Result<(), Failure> {
         self.take()?
             .cancel()
             .await
@@ -274,12 +340,12 @@ impl Drop for Session {
     fn drop(&mut self) {
         let upload = self.upload.take();
         let mut open = self.sessions.lock();
-        let Some(slot) = open.get_mut(&self.key) else {
+        let Some(slot) = open.slots.get_mut(&self.key) else {
             return;
         };
-        slot.touched = Instant::now();
+        slot.touched = self.is_known.then(Instant::now);
         let left = match upload {
-            Some(upload) if self.is_whole => {
+            Some(upload) if self.is_whole && !self.sessions.is_shared => {
                 slot.state = State::Held(upload);
                 None
             }
@@ -288,10 +354,11 @@ impl Drop for Session {
                 Some(upload)
             }
             None => {
-                open.remove(&self.key);
+                open.slots.remove(&self.key);
                 None
             }
         };
+        open.has_abandoned |= !self.is_known;
         drop(open);
         drop(left);
     }

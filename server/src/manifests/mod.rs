@@ -1,7 +1,9 @@
 //! Reading, storing and deleting manifests and tags.
 
+mod store;
+
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tranship::{
@@ -10,10 +12,12 @@ use tranship::{
 };
 
 use crate::body::{RequestBody, ResponseBody};
+use crate::conditions::{self, not_modified};
 use crate::failure::{About, Code, Failure};
 use crate::query::{Query, parse_digest};
 use crate::response::{Answer, OCI_SUBJECT, OCI_TAG, created, describe, empty, value};
 use crate::service::Shared;
+use store::store;
 
 /// The most tags that one request may set.
 const MAX_TAGS: usize = 100;
@@ -33,19 +37,31 @@ pub(crate) async fn read(
     let reference = parse_reference(reference)?;
     let repository = shared.repository(name).await?;
     let manifests = repository.manifests();
-    if request.method == Method::HEAD {
+    let is_head = request.method == Method::HEAD;
+    if is_head || request.headers.contains_key(IF_NONE_MATCH) {
         let manifest = manifests.resolve(&reference).await.map_err(failed)?;
-        let mut response = Response::new(ResponseBody::empty());
-        describe(&mut response, &manifest);
-        return Ok(response);
+        if let Some(response) = not_modified(&request.headers, manifest.digest()) {
+            return Ok(response);
+        }
+        if is_head {
+            let mut response = Response::new(ResponseBody::empty());
+            describe(&mut response, &manifest);
+            return Ok(response);
+        }
     }
     let content = manifests
         .fetch_reference(&reference)
         .await
         .map_err(failed)?;
     let manifest = content.descriptor().clone();
-    let bytes = content.bytes(u64::MAX).await.map_err(failed)?;
-    let mut response = Response::new(ResponseBody::whole(bytes));
+    let limit = shared.options.max_manifest_size;
+    let body = if manifest.size() > limit {
+        // Stored when the limit was another one. Too much for memory, so the client has to check it.
+        ResponseBody::content(content).await
+    } else {
+        ResponseBody::whole(content.bytes(limit).await.map_err(failed)?)
+    };
+    let mut response = Response::new(body);
     describe(&mut response, &manifest);
     Ok(response)
 }
@@ -57,9 +73,8 @@ pub(crate) async fn put(
     name: &RepositoryName,
     reference: &str,
     request: &Parts,
-    body: RequestBody,
+    body: &mut RequestBody,
 ) -> Answer {
-    let failed = |error| Failure::of(&error, About::NewManifest);
     let query = Query::of(&request.uri);
     let reference = parse_reference(reference)?;
     let tags = match &reference {
@@ -85,18 +100,19 @@ pub(crate) async fn put(
         },
     };
     let manifest = Descriptor::new(media_type, digest, content.len() as u64);
+    let document = decode(&manifest, &content).await?;
     let repository = shared.repository(name).await?;
-    repository
-        .manifests()
-        .push_reference(&manifest, content.clone().into(), &tags)
-        .await
-        .map_err(failed)?;
+    let changing = shared.tag_locks.lock(name, &tags).await;
+    check_conditions(&*repository, &reference, request).await?;
+    store(shared, &*repository, &manifest, content, &tags, &document).await?;
+    drop(changing);
 
     let mut response = created(format!("/v2/{name}/manifests/{digest}"), &digest);
-    if let Some(subject) = subject(&*repository, &manifest, content).await {
-        response
-            .headers_mut()
-            .insert(OCI_SUBJECT, value(subject.to_string()));
+    if let Some(subject) = document.subject()
+        && repository.capabilities().referrers.is_possible()
+    {
+        let subject = subject.digest().to_string();
+        response.headers_mut().insert(OCI_SUBJECT, value(subject));
     }
     if reference.digest().is_some() && !tags.is_empty() {
         let list: Vec<&str> = tags.iter().map(Tag::as_str).collect();
@@ -108,12 +124,22 @@ pub(crate) async fn put(
 }
 
 /// DELETE of a manifest by its digest, or of a tag.
-pub(crate) async fn delete(shared: &Shared, name: &RepositoryName, reference: &str) -> Answer {
+pub(crate) async fn delete(
+    shared: &Shared,
+    name: &RepositoryName,
+    reference: &str,
+    request: &Parts,
+) -> Answer {
     let failed = |error| Failure::of(&error, About::Manifest);
     let reference = parse_reference(reference)?;
     let repository = shared.repository(name).await?;
     match &reference {
-        TagOrDigest::Tag(tag) => repository.untag(tag).await.map_err(failed)?,
+        TagOrDigest::Tag(tag) => {
+            let changing = shared.tag_locks.lock(name, std::slice::from_ref(tag)).await;
+            check_conditions(&*repository, &reference, request).await?;
+            repository.untag(tag).await.map_err(failed)?;
+            drop(changing);
+        }
         TagOrDigest::Digest(_) => {
             let manifests = repository.manifests();
             let manifest = manifests.resolve(&reference).await.map_err(failed)?;
@@ -121,6 +147,22 @@ pub(crate) async fn delete(shared: &Shared, name: &RepositoryName, reference: &s
         }
     }
     Ok(empty(StatusCode::ACCEPTED))
+}
+
+/// Checks what the request says of what lies under `reference` now.
+async fn check_conditions(
+    repository: &dyn Repository,
+    reference: &TagOrDigest,
+    request: &Parts,
+) -> Result<(), Failure> {
+    if !conditions::are_there(&request.headers) {
+        return Ok(());
+    }
+    match repository.manifests().resolve(reference).await {
+        Ok(current) => conditions::check(&request.headers, Some(current.digest())),
+        Err(error) if error.is_not_found() => conditions::check(&request.headers, None),
+        Err(error) => Err(Failure::of(&error, About::Manifest)),
+    }
 }
 
 fn parse_reference(text: &str) -> Result<TagOrDigest, Failure> {
@@ -158,9 +200,13 @@ fn parse_tags(query: Query<'_>) -> Result<Vec<Tag>, Failure> {
 fn declared_type(request: &Parts) -> Result<Option<MediaType>, Failure> {
     let invalid =
         || Failure::bad_request(Code::ManifestInvalid, "the Content-Type is no media type");
-    let Some(header) = request.headers.get(CONTENT_TYPE) else {
+    let mut headers = request.headers.get_all(CONTENT_TYPE).iter();
+    let Some(header) = headers.next() else {
         return Ok(None);
     };
+    if headers.next().is_some() {
+        return Err(invalid());
+    }
     let text = header.to_str().map_err(|_| invalid())?;
     let text = text.split(';').next().unwrap_or_default().trim();
     let media_type = MediaType::from_stored(text);
@@ -175,7 +221,7 @@ fn declared_type(request: &Parts) -> Result<Option<MediaType>, Failure> {
 }
 
 /// The whole body, if it is no larger than `limit`.
-async fn collect(mut body: RequestBody, limit: u64) -> Result<Bytes, Failure> {
+async fn collect(body: &mut RequestBody, limit: u64) -> Result<Bytes, Failure> {
     let too_large = || {
         Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -219,23 +265,14 @@ async fn hash(query: Query<'_>, content: &Bytes) -> Result<Digest, Failure> {
     on_a_fitting_thread(content.len(), move || algorithm.digest(&content)).await
 }
 
-/// The subject of a manifest that was stored, if the repository lists its referrers.
-async fn subject(
-    repository: &dyn Repository,
-    manifest: &Descriptor,
-    content: Bytes,
-) -> Option<Digest> {
-    if !repository.capabilities().referrers.is_possible() {
-        return None;
-    }
-    let media_type = manifest.media_type().clone();
-    let find = move || {
-        let document = ManifestDocument::decode(&media_type, &content).ok()??;
-        Some(*document.subject()?.digest())
-    };
-    on_a_fitting_thread(manifest.size() as usize, find)
-        .await
-        .ok()?
+/// Looks into a manifest.
+async fn decode(manifest: &Descriptor, content: &Bytes) -> Result<ManifestDocument, Failure> {
+    let (media_type, content) = (manifest.media_type().clone(), content.clone());
+    let decode = move || ManifestDocument::decode(&media_type, &content);
+    on_a_fitting_thread(manifest.size() as usize, decode)
+        .await?
+        .map_err(|error| Failure::of(&error, About::NewManifest))?
+        .ok_or_else(|| Failure::bad_request(Code::ManifestInvalid, "this is no manifest"))
 }
 
 async fn on_a_fitting_thread<T: Send + 'static>(

@@ -1,0 +1,127 @@
+//! `serve`.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::MissedTickBehavior;
+use tranship::Registry;
+use tranship_backends::OpenOptions;
+use tranship_memory::{MemoryOptions, MemoryRegistry};
+use tranship_server::{Access, Htpasswd, RegistryService, Server, ServerOptions, Tls, router};
+
+use crate::args::Serve;
+use crate::failure::{At as _, Failure, Outcome};
+use crate::log;
+use crate::output::Output;
+use crate::run::stop_signal;
+
+/// How often uploads are looked for that nobody goes on with.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Where the registry is to be found.
+#[derive(Debug, Serialize)]
+struct Listening {
+    url: String,
+    address: SocketAddr,
+}
+
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Outcome {
+    let registry = registry(&args, places).await?;
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificates), Some(key)) => Some(Tls::open(certificates, key).await?),
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let service = router(registry, options(&args).await?);
+    let mut server = Server::bind(&*args.listen, service.clone())
+        .await
+        .at(&args.listen)?
+        .with_max_connections(args.max_connections as usize)
+        .with_write_timeout(args.timeout.0)
+        .with_grace(args.grace.0);
+    if let Some(tls) = tls {
+        server = server.with_tls(tls);
+    }
+    log::begin(output);
+    let address = server.address()?;
+    let listening = Listening {
+        url: format!("{scheme}://{address}"),
+        address,
+    };
+    output.print(&listening).await?;
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = server.run(async {
+        // Whether it is told or dropped, it is time to stop.
+        let _ = stopped.await;
+    });
+    let signals = async {
+        stop_signal().await;
+        tracing::info!("stopping when requests under way are finished");
+        drop(stop);
+        stop_signal().await
+    };
+    tokio::select! {
+        () = serving => Ok(()),
+        status = signals => Err(Failure::Stopped(status)),
+        () = keep_house(&service) => Ok(()),
+    }
+}
+
+async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
+    match &args.root {
+        None => {
+            let options = MemoryOptions::default().with_max_manifest_size(args.max_manifest_size);
+            Ok(Arc::new(MemoryRegistry::with_options(options)))
+        }
+        Some(root) => tranship_backends::open_registry_with(root, places)
+            .await
+            .at(root),
+    }
+}
+
+async fn options(args: &Serve) -> Outcome<ServerOptions> {
+    let mut options = ServerOptions::default()
+        .with_read_only(args.read_only)
+        .with_deletes(!args.no_delete)
+        .with_complete_manifests(args.complete)
+        .with_shared(args.shared)
+        .with_max_manifest_size(args.max_manifest_size)
+        .with_max_uploads(args.max_uploads as usize)
+        .with_upload_expiry(args.upload_expiry.0)
+        .with_body_timeout(args.timeout.0);
+    if let Some(size) = args.max_blob_size {
+        options = options.with_max_blob_size(size);
+    }
+    if let Some(warning) = &args.warning {
+        options = options.with_warning(warning);
+    }
+    if let Some(path) = &args.htpasswd {
+        let access =
+            Access::new(Htpasswd::open(path).await?).with_anonymous_read(args.anonymous_read);
+        let access = args.grants.iter().fold(access, |access, grant| {
+            access.with_grant(&grant.user, grant.names.clone(), grant.permission)
+        });
+        options = options.with_access(access);
+    }
+    Ok(options)
+}
+
+/// Cancels uploads that nobody goes on with, now and then, and never ends.
+async fn keep_house(service: &RegistryService) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        service.expire_uploads().await;
+    }
+}

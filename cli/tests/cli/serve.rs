@@ -1,0 +1,173 @@
+//! `serve`.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{AMD64, Workplace};
+
+/// A server that is killed when the test ends.
+struct Served {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Served {
+    fn start(workplace: &Workplace, arguments: &[&str]) -> Self {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut child = workplace
+            .command(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, stdout }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    fn host(&mut self) -> String {
+        let line = self.line();
+        let host = line.strip_prefix("http://");
+        host.unwrap_or_else(|| panic!("no URL: {line}")).to_owned()
+    }
+
+    /// Asks it to stop, and answers how it ended and what it logged.
+    fn stop(mut self) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(sent.expect("kill runs").success());
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().expect("a pipe");
+        stderr.read_to_string(&mut log).expect("a log");
+        (self.child.wait().expect("ended").code(), log)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(host: &str, target: &str) -> String {
+    let mut stream = TcpStream::connect(host).expect("connected");
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn without_a_root_an_empty_registry_is_served() {
+    let workplace = Workplace::new();
+    let mut served = Served::start(&workplace, &[]);
+    let host = served.host();
+    assert!(get(&host, "/v2/").starts_with("HTTP/1.1 200"));
+    assert!(get(&host, "/v2/_catalog").ends_with(r#"{"repositories":[]}"#));
+}
+
+#[test]
+fn a_directory_of_layouts_is_served() {
+    let workplace = Workplace::new();
+    workplace.ok(&["cp", "-r", "oci:hello:v1", "layouts:all//library/hello"]);
+    let root = workplace.path("all");
+    let root = root.to_str().expect("Unicode");
+    for root in ["layouts:all", root] {
+        let mut served = Served::start(&workplace, &["--root", root, "--read-only"]);
+        let host = served.host();
+        assert!(get(&host, "/v2/_catalog").contains("library/hello"));
+        let manifest = get(&host, &format!("/v2/library/hello/manifests/{AMD64}"));
+        let stored = workplace.read(&format!("hello/blobs/{}", AMD64.replace(':', "/")));
+        assert!(manifest.ends_with(std::str::from_utf8(&stored).expect("text")));
+    }
+}
+
+#[test]
+fn what_is_pushed_is_in_the_layouts_then() {
+    let workplace = Workplace::new();
+    let mut served = Served::start(&workplace, &["--root", "./new"]);
+    let host = served.host();
+    let mut stream = TcpStream::connect(&host).expect("connected");
+    let digest = crate::support::HELLO;
+    let request = format!(
+        "POST /v2/app/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\n\
+         Connection: close\r\nContent-Length: 5\r\n\r\nhello"
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    served.stop();
+    assert_eq!(
+        workplace.ok(&["blob", "fetch", &format!("layouts:new//app@{digest}")]),
+        "hello"
+    );
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_ends_well() {
+    let workplace = Workplace::new();
+    let mut served = Served::start(&workplace, &[]);
+    let host = served.host();
+    let id = "c2VjcmV0";
+    get(&host, &format!("/v2/app/blobs/uploads/{id}?_state=secret"));
+    let (code, log) = served.stop();
+    assert_eq!(code, Some(0), "{log}");
+    let line = log
+        .lines()
+        .find(|line| line.contains("/v2/app/blobs/uploads/"));
+    let line = line.unwrap_or_else(|| panic!("not logged: {log}"));
+    assert!(line.contains("404") && !line.contains(id), "{line}");
+    assert!(!line.contains("secret"), "{line}");
+}
+
+#[test]
+fn the_log_is_json_where_the_format_is() {
+    let workplace = Workplace::new();
+    let mut served = Served::start(&workplace, &["--format", "json"]);
+    let mut document = String::new();
+    // A document of several lines ends with a brace of its own.
+    while !document.trim_end().ends_with('}') {
+        document.push_str(&served.line());
+    }
+    let listening: Value = serde_json::from_str(&document).expect("JSON");
+    let host = listening["address"].as_str().expect("an address");
+    assert_eq!(listening["url"], format!("http://{host}"));
+    get(host, "/v2/");
+    let (_, log) = served.stop();
+    let events: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert!(
+        events
+            .iter()
+            .any(|event| event["path"] == "/v2/" && event["status"] == 200)
+    );
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    let workplace = Workplace::new();
+    let missing = workplace.fails(3, &["serve", "--htpasswd", "missing"]);
+    assert!(missing.contains("missing"), "{missing}");
+    workplace.write("users", "ann:plain\n");
+    let plain = workplace.fails(2, &["serve", "--htpasswd", "users"]);
+    assert!(plain.contains("line 1"), "{plain}");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let taken = listener.local_addr().expect("an address").to_string();
+    let taken = workplace.fails(1, &["serve", "--listen", &taken]);
+    assert!(taken.contains("cannot be listened on"), "{taken}");
+    workplace.fails(2, &["serve", "--root", "oci:hello"]);
+    assert_eq!(workplace.run(&["serve", "--anonymous-read"]).code, Some(2));
+}

@@ -1,0 +1,60 @@
+//! TLS.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+use tranship::{Error, ErrorKind, Result};
+
+use crate::watched::Watched;
+
+/// A certificate and its key, in files that are read again when they change. Connections that are open
+/// then keep the old one.
+#[derive(Debug)]
+pub struct Tls(Watched<Arc<ServerConfig>>);
+
+impl Tls {
+    /// Reads a chain of certificates, the server's own first, and its private key. Both are PEM.
+    ///
+    /// # Errors
+    /// - What a file cannot be read with.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if they are not what they should be, or do not belong
+    ///   together.
+    pub async fn open(certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self> {
+        let paths = vec![certificates.into(), key.into()];
+        Ok(Self(Watched::open(paths, decode).await?))
+    }
+
+    pub(crate) async fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&*self.0.current().await))
+    }
+}
+
+fn decode(contents: &[Vec<u8>]) -> Result<Arc<ServerConfig>> {
+    let invalid = |message: &'static str| Error::new(ErrorKind::InvalidInput, message);
+    let [certificates, key] = contents else {
+        return Err(invalid("a certificate and a key are needed"));
+    };
+    let certificates = CertificateDer::pem_slice_iter(certificates)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| invalid("the certificate is not PEM").with_source(error))?;
+    if certificates.is_empty() {
+        return Err(invalid("there is no certificate in the file"));
+    }
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|error| invalid("the private key is not PEM").with_source(error))?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| invalid("no version of TLS can be offered").with_source(error))?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .map_err(|error| {
+            invalid("the certificate and the private key do not fit").with_source(error)
+        })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

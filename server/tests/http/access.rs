@@ -1,0 +1,155 @@
+//! Who may do what.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tempfile::TempDir;
+use tranship::Digest;
+use tranship_server::{Access, Htpasswd, Permission, ServerOptions};
+
+use crate::client::{Client, INDEX, Reply, index};
+
+/// The users `ann` and `bob`, whose passwords are their names backwards.
+async fn users() -> (TempDir, Access) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("htpasswd");
+    let lines = ["ann:nna", "bob:bob"].map(|line| {
+        let (user, password) = line.split_once(':').expect("a colon");
+        format!("{user}:{}\n", bcrypt::hash(password, 4).expect("hashed"))
+    });
+    std::fs::write(&path, lines.concat()).expect("written");
+    let users = Htpasswd::open(path).await.expect("users");
+    (directory, Access::new(users))
+}
+
+fn basic(credentials: &str) -> String {
+    format!("Basic {}", STANDARD.encode(credentials))
+}
+
+async fn send(client: &Client, method: &str, target: &str, credentials: &str) -> Reply {
+    let credentials = basic(credentials);
+    let headers = [("Authorization", &*credentials), ("Content-Type", INDEX)];
+    client.send(method, target, &headers, &index("x")).await
+}
+
+#[tokio::test]
+async fn without_the_right_password_nothing_is_told() {
+    let (_directory, access) = users().await;
+    let client = Client::with(ServerOptions::default().with_access(access)).await;
+    for target in ["/v2/", "/v2/app/tags/list", "/v2/_catalog", "/metrics"] {
+        let reply = client.get(target).await;
+        reply.fails(401, "UNAUTHORIZED");
+        let challenge = reply.header("www-authenticate").expect("a challenge");
+        assert!(challenge.starts_with("Basic realm="), "{challenge}");
+        for credentials in ["ann:wrong", "eve:nna", "ann:", ":", "ann"] {
+            let reply = send(&client, "GET", target, credentials).await;
+            reply.fails(401, "UNAUTHORIZED");
+        }
+    }
+    for header in ["Bearer abc", "Basic", "Basic %%%", ""] {
+        let reply = client
+            .send("GET", "/v2/", &[("Authorization", header)], b"")
+            .await;
+        reply.fails(401, "UNAUTHORIZED");
+    }
+    client.get("/healthz").await.is(200);
+    send(&client, "GET", "/v2/", "ann:nna").await.is(200);
+    send(&client, "PUT", "/v2/app/manifests/v1", "ann:nna")
+        .await
+        .is(201);
+    send(&client, "GET", "/v2/app/manifests/v1", "bob:bob")
+        .await
+        .is(200);
+}
+
+#[tokio::test]
+async fn everybody_may_read_where_that_is_allowed() {
+    let (_directory, access) = users().await;
+    let options = ServerOptions::default().with_access(access.with_anonymous_read(true));
+    let client = Client::with(options).await;
+    send(&client, "PUT", "/v2/app/manifests/v1", "ann:nna")
+        .await
+        .is(201);
+    client.get("/v2/app/manifests/v1").await.is(200);
+    client.get("/v2/_catalog").await.is(200);
+    // Clients learn here that there are passwords at all.
+    client.get("/v2/").await.fails(401, "UNAUTHORIZED");
+    for (method, target) in [
+        ("PUT", "/v2/app/manifests/v1"),
+        ("DELETE", "/v2/app/manifests/v1"),
+        ("POST", "/v2/app/blobs/uploads/"),
+        ("GET", "/v2/app/blobs/uploads/AAAA"),
+    ] {
+        client
+            .send(method, target, &[], b"")
+            .await
+            .fails(401, "UNAUTHORIZED");
+    }
+    let reply = send(&client, "GET", "/v2/app/manifests/v1", "ann:wrong").await;
+    reply.fails(401, "UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn grants_bound_what_a_user_may_do() {
+    let (_directory, access) = users().await;
+    let all = "**".parse().expect("a pattern");
+    let team = "team/**".parse().expect("a pattern");
+    let access =
+        access
+            .with_grant("ann", all, Permission::Write)
+            .with_grant("bob", team, Permission::Read);
+    let client = Client::with(ServerOptions::default().with_access(access)).await;
+    send(&client, "PUT", "/v2/team/app/manifests/v1", "ann:nna")
+        .await
+        .is(201);
+    send(&client, "PUT", "/v2/secret/manifests/v1", "ann:nna")
+        .await
+        .is(201);
+
+    send(&client, "GET", "/v2/team/app/manifests/v1", "bob:bob")
+        .await
+        .is(200);
+    for (method, target) in [
+        ("PUT", "/v2/team/app/manifests/v1"),
+        ("DELETE", "/v2/team/app/manifests/v1"),
+        ("POST", "/v2/team/app/blobs/uploads/"),
+        ("GET", "/v2/secret/manifests/v1"),
+    ] {
+        send(&client, method, target, "bob:bob")
+            .await
+            .fails(403, "DENIED");
+    }
+    let reply = send(&client, "GET", "/v2/_catalog", "bob:bob").await;
+    assert_eq!(reply.is(200).json(), json!({"repositories": ["team/app"]}));
+}
+
+#[tokio::test]
+async fn a_blob_is_not_mounted_from_where_the_user_may_not_read() {
+    let (_directory, access) = users().await;
+    let access = access
+        .with_grant("ann", "**".parse().expect("a pattern"), Permission::Write)
+        .with_grant(
+            "bob",
+            "bob/*".parse().expect("a pattern"),
+            Permission::Write,
+        );
+    let client = Client::with(ServerOptions::default().with_access(access)).await;
+    let digest = Digest::of(&index("x"));
+    let target = format!("/v2/secret/blobs/uploads/?digest={digest}");
+    send(&client, "POST", &target, "ann:nna").await.is(201);
+    for query in [
+        format!("mount={digest}&from=secret"),
+        format!("mount={digest}"),
+    ] {
+        let target = format!("/v2/bob/app/blobs/uploads/?{query}");
+        send(&client, "POST", &target, "bob:bob").await.is(202);
+        send(
+            &client,
+            "POST",
+            &target.replace("bob/app", "app"),
+            "ann:nna",
+        )
+        .await
+        .is(201);
+    }
+}

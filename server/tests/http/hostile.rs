@@ -1,0 +1,191 @@
+//! What no honest client sends.
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tranship::Digest;
+use tranship_server::ServerOptions;
+
+use crate::client::{Client, INDEX, Reply, head, index};
+
+#[tokio::test]
+async fn names_that_leave_the_registry_are_refused() {
+    let client = Client::new().await;
+    for name in [
+        "..", "../..", "a/../b", "%2e%2e", "a%2fb", "a//b", ".git", "A", "a%00", "a\\b", "a%5cb",
+        "-a", "a/", "%ff", "a:b", "a@b",
+    ] {
+        let target = format!("/v2/{name}/manifests/v1");
+        client.get(&target).await.fails(400, "NAME_INVALID");
+        let headers = [("Content-Type", INDEX)];
+        let reply = client.send("PUT", &target, &headers, &index("x")).await;
+        reply.fails(400, "NAME_INVALID");
+    }
+    client.get("/v2/_catalog").await.is(200);
+}
+
+#[tokio::test]
+async fn an_overlong_name_is_refused() {
+    let client = Client::new().await;
+    let name = "a/".repeat(2000) + "a";
+    let reply = client.get(&format!("/v2/{name}/tags/list")).await;
+    reply.fails(400, "NAME_INVALID");
+    let reply = client
+        .get(&format!("/v2/{}/tags/list", "a".repeat(255)))
+        .await;
+    reply.fails(404, "NAME_UNKNOWN");
+}
+
+#[tokio::test]
+async fn an_overlong_head_is_refused() {
+    let client = Client::new().await;
+    let long = "x".repeat(2 * 1024 * 1024);
+    let request = head("GET", "/v2/", &[("X-Long", &long)]) + "\r\n";
+    Reply::parse(&client.raw(request.as_bytes()).await).is(431);
+}
+
+#[tokio::test]
+async fn a_manifest_over_the_limit_is_refused_by_its_length() {
+    let client = Client::new().await;
+    let mut stream = client.connect().await;
+    let request = head(
+        "PUT",
+        "/v2/app/manifests/v1",
+        &[
+            ("Content-Type", INDEX),
+            ("Content-Length", "1073741824"),
+            ("Expect", "100-continue"),
+        ],
+    ) + "\r\n";
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn a_manifest_over_the_limit_is_refused_while_it_comes() {
+    let client = Client::with(ServerOptions::default().with_max_manifest_size(100)).await;
+    let chunk = "x".repeat(64);
+    let request = head(
+        "PUT",
+        "/v2/app/manifests/v1",
+        &[
+            ("Content-Type", INDEX),
+            ("Transfer-Encoding", "chunked"),
+            ("Connection", "close"),
+        ],
+    ) + &format!("\r\n40\r\n{chunk}\r\n40\r\n{chunk}\r\n0\r\n\r\n");
+    let reply = Reply::parse(&client.raw(request.as_bytes()).await);
+    reply.fails(413, "SIZE_INVALID");
+}
+
+#[tokio::test]
+async fn a_refusal_reaches_a_client_that_sends_everything_first() {
+    let client = Client::new().await;
+    let content = vec![b' '; 8 * 1024 * 1024];
+    let reply = client.push_manifest("app", "v1", &content).await;
+    reply.fails(413, "SIZE_INVALID");
+}
+
+#[tokio::test]
+async fn deeply_nested_json_is_no_manifest() {
+    let client = Client::new().await;
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let nested = format!("{}0{}", open.repeat(10_000), close.repeat(10_000));
+        let content = format!(r#"{{"schemaVersion":2,"manifests":[],"x":{nested}}}"#);
+        let reply = client.push_manifest("app", "v1", content.as_bytes()).await;
+        reply.fails(400, "MANIFEST_INVALID");
+    }
+}
+
+#[tokio::test]
+async fn chunks_whose_sizes_lie_end_the_connection_and_not_the_upload() {
+    let client = Client::new().await;
+    let location = client.start_upload("app").await;
+    for body in [
+        "zz\r\nhello\r\n0\r\n\r\n",
+        "-5\r\nhello\r\n0\r\n\r\n",
+        "3\r\nhello\r\n0\r\n\r\n",
+        "ffffffffffffffffff\r\nx",
+    ] {
+        let request = head(
+            "PATCH",
+            &location,
+            &[("Transfer-Encoding", "chunked"), ("Connection", "close")],
+        ) + "\r\n"
+            + body;
+        let answer = client.raw(request.as_bytes()).await;
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "{body:?}");
+    }
+    client.get(&location).await.is(204);
+}
+
+#[tokio::test]
+async fn a_request_with_two_lengths_is_refused() {
+    let client = Client::new().await;
+    let request = head(
+        "POST",
+        "/v2/app/blobs/uploads/",
+        &[("Content-Length", "0"), ("Content-Length", "5")],
+    ) + "\r\nhello";
+    Reply::parse(&client.raw(request.as_bytes()).await).is(400);
+}
+
+#[tokio::test]
+async fn a_request_hidden_in_the_body_of_another_is_not_answered() {
+    let client = Client::new().await;
+    let digest = client.push_blob("app", b"x").await;
+    let hidden = format!("DELETE /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let request = head(
+        "POST",
+        "/v2/app/blobs/uploads/",
+        &[
+            ("Content-Length", &hidden.len().to_string()),
+            ("Transfer-Encoding", "chunked"),
+            ("Connection", "close"),
+        ],
+    ) + "\r\n0\r\n\r\n"
+        + &hidden;
+    client.raw(request.as_bytes()).await;
+    client.get(&format!("/v2/app/blobs/{digest}")).await.is(200);
+}
+
+#[tokio::test]
+async fn garbage_is_answered_as_such_and_the_server_goes_on() {
+    let client = Client::new().await;
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GET\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        client.raw(garbage).await;
+    }
+    client.get("/v2/").await.is(200);
+}
+
+#[tokio::test]
+async fn a_client_may_hang_up_at_every_byte() {
+    let client = Client::new().await;
+    let target = format!("/v2/app/blobs/uploads/?digest={}", Digest::of(b"hello"));
+    let request = head("POST", &target, &[("Content-Length", "5")]) + "\r\nhello";
+    for end in 0..request.len() {
+        let mut stream = client.connect().await;
+        stream
+            .write_all(&request.as_bytes()[..end])
+            .await
+            .expect("sent");
+    }
+    client
+        .get(&format!("/v2/app/blobs/{}", Digest::of(b"hello")))
+        .await
+        .is(404);
+    client.push_blob("app", b"hello").await;
+}
+
+#[tokio::test]
+async fn an_unknown_endpoint_is_told() {
+    let client = Client::new().await;
+    for target in ["/", "/v1/_ping", "/v2/app", "/v2/app/tags", "/v3/"] {
+        client.get(target).await.fails(404, "UNSUPPORTED");
+    }
+}
