@@ -111,6 +111,8 @@ pub(crate) struct Names<T> {
     last: Option<String>,
     /// Whether the next page was asked for by name, so that what it repeats is no news.
     is_by_name: bool,
+    /// What the page before ended with, and some registries begin the next one with.
+    end_before: Option<String>,
     waiting: VecDeque<T>,
 }
 
@@ -133,6 +135,7 @@ where
             page_size: options.page_size.filter(|size| *size > 0),
             last: options.last,
             is_by_name: false,
+            end_before: None,
             waiting: VecDeque::new(),
         }
     }
@@ -165,8 +168,12 @@ where
     fn take(&mut self, page: Vec<String>) {
         let count = page.len();
         let furthest = page.last().cloned();
+        let end_before = std::mem::replace(&mut self.end_before, furthest.clone());
         let mut news = 0;
         for name in page {
+            if end_before.as_ref() == Some(&name) {
+                continue;
+            }
             // Some registries do not look at where a listing shall begin.
             if self.last.as_ref().is_some_and(|last| name <= *last) {
                 continue;
