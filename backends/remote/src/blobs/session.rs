@@ -128,7 +128,11 @@ impl Session {
         let answer = self.handle.transport().send(request).await?;
         match answer.status() {
             StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED => {
-                self.offset = arrived(&answer).unwrap_or(0);
+                self.offset = match arrived(&answer) {
+                    // `0-0` is what some say for nothing, and all for one byte.
+                    Some(0) if self.offset == 1 => 1,
+                    arrived => arrived.unwrap_or(0),
+                };
                 self.note_min_chunk(&answer)?;
                 self.moved_to(&answer)
             }
