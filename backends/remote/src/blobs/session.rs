@@ -68,10 +68,9 @@ impl Session {
         }
         let request = Request::new(kind, Method::POST, url, scopes);
         let answer = handle.transport().send(request).await?;
-        if answer.status() == StatusCode::CREATED {
-            if let Some((digest, _)) = mount {
-                answer.check_digest(digest)?;
-            }
+        // Without a mount there is nothing that could have been created.
+        if let (StatusCode::CREATED, Some((digest, _))) = (answer.status(), mount) {
+            answer.check_digest(digest)?;
             return Ok(Started::Mounted);
         }
         let answer = answer.expect(StatusCode::ACCEPTED).await?;
