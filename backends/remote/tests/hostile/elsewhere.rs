@@ -7,10 +7,10 @@ use http::{HeaderMap, HeaderValue};
 use tranship::*;
 use tranship_remote::{
     Credential, RemoteOptions, RemoteRegistry, RemoteRepository, Scheme, SecurityPolicy,
-    StaticCredentials,
+    StaticCredentials, TlsOptions,
 };
 
-use crate::fake::{Fake, HELLO, Reply, Seen, blob, name};
+use crate::fake::{Fake, HELLO, Reply, SECURE_NAME, Seen, blob, name};
 
 const PASSWORD: &str = "hunter2";
 const HEADER: &str = "for the registry only";
@@ -371,4 +371,83 @@ async fn what_was_redirected_back_is_the_registry_again() {
     .await;
     let read = fetching(&repository(&registry)).await.expect("read");
     assert_eq!(read, "hello");
+}
+
+/// A client of a registry that speaks TLS, to which `pem` belongs.
+fn secure(fake: &Fake, pem: &str, policy: SecurityPolicy) -> RemoteRepository {
+    let host = format!("{SECURE_NAME}:{}", fake.port());
+    let options = with_secrets(&host)
+        .with_tls(TlsOptions::default().with_roots(pem))
+        // So that nothing but the scheme is in the way.
+        .with_policy(policy.with_private_targets(true).with_foreign_uploads(true))
+        .with_resolve(SECURE_NAME, fake.host().parse().expect("an address"));
+    let registry = RemoteRegistry::with_options(&host.parse().expect("a name"), options);
+    registry.expect("a client").open(&name())
+}
+
+#[tokio::test]
+async fn a_redirect_does_not_lead_from_https_to_http() {
+    let plain = Fake::start(|_| Reply::new(200).body("hello")).await;
+    let target = plain.url("/hello");
+    let (registry, pem) = Fake::start_secure(move |_| Reply::redirect(&target)).await;
+    let policy = SecurityPolicy::default();
+    let error = fetching(&secure(&registry, &pem, policy)).await;
+    is_refused(&error.expect_err("refused"));
+    plain.was_not_asked();
+
+    let repository = secure(&registry, &pem, policy.with_downgrades(true));
+    assert_eq!(fetching(&repository).await.expect("read"), "hello");
+    got_no_secret(&plain);
+}
+
+#[tokio::test]
+async fn an_upload_does_not_go_on_over_http() {
+    let plain = Fake::start(|_| Reply::new(201)).await;
+    let target = plain.url("/upload");
+    let (registry, pem) = Fake::start_secure(move |seen| match seen.method.as_str() {
+        "POST" => Reply::new(202).header("location", &target),
+        _ => Reply::new(404),
+    })
+    .await;
+    is_refused(&pushing(&secure(&registry, &pem, SecurityPolicy::default())).await);
+    plain.was_not_asked();
+}
+
+#[tokio::test]
+async fn tokens_are_not_asked_for_over_http() {
+    let plain = Fake::start(|_| Reply::new(200).body(r#"{"token":"t"}"#)).await;
+    let realm = plain.url("/token");
+    let (registry, pem) = Fake::start_secure(move |_| {
+        Reply::new(401).header("www-authenticate", format!("Bearer realm=\"{realm}\""))
+    })
+    .await;
+    let repository = secure(&registry, &pem, SecurityPolicy::default());
+    is_refused(&fetching(&repository).await.expect_err("refused"));
+    plain.was_not_asked();
+}
+
+#[tokio::test]
+async fn the_next_page_does_not_come_over_http() {
+    let (registry, pem) = Fake::start_secure(|seen| {
+        let host = seen.header("host").expect("a host");
+        let target = format!("http://{host}/v2/library/app/tags/list?page=2");
+        Reply::new(200)
+            .header("link", format!("<{target}>; rel=\"next\""))
+            .body(r#"{"tags":["v1"]}"#)
+    })
+    .await;
+    let repository = secure(&registry, &pem, SecurityPolicy::default());
+    is_refused(&tags(&repository).await.expect_err("refused"));
+    assert_eq!(registry.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_registry_whose_certificate_nobody_vouches_for_gets_no_request() {
+    let (registry, _) = Fake::start_secure(|_| Reply::new(200).body("hello")).await;
+    let (_, other) = Fake::start_secure(|_| Reply::new(200)).await;
+    let repository = secure(&registry, &other, SecurityPolicy::default());
+    let error = fetching(&repository).await.expect_err("not trusted");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+    assert!(!error.is_retryable(), "{error:?}");
+    registry.was_not_asked();
 }

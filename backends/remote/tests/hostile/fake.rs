@@ -4,11 +4,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tranship::{Descriptor, Digest, MediaType, RepositoryName};
 use tranship_remote::{RemoteOptions, RemoteRegistry, RemoteRepository, RetryPolicy};
+
+/// What servers that speak TLS are called.
+pub(crate) const SECURE_NAME: &str = "registry.example.com";
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -108,6 +114,30 @@ impl Fake {
         address: IpAddr,
         handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::listen(address, None, handler).await
+    }
+
+    /// Over TLS, and the certificate of whom it is to be trusted for the name [`SECURE_NAME`].
+    pub(crate) async fn start_secure(
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> (Self, String) {
+        let names = vec![SECURE_NAME.to_owned()];
+        let certified = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certified.cert.der().clone()], key.into())
+            .expect("a configuration");
+        let tls = TlsAcceptor::from(Arc::new(config));
+        let fake = Self::listen(Ipv4Addr::LOCALHOST.into(), Some(tls), handler).await;
+        (fake, certified.cert.pem())
+    }
+
+    async fn listen(
+        address: IpAddr,
+        tls: Option<TlsAcceptor>,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((address, 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
@@ -118,7 +148,17 @@ impl Fake {
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&serving)));
+                let (serving, tls) = (Arc::clone(&serving), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, serving).await,
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => serve(stream, serving).await,
+                            // The client does not want it.
+                            Err(_) => {}
+                        },
+                    }
+                });
             }
         });
         Self {
@@ -174,7 +214,11 @@ impl Drop for Fake {
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn serve(stream: impl Stream, shared: Arc<Shared>) {
     let mut stream = BufReader::new(stream);
     while let Some(seen) = read(&mut stream).await {
         let reply = (shared.handler)(&seen);
@@ -188,7 +232,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
+async fn read(stream: &mut BufReader<impl Stream>) -> Option<Seen> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
@@ -214,7 +258,7 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
 }
 
 async fn write(
-    stream: &mut TcpStream,
+    stream: &mut impl Stream,
     reply: Reply,
     is_head: bool,
     sent: &AtomicU64,
@@ -247,7 +291,7 @@ async fn write(
     }
     put(format!("{head}\r\n").as_bytes()).await?;
     match &reply.body {
-        _ if is_head => Ok(()),
+        _ if is_head => stream.flush().await,
         Body::Endless(piece) if has_length => loop {
             put(piece).await?;
         },
@@ -258,7 +302,10 @@ async fn write(
                 put(&chunk).await?;
             }
         }
-        Body::Whole(body) => put(body).await,
+        Body::Whole(body) => {
+            put(body).await?;
+            stream.flush().await
+        }
         Body::EndlessHead(_) => Ok(()),
     }
 }
