@@ -74,12 +74,11 @@ impl Pages {
 
     /// Reads the page of an answer, and where it says that the next one is.
     pub(crate) async fn read(&mut self, answer: Answer) -> Result<Page> {
-        let links = answer
-            .headers()
-            .get_all(LINK)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let target = links.filter_map(link::next).next();
+        let mut target = None;
+        for value in answer.headers().get_all(LINK) {
+            let value = value.to_str().map_err(|_| malformed_link())?;
+            target = target.or(link::next(value).map_err(|_| malformed_link())?);
+        }
         if let Some(target) = target {
             let next = answer.url.join(target);
             let next = next.map_err(|_| failure::protocol("the next page has no URL"))?;
@@ -100,6 +99,10 @@ impl Pages {
     fn go_on_at(&mut self, url: Url) {
         self.next = Some(url);
     }
+}
+
+fn malformed_link() -> tranship::Error {
+    failure::protocol("the registry's Link to the next page cannot be understood")
 }
 
 /// A listing of names: tags or repositories.
