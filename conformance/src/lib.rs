@@ -34,6 +34,11 @@
 //! What a backend claims and does not do yet is declared as a [`Gap`]: reported as ignored while it
 //! fails, and as a failure as soon as it passes.
 //!
+//! # Over HTTP
+//!
+//! With the feature `http`, the module `http` has what the authors of clients need beside scenarios:
+//! a wrapper that makes any server misbehave as registries do, and a proxy that breaks connections.
+//!
 //! # Running scenarios by hand
 //!
 //! ```
@@ -53,6 +58,8 @@ pub mod content;
 mod context;
 mod failure;
 mod fixture;
+#[cfg(feature = "http")]
+pub mod http;
 mod scenario;
 mod scenarios;
 mod source;

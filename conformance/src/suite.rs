@@ -61,6 +61,7 @@ pub struct Suite {
     backend: String,
     open: Open,
     gaps: Vec<Gap>,
+    groups: Option<Vec<String>>,
     time_limit: Duration,
 }
 
@@ -76,6 +77,7 @@ impl Suite {
             backend: backend.into(),
             open: Arc::new(move || Box::pin(open())),
             gaps: Vec::new(),
+            groups: None,
             time_limit: TIME_LIMIT,
         }
     }
@@ -83,6 +85,12 @@ impl Suite {
     /// Declares a gap.
     pub fn with_gap(mut self, gap: Gap) -> Self {
         self.gaps.push(gap);
+        self
+    }
+
+    /// Runs the scenarios of these groups only, such as `tags`. A gap in another group is passed over.
+    pub fn with_groups(mut self, groups: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.groups = Some(groups.into_iter().map(Into::into).collect());
         self
     }
 
@@ -158,7 +166,20 @@ impl Suite {
                 Err(message.into())
             })
         });
-        let trials = scenarios().map(|scenario| {
+        let unknown = suite.groups.iter().flatten();
+        let unknown =
+            unknown.filter(|group| scenarios().all(|each| each.group() != group.as_str()));
+        let unknown = unknown.map(|group| {
+            let message = format!("there is no group {group}");
+            Trial::test(format!("{}::groups::{group}", suite.backend), || {
+                Err(message.into())
+            })
+        });
+        let chosen = scenarios().filter(|scenario| {
+            let groups = suite.groups.as_ref();
+            groups.is_none_or(|groups| groups.iter().any(|group| group == scenario.group()))
+        });
+        let trials = chosen.map(|scenario| {
             let (suite, tally) = (Arc::clone(&suite), Arc::clone(tally));
             let name = format!("{}::{scenario}", suite.backend);
             Trial::ignorable_test(name, move || {
@@ -173,7 +194,7 @@ impl Suite {
                 }
             })
         });
-        mistaken.chain(trials).collect()
+        mistaken.chain(unknown).chain(trials).collect()
     }
 }
 
@@ -182,6 +203,7 @@ impl fmt::Debug for Suite {
         f.debug_struct("Suite")
             .field("backend", &self.backend)
             .field("gaps", &self.gaps)
+            .field("groups", &self.groups)
             .field("time_limit", &self.time_limit)
             .finish_non_exhaustive()
     }

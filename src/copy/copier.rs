@@ -111,15 +111,26 @@ impl<'a> Copier<'a> {
             root: root.descriptor,
             steps: graph.into_steps(),
         };
-        if still_to_tag && !self.options.dry_run {
-            for tag in tags {
-                self.destination
-                    .tag(&report.root, tag)
-                    .await
-                    .during("tag", tag)?;
-            }
+        if still_to_tag && !self.options.dry_run && !tags.is_empty() {
+            self.tag(&report.root, root.content, tags).await?;
         }
         Ok(report)
+    }
+
+    /// Points the tags at a root that is there.
+    async fn tag(&self, root: &Descriptor, content: Option<Bytes>, tags: &[Tag]) -> Result<()> {
+        // Pushed once more it gets all of them at once, and need not be read where it is.
+        if let Some(content) = content {
+            let pushed = self
+                .destination
+                .push_reference(root, content.into(), tags)
+                .await;
+            return pushed.during("tag", root.digest());
+        }
+        for tag in tags {
+            self.destination.tag(root, tag).await.during("tag", tag)?;
+        }
+        Ok(())
     }
 
     /// Whether every tag names the root already: one question answers for the whole copy.

@@ -84,14 +84,15 @@ async fn a_plain_copy_leaves_referrers_behind() {
 #[tokio::test]
 async fn the_tag_is_set_when_all_referrers_are_there() {
     let source = MemoryRepository::new();
-    push_signed(&source).await;
+    let signed = push_signed(&source).await;
     let destination = Recorder::new(MemoryRepository::new());
     extended_copy_v1(&source, &destination, &ExtendedCopyOptions::default())
         .await
         .expect("copy");
+    let root = *signed.image.index.digest();
     assert_eq!(
         destination.calls().last(),
-        Some(&Call::Tag(tags(&["v1"])[0].clone()))
+        Some(&Call::PushReference(root, tags(&["v1"])))
     );
 }
 

@@ -1,18 +1,27 @@
 //! The header `Link` (RFC 8288), as far as pages need it.
 
+/// What breaks the grammar of `Link`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
 /// The target of the first link to the next page. A link without a relation is taken for one, since
 /// some registries leave that out.
-pub(crate) fn next(value: &str) -> Option<&str> {
-    let mut rest = value;
-    loop {
-        let (_, after) = rest.split_once('<')?;
-        let (target, after) = after.split_once('>')?;
+///
+/// # Errors
+/// If there is no telling where a link leads: a listing must not end there as if it were whole.
+pub(crate) fn next(value: &str) -> Result<Option<&str>, Malformed> {
+    let is_between = |character: char| character.is_ascii_whitespace() || character == ',';
+    let mut rest = value.trim_start_matches(is_between);
+    while !rest.is_empty() {
+        let after = rest.strip_prefix('<').ok_or(Malformed)?;
+        let (target, after) = after.split_once('>').ok_or(Malformed)?;
         let (parameters, after) = parameters(after);
         if is_next(parameters) {
-            return Some(target.trim());
+            return Ok(Some(target.trim()));
         }
-        rest = after;
+        rest = after.trim_start_matches(is_between);
     }
+    Ok(None)
 }
 
 /// The text up to the comma that ends the link, and what is behind it.
@@ -70,11 +79,23 @@ mod tests {
                 Some("/b"),
             ),
             (r#"</a>; rel="prev""#, None),
-            (r#"/a; rel="next""#, None),
-            (r#"</a; rel="next""#, None),
+            (r#"</a>; rel="prev", "#, None),
             ("", None),
         ] {
-            assert_eq!(next(value), target, "{value}");
+            assert_eq!(next(value), Ok(target), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_link_without_brackets_leads_nowhere() {
+        for value in [
+            r#"/a; rel="next""#,
+            r#"</a; rel="next""#,
+            r#"/a>; rel="next""#,
+            r#"</a>; rel="prev", /b; rel="next""#,
+            "next",
+        ] {
+            assert_eq!(next(value), Err(Malformed), "{value}");
         }
     }
 

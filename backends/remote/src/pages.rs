@@ -74,12 +74,11 @@ impl Pages {
 
     /// Reads the page of an answer, and where it says that the next one is.
     pub(crate) async fn read(&mut self, answer: Answer) -> Result<Page> {
-        let links = answer
-            .headers()
-            .get_all(LINK)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let target = links.filter_map(link::next).next();
+        let mut target = None;
+        for value in answer.headers().get_all(LINK) {
+            let value = value.to_str().map_err(|_| malformed_link())?;
+            target = target.or(link::next(value).map_err(|_| malformed_link())?);
+        }
         if let Some(target) = target {
             let next = answer.url.join(target);
             let next = next.map_err(|_| failure::protocol("the next page has no URL"))?;
@@ -102,6 +101,10 @@ impl Pages {
     }
 }
 
+fn malformed_link() -> tranship::Error {
+    failure::protocol("the registry's Link to the next page cannot be understood")
+}
+
 /// A listing of names: tags or repositories.
 pub(crate) struct Names<T> {
     pages: Pages,
@@ -111,6 +114,8 @@ pub(crate) struct Names<T> {
     last: Option<String>,
     /// Whether the next page was asked for by name, so that what it repeats is no news.
     is_by_name: bool,
+    /// What the page before ended with, and some registries begin the next one with.
+    end_before: Option<String>,
     waiting: VecDeque<T>,
 }
 
@@ -133,6 +138,7 @@ where
             page_size: options.page_size.filter(|size| *size > 0),
             last: options.last,
             is_by_name: false,
+            end_before: None,
             waiting: VecDeque::new(),
         }
     }
@@ -168,8 +174,12 @@ where
         page.dedup();
         let count = page.len();
         let furthest = page.last().cloned();
+        let end_before = std::mem::replace(&mut self.end_before, furthest.clone());
         let mut news = 0;
         for name in page {
+            if end_before.as_ref() == Some(&name) {
+                continue;
+            }
             // Some registries do not look at where a listing shall begin.
             if self.last.as_ref().is_some_and(|last| name <= *last) {
                 continue;

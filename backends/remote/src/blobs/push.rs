@@ -12,6 +12,9 @@ use crate::options::UploadMode;
 use crate::transport::retry::is_transient;
 use crate::transport::{Answer, Payload};
 
+/// How often in a row a request that broke may still be in the way of those after it.
+const MAX_CONFLICTS: u32 = 3;
+
 pub(super) async fn push(
     handle: &Handle,
     expected: &Descriptor,
@@ -132,14 +135,20 @@ async fn upload(
     let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0;
     let mut retries = handle.transport().retries();
     let mut furthest = 0;
+    let mut conflicts = 0;
+    let mut restarts = 0;
     let mut session = Some(session);
     loop {
         let mut current = match session.take() {
             Some(session) => session,
-            None => match begin(handle, expected).await? {
-                Started::Mounted => return Ok(()),
-                Started::Session(session) => session,
-            },
+            None => {
+                (furthest, conflicts) = (0, 0);
+                restarts += 1;
+                match begin(handle, expected).await? {
+                    Started::Mounted => return Ok(()),
+                    Started::Session(session) => session,
+                }
+            }
         };
         let outcome = match in_chunks {
             true => send_chunks(handle, &mut current, expected, source).await,
@@ -168,12 +177,19 @@ async fn upload(
             current.leave();
             return Ok(());
         }
-        if !source.is_reopenable() || !retries.pause(asked).await {
+        let is_hopeless = restarts > handle.transport().options().retry.max_retries;
+        if is_hopeless || !source.is_reopenable() || !retries.pause(asked).await {
             return Err(error);
         }
         tracing::debug!(%error, "an upload is continued");
-        // Where the registry does not know, the upload is begun anew.
+        conflicts = match error.kind() {
+            ErrorKind::Conflict => conflicts + 1,
+            _ => 0,
+        };
+        // Where the registry does not know, or keeps waiting for a request that is dead, the upload is
+        // begun anew.
         if mode != UploadMode::Monolithic
+            && conflicts < MAX_CONFLICTS
             && current.refresh().await.is_ok()
             && current.offset() <= expected.size()
         {

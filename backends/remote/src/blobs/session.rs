@@ -68,10 +68,9 @@ impl Session {
         }
         let request = Request::new(kind, Method::POST, url, scopes);
         let answer = handle.transport().send(request).await?;
-        if answer.status() == StatusCode::CREATED {
-            if let Some((digest, _)) = mount {
-                answer.check_digest(digest)?;
-            }
+        // Without a mount there is nothing that could have been created.
+        if let (StatusCode::CREATED, Some((digest, _))) = (answer.status(), mount) {
+            answer.check_digest(digest)?;
             return Ok(Started::Mounted);
         }
         let answer = answer.expect(StatusCode::ACCEPTED).await?;
@@ -128,7 +127,11 @@ impl Session {
         let answer = self.handle.transport().send(request).await?;
         match answer.status() {
             StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED => {
-                self.offset = arrived(&answer).unwrap_or(0);
+                self.offset = match arrived(&answer) {
+                    // `0-0` is what some say for nothing, and all for one byte.
+                    Some(0) if self.offset == 1 => 1,
+                    arrived => arrived.unwrap_or(0),
+                };
                 self.note_min_chunk(&answer)?;
                 self.moved_to(&answer)
             }

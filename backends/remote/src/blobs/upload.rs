@@ -104,6 +104,39 @@ impl RemoteUpload {
         Ok(())
     }
 
+    /// Ends the upload, with what is held back as its last bytes, and tries again what may pass.
+    async fn finish(&mut self, expected: &Descriptor) -> Result<()> {
+        let held = self.held.split().freeze();
+        let start = self.session.offset();
+        let mut retries = self.handle.transport().retries();
+        loop {
+            let at = self.session.offset();
+            let sent = at.checked_sub(start).filter(|_| at <= expected.size());
+            let Some(sent) = sent.and_then(|sent| usize::try_from(sent).ok()) else {
+                return Err(moved(at));
+            };
+            let (payload, range) = match held.slice(sent..) {
+                left if left.is_empty() => (Payload::Empty, None),
+                left => (Payload::Bytes(left), Some(at..expected.size())),
+            };
+            let ended = self.session.finish(expected.digest(), payload, range).await;
+            let error = match ended {
+                Ok(None) => return Ok(()),
+                Ok(Some(answer)) => answer.into_error().await,
+                Err(error) => error,
+            };
+            if !error.is_retryable() {
+                return Err(error);
+            }
+            // Perhaps only the answer was lost.
+            let presence = super::presence(&self.handle, expected).await;
+            if presence.is_ok_and(|presence| presence == Presence::Whole) {
+                return Ok(());
+            }
+            self.go_on(&mut retries, error).await?;
+        }
+    }
+
     /// Waits and asks how far the upload is, if `error` may pass.
     async fn go_on(&mut self, retries: &mut Retries, error: Error) -> Result<()> {
         // A write that was dropped may not have ended yet at the registry.
@@ -173,23 +206,8 @@ impl Upload for RemoteUpload {
                 .with_operation("commit an upload as")
                 .with_subject(expected.digest()));
         }
-        let held = self.held.split().freeze();
-        let (payload, range) = match held.is_empty() {
-            true => (Payload::Empty, None),
-            false => (Payload::Bytes(held), Some(self.session.offset()..offset)),
-        };
-        let ended = self.session.finish(expected.digest(), payload, range).await;
-        let refused = match ended {
-            Ok(None) => return Ok(()),
-            Ok(Some(answer)) => answer.into_error().await,
-            // Perhaps only the answer was lost.
-            Err(error) if error.is_retryable() => {
-                let presence = super::presence(&self.handle, expected).await;
-                if presence.is_ok_and(|presence| presence == Presence::Whole) {
-                    return Ok(());
-                }
-                error
-            }
+        let refused = match self.finish(expected).await {
+            Ok(()) => return Ok(()),
             Err(error) => error,
         };
         if refused.kind() == ErrorKind::DigestMismatch {

@@ -117,6 +117,13 @@ impl ReadOnlyStorage for Manifests {
                 Ok(length.is_none_or(|length| length == target.size()))
             }
             StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+                match fetch(&self.0, &reference, Some(target)).await {
+                    Ok(fetched) => Ok(fetched.descriptor.size() == target.size()),
+                    Err(error) if error.is_not_found() => Ok(false),
+                    Err(error) => Err(error).during("look for", target.digest()),
+                }
+            }
             _ => {
                 let error = answer.into_error().await;
                 Err(error

@@ -1,0 +1,181 @@
+//! Credentials and tokens that are no good, and what is told of them.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use tranship::*;
+use tranship_remote::{Credential, RemoteOptions, RemoteRepository, StaticCredentials};
+
+use crate::fake::{Fake, Reply, blob, name};
+
+const PASSWORD: &str = "hunter2";
+
+fn repository(fake: &Fake, credential: Credential) -> RemoteRepository {
+    let registry = fake.host().parse().expect("a name");
+    let credentials = StaticCredentials::new(registry, credential);
+    let options = RemoteOptions::default().with_credentials(Arc::new(credentials));
+    fake.client(options).open(&name())
+}
+
+async fn fetching(repository: &RemoteRepository) -> Result<bytes::Bytes> {
+    let content = repository.fetch(&blob(b"hello")).await?;
+    content.bytes(u64::MAX).await
+}
+
+/// A registry whose token server answers `reply`.
+async fn wanting_a_token(reply: Reply) -> Fake {
+    Fake::start(move |seen| {
+        if seen.target.starts_with("/token") {
+            return reply.clone();
+        }
+        let host = seen.header("host").expect("a host");
+        Reply::new(401).header(
+            "www-authenticate",
+            format!("Bearer realm=\"http://{host}/token\""),
+        )
+    })
+    .await
+}
+
+/// Everything that an error says, on all of its levels.
+fn everything(error: &Error) -> String {
+    let mut text = format!("{error} {error:?} {:?}", error.hint());
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(" {error} {error:?}"));
+        source = error.source();
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_token_with_a_newline_in_it_is_not_sent_nor_shown() {
+    let reply = Reply::new(200).body(r#"{"token":"secret\r\nx-injected: yes"}"#);
+    let fake = wanting_a_token(reply).await;
+    let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+        .await
+        .expect_err("no token");
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+    assert!(!everything(&error).contains("secret"), "{error:?}");
+    for seen in fake.seen() {
+        assert_eq!(seen.header("x-injected"), None, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_without_end_is_cut_off() {
+    let reply = Reply::new(200).endless(vec![b' '; 64 * 1024]);
+    let fake = wanting_a_token(reply).await;
+    let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+        .await
+        .expect_err("no token");
+    assert_eq!(error.kind(), ErrorKind::SizeExceedsLimit, "{error:?}");
+    assert!(fake.sent() < 32 << 20, "{} bytes were taken", fake.sent());
+}
+
+#[tokio::test]
+async fn a_token_that_was_compressed_is_refused() {
+    let reply = Reply::new(200)
+        .header("content-encoding", "gzip")
+        .body([0x1f, 0x8b, 8, 0]);
+    let fake = wanting_a_token(reply).await;
+    let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+        .await
+        .expect_err("no token");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_is_never_content_with_a_token_is_asked_a_few_times() {
+    let fake = wanting_a_token(Reply::new(200).body(r#"{"token":"t"}"#)).await;
+    let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+        .await
+        .expect_err("refused");
+    let kinds = [ErrorKind::Unauthorized, ErrorKind::Denied];
+    assert!(kinds.contains(&error.kind()), "{error:?}");
+    assert!(fake.seen().len() <= 6, "{} requests", fake.seen().len());
+}
+
+#[tokio::test]
+async fn a_server_that_repeats_a_secret_does_not_get_it_into_the_error() {
+    let body =
+        format!(r#"{{"errors":[{{"code":"DENIED","message":"robot:{PASSWORD} is wrong"}}]}}"#);
+    let fake = wanting_a_token(Reply::new(401).body(body)).await;
+    let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+        .await
+        .expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+    assert!(!everything(&error).contains(PASSWORD), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_user_name_with_a_colon_is_an_error_before_anything_is_sent() {
+    let fake = Fake::start(|_| Reply::new(401).header("www-authenticate", "Basic")).await;
+    let error = fetching(&repository(&fake, Credential::basic("a:b", PASSWORD)))
+        .await
+        .expect_err("no user name");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+    assert!(!everything(&error).contains(PASSWORD), "{error:?}");
+    for seen in fake.seen() {
+        assert_eq!(seen.header("authorization"), None, "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_of_any_characters_arrives_as_it_is() {
+    const STRANGE: &str = "pässword: \"☃\"\n";
+    let fake = Fake::start(|seen| match seen.header("authorization") {
+        Some(_) => Reply::new(200).body("hello"),
+        None => Reply::new(401).header("www-authenticate", "Basic realm=\"x\", charset=\"UTF-8\""),
+    })
+    .await;
+    fetching(&repository(&fake, Credential::basic("jürgen", STRANGE)))
+        .await
+        .expect("read");
+    let asked = fake.seen().pop().expect("a request");
+    let encoded = asked.header("authorization").expect("a header");
+    let encoded = encoded.strip_prefix("Basic ").expect("Basic");
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(encoded)
+        .expect("Base64");
+    assert_eq!(decoded, format!("jürgen:{STRANGE}").as_bytes());
+}
+
+#[tokio::test]
+async fn credentials_that_are_refused_are_not_tried_for_ever() {
+    let fake = Fake::start(|_| Reply::new(401).header("www-authenticate", "Basic")).await;
+    let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+        .await
+        .expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+    assert!(!everything(&error).contains(PASSWORD), "{error:?}");
+    assert_eq!(fake.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_challenge_that_makes_no_sense_is_the_last_word() {
+    for challenge in [
+        "",
+        ",,,",
+        "Bearer",
+        "Bearer realm=",
+        "Bearer realm=\"",
+        "\u{1}",
+        "Negotiate",
+    ] {
+        let fake =
+            Fake::start(move |_| Reply::new(401).header("www-authenticate", challenge)).await;
+        let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+            .await
+            .expect_err(challenge);
+        let is_known = matches!(
+            error.kind(),
+            ErrorKind::Unauthorized | ErrorKind::Unavailable
+        );
+        assert!(is_known, "{challenge:?}: {error:?}");
+        for seen in fake.seen() {
+            assert_eq!(seen.header("authorization"), None, "{challenge:?}");
+        }
+    }
+}

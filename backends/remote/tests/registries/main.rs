@@ -1,0 +1,10 @@
+//! Registries of all sorts, as servers of bytes: odd ones that a client has to cope with, and those that mean
+//! harm. What they send is bounded, what they claim is checked, and where they lead the secrets of others
+//! do not go.
+
+mod bounds;
+mod edges;
+mod elsewhere;
+mod fake;
+mod lies;
+mod logins;
