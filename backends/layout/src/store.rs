@@ -453,8 +453,10 @@ impl Core {
             .iter()
             .map(|request| Arc::clone(&request.edits))
             .collect();
-        let required = requests.iter().flat_map(|request| &request.required);
-        let required: Arc<[_]> = required.copied().collect();
+        let required: Vec<_> = requests
+            .iter()
+            .map(|request| Arc::clone(&request.required))
+            .collect();
         let known = self.cached();
         let version = known.as_ref().map(|known| known.version.clone());
         let written = Arc::new(Mutex::new(None));
@@ -484,7 +486,7 @@ impl Core {
                 Ok(IndexChange {
                     content,
                     remove,
-                    required: Arc::clone(&required),
+                    required: required.clone(),
                 })
             })
         };

@@ -278,9 +278,16 @@ pub(crate) struct IndexChange {
     pub(crate) content: Option<Bytes>,
     /// Blobs to remove when the new content is in place, as a part of the same change.
     pub(crate) remove: Vec<Digest>,
+    /// What [`required`](Self::required) goes through, shared with those who rely on it.
+    pub(crate) required: Vec<Arc<Vec<(Digest, u64)>>>,
+}
+
+impl IndexChange {
     /// Blobs, and their sizes in bytes, that must be there when the new content gets into place:
     /// somebody relies on them, and they may have been removed meanwhile.
-    pub(crate) required: Arc<[(Digest, u64)]>,
+    pub(crate) fn required(&self) -> impl Iterator<Item = (Digest, u64)> + Send {
+        self.required.iter().flat_map(|blobs| blobs.iter().copied())
+    }
 }
 
 /// Something that lies under `blobs/`.

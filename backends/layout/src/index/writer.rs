@@ -17,9 +17,9 @@ use super::Edit;
 /// Changes that are made together, and who waits for them.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) edits: Arc<[Edit]>,
+    pub(crate) edits: Arc<Vec<Edit>>,
     /// The blobs, and their sizes in bytes, that must be there.
-    pub(crate) required: Vec<(Digest, u64)>,
+    pub(crate) required: Arc<Vec<(Digest, u64)>>,
     pub(crate) answer: oneshot::Sender<Result<()>>,
 }
 
@@ -46,8 +46,8 @@ impl Writer {
     ) -> Result<()> {
         let (answer, mut answered) = oneshot::channel();
         self.lock().gathered.push(Request {
-            edits: edits.into(),
-            required,
+            edits: Arc::new(edits),
+            required: Arc::new(required),
             answer,
         });
         while let Some(batch) = self.batch(&write) {

@@ -122,12 +122,8 @@ fn publish(
     let mut removed = Vec::new();
     let version = place.replacing(|current| {
         let found = read_index(current.as_ref(), known, limit)?;
-        let IndexChange {
-            content,
-            remove,
-            required,
-        } = edit(&found)?;
-        for &(digest, size) in &*required {
+        let change = edit(&found)?;
+        for (digest, size) in change.required() {
             let stored = assembly.size(&digest).or_else(|| {
                 let current = current.as_ref()?;
                 current.blobs.get(&digest).map(Blob::size)
@@ -136,6 +132,9 @@ fn publish(
                 return Err(vanished(&digest));
             }
         }
+        let IndexChange {
+            content, remove, ..
+        } = change;
         let mut without: HashSet<Digest> = remove.into_iter().collect();
         without.retain(|_| {
             let age = current
@@ -326,7 +325,7 @@ impl Driver for Archive {
             Ok(IndexChange {
                 content,
                 remove,
-                required: Arc::default(),
+                required: Vec::new(),
             })
         });
         let turn = self.alone().lock_owned().await;

@@ -12,7 +12,7 @@ use super::file::{
     changed, check_limit, failed, identity, not_named, open_no_follow, open_regular, stat_regular,
 };
 use super::place::{INDEX, Place};
-use crate::driver::{IndexEdit, IndexRead, IndexVersion, vanished};
+use crate::driver::{IndexChange, IndexEdit, IndexRead, IndexVersion, vanished};
 
 /// Tools that write the file in place truncate it first. So often, and for so long in between, is a
 /// file that looks unfinished read again before it counts as torn.
@@ -152,7 +152,7 @@ pub(super) fn update(
             IndexRead::Absent => None,
             IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
         };
-        require(place, &change.required)?;
+        require(place, &change)?;
         if let Some(content) = &change.content {
             match replace(place, known.as_ref(), content, limit)? {
                 Some(version) => known = Some(version),
@@ -176,14 +176,14 @@ pub(super) fn replaced_all_the_time(place: &Place) -> Error {
     .with_retryable(true)
 }
 
-fn require(place: &Place, blobs: &[(Digest, u64)]) -> Result<()> {
-    for (digest, size) in blobs {
-        let found = match place.blob(digest)? {
+fn require(place: &Place, change: &IndexChange) -> Result<()> {
+    for (digest, size) in change.required() {
+        let found = match place.blob(&digest)? {
             Some(path) => stat_regular(&path)?,
             None => None,
         };
-        if found.is_none_or(|found| found.len() != *size) {
-            return Err(vanished(digest));
+        if found.is_none_or(|found| found.len() != size) {
+            return Err(vanished(&digest));
         }
     }
     Ok(())

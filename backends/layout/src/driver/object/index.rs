@@ -105,7 +105,7 @@ pub(super) async fn update(
         })
         .await?;
         edit = returned;
-        require(place, &change.required).await?;
+        require(place, &change).await?;
         let base = Base::new(found, keeps_conditions);
         match apply(place, &base, change, limit).await? {
             Outcome::Done(version) => return Ok(version),
@@ -152,9 +152,9 @@ pub(super) async fn wait_for_lease(
 }
 
 /// Checks that the blobs are there on which a change goes.
-async fn require(place: &Place, blobs: &[(Digest, u64)]) -> Result<()> {
+async fn require(place: &Place, change: &IndexChange) -> Result<()> {
     let is_unsure = |(digest, _): &(Digest, u64)| !place.recent.contains(digest);
-    stream::iter(blobs.iter().copied().filter(is_unsure))
+    stream::iter(change.required().filter(is_unsure))
         .map(|(digest, size)| async move {
             match place.bucket.head(&place.blob(&digest)).await? {
                 Some(found) if found.size == size => Ok(()),

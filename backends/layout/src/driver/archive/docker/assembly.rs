@@ -22,7 +22,7 @@ use crate::driver::archive::reading::read_index;
 use crate::driver::archive::scan::BLOCK;
 use crate::driver::local::file::failed;
 use crate::driver::position::write_all_at;
-use crate::driver::{IndexChange, IndexEdit, vanished};
+use crate::driver::{IndexEdit, vanished};
 
 /// The archive, and the right to write to it.
 pub(super) type Turn = OwnedMutexGuard<Assembly>;
@@ -246,20 +246,18 @@ pub(super) fn publish(
 ) -> Result<()> {
     place.replacing(|current| {
         let found = read_index(current.as_ref(), None, limit)?;
-        let IndexChange {
-            content, required, ..
-        } = edit(&found)?;
-        let Some(content) = content else {
+        let change = edit(&found)?;
+        let Some(content) = &change.content else {
             return Ok(Some(()));
         };
         let base = current.as_deref();
-        for &(digest, size) in &*required {
+        for (digest, size) in change.required() {
             let stored = || base.and_then(|base| base.blobs.get(&digest).map(Blob::size));
             if assembly.lock_known().size(&digest).or_else(stored) != Some(size) {
                 return Err(vanished(&digest));
             }
         }
-        let wanted = wanted(&assembly.lock_known(), base, &content, name)?;
+        let wanted = wanted(&assembly.lock_known(), base, content, name)?;
         let names: HashSet<&str> = wanted.iter().flat_map(Wanted::names).collect();
         let is_ready = base.is_none()
             && assembly
