@@ -80,7 +80,11 @@ pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Ou
 async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
     match &args.root {
         None => {
-            let options = MemoryOptions::default().with_max_manifest_size(args.max_manifest_size);
+            let mut options =
+                MemoryOptions::default().with_max_manifest_size(args.max_manifest_size);
+            if let Some(quota) = args.quota {
+                options = options.with_quota(quota);
+            }
             Ok(Arc::new(MemoryRegistry::with_options(options)))
         }
         Some(root) => tranship_backends::open_registry_with(root, places)
