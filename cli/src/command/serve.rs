@@ -51,7 +51,7 @@ pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Ou
     if let Some(tls) = tls {
         server = server.with_tls(tls);
     }
-    log::begin(output);
+    let _log = log::begin(output);
     let address = server.address()?;
     let listening = Listening {
         url: format!("{scheme}://{address}"),
