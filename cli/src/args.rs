@@ -468,6 +468,9 @@ pub(crate) struct Serve {
     /// The address and the port to listen on; port 0 is any that is free
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
     pub(crate) listen: String,
+    /// How much the registry in memory may hold [default: as much as there is]
+    #[arg(long, value_name = "BYTES", conflicts_with = "root")]
+    pub(crate) quota: Option<u64>,
     /// Store and delete nothing
     #[arg(long)]
     pub(crate) read_only: bool,

@@ -1,24 +1,47 @@
 //! What a program that runs for long tells of itself, on standard error.
 
-use std::io;
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::set_global_default;
-use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::output::Output;
 
+/// How many lines may wait for a reader of standard error. What comes when that many wait is lost: a
+/// reader that stalls must not stall the program.
+const WAITING: usize = 4096;
+
+/// How long the last lines are waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+enum Message {
+    Line(Vec<u8>),
+    /// Wants to know when everything before it is written.
+    Mark(SyncSender<()>),
+}
+
+/// The log. When it is dropped, what was said before is written.
+#[must_use]
+pub(crate) struct Log(SyncSender<Message>);
+
 /// Begins to log, as one line for each event: text, or a JSON object where the format is JSON. Only what
 /// is wrong is told if the user wants quiet.
-pub(crate) fn begin(output: Output) {
+pub(crate) fn begin(output: Output) -> Log {
     let level = if output.quiet {
         LevelFilter::WARN
     } else {
         LevelFilter::INFO
     };
-    let log = fmt()
+    let (sender, receiver) = sync_channel(WAITING);
+    // Ends with the process: the subscriber has a sender for good.
+    thread::spawn(move || write_out(&receiver));
+    let log = tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(Lines(sender.clone()))
         .with_ansi(false);
     // Nothing else in the program begins a log, and if something did it would be the same one.
     let _ = if output.is_json() {
@@ -26,4 +49,66 @@ pub(crate) fn begin(output: Output) {
     } else {
         set_global_default(log.finish())
     };
+    Log(sender)
+}
+
+fn write_out(messages: &Receiver<Message>) {
+    for message in messages {
+        match message {
+            Message::Line(line) => {
+                // A log that nobody can read is no reason to fail.
+                let _ = io::stderr().write_all(&line);
+            }
+            Message::Mark(written) => {
+                let _ = written.send(());
+            }
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let (written, wait) = sync_channel(1);
+        if self.0.try_send(Message::Mark(written)).is_ok() {
+            let _ = wait.recv_timeout(PATIENCE);
+        }
+    }
+}
+
+/// Makes lines for the thread that writes them.
+struct Lines(SyncSender<Message>);
+
+struct Line {
+    sender: SyncSender<Message>,
+    text: Vec<u8>,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line {
+            sender: self.0.clone(),
+            text: Vec::new(),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let _ = self
+            .sender
+            .try_send(Message::Line(std::mem::take(&mut self.text)));
+    }
 }

@@ -20,6 +20,8 @@
 //!
 //! Bodies stream in both directions, in constant memory. Uploads go through
 //! [`tranship::Uploader`], so that where the backend keeps them a session outlives the server.
+//!
+//! Everything here needs a tokio runtime with its timers, and a socket its input and output too.
 
 mod access;
 mod blobs;

@@ -10,7 +10,7 @@ use tranship::{Descriptor, Digest, MediaType, RepositoryName};
 
 use crate::failure::{About, Code, Failure};
 use crate::query::{Query, parse_digest};
-use crate::response::{Answer, OCI_FILTERS_APPLIED, link_next, typed, value};
+use crate::response::{Answer, OCI_FILTERS_APPLIED, encode, link_next, typed, value};
 use crate::service::Shared;
 
 /// GET of the referrers of a digest, as an image index.
@@ -87,14 +87,7 @@ impl Page {
     }
 
     fn add(&mut self, referrer: &Descriptor) -> Result<(), Failure> {
-        let entry = serde_json::to_vec(referrer).map_err(|error| {
-            tracing::error!(%error, "a referrer cannot be encoded");
-            Failure::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                Code::Unknown,
-                "a referrer cannot be encoded",
-            )
-        })?;
+        let entry = encode(referrer)?;
         // One comma for each.
         self.size += entry.len() as u64 + 1;
         if let Some(replaced) = self.entries.insert(*referrer.digest(), entry) {

@@ -35,18 +35,22 @@ pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
 
 /// `document` as JSON.
 pub(crate) fn json(document: &impl Serialize) -> Answer {
-    let text = serde_json::to_vec(document).map_err(|error| {
+    Ok(typed(
+        encode(document)?.into(),
+        HeaderValue::from_static("application/json"),
+    ))
+}
+
+/// A part of an answer as JSON.
+pub(crate) fn encode(document: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(document).map_err(|error| {
         tracing::error!(%error, "an answer cannot be encoded");
         Failure::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             Code::Unknown,
             "the answer cannot be encoded",
         )
-    })?;
-    Ok(typed(
-        text.into(),
-        HeaderValue::from_static("application/json"),
-    ))
+    })
 }
 
 pub(crate) fn typed(body: Bytes, media_type: HeaderValue) -> Response<ResponseBody> {

@@ -51,7 +51,7 @@ pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Ou
     if let Some(tls) = tls {
         server = server.with_tls(tls);
     }
-    log::begin(output);
+    let _log = log::begin(output);
     let address = server.address()?;
     let listening = Listening {
         url: format!("{scheme}://{address}"),
@@ -80,7 +80,11 @@ pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Ou
 async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
     match &args.root {
         None => {
-            let options = MemoryOptions::default().with_max_manifest_size(args.max_manifest_size);
+            let mut options =
+                MemoryOptions::default().with_max_manifest_size(args.max_manifest_size);
+            if let Some(quota) = args.quota {
+                options = options.with_quota(quota);
+            }
             Ok(Arc::new(MemoryRegistry::with_options(options)))
         }
         Some(root) => tranship_backends::open_registry_with(root, places)

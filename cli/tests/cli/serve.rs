@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{AMD64, Workplace};
+use crate::support::{AMD64, HELLO, Workplace};
 
 /// A server that is killed when the test ends.
 struct Served {
@@ -58,6 +58,19 @@ impl Drop for Served {
     }
 }
 
+/// Pushes a blob that says hello.
+fn push(host: &str) -> String {
+    let mut stream = TcpStream::connect(host).expect("connected");
+    let request = format!(
+        "POST /v2/app/blobs/uploads/?digest={HELLO} HTTP/1.1\r\nHost: {host}\r\n\
+         Connection: close\r\nContent-Length: 5\r\n\r\nhello"
+    );
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
 fn get(host: &str, target: &str) -> String {
     let mut stream = TcpStream::connect(host).expect("connected");
     let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -74,6 +87,10 @@ fn without_a_root_an_empty_registry_is_served() {
     let host = served.host();
     assert!(get(&host, "/v2/").starts_with("HTTP/1.1 200"));
     assert!(get(&host, "/v2/_catalog").ends_with(r#"{"repositories":[]}"#));
+    assert!(push(&host).starts_with("HTTP/1.1 201"));
+
+    let mut small = Served::start(&workplace, &["--quota", "4"]);
+    assert!(push(&small.host()).starts_with("HTTP/1.1 507"));
 }
 
 #[test]
@@ -97,19 +114,10 @@ fn what_is_pushed_is_in_the_layouts_then() {
     let workplace = Workplace::new();
     let mut served = Served::start(&workplace, &["--root", "./new"]);
     let host = served.host();
-    let mut stream = TcpStream::connect(&host).expect("connected");
-    let digest = crate::support::HELLO;
-    let request = format!(
-        "POST /v2/app/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\n\
-         Connection: close\r\nContent-Length: 5\r\n\r\nhello"
-    );
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert!(push(&host).starts_with("HTTP/1.1 201"));
     served.stop();
     assert_eq!(
-        workplace.ok(&["blob", "fetch", &format!("layouts:new//app@{digest}")]),
+        workplace.ok(&["blob", "fetch", &format!("layouts:new//app@{HELLO}")]),
         "hello"
     );
 }

@@ -183,6 +183,39 @@ async fn a_client_may_hang_up_at_every_byte() {
 }
 
 #[tokio::test]
+async fn nothing_is_left_of_clients_that_hang_up() {
+    let client = Client::new().await;
+    let content = vec![7; 1024 * 1024];
+    let blob = format!("/v2/app/blobs/{}", client.push_blob("app", &content).await);
+    let push = format!("/v2/app/blobs/uploads/?digest={}", Digest::of(b"hello"));
+    let many = [("Content-Length", "1000000")];
+    let typed = [("Content-Length", "1000"), ("Content-Type", INDEX)];
+    for _ in 0..5 {
+        for request in [
+            head("GET", &blob, &[]) + "\r\n",
+            head("POST", &push, &many) + "\r\nhel",
+            head("PUT", "/v2/app/manifests/v1", &typed) + "\r\n{",
+            head("POST", &push, &[("Transfer-Encoding", "chunked")]) + "\r\n5\r\nhel",
+        ] {
+            let mut stream = client.connect().await;
+            stream.write_all(request.as_bytes()).await.expect("sent");
+        }
+    }
+    // That of who asks is the one request that is under way. What nobody can come back to goes when the
+    // next upload begins.
+    loop {
+        client.push_blob("app", b"hello").await;
+        let metrics = client.get("/metrics").await;
+        let text = String::from_utf8(metrics.is(200).body.clone()).expect("text");
+        let says = |line: &str| text.lines().any(|each| each == line);
+        if says("tranship_requests_in_flight 1") && says("tranship_uploads_open 0") {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_endpoint_is_told() {
     let client = Client::new().await;
     for target in ["/", "/v1/_ping", "/v2/app", "/v2/app/tags", "/v3/"] {
