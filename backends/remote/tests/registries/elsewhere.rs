@@ -103,6 +103,21 @@ async fn another_origin_that_asks_for_credentials_gets_none() {
     got_no_secret(&storage);
 }
 
+/// Its challenge would lead the credentials to whichever token server it names.
+#[tokio::test]
+async fn the_token_server_of_another_origin_is_not_asked() {
+    let tokens = Fake::start(|_| Reply::new(200).body(r#"{"token":"t"}"#)).await;
+    let challenge = format!("Bearer realm=\"{}\"", tokens.url("/token"));
+    let storage =
+        Fake::start(move |_| Reply::new(401).header("www-authenticate", &challenge)).await;
+    let target = storage.url("/hello");
+    let registry = wanting_credentials(move |_| Reply::redirect(&target)).await;
+    let error = fetching(&repository(&registry)).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+    got_no_secret(&storage);
+    tokens.was_not_asked();
+}
+
 #[tokio::test]
 async fn an_upload_does_not_go_on_at_another_origin() {
     let other = Fake::start(|_| Reply::new(201)).await;
