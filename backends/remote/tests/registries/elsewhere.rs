@@ -44,6 +44,15 @@ async fn wanting_credentials(handler: impl Fn(&Seen) -> Reply + Send + Sync + 's
     .await
 }
 
+/// One that starts uploads at `target`.
+async fn starting_uploads_at(target: String) -> Fake {
+    wanting_credentials(move |seen| match seen.method.as_str() {
+        "POST" => Reply::new(202).header("location", &target),
+        _ => Reply::new(404),
+    })
+    .await
+}
+
 #[track_caller]
 fn got_no_secret(fake: &Fake) {
     for seen in fake.seen() {
@@ -122,11 +131,7 @@ async fn the_token_server_of_another_origin_is_not_asked() {
 async fn an_upload_does_not_go_on_at_another_origin() {
     let other = Fake::start(|_| Reply::new(201)).await;
     let target = other.url("/upload");
-    let registry = wanting_credentials(move |seen| match seen.method.as_str() {
-        "POST" => Reply::new(202).header("location", &target),
-        _ => Reply::new(404),
-    })
-    .await;
+    let registry = starting_uploads_at(target).await;
     is_refused(&pushing(&repository(&registry)).await);
     other.was_not_asked();
 }
@@ -135,11 +140,7 @@ async fn an_upload_does_not_go_on_at_another_origin() {
 async fn an_upload_that_may_go_on_at_another_origin_takes_no_secret_along() {
     let other = Fake::start(|_| Reply::new(201)).await;
     let target = other.url("/upload");
-    let registry = wanting_credentials(move |seen| match seen.method.as_str() {
-        "POST" => Reply::new(202).header("location", &target),
-        _ => Reply::new(404),
-    })
-    .await;
+    let registry = starting_uploads_at(target).await;
     let policy = SecurityPolicy::default().with_foreign_uploads(true);
     repository_with(&registry, policy)
         .push(&blob(HELLO), HELLO.into())
@@ -312,11 +313,7 @@ async fn a_public_registry_has_no_token_server_at_a_private_address() {
 async fn a_public_registry_does_not_take_uploads_at_a_private_address() {
     let inside = Fake::start(|_| Reply::new(201)).await;
     let target = inside.url("/upload");
-    let registry = wanting_credentials(move |seen| match seen.method.as_str() {
-        "POST" => Reply::new(202).header("location", &target),
-        _ => Reply::new(404),
-    })
-    .await;
+    let registry = starting_uploads_at(target).await;
     let policy = SecurityPolicy::default().with_foreign_uploads(true);
     is_refused(&pushing(&public(&registry, policy)).await);
     inside.was_not_asked();
