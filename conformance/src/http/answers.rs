@@ -10,7 +10,7 @@ use super::asked::{Asked, Endpoint};
 use super::body::QuirkyBody;
 use super::quirk::Quirk;
 use super::quirky::Quirks;
-use super::refusals::{PIECE, error, page_for_people, state_of};
+use super::requests::{PIECE, error, page_for_people, state_of};
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
@@ -71,7 +71,7 @@ fn failures<R>(
     let replacement = if quirks.has(Quirk::HtmlErrors) {
         page_for_people(status)
     } else if quirks.has(Quirk::EmptyErrors) {
-        super::refusals::empty(status)
+        super::requests::empty(status)
     } else {
         return answer;
     };

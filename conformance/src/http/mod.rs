@@ -35,7 +35,7 @@ mod listings;
 mod proxy;
 mod quirk;
 mod quirky;
-mod refusals;
+mod requests;
 mod tokens;
 
 pub use body::QuirkyBody;

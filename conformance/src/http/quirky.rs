@@ -17,7 +17,7 @@ use super::asked::Asked;
 use super::body::QuirkyBody;
 use super::quirk::Quirk;
 use super::tokens::Tokens;
-use super::{BoxError, answers, listings, refusals};
+use super::{BoxError, answers, listings, requests};
 
 /// A registry that misbehaves: a service around the one of a server that does not.
 ///
@@ -98,7 +98,7 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let mut asked = Asked::of(&parts);
-            if let Some(refusal) = refusals::instead(&quirks, &mut asked, &mut parts) {
+            if let Some(refusal) = requests::instead(&quirks, &mut asked, &mut parts) {
                 drain(body).await;
                 return Ok(answers::finish(
                     &quirks,

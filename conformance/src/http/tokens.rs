@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, StatusCode};
 use super::asked::Asked;
 use super::quirk::Quirk;
 use super::quirky::Quirks;
-use super::refusals::{empty, error};
+use super::requests::{empty, error};
 
 /// Where tokens are given, on the same host.
 const REALM: &str = "/token";

@@ -12,8 +12,8 @@ use crate::options::UploadMode;
 use crate::transport::retry::is_transient;
 use crate::transport::{Answer, Payload};
 
-/// How often in a row a request that broke may still be in the way of those after it.
-const MAX_CONFLICTS: u32 = 3;
+/// How often an upload may be continued that does not get ahead.
+const MAX_STUCK: u32 = 3;
 
 pub(super) async fn push(
     handle: &Handle,
@@ -135,14 +135,14 @@ async fn upload(
     let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0;
     let mut retries = handle.transport().retries();
     let mut furthest = 0;
-    let mut conflicts = 0;
+    let mut stuck = 0;
     let mut restarts = 0;
     let mut session = Some(session);
     loop {
         let mut current = match session.take() {
             Some(session) => session,
             None => {
-                (furthest, conflicts) = (0, 0);
+                (furthest, stuck) = (0, 0);
                 restarts += 1;
                 match begin(handle, expected).await? {
                     Started::Mounted => return Ok(()),
@@ -182,19 +182,19 @@ async fn upload(
             return Err(error);
         }
         tracing::debug!(%error, "an upload is continued");
-        conflicts = match error.kind() {
-            ErrorKind::Conflict => conflicts + 1,
-            _ => 0,
-        };
+        // Of a registry that asks to wait it is known why.
+        if asked.is_none() {
+            stuck += 1;
+        }
         // Where the registry does not know, or keeps waiting for a request that is dead, the upload is
-        // begun anew.
+        // begun anew. It refuses the others then, but may hang up before they have read that.
         if mode != UploadMode::Monolithic
-            && conflicts < MAX_CONFLICTS
+            && stuck < MAX_STUCK
             && current.refresh().await.is_ok()
             && current.offset() <= expected.size()
         {
             if current.offset() > furthest {
-                furthest = current.offset();
+                (furthest, stuck) = (current.offset(), 0);
                 retries.reset();
             }
             in_chunks |= current.offset() > 0;

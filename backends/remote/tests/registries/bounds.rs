@@ -40,7 +40,7 @@ async fn a_manifest_without_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_says_that_it_is_too_long_is_not_read() {
+async fn a_manifest_that_says_that_it_is_too_long_is_refused() {
     let fake = Fake::start(|_| {
         Reply::new(200)
             .header("content-type", MANIFEST)

@@ -44,6 +44,15 @@ async fn wanting_credentials(handler: impl Fn(&Seen) -> Reply + Send + Sync + 's
     .await
 }
 
+/// One that starts uploads at `target`.
+async fn starting_uploads_at(target: String) -> Fake {
+    wanting_credentials(move |seen| match seen.method.as_str() {
+        "POST" => Reply::new(202).header("location", &target),
+        _ => Reply::new(404),
+    })
+    .await
+}
+
 #[track_caller]
 fn got_no_secret(fake: &Fake) {
     for seen in fake.seen() {
@@ -103,15 +112,26 @@ async fn another_origin_that_asks_for_credentials_gets_none() {
     got_no_secret(&storage);
 }
 
+/// Its challenge would lead the credentials to whichever token server it names.
+#[tokio::test]
+async fn the_token_server_of_another_origin_is_not_asked() {
+    let tokens = Fake::start(|_| Reply::new(200).body(r#"{"token":"t"}"#)).await;
+    let challenge = format!("Bearer realm=\"{}\"", tokens.url("/token"));
+    let storage =
+        Fake::start(move |_| Reply::new(401).header("www-authenticate", &challenge)).await;
+    let target = storage.url("/hello");
+    let registry = wanting_credentials(move |_| Reply::redirect(&target)).await;
+    let error = fetching(&repository(&registry)).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+    got_no_secret(&storage);
+    tokens.was_not_asked();
+}
+
 #[tokio::test]
 async fn an_upload_does_not_go_on_at_another_origin() {
     let other = Fake::start(|_| Reply::new(201)).await;
     let target = other.url("/upload");
-    let registry = wanting_credentials(move |seen| match seen.method.as_str() {
-        "POST" => Reply::new(202).header("location", &target),
-        _ => Reply::new(404),
-    })
-    .await;
+    let registry = starting_uploads_at(target).await;
     is_refused(&pushing(&repository(&registry)).await);
     other.was_not_asked();
 }
@@ -120,11 +140,7 @@ async fn an_upload_does_not_go_on_at_another_origin() {
 async fn an_upload_that_may_go_on_at_another_origin_takes_no_secret_along() {
     let other = Fake::start(|_| Reply::new(201)).await;
     let target = other.url("/upload");
-    let registry = wanting_credentials(move |seen| match seen.method.as_str() {
-        "POST" => Reply::new(202).header("location", &target),
-        _ => Reply::new(404),
-    })
-    .await;
+    let registry = starting_uploads_at(target).await;
     let policy = SecurityPolicy::default().with_foreign_uploads(true);
     repository_with(&registry, policy)
         .push(&blob(HELLO), HELLO.into())
@@ -297,11 +313,7 @@ async fn a_public_registry_has_no_token_server_at_a_private_address() {
 async fn a_public_registry_does_not_take_uploads_at_a_private_address() {
     let inside = Fake::start(|_| Reply::new(201)).await;
     let target = inside.url("/upload");
-    let registry = wanting_credentials(move |seen| match seen.method.as_str() {
-        "POST" => Reply::new(202).header("location", &target),
-        _ => Reply::new(404),
-    })
-    .await;
+    let registry = starting_uploads_at(target).await;
     let policy = SecurityPolicy::default().with_foreign_uploads(true);
     is_refused(&pushing(&public(&registry, policy)).await);
     inside.was_not_asked();

@@ -152,11 +152,12 @@ impl Fake {
                 tokio::spawn(async move {
                     match tls {
                         None => serve(stream, serving).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, serving).await,
-                            // The client does not want it.
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            // It fails where the client does not want the certificate.
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, serving).await;
+                            }
+                        }
                     }
                 });
             }

@@ -64,6 +64,22 @@ async fn a_token_with_a_newline_in_it_is_not_sent_nor_shown() {
 }
 
 #[tokio::test]
+async fn a_token_of_characters_that_no_token_has_is_not_sent_nor_shown() {
+    for token in ["se cret, x", "sécret"] {
+        let reply = Reply::new(200).body(format!(r#"{{"token":"{token}"}}"#));
+        let fake = wanting_a_token(reply).await;
+        let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+            .await
+            .expect_err("no token");
+        assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+        assert!(!everything(&error).contains(token), "{error:?}");
+        for seen in fake.seen() {
+            assert!(!seen.text().contains(token), "{seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_without_end_is_cut_off() {
     let reply = Reply::new(200).endless(vec![b' '; 64 * 1024]);
     let fake = wanting_a_token(reply).await;
