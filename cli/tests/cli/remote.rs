@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use crate::registries::{PASSWORD, Scripted, TestRegistry, USER, message};
-use crate::support::{AMD64, HELLO, INDEX, NOTHING, SBOM, Workplace};
+use crate::support::{AMD64, HELLO, INDEX, NOTHING, Ran, SBOM, Workplace};
 
 /// The files of a layout's blobs, and what is in them.
 fn blobs(here: &Workplace, layout: &str) -> Vec<(String, Vec<u8>)> {
@@ -271,4 +271,26 @@ fn a_warning_of_the_registry_is_told_once() {
     assert_eq!(ran.code, Some(3), "{ran:?}");
     let told = r#"warning: this registry is switched off "soon""#;
     assert_eq!(ran.stderr.matches(told).count(), 1, "{ran:?}");
+}
+
+#[test]
+fn a_proxy_comes_from_the_environment() {
+    let here = Workplace::new();
+    let proxy = Scripted::start(|_| message("404 Not Found", &[], ""));
+    let registry = filled(&here);
+    let run = |reference: &str| {
+        let mut command = here.command(&["manifest", "fetch", reference, "--plain-http"]);
+        command.env("HTTP_PROXY", format!("http://{}", proxy.host()));
+        Ran::of(command, b"").code
+    };
+    assert_eq!(run("registry.test/app:v1"), Some(3));
+    // What is on this machine is not reached by way of another.
+    assert_eq!(run(&format!("{}/team/hello:v1", registry.host())), Some(0));
+    let asked = proxy.asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(
+        asked[0].line,
+        "GET http://registry.test/v2/app/manifests/v1"
+    );
+    assert_eq!(asked[0].header("host"), Some("registry.test"));
 }
