@@ -25,7 +25,7 @@ def listed(*patterns):
 
 def declared():
     """Every name that the sources declare: items, methods, variants, fields, packages."""
-    keyword = r"\b(?:fn|struct|enum|trait|type|const|mod|macro_rules!)\s+(\w+)"
+    keyword = r"\b(?:fn|struct|enum|trait|type|const(?! fn)|mod|macro_rules!)\s+(\w+)"
     member = r"^\s*(?:pub )?(\w+)(?::|,|\s*[({])"
     names = {"from_str", "parse", "FromStr", "Option", "str", "std", "Default", "default"}
     for path in listed("*.rs"):

@@ -87,3 +87,13 @@ pub use tranship_remote as remote;
 #[cfg(all(doctest, feature = "layout", feature = "memory"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So are those of the page on credentials.
+#[cfg(all(doctest, feature = "remote"))]
+#[doc = include_str!("../../docs/auth.md")]
+struct Auth;
+
+/// And those of the page on TLS.
+#[cfg(all(doctest, feature = "remote"))]
+#[doc = include_str!("../../docs/tls.md")]
+struct Tls;

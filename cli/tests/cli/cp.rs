@@ -275,9 +275,3 @@ fn a_bad_platform_is_wrong_usage() {
     );
     assert!(stderr.contains("linux/amd64"), "{stderr}");
 }
-
-#[test]
-fn what_cannot_be_reached_yet_is_unsupported() {
-    let here = Workplace::new();
-    here.fails(6, &["cp", "oci:hello:v1", "registry.example/app:v1"]);
-}

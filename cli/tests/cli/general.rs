@@ -43,7 +43,7 @@ fn as_json_every_error_is_one_object_on_standard_error() {
         (&["resolve", "alpine"], 2, "invalid reference"),
         (&["resolve", "--fly"], 2, "usage"),
         (&["resolve"], 2, "usage"),
-        (&["repo", "ls", "registry.example"], 6, "unsupported"),
+        (&["gc", "registry.example/app"], 6, "unsupported"),
     ] {
         let arguments = [arguments, &["--format=json"]].concat();
         let ran = here.run(&arguments);

@@ -32,12 +32,53 @@ pub(crate) const NOTHING: &str =
 /// A directory that holds a copy of the fixture as the layout `hello`, which tests may change.
 pub(crate) struct Workplace(TempDir);
 
+/// Where the program would look for credentials, proxies and certificates of whoever runs the tests.
+const PRIVATE: [&str; 17] = [
+    "TRANSHIP_REGISTRY",
+    "TRANSHIP_USERNAME",
+    "TRANSHIP_PASSWORD",
+    "TRANSHIP_TOKEN",
+    "REGISTRY_AUTH_FILE",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
 /// What the program did.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Runs a command to its end, with something on its standard input.
+    pub(crate) fn of(mut command: Command, input: &[u8]) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("started");
+        // Who does not read its input may be gone before it is all written.
+        let _ = child.stdin.take().expect("a pipe").write_all(input);
+        let output = child.wait_with_output().expect("ended");
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
 }
 
 impl Workplace {
@@ -87,6 +128,12 @@ impl Workplace {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tranship"));
         command.args(arguments).current_dir(self.0.path());
+        for name in PRIVATE {
+            command.env_remove(name);
+        }
+        command
+            .env("HOME", self.path("home"))
+            .env("DOCKER_CONFIG", self.path("docker"));
         command
     }
 
@@ -96,21 +143,7 @@ impl Workplace {
 
     /// Runs the program with something on its standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ran {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("started");
-        // Who does not read its input may be gone before it is all written.
-        let _ = child.stdin.take().expect("a pipe").write_all(input);
-        let output = child.wait_with_output().expect("ended");
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        Ran::of(self.command(arguments), input)
     }
 
     /// Runs what must succeed, and answers its standard output without the line feed at the end.

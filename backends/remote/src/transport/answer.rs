@@ -63,6 +63,7 @@ impl Answer {
         }
         let limit = self.max_error_size;
         let asked = self.retry_after();
+        let is_clear_text = self.url.scheme() == "http";
         let body = self.prefix(limit).await;
         let error = failure::of_status(&method, status, failure::registry_errors(&body));
         match asked {
@@ -70,6 +71,13 @@ impl Answer {
                 "the registry asks to wait {} seconds",
                 asked.as_secs()
             )),
+            // What servers that expect TLS answer to who speaks HTTP, in words of their own.
+            _ if is_clear_text
+                && status == StatusCode::BAD_REQUEST
+                && error.registry_errors().is_empty() =>
+            {
+                error.with_hint(failure::IF_HTTPS)
+            }
             _ => error,
         }
     }

@@ -71,14 +71,19 @@ fn builder(origin: &Url, options: &RemoteOptions) -> Result<reqwest::ClientBuild
     for (name, address) in &options.resolve {
         builder = builder.resolve(name, *address);
     }
-    if let Some(proxy) = &options.proxy {
-        let proxy = reqwest::Proxy::all(proxy).map_err(|_| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "the address of the proxy is no URL",
-            )
-        })?;
-        builder = builder.proxy(proxy);
+    match &options.proxy {
+        Some(proxy) => {
+            let proxy = reqwest::Proxy::all(proxy).map_err(|_| {
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    "the address of the proxy is no URL",
+                )
+            })?;
+            builder = builder.proxy(proxy);
+        }
+        // A proxy would look for it on its own machine.
+        None if origin.host().is_some_and(is_this_machine) => builder = builder.no_proxy(),
+        None => {}
     }
     tls(builder, &options.tls)
 }

@@ -8,6 +8,10 @@ use tranship::{Error, ErrorKind, RegistryError};
 
 use crate::resolver::PrivateAddress;
 
+/// For who speaks http to a registry that may expect https.
+pub(crate) const IF_HTTPS: &str =
+    "if it speaks https, leave out --plain-http; on this machine add --ca-file FILE or --insecure";
+
 /// The error list of an answer (distribution-spec, "Error Codes"). Empty where the body is something
 /// else.
 pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
@@ -144,19 +148,25 @@ pub(crate) fn of_network(error: reqwest::Error) -> Error {
             .with_hint("if it speaks http, say so with --plain-http")
             .with_source(error);
     }
+    if causes.contains("invalid HTTP version") {
+        return Error::new(ErrorKind::Unavailable, "the registry does not speak HTTP")
+            .with_retryable(false)
+            .with_hint(IF_HTTPS)
+            .with_source(error);
+    }
     if error.is_timeout() {
         return Error::new(ErrorKind::Timeout, "no connection in time").with_source(error);
     }
-    let message = if error.is_connect() {
-        "the registry cannot be reached"
-    } else {
-        "the connection broke"
-    };
+    if error.is_connect() {
+        return Error::new(ErrorKind::Unavailable, "the registry cannot be reached")
+            .with_hint("look at its name and its port, and at the network or the proxy between")
+            .with_source(error);
+    }
     // A request that could not even be made, or an answer that is no HTTP, will not get better.
     let is_ours = error.is_builder()
         || find::<reqwest::Error>(&error).is_some_and(reqwest::Error::is_builder);
     let malformed = causes.contains("invalid HTTP") || causes.contains("message head is too large");
-    Error::new(ErrorKind::Unavailable, message)
+    Error::new(ErrorKind::Unavailable, "the connection broke")
         .with_retryable(!is_ours && !malformed)
         .with_source(error)
 }
