@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{AMD64, HELLO, Workplace};
+use crate::support::{AMD64, HELLO, INDEX, Workplace};
 
 /// A server that is killed when the test ends.
 struct Served {
@@ -35,7 +35,7 @@ impl Served {
 
     fn host(&mut self) -> String {
         let line = self.line();
-        let host = line.strip_prefix("http://");
+        let host = line.split_once("://").map(|(_, host)| host);
         host.unwrap_or_else(|| panic!("no URL: {line}")).to_owned()
     }
 
@@ -178,4 +178,31 @@ fn a_server_that_cannot_start_says_why() {
     assert!(taken.contains("cannot be listened on"), "{taken}");
     workplace.fails(2, &["serve", "--root", "oci:hello"]);
     assert_eq!(workplace.run(&["serve", "--anonymous-read"]).code, Some(2));
+}
+
+#[test]
+fn over_tls_a_client_trusts_the_authority_that_it_is_given() {
+    let here = Workplace::new();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("made");
+    here.write("certificate.pem", made.cert.pem());
+    here.write("key.pem", made.signing_key.serialize_pem());
+    let tls = ["--tls-cert", "certificate.pem", "--tls-key", "key.pem"];
+    let mut served = Served::start(&here, &tls);
+    let app = format!("{}/app", served.host());
+    let copy = ["cp", "oci:hello:v1", &app];
+    let trusted = here.ok(&[&copy[..], &["--ca-file", "certificate.pem"]].concat());
+    assert_eq!(trusted, INDEX);
+    assert_eq!(here.ok(&[&copy[..], &["--insecure"]].concat()), INDEX);
+
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("made");
+    here.write("other.pem", other.cert.pem());
+    let unknown = here.fails(8, &[&copy[..], &["--ca-file", "other.pem"]].concat());
+    assert!(unknown.contains("certificate is not accepted"), "{unknown}");
+    assert!(unknown.contains("hint: "), "{unknown}");
+    let clear = here.fails(8, &copy);
+    assert!(clear.contains("if it speaks https"), "{clear}");
+    here.fails(3, &[&copy[..], &["--ca-file", "missing"]].concat());
+    here.fails(2, &[&copy[..], &["--ca-file", "key.pem"]].concat());
+    let both = here.run(&[&copy[..], &["--insecure", "--plain-http"]].concat());
+    assert_eq!(both.code, Some(2), "{both:?}");
 }
