@@ -107,6 +107,15 @@ impl Index {
     }
 }
 
+/// An index whose manifests are reduced one by one, as they are read.
+#[derive(Deserialize)]
+struct PlainIndex {
+    #[serde(default, deserialize_with = "plain_descriptors")]
+    manifests: Vec<Descriptor>,
+    #[serde(flatten)]
+    head: Index,
+}
+
 /// The artifact manifest, which image-spec 1.1 withdrew before its release.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,14 +184,32 @@ impl ManifestDocument {
         } else {
             return Ok(None);
         };
-        let document = document.without_docker_subject(media_type);
+        document.checked(media_type).map(Some)
+    }
+
+    fn checked(self, media_type: &MediaType) -> Result<Self> {
+        let document = self.without_docker_subject(media_type);
         match document.own_media_type() {
             Some(own) if own != media_type && !own.as_str().is_empty() => Err(Error::new(
                 ErrorKind::InvalidManifest,
                 format!("the manifest says that it is {own}, its descriptor says {media_type}"),
             )),
-            _ => Ok(Some(document)),
+            _ => Ok(document),
         }
+    }
+
+    /// Like [`decode`](Self::decode), but keeps of each manifest that an index lists the three
+    /// required fields alone: all that a store needs to know the graph by, in a fraction of the memory.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_plain(media_type: &MediaType, content: &[u8]) -> Result<Option<Self>> {
+        if !media_type.is_index() {
+            return Self::decode(media_type, content);
+        }
+        let PlainIndex { manifests, head } = decode_json(media_type, content)?;
+        let index = Index { manifests, ..head };
+        Self::Index(index).checked(media_type).map(Some)
     }
 
     /// The media type of `content`, if it reads as a manifest: by its own `mediaType`, or else by
@@ -298,6 +325,21 @@ fn decode_json<'a, T: Deserialize<'a>>(media_type: &MediaType, content: &'a [u8]
     })
 }
 
+fn plain_descriptors<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Descriptor>, D::Error> {
+    struct Plain(Descriptor);
+
+    impl<'de> Deserialize<'de> for Plain {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            Descriptor::deserialize(deserializer).map(|whole| Self(whole.plain()))
+        }
+    }
+
+    let manifests: Vec<Plain> = null_as_default(deserializer)?;
+    Ok(manifests.into_iter().map(|plain| plain.0).collect())
+}
+
 /// `null` as an empty list or map: what Go writes for an empty slice.
 pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -358,6 +400,50 @@ mod tests {
         let index = r#"{"schemaVersion":2,"manifests":null}"#;
         let document = decode(&MediaType::IMAGE_INDEX, index).expect("an index");
         assert!(document.successors().is_empty());
+    }
+
+    #[test]
+    fn a_plain_index_lists_the_same_and_says_less() {
+        let entry = EMPTY.replace('}', r#","platform":{"os":"linux","architecture":"arm64"}}"#);
+        let json = format!(
+            r#"{{"schemaVersion":2,"manifests":[{entry}],"subject":{EMPTY},"annotations":{{"a":"1"}},"future":[1]}}"#
+        );
+        let kind = &MediaType::IMAGE_INDEX;
+        let plain = ManifestDocument::decode_plain(kind, json.as_bytes()).expect("an index");
+        let Some(ManifestDocument::Index(plain)) = plain else {
+            panic!("not an index");
+        };
+        let Ok(ManifestDocument::Index(mut whole)) = decode(kind, &json) else {
+            panic!("not an index");
+        };
+        assert_ne!(plain, whole);
+        whole.manifests = whole.manifests.iter().map(Descriptor::plain).collect();
+        assert_eq!(plain, whole);
+    }
+
+    #[test]
+    fn a_plain_index_is_checked_like_any_other() {
+        for json in [
+            r#"{"schemaVersion":2,"manifests":[{"size":1}]}"#.to_owned(),
+            r#"{"manifests":[]}"#.to_owned(),
+            format!(
+                r#"{{"schemaVersion":2,"manifests":[{},"platform":1}}]}}"#,
+                EMPTY.trim_end_matches('}')
+            ),
+            format!(
+                r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#,
+                MediaType::IMAGE_MANIFEST
+            ),
+        ] {
+            let kind = &MediaType::IMAGE_INDEX;
+            assert!(decode(kind, &json).is_err(), "{json}");
+            let plain = ManifestDocument::decode_plain(kind, json.as_bytes());
+            let error = plain.expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::InvalidManifest, "{json}");
+        }
+        let null = br#"{"schemaVersion":2,"manifests":null}"#;
+        let plain = ManifestDocument::decode_plain(&MediaType::IMAGE_INDEX, null);
+        assert!(plain.is_ok());
     }
 
     #[test]

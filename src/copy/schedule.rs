@@ -20,17 +20,9 @@ use crate::reference::Tag;
 /// kept small.
 pub(super) struct Node {
     pub(super) descriptor: Descriptor,
-    /// The manifest's bytes, from when they are read until they are pushed.
-    content: Option<Bytes>,
-    /// Who waits for this node, each once.
-    parents: Vec<Id>,
-    /// How many nodes this one waits for.
-    waits_for: usize,
-    /// What it refers to, each once; kept for the case that the destination misses some of it after
-    /// all.
-    children: Box<[Id]>,
     place: Place,
-    state: State,
+    /// What is of use until it is done.
+    open: Option<Box<Open>>,
     /// Whether the destination had it.
     present: bool,
     /// Whether the destination's word that it has this node is not to be believed.
@@ -43,12 +35,8 @@ impl Node {
     fn new(descriptor: &Descriptor, place: Place) -> Self {
         Self {
             descriptor: descriptor.clone(),
-            content: None,
-            parents: Vec::new(),
-            waits_for: 0,
-            children: Box::default(),
             place,
-            state: State::Open,
+            open: Some(Box::default()),
             present: false,
             forced: false,
             healed: false,
@@ -58,13 +46,29 @@ impl Node {
     fn is_manifest(&self) -> bool {
         self.descriptor.media_type().is_manifest()
     }
+
+    fn is_done(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// What is known while it is open, as it is from now on.
+    fn open(&mut self) -> &mut Open {
+        self.open.get_or_insert_default()
+    }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Being looked at, waiting for what it refers to, or on its way.
-    Open,
-    Done,
+/// What is known of a node while it is looked at, waits for what it refers to, or is on its way.
+#[derive(Default)]
+struct Open {
+    /// The manifest's bytes, from when they are read until they are pushed.
+    content: Option<Bytes>,
+    /// Who waits for this node, each once.
+    parents: Vec<Id>,
+    /// How many nodes this one waits for.
+    waits_for: usize,
+    /// What it refers to, each once; kept for the case that the destination misses some of it after
+    /// all.
+    children: Box<[Id]>,
 }
 
 /// How a node was reached, which decides what is followed from it.
@@ -109,7 +113,8 @@ impl<'c, 'a> Graph<'c, 'a> {
             upward: true,
         };
         graph.root = graph.discover(&root.descriptor, place);
-        graph.nodes[graph.root].content.clone_from(&root.content);
+        let open = graph.nodes[graph.root].open();
+        open.content.clone_from(&root.content);
         graph
     }
 
@@ -129,7 +134,7 @@ impl<'c, 'a> Graph<'c, 'a> {
         }
         // Digests make a cycle of references impossible; a source that lies about them does not hang
         // the copy.
-        match self.nodes.iter().find(|node| node.state != State::Done) {
+        match self.nodes.iter().find(|node| !node.is_done()) {
             Some(stuck) => Err(Error::new(
                 ErrorKind::InvalidManifest,
                 "the manifests refer to each other in a circle",
@@ -174,10 +179,15 @@ impl<'c, 'a> Graph<'c, 'a> {
         let descriptor = node.descriptor.clone();
         let outcome = match work {
             Work::Inspect(_) if node.is_manifest() => copier
-                .inspect_manifest(descriptor, node.content.take(), node.place, node.forced)
+                .inspect_manifest(
+                    descriptor,
+                    node.open().content.take(),
+                    node.place,
+                    node.forced,
+                )
                 .boxed(),
             Work::Inspect(_) => copier.copy_blob(descriptor).boxed(),
-            Work::Transfer(_) => match node.content.clone() {
+            Work::Transfer(_) => match node.open().content.clone() {
                 None => copier.pass_over(descriptor).boxed(),
                 Some(content) => {
                     let tags = if id == self.root {
@@ -222,7 +232,7 @@ impl<'c, 'a> Graph<'c, 'a> {
         let node = &mut self.nodes[id];
         let place = node.place;
         node.present = present;
-        node.content = content;
+        node.open().content = content;
         // Referrers first, so that they are worked on last: each of them waits for this node.
         let above = Place {
             steps: place.steps + 1,
@@ -242,41 +252,38 @@ impl<'c, 'a> Graph<'c, 'a> {
         let mut children: Vec<Id> = discovered.collect();
         children.sort_unstable();
         children.dedup();
-        self.nodes[id].children = children.into();
+        self.nodes[id].open().children = children.into();
         self.await_children(id);
     }
 
     /// Makes a node wait for those of its children that are not done, or makes it ready.
     fn await_children(&mut self, id: Id) {
-        let children = std::mem::take(&mut self.nodes[id].children);
-        let mut open = 0;
+        let children = std::mem::take(&mut self.nodes[id].open().children);
+        let mut waits_for = 0;
         for &child in &children {
-            let child = &mut self.nodes[child];
-            if child.state != State::Done {
+            if let Some(child) = &mut self.nodes[child].open {
                 child.parents.push(id);
-                open += 1;
+                waits_for += 1;
             }
         }
-        let node = &mut self.nodes[id];
-        node.children = children;
-        node.waits_for = open;
-        if open == 0 {
+        let open = self.nodes[id].open();
+        open.children = children;
+        open.waits_for = waits_for;
+        if waits_for == 0 {
             self.ready.push(Work::Transfer(id));
         }
     }
 
     fn finish(&mut self, id: Id, action: CopyAction) {
         let node = &mut self.nodes[id];
-        node.state = State::Done;
-        node.content = None;
-        let parents = std::mem::take(&mut node.parents);
+        let parents = node.open.take().map_or_else(Vec::new, |open| open.parents);
         let event = CopyEvent::Done(&node.descriptor, action);
         self.copier.options.event(event);
         self.steps.push((id, action));
         for parent in parents {
-            let node = &mut self.nodes[parent];
-            node.waits_for -= 1;
-            if node.waits_for == 0 {
+            let open = self.nodes[parent].open();
+            open.waits_for -= 1;
+            if open.waits_for == 0 {
                 self.ready.push(Work::Transfer(parent));
             }
         }
@@ -289,7 +296,7 @@ impl<'c, 'a> Graph<'c, 'a> {
         let error = error
             .with_operation("copy")
             .with_subject(node.descriptor.digest());
-        let children = node.children.iter().copied();
+        let children = node.open.iter().flat_map(|open| &open.children).copied();
         let below: Vec<Id> = children
             .filter(|id| self.nodes[*id].is_manifest())
             .collect();
@@ -300,12 +307,12 @@ impl<'c, 'a> Graph<'c, 'a> {
             // Another parent may have had the same trouble: then it is on its way already.
             let node = &mut self.nodes[child];
             if !std::mem::replace(&mut node.forced, true) {
-                node.state = State::Open;
+                node.open();
                 self.ready.push(Work::Inspect(child));
             }
         }
         let nodes = &self.nodes;
-        self.steps.retain(|(id, _)| nodes[*id].state == State::Done);
+        self.steps.retain(|(id, _)| nodes[*id].is_done());
         self.await_children(id);
         Ok(())
     }

@@ -305,7 +305,7 @@ pub(crate) fn decode(
         return Err(corrupt("the manifest does not hash to its digest")
             .with_hint("delete it, and push it again"));
     }
-    let document = ManifestDocument::decode(media_type, content)
+    let document = ManifestDocument::decode_plain(media_type, content)
         .map_err(|error| corrupt("the manifest cannot be decoded").with_source(error))?;
     let plain = Descriptor::new(media_type.clone(), *digest, content.len() as u64);
     Ok(document.map(|document| (plain, document)))

@@ -110,7 +110,7 @@ impl Manifests {
                 source.bytes(expected, limit).await?
             }
         };
-        let document = ManifestDocument::decode(media_type, &content)?;
+        let document = ManifestDocument::decode_plain(media_type, &content)?;
         let document = document
             .ok_or_else(|| Error::unsupported(format!("{media_type} cannot be decoded")))?;
         let node = Arc::new(Node::new(expected, &document));
@@ -122,12 +122,15 @@ impl Manifests {
                     .put_blob(expected, Source::from(content.clone()))
                     .await?;
             }
-            self.list(&edit).await?;
-            self.store.graph().insert(&node, &document);
             if self.store.is_batch() {
+                // It can be very long, so what its manifests refer to is not kept: whoever asks for
+                // that reads them.
+                self.store.commit(edit).await?;
                 self.store.rely_on(expected.digest(), expected.size());
                 return Ok(());
             }
+            self.list(&edit).await?;
+            self.store.graph().insert(&node, &document);
             // Somebody may have deleted it before it was listed; from then on nobody does unseen.
             is_stored = self.is_stored(expected).await?;
             if is_stored {

@@ -26,21 +26,48 @@ struct State {
     view: Option<View>,
 }
 
-/// The index with the changes made: what base, and how many changes, this is of.
+impl State {
+    /// Drops the last changes, as far as they list nothing but children of what comes next: those
+    /// would be listed and dropped again. Children are pushed right before their parent.
+    fn drop_covered(&mut self, children: &[Digest]) {
+        if children.is_empty() {
+            return;
+        }
+        let children: HashSet<&Digest> = children.iter().collect();
+        let is_covered = |edit: &mut Edit| match edit {
+            Edit::List { entry, tags, .. } => tags.is_empty() && children.contains(entry.digest()),
+            Edit::Untag(_) | Edit::Delete { .. } => false,
+        };
+        while self.edits.pop_if(is_covered).is_some() {}
+        self.edits.shrink_to(2 * self.edits.len());
+    }
+}
+
+/// The index with the changes made, and without.
 #[derive(Debug)]
 struct View {
     base: Arc<Snapshot>,
-    edits: usize,
     snapshot: Arc<Snapshot>,
 }
 
 impl Pending {
-    /// Adds a change, which must be one that cannot fail: of those that add.
+    /// Adds a change, which must be one that cannot fail: of those that add. What changes nothing on
+    /// top of the others is left out, as a batch can be very long.
     pub(crate) fn add(&self, edit: Edit) {
         let mut state = self.lock();
-        if let Edit::List { entry, .. } = &edit {
-            state.listed.insert(*entry.digest());
+        if let Edit::List {
+            entry,
+            tags,
+            children,
+        } = &edit
+        {
+            // Once listed it is listed, or a child of what is.
+            if !state.listed.insert(*entry.digest()) && tags.is_empty() {
+                return;
+            }
+            state.drop_covered(children);
         }
+        state.view = None;
         state.edits.push(edit);
     }
 
@@ -62,7 +89,6 @@ impl Pending {
         }
         if let Some(view) = &state.view
             && Arc::ptr_eq(&view.base, &base)
-            && view.edits == state.edits.len()
         {
             return Arc::clone(&view.snapshot);
         }
@@ -74,7 +100,6 @@ impl Pending {
         let snapshot = draft.finish().0.map_or_else(|| Arc::clone(&base), Arc::new);
         state.view = Some(View {
             base,
-            edits: state.edits.len(),
             snapshot: Arc::clone(&snapshot),
         });
         snapshot

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use indicatif::BinaryBytes;
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use tranship::{
-    CopyAction, CopyHooks, CopyOptions, CopyReport, Descriptor, Digest, Error, ErrorKind, Existing,
-    ExtendedCopyOptions, Location, Repository, Tag, TagOrDigest,
+    CopyAction, CopyHooks, CopyOptions, CopyReport, CopyStep, Descriptor, Digest, Error, ErrorKind,
+    Existing, ExtendedCopyOptions, Location, Repository, Tag, TagOrDigest,
 };
 use tranship_backends::OpenOptions;
 
@@ -42,10 +43,17 @@ struct Tally {
     bytes: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct Step {
-    action: &'static str,
-    descriptor: Descriptor,
+/// As large as what it is made of, so that very many are made in place.
+#[derive(Debug)]
+struct Step(CopyStep);
+
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut step = serializer.serialize_struct("Step", 2)?;
+        step.serialize_field("action", verb(self.0.action))?;
+        step.serialize_field("descriptor", &self.0.descriptor)?;
+        step.end()
+    }
 }
 
 impl Copied {
@@ -65,14 +73,7 @@ impl Copied {
             mounted: tally(CopyAction::Mounted),
             skipped: tally(CopyAction::Skipped),
             descriptor: report.root,
-            steps: report
-                .steps
-                .into_iter()
-                .map(|step| Step {
-                    action: verb(step.action),
-                    descriptor: step.descriptor,
-                })
-                .collect(),
+            steps: report.steps.into_iter().map(Step).collect(),
         }
     }
 
@@ -120,7 +121,11 @@ impl fmt::Display for Copied {
         if !self.dry_run {
             return self.descriptor.digest().fmt(f);
         }
-        for Step { action, descriptor } in &self.steps {
+        for Step(CopyStep {
+            action, descriptor, ..
+        }) in &self.steps
+        {
+            let action = verb(*action);
             let (digest, size) = (descriptor.digest(), descriptor.size());
             let media_type = plain(descriptor.media_type().as_str());
             writeln!(f, "{action} {digest} {size} {media_type}")?;
