@@ -4,6 +4,7 @@ import dataclasses
 import os
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -62,21 +63,24 @@ def interleaved(contenders, rounds):
 def side_by_side(commands):
     """Starts all commands at once and waits for all. CPU is their sum, and memory the largest."""
     started = time.perf_counter()
+    # Some say a line for each blob, and would wait for a pipe that nobody reads.
+    said = [tempfile.TemporaryFile() for _ in commands]
     processes = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        for command in commands
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        for command, errors in zip(commands, said)
     ]
     watches = [Watch(process.pid) for process in processes]
     usages = []
-    for process, command in zip(processes, commands):
+    for process, command, errors in zip(processes, commands, said):
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         usages.append(usage)
         if process.returncode:
-            raise SystemExit(f"failed: {' '.join(map(str, command))}\n{process.stderr.read().decode()}")
+            errors.seek(0)
+            raise SystemExit(f"failed: {' '.join(map(str, command))}\n{errors.read().decode()}")
     wall = time.perf_counter() - started
-    for process in processes:
-        process.stderr.close()
+    for errors in said:
+        errors.close()
     peaks = [watch.peak(usage) for watch, usage in zip(watches, usages)]
     return Run(wall, sum(usage.ru_utime + usage.ru_stime for usage in usages), max(peaks))
 
