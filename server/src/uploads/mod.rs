@@ -7,6 +7,8 @@ mod receive;
 mod sessions;
 mod token;
 
+use std::time::Duration;
+
 use http::header::{LOCATION, RANGE};
 use http::request::Parts;
 use http::{Response, StatusCode};
@@ -103,9 +105,21 @@ pub(crate) async fn finish(
     commit(name, session, digest).await
 }
 
+/// How often, and how far apart, it is looked whether an upload is still being written to.
+const LOOKS: u32 = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
 /// GET: how far an upload is.
 pub(crate) async fn status(shared: &Shared, name: &RepositoryName, id: &str) -> Answer {
     let token = Token::parse(id)?;
+    // Who asks is mostly one whose request broke, and what had arrived of that may still be on its way
+    // to the store: the answer would be out of date at once. A request that goes on is not waited for.
+    for _ in 0..LOOKS {
+        if !shared.sessions.is_in_use(name, &token) {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
     if let Some(offset) = shared.sessions.offset(name, &token) {
         let mut response = empty(StatusCode::NO_CONTENT);
         locate(&mut response, name, &token, offset);

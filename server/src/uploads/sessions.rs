@@ -176,6 +176,14 @@ impl Sessions {
         Ok(session)
     }
 
+    /// Whether a request is at an upload.
+    pub(super) fn is_in_use(&self, name: &RepositoryName, token: &Token) -> bool {
+        let key = (name.clone(), token.clone());
+        let open = self.lock();
+        let slot = open.slots.get(&key);
+        slot.is_some_and(|slot| matches!(slot.state, State::InUse))
+    }
+
     /// How many bytes of an upload have arrived, if that is known here, whether or not somebody is
     /// at it.
     pub(super) fn offset(&self, name: &RepositoryName, token: &Token) -> Option<u64> {
