@@ -66,9 +66,9 @@ async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
     match answer.status() {
         StatusCode::OK => {
             answer.check_digest(target.digest())?;
-            Ok(match answer.content_length()? {
-                Some(length) if length != target.size() => Presence::Other,
-                _ => Presence::Whole,
+            Ok(match answer.may_have(target.size())? {
+                true => Presence::Whole,
+                false => Presence::Other,
             })
         }
         // Some registries forbid to look at what is not there. The push tells what is really so.
@@ -99,10 +99,7 @@ impl Fetcher for Blobs {
 impl ReadOnlyStorage for Blobs {
     async fn exists(&self, target: &Descriptor) -> Result<bool> {
         match self.head(target.digest()).await {
-            Ok(answer) => {
-                let length = answer.content_length()?;
-                Ok(length.is_none_or(|length| length == target.size()))
-            }
+            Ok(answer) => answer.may_have(target.size()),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error
                 .with_operation("look for")

@@ -145,9 +145,7 @@ impl Session {
         range: Range<u64>,
         payload: Payload<'_>,
     ) -> Result<Sent> {
-        let value = format!("{}-{}", range.start, range.end - 1);
-        let value = HeaderValue::try_from(value)
-            .map_err(|_| failure::protocol("the range is no header"))?;
+        let value = content_range(&range)?;
         let request = self
             .request(RequestKind::UploadChunk, Method::PATCH, self.url.clone())
             .header(CONTENT_TYPE, OCTET_STREAM)
@@ -201,10 +199,7 @@ impl Session {
             .payload(payload)
             .repeat(repeat);
         if let Some(range) = range.filter(|range| !range.is_empty()) {
-            let value = format!("{}-{}", range.start, range.end - 1);
-            let value = HeaderValue::try_from(value)
-                .map_err(|_| failure::protocol("the range is no header"))?;
-            request = request.header(CONTENT_RANGE, value);
+            request = request.header(CONTENT_RANGE, content_range(&range)?);
         }
         let answer = self.handle.transport().send(request).await?;
         match answer.status() {
@@ -295,6 +290,12 @@ async fn cancel(handle: &Handle, url: Url) -> Result<()> {
         }
         _ => Err(answer.into_error().await),
     }
+}
+
+/// Which bytes of the content a request brings, of which there is one at least.
+fn content_range(range: &Range<u64>) -> Result<HeaderValue> {
+    HeaderValue::try_from(format!("{}-{}", range.start, range.end - 1))
+        .map_err(|_| failure::protocol("the range is no header"))
 }
 
 /// Where the upload goes on.

@@ -113,8 +113,7 @@ impl ReadOnlyStorage for Manifests {
         match answer.status() {
             StatusCode::OK => {
                 answer.check_digest(target.digest())?;
-                let length = answer.content_length()?;
-                Ok(length.is_none_or(|length| length == target.size()))
+                answer.may_have(target.size())
             }
             StatusCode::NOT_FOUND => Ok(false),
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {

@@ -172,6 +172,11 @@ impl Answer {
         }
     }
 
+    /// Whether the content has `size` bytes, as far as the registry says how many there are.
+    pub(crate) fn may_have(&self, size: u64) -> Result<bool> {
+        Ok(self.content_length()?.is_none_or(|length| length == size))
+    }
+
     /// The media type without its parameters.
     pub(crate) fn media_type(&self) -> Result<Option<MediaType>> {
         let Some(text) = self.text(&CONTENT_TYPE)? else {
