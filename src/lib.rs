@@ -49,7 +49,7 @@ mod upload;
 pub use batch::Batch;
 pub use capabilities::{Capabilities, Support};
 pub use content::{
-    Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, Source,
+    Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, OpenFile, Source,
     VerifiedStream, Verifier,
 };
 pub use copy::{

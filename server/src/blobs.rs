@@ -33,7 +33,7 @@ pub(crate) async fn read(
             .await
             .map_err(failed)?;
         let blob = content.descriptor().clone();
-        return Ok(described(ResponseBody::content(content).await, &blob));
+        return Ok(described(ResponseBody::content(content, request), &blob));
     }
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
     if let Some(response) = not_modified(&request.headers, blob.digest()) {
@@ -50,14 +50,14 @@ pub(crate) async fn read(
     match range {
         Wanted::Whole => {
             let content = blobs.fetch(&blob).await.map_err(failed)?;
-            Ok(described(ResponseBody::content(content).await, &blob))
+            Ok(described(ResponseBody::content(content, request), &blob))
         }
         Wanted::Part(range) => {
             let part = blobs
                 .fetch_range(&blob, ByteRange::from(range.clone()))
                 .await
                 .map_err(failed)?;
-            let mut response = described(ResponseBody::content(part).await, &blob);
+            let mut response = described(ResponseBody::content(part, request), &blob);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             let headers = response.headers_mut();
             headers.insert(CONTENT_LENGTH, (range.end - range.start).into());

@@ -148,13 +148,13 @@ impl ResponseBody {
         }
     }
 
-    /// The bytes of `content`, checked for their number. Their digest is the client's to check: it
+    /// The bytes of `content` in answer to `request`, checked for their number. Their digest is the client's to check: it
     /// knows it, and has to trust nobody.
-    pub(crate) async fn content(content: Content) -> Self {
+    pub(crate) fn content(content: Content, request: &Parts) -> Self {
         let left = content.len();
         let body = content.into_body();
         #[cfg(target_os = "linux")]
-        let bytes = crate::file::stream(body, left).await;
+        let bytes = crate::file::stream(body, left, request.extensions.get());
         #[cfg(not(target_os = "linux"))]
         let bytes = body.into_stream();
         Self {

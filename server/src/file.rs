@@ -1,55 +1,37 @@
 //! Blobs that are local files, on their way to a socket.
 //!
-//! What the system has in memory is read where the answer is written, without a detour over another
-//! thread, into a buffer that was sent before. So a client takes two small buffers and no thread, however
-//! slow it is.
+//! Over a bare connection the system sends them. Over TLS, or in somebody else's server, what the system
+//! has in memory is read where the answer is written, without a detour over another thread, into a
+//! buffer that was sent before. So a client takes two small buffers and no thread, however slow it is.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
-use rustix::fs::OFlags;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
-use tranship::{Body, ByteStream, Error, ErrorKind, LocalFile, Result};
+use tranship::{Body, ByteStream, Error, ErrorKind, OpenFile, Result};
+use tranship_sendfile::Outlet;
 
 /// How much is read at a time, in bytes.
 const CHUNK: u64 = 64 * 1024;
 
-/// The `length` bytes of a body: read here if they are a local file, else as they come.
-pub(crate) async fn stream(body: Body, length: u64) -> ByteStream {
+/// The `length` bytes of a body: if they lie in a file, sent through `outlet` without being read, or
+/// read here; else as they come.
+pub(crate) fn stream(body: Body, length: u64, outlet: Option<&Outlet>) -> ByteStream {
     // A small one is read in one go anyhow.
     if length <= CHUNK {
         return body.into_stream();
     }
-    let Some(local) = body.local_file() else {
-        return body.into_stream();
-    };
-    match open(local.clone(), length).await {
-        Some((file, start)) => Box::pin(Reader::new(file, start, length).into_stream()),
-        // Gone, or not as it should be: the backend knows better what to say to that.
-        None => body.into_stream(),
+    if let Some(outlet) = outlet {
+        return outlet.stream(body);
     }
-}
-
-async fn open(local: LocalFile, length: u64) -> Option<(Arc<File>, u64)> {
-    if let Some((file, start)) = local.opened() {
-        return Some((Arc::clone(file), start));
+    match body.into_open_file() {
+        Ok(file) => Box::pin(Reader::new(&file).into_stream()),
+        Err(body) => body.into_stream(),
     }
-    let opened = tokio::task::spawn_blocking(move || {
-        // What lies there may be no blob any more: a link is not followed, and a pipe not waited for.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = File::options()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(local.path())
-            .ok()?;
-        let metadata = file.metadata().ok()?;
-        (metadata.is_file() && metadata.len() == length).then_some(file)
-    });
-    Some((Arc::new(opened.await.ok()??), 0))
 }
 
 struct Reader {
@@ -63,11 +45,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(file: Arc<File>, start: u64, length: u64) -> Self {
+    fn new(file: &OpenFile) -> Self {
+        let range = file.range();
         Self {
-            file,
-            position: start,
-            left: length,
+            file: Arc::clone(file.file()),
+            position: range.start,
+            left: range.end - range.start,
             sent: [Bytes::new(), Bytes::new()],
             can_try: true,
         }
@@ -151,7 +134,7 @@ impl Reader {
 mod tests {
     use super::*;
     use futures_util::TryStreamExt as _;
-    use std::io::Write as _;
+    use std::io::{Seek as _, Write as _};
 
     const LENGTH: usize = 3 * CHUNK as usize + 7;
 
@@ -159,63 +142,51 @@ mod tests {
         (0..LENGTH).map(|number| (number / 100) as u8).collect()
     }
 
-    fn file(content: &[u8]) -> tempfile::NamedTempFile {
-        let mut file = tempfile::NamedTempFile::new().expect("a file");
+    fn body(content: &[u8]) -> Body {
+        let mut file = tempfile::tempfile().expect("a file");
         file.write_all(content).expect("written");
-        file
+        file.rewind().expect("rewound");
+        Body::from_file(file, u64::MAX)
     }
 
-    fn body(file: &tempfile::NamedTempFile) -> Body {
-        let unread = stream::once(async { Err(Error::unsupported("the backend was asked")) });
-        Body::from_stream(unread).with_local_file(LocalFile::immutable(file.path()))
-    }
-
-    async fn read(body: Body, length: u64) -> Result<Vec<u8>> {
-        let pieces: Vec<Bytes> = stream(body, length).await.try_collect().await?;
-        Ok(pieces.concat())
+    async fn read(body: Body, length: u64) -> Vec<u8> {
+        let pieces = stream(body, length, None).try_collect::<Vec<Bytes>>();
+        pieces.await.expect("read").concat()
     }
 
     #[tokio::test]
     async fn a_file_is_read_to_its_end() {
-        let file = file(&content());
-        let read = read(body(&file), LENGTH as u64).await.expect("read");
-        assert!(read == content());
+        let content = content();
+        assert!(read(body(&content), LENGTH as u64).await == content);
     }
 
     #[tokio::test]
     async fn a_piece_that_somebody_keeps_is_not_written_to() {
-        let file = file(&content());
-        let mut stream = stream(body(&file), LENGTH as u64).await;
+        let content = content();
+        let mut stream = stream(body(&content), LENGTH as u64, None);
         let mut all = Vec::new();
         let first = stream.try_next().await.expect("read").expect("a piece");
         all.extend_from_slice(&first);
         while let Some(piece) = stream.try_next().await.expect("read") {
             all.extend_from_slice(&piece);
         }
-        assert!(all == content());
-        assert!(first == content()[..first.len()]);
+        assert!(all == content);
+        assert!(first == content[..first.len()]);
     }
 
     #[tokio::test]
     async fn a_system_that_cannot_say_whether_it_waits_is_waited_for() {
-        let file = file(&content());
-        let mut reader = Reader::new(
-            Arc::new(file.reopen().expect("opened")),
-            10,
-            LENGTH as u64 - 10,
-        );
+        let content = content();
+        let mut reader = Reader::new(&body(&content).into_open_file().expect("a file"));
         reader.can_try = false;
         let pieces: Vec<Bytes> = reader.into_stream().try_collect().await.expect("read");
-        assert!(pieces.concat() == content()[10..]);
+        assert!(pieces.concat() == content);
     }
 
     #[tokio::test]
-    async fn a_file_of_another_size_is_left_to_the_backend() {
-        let file = file(&content());
-        let error = read(body(&file), LENGTH as u64 + 1).await;
-        assert!(error.expect_err("asked").is_unsupported());
-        let gone = Body::from_bytes(Bytes::from(content()))
-            .with_local_file(LocalFile::immutable("/nonexistent/blob"));
-        assert!(read(gone, LENGTH as u64).await.expect("read") == content());
+    async fn what_is_in_no_file_is_left_to_the_backend() {
+        let content = content();
+        let body = Body::from_bytes(Bytes::from(content.clone()));
+        assert!(read(body, LENGTH as u64).await == content);
     }
 }

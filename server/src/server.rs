@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower_service::Service;
 use tranship::{Error, Result};
+use tranship_sendfile::{Connection, Outlet};
 
 use crate::record::ClientAddress;
 use crate::stall::Stallable;
@@ -209,20 +210,25 @@ where
         if let Some(tls) = &self.tls {
             let handshake = tls.acceptor().await.accept(stream);
             let stream = tokio::time::timeout(self.header_timeout, handshake).await??;
-            return self.serve(stream, client, watcher).await;
+            return self.serve(stream, None, client, watcher).await;
         }
-        self.serve(stream, client, watcher).await
+        let (connection, outlet) = Connection::new(stream);
+        self.serve(connection, outlet, client, watcher).await
     }
 
     async fn serve(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        outlet: Option<Outlet>,
         client: SocketAddr,
         watcher: Watcher,
     ) -> Result<(), BoxError> {
         let service = self.service;
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ClientAddress(client));
+            if let Some(outlet) = &outlet {
+                request.extensions_mut().insert(outlet.clone());
+            }
             let mut service = service.clone();
             async move {
                 std::future::poll_fn(|context| service.poll_ready(context)).await?;

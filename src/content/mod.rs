@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-pub use body::{Body, ByteStream, LocalFile};
+pub use body::{Body, ByteStream, LocalFile, OpenFile};
 pub use range::ByteRange;
 pub use source::{OpenAt, Source};
 pub use verify::{VerifiedStream, Verifier};

@@ -57,7 +57,7 @@ pub(crate) async fn read(
     let limit = shared.options.max_manifest_size;
     let body = if manifest.size() > limit {
         // Stored when the limit was another one. Too much for memory, so the client has to check it.
-        ResponseBody::content(content).await
+        ResponseBody::content(content, request)
     } else {
         ResponseBody::whole(content.bytes(limit).await.map_err(failed)?)
     };

@@ -76,7 +76,7 @@ pub(super) fn open_part(
     let start = data.start.saturating_add(range.start);
     let body = position::body(Arc::clone(&file), start..end);
     if range == (0..target.size()) {
-        return Ok(body.with_local_file(LocalFile::part(path, file, start)));
+        return Ok(body.with_local_file(LocalFile::part(path, file, start..end)));
     }
     Ok(body)
 }

@@ -50,8 +50,8 @@ pub(super) async fn take_over(
             stopped: &stopped,
             trust,
         };
-        if let Some((source, start)) = opened {
-            let file = work.copy(source, start)?;
+        if let Some((source, range)) = opened {
+            let file = work.copy(source, range.start)?;
             return publish(&shared, file, &expected).map(|()| true);
         }
         let Some((source, metadata)) = open_origin(&origin, &expected) else {
