@@ -382,6 +382,51 @@ async fn an_upload_goes_on_in_another_process_where_it_stopped() {
 }
 
 #[tokio::test]
+async fn an_interrupted_push_of_a_file_goes_on_where_it_stopped() {
+    let registry = Registry::start().await;
+    let item = Item::noise(1, 24 * MIB);
+    let size = item.descriptor().size();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), item.bytes()).expect("written");
+    // What is sent from a file may have a connection of its own, which comes second.
+    registry
+        .proxy
+        .set_faults([Fault::close(Way::Up, size / 2).on(0..2)]);
+    let client = registry.client();
+    client
+        .open(&name())
+        .push(item.descriptor(), Source::file(file.path()))
+        .await
+        .expect("pushed");
+    let content = registry.behind().fetch(item.descriptor()).await;
+    let content = content.expect("there").bytes(u64::MAX).await;
+    assert_eq!(content.expect("whole"), *item.bytes());
+    assert!(client.request_counts().of(RequestKind::UploadStatus) >= 1);
+    let up = registry.proxy.traffic().up;
+    assert!((size..2 * size).contains(&up), "{up} of {size}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_as_long_as_was_said_is_not_pushed() {
+    let registry = Registry::start().await;
+    let item = Item::noise(1, 3 * MIB);
+    for length in [2 * MIB, 3 * MIB - 1, 3 * MIB + 1, 4 * MIB] {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut content = item.bytes().to_vec();
+        content.resize(length, 0);
+        std::fs::write(file.path(), content).expect("written");
+        let client = registry.client();
+        let pushed = client
+            .open(&name())
+            .push(item.descriptor(), Source::file(file.path()))
+            .await;
+        assert_eq!(pushed.expect_err("refused").kind(), ErrorKind::SizeMismatch);
+        let behind = registry.behind();
+        assert!(!behind.exists(item.descriptor()).await.expect("an answer"));
+    }
+}
+
+#[tokio::test]
 async fn a_copy_that_is_made_again_moves_what_was_missing() {
     let registry = Registry::start().await;
     let source = image(&[4 * MIB, 4 * MIB, 4 * MIB]).await;

@@ -96,6 +96,16 @@ impl Body {
         }
     }
 
+    /// Whether these bytes are a part of an open file, as [`into_open_file`](Self::into_open_file) would
+    /// tell.
+    #[must_use]
+    pub fn is_open_file(&self) -> bool {
+        match self.bytes {
+            Kind::File(..) => true,
+            Kind::Stream(_) => self.file.as_ref().is_some_and(|file| file.part.is_some()),
+        }
+    }
+
     /// The part of an open file that these bytes are, for who can do better than to read a stream, such
     /// as to have the system send them. The file is not to be written to, nor its cursor to be moved.
     ///
@@ -307,6 +317,7 @@ mod tests {
     fn a_part_of_a_file_that_others_read_is_known_by_its_range() {
         let part = LocalFile::part("archive.tar", Arc::new(file()), 3..5);
         let body = Body::from_bytes(Bytes::from_static(b"lo")).with_local_file(part);
+        assert!(body.is_open_file());
         let open = body.into_open_file().expect("a file");
         assert_eq!(*open.range(), 3..5);
     }
@@ -315,6 +326,7 @@ mod tests {
     async fn a_body_that_is_in_no_open_file_stays_a_body() {
         let body = Body::from_bytes(Bytes::from_static(b"hello"))
             .with_local_file(LocalFile::immutable("/some/blob"));
+        assert!(!body.is_open_file());
         let body = body.into_open_file().expect_err("not open");
         assert!(body.local_file().is_some());
         let bytes: Vec<Bytes> = body.into_stream().try_collect().await.expect("read");

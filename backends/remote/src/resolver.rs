@@ -10,7 +10,10 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::policy::is_private;
 
-#[derive(Debug)]
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Clones share what they know of the registry.
+#[derive(Debug, Clone)]
 pub(crate) struct GuardedResolver(Arc<Guard>);
 
 #[derive(Debug)]
@@ -27,26 +30,36 @@ impl GuardedResolver {
             inside: AtomicBool::new(private_targets),
         }))
     }
+
+    /// The addresses of `name`, with port 0.
+    pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, BoxError> {
+        let addresses: Vec<_> = tokio::net::lookup_host((name, 0)).await?.collect();
+        Ok(self.0.admit(name, addresses)?)
+    }
 }
 
 impl Guard {
-    fn admit(&self, name: &str, addresses: Vec<SocketAddr>) -> Result<Addrs, PrivateAddress> {
+    fn admit(
+        &self,
+        name: &str,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, PrivateAddress> {
         let is_inside = addresses.iter().any(|address| is_private(address.ip()));
         if name.eq_ignore_ascii_case(&self.registry) {
             self.inside.fetch_or(is_inside, Ordering::AcqRel);
         } else if is_inside && !self.inside.load(Ordering::Acquire) {
             return Err(PrivateAddress(name.to_owned()));
         }
-        Ok(Box::new(addresses.into_iter()))
+        Ok(addresses)
     }
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = Arc::clone(&self.0);
+        let resolver = self.clone();
         Box::pin(async move {
-            let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            Ok(guard.admit(name.as_str(), addresses)?)
+            let addresses = resolver.addresses(name.as_str()).await?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }

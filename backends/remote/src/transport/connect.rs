@@ -6,20 +6,25 @@ use reqwest::tls::{Certificate, Identity};
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
 
+use super::direct::Direct;
 use crate::options::{RemoteOptions, Scheme, TlsOptions};
 use crate::policy::is_this_machine;
 use crate::resolver::GuardedResolver;
 
 /// Clients for small requests and for the bytes of blobs. The latter never speaks HTTP/2: with its
 /// default windows that is less than half as fast (shared/facts/rust.md, section 5).
-#[derive(Debug, Clone)]
-pub(crate) struct Clients {
-    pub(crate) small: reqwest::Client,
-    pub(crate) bulk: reqwest::Client,
+#[derive(Debug)]
+pub(super) struct Clients {
+    pub(super) small: reqwest::Client,
+    pub(super) bulk: reqwest::Client,
+    pub(super) direct: Direct,
 }
 
+/// What we call ourselves.
+pub(super) const USER_AGENT: &str = concat!("tranship/", env!("CARGO_PKG_VERSION"));
+
 /// `https://host:port/`, or `http`.
-pub(crate) fn origin(registry: &RegistryName, options: &RemoteOptions) -> Result<Url> {
+pub(super) fn origin(registry: &RegistryName, options: &RemoteOptions) -> Result<Url> {
     let host = registry.host();
     let parse = |scheme: &str| -> Result<Url> {
         let url = Url::parse(&format!("{scheme}://{host}/"));
@@ -43,22 +48,33 @@ pub(crate) fn origin(registry: &RegistryName, options: &RemoteOptions) -> Result
     if is_http { parse("http") } else { Ok(https) }
 }
 
-pub(crate) fn clients(origin: &Url, options: &RemoteOptions) -> Result<Clients> {
-    let bulk = builder(origin, options)?.http1_only();
+pub(super) fn clients(origin: &Url, options: &RemoteOptions) -> Result<Clients> {
+    let registry = origin.host_str().unwrap_or_default();
+    let resolver = GuardedResolver::new(registry, options.policy.private_targets);
+    let bulk = builder(origin, options, &resolver)?.http1_only();
     let bulk = bulk.build().map_err(unusable)?;
     let small = match origin.scheme() {
         // Without TLS nobody can offer HTTP/2, and one set of connections does for all.
         "http" => bulk.clone(),
-        _ => builder(origin, options)?.build().map_err(unusable)?,
+        _ => builder(origin, options, &resolver)?
+            .build()
+            .map_err(unusable)?,
     };
-    Ok(Clients { small, bulk })
+    let direct = Direct::new(options, resolver);
+    Ok(Clients {
+        small,
+        bulk,
+        direct,
+    })
 }
 
-fn builder(origin: &Url, options: &RemoteOptions) -> Result<reqwest::ClientBuilder> {
-    let registry = origin.host_str().unwrap_or_default();
-    let resolver = GuardedResolver::new(registry, options.policy.private_targets);
+fn builder(
+    origin: &Url,
+    options: &RemoteOptions,
+    resolver: &GuardedResolver,
+) -> Result<reqwest::ClientBuilder> {
     let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("tranship/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
@@ -67,7 +83,7 @@ fn builder(origin: &Url, options: &RemoteOptions) -> Result<reqwest::ClientBuild
         .tcp_nodelay(true)
         .http1_max_headers(options.policy.max_headers)
         .http2_max_header_list_size(64 * 1024)
-        .dns_resolver(resolver);
+        .dns_resolver(resolver.clone());
     for (name, address) in &options.resolve {
         builder = builder.resolve(name, *address);
     }

@@ -148,12 +148,6 @@ pub(crate) fn of_network(error: reqwest::Error) -> Error {
             .with_hint("if it speaks http, say so with --plain-http")
             .with_source(error);
     }
-    if causes.contains("invalid HTTP version") {
-        return Error::new(ErrorKind::Unavailable, "the registry does not speak HTTP")
-            .with_retryable(false)
-            .with_hint(IF_HTTPS)
-            .with_source(error);
-    }
     if error.is_timeout() {
         return Error::new(ErrorKind::Timeout, "no connection in time").with_source(error);
     }
@@ -162,12 +156,27 @@ pub(crate) fn of_network(error: reqwest::Error) -> Error {
             .with_hint("look at its name and its port, and at the network or the proxy between")
             .with_source(error);
     }
-    // A request that could not even be made, or an answer that is no HTTP, will not get better.
+    // A request that could not even be made will not get better.
     let is_ours = error.is_builder()
         || find::<reqwest::Error>(&error).is_some_and(reqwest::Error::is_builder);
+    let broken = of_connection(error);
+    let may_pass = !is_ours && broken.is_retryable();
+    broken.with_retryable(may_pass)
+}
+
+/// What a connection failed with that had been made.
+pub(crate) fn of_connection(error: impl StdError + Send + Sync + 'static) -> Error {
+    let causes = format!("{error}\n{}", causes(&error));
+    if causes.contains("invalid HTTP version") {
+        return Error::new(ErrorKind::Unavailable, "the registry does not speak HTTP")
+            .with_retryable(false)
+            .with_hint(IF_HTTPS)
+            .with_source(error);
+    }
+    // An answer that is no HTTP will not get better.
     let malformed = causes.contains("invalid HTTP") || causes.contains("message head is too large");
     Error::new(ErrorKind::Unavailable, "the connection broke")
-        .with_retryable(!is_ours && !malformed)
+        .with_retryable(!malformed)
         .with_source(error)
 }
 

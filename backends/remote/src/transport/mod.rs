@@ -3,6 +3,7 @@
 mod answer;
 mod connect;
 mod counts;
+mod direct;
 pub(crate) mod failure;
 mod limit;
 mod outgoing;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tracing::Instrument as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
@@ -224,11 +225,65 @@ impl Transport {
     ) -> Result<reqwest::Response, Failed> {
         let inner = &*self.0;
         let progress = Progress::default();
-        let body = outgoing::open(&request.payload, &progress).await?;
-        let client = match request.is_bulk {
-            true => &inner.clients.bulk,
-            false => &inner.clients.small,
+        let opened = outgoing::open(&request.payload).await?;
+        let direct = match opened.length_of_file() {
+            Some(length) => inner.clients.direct.connect(url, length).await,
+            None => None,
         };
+        let outlet = direct.as_ref().map(|direct| &direct.outlet);
+        let body = opened.into_body(outlet, &progress).await?;
+        let headers = self.headers(request, url, authorization);
+        inner.counter.count(request.kind);
+        let sending = async {
+            match direct {
+                Some(direct) => direct
+                    .send(request.method.clone(), url, headers, body)
+                    .await
+                    .map_err(|error| failure::of_connection(error).into()),
+                None => self.exchange(request, url, headers, body).await,
+            }
+        };
+        let sent = unless_silent(sending, &progress, inner.options.silence_timeout).await;
+        // A registry may answer before it has read a body whose source then fails.
+        match (progress.take_failure(), sent) {
+            (Some(error), _) => Err(error.into()),
+            (None, Some(answered)) => answered,
+            (None, None) => Err(failure::silence(inner.options.silence_timeout).into()),
+        }
+    }
+
+    /// Sends a request on whatever connection there is.
+    async fn exchange(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        headers: HeaderMap,
+        body: reqwest::Body,
+    ) -> Result<reqwest::Response, Failed> {
+        let clients = &self.0.clients;
+        let client = match request.is_bulk {
+            true => &clients.bulk,
+            false => &clients.small,
+        };
+        let mut built = client
+            .request(request.method.clone(), url.clone())
+            .headers(headers);
+        if has_body(&request.method) {
+            built = built.body(body);
+        }
+        built.send().await.map_err(|error| Failed {
+            is_unsent: failure::is_unsent(&error),
+            error: failure::of_network(error),
+        })
+    }
+
+    fn headers(
+        &self,
+        request: &Request<'_>,
+        url: &Url,
+        authorization: Option<&HeaderValue>,
+    ) -> HeaderMap {
+        let inner = &*self.0;
         let mut headers = request.headers.clone();
         if has_body(&request.method) {
             headers.insert(CONTENT_LENGTH, request.payload.len().into());
@@ -242,29 +297,7 @@ impl Transport {
                 headers.insert(AUTHORIZATION, authorization.clone());
             }
         }
-        let mut built = client
-            .request(request.method.clone(), url.clone())
-            .headers(headers);
-        if has_body(&request.method) {
-            built = built.body(body);
-        }
-        inner.counter.count(request.kind);
-        let sent = unless_silent(built.send(), &progress, inner.options.silence_timeout).await;
-        match sent {
-            // A registry may answer before it has read a body whose source then fails.
-            Some(Ok(response)) => match progress.take_failure() {
-                Some(error) => Err(error.into()),
-                None => Ok(response),
-            },
-            Some(Err(error)) => Err(match progress.take_failure() {
-                Some(error) => error.into(),
-                None => Failed {
-                    is_unsent: failure::is_unsent(&error),
-                    error: failure::of_network(error),
-                },
-            }),
-            None => Err(failure::silence(inner.options.silence_timeout).into()),
-        }
+        headers
     }
 
     /// Where an answer leads, if it is a redirect that is to be followed.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use tranship::{ByteStream, Error, ErrorKind, Result};
+use tranship_sendfile::Outlet;
 
 use super::request::Payload;
 
@@ -34,28 +35,70 @@ impl Progress {
     }
 }
 
-/// Opens a payload as a body.
-pub(crate) async fn open(payload: &Payload<'_>, progress: &Progress) -> Result<reqwest::Body> {
-    let (source, range, total) = match payload {
-        Payload::Empty => return Ok(Bytes::new().into()),
-        Payload::Bytes(bytes) => return Ok(bytes.clone().into()),
+/// What is to be sent, not read yet.
+pub(crate) enum Opened {
+    Bytes(Bytes),
+    /// Which bytes of how many in all.
+    Body(tranship::Body, Range<u64>, u64),
+}
+
+/// Opens what is to be sent.
+pub(crate) async fn open(payload: &Payload<'_>) -> Result<Opened> {
+    Ok(match payload {
+        Payload::Empty => Opened::Bytes(Bytes::new()),
+        Payload::Bytes(bytes) => Opened::Bytes(bytes.clone()),
         Payload::Source {
             source,
             range,
             total,
-        } => (source, range, *total),
-    };
-    let mut opened = source.open(range.start).await?.into_stream();
-    if range.is_empty() {
-        // Nobody would ask for a piece of such a body.
-        return match is_at_end(&mut opened).await? {
-            false if range.end == total => Err(wrong_size(total, "goes on")),
-            _ => Ok(Bytes::new().into()),
-        };
+        } => Opened::Body(source.open(range.start).await?, range.clone(), *total),
+    })
+}
+
+impl Opened {
+    /// How many bytes of a file are to be sent, all that it has, if that is what they are.
+    pub(crate) fn length_of_file(&self) -> Option<u64> {
+        match self {
+            Self::Body(body, range, total) if body.is_open_file() && range.end == *total => {
+                Some(range.end - range.start)
+            }
+            _ => None,
+        }
     }
-    let pieces = exactly(opened, range.clone(), total);
+
+    /// The body of a request, on the connection of `outlet` if there is one.
+    pub(crate) async fn into_body(
+        self,
+        outlet: Option<&Outlet>,
+        progress: &Progress,
+    ) -> Result<reqwest::Body> {
+        let (opened, range, total) = match self {
+            Self::Bytes(bytes) => return Ok(bytes.into()),
+            Self::Body(body, range, total) => (body, range, total),
+        };
+        let mut opened = match outlet {
+            Some(outlet) => outlet.stream(opened),
+            None => opened.into_stream(),
+        };
+        if range.is_empty() {
+            // Nobody would ask for a piece of such a body.
+            return match is_at_end(&mut opened).await? {
+                false if range.end == total => Err(wrong_size(total, "goes on")),
+                _ => Ok(Bytes::new().into()),
+            };
+        }
+        let pieces = exactly(opened, range, total);
+        Ok(watched(pieces, progress))
+    }
+}
+
+/// A body whose pieces and failures `progress` knows of.
+fn watched(
+    pieces: impl futures_util::Stream<Item = Result<Bytes>> + Send + 'static,
+    progress: &Progress,
+) -> reqwest::Body {
     let state = Arc::downgrade(&progress.0);
-    Ok(reqwest::Body::wrap_stream(pieces.map(move |piece| {
+    reqwest::Body::wrap_stream(pieces.map(move |piece| {
         let Some(state) = state.upgrade() else {
             return Err(std::io::Error::other(
                 "nobody waits for the request any longer",
@@ -67,7 +110,7 @@ pub(crate) async fn open(payload: &Payload<'_>, progress: &Progress) -> Result<r
             lock(&state.failure).get_or_insert(error);
             std::io::Error::other(text)
         })
-    })))
+    }))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
