@@ -3,7 +3,11 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+#[cfg(target_os = "linux")]
+use std::{io::ErrorKind, task::ready};
 
+#[cfg(target_os = "linux")]
+use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -15,6 +19,9 @@ pub struct Connection {
     stream: TcpStream,
     #[cfg(target_os = "linux")]
     outlet: Outlet,
+    /// Whether the system sends files, for all that is known.
+    #[cfg(target_os = "linux")]
+    can_send: bool,
 }
 
 impl Connection {
@@ -27,6 +34,7 @@ impl Connection {
         let connection = Self {
             stream,
             outlet: outlet.clone(),
+            can_send: true,
         };
         (connection, Some(outlet))
     }
@@ -40,22 +48,26 @@ impl Connection {
     }
 
     #[cfg(target_os = "linux")]
-    fn poll_send(&self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let part = self.outlet.find(bytes)?;
-        loop {
-            std::task::ready!(self.stream.poll_write_ready(context))?;
-            let sent = self.stream.try_io(tokio::io::Interest::WRITABLE, || {
-                part.send(&self.stream, bytes.len())
+    fn poll_send(&mut self, context: &mut Context<'_>, stand_in: &[u8]) -> Poll<io::Result<usize>> {
+        let part = self.outlet.find(stand_in)?;
+        while self.can_send {
+            ready!(self.stream.poll_write_ready(context))?;
+            let sent = self.stream.try_io(Interest::WRITABLE, || {
+                part.send(&self.stream, stand_in.len())
             });
-            match sent {
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                    ) => {}
-                sent => return Poll::Ready(sent),
+            match sent.as_ref().map_err(io::Error::kind) {
+                Err(ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                // Some file systems cannot, such as those in user space.
+                Err(ErrorKind::InvalidInput | ErrorKind::Unsupported) => self.can_send = false,
+                _ => return Poll::Ready(sent),
             }
         }
+        let mut buffer = [0; 16 * 1024];
+        let most = stand_in.len().min(buffer.len());
+        let read = part.read(&mut buffer[..most])?;
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, &buffer[..read]))?;
+        part.advance(written);
+        Poll::Ready(Ok(written))
     }
 }
 
@@ -108,5 +120,43 @@ impl AsyncWrite for Connection {
         #[cfg(target_os = "linux")]
         self.outlet.check()?;
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::io::{Seek as _, Write as _};
+
+    use bytes::Bytes;
+    use futures_util::TryStreamExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tranship::Body;
+
+    #[tokio::test]
+    async fn a_file_that_the_system_does_not_send_is_copied() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut peer = TcpStream::connect(address).await.expect("connected");
+        let (stream, _) = listener.accept().await.expect("a peer");
+        let (mut connection, outlet) = Connection::new(stream);
+        connection.can_send = false;
+
+        let content: Vec<u8> = (0..600_000).map(|at| (at % 251) as u8).collect();
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&content).expect("written");
+        file.rewind().expect("rewound");
+        let body = outlet.expect("one").stream(Body::from_file(file, u64::MAX));
+        let writing = tokio::spawn(async move {
+            let pieces: Vec<Bytes> = body.try_collect().await.expect("pieces");
+            for piece in &pieces {
+                connection.write_all(piece).await.expect("written");
+            }
+        });
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).await.expect("read");
+        writing.await.expect("ended");
+        assert!(got == content);
     }
 }

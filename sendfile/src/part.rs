@@ -58,7 +58,8 @@ impl Part {
 
     /// How many bytes have not been sent.
     pub(crate) fn left(&self) -> usize {
-        self.length - self.sent.load(Ordering::Acquire)
+        self.length
+            .saturating_sub(self.sent.load(Ordering::Acquire))
     }
 
     /// Whether `bytes` are what comes next of the stand-in.
@@ -67,20 +68,37 @@ impl Part {
         rest.as_ptr() == bytes.as_ptr() && bytes.len() <= rest.len()
     }
 
-    /// Sends up to `most` bytes to a socket that does not wait, and answers how many.
+    /// Has the system send up to `most` bytes to a socket that does not wait, and answers how many.
     pub(crate) fn send(&self, socket: impl AsFd, most: usize) -> io::Result<usize> {
-        let sent = self.sent.load(Ordering::Acquire);
-        let mut position = self.start + sent as u64;
-        let done = rustix::fs::sendfile(socket, &self.file, Some(&mut position), most)?;
-        if done == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file has become shorter",
-            ));
+        let mut position = self.position();
+        let sent = rustix::fs::sendfile(socket, &self.file, Some(&mut position), most)?;
+        if sent == 0 {
+            return Err(too_short());
         }
-        self.sent.store(sent + done, Ordering::Release);
-        Ok(done)
+        self.advance(sent);
+        Ok(sent)
     }
+
+    /// Reads the next bytes, as many as `buffer` takes at the most.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.file.read_at(buffer, self.position())? {
+            0 => Err(too_short()),
+            read => Ok(read),
+        }
+    }
+
+    /// Notes that `count` bytes more have been sent.
+    pub(crate) fn advance(&self, count: usize) {
+        self.sent.fetch_add(count, Ordering::AcqRel);
+    }
+
+    fn position(&self) -> u64 {
+        self.start + self.sent.load(Ordering::Acquire) as u64
+    }
+}
+
+fn too_short() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter")
 }
 
 /// Whether to read the byte at `position` would not wait for a disk, as far as the system can tell.
