@@ -43,16 +43,22 @@ pub struct Descriptor {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Extra {
-    urls: Vec<String>,
     annotations: Annotations,
-    data: Option<Bytes>,
-    // Larger than all the rest, and rare.
-    platform: Option<Box<Platform>>,
     artifact_type: Option<MediaType>,
+    // What is large and rare lies elsewhere: the entries of an index have this struct each.
+    platform: Option<Box<Platform>>,
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+struct Rare {
+    urls: Vec<String>,
+    data: Option<Bytes>,
     other: serde_json::Map<String, serde_json::Value>,
 }
 
 static NO_EXTRA: LazyLock<Extra> = LazyLock::new(Extra::default);
+static NOTHING_RARE: LazyLock<Rare> = LazyLock::new(Rare::default);
 
 impl Descriptor {
     /// The largest size that a descriptor may claim: the spec's `int64`, in bytes.
@@ -109,7 +115,7 @@ impl Descriptor {
     /// Where else the content may be downloaded.
     #[must_use]
     pub fn urls(&self) -> &[String] {
-        &self.extra().urls
+        &self.rare().urls
     }
 
     /// What else is said of the content.
@@ -127,7 +133,7 @@ impl Descriptor {
     /// The content itself, where it is carried inline; not verified.
     #[must_use]
     pub fn data(&self) -> Option<&Bytes> {
-        self.extra().data.as_ref()
+        self.rare().data.as_ref()
     }
 
     /// What the content runs on, where it is an entry of an index.
@@ -180,7 +186,7 @@ impl Descriptor {
     /// Carries the content inline.
     #[must_use]
     pub fn with_data(mut self, data: Bytes) -> Self {
-        self.extra_mut().data = Some(data);
+        self.extra_mut().rare.get_or_insert_default().data = Some(data);
         self
     }
 
@@ -209,6 +215,10 @@ impl Descriptor {
 
     fn extra(&self) -> &Extra {
         self.extra.as_deref().unwrap_or(&NO_EXTRA)
+    }
+
+    fn rare(&self) -> &Rare {
+        self.extra().rare.as_deref().unwrap_or(&NOTHING_RARE)
     }
 
     fn extra_mut(&mut self) -> &mut Extra {
@@ -271,18 +281,18 @@ impl fmt::Debug for Descriptor {
 
 impl Serialize for Descriptor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let extra = self.extra();
+        let (extra, rare) = (self.extra(), self.rare());
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("mediaType", &self.media_type)?;
         map.serialize_entry("digest", &self.digest)?;
         map.serialize_entry("size", &self.size)?;
-        if !extra.urls.is_empty() {
-            map.serialize_entry("urls", &extra.urls)?;
+        if !rare.urls.is_empty() {
+            map.serialize_entry("urls", &rare.urls)?;
         }
         if !extra.annotations.is_empty() {
             map.serialize_entry("annotations", &extra.annotations)?;
         }
-        if let Some(data) = &extra.data {
+        if let Some(data) = &rare.data {
             map.serialize_entry("data", &BASE64.encode(data))?;
         }
         if let Some(platform) = &extra.platform {
@@ -291,7 +301,7 @@ impl Serialize for Descriptor {
         if let Some(artifact_type) = &extra.artifact_type {
             map.serialize_entry("artifactType", artifact_type)?;
         }
-        for (key, value) in &extra.other {
+        for (key, value) in &rare.other {
             map.serialize_entry(key, value)?;
         }
         map.end()
@@ -346,13 +356,16 @@ impl<'de> Visitor<'de> for DescriptorVisitor {
                 }
             }
         }
-        let extra = Extra {
+        let rare = Rare {
             urls: urls.unwrap_or_default(),
-            annotations: annotations.unwrap_or_default(),
             data: data.map(|data| data.0),
-            platform,
-            artifact_type: artifact_type.filter(|kind: &MediaType| !kind.as_str().is_empty()),
             other,
+        };
+        let extra = Extra {
+            annotations: annotations.unwrap_or_default(),
+            artifact_type: artifact_type.filter(|kind: &MediaType| !kind.as_str().is_empty()),
+            platform,
+            rare: (rare != *NOTHING_RARE).then(|| Box::new(rare)),
         };
         Ok(Descriptor {
             media_type: media_type.unwrap_or(MediaType::OCTET_STREAM),

@@ -113,6 +113,13 @@ impl Digest {
         Algorithm::Sha256.digest(content)
     }
 
+    /// The digest of `algorithm` whose raw hash is `hash`, as [`as_bytes`](Self::as_bytes) answers it;
+    /// `None` if a hash of that algorithm has another length.
+    #[must_use]
+    pub fn from_bytes(algorithm: Algorithm, hash: &[u8]) -> Option<Self> {
+        (hash.len() == algorithm.len()).then(|| Self::from_hash(algorithm, hash))
+    }
+
     /// The algorithm in front of the colon.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
@@ -321,7 +328,9 @@ mod tests {
             let digest: Digest = text.parse()?;
             assert_eq!(digest.to_string(), text);
             assert_eq!(format!("{}:{}", digest.algorithm(), digest.hex()), text);
-            assert_eq!(digest.as_bytes().len(), digest.algorithm().len());
+            let hash = digest.as_bytes();
+            assert_eq!(Digest::from_bytes(digest.algorithm(), hash), Some(digest));
+            assert_eq!(Digest::from_bytes(digest.algorithm(), &hash[1..]), None);
         }
         Ok(())
     }

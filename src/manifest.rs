@@ -259,6 +259,18 @@ impl ManifestDocument {
             .collect()
     }
 
+    /// The same as [`successors`](Self::successors), taken over: an index can list very many.
+    #[must_use]
+    pub fn into_successors(self) -> Vec<Descriptor> {
+        let (subject, config, mut rest) = match self {
+            Self::Manifest(manifest) => (manifest.subject, Some(manifest.config), manifest.layers),
+            Self::Index(index) => (index.subject, None, index.manifests),
+            Self::Artifact(artifact) => (artifact.subject, None, artifact.blobs),
+        };
+        rest.splice(0..0, subject.into_iter().chain(config));
+        rest
+    }
+
     /// The manifest that this one refers to. Docker's formats have none: the field is ignored there.
     #[must_use]
     pub fn subject(&self) -> Option<&Descriptor> {
@@ -378,7 +390,9 @@ mod tests {
         let third = EMPTY.replace("\"size\":2", "\"size\":4");
         let sizes = |media_type: &MediaType, json: &str| -> Vec<u64> {
             let document = decode(media_type, json).expect("a manifest");
-            document.successors().iter().map(Descriptor::size).collect()
+            let successors = document.successors();
+            assert_eq!(document.into_successors(), successors);
+            successors.iter().map(Descriptor::size).collect()
         };
         let manifest = format!(
             r#"{{"schemaVersion":2,"layers":[{third}],"config":{other},"subject":{EMPTY}}}"#

@@ -25,10 +25,11 @@ use crate::printable::Printable;
 #[derive(Clone)]
 pub struct MediaType(Repr);
 
+/// Every descriptor has one, so it is small: 16 bytes, as a text behind two pointers is one of few.
 #[derive(Clone)]
 enum Repr {
     Static(&'static str),
-    Shared(Arc<str>),
+    Shared(Arc<Box<str>>),
 }
 
 impl MediaType {
@@ -81,7 +82,7 @@ impl MediaType {
     /// A media type as it was found in a stored document; not validated.
     #[must_use]
     pub fn from_stored(text: &str) -> Self {
-        Self(Repr::Shared(Arc::from(text)))
+        Self(Repr::Shared(Arc::new(text.into())))
     }
 
     /// The text.

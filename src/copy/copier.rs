@@ -227,7 +227,7 @@ impl<'a> Copier<'a> {
     async fn successors(&self, node: &Descriptor, content: &[u8]) -> Result<Vec<Descriptor>> {
         let document =
             ManifestDocument::decode(node.media_type(), content).during("decode", node.digest())?;
-        let mut found = document.map_or_else(Vec::new, |document| document.successors());
+        let mut found = document.map_or_else(Vec::new, ManifestDocument::into_successors);
         if !self.options.include_non_distributable {
             found.retain(|child| !child.media_type().is_non_distributable());
         }
@@ -242,7 +242,10 @@ impl<'a> Copier<'a> {
         let Some(extended) = self.extended else {
             return Ok(Vec::new());
         };
-        if extended.depth.is_some_and(|depth| place.steps >= depth) {
+        if extended
+            .depth
+            .is_some_and(|depth| place.steps as usize >= depth)
+        {
             return Ok(Vec::new());
         }
         let mut found: Vec<Descriptor> = if extended.follow == Follow::Predecessors && place.upward
@@ -269,13 +272,15 @@ impl<'a> Copier<'a> {
         Ok(Outcome::Finished(action))
     }
 
+    /// Pushes a manifest as `target`.
     pub(super) async fn copy_manifest(
         &self,
         node: Descriptor,
+        target: Descriptor,
         content: Bytes,
         tags: Vec<Tag>,
     ) -> Result<Outcome> {
-        match self.transfer(&node).manifest(content, &tags).await {
+        match self.transfer(&node).manifest(&target, content, &tags).await {
             Ok(action) => Ok(Outcome::Finished(action)),
             Err(error) if error.kind() == ErrorKind::ManifestBlobUnknown => {
                 Ok(Outcome::Incomplete(error))

@@ -10,8 +10,9 @@ use super::schedule::Node;
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 
-/// The number of a node: they are counted as they are discovered.
-pub(super) type Id = usize;
+/// The number of a node: they are counted as they are discovered. There are more numbers than memory
+/// has room for nodes.
+pub(super) type Id = u32;
 
 #[derive(Default)]
 pub(super) struct Nodes {
@@ -32,16 +33,20 @@ impl Nodes {
     /// The node of `descriptor`, if it is known.
     pub(super) fn find(&self, descriptor: &Descriptor) -> Option<Id> {
         let key = key_of(descriptor);
-        let is_same = |id: &Id| key_of(&self.nodes[*id].descriptor) == key;
+        let is_same = |id: &Id| key_of(&self[*id].descriptor) == key;
         let hash = self.hasher.hash_one(key);
         self.by_key.find(hash, is_same).copied()
     }
 
     /// Adds a node that was not known.
     pub(super) fn add(&mut self, node: Node) -> Id {
-        let id = self.nodes.len();
+        let id = self.nodes.len() as Id;
         self.nodes.push(node);
-        let hash = |id: &Id| self.hasher.hash_one(key_of(&self.nodes[*id].descriptor));
+        let nodes = &self.nodes;
+        let hash = |id: &Id| {
+            self.hasher
+                .hash_one(key_of(&nodes[*id as usize].descriptor))
+        };
         self.by_key.insert_unique(hash(&id), id, hash);
         id
     }
@@ -49,18 +54,22 @@ impl Nodes {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter()
     }
+
+    pub(super) fn into_vec(self) -> Vec<Node> {
+        self.nodes
+    }
 }
 
 impl Index<Id> for Nodes {
     type Output = Node;
 
     fn index(&self, id: Id) -> &Node {
-        &self.nodes[id]
+        &self.nodes[id as usize]
     }
 }
 
 impl IndexMut<Id> for Nodes {
     fn index_mut(&mut self, id: Id) -> &mut Node {
-        &mut self.nodes[id]
+        &mut self.nodes[id as usize]
     }
 }

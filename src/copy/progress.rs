@@ -33,7 +33,8 @@ pub enum CopyEvent<'a> {
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyStep {
-    /// The content.
+    /// The content. Of a manifest below the root only what names it: what else an index says of it,
+    /// such as its platform, stands in that index.
     pub descriptor: Descriptor,
     /// What became of it.
     pub action: CopyAction,

@@ -4,6 +4,8 @@
 //! refer to?) and, when all of that is done, to *transfer* it. A blob is one piece of work. No piece
 //! waits for another while it runs, so any bound on how many run at once is free of deadlocks.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -21,8 +23,12 @@ use crate::reference::Tag;
 pub(super) struct Node {
     pub(super) descriptor: Descriptor,
     place: Place,
-    /// What is of use until it is done.
+    /// What is known of a manifest from when it is looked at until it is done.
     open: Option<Box<Open>>,
+    /// What became of it, when it is done.
+    action: Option<CopyAction>,
+    /// How many nodes were done before.
+    turn: u32,
     /// Whether the destination had it.
     present: bool,
     /// Whether the destination's word that it has this node is not to be believed.
@@ -32,11 +38,13 @@ pub(super) struct Node {
 }
 
 impl Node {
-    fn new(descriptor: &Descriptor, place: Place) -> Self {
+    fn new(descriptor: Descriptor, place: Place) -> Self {
         Self {
-            descriptor: descriptor.clone(),
+            descriptor,
             place,
-            open: Some(Box::default()),
+            open: None,
+            action: None,
+            turn: 0,
             present: false,
             forced: false,
             healed: false,
@@ -48,24 +56,20 @@ impl Node {
     }
 
     fn is_done(&self) -> bool {
-        self.open.is_none()
+        self.action.is_some()
     }
 
-    /// What is known while it is open, as it is from now on.
     fn open(&mut self) -> &mut Open {
         self.open.get_or_insert_default()
     }
 }
 
-/// What is known of a node while it is looked at, waits for what it refers to, or is on its way.
 #[derive(Default)]
 struct Open {
     /// The manifest's bytes, from when they are read until they are pushed.
     content: Option<Bytes>,
-    /// Who waits for this node, each once.
-    parents: Vec<Id>,
     /// How many nodes this one waits for.
-    waits_for: usize,
+    waits_for: u32,
     /// What it refers to, each once; kept for the case that the destination misses some of it after
     /// all.
     children: Box<[Id]>,
@@ -75,7 +79,7 @@ struct Open {
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     /// How many steps against the graph's direction lie between it and the root.
-    pub(super) steps: usize,
+    pub(super) steps: u32,
     /// Whether it was reached by such steps alone, so that whatever holds it may be followed.
     pub(super) upward: bool,
 }
@@ -93,7 +97,10 @@ pub(super) struct Graph<'c, 'a> {
     /// Last in, first out: one branch is finished before the next is begun, so that few manifests
     /// are held at a time.
     ready: Vec<Work>,
-    steps: Vec<(Id, CopyAction)>,
+    /// The nodes that others wait for, each with one that does.
+    awaited: BTreeSet<(Id, Id)>,
+    /// How many nodes have been done, those counted twice that were done anew.
+    turns: u32,
     root: Id,
     tags: Vec<Tag>,
 }
@@ -104,7 +111,8 @@ impl<'c, 'a> Graph<'c, 'a> {
             copier,
             nodes: Nodes::default(),
             ready: Vec::new(),
-            steps: Vec::new(),
+            awaited: BTreeSet::new(),
+            turns: 0,
             root: 0,
             tags: tags.to_vec(),
         };
@@ -112,7 +120,7 @@ impl<'c, 'a> Graph<'c, 'a> {
             steps: 0,
             upward: true,
         };
-        graph.root = graph.discover(&root.descriptor, place);
+        graph.root = graph.discover(root.descriptor.clone(), place);
         let open = graph.nodes[graph.root].open();
         open.content.clone_from(&root.content);
         graph
@@ -147,26 +155,38 @@ impl<'c, 'a> Graph<'c, 'a> {
     /// Whether the root is at the destination but its tags were not set with it. A root that the
     /// caller left out gets none.
     pub(super) fn has_untagged_root(&self) -> bool {
-        let present = self.nodes[self.root].present;
-        let copied = self.steps.contains(&(self.root, CopyAction::Copied));
-        present && !copied || copied && self.tags.is_empty()
+        let root = &self.nodes[self.root];
+        let copied = root.action == Some(CopyAction::Copied);
+        root.present && !copied || copied && self.tags.is_empty()
     }
 
     /// What became of everything, in the order in which it was done.
     pub(super) fn into_steps(self) -> Vec<CopyStep> {
-        let step = |&(id, action): &(Id, CopyAction)| CopyStep {
-            descriptor: self.nodes[id].descriptor.clone(),
-            action,
+        let mut nodes = self.nodes.into_vec();
+        nodes.sort_unstable_by_key(|node| node.turn);
+        let step = |node: Node| {
+            Some(CopyStep {
+                action: node.action?,
+                descriptor: node.descriptor,
+            })
         };
-        self.steps.iter().map(step).collect()
+        // In the place of the nodes, which are larger.
+        nodes.into_iter().filter_map(step).collect()
+    }
+
+    /// Whether this is a manifest that an index lists, of those below the root. What else the index
+    /// says of it goes along with the index; kept here too, it would take more than all the rest.
+    fn is_below_root(&self, id: Id) -> bool {
+        let node = &self.nodes[id];
+        id != self.root && node.place.steps == 0 && node.is_manifest()
     }
 
     /// Takes up a node, if it was not known before.
-    fn discover(&mut self, descriptor: &Descriptor, place: Place) -> Id {
-        if let Some(id) = self.nodes.find(descriptor) {
+    fn discover(&mut self, descriptor: Descriptor, place: Place) -> Id {
+        if let Some(id) = self.nodes.find(&descriptor) {
             return id;
         }
-        self.copier.options.event(CopyEvent::Found(descriptor));
+        self.copier.options.event(CopyEvent::Found(&descriptor));
         let id = self.nodes.add(Node::new(descriptor, place));
         self.ready.push(Work::Inspect(id));
         id
@@ -175,6 +195,7 @@ impl<'c, 'a> Graph<'c, 'a> {
     fn start(&mut self, work: Work) -> BoxFuture<'c, (Id, Result<Outcome>)> {
         let copier = self.copier;
         let (Work::Inspect(id) | Work::Transfer(id)) = work;
+        let is_below_root = self.is_below_root(id);
         let node = &mut self.nodes[id];
         let descriptor = node.descriptor.clone();
         let outcome = match work {
@@ -195,7 +216,14 @@ impl<'c, 'a> Graph<'c, 'a> {
                     } else {
                         Vec::new()
                     };
-                    copier.copy_manifest(descriptor, content, tags).boxed()
+                    let target = if is_below_root {
+                        descriptor.plain()
+                    } else {
+                        descriptor.clone()
+                    };
+                    copier
+                        .copy_manifest(descriptor, target, content, tags)
+                        .boxed()
                 }
             },
         };
@@ -210,7 +238,7 @@ impl<'c, 'a> Graph<'c, 'a> {
                 children,
                 referrers,
             } => {
-                self.settle_inspected(id, present, content, &children, &referrers);
+                self.settle_inspected(id, present, content, children, referrers);
                 Ok(())
             }
             Outcome::Finished(action) => {
@@ -226,8 +254,8 @@ impl<'c, 'a> Graph<'c, 'a> {
         id: Id,
         present: bool,
         content: Option<Bytes>,
-        children: &[Descriptor],
-        referrers: &[Descriptor],
+        children: Vec<Descriptor>,
+        referrers: Vec<Descriptor>,
     ) {
         let node = &mut self.nodes[id];
         let place = node.place;
@@ -246,7 +274,7 @@ impl<'c, 'a> Graph<'c, 'a> {
             upward: false,
         };
         let discovered = children
-            .iter()
+            .into_iter()
             .rev()
             .map(|child| self.discover(child, below));
         let mut children: Vec<Id> = discovered.collect();
@@ -261,8 +289,8 @@ impl<'c, 'a> Graph<'c, 'a> {
         let children = std::mem::take(&mut self.nodes[id].open().children);
         let mut waits_for = 0;
         for &child in &children {
-            if let Some(child) = &mut self.nodes[child].open {
-                child.parents.push(id);
+            if !self.nodes[child].is_done() {
+                self.awaited.insert((child, id));
                 waits_for += 1;
             }
         }
@@ -276,11 +304,20 @@ impl<'c, 'a> Graph<'c, 'a> {
 
     fn finish(&mut self, id: Id, action: CopyAction) {
         let node = &mut self.nodes[id];
-        let parents = node.open.take().map_or_else(Vec::new, |open| open.parents);
+        node.open = None;
+        node.action = Some(action);
+        node.turn = self.turns;
+        self.turns += 1;
         let event = CopyEvent::Done(&node.descriptor, action);
         self.copier.options.event(event);
-        self.steps.push((id, action));
+        if self.is_below_root(id) {
+            let node = &mut self.nodes[id];
+            node.descriptor = node.descriptor.plain();
+        }
+        let waiting = self.awaited.range((id, Id::MIN)..=(id, Id::MAX));
+        let parents: Vec<Id> = waiting.map(|(_, parent)| *parent).collect();
         for parent in parents {
+            self.awaited.remove(&(id, parent));
             let open = self.nodes[parent].open();
             open.waits_for -= 1;
             if open.waits_for == 0 {
@@ -307,12 +344,10 @@ impl<'c, 'a> Graph<'c, 'a> {
             // Another parent may have had the same trouble: then it is on its way already.
             let node = &mut self.nodes[child];
             if !std::mem::replace(&mut node.forced, true) {
-                node.open();
+                node.action = None;
                 self.ready.push(Work::Inspect(child));
             }
         }
-        let nodes = &self.nodes;
-        self.steps.retain(|(id, _)| nodes[*id].is_done());
         self.await_children(id);
         Ok(())
     }

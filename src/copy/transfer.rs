@@ -55,8 +55,13 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Pushes a manifest whose successors are all there.
-    pub(super) async fn manifest(&self, content: Bytes, tags: &[Tag]) -> Result<CopyAction> {
+    /// Pushes a manifest as `target`. Its successors are all there.
+    pub(super) async fn manifest(
+        &self,
+        target: &Descriptor,
+        content: Bytes,
+        tags: &[Tag],
+    ) -> Result<CopyAction> {
         if self.options.dry_run {
             return Ok(CopyAction::Copied);
         }
@@ -67,10 +72,10 @@ impl<'a> Transfer<'a> {
         let length = content.len() as u64;
         let source = Source::from(content);
         if tags.is_empty() {
-            self.destination.push(self.node, source).await?;
+            self.destination.push(target, source).await?;
         } else {
             self.destination
-                .push_reference(self.node, source, tags)
+                .push_reference(target, source, tags)
                 .await?;
         }
         self.options.event(CopyEvent::Bytes(self.node, length));

@@ -86,3 +86,44 @@ async fn check_events(source: &dyn Repository, destination: &dyn Repository) {
         assert_eq!(bytes[descriptor.digest()], descriptor.size());
     }
 }
+
+/// Counts the events that tell the platform of what they are about.
+#[derive(Default)]
+struct Platforms(Mutex<HashMap<&'static str, usize>>);
+
+impl CopyHooks for Platforms {
+    fn on_event(&self, event: CopyEvent<'_>) {
+        let (name, node) = match event {
+            CopyEvent::Found(node) => ("found", node),
+            CopyEvent::Started(node) => ("started", node),
+            CopyEvent::Done(node, _) => ("done", node),
+            _ => return,
+        };
+        if node.platform().is_some() {
+            *self
+                .0
+                .lock()
+                .expect("not poisoned")
+                .entry(name)
+                .or_default() += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_tell_the_platform_of_a_manifest_and_the_report_only_what_names_it() {
+    let (source, destination) = (MemoryRepository::new(), MemoryRepository::new());
+    push_two_platforms(&source).await;
+    let platforms = Arc::new(Platforms::default());
+    let options = CopyOptions::default().with_hooks(platforms.clone());
+    let report = copy(&source, &reference("v1"), &destination, &[], &options).await;
+
+    let seen = platforms.0.lock().expect("not poisoned").clone();
+    assert_eq!(
+        seen,
+        HashMap::from([("found", 2), ("started", 2), ("done", 2)])
+    );
+    for step in report.expect("copied").steps {
+        assert_eq!(step.descriptor, step.descriptor.plain());
+    }
+}

@@ -7,6 +7,7 @@ use tranship::{
     Annotations, Descriptor, Digest, Error, ManifestDocument, MediaType, describe_referrer,
 };
 
+use crate::children::Children;
 use crate::index::{Holders, Snapshot};
 
 /// What is known of one manifest. A layout can have very many, so only what differs is kept.
@@ -19,15 +20,16 @@ pub(crate) struct Node {
     has_entry_type: bool,
     annotations: Annotations,
     pub(crate) subject: Option<Digest>,
-    /// The manifests that it lists, if it is an index: what names them, and no more.
-    pub(crate) children: Box<[Descriptor]>,
+    /// The manifests that it lists, if it is an index.
+    pub(crate) children: Children,
 }
 
 impl Node {
-    pub(crate) fn new(plain: &Descriptor, document: &ManifestDocument) -> Self {
-        let described = describe_referrer(plain, document);
+    /// The manifest `plain`, whose document is `document`, and what it refers to beside its children.
+    pub(crate) fn new(plain: &Descriptor, document: ManifestDocument) -> (Self, Vec<Digest>) {
+        let described = describe_referrer(plain, &document);
         let subject = document.subject().map(|subject| *subject.digest());
-        let declared = match document {
+        let declared = match &document {
             ManifestDocument::Manifest(manifest) => manifest.artifact_type.as_ref(),
             ManifestDocument::Index(index) => index.artifact_type.as_ref(),
             _ => described.artifact_type(),
@@ -35,20 +37,24 @@ impl Node {
         // A config's media type stands for the type of an artifact only where one is looked for.
         let has_entry_type =
             subject.is_some() || declared.is_some_and(|kind| !kind.as_str().is_empty());
-        let children = match document {
-            ManifestDocument::Index(index) => {
-                index.manifests.iter().map(Descriptor::plain).collect()
+        let (children, leaves) = match document {
+            // An index can list very many, which were decoded to be kept.
+            ManifestDocument::Index(index) => (index.manifests, Vec::from_iter(subject)),
+            document => {
+                let successors = document.into_successors();
+                let leaves = successors.iter().map(|leaf| *leaf.digest()).collect();
+                (Vec::new(), leaves)
             }
-            _ => Box::default(),
         };
-        Self {
+        let node = Self {
             plain: plain.plain(),
             artifact_type: described.artifact_type().cloned(),
             has_entry_type,
             annotations: described.annotations().clone(),
             subject,
-            children,
-        }
+            children: children.into(),
+        };
+        (node, leaves)
     }
 
     pub(crate) fn plain(&self) -> &Descriptor {
@@ -67,10 +73,6 @@ impl Node {
     pub(crate) fn entry(&self) -> Descriptor {
         let artifact_type = self.artifact_type.clone().filter(|_| self.has_entry_type);
         self.plain.clone().with_artifact_type(artifact_type)
-    }
-
-    pub(crate) fn child_digests(&self) -> Vec<Digest> {
-        self.children.iter().map(|child| *child.digest()).collect()
     }
 
     fn child_manifests(&self) -> impl Iterator<Item = &Descriptor> {
@@ -146,13 +148,14 @@ impl Graph {
         self.lock().nodes.get(digest).cloned()
     }
 
-    /// Adds the manifest `node`, whose document is `document`.
-    pub(crate) fn insert(&self, node: &Arc<Node>, document: &ManifestDocument) {
+    /// Adds the manifest `node`, which refers to `leaves` and to its children.
+    pub(crate) fn insert(&self, node: &Arc<Node>, leaves: &[Digest]) {
         let digest = *node.plain.digest();
         let mut state = self.lock();
         if state.nodes.insert(digest, Arc::clone(node)).is_none() {
-            for successor in document.successors() {
-                let predecessors = state.predecessors.entry(*successor.digest());
+            let children = node.children.iter().map(Descriptor::digest);
+            for successor in leaves.iter().chain(children) {
+                let predecessors = state.predecessors.entry(*successor);
                 predecessors
                     .and_modify(|predecessors| predecessors.add(node))
                     .or_insert_with(|| Predecessors::One(Arc::clone(node)));

@@ -98,6 +98,7 @@
 mod archives;
 mod blobs;
 mod blocking;
+mod children;
 mod driver;
 mod fsck;
 mod gc;
@@ -110,6 +111,7 @@ mod objects;
 mod options;
 mod pending;
 mod registry;
+mod sizes;
 mod store;
 
 pub use fsck::{Finding, FindingKind, FsckOptions, FsckProgress, FsckReport, Repaired, Severity};

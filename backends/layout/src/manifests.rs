@@ -11,6 +11,7 @@ use tranship::{
     ResultExt as _, Source, Tag, TagOrDigest, Tagger,
 };
 
+use crate::children::Children;
 use crate::driver::check_size;
 use crate::graph::Node;
 use crate::index::{Edit, Snapshot};
@@ -113,8 +114,11 @@ impl Manifests {
         let document = ManifestDocument::decode_plain(media_type, &content)?;
         let document = document
             .ok_or_else(|| Error::unsupported(format!("{media_type} cannot be decoded")))?;
-        let node = Arc::new(Node::new(expected, &document));
+        let (node, leaves) = Node::new(expected, document);
         let edit = listing(expected, &node, tags);
+        // A batch can be very long, so what its manifests refer to is not kept: whoever asks for that
+        // reads them.
+        let kept = (!self.store.is_batch()).then(|| Arc::new(node));
         for _ in 0..MAX_ATTEMPTS {
             if !is_stored {
                 let driver = self.store.driver().await?;
@@ -122,15 +126,11 @@ impl Manifests {
                     .put_blob(expected, Source::from(content.clone()))
                     .await?;
             }
-            if self.store.is_batch() {
-                // It can be very long, so what its manifests refer to is not kept: whoever asks for
-                // that reads them.
-                self.store.commit(edit).await?;
-                self.store.rely_on(expected.digest(), expected.size());
-                return Ok(());
-            }
+            let Some(node) = &kept else {
+                return self.store.commit(edit).await;
+            };
             self.list(&edit).await?;
-            self.store.graph().insert(&node, &document);
+            self.store.graph().insert(node, &leaves);
             // Somebody may have deleted it before it was listed; from then on nobody does unseen.
             is_stored = self.is_stored(expected).await?;
             if is_stored {
@@ -195,7 +195,7 @@ impl Manifests {
             None => Edit::List {
                 entry: self.by_digest(target.digest()).await?,
                 tags: tags.to_vec(),
-                children: Vec::new(),
+                children: Children::default(),
             },
         };
         let Edit::List { entry, .. } = &edit else {
@@ -205,11 +205,8 @@ impl Manifests {
             return Err(missing());
         }
         self.list(&edit).await?;
-        if self.store.is_batch() {
-            self.store.rely_on(target.digest(), target.size());
-            return Ok(());
-        }
-        if self.is_stored(target).await? {
+        // A batch goes on it from now on.
+        if self.store.is_batch() || self.is_stored(target).await? {
             return Ok(());
         }
         // It was deleted meanwhile, and takes its new tag along.
@@ -235,7 +232,7 @@ impl Manifests {
         if found.media_type().is_index() {
             // One that is damaged must be deletable too.
             let node = self.store.node(&found).await.unwrap_or_default();
-            for child in node.iter().flat_map(|node| &node.children) {
+            for child in node.iter().flat_map(|node| node.children.iter()) {
                 let kept = if self.is_stored(child).await? {
                     &mut children
                 } else {
@@ -263,7 +260,7 @@ impl Manifests {
                 let edit = Edit::List {
                     entry: child,
                     tags: Vec::new(),
-                    children: Vec::new(),
+                    children: Children::default(),
                 };
                 self.list(&edit).await?;
             }
@@ -285,7 +282,7 @@ fn listing(target: &Descriptor, node: &Node, tags: &[Tag]) -> Edit {
     Edit::List {
         entry,
         tags: tags.to_vec(),
-        children: node.child_digests(),
+        children: node.children.clone(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a batch has gathered and not written yet.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
-use tranship::Digest;
+use tranship::{Descriptor, Digest};
 
 use crate::index::{Draft, Edit, Holders, Snapshot};
+use crate::sizes::Sizes;
 
 /// The changes of a batch, and the blobs that they build on.
 #[derive(Debug, Default)]
@@ -18,23 +19,28 @@ pub(crate) struct Pending {
 
 #[derive(Debug, Default)]
 struct State {
-    edits: Vec<Edit>,
+    // A copy of very many manifests frees small pieces of memory all the time, which these fit into.
+    #[expect(
+        clippy::vec_box,
+        reason = "a growing vector of the changes needs new memory instead"
+    )]
+    edits: Vec<Box<Edit>>,
     /// The manifests that the changes list.
-    listed: HashSet<Digest>,
-    /// A tree, as there can be very many, and a table is half empty.
-    relied: BTreeMap<Digest, u64>,
+    listed: Sizes,
+    /// What else the batch goes on being there.
+    relied: Sizes,
     view: Option<View>,
 }
 
 impl State {
     /// Drops the last changes, as far as they list nothing but children of what comes next: those
     /// would be listed and dropped again. Children are pushed right before their parent.
-    fn drop_covered(&mut self, children: &[Digest]) {
+    fn drop_covered(&mut self, children: &[Descriptor]) {
         if children.is_empty() {
             return;
         }
-        let children: HashSet<&Digest> = children.iter().collect();
-        let is_covered = |edit: &mut Edit| match edit {
+        let children: HashSet<&Digest> = children.iter().map(Descriptor::digest).collect();
+        let is_covered = |edit: &mut Box<Edit>| match &**edit {
             Edit::List { entry, tags, .. } => tags.is_empty() && children.contains(entry.digest()),
             Edit::Untag(_) | Edit::Delete { .. } => false,
         };
@@ -51,8 +57,9 @@ struct View {
 }
 
 impl Pending {
-    /// Adds a change, which must be one that cannot fail: of those that add. What changes nothing on
-    /// top of the others is left out, as a batch can be very long.
+    /// Adds a change, which must be one that cannot fail: of those that add. The batch goes on what it
+    /// lists being there. What changes nothing on top of the others is left out, as a batch can be very
+    /// long.
     pub(crate) fn add(&self, edit: Edit) {
         let mut state = self.lock();
         if let Edit::List {
@@ -62,13 +69,13 @@ impl Pending {
         } = &edit
         {
             // Once listed it is listed, or a child of what is.
-            if !state.listed.insert(*entry.digest()) && tags.is_empty() {
+            if state.listed.insert(entry.digest(), entry.size()) && tags.is_empty() {
                 return;
             }
             state.drop_covered(children);
         }
         state.view = None;
-        state.edits.push(edit);
+        state.edits.push(Box::new(edit));
     }
 
     /// Whether one of the changes lists the manifest `digest`.
@@ -78,7 +85,7 @@ impl Pending {
 
     /// Remembers that the batch goes on the blob of `digest`, of `size` bytes, being there.
     pub(crate) fn rely_on(&self, digest: &Digest, size: u64) {
-        self.lock().relied.insert(*digest, size);
+        self.lock().relied.insert(digest, size);
     }
 
     /// `base` with the changes made.
@@ -106,9 +113,15 @@ impl Pending {
     }
 
     /// Takes the changes out, and what must be there for them.
-    pub(crate) fn take(&self) -> (Vec<Edit>, Vec<(Digest, u64)>) {
-        let State { edits, relied, .. } = std::mem::take(&mut *self.lock());
-        (edits, relied.into_iter().collect())
+    pub(crate) fn take(&self) -> (Vec<Edit>, Vec<Sizes>) {
+        let State {
+            edits,
+            listed,
+            relied,
+            ..
+        } = std::mem::take(&mut *self.lock());
+        let edits = edits.into_iter().map(|edit| *edit).collect();
+        (edits, vec![listed, relied])
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

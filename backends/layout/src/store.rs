@@ -17,6 +17,7 @@ use crate::index::{Draft, Edit, Holders as _, Request, Snapshot, Writer, fail};
 use crate::manifests::needs_indexes;
 use crate::options::LayoutOptions;
 use crate::pending::Pending;
+use crate::sizes::Sizes;
 
 pub(crate) use self::sweep::SweepOutcome;
 
@@ -254,7 +255,7 @@ impl Store {
         }
     }
 
-    async fn write(&self, edits: Vec<Edit>, required: Vec<(Digest, u64)>) -> Result<()> {
+    async fn write(&self, edits: Vec<Edit>, required: Vec<Sizes>) -> Result<()> {
         self.writer
             .commit(edits, required, |requests| {
                 Arc::clone(&self.core).write(requests).boxed()
@@ -414,8 +415,9 @@ impl Core {
             blocking(move || decode(&digest, &media_type, &content)).await?
         };
         Ok(decoded.map(|(plain, document)| {
-            let node = Arc::new(Node::new(&plain, &document));
-            self.graph.insert(&node, &document);
+            let (node, leaves) = Node::new(&plain, document);
+            let node = Arc::new(node);
+            self.graph.insert(&node, &leaves);
             node
         }))
     }

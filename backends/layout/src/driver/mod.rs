@@ -29,6 +29,7 @@ use tranship::{
 
 use crate::blocking::blocking;
 pub(crate) use crate::gc::LeftoverKind;
+use crate::sizes::Sizes;
 
 /// A listing in pages, as the place has them: bounded, and fetched as it is polled.
 pub(crate) type Pages<'a, T> = BoxStream<'a, Result<Vec<T>>>;
@@ -279,14 +280,15 @@ pub(crate) struct IndexChange {
     /// Blobs to remove when the new content is in place, as a part of the same change.
     pub(crate) remove: Vec<Digest>,
     /// What [`required`](Self::required) goes through, shared with those who rely on it.
-    pub(crate) required: Vec<Arc<Vec<(Digest, u64)>>>,
+    pub(crate) required: Vec<Arc<Vec<Sizes>>>,
 }
 
 impl IndexChange {
     /// Blobs, and their sizes in bytes, that must be there when the new content gets into place:
     /// somebody relies on them, and they may have been removed meanwhile.
     pub(crate) fn required(&self) -> impl Iterator<Item = (Digest, u64)> + Send {
-        self.required.iter().flat_map(|blobs| blobs.iter().copied())
+        let required = self.required.iter().flat_map(|blobs| blobs.iter());
+        required.flat_map(Sizes::iter)
     }
 }
 

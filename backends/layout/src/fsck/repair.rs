@@ -3,6 +3,7 @@
 use tranship::{Descriptor, Error, ErrorKind, Fetcher, Repository, Result, Source};
 
 use super::report::{Finding, FindingKind, Severity};
+use crate::children::Children;
 use crate::driver::Driver;
 use crate::index::{Edit, Snapshot};
 use crate::store::Store;
@@ -69,7 +70,7 @@ async fn settle(store: &Store, finding: &Finding, snapshot: &Snapshot) -> Result
         .commit(Edit::List {
             entry: entry.plain(),
             tags: vec![tag],
-            children: Vec::new(),
+            children: Children::default(),
         })
         .await
 }

@@ -10,6 +10,7 @@ use tranship::{Descriptor, Digest, Error, Index, Result, Tag};
 
 use super::names::{CONTAINERD_NAME, Name, REF_NAME};
 use super::{Entry, Snapshot};
+use crate::children::Children;
 
 /// One change.
 #[derive(Debug, Clone)]
@@ -20,7 +21,7 @@ pub(crate) enum Edit {
         entry: Descriptor,
         tags: Vec<Tag>,
         /// The manifest's children, which need no entries of their own.
-        children: Vec<Digest>,
+        children: Children,
     },
     /// Removes a tag. What it pointed at stays listed, unless it can be reached otherwise.
     Untag(Tag),
@@ -99,8 +100,8 @@ impl<'a> Draft<'a> {
                 if !self.is_listed(entry.digest()) && !self.is_held(entry.digest()) {
                     self.append(Entry::new(entry.clone()));
                 }
-                for child in children {
-                    self.drop_unnamed(child);
+                for child in children.iter() {
+                    self.drop_unnamed(child.digest());
                 }
                 Ok(())
             }

@@ -145,7 +145,7 @@ impl Snapshot {
         tags.iter().all(points_there)
             && (is_listed(digest) || holders.holds(digest, &is_listed))
             && !children.iter().any(|child| {
-                let positions = self.digests().get(child);
+                let positions = self.digests().get(child.digest());
                 positions.is_some_and(|positions| positions.iter().any(is_unnamed))
             })
     }

@@ -10,16 +10,17 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
-use tranship::{Digest, Error, ErrorKind, Result};
+use tranship::{Error, ErrorKind, Result};
 
 use super::Edit;
+use crate::sizes::Sizes;
 
 /// Changes that are made together, and who waits for them.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) edits: Arc<Vec<Edit>>,
     /// The blobs, and their sizes in bytes, that must be there.
-    pub(crate) required: Arc<Vec<(Digest, u64)>>,
+    pub(crate) required: Arc<Vec<Sizes>>,
     pub(crate) answer: oneshot::Sender<Result<()>>,
 }
 
@@ -41,7 +42,7 @@ impl Writer {
     pub(crate) async fn commit(
         &self,
         edits: Vec<Edit>,
-        required: Vec<(Digest, u64)>,
+        required: Vec<Sizes>,
         write: impl Fn(Vec<Request>) -> BoxFuture<'static, ()>,
     ) -> Result<()> {
         let (answer, mut answered) = oneshot::channel();

@@ -111,6 +111,7 @@ mod tests {
     use tranship::{Descriptor, MediaType};
 
     use super::*;
+    use crate::children::Children;
     use crate::driver::local::Local;
     use crate::index::Edit;
     use crate::options::{Durability, LayoutOptions};
@@ -143,7 +144,7 @@ mod tests {
         let listing = Edit::List {
             entry: Descriptor::of(MediaType::IMAGE_MANIFEST, b"{}"),
             tags: vec!["v1".parse().expect("a tag")],
-            children: Vec::new(),
+            children: Children::default(),
         };
         other.commit(listing).await.expect("listed");
 

@@ -126,8 +126,9 @@ fn no_sequence_of_changes_loses_a_manifest_or_a_tag() {
                         .collect(),
                     children: children
                         .iter()
-                        .map(|child| *family[*child].0.digest())
-                        .collect(),
+                        .map(|child| family[*child].0.clone())
+                        .collect::<Vec<_>>()
+                        .into(),
                 },
             };
             let was_idle = snapshot.is_idle(&edit, &held);
@@ -170,7 +171,7 @@ fn a_manifest_that_is_listed_again_in_the_same_batch_is_not_removed() {
     let list = Edit::List {
         entry: entry.clone(),
         tags: Vec::new(),
-        children: Vec::new(),
+        children: Children::default(),
     };
     let mut draft = Draft::new(&Snapshot::empty(), &held);
     for edit in [&list, &delete, &list] {
