@@ -128,8 +128,20 @@ impl Driver for Local {
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let digest = *digest;
-        self.on_thread(move |place| read_blob(place, &digest, limit))
-            .await
+        let opened = self.briefly(move |place| open_to_read(place, &digest, limit));
+        let Some((mut file, path, size)) = opened.await? else {
+            return Ok(None);
+        };
+        let read = move || {
+            let content = read_up_to(&mut file, size);
+            content.map_err(|error| failed("read", &path, error))
+        };
+        let content = if size <= SMALL {
+            self.place.pace().run(read).await
+        } else {
+            blocking(read).await
+        };
+        content.map(Some)
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
@@ -302,7 +314,11 @@ fn as_local_file(path: PathBuf, metadata: &Metadata) -> LocalFile {
     }
 }
 
-fn read_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+fn open_to_read(
+    place: &Place,
+    digest: &Digest,
+    limit: u64,
+) -> Result<Option<(File, PathBuf, u64)>> {
     let Some(path) = place.blob(digest)? else {
         return Ok(None);
     };
@@ -311,11 +327,7 @@ fn read_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Bytes>
     };
     let size = metadata.len();
     check_limit(size, limit).map_err(|error| error.with_subject(digest))?;
-    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    file.take(limit)
-        .read_to_end(&mut content)
-        .map_err(|error| failed("read", &path, error))?;
-    Ok(Some(content.into()))
+    Ok(Some((file, path, size)))
 }
 
 fn remove_blob(place: &Place, digest: &Digest) -> Result<bool> {
