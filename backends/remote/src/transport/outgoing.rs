@@ -2,15 +2,20 @@
 //! is known afterwards.
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, stream};
 use tranship::{ByteStream, Error, ErrorKind, Result};
 use tranship_sendfile::Outlet;
 
 use super::request::Payload;
+
+/// Up to this size, in bytes, a body is read before it is sent, and goes with the head of its request
+/// in one call of the system and often one packet: a server then wakes up once.
+const SMALL: u64 = 128 * 1024;
 
 /// What is known of a body while it is sent. When this is dropped, the body ends with an error: another
 /// task sends it, and may have more of it at hand than shall be sent when nobody waits any longer.
@@ -87,14 +92,18 @@ impl Opened {
                 _ => Ok(Bytes::new().into()),
             };
         }
+        let length = range.end - range.start;
         let pieces = exactly(opened, range, total);
+        if length <= SMALL {
+            return Ok(gather(pieces).await?.into());
+        }
         Ok(watched(pieces, progress))
     }
 }
 
 /// A body whose pieces and failures `progress` knows of.
 fn watched(
-    pieces: impl futures_util::Stream<Item = Result<Bytes>> + Send + 'static,
+    pieces: impl Stream<Item = Result<Bytes>> + Send + 'static,
     progress: &Progress,
 ) -> reqwest::Body {
     let state = Arc::downgrade(&progress.0);
@@ -113,6 +122,18 @@ fn watched(
     }))
 }
 
+/// All pieces as one. Nearly always there is but one.
+async fn gather(pieces: impl Stream<Item = Result<Bytes>>) -> Result<Bytes> {
+    let mut pieces = pin!(pieces);
+    let mut whole = pieces.next().await.transpose()?.unwrap_or_default();
+    while let Some(piece) = pieces.next().await.transpose()? {
+        let mut longer = BytesMut::from(whole);
+        longer.extend_from_slice(&piece);
+        whole = longer.freeze();
+    }
+    Ok(whole)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -124,7 +145,7 @@ fn exactly(
     source: ByteStream,
     range: Range<u64>,
     total: u64,
-) -> impl futures_util::Stream<Item = Result<Bytes>> + Send {
+) -> impl Stream<Item = Result<Bytes>> + Send {
     let left = range.end - range.start;
     let is_end = range.end == total;
     stream::try_unfold((source, left), move |(mut source, left)| async move {
@@ -170,6 +191,7 @@ fn wrong_size(total: u64, what: &str) -> Error {
 mod tests {
     use super::*;
     use futures_util::TryStreamExt as _;
+    use tranship::Source;
 
     async fn read(pieces: &[&'static str], range: Range<u64>, total: u64) -> Result<String> {
         let pieces: Vec<Result<Bytes>> = pieces
@@ -207,5 +229,45 @@ mod tests {
         }
         let error = read(&["hello", "!"], 0..5, 5).await.expect_err("late");
         assert_eq!(error.kind(), ErrorKind::Io);
+    }
+
+    async fn opened(
+        content: &'static [u8],
+        range: Range<u64>,
+        total: u64,
+    ) -> Result<reqwest::Body> {
+        let source = Source::from(Bytes::from_static(content));
+        let payload = Payload::Source {
+            source: &source,
+            range,
+            total,
+        };
+        let opened = open(&payload).await?;
+        opened.into_body(None, &Progress::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_small_body_is_in_one_piece() {
+        let body = opened(b"hello", 1..4, 5).await.expect("opened");
+        assert_eq!(body.as_bytes(), Some(&b"ell"[..]));
+        let pieces = [b"hel", &b"lo"[..]].map(|piece| Ok(Bytes::from_static(piece)));
+        let whole = gather(stream::iter(pieces)).await.expect("whole");
+        assert_eq!(whole, &b"hello"[..]);
+    }
+
+    #[tokio::test]
+    async fn a_small_body_of_another_length_is_not_begun() {
+        for total in [4, 6] {
+            let error = opened(b"hello", 0..total, total).await.expect_err("wrong");
+            assert_eq!(error.kind(), ErrorKind::SizeMismatch);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_not_gathered() {
+        static LARGE: [u8; SMALL as usize + 1] = [0; SMALL as usize + 1];
+        let size = LARGE.len() as u64;
+        let body = opened(&LARGE, 0..size, size).await.expect("opened");
+        assert!(body.as_bytes().is_none());
     }
 }

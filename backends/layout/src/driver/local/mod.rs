@@ -17,7 +17,8 @@ mod upload;
 mod walk;
 mod write;
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::future::ready;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _, stream};
 use tranship::{
     Body, Capabilities, Descriptor, Digest, Error, ErrorKind, LocalFile, Result, Source, Upload,
     UploadId,
@@ -33,7 +35,8 @@ use tranship::{
 
 use self::file::{check_limit, failed, open_regular, stat_regular};
 use self::link::Trust;
-use self::place::{OCI_LAYOUT, Place};
+use self::pace::Pace;
+use self::place::{OCI_LAYOUT, Place, SMALL};
 use super::{
     Driver, Hashed, IndexEdit, IndexRead, IndexVersion, Leftover, Observer, Pages, Stored,
     SweepPlan, Swept, check_size, marker,
@@ -74,11 +77,8 @@ impl Local {
         &self,
         work: impl FnOnce(&Place) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.place.pace().is_quick() {
-            return self.place.pace().time(|| work(&self.place));
-        }
-        self.on_thread(|place| place.pace().time(|| work(place)))
-            .await
+        let place = Arc::clone(&self.place);
+        self.place.pace().run(move || work(&place)).await
     }
 
     /// The file of a blob that is there with the size that `target` says.
@@ -128,8 +128,20 @@ impl Driver for Local {
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let digest = *digest;
-        self.on_thread(move |place| read_blob(place, &digest, limit))
-            .await
+        let opened = self.briefly(move |place| open_to_read(place, &digest, limit));
+        let Some((mut file, path, size)) = opened.await? else {
+            return Ok(None);
+        };
+        let read = move || {
+            let content = read_up_to(&mut file, size);
+            content.map_err(|error| failed("read", &path, error))
+        };
+        let content = if size <= SMALL {
+            self.place.pace().run(read).await
+        } else {
+            blocking(read).await
+        };
+        content.map(Some)
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
@@ -241,11 +253,55 @@ fn open_blob(place: &Place, target: &Descriptor, range: Range<u64>) -> Result<Bo
         file.seek(SeekFrom::Start(range.start))
             .map_err(|error| failed("read", &path, error))?;
     }
-    let body = Body::from_file(file, range.end.saturating_sub(range.start));
+    let length = range.end.saturating_sub(range.start);
+    let body = if length <= SMALL {
+        Body::from_stream(read_small(
+            Arc::clone(place.pace()),
+            file,
+            path.clone(),
+            length,
+        ))
+    } else {
+        Body::from_file(file, length)
+    };
     if range == (0..target.size()) {
         return Ok(body.with_local_file(as_local_file(path, &metadata)));
     }
     Ok(body)
+}
+
+/// What is left of a small file, at most `length` bytes, when it is asked for.
+fn read_small(
+    pace: Arc<Pace>,
+    mut file: File,
+    path: PathBuf,
+    length: u64,
+) -> impl Stream<Item = Result<Bytes>> + Send {
+    let read = async move {
+        let work = move || {
+            let read = read_up_to(&mut file, length);
+            read.map_err(|error| failed("read", &path, error))
+        };
+        pace.run(work).await
+    };
+    // A file that was cut short has no piece to give.
+    stream::once(read).try_filter(|bytes| ready(!bytes.is_empty()))
+}
+
+/// In one call, where `read_to_end` begins with small ones.
+fn read_up_to(file: &mut File, length: u64) -> io::Result<Bytes> {
+    let mut content = vec![0; usize::try_from(length).unwrap_or_default()];
+    let mut filled = 0;
+    while filled < content.len() {
+        match file.read(&mut content[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    content.truncate(filled);
+    Ok(content.into())
 }
 
 /// The file of a blob. Only what nobody may write is given out to be linked: tools that leave blobs
@@ -258,7 +314,11 @@ fn as_local_file(path: PathBuf, metadata: &Metadata) -> LocalFile {
     }
 }
 
-fn read_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+fn open_to_read(
+    place: &Place,
+    digest: &Digest,
+    limit: u64,
+) -> Result<Option<(File, PathBuf, u64)>> {
     let Some(path) = place.blob(digest)? else {
         return Ok(None);
     };
@@ -267,11 +327,7 @@ fn read_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Bytes>
     };
     let size = metadata.len();
     check_limit(size, limit).map_err(|error| error.with_subject(digest))?;
-    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    file.take(limit)
-        .read_to_end(&mut content)
-        .map_err(|error| failed("read", &path, error))?;
-    Ok(Some(content.into()))
+    Ok(Some((file, path, size)))
 }
 
 fn remove_blob(place: &Place, digest: &Digest) -> Result<bool> {

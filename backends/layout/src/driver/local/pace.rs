@@ -1,33 +1,58 @@
 //! Whether a file system answers at once, so that asking it needs no other thread.
 //!
 //! To hand a call to a blocking thread and to be woken by it costs some ten times what a look at
-//! cached metadata does. So short calls are made in place as long as they come back quickly, and on
-//! blocking threads once one did not: a slow disk or a server that hangs holds up one task, once.
+//! cached metadata does, and half of what it takes to write a small file. So short calls are made in
+//! place as long as they come back quickly, and on blocking threads once one did not. A busy machine
+//! delays a call now and then, and the next ones are away for a short while; a slow disk or a server
+//! that hangs delays all of them, holds up one task once, and is trusted again only when many calls
+//! on blocking threads were quick.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use tranship::Result;
+
+use crate::blocking::blocking;
 
 /// What is quick enough.
 const QUICK: Duration = Duration::from_micros(500);
 
-/// How many calls go to blocking threads after a slow one.
-const CAUTION: u32 = 256;
+/// How many calls go to blocking threads after a slow one. With each that is slow as well they
+/// double.
+const LEAST_CAUTION: u32 = 8;
+const MOST_CAUTION: u32 = 256;
 
 #[derive(Debug)]
 pub(super) struct Pace {
     /// How many more calls go to blocking threads. The very first one does: nobody knows yet.
     caution: AtomicU32,
+    /// How many do so after the next slow call.
+    next_caution: AtomicU32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         Self {
             caution: AtomicU32::new(1),
+            next_caution: AtomicU32::new(LEAST_CAUTION),
         }
     }
 }
 
 impl Pace {
+    /// Makes a call in place if that is quick, and on a blocking thread otherwise.
+    pub(super) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.is_quick() {
+            return self.time(call);
+        }
+        let pace = Arc::clone(self);
+        blocking(move || pace.time(call)).await
+    }
+
     /// Whether the next call may be made in place.
     pub(super) fn is_quick(&self) -> bool {
         self.caution.load(Ordering::Relaxed) == 0
@@ -37,21 +62,39 @@ impl Pace {
     pub(super) fn time<T>(&self, call: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let outcome = call();
-        if started.elapsed() > QUICK {
-            self.caution.store(CAUTION, Ordering::Relaxed);
-        } else {
-            let less = |caution: u32| caution.checked_sub(1);
-            let _ = self
-                .caution
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        }
+        self.note(started.elapsed());
         outcome
+    }
+
+    // What two threads note at the same time may be noted for one. That only shifts the counts.
+    fn note(&self, took: Duration) {
+        let caution = self.caution.load(Ordering::Relaxed);
+        let next = self.next_caution.load(Ordering::Relaxed);
+        if took > QUICK {
+            self.caution.store(next, Ordering::Relaxed);
+            let doubled = (next * 2).min(MOST_CAUTION);
+            self.next_caution.store(doubled, Ordering::Relaxed);
+        } else if caution > 0 {
+            self.caution.store(caution - 1, Ordering::Relaxed);
+        } else if next > LEAST_CAUTION {
+            self.next_caution.store(next - 1, Ordering::Relaxed);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How many calls go to blocking threads from now on, if all are quick.
+    fn sent_away(pace: &Pace) -> u32 {
+        let mut count = 0;
+        while !pace.is_quick() {
+            pace.note(QUICK);
+            count += 1;
+        }
+        count
+    }
 
     #[test]
     fn the_first_call_is_not_made_in_place() {
@@ -65,11 +108,28 @@ mod tests {
     fn a_slow_call_sends_the_next_ones_away_for_a_while() {
         let pace = Pace::default();
         pace.time(|| std::thread::sleep(2 * QUICK));
-        for _ in 0..CAUTION - 1 {
-            pace.caution.fetch_sub(1, Ordering::Relaxed);
-            assert!(!pace.is_quick());
+        assert_eq!(sent_away(&pace), LEAST_CAUTION);
+    }
+
+    #[test]
+    fn where_all_calls_are_slow_few_are_made_in_place() {
+        let pace = Pace::default();
+        for _ in 0..10 {
+            pace.note(2 * QUICK);
         }
-        pace.caution.fetch_sub(1, Ordering::Relaxed);
-        assert!(pace.is_quick());
+        assert_eq!(sent_away(&pace), MOST_CAUTION);
+        pace.note(2 * QUICK);
+        assert_eq!(sent_away(&pace), MOST_CAUTION);
+    }
+
+    #[test]
+    fn slow_calls_that_are_rare_do_not_add_up() {
+        let pace = Pace::default();
+        for _ in 0..10 {
+            pace.note(2 * QUICK);
+            let away = sent_away(&pace);
+            assert!(away <= 2 * LEAST_CAUTION, "{away}");
+            (0..MOST_CAUTION).for_each(|_| pace.note(QUICK));
+        }
     }
 }

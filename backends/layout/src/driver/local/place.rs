@@ -57,6 +57,11 @@ pub(super) const SMALL: u64 = 128 * 1024;
 const SEEN_TEMPORARY: u32 = 1 << 30;
 const SEEN_LAYOUT: u32 = 1 << 31;
 
+/// The bit of [`Place::seen`] for the directory that the blob lies in.
+fn seen_algorithm(digest: &Digest) -> u32 {
+    1 << (digest.algorithm() as u32)
+}
+
 /// With more files than this, one sync of the whole file system is cheaper than one of each.
 const MANY: usize = 16;
 
@@ -119,7 +124,7 @@ impl Place {
         &self.root
     }
 
-    pub(super) fn pace(&self) -> &Pace {
+    pub(super) fn pace(&self) -> &Arc<Pace> {
         &self.pace
     }
 
@@ -135,6 +140,27 @@ impl Place {
         } else {
             blocking(work).await
         }
+    }
+
+    /// Runs work that writes a small blob and gives it its name: in place, if the file system is quick
+    /// and nothing has to be on the disk in the end.
+    pub(super) async fn write_small<T: Send + 'static>(
+        &self,
+        digest: &Digest,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        // Directories are synced when they are created, whatever waits for the end of a batch.
+        let is_ready = self.has_seen(SEEN_TEMPORARY)
+            && self.has_seen(SEEN_LAYOUT)
+            && self.has_seen(seen_algorithm(digest));
+        if self.syncs_at_once() || self.syncs() && !is_ready {
+            return self.lanes.run(work).await;
+        }
+        if self.pace.is_quick() {
+            return self.pace.time(work);
+        }
+        let pace = Arc::clone(&self.pace);
+        self.lanes.run(move || pace.time(work)).await
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -194,7 +220,7 @@ impl Place {
     /// `Corrupt` if one of them is something else.
     pub(super) fn blob(&self, digest: &Digest) -> Result<Option<PathBuf>> {
         let directory = self.directory_of(digest);
-        let bit = 1 << (digest.algorithm() as u32);
+        let bit = seen_algorithm(digest);
         if !self.has_seen(bit) {
             if !is_directory(&self.root.join(BLOBS))? || !is_directory(&directory)? {
                 return Ok(None);
@@ -277,14 +303,18 @@ impl Place {
         self.durability == Durability::Full
     }
 
+    /// Whether what is written is synced before it gets its name.
+    fn syncs_at_once(&self) -> bool {
+        self.syncs() && self.deferred.is_none()
+    }
+
     /// Makes what was written to `file` durable, where that is asked for.
     pub(super) fn sync_file(&self, file: &File, path: &Path) -> Result<()> {
-        match self.durability {
-            Durability::Full if self.deferred.is_none() => file
-                .sync_all()
-                .map_err(|error| failed("synced", path, error)),
-            _ => Ok(()),
+        if !self.syncs_at_once() {
+            return Ok(());
         }
+        file.sync_all()
+            .map_err(|error| failed("synced", path, error))
     }
 
     /// Makes the entries of `directory` durable, where that is asked for.

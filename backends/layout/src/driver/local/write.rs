@@ -1,4 +1,5 @@
-//! Writes a blob: hashed and written on blocking threads while the next bytes arrive.
+//! Writes a blob. A large one is hashed and written on blocking threads while its next bytes arrive; a
+//! small one is hashed as it arrives, and written in one go.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -34,7 +35,6 @@ async fn write_small(
     expected: &Descriptor,
     mut stream: ByteStream,
 ) -> Result<()> {
-    let expected_size = expected.size();
     let mut verifier = Verifier::new(expected);
     let mut pieces = Vec::new();
     while let Some(piece) = stream.next().await.transpose()? {
@@ -42,13 +42,13 @@ async fn write_small(
         pieces.push(piece);
     }
     verifier.finish()?;
-    let (shared, expected) = (Arc::clone(place), expected.clone());
+    let (shared, owned) = (Arc::clone(place), expected.clone());
     let work = move || {
         let mut file = shared.temporary_file(BLOB_MODE)?;
         write_all(&mut file, &pieces)?;
-        publish(&shared, file, &expected)
+        publish(&shared, file, &owned)
     };
-    place.work_on(expected_size, work).await
+    place.write_small(expected.digest(), work).await
 }
 
 /// Hashes one batch and writes it at the same time, while the next is gathered.
