@@ -50,7 +50,7 @@ listens() {
         servers+=($!)
         for _ in $(seq 300); do
             kill -0 "${servers[-1]}" 2>/dev/null || break
-            ! curl -fks --max-time 2 -o /dev/null "$url$path" || return 0
+            case $(curl -ks --max-time 2 -o /dev/null -w '%{http_code}' "$url$path") in 200 | 401) return 0 ;; esac
             sleep 0.1
         done
         # Somebody else may have taken the port meanwhile.
@@ -61,9 +61,9 @@ listens() {
     die "does not start: $*"
 }
 
-# An empty registry of crane, in memory.
+# crane_registry ARGUMENTS...: an empty registry of crane, in memory unless told otherwise.
 crane_registry() {
-    listens http /v2/ "$(installed crane)" registry serve --address @HOST@
+    listens http /v2/ "$(installed crane)" registry serve --address @HOST@ "$@"
 }
 
 # minio with an empty bucket, called tranship, and credentials for it in the environment.
