@@ -27,7 +27,7 @@ certificates
 passwords
 secret=$password
 
-# distribution NAME PROGRAM [auth] [tls]: starts one of the two that are made of distribution.
+# distribution NAME PROGRAM OPTIONS...: starts, with the options auth and tls, one of the two that are made of distribution.
 distribution() {
     local name=$1 program=$2 auth='' tls='' scheme=http
     shift 2
@@ -43,12 +43,16 @@ YAML
     listens $scheme /v2/ env OTEL_TRACES_EXPORTER=none REGISTRY_HTTP_ADDR=@HOST@ "$program" serve "$temporary/$name.yml"
 }
 
-# conformance GAPS...: the scenarios on $host, of which the files name those that the registry cannot pass.
+# conformance GAPS... [-- OPTIONS...]: the scenarios on $host, of which the files name those that the registry
+# cannot pass.
 conformance() {
-    local gaps
-    gaps=$(grep -hv '^#' "${@/#/tests/interop/registries/}" || true)
+    local gaps=()
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do
+        gaps+=("tests/interop/registries/$1")
+        shift
+    done
     figure "the scenarios of the conformance kit$how" \
-        "$(TRANSHIP_TEST_REGISTRY=$host TRANSHIP_TEST_GAPS=$gaps scenarios registry --test registry)"
+        "$(TRANSHIP_TEST_REGISTRY=$host TRANSHIP_TEST_GAPS=$(grep -hv '^#' "${gaps[@]}") scenarios registry --test registry "$@")"
 }
 
 # round_trip OPTIONS...: a layout to $host and back, the same byte for byte, and its referrers.
@@ -112,18 +116,19 @@ read_by_others
 
 echo "crane's registry"
 about registries "crane's registry" crane
+mkdir "$temporary/crane"
 crane_registry --disk "$temporary/crane"
-conformance any.tsv crane.tsv
+conformance crane.tsv -- --skip a_push_that_is_held_up_holds_up_nothing_else
 round_trip
 read_by_others
 
-# with_credentials NAME PROGRAM GAPS [tls]: the same to a user, who logs in and out.
+# with_credentials NAME PROGRAM tls|clear GAPS...: the same to a user, who logs in and out.
 with_credentials() {
-    local name=$1 program=$2 gaps=$3 tls=()
+    local name=$1 program=$2 tls=()
     about registries "$name"
-    distribution "$name-auth" "$program" auth "${@:4}"
+    distribution "$name-auth" "$program" auth "$3"
     how=', with credentials'
-    [ $# = 3 ] || tls=(--ca-file "$temporary/ca.pem") how=', with credentials over TLS'
+    [ "$3" = clear ] || tls=(--ca-file "$temporary/ca.pem") how=', with credentials over TLS'
     check "who logs in may, until the logout$how"
     fails 5 resolve "$host/team/hello:v1" "${tls[@]}"
     printf 'wrong' >"$temporary/secret"
@@ -134,7 +139,8 @@ with_credentials() {
     printf '%s\n' "$password" | "$tranship" login "$host" -u "$user" --password-stdin "${tls[@]}" 2>"$temporary/err"
     grep -q '^warning: ' "$temporary/err" || die "nobody was warned of the plain text"
     round_trip "${tls[@]}"
-    TRANSHIP_TEST_CA=${tls[1]:-} TRANSHIP_TEST_CONFIG=$DOCKER_CONFIG/config.json conformance any.tsv distribution.tsv "$gaps"
+    TRANSHIP_TEST_CA=${tls[1]:-} TRANSHIP_TEST_CONFIG=$DOCKER_CONFIG/config.json \
+        conformance any.tsv distribution.tsv "${@:4}"
     check "crane digest" "the credentials that we keep are found by others"
     # It reads docker's file.
     SSL_CERT_FILE=$temporary/ca.pem quietly "$crane" digest "$host/team/hello:v1"
@@ -155,8 +161,8 @@ with_credentials() {
 }
 
 echo "with credentials"
-with_credentials docker-registry docker-registry docker-registry.tsv
-with_credentials distribution "$registry" distribution3.tsv tls
+with_credentials docker-registry docker-registry clear docker-registry.tsv
+with_credentials distribution "$registry" tls
 
 echo "over TLS"
 how=', over TLS'

@@ -50,7 +50,7 @@ listens() {
         servers+=($!)
         for _ in $(seq 300); do
             kill -0 "${servers[-1]}" 2>/dev/null || break
-            case $(curl -ks --max-time 2 -o /dev/null -w '%{http_code}' "$url$path") in 200 | 401) return 0 ;; esac
+            case $(curl -ks --max-time 2 -o /dev/null -w '%{http_code}' "$url$path" || true) in 200 | 401) return 0 ;; esac
             sleep 0.1
         done
         # Somebody else may have taken the port meanwhile.
