@@ -48,13 +48,14 @@ YAML
 # conformance GAPS... [-- OPTIONS...]: the scenarios on $host, of which the files name those that the registry
 # cannot pass.
 conformance() {
-    local gaps=()
+    local gaps=() counted
     while [ $# -gt 0 ] && [ "$1" != -- ]; do
         gaps+=("tests/interop/registries/$1")
         shift
     done
-    figure "the scenarios of the conformance kit$how" \
-        "$(TRANSHIP_TEST_REGISTRY=$host TRANSHIP_TEST_GAPS=$(grep -hv '^#' "${gaps[@]}") scenarios registry --test registry "$@")"
+    counted=$(TRANSHIP_TEST_REGISTRY=$host TRANSHIP_TEST_GAPS=$(grep -hv '^#' "${gaps[@]}") \
+        scenarios registry --test registry "$@")
+    figure "the scenarios of the conformance kit$how" "$counted"
 }
 
 # round_trip OPTIONS...: a layout to $host and back, the same byte for byte, and its referrers.

@@ -2,6 +2,9 @@
 # say, and the record of what was checked. The scripts source it first of all.
 # shellcheck shell=bash
 
+# What fails within $(…) ends a script, too.
+shopt -s inherit_errexit
+
 die() {
     printf 'error: %s\n' "$*" >&2
     exit 1
@@ -60,8 +63,12 @@ record() {
 # about TABLE COLUMN [PROGRAM]: where the checks that follow belong in docs/interop.md. The version of the
 # program stands there with the column.
 about() {
+    local version
     table=$1 column=$2
-    [ $# -lt 3 ] || record version "$table" "$column" "$(version_of "$3")"
+    if [ $# = 3 ]; then
+        version=$(version_of "$3")
+        record version "$table" "$column" "$version"
+    fi
 }
 
 # The version of a program: the one that .ci/tools has installed, or else the first that it tells. Of one that
@@ -92,6 +99,7 @@ check() {
 
 # figure WHAT RESULT: what was counted.
 figure() {
+    checks=$((checks + 1))
     printf '  %s: %s\n' "$1" "$2"
     record check "$table" "$column" "$1" "$2"
 }
