@@ -19,7 +19,10 @@ import pathlib
 import re
 import sys
 
-PLACE = re.compile(r"(?P<begin><!-- table (?P<name>\S+)(?P<slow>, slow)? -->\n)(?P<text>.*?)(?P<end><!-- end -->)", re.DOTALL)
+PLACE = re.compile(
+    r"(?P<begin><!-- table (?P<name>\S+)(?P<slow>, slow)? -->\n)(?P<text>.*?)(?P<end><!-- end -->)",
+    re.DOTALL,
+)
 
 
 class Table:

@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 hello=fixtures/hello
 # How fast others sync what they store is not what is checked.
-[ ! -w /dev/shm ] || export TMPDIR=/dev/shm
+in_memory=yes
 # shellcheck source=support.sh
 source tests/interop/support.sh
 # shellcheck source=servers.sh
@@ -29,7 +29,7 @@ certificates
 passwords
 secret=$password
 
-# distribution NAME PROGRAM OPTIONS...: starts, with the options auth and tls, one of the two that are made of distribution.
+# distribution NAME PROGRAM OPTIONS...: starts one of the two that are made of distribution. Options are auth and tls.
 distribution() {
     local name=$1 program=$2 auth='' tls='' scheme=http
     shift 2

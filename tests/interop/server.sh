@@ -55,12 +55,16 @@ tags_of() {
 
 # all_work MODE ARGUMENTS...: every client works with a server that these arguments start.
 all_work() {
-    local scheme ours=()
+    local each scheme ours=()
     mode=$1
     shift
     serve "$@"
     scheme=${url%%://*}
-    [ "$scheme" = http ] || ours=(--ca-file "$temporary/ca.pem")
+    if [ "$scheme" = https ]; then
+        # shellcheck disable=SC2034 # clients use it
+        ours=(--ca-file "$temporary/ca.pem")
+        prints 401 curl -s --cacert "$temporary/ca.pem" -o /dev/null -w '%{http_code}' "$url/v2/"
+    fi
     logs_in
     for each in "${clients[@]}"; do
         echo "$mode: $each"
@@ -76,6 +80,7 @@ all_work() {
 }
 
 root=$(digest_in "$hello" v1)
+# shellcheck disable=SC2034 # clients use it
 list=$(digest_in "$docker" v1)
 whole=$temporary/whole
 docker_copy=$temporary/docker-copy

@@ -10,6 +10,10 @@ die() {
     exit 1
 }
 
+# In memory for those who say so, where there is room for it.
+if [ "${in_memory:-}" = yes ] && [ "$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null; then
+    export TMPDIR=/dev/shm
+fi
 temporary=$(mktemp -d)
 
 # Ends what servers.sh has started, and leaves nothing.
