@@ -11,26 +11,19 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 here=tests/interop
 
-tranship=$(realpath -m "${1:-target/release/tranship}")
 hello=$PWD/fixtures/hello
-temporary=$(mktemp -d)
 
 # shellcheck source=support.sh
 source $here/support.sh
-[ -x "$tranship" ] || die "$tranship is missing: run cargo build --release -p tranship-cli"
-for program in skopeo python3 tar gzip zstd; do
-    command -v "$program" >/dev/null || die "$program is missing: run bash .ci/tools"
-done
+# shellcheck source=servers.sh
+source $here/servers.sh
+tranship=$(tested "${1:-}")
+needs skopeo tar gzip zstd
 for each in skopeo oras crane regctl oci_archives docker_archives; do
     # shellcheck source=/dev/null
     source $here/$each.sh
 done
-trap 'crane_registry_ends; chmod -R u+w "$temporary"; rm -rf "$temporary"' EXIT
-trap 'echo "error: ${BASH_SOURCE[0]} line $LINENO failed: $BASH_COMMAND" >&2' ERR
-set -E
-# regctl reads settings there.
-export HOME=$temporary/home
-mkdir "$HOME"
+as_nobody
 
 root=$(digest_in "$hello" v1)
 amd64=$(digest_in "$hello" v1-amd64)
@@ -44,12 +37,15 @@ compress() {
 
 for kind in oci docker; do
     echo "$kind archives: tranship writes"
+    about $kind-archives-read "on disk"
     ${kind}_archives_by_tranship
     for each in skopeo oras crane regctl; do
         if declare -F "${each}_reads_${kind}_archives" >/dev/null; then
             echo "$kind archives: $each reads"
+            about $kind-archives-read "$each" "$each"
             "${each}_reads_${kind}_archives"
             echo "$kind archives: $each writes"
+            about $kind-archives-written "$each" "$each"
             "${each}_writes_${kind}_archives"
         fi
     done

@@ -92,13 +92,13 @@ docker_archive_is_read() {
 skopeo_reads_docker_archives() {
     local listed
     # skopeo 1.9.3 fails with small compressed ones, its own too.
-    check "copy: the same image"
+    check "copy" "an image, the same config and layers"
     is_for_skopeo "docker-archive:$saved:$name" "$image"
-    check "copy: each of two images by its names"
+    check "copy" "each of two images, by its names"
     is_for_skopeo "docker-archive:$both:hello:arm64" "$other_image"
     is_for_skopeo "docker-archive:$both:docker.io/library/hello:amd64" "$image"
     is_for_skopeo "docker-archive:$both:$name" "$image"
-    check "list-tags: all names, and one less when tranship has removed it"
+    check "list-tags" "all names, and one less when tranship has removed it"
     mentions '"hello:amd64"' skopeo list-tags "docker-archive:$both"
     mentions "$name" skopeo list-tags "docker-archive:$both"
     cp "$both" "$temporary/untagged.tar"
@@ -110,40 +110,40 @@ skopeo_reads_docker_archives() {
 
 skopeo_writes_docker_archives() {
     local theirs=$temporary/docker-by-skopeo.tar expected=$temporary/image-by-skopeo
-    check "copy: tranship reads the image as skopeo does"
+    check "copy" "an image: read as it is, compressed too"
     skopeo_copy "oci:$hello:v1-amd64" "docker-archive:$theirs:$name"
     skopeo_copy "docker-archive:$theirs:$name" "dir:$temporary/dir-by-skopeo"
     plain_image "$temporary/dir-by-skopeo/manifest.json" "$temporary/dir-by-skopeo" "$expected"
     docker_archive_is_read "$theirs" "$expected"
-    check "copy: tranship adds an image, and skopeo reads both"
+    check "copy" "tranship adds an image, and skopeo reads both"
     quietly "$tranship" cp --quiet "oci:$temporary/arm64:v1" "docker-archive:$theirs:hello:arm64"
     is_for_skopeo "docker-archive:$theirs:$name" "$expected"
     is_for_skopeo "docker-archive:$theirs:hello:arm64" "$other_image"
 }
 
 crane_reads_docker_archives() {
-    check "validate: well-formed"
+    check "validate" "well-formed"
     quietly "$crane" validate --tarball "$saved"
-    check "push: the same image in a registry"
+    check "push, pull" "an image, the same config and layers"
     crane_registry
-    quietly "$crane" push "$saved" "$at/hello:v1"
-    quietly "$crane" pull --format=oci "$at/hello:v1" "$temporary/pushed-by-crane"
-    crane_registry_ends
+    quietly "$crane" push "$saved" "$host/hello:v1"
+    quietly "$crane" pull --format=oci "$host/hello:v1" "$temporary/pushed-by-crane"
+    stop_servers
     plain_image_in "$temporary/pushed-by-crane" "$temporary/image-by-crane"
     diff -r "$image" "$temporary/image-by-crane"
 }
 
 crane_writes_docker_archives() {
     local theirs=$temporary/docker-by-crane.tar name
-    check "pull: tranship reads the image, whose layers stay compressed"
+    check "pull" "an image: read as it is, compressed too"
     crane_registry
-    name=$at/hello:v1
+    name=$host/hello:v1
     quietly "$tranship" cp --quiet "oci:$hello:v1-amd64" "oci:$temporary/amd64:v1"
     quietly "$crane" push "$temporary/amd64" "$name"
     quietly "$crane" pull "$name" "$theirs"
-    crane_registry_ends
+    stop_servers
     docker_archive_is_read "$theirs" "$image"
-    check "tranship adds an image to it, and skopeo reads both"
+    check "pull" "tranship adds an image, and skopeo reads both"
     quietly "$tranship" cp --quiet "oci:$temporary/arm64:v1" "docker-archive:$theirs:hello:arm64"
     is_for_skopeo "docker-archive:$theirs:$name" "$image"
     is_for_skopeo "docker-archive:$theirs:hello:arm64" "$other_image"
@@ -151,7 +151,7 @@ crane_writes_docker_archives() {
 
 regctl_reads_docker_archives() {
     local each
-    check "image import: the same image, compressed too"
+    check "image import" "an image, the same config and layers"
     for each in "$saved" "$saved.gz" "$saved.zst"; do
         quietly "$regctl" image import "ocidir://$temporary/imported-${each##*.}:v1" "$each"
         plain_image_in "$temporary/imported-${each##*.}" "$temporary/image-by-regctl-${each##*.}"
@@ -161,7 +161,7 @@ regctl_reads_docker_archives() {
 
 regctl_writes_docker_archives() {
     local theirs=$temporary/docker-by-regctl.tar
-    check "image export: tranship reads the image in it, which is a layout too"
+    check "image export" "an image: read as it is, compressed too"
     quietly "$regctl" image export --name "$name" "ocidir://$temporary/amd64:v1" "$theirs"
     tar -xOf "$theirs" manifest.json >/dev/null
     docker_archive_is_read "$theirs" "$image"

@@ -17,7 +17,7 @@ oci_archives_by_tranship() {
     check "two runs write the same bytes"
     quietly "$tranship" cp --quiet "oci:$hello:v1" "oci-archive:$temporary/again.tar:v1"
     cmp "$archive" "$temporary/again.tar"
-    check "the index with referrers: every blob of the fixture, and nothing else"
+    check "an index with referrers, every blob"
     prints "$root" "$tranship" cp --quiet --recursive "oci:$hello:v1" "oci-archive:$recursive:v1"
     mkdir "$temporary/unpacked-recursive"
     tar -xf "$recursive" -C "$temporary/unpacked-recursive"
@@ -37,18 +37,19 @@ archive_is_read_whole() {
     diff -r "$blobs" "$copy/blobs"
 }
 
-# The same of what another tool wrote, as it is and compressed.
+# archive_of_others_is_read_whole COMMAND ARCHIVE: the same of what another tool wrote, as it is and compressed.
 archive_of_others_is_read_whole() {
-    check "tranship reads all of it, and all of it compressed"
-    compress "$1"
-    archive_is_read_whole "$1"
-    archive_is_read_whole "$1.gz"
-    archive_is_read_whole "$1.zst"
-    check "tranship adds a tag and an image, and what was there stays"
-    quietly "$tranship" cp --quiet "oci:$hello:v1-amd64" "oci-archive:$1:one"
-    quietly "$tranship" tag --quiet "oci-archive:$1:v1" stable
-    prints "one stable v1" tags_of_archive "$1"
-    archive_is_read_whole "$1"
+    local command=$1 archive=$2
+    check "$command" "an index of several platforms: copied whole, compressed too"
+    compress "$archive"
+    archive_is_read_whole "$archive"
+    archive_is_read_whole "$archive.gz"
+    archive_is_read_whole "$archive.zst"
+    check "$command" "tranship adds a tag and an image, and what was there stays"
+    quietly "$tranship" cp --quiet "oci:$hello:v1-amd64" "oci-archive:$archive:one"
+    quietly "$tranship" tag --quiet "oci-archive:$archive:v1" stable
+    prints "one stable v1" tags_of_archive "$archive"
+    archive_is_read_whole "$archive"
 }
 
 tags_of_archive() {
@@ -57,56 +58,56 @@ tags_of_archive() {
 
 skopeo_reads_oci_archives() {
     local each
-    check "inspect: the raw index is the same bytes"
+    check "inspect --raw" "an index, the same bytes"
     skopeo inspect --raw "oci-archive:$archive:v1" | cmp - "$(blob "$hello" "$root")"
-    check "copy --all to a layout, compressed too: the same blobs"
+    check "copy --all" "an index of several platforms, the same blobs, compressed too"
     for each in "$archive" "$archive.gz" "$archive.zst"; do
         skopeo_copy --all "oci-archive:$each:v1" "oci:$temporary/skopeo-${each##*.}:v1"
         diff -r "$blobs" "$temporary/skopeo-${each##*.}/blobs"
     done
-    check "copy --all to a directory: the same index"
+    check "copy --all" "every platform of an index, out of the archive"
     skopeo_copy --all "oci-archive:$archive:v1" "dir:$temporary/dir"
     cmp "$temporary/dir/manifest.json" "$(blob "$hello" "$root")"
 }
 
 skopeo_writes_oci_archives() {
     skopeo_copy --all "oci:$hello:v1" "oci-archive:$temporary/by-skopeo.tar:v1"
-    archive_of_others_is_read_whole "$temporary/by-skopeo.tar"
-    check "inspect: what tranship has added to it"
+    archive_of_others_is_read_whole "copy --all" "$temporary/by-skopeo.tar"
+    check "inspect" "what tranship has added to it"
     skopeo inspect --raw "oci-archive:$temporary/by-skopeo.tar:one" | cmp - "$(blob "$hello" "$amd64")"
     skopeo inspect --raw "oci-archive:$temporary/by-skopeo.tar:stable" | cmp - "$(blob "$hello" "$root")"
 }
 
 oras_reads_oci_archives() {
-    check "manifest fetch: the same bytes"
+    check "manifest fetch" "an index, the same bytes"
     "$oras" manifest fetch --oci-layout "$archive:v1" | cmp - "$(blob "$hello" "$root")"
-    check "cp: the same blobs"
+    check "cp" "an index of several platforms, the same blobs"
     oras_copy "$archive:v1" "$temporary/archive-by-oras:v1"
     diff -r "$blobs" "$temporary/archive-by-oras/blobs"
-    check "cp --recursive: every blob, referrers too"
+    check "cp --recursive" "an index with referrers, every blob"
     oras_copy --recursive "$recursive:v1" "$temporary/recursive-by-oras:v1"
     diff -r "$hello/blobs" "$temporary/recursive-by-oras/blobs"
-    check "restore to a registry, and back to a layout: the same blobs"
+    check "restore" "an index of several platforms, into a registry"
     crane_registry
-    quietly "$oras" restore --no-tty --plain-http --exclude-referrers --input "$archive" "$at/hello:v1"
-    quietly "$crane" pull --format=oci "$at/hello:v1" "$temporary/restored"
+    quietly "$oras" restore --no-tty --plain-http --exclude-referrers --input "$archive" "$host/hello:v1"
+    quietly "$crane" pull --format=oci "$host/hello:v1" "$temporary/restored"
     diff -r "$blobs" "$temporary/restored/blobs"
-    crane_registry_ends
+    stop_servers
 }
 
 oras_writes_oci_archives() {
     crane_registry
-    quietly "$crane" push "$temporary/unpacked" "$at/hello:v1"
-    quietly "$oras" backup --no-tty --plain-http --output "$temporary/by-oras.tar" "$at/hello:v1"
-    crane_registry_ends
-    archive_of_others_is_read_whole "$temporary/by-oras.tar"
-    check "manifest fetch: what tranship has added to it"
+    quietly "$crane" push "$temporary/unpacked" "$host/hello:v1"
+    quietly "$oras" backup --no-tty --plain-http --output "$temporary/by-oras.tar" "$host/hello:v1"
+    stop_servers
+    archive_of_others_is_read_whole "backup" "$temporary/by-oras.tar"
+    check "manifest fetch" "what tranship has added to it"
     "$oras" manifest fetch --oci-layout "$temporary/by-oras.tar:one" | cmp - "$(blob "$hello" "$amd64")"
 }
 
 regctl_reads_oci_archives() {
     local each
-    check "image import: the same blobs, compressed too"
+    check "image import" "an index of several platforms, the same blobs, compressed too"
     for each in "$archive" "$archive.gz" "$archive.zst"; do
         quietly "$regctl" image import "ocidir://$temporary/regctl-${each##*.}:v1" "$each"
         diff -r "$blobs" "$temporary/regctl-${each##*.}/blobs"
@@ -115,8 +116,8 @@ regctl_reads_oci_archives() {
 
 regctl_writes_oci_archives() {
     quietly "$regctl" image export --name example.com/hello:v1 "ocidir://$temporary/unpacked:v1" "$temporary/by-regctl.tar"
-    archive_of_others_is_read_whole "$temporary/by-regctl.tar"
-    check "image import: what tranship has added to it"
+    archive_of_others_is_read_whole "image export" "$temporary/by-regctl.tar"
+    check "image import" "what tranship has added to it"
     quietly "$regctl" image import --name one "ocidir://$temporary/added-by-regctl:v1" "$temporary/by-regctl.tar"
     prints "$amd64" digest_in "$temporary/added-by-regctl" v1
 }

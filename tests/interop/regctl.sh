@@ -20,36 +20,36 @@ regctl_copies() {
 
 regctl_reads() {
     local digest path
-    check "manifest get: the same bytes, of each platform too"
+    check "manifest get" "an index, the same bytes"
     "$regctl" manifest get --format raw-body "ocidir://$whole:v1" | cmp - "$(blob "$hello" "$root")"
     "$regctl" manifest get --format raw-body --platform linux/arm64/v8 "ocidir://$whole:v1" |
         cmp - "$(blob "$hello" "$arm64")"
-    check "blob get: every blob of the layout, byte for byte"
+    check "blob get" "an index with referrers, every blob"
     for path in "$recursive"/blobs/sha256/*; do
         digest=sha256:${path##*/}
         "$regctl" blob get "ocidir://$recursive" "$digest" | cmp - "$path"
     done
-    check "image copy: the same blobs"
+    check "image copy" "an index of several platforms, the same blobs"
     regctl_copies "$whole:v1" "$temporary/whole-by-regctl:v1"
     diff -r "$whole/blobs" "$temporary/whole-by-regctl/blobs"
-    check "image copy: Docker's media types, the same blobs"
+    check "image copy" "Docker's media types, the same blobs"
     regctl_copies "$docker_copy:v1" "$temporary/docker-by-regctl:v1"
     diff -r "$docker/blobs" "$temporary/docker-by-regctl/blobs"
-    check "artifact list: the referrers"
+    check "artifact list" "the referrers of an index"
     prints "$(referrers_by_regctl "$hello:v1")" referrers_by_regctl "$recursive:v1"
     [ -n "$(referrers_by_regctl "$recursive:v1")" ]
     [ -n "$(referrers_by_regctl "$recursive@$amd64")" ]
-    check "tag ls: all tags"
+    check "tag ls" "all tags, of which one was moved and one removed"
     prints "stable v1" tags_by_regctl "$tags"
 }
 
 regctl_writes() {
     local theirs=$temporary/by-regctl referrer
-    check "image copy: tranship resolves and copies all of it"
+    check "image copy" "an index of several platforms: resolved, and copied whole"
     regctl_copies "$hello:v1" "$theirs:v1"
     prints "$root" "$tranship" resolve "oci:$theirs:v1"
     copied_whole "$theirs" :v1
-    check "artifact put: tranship discovers the referrer, and regctl in the copy"
+    check "artifact put" "a referrer: discovered, and found in the copy"
     printf 'a note\n' >"$temporary/note"
     quietly "$regctl" artifact put --artifact-type application/vnd.example.note \
         --subject "ocidir://$theirs:v1" --file "$temporary/note"

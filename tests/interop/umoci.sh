@@ -2,16 +2,16 @@
 # shellcheck shell=bash
 
 umoci_reads() {
-    check "list: all tags"
+    check "list" "all tags, of which one was moved and one removed"
     prints "stable v1" tags_by_umoci "$tags"
-    check "stat: the image of one platform, and of a moved tag"
+    check "stat" "an image, and one platform"
     mentions "$(layer_of "$arm64")" umoci stat --json --image "$platform:v1"
     mentions "$(layer_of "$amd64")" umoci stat --json --image "$tags:stable"
-    check "unpack: the files of the layers"
+    check "unpack" "one platform, the files of its layers"
     quietly umoci unpack --rootless --image "$platform:v1" "$temporary/bundle"
     unpacked "$hello" "$arm64" "$temporary/rootfs"
     diff -r "$temporary/rootfs" "$temporary/bundle/rootfs"
-    check "gc: every blob is still there"
+    check "gc" "what collects garbage leaves every blob of it"
     cp -r "$recursive" "$temporary/collected-by-umoci"
     quietly umoci gc --layout "$temporary/collected-by-umoci"
     diff -r "$recursive" "$temporary/collected-by-umoci"
@@ -19,7 +19,7 @@ umoci_reads() {
 
 umoci_writes() {
     local theirs=$temporary/by-umoci
-    check "new, insert, config: tranship copies the image, and umoci unpacks the copy"
+    check "new, insert, config" "an image made from nothing: copied, and unpacked from the copy"
     printf 'inserted\n' >"$temporary/inserted"
     quietly umoci init --layout "$theirs"
     quietly umoci new --image "$theirs:v1"
@@ -32,7 +32,7 @@ umoci_writes() {
     copied_whole "$theirs" :v1
     quietly umoci unpack --rootless --image "$temporary/copied-$checks:v1" "$temporary/bundle-of-copy"
     cmp "$temporary/inserted" "$temporary/bundle-of-copy/rootfs/inserted"
-    check "new: an image added to a layout of tranship"
+    check "new" "an image added to a layout of tranship: both are read"
     cp -r "$whole" "$temporary/with-umoci"
     quietly umoci new --image "$temporary/with-umoci:empty"
     prints "empty v1" tags_by_tranship "$temporary/with-umoci"

@@ -87,7 +87,8 @@ pub(super) async fn mount(
                 return Ok(MountOutcome::Pushed);
             }
             (Ok(Started::Session(session)), None) => {
-                session.cancel().await?;
+                // Whether the registry can forget the upload or not, it has not mounted.
+                let _ = session.cancel().await;
                 return Err(Error::new(
                     ErrorKind::NotFound,
                     format!("the registry does not mount the blob from {from}"),

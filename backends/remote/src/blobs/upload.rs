@@ -201,7 +201,8 @@ impl Upload for RemoteUpload {
                     expected.size()
                 ),
             );
-            self.session.cancel().await?;
+            // What is wrong is the size, whether the registry can forget the upload or not.
+            let _ = self.session.cancel().await;
             return Err(error
                 .with_operation("commit an upload as")
                 .with_subject(expected.digest()));

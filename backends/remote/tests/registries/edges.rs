@@ -221,6 +221,21 @@ async fn a_mount_that_becomes_an_upload_is_cancelled_where_there_is_nothing_to_u
 }
 
 #[tokio::test]
+async fn an_upload_that_cannot_be_cancelled_hides_no_error() {
+    let fake = starting_uploads(|_| Reply::new(400)).await;
+    let repository = fake.repository();
+    let blobs = repository.blobs();
+    let from = "library/other".parse().expect("a name");
+    let mounter = blobs.mounter().expect("a mounter");
+    let error = mounter.mount(&blob(HELLO), &from, None).await;
+    assert!(error.expect_err("not mounted").is_not_found());
+    let uploader = blobs.uploader().expect("an uploader");
+    let upload = uploader.start().await.expect("started");
+    let error = upload.commit(&blob(HELLO)).await.expect_err("too short");
+    assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error:?}");
+}
+
+#[tokio::test]
 async fn the_query_of_a_location_comes_back_byte_by_byte() {
     let location = "/upload?_state=a%2Bb%2F%3D&x=%20y+z";
     let fake = Fake::start(move |seen| match seen.method.as_str() {
