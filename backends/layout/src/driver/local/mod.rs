@@ -9,6 +9,7 @@ mod link;
 mod pace;
 mod pages;
 pub(super) mod place;
+mod recent;
 mod registry;
 mod stored;
 mod sweep;
@@ -32,6 +33,7 @@ use tranship::{
 };
 
 use self::file::{check_limit, failed, open_regular, stat_regular};
+use self::index::Stamp;
 use self::link::Trust;
 use self::place::{OCI_LAYOUT, Place};
 use super::{
@@ -81,6 +83,25 @@ impl Local {
             .await
     }
 
+    /// Answers what a brief look tells, and does more on a blocking thread where it tells nothing.
+    async fn look_first<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Place) -> Result<Option<T>> + Send + 'static,
+        work: impl FnOnce(&Place) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.place.pace().is_quick() {
+            return match self.place.pace().time(|| look(&self.place))? {
+                Some(found) => Ok(found),
+                None => self.on_thread(work).await,
+            };
+        }
+        let look_and_work = |place: &Place| match place.pace().time(|| look(place))? {
+            Some(found) => Ok(found),
+            None => work(place),
+        };
+        self.on_thread(look_and_work).await
+    }
+
     /// The file of a blob that is there with the size that `target` says.
     pub(super) async fn blob_file(&self, target: &Descriptor) -> Result<Option<LocalFile>> {
         let target = target.clone();
@@ -128,8 +149,9 @@ impl Driver for Local {
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let digest = *digest;
-        self.on_thread(move |place| read_blob(place, &digest, limit))
-            .await
+        let look = move |place: &Place| recent_blob(place, &digest, limit);
+        let read = move |place: &Place| read_blob(place, &digest, limit);
+        self.look_first(look, read).await
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
@@ -149,8 +171,10 @@ impl Driver for Local {
     }
 
     async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
-        self.on_thread(move |place| index::read(place, known.as_ref(), limit))
-            .await
+        let seen = known.clone();
+        let look = move |place: &Place| index::look(place, seen.as_ref());
+        let read = move |place: &Place| index::read(place, known.as_ref(), limit);
+        self.look_first(look, read).await
     }
 
     async fn update_index(
@@ -268,10 +292,39 @@ fn read_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Bytes>
     let size = metadata.len();
     check_limit(size, limit).map_err(|error| error.with_subject(digest))?;
     let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    file.take(limit)
+    (&file)
+        .take(limit)
         .read_to_end(&mut content)
         .map_err(|error| failed("read", &path, error))?;
-    Ok(Some(content.into()))
+    let content = Bytes::from(content);
+    // What was written to meanwhile has another stamp by now.
+    let after = file
+        .metadata()
+        .map_err(|error| failed("inspected", &path, error))?;
+    let stamp = Stamp::of(&metadata);
+    if stamp == Stamp::of(&after) {
+        place.recent().remember(digest, stamp, &content);
+    }
+    Ok(Some(content))
+}
+
+/// A blob that was read of late, if its file is still the same. That it is there is looked for each
+/// time: others may have removed it.
+fn recent_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Option<Option<Bytes>>> {
+    let Some(known) = place.recent().get(digest) else {
+        return Ok(None);
+    };
+    let found = match place.blob(digest)? {
+        Some(path) => stat_regular(&path)?,
+        None => None,
+    };
+    let Some(found) = found else {
+        place.recent().forget(digest);
+        return Ok(Some(None));
+    };
+    check_limit(found.len(), limit).map_err(|error| error.with_subject(digest))?;
+    let is_same = Stamp::of(&found) == known.stamp;
+    Ok(is_same.then_some(Some(known.content)))
 }
 
 fn remove_blob(place: &Place, digest: &Digest) -> Result<bool> {
