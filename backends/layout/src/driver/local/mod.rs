@@ -15,6 +15,7 @@ mod stored;
 mod sweep;
 pub(super) mod sync;
 mod upload;
+mod upload_hash;
 mod walk;
 mod write;
 
