@@ -136,16 +136,6 @@ class ServerBench(RegistryBench):
             raise Skipped("none of the others is installed")
         return found
 
-    def config(self, port, root):
-        path = root.with_suffix(".yml")
-        path.write_text(
-            "version: 0.1\n"
-            "log: {level: error, accesslog: {disabled: true}}\n"
-            f"storage: {{delete: {{enabled: true}}, filesystem: {{rootdirectory: {root}}}}}\n"
-            f'http: {{addr: "127.0.0.1:{port}"}}\n'
-        )
-        return str(path)
-
     def anew(self, server):
         server.stop()
         server.forget()
@@ -314,7 +304,7 @@ def asyncio_pull(layout):
     manifest = json.loads((layout / "index.json").read_bytes())["manifests"][0]
     document = json.loads((layout / "blobs/sha256" / manifest["digest"].split(":")[1]).read_bytes())
     blobs = [document["config"], *document["layers"]]
-    wanted = [(f"/v2/bench/image/manifests/v1", manifest)]
+    wanted = [("/v2/bench/image/manifests/v1", manifest)]
     wanted += [(f"/v2/bench/image/blobs/{blob['digest']}", blob) for blob in blobs]
 
     async def client(host, streams):

@@ -153,7 +153,7 @@ impl Session {
     }
 
     /// Gives the file the name of the blob. `actual` is the digest of its bytes, if that is known.
-    fn commit(self: Box<Self>, expected: &Descriptor, actual: Option<Digest>) -> Result<()> {
+    fn commit(self, expected: &Descriptor, actual: Option<Digest>) -> Result<()> {
         let temporary = TempPath::try_from_path(&self.path)
             .map_err(|error| failed("replaced", &self.path, error))?;
         self.verify(expected, actual)?;
