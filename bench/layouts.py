@@ -72,6 +72,15 @@ class Bench:
     def help(self, command):
         return subprocess.run([self.tranship, command, "--help"], capture_output=True, text=True, check=True).stdout
 
+    def versions(self):
+        """How the programs tell their versions."""
+        tools = {"tranship": [self.tranship, "--version"], "skopeo": [self.skopeo, "--version"]}
+        tools |= {"oras": [self.oras, "version"], "openssl": [self.openssl, "version"]}
+        return {name: command for name, command in tools.items() if command[0]}
+
+    def tables(self):
+        return report.table(self.rows)
+
     # Data, made when the first row needs it.
 
     def layout(self, name, make, *arguments):
@@ -350,12 +359,6 @@ def another_file_system(path, work, size):
     return None
 
 
-def versions(bench):
-    tools = {"tranship": [bench.tranship, "--version"], "skopeo": [bench.skopeo, "--version"], "oras": [bench.oras, "version"]}
-    tools["openssl"] = [bench.openssl, "version"]
-    return {name: command for name, command in tools.items() if command[0]}
-
-
 def main(script, description, rows, kind):
     """Measures what the command line asks for. `rows` has methods of `kind`, by their names."""
     chosen = options(rows, description)
@@ -366,7 +369,7 @@ def main(script, description, rows, kind):
     os.environ["TMPDIR"] = str(work)
     bench = kind(chosen, work, other)
     try:
-        facts = report.machine(work, versions(bench))
+        facts = report.machine(work, bench.versions())
         for name in chosen.rows:
             try:
                 rows[name](bench)
@@ -378,7 +381,7 @@ def main(script, description, rows, kind):
         for each in filter(None, (work, other)):
             shutil.rmtree(each, ignore_errors=True)
 
-    text = report.markdown(shlex.join(["python3", script, *sys.argv[1:]]), facts, bench.rows, bench.targets, bench.skipped)
+    text = report.markdown(shlex.join(["python3", script, *sys.argv[1:]]), facts, bench.tables(), bench.targets, bench.skipped)
     print(text)
     if chosen.write:
         report.write(chosen.write, script, text)

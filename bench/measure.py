@@ -33,6 +33,9 @@ class Contender:
     yardstick: str = None
     runs: list = dataclasses.field(default_factory=list)
 
+    def measure(self):
+        return side_by_side(self.commands)
+
     def median(self, what):
         return statistics.median(getattr(run, what) for run in self.runs)
 
@@ -54,7 +57,7 @@ def interleaved(contenders, rounds):
         for contender in contenders[first:] + contenders[:first]:
             contender.prepare()
             os.sync()
-            run = side_by_side(contender.commands)
+            run = contender.measure()
             contender.verify()
             if number:
                 contender.runs.append(run)

@@ -77,6 +77,17 @@ class RegistryBench(Bench):
 
     # Servers.
 
+    def config(self, port, root):
+        """Of the registries of distribution, 2 and 3."""
+        path = root.with_suffix(".yml")
+        path.write_text(
+            "version: 0.1\n"
+            "log: {level: error, accesslog: {disabled: true}}\n"
+            f"storage: {{delete: {{enabled: true}}, filesystem: {{rootdirectory: {root}}}}}\n"
+            f'http: {{addr: "127.0.0.1:{port}"}}\n'
+        )
+        return str(path)
+
     def distribution(self, name):
         """The registry of distribution 3, on the disk."""
         if not self.registry:
@@ -84,14 +95,7 @@ class RegistryBench(Bench):
         if name not in self.servers:
             port, root = free_port(), self.work / f"registry-{name}"
             root.mkdir()
-            config = self.work / f"registry-{name}.yml"
-            config.write_text(
-                "version: 0.1\n"
-                "log: {level: error, accesslog: {disabled: true}}\n"
-                f"storage: {{delete: {{enabled: true}}, filesystem: {{rootdirectory: {root}}}}}\n"
-                f'http: {{addr: "127.0.0.1:{port}"}}\n'
-            )
-            self.servers[name] = Server([self.registry, "serve", str(config)], port, root)
+            self.servers[name] = Server([self.registry, "serve", self.config(port, root)], port, root)
             self.servers[name].start()
         return self.servers[name]
 

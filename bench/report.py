@@ -68,9 +68,9 @@ def target_table(targets):
     return lines
 
 
-def markdown(command, facts, rows, targets, skipped):
+def markdown(command, facts, tables, targets, skipped):
     lines = [f"`{command}` on:", "", *(f"- {fact}" for fact in facts), ""]
-    lines += table(rows) + [""]
+    lines += tables + [""]
     if targets:
         lines += target_table(targets) + [""]
     lines += [f"Left out: {reason}" for reason in skipped]

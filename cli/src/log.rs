@@ -15,6 +15,9 @@ use crate::output::Output;
 /// reader that stalls must not stall the program.
 const WAITING: usize = 4096;
 
+/// How much is written with one call, in bytes, if as much waits.
+const AT_ONCE: usize = 64 * 1024;
+
 /// How long the last lines are waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -52,18 +55,31 @@ pub(crate) fn begin(output: Output) -> Log {
     Log(sender)
 }
 
+/// Writes lines as they come; those that wait already with one call of the system.
 fn write_out(messages: &Receiver<Message>) {
-    for message in messages {
-        match message {
-            Message::Line(line) => {
-                // A log that nobody can read is no reason to fail.
-                let _ = io::stderr().write_all(&line);
+    let mut lines = Vec::new();
+    while let Ok(first) = messages.recv() {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Line(line) => lines.extend(line),
+                Message::Mark(written) => {
+                    flush(&mut lines);
+                    let _ = written.send(());
+                }
             }
-            Message::Mark(written) => {
-                let _ = written.send(());
-            }
+            next = (lines.len() < AT_ONCE)
+                .then(|| messages.try_recv().ok())
+                .flatten();
         }
+        flush(&mut lines);
     }
+}
+
+fn flush(lines: &mut Vec<u8>) {
+    // A log that nobody can read is no reason to fail.
+    let _ = io::stderr().write_all(lines);
+    lines.clear();
 }
 
 impl Drop for Log {

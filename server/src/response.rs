@@ -70,8 +70,15 @@ pub(crate) fn describe(response: &mut Response<ResponseBody>, content: &Descript
     let digest = content.digest();
     headers.insert(CONTENT_TYPE, value(content.media_type()));
     headers.insert(CONTENT_LENGTH, content.size().into());
-    headers.insert(DOCKER_CONTENT_DIGEST, value(digest.to_string()));
-    headers.insert(ETAG, entity_tag(digest));
+    // One string for both: the digest is what is between the quotes.
+    let quoted = Bytes::from(format!("\"{digest}\""));
+    let plain = quoted.slice(1..quoted.len() - 1);
+    headers.insert(DOCKER_CONTENT_DIGEST, shared(plain));
+    headers.insert(ETAG, shared(quoted));
+}
+
+fn shared(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// The entity tag of content: its digest, since the same digest is the same bytes.

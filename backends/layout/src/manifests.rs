@@ -69,9 +69,17 @@ impl Manifests {
         let driver = self.store.driver().await?;
         match driver.blob_size(found.digest()).await? {
             Some(size) => check_size(size, &found).map(|()| found),
-            None => Err(Error::not_found(reference)
-                .with_hint("index.json names it, but its manifest is missing: push it again")),
+            None => Err(named_and_missing(reference)),
         }
+    }
+
+    async fn try_fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+        // It is listed, or was seen to be a manifest just now, so nobody need look at that again.
+        let target = self.named(reference).await?;
+        let content = self.store.read_manifest(target.digest()).await?;
+        let content = content.ok_or_else(|| named_and_missing(reference))?;
+        check_size(content.len() as u64, &target)?;
+        Ok(Content::from_bytes(target, content))
     }
 
     /// What `index.json` says that `reference` names, whether it is there or not.
@@ -306,6 +314,11 @@ pub(crate) fn needs_indexes(snapshot: &Snapshot, edit: &Edit) -> bool {
     }
 }
 
+fn named_and_missing(reference: &TagOrDigest) -> Error {
+    Error::not_found(reference)
+        .with_hint("index.json names it, but its manifest is missing: push it again")
+}
+
 impl fmt::Debug for Manifests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manifests").finish_non_exhaustive()
@@ -408,7 +421,8 @@ impl Tagger for Manifests {
 #[async_trait]
 impl ReferenceFetcher for Manifests {
     async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
-        let target = self.try_resolve(reference).await;
-        self.fetch(&target.during("fetch", reference)?).await
+        self.try_fetch_reference(reference)
+            .await
+            .during("fetch", reference)
     }
 }

@@ -56,6 +56,7 @@ mod quota;
 mod receive;
 mod registry;
 mod repository;
+mod running_hash;
 mod store;
 mod upload;
 

@@ -8,17 +8,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tranship::{
-    Descriptor, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Uploader, Verifier,
+    Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Uploader,
+    Verifier,
 };
 
 use crate::blobs::Blobs;
 use crate::lock::lock;
 use crate::receive::Hashing;
+use crate::running_hash::RunningHash;
 use crate::store::{Buffer, Filled};
+
+/// What has arrived of an upload.
+#[derive(Debug)]
+struct Arrived {
+    buffer: Buffer,
+    hash: RunningHash,
+}
 
 /// The open uploads of a repository. A buffer that is away is being written to.
 #[derive(Debug, Default)]
-pub(crate) struct Sessions(HashMap<UploadId, Option<Buffer>>);
+pub(crate) struct Sessions(HashMap<UploadId, Option<Arrived>>);
 
 impl Sessions {
     pub(crate) fn is_empty(&self) -> bool {
@@ -40,7 +49,11 @@ impl Uploader for Blobs {
     async fn start(&self) -> Result<Box<dyn Upload>> {
         let id = new_id();
         lock(&self.0.contents.uploads).0.insert(id.clone(), None);
-        Ok(Box::new(MemoryUpload::new(self, id, self.new_buffer())))
+        let arrived = Arrived {
+            buffer: self.new_buffer(),
+            hash: RunningHash::default(),
+        };
+        Ok(Box::new(MemoryUpload::new(self, id, arrived)))
     }
 
     async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
@@ -49,8 +62,8 @@ impl Uploader for Blobs {
             .get_mut(id)
             .map(Option::take);
         let error = match session {
-            Some(Some(buffer)) => {
-                return Ok(Box::new(MemoryUpload::new(self, id.clone(), buffer)));
+            Some(Some(arrived)) => {
+                return Ok(Box::new(MemoryUpload::new(self, id.clone(), arrived)));
             }
             Some(None) => Error::new(ErrorKind::Conflict, "somebody else is writing to it"),
             None => Error::new(ErrorKind::NotFound, "no such upload"),
@@ -62,29 +75,32 @@ impl Uploader for Blobs {
 struct MemoryUpload {
     blobs: Blobs,
     id: UploadId,
-    buffer: Buffer,
+    arrived: Arrived,
     is_over: bool,
 }
 
 impl MemoryUpload {
-    fn new(blobs: &Blobs, id: UploadId, buffer: Buffer) -> Self {
+    fn new(blobs: &Blobs, id: UploadId, arrived: Arrived) -> Self {
         Self {
             blobs: blobs.clone(),
             id,
-            buffer,
+            arrived,
             is_over: false,
         }
     }
 
-    fn take_buffer(&mut self) -> Buffer {
-        let empty = self.blobs.new_buffer();
-        std::mem::replace(&mut self.buffer, empty)
+    fn take_arrived(&mut self) -> Arrived {
+        let empty = Arrived {
+            buffer: self.blobs.new_buffer(),
+            hash: RunningHash::default(),
+        };
+        std::mem::replace(&mut self.arrived, empty)
     }
 
-    fn end(&mut self) -> Buffer {
+    fn end(&mut self) -> Arrived {
         self.is_over = true;
         lock(&self.blobs.0.contents.uploads).0.remove(&self.id);
-        self.take_buffer()
+        self.take_arrived()
     }
 }
 
@@ -93,9 +109,9 @@ impl Drop for MemoryUpload {
         if self.is_over {
             return;
         }
-        let buffer = self.take_buffer();
+        let arrived = self.take_arrived();
         if let Some(session) = lock(&self.blobs.0.contents.uploads).0.get_mut(&self.id) {
-            *session = Some(buffer);
+            *session = Some(arrived);
         }
     }
 }
@@ -107,7 +123,7 @@ impl Upload for MemoryUpload {
     }
 
     fn offset(&self) -> u64 {
-        self.buffer.len()
+        self.arrived.buffer.len()
     }
 
     async fn write(&mut self, offset: u64, chunk: Bytes) -> Result<()> {
@@ -119,12 +135,16 @@ impl Upload for MemoryUpload {
             .with_operation("write")
             .with_subject("upload"));
         }
-        self.buffer.push(chunk).during("write", "upload")
+        let Arrived { buffer, hash } = &mut self.arrived;
+        buffer.push(chunk.clone()).during("write", "upload")?;
+        hash.update(offset, chunk).await;
+        Ok(())
     }
 
     async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
-        let content = self.end().finish();
-        check(&content, expected)
+        let Arrived { buffer, hash } = self.end();
+        let (content, hash) = (buffer.finish(), hash.finish().await);
+        check(&content, hash, expected)
             .await
             .during("commit", expected.digest())?;
         let blob = self
@@ -143,13 +163,17 @@ impl Upload for MemoryUpload {
     }
 }
 
-async fn check(content: &Filled, expected: &Descriptor) -> Result<()> {
+/// Checks what has arrived. Without its digest, or if that is of no use, it is hashed.
+async fn check(content: &Filled, hash: Option<(Digest, u64)>, expected: &Descriptor) -> Result<()> {
     // The wrong size is no reason to hash.
     let mut length = Verifier::for_length(expected, expected.size());
     for piece in content.pieces().iter() {
         length.update(piece)?;
     }
     length.finish()?;
+    if hash == Some((*expected.digest(), expected.size())) {
+        return Ok(());
+    }
     let mut hashing = Hashing::new(Verifier::new(expected));
     for piece in content.pieces().iter() {
         hashing = hashing.update(piece.clone()).await?;

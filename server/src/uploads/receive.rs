@@ -1,6 +1,7 @@
 //! From the body of a request to an upload.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::{Either, select};
@@ -13,13 +14,18 @@ use crate::failure::{Code, Failure};
 use crate::service::Shared;
 
 /// How much is gathered while the backend writes, in bytes.
-const GATHERED: usize = 256 * 1024;
+const GATHERED: usize = 512 * 1024;
+
+/// How much is waited for before the backend gets it, in bytes, and for how long. To hand on each read
+/// of the socket would cost more than the writing.
+const WORTHWHILE: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_millis(5);
 
 /// Writes the body to the upload: as many bytes as `range` has, where the request says so.
 ///
 /// What arrives while the backend writes is gathered and written next. So a fast client is written in
-/// large pieces and never waits for the disk, and the bytes of a slow one are not kept waiting. If the body
-/// breaks off, what had come of it is written.
+/// large pieces and never waits for the disk, and the bytes of a slow one are kept waiting for a moment
+/// only. If the body breaks off, what had come of it is written.
 pub(super) async fn receive(
     shared: &Shared,
     session: &mut Session,
@@ -46,6 +52,9 @@ pub(super) async fn receive(
             }
             continue;
         }
+        if end.is_none() {
+            end = linger(body, &mut expected, &mut gathered).await;
+        }
         let mut writing = pin!(session.write(gathered.take()));
         loop {
             if end.is_some() || gathered.len() >= GATHERED {
@@ -62,6 +71,25 @@ pub(super) async fn receive(
             }
         }
     }
+}
+
+/// Takes more until it is worth writing, or nothing comes for a moment; answers how the body ended, if
+/// it did.
+async fn linger(
+    body: &mut RequestBody,
+    expected: &mut Expected,
+    gathered: &mut Gathered,
+) -> Option<Result<(), Failure>> {
+    let more = async {
+        while gathered.len() < WORTHWHILE {
+            let end = gather(body, expected, gathered).await;
+            if end.is_some() {
+                return end;
+            }
+        }
+        None
+    };
+    tokio::time::timeout(LINGER, more).await.unwrap_or(None)
 }
 
 /// Takes the next piece; answers how the body ended, if it did. Dropping the future loses nothing.

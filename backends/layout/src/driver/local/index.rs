@@ -35,7 +35,7 @@ struct Version {
     racy: Option<Digest>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::driver) struct Stamp {
     identity: Option<(u64, u64)>,
     length: u64,
@@ -53,7 +53,8 @@ impl Stamp {
         }
     }
 
-    fn is_fresh(&self) -> bool {
+    /// Whether the file was written so recently that another change might leave the same stamp.
+    pub(in crate::driver) fn is_fresh(&self) -> bool {
         self.modified
             .and_then(|modified| SystemTime::now().duration_since(modified).ok())
             .is_none_or(|age| age < TIMESTAMP_STEP)
@@ -71,17 +72,27 @@ impl Version {
     }
 }
 
+/// Tells by its metadata that the file is still the one that is known; `None` if it has to be read.
+pub(super) fn look(place: &Place, known: Option<&IndexVersion>) -> Result<Option<IndexRead>> {
+    let Some((version, known)) = known.and_then(|known| Some((known, known.get::<Version>()?)))
+    else {
+        return Ok(None);
+    };
+    if known.racy.is_some() {
+        return Ok(None);
+    }
+    let found = stat_regular(&place.file(INDEX))?;
+    let is_same = found.is_some_and(|metadata| Stamp::of(&metadata) == known.stamp);
+    Ok(is_same.then(|| IndexRead::Unchanged(version.clone())))
+}
+
 /// Reads the file, unless it is still the one that is known.
 pub(super) fn read(place: &Place, known: Option<&IndexVersion>, limit: u64) -> Result<IndexRead> {
+    if let Some(unchanged) = look(place, known)? {
+        return Ok(unchanged);
+    }
     let path = place.file(INDEX);
     let known = known.and_then(|known| Some((known, known.get::<Version>()?)));
-    if let Some((version, known)) = known
-        && known.racy.is_none()
-        && let Some(metadata) = stat_regular(&path)?
-        && Stamp::of(&metadata) == known.stamp
-    {
-        return Ok(IndexRead::Unchanged(version.clone()));
-    }
     let (attempts, pause) = PATIENCE;
     let mut attempt = 1;
     loop {

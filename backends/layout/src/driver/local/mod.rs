@@ -9,11 +9,13 @@ mod link;
 mod pace;
 mod pages;
 pub(super) mod place;
+mod recent;
 mod registry;
 mod stored;
 mod sweep;
 pub(super) mod sync;
 mod upload;
+mod upload_hash;
 mod walk;
 mod write;
 
@@ -21,7 +23,7 @@ use std::fs::{File, Metadata};
 use std::future::ready;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ use tranship::{
 };
 
 use self::file::{check_limit, failed, open_regular, stat_regular};
+use self::index::Stamp;
 use self::link::Trust;
 use self::pace::Pace;
 use self::place::{OCI_LAYOUT, Place, SMALL};
@@ -79,6 +82,25 @@ impl Local {
     ) -> Result<T> {
         let place = Arc::clone(&self.place);
         self.place.pace().run(move || work(&place)).await
+    }
+
+    /// Answers what a brief look tells, and does more on a blocking thread where it tells nothing.
+    async fn look_first<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Place) -> Result<Option<T>> + Send + 'static,
+        work: impl FnOnce(&Place) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.place.pace().is_quick() {
+            return match self.place.pace().time(|| look(&self.place))? {
+                Some(found) => Ok(found),
+                None => self.on_thread(work).await,
+            };
+        }
+        let look_and_work = |place: &Place| match place.pace().time(|| look(place))? {
+            Some(found) => Ok(found),
+            None => work(place),
+        };
+        self.on_thread(look_and_work).await
     }
 
     /// The file of a blob that is there with the size that `target` says.
@@ -128,20 +150,18 @@ impl Driver for Local {
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let digest = *digest;
-        let opened = self.briefly(move |place| open_to_read(place, &digest, limit));
-        let Some((mut file, path, size)) = opened.await? else {
-            return Ok(None);
+        let found = self.briefly(move |place| find_blob(place, &digest, limit));
+        let (file, path, size) = match found.await? {
+            Found::Nothing => return Ok(None),
+            Found::Content(content) => return Ok(Some(content)),
+            Found::File(file, path, size) => (file, path, size),
         };
-        let read = move || {
-            let content = read_up_to(&mut file, size);
-            content.map_err(|error| failed("read", &path, error))
-        };
-        let content = if size <= SMALL {
-            self.place.pace().run(read).await
-        } else {
-            blocking(read).await
-        };
-        content.map(Some)
+        let place = Arc::clone(&self.place);
+        let read = move || read_blob(&place, &digest, file, &path, size).map(Some);
+        match size <= SMALL {
+            true => self.place.pace().run(read).await,
+            false => blocking(read).await,
+        }
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
@@ -161,8 +181,10 @@ impl Driver for Local {
     }
 
     async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
-        self.on_thread(move |place| index::read(place, known.as_ref(), limit))
-            .await
+        let seen = known.clone();
+        let look = move |place: &Place| index::look(place, seen.as_ref());
+        let read = move |place: &Place| index::read(place, known.as_ref(), limit);
+        self.look_first(look, read).await
     }
 
     async fn update_index(
@@ -314,20 +336,52 @@ fn as_local_file(path: PathBuf, metadata: &Metadata) -> LocalFile {
     }
 }
 
-fn open_to_read(
-    place: &Place,
-    digest: &Digest,
-    limit: u64,
-) -> Result<Option<(File, PathBuf, u64)>> {
+/// What there is of a small blob.
+enum Found {
+    Nothing,
+    /// It was read of late, and its file is still the same.
+    Content(Bytes),
+    /// Its file, where that is, and its size in bytes.
+    File(File, PathBuf, u64),
+}
+
+/// Looks for a blob each time, whether it was read of late or not: others may have removed it.
+fn find_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Found> {
     let Some(path) = place.blob(digest)? else {
-        return Ok(None);
+        return Ok(Found::Nothing);
     };
+    if let Some(known) = place.recent().get(digest) {
+        match stat_regular(&path)? {
+            Some(found) if Stamp::of(&found) == known.stamp => {
+                check_limit(found.len(), limit).map_err(|error| error.with_subject(digest))?;
+                return Ok(Found::Content(known.content));
+            }
+            _ => place.recent().forget(digest),
+        }
+    }
     let Some((file, metadata)) = open_regular(&path)? else {
-        return Ok(None);
+        return Ok(Found::Nothing);
     };
     let size = metadata.len();
     check_limit(size, limit).map_err(|error| error.with_subject(digest))?;
-    Ok(Some((file, path, size)))
+    Ok(Found::File(file, path, size))
+}
+
+fn read_blob(
+    place: &Place,
+    digest: &Digest,
+    mut file: File,
+    path: &Path,
+    size: u64,
+) -> Result<Bytes> {
+    let read = |error| failed("read", path, error);
+    let before = Stamp::of(&file.metadata().map_err(read)?);
+    let content = read_up_to(&mut file, size).map_err(read)?;
+    // What was written to meanwhile has another stamp by now.
+    if before == Stamp::of(&file.metadata().map_err(read)?) {
+        place.recent().remember(digest, before, &content);
+    }
+    Ok(content)
 }
 
 fn remove_blob(place: &Place, digest: &Digest) -> Result<bool> {

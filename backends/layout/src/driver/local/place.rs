@@ -12,6 +12,7 @@ use tranship::{Digest, Result};
 
 use super::file::{failed, identity, is_directory, not_named, open_regular, stat_regular};
 use super::pace::Pace;
+use super::recent::Recent;
 use super::sync::{SharedSync, sync_directory, sync_file_system};
 use crate::blocking::{Lanes, blocking};
 use crate::driver::{PRIVATE, marker};
@@ -36,6 +37,7 @@ pub(super) struct Place {
     is_batch: bool,
     pace: Arc<Pace>,
     lanes: Arc<Lanes>,
+    recent: Arc<Recent>,
     /// What is still to be synced, if that waits for the end of a batch.
     deferred: Option<Mutex<Deferred>>,
 }
@@ -79,6 +81,7 @@ impl Place {
             is_batch: false,
             pace: Arc::default(),
             lanes: Arc::default(),
+            recent: Arc::default(),
             deferred: None,
         }
     }
@@ -91,6 +94,7 @@ impl Place {
             is_batch: true,
             pace: Arc::clone(&self.pace),
             lanes: Arc::clone(&self.lanes),
+            recent: Arc::clone(&self.recent),
             ..Self::new(self.root.clone(), self.durability)
         }
     }
@@ -122,6 +126,10 @@ impl Place {
 
     pub(super) fn root(&self) -> &Path {
         &self.root
+    }
+
+    pub(super) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     pub(super) fn pace(&self) -> &Arc<Pace> {

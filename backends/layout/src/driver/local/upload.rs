@@ -11,12 +11,12 @@ use bytes::Bytes;
 use tempfile::{Builder, TempPath};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tranship::{
-    Algorithm, Descriptor, Digester, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId,
-    Verifier,
+    Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Verifier,
 };
 
 use super::file::{failed, identity, open_no_follow, read_pieces, stat_regular};
 use super::place::{Place, with_mode};
+use super::upload_hash::RunningHash;
 use crate::blocking::blocking;
 
 /// The length of an id: letters and digits only, so that it is a file name and nothing more.
@@ -39,13 +39,11 @@ pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
         if !try_lock(&file, &path)? {
             return Err(busy());
         }
-        let digester = Some(Digester::new(Algorithm::default()));
         Ok(Session {
             place,
             path,
             file,
             offset: 0,
-            digester,
         })
     })
     .await
@@ -56,7 +54,11 @@ pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
         .and_then(|name| name.to_str())
         .map(UploadId::new)
         .ok_or_else(|| Error::new(ErrorKind::Io, "the upload has no name"))?;
-    Ok(Box::new(LocalUpload::new(id, session)))
+    Ok(Box::new(LocalUpload::new(
+        id,
+        session,
+        RunningHash::begin(),
+    )))
 }
 
 pub(super) async fn resume(place: &Arc<Place>, id: &UploadId) -> Result<Box<dyn Upload>> {
@@ -84,12 +86,12 @@ pub(super) async fn resume(place: &Arc<Place>, id: &UploadId) -> Result<Box<dyn 
             path,
             file,
             offset: metadata.len(),
-            digester: None,
         })
     })
     .await
     .map_err(|error| error.with_operation("resume an upload"))?;
-    Ok(Box::new(LocalUpload::new(id.clone(), session)))
+    let hash = RunningHash::lost();
+    Ok(Box::new(LocalUpload::new(id.clone(), session, hash)))
 }
 
 fn try_lock(file: &File, path: &Path) -> Result<bool> {
@@ -133,8 +135,6 @@ struct Session {
     path: PathBuf,
     file: File,
     offset: u64,
-    // Of all bytes so far, by the algorithm that most digests have. Unknown when resumed.
-    digester: Option<Digester>,
 }
 
 impl Session {
@@ -148,23 +148,21 @@ impl Session {
             let _ = self.file.set_len(self.offset);
             return Err(failed("written", &self.path, error));
         }
-        if let Some(digester) = &mut self.digester {
-            digester.update(chunk);
-        }
         self.offset += chunk.len() as u64;
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
+    /// Gives the file the name of the blob. `actual` is the digest of its bytes, if that is known.
+    fn commit(self, expected: &Descriptor, actual: Option<Digest>) -> Result<()> {
         let temporary = TempPath::try_from_path(&self.path)
             .map_err(|error| failed("replaced", &self.path, error))?;
-        self.verify(expected)?;
+        self.verify(expected, actual)?;
         make_read_only(&self.file).map_err(|error| failed("written", &self.path, error))?;
         let file = tempfile::NamedTempFile::from_parts(self.file, temporary);
         super::write::publish(&self.place, file, expected)
     }
 
-    fn verify(&mut self, expected: &Descriptor) -> Result<()> {
+    fn verify(&self, expected: &Descriptor, actual: Option<Digest>) -> Result<()> {
         if self.offset != expected.size() {
             return Err(Error::new(
                 ErrorKind::SizeMismatch,
@@ -176,11 +174,8 @@ impl Session {
             )
             .with_subject(expected.digest()));
         }
-        let digester = self
-            .digester
-            .take()
-            .filter(|_| expected.digest().algorithm() == Algorithm::default());
-        match digester.map(Digester::finish) {
+        let algorithm = expected.digest().algorithm();
+        match actual.filter(|actual| actual.algorithm() == algorithm) {
             Some(actual) if actual == *expected.digest() => Ok(()),
             Some(actual) => Err(Error::new(
                 ErrorKind::DigestMismatch,
@@ -227,14 +222,16 @@ struct LocalUpload {
     id: UploadId,
     offset: u64,
     state: State,
+    hash: RunningHash,
 }
 
 impl LocalUpload {
-    fn new(id: UploadId, session: Session) -> Self {
+    fn new(id: UploadId, session: Session, hash: RunningHash) -> Self {
         Self {
             id,
             offset: session.offset,
             state: State::Idle(Box::new(session)),
+            hash,
         }
     }
 
@@ -248,6 +245,9 @@ impl LocalUpload {
         let (session, outcome) = ended.map_err(lost)?;
         self.offset = session.offset;
         self.state = State::Idle(session);
+        if outcome.is_err() {
+            self.hash = RunningHash::lost();
+        }
         outcome
     }
 
@@ -290,10 +290,14 @@ impl Upload for LocalUpload {
             self.state = State::Idle(session);
             return Err(error.with_operation("write to an upload"));
         }
+        // One thread writes and another one hashes: with a fast client that is faster than the two in
+        // turn. The hash may still be under way when this returns.
+        let written = chunk.clone();
         self.state = State::Writing(spawn_blocking(move || {
-            let outcome = session.write(&chunk);
+            let outcome = session.write(&written);
             (session, outcome)
         }));
+        self.hash.update(offset, chunk).await;
         self.settle()
             .await
             .map_err(|error| error.with_operation("write to an upload"))
@@ -301,8 +305,8 @@ impl Upload for LocalUpload {
 
     async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
         let session = self.session().await?;
-        let target = expected.clone();
-        blocking(move || session.commit(&target))
+        let (target, actual) = (expected.clone(), self.hash.finish(session.offset).await);
+        blocking(move || session.commit(&target, actual))
             .await
             .during("commit an upload", expected.digest())
     }
