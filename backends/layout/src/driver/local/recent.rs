@@ -13,10 +13,10 @@ use tranship::Digest;
 use super::index::Stamp;
 
 /// The most that is kept for a layout, in bytes.
-const CAPACITY: usize = 1024 * 1024;
+const CAPACITY: usize = 256 * 1024;
 
 /// The largest blob that is kept, in bytes.
-const LARGEST: usize = 64 * 1024;
+const LARGEST: usize = 16 * 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<Kept>);
