@@ -30,9 +30,9 @@ impl Outlet {
     /// The bytes of `body` for a message on this connection, and on no other: as stand-ins if they are
     /// a part of an open file, else as they are. Nothing else may be made of the stand-ins.
     ///
-    /// For a few kilobytes it is not worth it. What is not in the system's memory is read from the disk on a blocking thread before its
-    /// stand-in comes. Dropping the stream ends that, and once a stand-in was dropped before it was
-    /// sent, the connection takes nothing more.
+    /// For a few kilobytes it is not worth it. What is not in the system's memory is read from the disk
+    /// on a blocking thread before its stand-in comes. Dropping the stream ends that, and once a stand-in
+    /// was dropped before it was sent, the connection takes nothing more.
     #[must_use]
     pub fn stream(&self, body: Body) -> ByteStream {
         match body.into_open_file() {

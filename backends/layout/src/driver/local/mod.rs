@@ -151,13 +151,14 @@ impl Driver for Local {
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let digest = *digest;
         let found = self.briefly(move |place| find_blob(place, &digest, limit));
-        let (file, path, size) = match found.await? {
+        let (file, path, metadata) = match found.await? {
             Found::Nothing => return Ok(None),
             Found::Content(content) => return Ok(Some(content)),
-            Found::File(file, path, size) => (file, path, size),
+            Found::File(file, path, metadata) => (file, path, metadata),
         };
         let place = Arc::clone(&self.place);
-        let read = move || read_blob(&place, &digest, file, &path, size).map(Some);
+        let size = metadata.len();
+        let read = move || read_blob(&place, &digest, file, &path, &metadata).map(Some);
         match size <= SMALL {
             true => self.place.pace().run(read).await,
             false => blocking(read).await,
@@ -341,8 +342,8 @@ enum Found {
     Nothing,
     /// It was read of late, and its file is still the same.
     Content(Bytes),
-    /// Its file, where that is, and its size in bytes.
-    File(File, PathBuf, u64),
+    /// Its file, where that is, and its state when it was opened.
+    File(File, PathBuf, Metadata),
 }
 
 /// Looks for a blob each time, whether it was read of late or not: others may have removed it.
@@ -362,9 +363,8 @@ fn find_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Found> {
     let Some((file, metadata)) = open_regular(&path)? else {
         return Ok(Found::Nothing);
     };
-    let size = metadata.len();
-    check_limit(size, limit).map_err(|error| error.with_subject(digest))?;
-    Ok(Found::File(file, path, size))
+    check_limit(metadata.len(), limit).map_err(|error| error.with_subject(digest))?;
+    Ok(Found::File(file, path, metadata))
 }
 
 fn read_blob(
@@ -372,11 +372,11 @@ fn read_blob(
     digest: &Digest,
     mut file: File,
     path: &Path,
-    size: u64,
+    opened: &Metadata,
 ) -> Result<Bytes> {
     let read = |error| failed("read", path, error);
-    let before = Stamp::of(&file.metadata().map_err(read)?);
-    let content = read_up_to(&mut file, size).map_err(read)?;
+    let before = Stamp::of(opened);
+    let content = read_up_to(&mut file, opened.len()).map_err(read)?;
     // What was written to meanwhile has another stamp by now.
     if before == Stamp::of(&file.metadata().map_err(read)?) {
         place.recent().remember(digest, before, &content);
