@@ -1,21 +1,21 @@
-//! Bytes as they arrived: in pieces that are never moved again, however much follows.
+//! Content in pieces that are never moved again, however much follows.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 
-/// What is shorter is copied, so that a few bytes do not keep alive the read buffer of a connection
-/// that they are a slice of.
-const KEPT_AS_IT_IS: usize = 64 * 1024;
-/// How much is copied into one allocation, and how much a reader gets at a time, so that one who
-/// hashes it does not hold up its thread for long.
-const CHUNK: usize = 1024 * 1024;
+/// The size of a piece, and how much a reader gets at a time: enough for a socket to be written to
+/// seldom, and little enough for one who hashes it not to hold up its thread for long.
+///
+/// What comes in smaller chunks is copied together. It costs less than to write them one by one each
+/// time that they are read, and no chunk keeps alive the read buffer that it is a slice of.
+const PIECE: usize = 1024 * 1024;
 
 /// Collects pieces.
 #[derive(Debug, Default)]
 pub(crate) struct PiecesBuilder {
     pieces: Vec<Piece>,
-    // The tail, of small chunks one behind the other.
+    /// The chunks that are not yet a piece, one behind the other.
     tail: Vec<u8>,
     sealed: u64,
 }
@@ -25,15 +25,19 @@ impl PiecesBuilder {
         self.sealed + self.tail.len() as u64
     }
 
-    pub(crate) fn push(&mut self, chunk: Bytes) {
-        if chunk.len() >= KEPT_AS_IT_IS {
-            self.seal();
-            self.add(chunk);
-        } else {
-            if self.tail.len() + chunk.len() > CHUNK {
+    pub(crate) fn push(&mut self, mut chunk: Bytes) {
+        while !chunk.is_empty() {
+            if self.tail.is_empty() && chunk.len() >= PIECE {
+                return self.add(chunk);
+            }
+            if self.tail.is_empty() && self.sealed > 0 {
+                self.tail.reserve_exact(PIECE);
+            }
+            let fitting = chunk.len().min(PIECE - self.tail.len());
+            self.tail.extend_from_slice(&chunk.split_to(fitting));
+            if self.tail.len() == PIECE {
                 self.seal();
             }
-            self.tail.extend_from_slice(&chunk);
         }
     }
 
@@ -89,8 +93,8 @@ impl Pieces {
             .partition_point(|piece| piece.start <= range.start);
         let piece = self.pieces.get(behind.checked_sub(1)?)?;
         let from = usize::try_from(range.start - piece.start).ok()?;
-        let wanted = usize::try_from(end - range.start).unwrap_or(CHUNK);
-        let length = wanted.min(CHUNK).min(piece.bytes.len() - from);
+        let wanted = usize::try_from(end - range.start).unwrap_or(PIECE);
+        let length = wanted.min(PIECE).min(piece.bytes.len() - from);
         Some(piece.bytes.slice(from..from + length))
     }
 
@@ -137,35 +141,41 @@ mod tests {
     #[test]
     fn every_range_reads_what_was_pushed() {
         let small = vec![1; 10];
-        let large = vec![2; KEPT_AS_IT_IS];
-        let huge: Vec<u8> = (0..CHUNK + 5).map(|n| n as u8).collect();
-        let pieces = pieces(&[&small, &small, &large, &[], &huge, &small]);
-        let all = [&small[..], &small, &large, &huge, &small].concat();
-        let len = all.len();
-        assert_eq!(pieces.len(), len as u64);
-        assert_eq!(pieces.to_bytes(), all);
-        let edges = [0, 1, 19, 20, 21, 20 + KEPT_AS_IT_IS, len - 11, len - 1, len];
-        for start in edges {
-            for end in edges.into_iter().filter(|&end| end >= start) {
-                let part = read(&pieces, start as u64..end as u64);
-                assert!(part == all[start..end], "{start}..{end}");
+        let medium = vec![2; PIECE / 2 + 1];
+        let huge: Vec<u8> = (0..PIECE + 5).map(|n| n as u8).collect();
+        for chunks in [
+            &[&small, &small, &medium, &vec![], &huge, &medium, &small][..],
+            &[&huge, &small, &huge],
+            &[&medium, &medium, &medium, &medium],
+        ] {
+            let chunks: Vec<&[u8]> = chunks.iter().map(|chunk| &chunk[..]).collect();
+            let (pieces, all) = (pieces(&chunks), chunks.concat());
+            let len = all.len();
+            assert_eq!(pieces.len(), len as u64);
+            assert_eq!(pieces.to_bytes(), all);
+            let edges = [0, 1, 19, 20, PIECE - 1, PIECE, PIECE + 1, len - 1, len];
+            for start in edges {
+                for end in edges.into_iter().filter(|&end| end >= start) {
+                    let part = read(&pieces, start as u64..end as u64);
+                    assert!(part == all[start..end], "{start}..{end}");
+                }
             }
+            assert!(read(&pieces, len as u64..u64::MAX).is_empty());
         }
-        assert!(read(&pieces, len as u64..u64::MAX).is_empty());
     }
 
     #[test]
     fn small_chunks_lie_together_and_large_ones_stay_where_they_are() {
-        let large = Bytes::from(vec![7; KEPT_AS_IT_IS]);
+        let large = Bytes::from(vec![7; PIECE]);
         let mut builder = PiecesBuilder::default();
-        for _ in 0..100 {
+        builder.push(large.clone());
+        for _ in 0..PIECE / 5 + 1 {
             builder.push(Bytes::from_static(b"small"));
         }
-        builder.push(large.clone());
         let pieces = builder.finish();
-        let stored: Vec<&Bytes> = pieces.iter().collect();
-        assert_eq!(stored.len(), 2);
-        assert_eq!(stored[0].len(), 500);
-        assert_eq!(stored[1].as_ptr(), large.as_ptr());
+        let lengths: Vec<usize> = pieces.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [PIECE, PIECE, (PIECE / 5 + 1) * 5 - PIECE]);
+        let first = pieces.iter().next().expect("a piece");
+        assert_eq!(first.as_ptr(), large.as_ptr());
     }
 }
