@@ -35,14 +35,6 @@ fn memory() -> Suite {
         let peer = registry.clone();
         Ok(Fixture::registry(Arc::new(registry)).with_peer_registry(Arc::new(peer)))
     })
-    .with_gap(in_memory())
-}
-
-fn in_memory() -> Gap {
-    Gap::new(
-        "blobs::a_large_blob_is_not_gathered_in_memory",
-        "memory is where this backend stores blobs",
-    )
 }
 
 /// A single layout, opened twice: the two share nothing but the disk.
@@ -100,6 +92,13 @@ fn layouts_in_a_store() -> Suite {
             .with_inspection(move || nothing_is_left_in(&store)))
     })
     .with_gap(in_memory())
+}
+
+fn in_memory() -> Gap {
+    Gap::new(
+        "blobs::a_large_blob_is_not_gathered_in_memory",
+        "memory is where this store keeps its objects",
+    )
 }
 
 /// Whether all objects are those of layouts.

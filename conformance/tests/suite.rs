@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tranship_conformance::{Fixture, Gap, Outcome, Scenario, Suite, scenario, scenarios};
-use tranship_memory::{MemoryRegistry, MemoryRepository};
+use tranship_memory::{MemoryOptions, MemoryRegistry, MemoryRepository};
 
 const PASSES: &str = "tags::a_moved_tag_keeps_the_old_manifest";
-/// The memory backend keeps what is pushed in memory.
+/// It takes more memory than the registry here has.
 const FAILS: &str = "blobs::a_large_blob_is_not_gathered_in_memory";
 
 fn named(name: &str) -> &'static Scenario {
@@ -18,7 +18,8 @@ fn named(name: &str) -> &'static Scenario {
 }
 
 fn registry() -> Fixture {
-    Fixture::registry(Arc::new(MemoryRegistry::new()))
+    let options = MemoryOptions::default().with_quota(16 * 1024 * 1024);
+    Fixture::registry(Arc::new(MemoryRegistry::with_options(options)))
 }
 
 fn memory() -> Suite {
@@ -55,14 +56,17 @@ fn a_failure_says_what_was_found_and_where() {
         panic!("the scenario passed");
     };
     let text = failure.to_string();
-    assert!(text.contains("held at the same time"), "{text}");
+    assert!(text.contains("pushing 64 MiB"), "{text}");
     assert!(text.contains("scenarios/blobs.rs:"), "{text}");
 }
 
 #[test]
 fn a_declared_gap_is_ignored_with_its_reason() {
-    let suite = memory().with_gap(Gap::new(FAILS, "memory is its store"));
-    is_ignored_with(suite.run_scenario(named(FAILS)), "gap: memory is its store");
+    let suite = memory().with_gap(Gap::new(FAILS, "it has too little memory"));
+    is_ignored_with(
+        suite.run_scenario(named(FAILS)),
+        "gap: it has too little memory",
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use tranship::{ByteStream, Content, Error, ErrorKind};
+use tranship_sendfile::Outlet;
 
 use crate::failure::{Code, Failure};
 use crate::record::Record;
@@ -23,6 +24,8 @@ use crate::record::Record;
 /// How much of a body that nobody wants is read, in bytes, and for how long.
 const DRAINED: usize = 32 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// From how many bytes on it is cheaper not to read a file, but to have the system send it.
+const WORTH_AN_OUTLET: u64 = 64 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -153,10 +156,10 @@ impl ResponseBody {
     pub(crate) fn content(content: Content, request: &Parts) -> Self {
         let left = content.len();
         let body = content.into_body();
-        #[cfg(target_os = "linux")]
-        let bytes = crate::file::stream(body, left, request.extensions.get());
-        #[cfg(not(target_os = "linux"))]
-        let bytes = body.into_stream();
+        let bytes = match request.extensions.get::<Outlet>() {
+            Some(outlet) if left >= WORTH_AN_OUTLET => outlet.stream(body),
+            _ => body.into_stream(),
+        };
         Self {
             kind: Kind::Stream { bytes, left },
             record: None,

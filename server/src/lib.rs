@@ -29,8 +29,6 @@ mod body;
 mod catalog;
 mod conditions;
 mod failure;
-#[cfg(target_os = "linux")]
-mod file;
 mod manifests;
 mod metrics;
 mod options;

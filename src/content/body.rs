@@ -58,8 +58,8 @@ impl Body {
     }
 
     /// The content of an open file from its current position on, `length` bytes at the most. Nothing
-    /// is read before the stream is polled; reads happen on blocking threads, one chunk ahead of
-    /// the reader.
+    /// is read before the stream is polled. What the system has in memory is read in place; reads
+    /// that wait for a disk happen on blocking threads, one chunk ahead of the reader.
     ///
     /// Reading needs a tokio runtime.
     pub fn from_file(file: File, length: u64) -> Self {

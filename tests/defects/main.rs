@@ -64,20 +64,18 @@ fn name_of(defect: Defect) -> String {
 /// A suite over a right backend with `defect`.
 fn suite(defect: Defect) -> Suite {
     Suite::new(format!("{defect:?}"), move || async move {
-        if needs_a_disk(defect) {
+        if needs_batches(defect) {
             return over_layouts(defect).await;
         }
         Ok(fixture(FaultyRegistry::new(memory(), defect)))
     })
 }
 
-/// Only a backend that stores blobs elsewhere than in memory can gather them there, and the one in
-/// memory has no batches.
-fn needs_a_disk(defect: Defect) -> bool {
+/// The backend in memory has no batches.
+fn needs_batches(defect: Defect) -> bool {
     matches!(
         defect,
-        Defect::GathersPushes
-            | Defect::BatchForgetsBetweenViews
+        Defect::BatchForgetsBetweenViews
             | Defect::BatchWritesThrough
             | Defect::BatchHasNoUseForPushes
             | Defect::CommitsNothing
@@ -105,11 +103,6 @@ fn impatient(defect: Defect) -> Suite {
     suite(defect).with_time_limit(Duration::from_secs(2))
 }
 
-/// What the memory backend itself does not pass: it stores blobs in memory.
-fn is_for_disks(scenario: &Scenario) -> bool {
-    scenario.name() == "a_large_blob_is_not_gathered_in_memory"
-}
-
 fn a_right_backend_passes() -> Result<(), Failed> {
     passes(&suite(Defect::None))
 }
@@ -121,7 +114,7 @@ fn a_right_batch_passes() -> Result<(), Failed> {
 
 /// No scenario fails; some may be ignored.
 fn passes(suite: &Suite) -> Result<(), Failed> {
-    passes_of(suite, |scenario| !is_for_disks(scenario))
+    passes_of(suite, |_| true)
 }
 
 fn passes_of(suite: &Suite, chosen: impl Fn(&Scenario) -> bool) -> Result<(), Failed> {
@@ -174,7 +167,6 @@ fn survey() -> Result<(), Failed> {
     for (defect, _) in CAUGHT {
         let suite = impatient(*defect);
         let caught: Vec<String> = scenarios()
-            .filter(|scenario| !is_for_disks(scenario) || *defect == Defect::GathersPushes)
             .filter(|scenario| matches!(suite.run_scenario(scenario), Outcome::Failed(_)))
             .map(ToString::to_string)
             .collect();

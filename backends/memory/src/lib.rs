@@ -23,9 +23,9 @@
 //!
 //! - **Memory.** Content is stored once for all repositories of a registry, and is free again when
 //!   the last repository has let go of it and the last read of it has ended. A
-//!   [quota](MemoryOptions::quota) bounds it. Pieces of 64 KiB and more are kept as they arrive,
-//!   without a copy; so a slice of a larger buffer keeps that buffer alive. Reads never copy, and
-//!   hand out 1 MiB at a time at the most.
+//!   [quota](MemoryOptions::quota) bounds it. What arrives in pieces of 1 MiB and more is kept
+//!   without a copy; so a slice of a larger buffer keeps that buffer alive. Smaller pieces are copied
+//!   together. Reads never copy, and hand out 1 MiB at a time at the most.
 //! - **Pushes are checked** even where another repository of the registry has the content: a
 //!   repository gets only what was pushed or mounted into it. Such a push takes no more memory.
 //! - **Manifests** are decoded when they are pushed. What they refer to need not be there. A manifest
