@@ -30,7 +30,7 @@ import datasets
 import report
 from layouts import MIB, Skipped, main
 from measure import Contender, Run, high_water
-from registries import RegistryBench, Server, free_port
+from registries import CONGESTION, RegistryBench, Server, free_port
 
 CLIENTS = 500
 CONNECTIONS = 64
@@ -90,6 +90,7 @@ class ServerBench(RegistryBench):
         tools = {"tranship": [self.tranship, "--version"], "docker-registry": [self.docker, "--version"]}
         tools |= {"registry": [self.registry, "--version"], "crane": [self.crane, "version"]}
         tools["wrk"] = ["dpkg-query", "-Wf", "${Version}", "wrk"]
+        tools["congestion control"] = ["cat", str(CONGESTION)]
         return {name: command for name, command in tools.items() if command[0]}
 
     def tables(self):
