@@ -68,6 +68,9 @@ pub(crate) struct Lanes {
     state: Mutex<State>,
 }
 
+/// How many pieces wait for a thread that has enough to do.
+const ENOUGH: usize = 4;
+
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Box<dyn FnOnce() + Send>>,
@@ -80,13 +83,38 @@ impl Lanes {
         self: &Arc<Self>,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.run_on(self.width, work).await
+    }
+
+    /// As [`run`](Self::run), for work that the calling thread may do as well. It does so when the others
+    /// have enough: then nobody ever waits for anybody.
+    pub(crate) async fn share<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let others = self.width.saturating_sub(1).max(1);
+        let have_enough = {
+            let state = self.lock();
+            state.running >= others && state.waiting.len() >= ENOUGH * others
+        };
+        match have_enough {
+            true => work(),
+            false => self.run_on(others, work).await,
+        }
+    }
+
+    async fn run_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        width: usize,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (answer, answered) = oneshot::channel();
         let lane = {
             let mut state = self.lock();
             state.waiting.push_back(Box::new(move || {
                 let _ = answer.send(work());
             }));
-            let is_free = state.running < self.width;
+            let is_free = state.running < width;
             is_free.then(|| {
                 state.running += 1;
                 let lanes = Arc::clone(self);

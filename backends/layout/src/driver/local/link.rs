@@ -33,7 +33,7 @@ pub(super) async fn take_over(
     origin: &LocalFile,
     trust: Trust,
 ) -> Result<bool> {
-    let size = expected.size();
+    let (digest, size) = (*expected.digest(), expected.size());
     let (shared, expected, origin) = (Arc::clone(place), expected.clone(), origin.clone());
     let stop = StopOnDrop::default();
     let stopped = stop.flag();
@@ -59,7 +59,7 @@ pub(super) async fn take_over(
         };
         work.take_over(&source, &metadata).map(|()| true)
     };
-    place.work_on(size, work).await
+    place.take_over(&digest, size, work).await
 }
 
 /// The origin, if it is a file of the expected size. Otherwise reading it as a stream tells what is

@@ -136,32 +136,34 @@ impl Place {
         &self.pace
     }
 
-    /// Runs work on a blocking thread, which is kept for long only if the content of `size` bytes that
-    /// the work is for is large.
-    pub(super) async fn work_on<T: Send + 'static>(
+    /// Runs work that makes `size` bytes of content, wherever they are, the blob `digest`. If they are many
+    /// it has a blocking thread of its own; else it shares those that there are, and the calling one too
+    /// as long as the file system is quick.
+    pub(super) async fn take_over<T: Send + 'static>(
         &self,
+        digest: &Digest,
         size: u64,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if size <= SMALL {
-            self.lanes.run(work).await
-        } else {
-            blocking(work).await
+        if size > SMALL {
+            return blocking(work).await;
+        }
+        let pace = Arc::clone(&self.pace);
+        let work = move || pace.time(work);
+        match self.pace.is_quick() && !self.may_sync(digest) {
+            true => self.lanes.share(work).await,
+            false => self.lanes.run(work).await,
         }
     }
 
-    /// Runs work that writes a small blob and gives it its name: in place, if the file system is quick
-    /// and nothing has to be on the disk in the end.
+    /// Runs work that writes the small blob `digest` and gives it its name: in place, if the file system is
+    /// quick and nothing has to be on the disk in the end.
     pub(super) async fn write_small<T: Send + 'static>(
         &self,
         digest: &Digest,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // Directories are synced when they are created, whatever waits for the end of a batch.
-        let is_ready = self.has_seen(SEEN_TEMPORARY)
-            && self.has_seen(SEEN_LAYOUT)
-            && self.has_seen(seen_algorithm(digest));
-        if self.syncs_at_once() || self.syncs() && !is_ready {
+        if self.may_sync(digest) {
             return self.lanes.run(work).await;
         }
         if self.pace.is_quick() {
@@ -169,6 +171,15 @@ impl Place {
         }
         let pace = Arc::clone(&self.pace);
         self.lanes.run(move || pace.time(work)).await
+    }
+
+    /// Whether the blob `digest` may come to be only with something on the disk.
+    fn may_sync(&self, digest: &Digest) -> bool {
+        // Directories are synced when they are created, whatever waits for the end of a batch.
+        let is_ready = self.has_seen(SEEN_TEMPORARY)
+            && self.has_seen(SEEN_LAYOUT)
+            && self.has_seen(seen_algorithm(digest));
+        self.syncs_at_once() || self.syncs() && !is_ready
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
