@@ -30,7 +30,7 @@ pub struct Body {
 enum Kind {
     Stream(ByteStream),
     /// From the position of the file on, and how many at the most.
-    File(File, u64),
+    File(Arc<File>, u64),
 }
 
 type Observer = dyn Fn(u64) + Send + Sync;
@@ -63,12 +63,15 @@ impl Body {
     ///
     /// Reading needs a tokio runtime.
     pub fn from_file(file: File, length: u64) -> Self {
-        Self::new(Kind::File(file, length))
+        Self::new(Kind::File(Arc::new(file), length))
     }
 
     /// Says that these bytes are those of a local file, so that a destination on the same file system
     /// can link or clone it, or copy it inside the kernel, instead of reading.
-    pub fn with_local_file(mut self, file: LocalFile) -> Self {
+    pub fn with_local_file(mut self, mut file: LocalFile) -> Self {
+        if let Kind::File(opened, _) = &self.bytes {
+            file.whole = Some(Arc::clone(opened));
+        }
         self.file = Some(file);
         self
     }
@@ -114,7 +117,7 @@ impl Body {
     pub fn into_open_file(mut self) -> std::result::Result<OpenFile, Self> {
         let (file, range) = match self.bytes {
             Kind::File(file, most) => match rest_of(&file, most) {
-                Ok(range) => (Arc::new(file), range),
+                Ok(range) => (file, range),
                 Err(_) => {
                     self.bytes = Kind::File(file, most);
                     return Err(self);
@@ -166,6 +169,8 @@ impl fmt::Debug for Body {
 pub struct LocalFile {
     path: PathBuf,
     immutable: bool,
+    /// The file that the body will read, if it is open.
+    whole: Option<Arc<File>>,
     /// Where in which file the content lies, if it is only a part of one.
     part: Option<(Arc<File>, Range<u64>)>,
     observer: Option<Arc<Observer>>,
@@ -178,6 +183,7 @@ impl LocalFile {
         Self {
             path: path.into(),
             immutable: false,
+            whole: None,
             part: None,
             observer: None,
         }
@@ -189,6 +195,7 @@ impl LocalFile {
         Self {
             path: path.into(),
             immutable: true,
+            whole: None,
             part: None,
             observer: None,
         }
@@ -202,6 +209,7 @@ impl LocalFile {
         Self {
             path: path.into(),
             immutable: false,
+            whole: None,
             part: Some((file, range)),
             observer: None,
         }
@@ -211,6 +219,13 @@ impl LocalFile {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file, if the body has it open already, with its cursor at the start. Who reads it, and then the
+    /// body after all, puts the cursor back.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Arc<File>> {
+        self.whole.as_ref()
     }
 
     /// The open file and the bytes of it that the content is, if it is a part of one. Then

@@ -103,6 +103,11 @@ impl Lanes {
         }
     }
 
+    /// Whether a thread is at work, so that one more piece wakes nobody up.
+    pub(crate) fn are_busy(&self) -> bool {
+        self.lock().running > 0
+    }
+
     async fn run_on<T: Send + 'static>(
         self: &Arc<Self>,
         width: usize,

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -20,17 +21,20 @@ use page_cache::PageCache;
 /// matter, small enough that two chunks for each of a few transfers stay within a few megabytes.
 const CHUNK: u64 = 256 * 1024;
 
-type Chunk = io::Result<(File, Vec<u8>)>;
+type Chunk = io::Result<(Arc<File>, Vec<u8>)>;
 
 enum State {
-    InMemory(File, PageCache),
+    InMemory(Arc<File>, PageCache),
     /// Once the disk had to be waited for, it is expected to be again.
-    OnDisk(File),
+    OnDisk(Arc<File>),
     Reading(JoinHandle<Chunk>),
 }
 
 /// The bytes of `file` from its cursor on, `length` at the most.
-pub(super) fn read(file: File, length: u64) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+pub(super) fn read(
+    file: Arc<File>,
+    length: u64,
+) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
     pieces(State::InMemory(file, PageCache::default()), length)
 }
 
@@ -68,13 +72,13 @@ impl State {
     }
 }
 
-fn start(mut file: File, left: u64) -> JoinHandle<Chunk> {
+fn start(file: Arc<File>, left: u64) -> JoinHandle<Chunk> {
     let wanted = left.min(CHUNK);
     // Allocated here and not on whichever of many threads reads: allocators keep what was freed by
     // the thread that asked for it.
     let mut bytes = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
     spawn_blocking(move || {
-        (&mut file).take(wanted).read_to_end(&mut bytes)?;
+        (&*file).take(wanted).read_to_end(&mut bytes)?;
         Ok((file, bytes))
     })
 }
@@ -89,11 +93,11 @@ mod tests {
         (0..3 * CHUNK + 7).map(|at| (at / 100) as u8).collect()
     }
 
-    fn file(content: &[u8]) -> File {
+    fn file(content: &[u8], start: u64) -> Arc<File> {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(content).expect("written");
-        file.rewind().expect("rewound");
-        file
+        file.seek(SeekFrom::Start(start)).expect("in the file");
+        Arc::new(file)
     }
 
     async fn all(stream: impl Stream<Item = Result<Bytes>>) -> Vec<u8> {
@@ -115,11 +119,7 @@ mod tests {
         ] {
             let end = length.min(start.saturating_add(most)) as usize;
             let expected = &content[start as usize..end];
-            let opened = || {
-                let mut file = file(&content);
-                file.seek(SeekFrom::Start(start)).expect("in the file");
-                file
-            };
+            let opened = || file(&content, start);
             assert!(
                 all(read(opened(), most)).await == expected,
                 "{start} {most}"
@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn a_piece_that_somebody_keeps_is_not_written_to() {
         let content = content();
-        let mut stream = Box::pin(read(file(&content), u64::MAX));
+        let mut stream = Box::pin(read(file(&content, 0), u64::MAX));
         let first = stream.next().await.expect("a piece").expect("read");
         let rest = all(stream).await;
         assert!([&first[..], &rest].concat() == content);
@@ -148,7 +148,7 @@ mod tests {
             }
         });
         let file = File::from(std::os::fd::OwnedFd::from(reader));
-        assert!(all(read(file, u64::MAX)).await == content());
+        assert!(all(read(Arc::new(file), u64::MAX)).await == content());
         writing.join().expect("written");
     }
 }

@@ -38,7 +38,9 @@ impl PageCache {
         };
         buffer.truncate(read);
         let bytes = buffer.freeze();
-        self.kept.push_back(bytes.clone());
+        if (read as u64) < left {
+            self.kept.push_back(bytes.clone());
+        }
         // As nothing is ever waited for, nobody else had a turn.
         coop::consume_budget().await;
         Some(bytes)

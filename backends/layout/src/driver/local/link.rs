@@ -64,18 +64,21 @@ pub(super) async fn take_over(
 
 /// The origin, if it is a file of the expected size. Otherwise reading it as a stream tells what is
 /// wrong.
-fn open_origin(origin: &LocalFile, expected: &Descriptor) -> Option<(File, Metadata)> {
-    // The path of a file that is not a blob is the user's, who may link to it.
-    let (file, metadata) = if origin.is_immutable() {
-        open_regular(origin.path()).ok()??
+fn open_origin(origin: &LocalFile, expected: &Descriptor) -> Option<(Arc<File>, Metadata)> {
+    let (file, metadata) = if let Some(file) = origin.whole() {
+        (Arc::clone(file), file.metadata().ok()?)
+    } else if origin.is_immutable() {
+        let (file, metadata) = open_regular(origin.path()).ok()??;
+        (Arc::new(file), metadata)
     } else {
+        // The path of a file that is not a blob is the user's, who may link to it.
         let metadata = std::fs::metadata(origin.path()).ok()?;
         if !metadata.is_file() {
             return None;
         }
         let file = File::open(origin.path()).ok()?;
         let metadata = file.metadata().ok()?;
-        (file, metadata)
+        (Arc::new(file), metadata)
     };
     (metadata.is_file() && metadata.len() == expected.size()).then_some((file, metadata))
 }
@@ -235,8 +238,11 @@ fn link_opened(file: &File, path: &Path) -> io::Result<()> {
 
     use rustix::fs::{AtFlags, CWD, linkat};
 
-    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
-    linkat(CWD, opened, CWD, path, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
+    let opened = || format!("/proc/self/fd/{}", file.as_raw_fd());
+    // Some systems allow this to everybody, and it is quicker.
+    linkat(file, "", CWD, path, AtFlags::EMPTY_PATH)
+        .or_else(|_| linkat(CWD, opened(), CWD, path, AtFlags::SYMLINK_FOLLOW))
+        .map_err(io::Error::from)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -20,7 +20,6 @@ mod walk;
 mod write;
 
 use std::fs::{File, Metadata};
-use std::future::ready;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -29,7 +28,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{Stream, TryStreamExt as _, stream};
 use tranship::{
     Body, Capabilities, Descriptor, Digest, Error, ErrorKind, LocalFile, Result, Source, Upload,
     UploadId,
@@ -38,7 +36,6 @@ use tranship::{
 use self::file::{check_limit, failed, open_regular, stat_regular};
 use self::index::Stamp;
 use self::link::Trust;
-use self::pace::Pace;
 use self::place::{OCI_LAYOUT, Place, SMALL};
 use super::{
     Driver, Hashed, IndexEdit, IndexRead, IndexVersion, Leftover, Observer, Pages, Stored,
@@ -277,38 +274,11 @@ fn open_blob(place: &Place, target: &Descriptor, range: Range<u64>) -> Result<Bo
             .map_err(|error| failed("read", &path, error))?;
     }
     let length = range.end.saturating_sub(range.start);
-    let body = if length <= SMALL {
-        Body::from_stream(read_small(
-            Arc::clone(place.pace()),
-            file,
-            path.clone(),
-            length,
-        ))
-    } else {
-        Body::from_file(file, length)
-    };
+    let body = Body::from_file(file, length);
     if range == (0..target.size()) {
         return Ok(body.with_local_file(as_local_file(path, &metadata)));
     }
     Ok(body)
-}
-
-/// What is left of a small file, at most `length` bytes, when it is asked for.
-fn read_small(
-    pace: Arc<Pace>,
-    mut file: File,
-    path: PathBuf,
-    length: u64,
-) -> impl Stream<Item = Result<Bytes>> + Send {
-    let read = async move {
-        let work = move || {
-            let read = read_up_to(&mut file, length);
-            read.map_err(|error| failed("read", &path, error))
-        };
-        pace.run(work).await
-    };
-    // A file that was cut short has no piece to give.
-    stream::once(read).try_filter(|bytes| ready(!bytes.is_empty()))
 }
 
 /// In one call, where `read_to_end` begins with small ones.
