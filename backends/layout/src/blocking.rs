@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -26,37 +28,85 @@ fn cut_short(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Erro
     Error::new(ErrorKind::Io, "the work on the file system was cut short").with_source(error)
 }
 
-/// Something that blocking threads change step by step, one at a time. When this is dropped, the
-/// thread that has it ends its step and drops it.
-pub(crate) enum Chain<T> {
-    Ready(T),
-    Running(JoinHandle<Result<T>>),
-    Ended,
+/// How many steps of a chain have not ended when the next one is accepted. With one of them waiting, the
+/// thread that works has the next at hand, and nobody has to be woken between.
+const STEPS: usize = 2;
+
+/// Something that a blocking thread changes step by step. When this is dropped, the thread that has it
+/// ends its step and drops it.
+pub(crate) struct Chain<T> {
+    thread: Arc<Lanes>,
+    /// Empty while a step is under way, and for good after one that failed.
+    value: Arc<Mutex<Option<T>>>,
+    steps: VecDeque<Answer<()>>,
 }
 
 impl<T: Send + 'static> Chain<T> {
-    pub(crate) fn start(work: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
-        Self::Running(spawn_blocking(work))
+    pub(crate) fn new(value: T) -> Self {
+        let mut chain = Self::ended();
+        chain.value = Arc::new(Mutex::new(Some(value)));
+        chain
     }
 
-    /// Waits for the step before, and begins another one.
+    pub(crate) fn start(work: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
+        let mut chain = Self::ended();
+        chain.add(move |_| work());
+        chain
+    }
+
+    /// One that has nothing, and never will.
+    pub(crate) fn ended() -> Self {
+        Self {
+            thread: Arc::new(Lanes::new(1)),
+            value: Arc::default(),
+            steps: VecDeque::new(),
+        }
+    }
+
+    /// Adds a step, when few enough are to be done. An error is that of a step before.
     pub(crate) async fn then(
         &mut self,
         work: impl FnOnce(T) -> Result<T> + Send + 'static,
     ) -> Result<()> {
-        let value = self.finish().await?;
-        *self = Self::start(move || work(value));
+        while self.steps.len() >= STEPS {
+            self.wait_for_step().await?;
+        }
+        self.add(move |value| work(value.ok_or_else(has_ended)?));
         Ok(())
     }
 
     /// What the last step has left. After an error, or this, there is nothing any more.
     pub(crate) async fn finish(&mut self) -> Result<T> {
-        match std::mem::replace(self, Self::Ended) {
-            Self::Ready(value) => Ok(value),
-            Self::Running(step) => join(step).await,
-            Self::Ended => Err(Error::new(ErrorKind::Io, "the work has ended before")),
+        let mut chain = std::mem::replace(self, Self::ended());
+        while !chain.steps.is_empty() {
+            chain.wait_for_step().await?;
+        }
+        let value = lock(&chain.value).take();
+        value.ok_or_else(has_ended)
+    }
+
+    async fn wait_for_step(&mut self) -> Result<()> {
+        match self.steps.pop_front() {
+            Some(step) => step.await,
+            None => Ok(()),
         }
     }
+
+    fn add(&mut self, work: impl FnOnce(Option<T>) -> Result<T> + Send + 'static) {
+        // Not kept alive by steps that nobody waits for.
+        let value = Arc::downgrade(&self.value);
+        self.steps.push_back(self.thread.add(1, move || {
+            let value = value.upgrade().ok_or_else(has_ended)?;
+            let before = lock(&value).take();
+            let after = work(before)?;
+            *lock(&value) = Some(after);
+            Ok(())
+        }));
+    }
+}
+
+fn has_ended() -> Error {
+    Error::new(ErrorKind::Io, "the work has ended before")
 }
 
 /// Blocking threads for work that is short and comes in numbers, one for each core.
@@ -78,12 +128,19 @@ struct State {
 }
 
 impl Lanes {
+    fn new(width: usize) -> Self {
+        Self {
+            width,
+            state: Mutex::default(),
+        }
+    }
+
     /// Runs `work` and waits for it. If the future is dropped, the work is done all the same.
     pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.run_on(self.width, work).await
+        self.add(self.width, work).await
     }
 
     /// As [`run`](Self::run), for work that the calling thread may do as well. It does so when the others
@@ -99,7 +156,7 @@ impl Lanes {
         };
         match have_enough {
             true => work(),
-            false => self.run_on(others, work).await,
+            false => self.add(others, work).await,
         }
     }
 
@@ -108,11 +165,11 @@ impl Lanes {
         self.lock().running > 0
     }
 
-    async fn run_on<T: Send + 'static>(
+    fn add<T: Send + 'static>(
         self: &Arc<Self>,
         width: usize,
         work: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    ) -> Answer<T> {
         let (answer, answered) = oneshot::channel();
         let lane = {
             let mut state = self.lock();
@@ -132,12 +189,28 @@ impl Lanes {
         if let Some(lane) = lane {
             spawn_blocking(move || lane.work_off());
         }
-        answered.await.unwrap_or_else(|error| Err(cut_short(error)))
+        Answer(answered)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+/// What comes of a piece of work. If this is dropped, the work is done all the same.
+struct Answer<T>(oneshot::Receiver<Result<T>>);
+
+impl<T> Future for Answer<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let answered = ready!(Pin::new(&mut self.0).poll(context));
+        Poll::Ready(answered.unwrap_or_else(|error| Err(cut_short(error))))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Lanes {
@@ -148,10 +221,7 @@ impl fmt::Debug for Lanes {
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self {
-            width: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
-            state: Mutex::default(),
-        }
+        Self::new(std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
     }
 }
 
@@ -199,6 +269,58 @@ impl Drop for Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[tokio::test]
+    async fn the_steps_of_a_chain_are_made_in_their_order() {
+        let mut chain = Chain::start(|| Ok(Vec::new()));
+        for number in 0..100 {
+            let push = move |mut numbers: Vec<_>| {
+                numbers.push(number);
+                Ok(numbers)
+            };
+            chain.then(push).await.expect("no step fails");
+        }
+        let numbers = chain.finish().await.expect("no step fails");
+        assert!(numbers.into_iter().eq(0..100));
+        assert!(chain.finish().await.is_err());
+    }
+
+    /// A step that notes that it was begun.
+    fn noted(begun: &Arc<AtomicBool>) -> impl FnOnce(()) -> Result<()> + Send + 'static + use<> {
+        let begun = Arc::clone(begun);
+        move |()| {
+            begun.store(true, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_is_the_last_one() {
+        let begun = Arc::default();
+        let mut chain = Chain::new(());
+        let failing = |()| Err(Error::new(ErrorKind::Corrupt, "on purpose"));
+        chain.then(failing).await.expect("accepted");
+        chain.then(noted(&begun)).await.expect("accepted");
+        let error = chain.then(noted(&begun)).await.expect_err("one has failed");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(chain.finish().await.is_err());
+        assert!(!begun.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_chain_that_is_dropped_begins_no_other_step() {
+        let begun = Arc::default();
+        let (go, wait) = std::sync::mpsc::channel();
+        let thread = {
+            let mut chain = Chain::start(move || wait.recv().map_err(|_| has_ended()));
+            chain.then(noted(&begun)).await.expect("accepted");
+            Arc::clone(&chain.thread)
+        };
+        go.send(()).expect("the first step waits");
+        thread.add(1, || Ok(())).await.expect("they are over");
+        assert!(!begun.load(Ordering::SeqCst));
+    }
 
     #[tokio::test]
     async fn work_that_panics_fails_and_does_not_stop_the_rest() {

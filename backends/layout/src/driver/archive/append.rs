@@ -42,8 +42,8 @@ pub(super) async fn receive<R: Receiver>(
     body: Body,
 ) -> Result<R::Outcome> {
     let mut stream = body.into_stream();
-    let mut hashing = Chain::Ready(Verifier::new(expected));
-    let mut receiving = Chain::Ready(Receiving::To(start));
+    let mut hashing = Chain::new(Verifier::new(expected));
+    let mut receiving = Chain::new(Receiving::To(start));
     let mut batch = Vec::new();
     let mut bytes = 0;
     while let Some(piece) = stream.next().await.transpose()? {

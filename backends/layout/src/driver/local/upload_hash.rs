@@ -30,14 +30,14 @@ impl Hashed {
 
 impl RunningHash {
     pub(super) fn begin() -> Self {
-        Self(Chain::Ready(Hashed {
+        Self(Chain::new(Hashed {
             digester: Digester::new(Algorithm::default()),
             bytes: 0,
         }))
     }
 
     pub(super) fn lost() -> Self {
-        Self(Chain::Ended)
+        Self(Chain::ended())
     }
 
     /// Goes on with `piece`, which begins at byte `offset`. Returns when the piece before is hashed.
@@ -49,7 +49,7 @@ impl RunningHash {
             _ => return,
         };
         self.0 = if piece.len() <= SMALL {
-            Chain::Ready(hashed.update(&piece))
+            Chain::new(hashed.update(&piece))
         } else {
             Chain::start(move || Ok(hashed.update(&piece)))
         };

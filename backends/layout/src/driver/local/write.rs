@@ -64,7 +64,7 @@ async fn write_large(
         let place = Arc::clone(place);
         Chain::start(move || place.temporary_file(BLOB_MODE))
     };
-    let mut checking = Chain::Ready(Verifier::new(expected));
+    let mut checking = Chain::new(Verifier::new(expected));
     let outcome = async {
         let mut batch = Batch::default();
         loop {

@@ -108,7 +108,7 @@ async fn send(
 ) -> Result<()> {
     let length = part_size(expected.size());
     let (mut payload, mut share) = first;
-    let mut hashing = Chain::Ready(Verifier::new(expected));
+    let mut hashing = Chain::new(Verifier::new(expected));
     hash(&mut hashing, &payload, share.as_ref()).await?;
     loop {
         let is_last = (payload.content_length() as u64) < length;
