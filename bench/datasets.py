@@ -89,12 +89,21 @@ def platform(number):
 
 def one_layer(root, size):
     """One image with one layer of random bytes, tagged `v1`."""
+    several_layers(root, 1, size)
+
+
+def several_layers(root, layers, size):
+    """One image with layers of random bytes, `size` each, tagged `v1`."""
     layout, source = Layout(root), random.Random(1)
     head = b"\x1f\x8b\x08\0"
-    pieces = (head + source.randbytes(MIB)[len(head) :] if at == 0 else source.randbytes(MIB)
-              for at in range(size // MIB))
-    layer = layout.large_blob(LAYER, pieces)
-    layout.list(layout.manifest(layout.blob(CONFIG, image_config(0)), [layer]), "v1")
+
+    def layer():
+        pieces = (head + source.randbytes(MIB)[len(head) :] if at == 0 else source.randbytes(MIB)
+                  for at in range(size // MIB))
+        return layout.large_blob(LAYER, pieces)
+
+    layers = [layer() for _ in range(layers)]
+    layout.list(layout.manifest(layout.blob(CONFIG, image_config(0)), layers), "v1")
     layout.finish()
 
 

@@ -92,7 +92,7 @@ class Watch:
     """Follows the peak memory of a process.
 
     The system's own answer when a process has ended is never less than what this Python had when it
-    started the process. So where it is no more than that, the peak that was last read while the process
+    started the process. So where it is hardly more than that, the peak that was last read while the process
     ran is taken instead; 0 if it ended before it could be read.
     """
 
@@ -114,7 +114,7 @@ class Watch:
         self.done.set()
         self.thread.join()
         told = usage.ru_maxrss * 1024
-        return told if told > self.floor else self.seen
+        return told if told > 1.1 * self.floor else self.seen
 
 
 def own_peak():

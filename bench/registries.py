@@ -24,6 +24,7 @@ import datasets
 from layouts import MIB, ROOT, Bench, Skipped, main
 
 
+LAYERS = 6
 CONGESTION = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
@@ -194,6 +195,21 @@ class RegistryBench(Bench):
         row = self.measure("push", f"push of a layer of {self.size // MIB} MiB, to distribution 3", contenders)
         self.against_best(row, "tranship", "pushed layer", 1.0, 1.5)
 
+    def image(self):
+        return self.layout("several-layers", datasets.several_layers, LAYERS, self.size // 2 // LAYERS // MIB * MIB)
+
+    def pull_image(self):
+        server = self.distribution("pull-image")
+        self.fill(server, self.image())
+        row = self.measure("pull-image", f"pull of {LAYERS} layers, together {self.size // 2 // MIB} MiB, from distribution 3", self.pulls(server.host, self.work / "out"))
+        self.against_best(row, "tranship, relaxed", "pulled image")
+
+    def push_image(self):
+        server = self.distribution("push-image")
+        contenders = self.pushes(server.host, self.image(), server.forget)
+        row = self.measure("push-image", "push of the same layers, to distribution 3", contenders)
+        self.against_best(row, "tranship", "pushed image")
+
     def small_source(self):
         return self.layout("small-blobs", datasets.small_blobs, 100, 20)
 
@@ -217,6 +233,8 @@ class RegistryBench(Bench):
 ROWS = {
     "pull": RegistryBench.pull_layer,
     "push": RegistryBench.push_layer,
+    "pull-image": RegistryBench.pull_image,
+    "push-image": RegistryBench.push_image,
     "pull-small": RegistryBench.pull_small,
     "push-small": RegistryBench.push_small,
 }

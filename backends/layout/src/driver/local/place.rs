@@ -14,6 +14,7 @@ use super::file::{failed, identity, is_directory, not_named, open_regular, stat_
 use super::pace::Pace;
 use super::recent::Recent;
 use super::sync::{SharedSync, sync_directory, sync_file_system};
+use super::write::Writers;
 use crate::blocking::{Lanes, blocking};
 use crate::driver::{PRIVATE, marker};
 use crate::options::Durability;
@@ -38,6 +39,7 @@ pub(super) struct Place {
     pace: Arc<Pace>,
     lanes: Arc<Lanes>,
     recent: Arc<Recent>,
+    writers: Arc<Writers>,
     /// What is still to be synced, if that waits for the end of a batch.
     deferred: Option<Mutex<Deferred>>,
 }
@@ -82,6 +84,7 @@ impl Place {
             pace: Arc::default(),
             lanes: Arc::default(),
             recent: Arc::default(),
+            writers: Arc::default(),
             deferred: None,
         }
     }
@@ -95,6 +98,7 @@ impl Place {
             pace: Arc::clone(&self.pace),
             lanes: Arc::clone(&self.lanes),
             recent: Arc::clone(&self.recent),
+            writers: Arc::clone(&self.writers),
             ..Self::new(self.root.clone(), self.durability)
         }
     }
@@ -130,6 +134,10 @@ impl Place {
 
     pub(super) fn recent(&self) -> &Recent {
         &self.recent
+    }
+
+    pub(super) fn writers(&self) -> &Writers {
+        &self.writers
     }
 
     pub(super) fn pace(&self) -> &Arc<Pace> {

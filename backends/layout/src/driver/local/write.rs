@@ -3,6 +3,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -13,9 +14,37 @@ use super::file::failed;
 use super::place::{Place, SMALL};
 use crate::blocking::{Chain, blocking};
 
-/// What is gathered, in bytes, before blocking threads get it. With one batch being hashed, one being
-/// written and the next being gathered, a push holds three times as much, and one piece of its source.
-const BATCH: usize = 512 * 1024;
+/// What all large pushes together gather, in bytes, before blocking threads get it. With batches being
+/// hashed, being written and waiting for that, up to five times as much is in memory, and a piece of
+/// each source.
+const GATHERED: usize = 1024 * 1024;
+
+/// The large pushes to a layout that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Writers(AtomicUsize);
+
+impl Writers {
+    fn enter(&self) -> Writer<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Writer(self)
+    }
+}
+
+/// One of them, until it is dropped.
+struct Writer<'a>(&'a Writers);
+
+impl Writer<'_> {
+    /// How many bytes it is to gather now.
+    fn batch(&self) -> usize {
+        GATHERED / self.0.0.load(Ordering::Relaxed).max(1)
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Files of blobs are never written again.
 pub(super) const BLOB_MODE: u32 = 0o444;
@@ -65,13 +94,14 @@ async fn write_large(
         Chain::start(move || place.temporary_file(BLOB_MODE))
     };
     let mut checking = Chain::new(Verifier::new(expected));
+    let writer = place.writers().enter();
     let outcome = async {
         let mut batch = Batch::default();
         loop {
             let piece = stream.next().await.transpose()?;
             let is_last = piece.is_none();
             batch.extend(piece);
-            if batch.bytes >= BATCH || is_last {
+            if batch.bytes >= writer.batch() || is_last {
                 let pieces: Arc<[Bytes]> = std::mem::take(&mut batch).pieces.into();
                 let written = Arc::clone(&pieces);
                 checking
@@ -133,4 +163,20 @@ fn write_all(file: &mut NamedTempFile, pieces: &[Bytes]) -> Result<()> {
             .map_err(|error| failed("written", file.path(), error))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pushes_at_the_same_time_share_what_is_gathered() {
+        let writers = Writers::default();
+        let first = writers.enter();
+        assert_eq!(first.batch(), GATHERED);
+        let others: Vec<_> = (0..3).map(|_| writers.enter()).collect();
+        assert_eq!(first.batch(), GATHERED / 4);
+        drop(others);
+        assert_eq!(first.batch(), GATHERED);
+    }
 }
