@@ -160,11 +160,6 @@ impl Lanes {
         }
     }
 
-    /// Whether a thread is at work, so that one more piece wakes nobody up.
-    pub(crate) fn are_busy(&self) -> bool {
-        self.lock().running > 0
-    }
-
     fn add<T: Send + 'static>(
         self: &Arc<Self>,
         width: usize,

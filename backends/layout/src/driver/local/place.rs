@@ -165,7 +165,7 @@ impl Place {
     }
 
     /// Runs work that writes the small blob `digest` and gives it its name: in place, if the file system is
-    /// quick, nothing has to be on the disk in the end, and no other thread is at such work anyhow.
+    /// quick and nothing has to be on the disk in the end.
     pub(super) async fn write_small<T: Send + 'static>(
         &self,
         digest: &Digest,
@@ -174,12 +174,12 @@ impl Place {
         if self.may_sync(digest) {
             return self.lanes.run(work).await;
         }
-        let pace = Arc::clone(&self.pace);
-        let work = move || pace.time(work);
-        match self.pace.is_quick() && !self.lanes.are_busy() {
-            true => work(),
-            false => self.lanes.share(work).await,
+        // Two that make files in one directory would wait for each other more than they work.
+        if self.pace.is_quick() {
+            return self.pace.time(work);
         }
+        let pace = Arc::clone(&self.pace);
+        self.lanes.run(move || pace.time(work)).await
     }
 
     /// Whether the blob `digest` may come to be only with something on the disk.
