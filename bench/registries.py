@@ -216,6 +216,7 @@ class RegistryBench(Bench):
     def pull_small(self):
         server = self.in_memory()
         self.fill(server, self.small_source())
+        self.settle()
         row = self.measure("pull-small", "pull of 2,000 blobs of 4 to 64 KiB under 100 manifests, from crane's registry in memory", self.pulls(server.host, self.work / "out"))
         self.against_best(row, "tranship, relaxed", "pulled small blobs", 0.6, 0.5)
 

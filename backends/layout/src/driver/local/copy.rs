@@ -67,31 +67,31 @@ impl Copy<'_> {
         })
     }
 
-    fn write(&self, told: &Sender<u64>, syncs: &Sender<u64>) -> std::result::Result<(), Failure> {
+    fn write(&self, told: &Sender<u64>, syncs: &Sender<()>) -> std::result::Result<(), Failure> {
         let mut steps = Steps::default();
         let mut at = 0;
+        let mut to_sync = 0;
         while at < self.length {
             let copied = steps.copy(self, at, STEP.min(self.length - at))?;
             at += copied;
             if copied == 0 || told.send(at).is_err() {
                 break;
             }
-            // Perhaps nobody syncs.
-            let _ = syncs.send(at);
+            if at - to_sync >= UNSYNCED {
+                to_sync = at;
+                // Perhaps nobody syncs.
+                let _ = syncs.send(());
+            }
         }
         Ok(())
     }
 
     /// Syncs behind what is written. The rest is synced by whoever gives the file its name.
-    fn sync(&self, written: &Receiver<u64>) -> std::result::Result<(), Failure> {
-        let mut synced = 0;
-        while let Ok(at) = written.recv() {
-            // What was written while the last sync ran is synced with the next.
-            let at = written.try_iter().last().unwrap_or(at);
-            if at - synced >= UNSYNCED {
-                self.to.sync_data().map_err(Failure::Destination)?;
-                synced = at;
-            }
+    fn sync(&self, written: &Receiver<()>) -> std::result::Result<(), Failure> {
+        while written.recv().is_ok() {
+            // All that was written while the last sync ran is synced with this one.
+            written.try_iter().for_each(drop);
+            self.to.sync_data().map_err(Failure::Destination)?;
         }
         Ok(())
     }
