@@ -18,6 +18,10 @@ if [ "${1:-}" = --slow ]; then
     slow=(helm cosign)
     shift
 fi
+if [ $# -gt 1 ]; then
+    echo "error: usage: bash tests/interop/server.sh [--slow] [TRANSHIP]" >&2
+    exit 2
+fi
 hello=$PWD/fixtures/hello
 docker=$PWD/fixtures/docker
 # shellcheck source=support.sh
