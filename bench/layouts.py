@@ -133,7 +133,7 @@ class Bench:
         """Waits until new files are had quickly, as files may have been removed in large numbers before this ran."""
         aside = self.work / "aside"
         aside.mkdir(exist_ok=True)
-        for attempt in range(48):
+        for _ in range(48):
             started = time.perf_counter()
             for _ in range(FILES):
                 tempfile.NamedTemporaryFile(dir=aside, delete=False).close()

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::outlet::Outlet;
+#[cfg(target_os = "linux")]
+use crate::part::is_stand_in;
 
 /// A TCP connection for hyper to serve, or to send requests on.
 #[derive(Debug)]
@@ -71,6 +73,15 @@ impl Connection {
     }
 }
 
+/// How many of the first of `slices` are ordinary bytes.
+#[cfg(target_os = "linux")]
+fn ordinary(slices: &[IoSlice<'_>]) -> usize {
+    slices
+        .iter()
+        .position(|slice| is_stand_in(slice))
+        .unwrap_or(slices.len())
+}
+
 impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -100,7 +111,7 @@ impl AsyncWrite for Connection {
             self.outlet.check()?;
             let filled = slices.iter().position(|slice| !slice.is_empty());
             let slices = filled.map_or(&[][..], |first| &slices[first..]);
-            match crate::outlet::ordinary(slices) {
+            match ordinary(slices) {
                 0 if !slices.is_empty() => return self.poll_send(context, &slices[0]),
                 count => &slices[..count],
             }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use tranship::{Body, ByteStream, OpenFile, Result};
 
-use crate::part::{Part, is_stand_in};
+use crate::part::Part;
 
 /// How much of a file one stand-in is for, in bytes. More would only keep a thread busy for longer.
 pub(crate) const PIECE: usize = 256 * 1024;
@@ -118,12 +118,4 @@ impl Drop for StandIn {
             self.state.is_broken.store(true, Ordering::Release);
         }
     }
-}
-
-/// How many of the first of `slices` are ordinary bytes.
-pub(crate) fn ordinary(slices: &[io::IoSlice<'_>]) -> usize {
-    slices
-        .iter()
-        .position(|slice| is_stand_in(slice))
-        .unwrap_or(slices.len())
 }

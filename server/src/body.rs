@@ -151,8 +151,8 @@ impl ResponseBody {
         }
     }
 
-    /// The bytes of `content` in answer to `request`, checked for their number. Their digest is the client's to check: it
-    /// knows it, and has to trust nobody.
+    /// The bytes of `content` in answer to `request`, checked for their number. Their digest is the
+    /// client's to check: it knows it, and has to trust nobody.
     pub(crate) fn content(content: Content, request: &Parts) -> Self {
         let left = content.len();
         let body = content.into_body();

@@ -68,8 +68,10 @@ impl<T: Send + 'static> Chain<T> {
         &mut self,
         work: impl FnOnce(T) -> Result<T> + Send + 'static,
     ) -> Result<()> {
-        while self.steps.len() >= STEPS {
-            self.wait_for_step().await?;
+        while self.steps.len() >= STEPS
+            && let Some(step) = self.steps.pop_front()
+        {
+            step.await?;
         }
         self.add(move |value| work(value.ok_or_else(has_ended)?));
         Ok(())
@@ -78,18 +80,11 @@ impl<T: Send + 'static> Chain<T> {
     /// What the last step has left. After an error, or this, there is nothing any more.
     pub(crate) async fn finish(&mut self) -> Result<T> {
         let mut chain = std::mem::replace(self, Self::ended());
-        while !chain.steps.is_empty() {
-            chain.wait_for_step().await?;
+        while let Some(step) = chain.steps.pop_front() {
+            step.await?;
         }
         let value = lock(&chain.value).take();
         value.ok_or_else(has_ended)
-    }
-
-    async fn wait_for_step(&mut self) -> Result<()> {
-        match self.steps.pop_front() {
-            Some(step) => step.await,
-            None => Ok(()),
-        }
     }
 
     fn add(&mut self, work: impl FnOnce(Option<T>) -> Result<T> + Send + 'static) {

@@ -25,6 +25,15 @@ struct Arrived {
     hash: RunningHash,
 }
 
+impl Arrived {
+    fn nothing(blobs: &Blobs) -> Self {
+        Self {
+            buffer: blobs.new_buffer(),
+            hash: RunningHash::default(),
+        }
+    }
+}
+
 /// The open uploads of a repository. A buffer that is away is being written to.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(HashMap<UploadId, Option<Arrived>>);
@@ -49,11 +58,11 @@ impl Uploader for Blobs {
     async fn start(&self) -> Result<Box<dyn Upload>> {
         let id = new_id();
         lock(&self.0.contents.uploads).0.insert(id.clone(), None);
-        let arrived = Arrived {
-            buffer: self.new_buffer(),
-            hash: RunningHash::default(),
-        };
-        Ok(Box::new(MemoryUpload::new(self, id, arrived)))
+        Ok(Box::new(MemoryUpload::new(
+            self,
+            id,
+            Arrived::nothing(self),
+        )))
     }
 
     async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
@@ -90,11 +99,7 @@ impl MemoryUpload {
     }
 
     fn take_arrived(&mut self) -> Arrived {
-        let empty = Arrived {
-            buffer: self.blobs.new_buffer(),
-            hash: RunningHash::default(),
-        };
-        std::mem::replace(&mut self.arrived, empty)
+        std::mem::replace(&mut self.arrived, Arrived::nothing(&self.blobs))
     }
 
     fn end(&mut self) -> Arrived {

@@ -156,9 +156,11 @@ impl Place {
         if size > SMALL {
             return blocking(work).await;
         }
-        let pace = Arc::clone(&self.pace);
-        let work = move || pace.time(work);
-        match self.pace.is_quick() && !self.may_sync(digest) {
+        if self.may_sync(digest) {
+            return self.lanes.run(work).await;
+        }
+        let work = self.timed(work);
+        match self.pace.is_quick() {
             true => self.lanes.share(work).await,
             false => self.lanes.run(work).await,
         }
@@ -174,12 +176,18 @@ impl Place {
         if self.may_sync(digest) {
             return self.lanes.run(work).await;
         }
-        // Two that make files in one directory would wait for each other more than they work.
-        if self.pace.is_quick() {
-            return self.pace.time(work);
+        let work = self.timed(work);
+        match self.pace.is_quick() {
+            // Two that make files in one directory would wait for each other more than they work.
+            true => work(),
+            false => self.lanes.run(work).await,
         }
+    }
+
+    /// The same work, which tells how quick the file system is. A sync would say nothing of that.
+    fn timed<T, W: FnOnce() -> T>(&self, work: W) -> impl FnOnce() -> T + use<T, W> {
         let pace = Arc::clone(&self.pace);
-        self.lanes.run(move || pace.time(work)).await
+        move || pace.time(work)
     }
 
     /// Whether the blob `digest` may come to be only with something on the disk.
