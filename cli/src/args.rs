@@ -461,8 +461,8 @@ pub(crate) struct Logout {
 /// signal cuts them off. What happens is logged to standard error, with --format json as one JSON object a line.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// What to serve: layouts:ROOT or a path, layouts:URL, or the host of another registry [default: an empty registry
-    /// in memory]
+    /// What to serve: a directory of layouts, by path or URL, or the host of another registry, with a dot or a port
+    /// [default: an empty registry in memory]
     #[arg(long, value_name = "LOCATION", value_parser = location::parse_root)]
     pub(crate) root: Option<RegistryLocation>,
     /// The address and the port to listen on; port 0 is any that is free

@@ -197,12 +197,19 @@ impl fmt::Debug for StoreOption {
     }
 }
 
-/// What is to be served. A path or a URL stands for the directory of layouts there.
+/// What is to be served. A path or a URL stands for the directory of layouts there; a word is the host of
+/// a registry only where it could not be anything else.
 pub(crate) fn parse_root(text: &str) -> Result<RegistryLocation> {
     let is_url = text
         .split_once("://")
         .is_some_and(|(scheme, _)| !scheme.contains(':'));
-    if is_url || text.starts_with(['/', '.']) {
+    let (first, is_nested) = match text.split_once('/') {
+        Some((first, _)) => (first, true),
+        None => (text, false),
+    };
+    let may_be_host = first.contains('.') || first == "localhost";
+    let is_path = !first.contains(':') && (is_nested || !may_be_host);
+    if is_url || is_path || text.starts_with('.') {
         return format!("layouts:{text}").parse();
     }
     text.parse()
@@ -316,6 +323,9 @@ mod tests {
         let root = |text| parse_root(text).map(|root| root.to_string()).ok();
         assert_eq!(root("/srv/x").as_deref(), Some("layouts:/srv/x"));
         assert_eq!(root("./x").as_deref(), Some("layouts:./x"));
+        assert_eq!(root("..").as_deref(), Some("layouts:.."));
+        assert_eq!(root("x").as_deref(), Some("layouts:x"));
+        assert_eq!(root("x.d/y").as_deref(), Some("layouts:x.d/y"));
         assert_eq!(root("layouts:x").as_deref(), Some("layouts:x"));
         assert_eq!(
             root("layouts:s3://bucket/x").as_deref(),
@@ -329,6 +339,8 @@ mod tests {
             root("registry.example").as_deref(),
             Some("registry.example")
         );
+        assert_eq!(root("registry:5000").as_deref(), Some("registry:5000"));
+        assert_eq!(root("localhost").as_deref(), Some("localhost"));
         assert_eq!(root("oci:x"), None);
     }
 
