@@ -2,10 +2,11 @@
 //!
 //! To hand a call to a blocking thread and to be woken by it costs some ten times what a look at
 //! cached metadata does, and half of what it takes to write a small file. So short calls are made in
-//! place as long as they come back quickly, and on blocking threads once one did not. A busy machine
-//! delays a call now and then, and the next ones are away for a short while; a slow disk or a server
-//! that hangs delays all of them, holds up one task once, and is trusted again only when many calls
-//! on blocking threads were quick.
+//! place as long as they come back quickly, and on blocking threads once they do not. A busy machine
+//! delays one in a hundred calls, since others have the processor, and threads would only wait for it as
+//! well: so many quick calls make up for a slow one. A slow disk delays more of them, and a server that
+//! hangs all: it holds up a task two or three times, and is trusted again only when many calls on blocking
+//! threads were quick.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,6 +19,13 @@ use crate::blocking::blocking;
 /// What is quick enough.
 const QUICK: Duration = Duration::from_micros(500);
 
+/// What no busy machine is to blame for.
+const HUNG: Duration = Duration::from_millis(100);
+
+/// How many quick calls make up for a slow one, and for how many they do at the most.
+const MAKE_UP: u32 = 32;
+const MOST_FORGIVEN: u32 = 2;
+
 /// How many calls go to blocking threads after a slow one. With each that is slow as well they
 /// double.
 const LEAST_CAUTION: u32 = 8;
@@ -27,8 +35,10 @@ const MOST_CAUTION: u32 = 256;
 pub(super) struct Pace {
     /// How many more calls go to blocking threads. The very first one does: nobody knows yet.
     caution: AtomicU32,
-    /// How many do so after the next slow call.
+    /// How many do so after the next slow call that is not forgiven.
     next_caution: AtomicU32,
+    /// How many calls were quick, of those that make up for slow ones.
+    credit: AtomicU32,
 }
 
 impl Default for Pace {
@@ -36,6 +46,7 @@ impl Default for Pace {
         Self {
             caution: AtomicU32::new(1),
             next_caution: AtomicU32::new(LEAST_CAUTION),
+            credit: AtomicU32::new(0),
         }
     }
 }
@@ -70,11 +81,22 @@ impl Pace {
     fn note(&self, took: Duration) {
         let caution = self.caution.load(Ordering::Relaxed);
         let next = self.next_caution.load(Ordering::Relaxed);
+        let credit = self.credit.load(Ordering::Relaxed);
         if took > QUICK {
+            if credit >= MAKE_UP && took < HUNG {
+                self.credit.store(credit - MAKE_UP, Ordering::Relaxed);
+                return;
+            }
+            self.credit.store(0, Ordering::Relaxed);
             self.caution.store(next, Ordering::Relaxed);
             let doubled = (next * 2).min(MOST_CAUTION);
             self.next_caution.store(doubled, Ordering::Relaxed);
-        } else if caution > 0 {
+            return;
+        }
+        if credit < MAKE_UP * MOST_FORGIVEN {
+            self.credit.store(credit + 1, Ordering::Relaxed);
+        }
+        if caution > 0 {
             self.caution.store(caution - 1, Ordering::Relaxed);
         } else if next > LEAST_CAUTION {
             self.next_caution.store(next - 1, Ordering::Relaxed);
@@ -118,15 +140,44 @@ mod tests {
             pace.note(2 * QUICK);
         }
         assert_eq!(sent_away(&pace), MOST_CAUTION);
+        // That many quick calls would make up for it.
+        pace.note(HUNG);
         pace.note(2 * QUICK);
         assert_eq!(sent_away(&pace), MOST_CAUTION);
     }
 
     #[test]
-    fn slow_calls_that_are_rare_do_not_add_up() {
+    fn slow_calls_that_are_rare_send_none_away() {
         let pace = Pace::default();
+        (0..MAKE_UP).for_each(|_| pace.note(QUICK));
         for _ in 0..10 {
             pace.note(2 * QUICK);
+            assert!(pace.is_quick());
+            (0..MAKE_UP).for_each(|_| pace.note(QUICK));
+        }
+    }
+
+    #[test]
+    fn what_was_earned_is_spent_by_a_few_slow_calls_or_one_that_hangs() {
+        let pace = Pace::default();
+        let earn = || (0..1000).for_each(|_| pace.note(QUICK));
+        earn();
+        for _ in 0..MOST_FORGIVEN {
+            pace.note(2 * QUICK);
+            assert!(pace.is_quick());
+        }
+        pace.note(2 * QUICK);
+        assert!(!pace.is_quick());
+        earn();
+        pace.note(HUNG);
+        assert!(!pace.is_quick());
+    }
+
+    #[test]
+    fn caution_that_was_not_needed_is_forgotten() {
+        let pace = Pace::default();
+        for _ in 0..10 {
+            pace.note(HUNG);
             let away = sent_away(&pace);
             assert!(away <= 2 * LEAST_CAUTION, "{away}");
             (0..MOST_CAUTION).for_each(|_| pace.note(QUICK));
