@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use tranship::{Error, ErrorKind, Result};
 
 use super::file::PIECE;
+use super::room::Room;
 use crate::driver::position::{read_at, read_exact_at, write_all_at};
 
 /// What is copied at a time, in bytes, before the other thread hears of it.
@@ -69,10 +70,13 @@ impl Copy<'_> {
 
     fn write(&self, told: &Sender<u64>, syncs: &Sender<()>) -> std::result::Result<(), Failure> {
         let mut steps = Steps::default();
+        let mut room = Room::new(self.length);
         let mut at = 0;
         let mut to_sync = 0;
         while at < self.length {
-            let copied = steps.copy(self, at, STEP.min(self.length - at))?;
+            let step = STEP.min(self.length - at);
+            room.make(self.to, at + step);
+            let copied = steps.copy(self, at, step)?;
             at += copied;
             if copied == 0 || told.send(at).is_err() {
                 break;

@@ -1,7 +1,7 @@
 //! Writes a blob. A large one is hashed and written on blocking threads while its next bytes arrive; a
 //! small one is hashed as it arrives, and written in one go.
 
-use std::io::Write as _;
+use std::io::{self, IoSlice, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,6 +12,7 @@ use tranship::{Body, ByteStream, Descriptor, Result, Verifier};
 
 use super::file::failed;
 use super::place::{Place, SMALL};
+use super::room::Room;
 use crate::blocking::{Chain, blocking};
 
 /// What all large pushes together gather, in bytes, before blocking threads get it. With batches being
@@ -90,8 +91,8 @@ async fn write_large(
     mut stream: ByteStream,
 ) -> Result<()> {
     let mut writing = {
-        let place = Arc::clone(place);
-        Chain::start(move || place.temporary_file(BLOB_MODE))
+        let (place, size) = (Arc::clone(place), expected.size());
+        Chain::start(move || Growing::new(&place, size))
     };
     let mut checking = Chain::new(Verifier::new(expected));
     let writer = place.writers().enter();
@@ -107,7 +108,7 @@ async fn write_large(
                 checking
                     .then(move |verifier| check(verifier, &pieces))
                     .await?;
-                writing.then(move |file| append(file, &written)).await?;
+                writing.then(move |file| file.append(&written)).await?;
             }
             if is_last {
                 return checking.finish().await?.finish();
@@ -119,7 +120,7 @@ async fn write_large(
         let _ = writing.finish().await;
         return Err(error);
     }
-    let file = writing.finish().await?;
+    let Growing { file, .. } = writing.finish().await?;
     let (place, expected) = (Arc::clone(place), expected.clone());
     blocking(move || publish(&place, file, &expected)).await
 }
@@ -131,9 +132,30 @@ fn check(mut verifier: Verifier, pieces: &[Bytes]) -> Result<Verifier> {
     Ok(verifier)
 }
 
-fn append(mut file: NamedTempFile, pieces: &[Bytes]) -> Result<NamedTempFile> {
-    write_all(&mut file, pieces)?;
-    Ok(file)
+/// The file of a large blob.
+struct Growing {
+    file: NamedTempFile,
+    /// How long it is.
+    length: u64,
+    room: Room,
+}
+
+impl Growing {
+    fn new(place: &Place, size: u64) -> Result<Self> {
+        Ok(Self {
+            file: place.temporary_file(BLOB_MODE)?,
+            length: 0,
+            room: Room::new(size),
+        })
+    }
+
+    fn append(mut self, pieces: &[Bytes]) -> Result<Self> {
+        let added: usize = pieces.iter().map(Bytes::len).sum();
+        self.length += added as u64;
+        self.room.make(self.file.as_file(), self.length);
+        write_all(&mut self.file, pieces)?;
+        Ok(self)
+    }
 }
 
 /// Gives the complete file of a blob its name.
@@ -157,10 +179,20 @@ impl Batch {
     }
 }
 
+/// In as few calls as can be: the more a file system gets at a time, the less it takes for each byte.
 fn write_all(file: &mut NamedTempFile, pieces: &[Bytes]) -> Result<()> {
-    for piece in pieces {
-        file.write_all(piece)
-            .map_err(|error| failed("written", file.path(), error))?;
+    let mut slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut left = slices.as_mut_slice();
+    // Without those that are empty, of which nothing could be written.
+    IoSlice::advance_slices(&mut left, 0);
+    while !left.is_empty() {
+        let written = match file.write_vectored(left) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+            written => written,
+        };
+        let written = written.map_err(|error| failed("written", file.path(), error))?;
+        IoSlice::advance_slices(&mut left, written);
     }
     Ok(())
 }
