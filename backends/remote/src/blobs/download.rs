@@ -98,7 +98,8 @@ impl Download {
     async fn request(&mut self) -> Result<Answer> {
         let url = self.handle.blob_url(self.target.digest())?;
         let scopes = self.handle.pull_scope();
-        let mut request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes).download();
+        let mut request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes)
+            .download(self.end - self.position);
         if !self.is_whole() {
             let range = format!("bytes={}-{}", self.position, self.end - 1);
             let range = HeaderValue::try_from(range)

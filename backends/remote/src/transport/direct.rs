@@ -1,19 +1,26 @@
-//! Files on their way over a bare connection: the system sends them, and the process never has their
-//! bytes. No connection of a client that others share can do that, so each upload has one of its own.
+//! Large bodies over bare connections. A file is sent by the system, and the process never has its bytes;
+//! what comes is read off the socket, and nothing else has a hand in it. No connection of a client that others
+//! share can do either, so each such request has one of its own.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::time::Duration;
 
-use http::header::{HOST, USER_AGENT};
+use futures_util::future::{Either, select};
+use http::header::{HOST, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use hyper::client::conn::http1::{Builder, SendRequest};
+use http_body::Body as _;
+use hyper::client::conn::http1::{self, Builder, SendRequest};
+use hyper::rt::{Read, Write};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tranship_sendfile::{Connection, Outlet};
 use url::{Host, Url};
 
-use super::connect;
+use super::gate::{Gate, Opener};
+use super::{connect, incoming};
 use crate::options::RemoteOptions;
 use crate::policy::is_this_machine;
 use crate::resolver::GuardedResolver;
@@ -43,9 +50,28 @@ impl Direct {
         }
     }
 
-    /// A connection to `url` for `length` bytes. `None` where one would be no better than any other, or
+    /// A connection to send `length` bytes to `url`. `None` where one would be no better than any other, or
     /// cannot be had: another client has more ways, and says better what is wrong.
-    pub(super) async fn connect(&self, url: &Url, length: u64) -> Option<DirectConnection> {
+    pub(super) async fn upload(&self, url: &Url, length: u64) -> Option<DirectUpload> {
+        let (connection, outlet) = Connection::new(self.connect(url, length).await?);
+        let outlet = outlet?;
+        let (sender, connection) = self.handshake(connection).await?;
+        drive(connection);
+        Some(DirectUpload { sender, outlet })
+    }
+
+    /// A connection to get `length` bytes of `url`. `None` as for an [`upload`](Self::upload).
+    pub(super) async fn download(&self, url: &Url, length: u64) -> Option<DirectDownload> {
+        let (gate, opener) = Gate::new(self.connect(url, length).await?);
+        let (sender, connection) = self.handshake(gate).await?;
+        Some(DirectDownload {
+            sender,
+            connection,
+            opener,
+        })
+    }
+
+    async fn connect(&self, url: &Url, length: u64) -> Option<TcpStream> {
         if length < LARGE || url.scheme() != "http" || self.has_proxy(url) {
             return None;
         }
@@ -56,20 +82,19 @@ impl Direct {
         let connecting = tokio::time::timeout(self.connect_timeout, connecting);
         let stream = connecting.await.ok()??;
         stream.set_nodelay(true).ok()?;
-        let (connection, outlet) = Connection::new(stream);
-        let outlet = outlet?;
-        let (sender, connection) = Builder::new()
-            .max_headers(self.max_headers)
-            .handshake(TokioIo::new(connection))
-            .await
-            .ok()?;
-        // It ends with the request, or when nobody waits for the answer any more.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke off");
-            }
-        });
-        Some(DirectConnection { sender, outlet })
+        Some(stream)
+    }
+
+    async fn handshake<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        &self,
+        connection: T,
+    ) -> Option<(
+        SendRequest<reqwest::Body>,
+        http1::Connection<TokioIo<T>, reqwest::Body>,
+    )> {
+        let mut builder = Builder::new();
+        let builder = builder.max_headers(self.max_headers);
+        builder.handshake(TokioIo::new(connection)).await.ok()
     }
 
     fn has_proxy(&self, url: &Url) -> bool {
@@ -104,15 +129,26 @@ impl Direct {
     }
 }
 
-/// A connection for one request.
+/// Goes on with a connection, which ends with its request, or when nobody waits for the answer any more.
+fn drive<T: Read + Write + Send + Unpin + 'static>(
+    connection: http1::Connection<T, reqwest::Body>,
+) {
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection broke off");
+        }
+    });
+}
+
+/// A connection for one request with a body.
 #[derive(Debug)]
-pub(super) struct DirectConnection {
+pub(super) struct DirectUpload {
     sender: SendRequest<reqwest::Body>,
     /// What makes the body of that request.
     pub(super) outlet: Outlet,
 }
 
-impl DirectConnection {
+impl DirectUpload {
     /// Sends the request and waits for the head of the answer.
     pub(super) async fn send(
         mut self,
@@ -120,20 +156,68 @@ impl DirectConnection {
         url: &Url,
         headers: HeaderMap,
         body: reqwest::Body,
-    ) -> Result<reqwest::Response, hyper::Error> {
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = origin_form(url);
-        *request.headers_mut() = headers;
-        let headers = request.headers_mut();
-        if let Some(host) = host(url) {
-            headers.entry(HOST).or_insert(host);
-        }
-        let agent = HeaderValue::from_static(connect::USER_AGENT);
-        headers.entry(USER_AGENT).or_insert(agent);
+    ) -> hyper::Result<reqwest::Response> {
+        let request = request(method, url, headers, body);
         let response = self.sender.send_request(request).await?;
         Ok(response.map(reqwest::Body::wrap).into())
     }
+}
+
+/// A connection for one request without a body.
+#[derive(Debug)]
+pub(super) struct DirectDownload {
+    sender: SendRequest<reqwest::Body>,
+    connection: http1::Connection<TokioIo<Gate>, reqwest::Body>,
+    opener: Opener,
+}
+
+impl DirectDownload {
+    /// Sends the request and waits for the head of the answer.
+    pub(super) async fn send(
+        mut self,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> hyper::Result<reqwest::Response> {
+        let request = request(Method::GET, url, headers, reqwest::Body::default());
+        let sending = pin!(self.sender.send_request(request));
+        let response = match select(sending, &mut self.connection).await {
+            Either::Left((response, _)) => response?,
+            // There was nothing behind the head.
+            Either::Right((ended, sending)) => {
+                ended?;
+                return Ok(sending.await?.map(reqwest::Body::wrap).into());
+            }
+        };
+        let is_coded = response.headers().contains_key(TRANSFER_ENCODING);
+        let Some(length) = response.body().size_hint().exact().filter(|_| !is_coded) else {
+            self.opener.open();
+            drive(self.connection);
+            return Ok(response.map(reqwest::Body::wrap).into());
+        };
+        let (head, _) = response.into_parts();
+        let (stream, ahead) = self.connection.into_parts().io.into_inner().into_parts();
+        let body = reqwest::Body::wrap_stream(incoming::body(stream, ahead, length));
+        Ok(http::Response::from_parts(head, body).into())
+    }
+}
+
+fn request(
+    method: Method,
+    url: &Url,
+    headers: HeaderMap,
+    body: reqwest::Body,
+) -> Request<reqwest::Body> {
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = origin_form(url);
+    *request.headers_mut() = headers;
+    let headers = request.headers_mut();
+    if let Some(host) = host(url) {
+        headers.entry(HOST).or_insert(host);
+    }
+    let agent = HeaderValue::from_static(connect::USER_AGENT);
+    headers.entry(USER_AGENT).or_insert(agent);
+    request
 }
 
 /// The path and the query, which is all that a server wants of a URL. Each URL has one.
@@ -148,80 +232,4 @@ fn host(url: &Url) -> Option<HeaderValue> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(text: &str) -> Url {
-        text.parse().expect("a URL")
-    }
-
-    fn direct(options: &RemoteOptions) -> Direct {
-        Direct::new(options, GuardedResolver::new("localhost", false))
-    }
-
-    #[test]
-    fn a_request_names_its_path_and_query_and_the_host_with_an_unusual_port() {
-        for (text, target, named) in [
-            (
-                "http://localhost:5000/v2/a/?b=c%2F#d",
-                "/v2/a/?b=c%2F",
-                "localhost:5000",
-            ),
-            ("http://localhost:80/", "/", "localhost"),
-            ("http://user:secret@[::1]:5000", "/", "[::1]:5000"),
-        ] {
-            assert_eq!(origin_form(&url(text)), target);
-            assert_eq!(host(&url(text)).expect("a host"), named);
-        }
-    }
-
-    #[tokio::test]
-    async fn names_lead_where_the_options_say() {
-        let address = "127.0.0.9:0".parse().expect("an address");
-        let options = RemoteOptions::default().with_resolve("registry.test", address);
-        let found = direct(&options)
-            .addresses(&url("http://registry.test:5000/"))
-            .await;
-        assert_eq!(found, Some(vec!["127.0.0.9:5000".parse().expect("one")]));
-    }
-
-    #[tokio::test]
-    async fn addresses_are_what_they_are() {
-        for (text, expected) in [
-            ("http://127.0.0.1:5000/", "127.0.0.1:5000"),
-            ("http://[::1]/", "[::1]:80"),
-        ] {
-            let found = direct(&RemoteOptions::default())
-                .addresses(&url(text))
-                .await;
-            assert_eq!(found, Some(vec![expected.parse().expect("one")]));
-        }
-    }
-
-    #[test]
-    fn nothing_goes_past_a_proxy_that_the_options_name() {
-        let options =
-            RemoteOptions::default().with_proxy(Some("http://proxy.test:3128".to_owned()));
-        assert!(direct(&options).has_proxy(&url("http://localhost:5000/")));
-        assert!(!direct(&RemoteOptions::default()).has_proxy(&url("http://localhost:5000/")));
-    }
-
-    #[tokio::test]
-    async fn small_bodies_and_tls_have_no_connection_of_their_own() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let direct = direct(&RemoteOptions::default());
-        let plain = url(&format!("http://{address}/"));
-        assert!(direct.connect(&plain, LARGE - 1).await.is_none());
-        assert!(
-            direct
-                .connect(&url(&format!("https://{address}/")), LARGE)
-                .await
-                .is_none()
-        );
-        let connection = direct.connect(&plain, LARGE).await;
-        assert_eq!(connection.is_some(), cfg!(target_os = "linux"));
-    }
-}
+mod tests;

@@ -5,6 +5,8 @@ mod connect;
 mod counts;
 mod direct;
 pub(crate) mod failure;
+mod gate;
+mod incoming;
 mod limit;
 mod outgoing;
 mod request;
@@ -226,22 +228,26 @@ impl Transport {
         let inner = &*self.0;
         let progress = Progress::default();
         let opened = outgoing::open(&request.payload).await?;
-        let direct = match opened.length_of_file() {
-            Some(length) => inner.clients.direct.connect(url, length).await,
+        let direct = &inner.clients.direct;
+        let upload = match opened.length_of_file() {
+            Some(length) => direct.upload(url, length).await,
             None => None,
         };
-        let outlet = direct.as_ref().map(|direct| &direct.outlet);
+        let download = direct.download(url, request.expected).await;
+        let outlet = upload.as_ref().map(|upload| &upload.outlet);
         let body = opened.into_body(outlet, &progress).await?;
         let headers = self.headers(request, url, authorization);
         inner.counter.count(request.kind);
         let sending = async {
-            match direct {
-                Some(direct) => direct
-                    .send(request.method.clone(), url, headers, body)
-                    .await
-                    .map_err(|error| failure::of_connection(error).into()),
-                None => self.exchange(request, url, headers, body).await,
-            }
+            let answered = match (upload, download) {
+                (Some(upload), _) => {
+                    let method = request.method.clone();
+                    upload.send(method, url, headers, body).await
+                }
+                (None, Some(download)) => download.send(url, headers).await,
+                (None, None) => return self.exchange(request, url, headers, body).await,
+            };
+            answered.map_err(|error| failure::of_connection(error).into())
         };
         let sent = unless_silent(sending, &progress, inner.options.silence_timeout).await;
         // A registry may answer before it has read a body whose source then fails.

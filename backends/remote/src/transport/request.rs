@@ -61,6 +61,8 @@ pub(crate) struct Request<'a> {
     pub(crate) repeat: Repeat,
     /// Whether bytes by the gigabyte may pass, for which HTTP/1.1 is faster.
     pub(crate) is_bulk: bool,
+    /// How many bytes are to come, or zero where nobody knows.
+    pub(crate) expected: u64,
 }
 
 impl<'a> Request<'a> {
@@ -75,6 +77,7 @@ impl<'a> Request<'a> {
             lane: Lane::Other,
             repeat: Repeat::Safe,
             is_bulk: false,
+            expected: 0,
         }
     }
 
@@ -94,9 +97,11 @@ impl<'a> Request<'a> {
         self
     }
 
-    pub(crate) fn download(mut self) -> Self {
+    /// For the bytes of a blob, of which so many are to come, or zero where nobody knows.
+    pub(crate) fn download(mut self, expected: u64) -> Self {
         self.lane = Lane::Download;
         self.is_bulk = true;
+        self.expected = expected;
         self
     }
 }
