@@ -19,7 +19,7 @@ pub(super) struct Gate {
     head: Head,
     /// What came with the head and is not a part of it.
     ahead: Bytes,
-    is_open: Opener,
+    opener: Opener,
 }
 
 /// Lets everything through.
@@ -44,7 +44,7 @@ impl Gate {
             stream,
             head: Head::default(),
             ahead: Bytes::new(),
-            is_open: opener.clone(),
+            opener: opener.clone(),
         };
         (gate, opener)
     }
@@ -61,7 +61,7 @@ impl AsyncRead for Gate {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_open.is_open() {
+        if self.opener.is_open() {
             if self.ahead.is_empty() {
                 return Pin::new(&mut self.stream).poll_read(context, buffer);
             }

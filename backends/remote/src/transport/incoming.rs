@@ -94,13 +94,14 @@ impl Buffers {
         if self.current.capacity() < LEAST {
             let oldest = self.spent.front_mut();
             let is_free = oldest.is_some_and(|oldest| oldest.try_reclaim(BUFFER));
-            let oldest = match is_free || self.spent.len() == KEPT {
-                true => self.spent.pop_front().filter(|_| is_free),
-                false => None,
-            };
-            let next = oldest.unwrap_or_else(|| BytesMut::with_capacity(BUFFER));
+            let next = is_free.then(|| self.spent.pop_front()).flatten();
+            let next = next.unwrap_or_else(|| BytesMut::with_capacity(BUFFER));
             self.spent
                 .push_back(std::mem::replace(&mut self.current, next));
+            // Whoever keeps the first for good does not keep the others.
+            if self.spent.len() > KEPT {
+                self.spent.pop_front();
+            }
         }
         &mut self.current
     }

@@ -61,7 +61,7 @@ pub(crate) struct Request<'a> {
     pub(crate) repeat: Repeat,
     /// Whether bytes by the gigabyte may pass, for which HTTP/1.1 is faster.
     pub(crate) is_bulk: bool,
-    /// How many bytes are to come, or zero where nobody knows.
+    /// How many bytes are to come, if they may have a connection of their own, or zero.
     pub(crate) expected: u64,
 }
 
@@ -97,7 +97,7 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// For the bytes of a blob, of which so many are to come, or zero where nobody knows.
+    /// For the bytes of a blob: so many, if they may have a connection of their own, or zero.
     pub(crate) fn download(mut self, expected: u64) -> Self {
         self.lane = Lane::Download;
         self.is_bulk = true;
