@@ -16,6 +16,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tranship_sendfile::{Connection, Outlet};
 use url::{Host, Url};
 
@@ -27,6 +28,26 @@ use crate::resolver::GuardedResolver;
 
 /// From how many bytes on a connection of its own pays off.
 const LARGE: u64 = 1024 * 1024;
+
+/// What a request goes over.
+pub(super) enum Route {
+    /// A connection of its own, for a body that the system sends.
+    Upload(DirectUpload),
+    /// A connection of its own, for an answer that is read off the socket.
+    Download(Box<DirectDownload>),
+    /// Any connection that there is.
+    Shared,
+}
+
+impl Route {
+    /// What makes a body that the system sends.
+    pub(super) fn outlet(&self) -> Option<&Outlet> {
+        match self {
+            Self::Upload(upload) => Some(&upload.outlet),
+            Self::Download(_) | Self::Shared => None,
+        }
+    }
+}
 
 /// Makes connections to where nothing is between: no TLS, and no proxy.
 #[derive(Debug)]
@@ -50,19 +71,40 @@ impl Direct {
         }
     }
 
-    /// A connection to send `length` bytes to `url`. `None` where one would be no better than any other, or
-    /// cannot be had: another client has more ways, and says better what is wrong.
-    pub(super) async fn upload(&self, url: &Url, length: u64) -> Option<DirectUpload> {
-        let (connection, outlet) = Connection::new(self.connect(url, length).await?);
+    /// What a request to `url` goes over, whose body is a file of `outgoing` bytes, or whose answer has `expected`.
+    ///
+    /// # Errors
+    /// When no connection was made in time, for which another client would only wait as long again.
+    pub(super) async fn route(
+        &self,
+        url: &Url,
+        outgoing: Option<u64>,
+        expected: u64,
+    ) -> Result<Route, Elapsed> {
+        let stream = match self.connect(url, outgoing.unwrap_or(expected)).await? {
+            Some(stream) => stream,
+            None => return Ok(Route::Shared),
+        };
+        let made = match outgoing {
+            Some(_) => self.upload(stream).await.map(Route::Upload),
+            None => {
+                let download = self.download(stream).await;
+                download.map(|download| Route::Download(Box::new(download)))
+            }
+        };
+        Ok(made.unwrap_or(Route::Shared))
+    }
+
+    async fn upload(&self, stream: TcpStream) -> Option<DirectUpload> {
+        let (connection, outlet) = Connection::new(stream);
         let outlet = outlet?;
         let (sender, connection) = self.handshake(connection).await?;
         drive(connection);
         Some(DirectUpload { sender, outlet })
     }
 
-    /// A connection to get `length` bytes of `url`. `None` as for an [`upload`](Self::upload).
-    pub(super) async fn download(&self, url: &Url, length: u64) -> Option<DirectDownload> {
-        let (gate, opener) = Gate::new(self.connect(url, length).await?);
+    async fn download(&self, stream: TcpStream) -> Option<DirectDownload> {
+        let (gate, opener) = Gate::new(stream);
         let (sender, connection) = self.handshake(gate).await?;
         Some(DirectDownload {
             sender,
@@ -71,18 +113,19 @@ impl Direct {
         })
     }
 
-    async fn connect(&self, url: &Url, length: u64) -> Option<TcpStream> {
+    /// `None` where a connection of its own would be no better than any other, or cannot be had: another client
+    /// has more ways, and says better what is wrong.
+    async fn connect(&self, url: &Url, length: u64) -> Result<Option<TcpStream>, Elapsed> {
         if length < LARGE || url.scheme() != "http" || self.has_proxy(url) {
-            return None;
+            return Ok(None);
         }
         let connecting = async {
             let addresses = self.addresses(url).await?;
-            TcpStream::connect(addresses.as_slice()).await.ok()
+            let stream = TcpStream::connect(addresses.as_slice()).await.ok()?;
+            stream.set_nodelay(true).ok()?;
+            Some(stream)
         };
-        let connecting = tokio::time::timeout(self.connect_timeout, connecting);
-        let stream = connecting.await.ok()??;
-        stream.set_nodelay(true).ok()?;
-        Some(stream)
+        tokio::time::timeout(self.connect_timeout, connecting).await
     }
 
     async fn handshake<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
@@ -144,8 +187,7 @@ fn drive<T: Read + Write + Send + Unpin + 'static>(
 #[derive(Debug)]
 pub(super) struct DirectUpload {
     sender: SendRequest<reqwest::Body>,
-    /// What makes the body of that request.
-    pub(super) outlet: Outlet,
+    outlet: Outlet,
 }
 
 impl DirectUpload {

@@ -149,7 +149,7 @@ pub(crate) fn of_network(error: reqwest::Error) -> Error {
             .with_source(error);
     }
     if error.is_timeout() {
-        return Error::new(ErrorKind::Timeout, "no connection in time").with_source(error);
+        return no_connection().with_source(error);
     }
     if error.is_connect() {
         return Error::new(ErrorKind::Unavailable, "the registry cannot be reached")
@@ -178,6 +178,11 @@ pub(crate) fn of_connection(error: impl StdError + Send + Sync + 'static) -> Err
     Error::new(ErrorKind::Unavailable, "the connection broke")
         .with_retryable(!malformed)
         .with_source(error)
+}
+
+/// What could not even be begun in time.
+pub(crate) fn no_connection() -> Error {
+    Error::new(ErrorKind::Timeout, "no connection in time")
 }
 
 /// What nothing was heard of for too long.

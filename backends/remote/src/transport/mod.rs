@@ -36,6 +36,7 @@ use crate::options::RemoteOptions;
 use crate::policy::same_origin;
 use connect::Clients;
 use counts::Counter;
+use direct::Route;
 use limit::{Limiter, Permit};
 use outgoing::Progress;
 use tokens::Tokens;
@@ -229,23 +230,22 @@ impl Transport {
         let progress = Progress::default();
         let opened = outgoing::open(&request.payload).await?;
         let direct = &inner.clients.direct;
-        let upload = match opened.length_of_file() {
-            Some(length) => direct.upload(url, length).await,
-            None => None,
-        };
-        let download = direct.download(url, request.expected).await;
-        let outlet = upload.as_ref().map(|upload| &upload.outlet);
-        let body = opened.into_body(outlet, &progress).await?;
+        let route = direct.route(url, opened.length_of_file(), request.expected);
+        let route = route.await.map_err(|_| Failed {
+            error: failure::no_connection(),
+            is_unsent: true,
+        })?;
+        let body = opened.into_body(route.outlet(), &progress).await?;
         let headers = self.headers(request, url, authorization);
         inner.counter.count(request.kind);
         let sending = async {
-            let answered = match (upload, download) {
-                (Some(upload), _) => {
+            let answered = match route {
+                Route::Upload(upload) => {
                     let method = request.method.clone();
                     upload.send(method, url, headers, body).await
                 }
-                (None, Some(download)) => download.send(url, headers).await,
-                (None, None) => return self.exchange(request, url, headers, body).await,
+                Route::Download(download) => download.send(url, headers).await,
+                Route::Shared => return self.exchange(request, url, headers, body).await,
             };
             answered.map_err(|error| failure::of_connection(error).into())
         };

@@ -66,12 +66,47 @@ async fn small_bodies_and_tls_have_no_connection_of_their_own() {
     let plain = url(&format!("http://{address}/"));
     let tls = url(&format!("https://{address}/"));
     for (url, length) in [(&plain, LARGE - 1), (&tls, LARGE)] {
-        assert!(direct.upload(url, length).await.is_none());
-        assert!(direct.download(url, length).await.is_none());
+        for (outgoing, expected) in [(Some(length), 0), (None, length)] {
+            let route = direct.route(url, outgoing, expected).await;
+            assert!(matches!(route, Ok(Route::Shared)));
+        }
     }
-    let upload = direct.upload(&plain, LARGE).await;
-    assert_eq!(upload.is_some(), cfg!(target_os = "linux"));
-    assert!(direct.download(&plain, LARGE).await.is_some());
+    let upload = direct.route(&plain, Some(LARGE), 0).await;
+    assert_eq!(
+        matches!(upload, Ok(Route::Upload(_))),
+        cfg!(target_os = "linux")
+    );
+    let download = direct.route(&plain, None, LARGE).await;
+    assert!(matches!(download, Ok(Route::Download(_))));
+}
+
+/// Linux does not answer at all where too many wait to be accepted.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn no_other_connection_is_tried_where_none_was_made_in_time() {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    let local = "127.0.0.1:0".parse().expect("an address");
+    socket.bind(local).expect("a port");
+    let listener = socket.listen(1).expect("listening");
+    let address = listener.local_addr().expect("an address");
+    let soon = Duration::from_millis(100);
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        waiting.push(tokio::time::timeout(soon, TcpStream::connect(address)).await);
+    }
+
+    let options = RemoteOptions::default().with_connect_timeout(soon);
+    let url = url(&format!("http://{address}/"));
+    assert!(direct(&options).route(&url, None, LARGE).await.is_err());
+}
+
+/// A connection to get something from `url`.
+async fn connected(url: &Url) -> Box<DirectDownload> {
+    let direct = direct(&RemoteOptions::default());
+    match direct.route(url, None, LARGE).await {
+        Ok(Route::Download(download)) => download,
+        _ => panic!("there is no connection to {url}"),
+    }
 }
 
 /// What a server that answers `answer`, piece by piece, and closes the connection is asked, and what comes
@@ -95,8 +130,7 @@ async fn download(answer: &[&str]) -> (String, http::StatusCode, Result<String, 
         String::from_utf8(asked).expect("text")
     };
     let receiving = async {
-        let direct = direct(&RemoteOptions::default());
-        let download = direct.download(&url, LARGE).await.expect("a connection");
+        let download = connected(&url).await;
         let response = download.send(&url, HeaderMap::new()).await.expect("a head");
         let status = response.status();
         let body: Result<Vec<_>, _> = response.bytes_stream().try_collect().await;
@@ -183,8 +217,7 @@ async fn what_is_no_http_is_no_answer() {
             peer
         };
         let receiving = async {
-            let direct = direct(&RemoteOptions::default());
-            let download = direct.download(&url, LARGE).await.expect("a connection");
+            let download = connected(&url).await;
             download.send(&url, HeaderMap::new()).await
         };
         let (_peer, answered) = tokio::join!(serving, receiving);
