@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "remote")]
+use tranship::RegistryName;
 use tranship::{Error, Location, Registry, RegistryLocation, Repository, Result, ResultExt as _};
 #[cfg(feature = "layout")]
 use tranship_layout::Durability;
@@ -104,7 +106,25 @@ impl OpenOptions {
     /// ```
     #[must_use]
     pub fn with_remote(mut self, options: RemoteOptions) -> Self {
-        self.remotes = Remotes::new(options);
+        self.remotes = self.remotes.reached(options);
+        self
+    }
+
+    /// Reaches the registry `name` as `options` say, whatever [`with_remote`](Self::with_remote) says of
+    /// all others.
+    ///
+    /// ```
+    /// use tranship_backends::OpenOptions;
+    /// use tranship_backends::remote::{RemoteOptions, Scheme};
+    ///
+    /// let inside = "10.0.0.7:5000".parse()?;
+    /// let in_clear_text = RemoteOptions::default().with_scheme(Scheme::Http);
+    /// let options = OpenOptions::default().with_remote_for(inside, in_clear_text);
+    /// # Ok::<_, tranship_backends::tranship::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_remote_for(mut self, name: RegistryName, options: RemoteOptions) -> Self {
+        self.remotes = self.remotes.except(name, options);
         self
     }
 }

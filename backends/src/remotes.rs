@@ -12,15 +12,25 @@ use tranship_remote::{RemoteOptions, RemoteRegistry};
 #[derive(Clone, Default)]
 pub(crate) struct Remotes {
     options: RemoteOptions,
+    exceptions: HashMap<RegistryName, RemoteOptions>,
     opened: Arc<Mutex<HashMap<RegistryName, RemoteRegistry>>>,
 }
 
 impl Remotes {
-    pub(crate) fn new(options: RemoteOptions) -> Self {
+    /// The same registries, not opened yet, reached as `options` say where no exception is made.
+    pub(crate) fn reached(self, options: RemoteOptions) -> Self {
         Self {
             options,
+            exceptions: self.exceptions,
             opened: Arc::default(),
         }
+    }
+
+    /// The same registries, not opened yet, of which `name` is reached as `options` say.
+    pub(crate) fn except(mut self, name: RegistryName, options: RemoteOptions) -> Self {
+        self.exceptions.insert(name, options);
+        self.opened = Arc::default();
+        self
     }
 
     pub(crate) fn registry(&self, name: &RegistryName) -> Result<Arc<dyn Registry>> {
@@ -37,7 +47,8 @@ impl Remotes {
         if let Some(registry) = opened.get(name) {
             return Ok(registry.clone());
         }
-        let registry = RemoteRegistry::with_options(name, self.options.clone())?;
+        let options = self.exceptions.get(name).unwrap_or(&self.options);
+        let registry = RemoteRegistry::with_options(name, options.clone())?;
         opened.insert(name.clone(), registry.clone());
         Ok(registry)
     }
@@ -45,6 +56,9 @@ impl Remotes {
 
 impl fmt::Debug for Remotes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.options.fmt(f)
+        f.debug_struct("Remotes")
+            .field("options", &self.options)
+            .field("exceptions", &self.exceptions)
+            .finish_non_exhaustive()
     }
 }

@@ -76,8 +76,8 @@ impl Places {
     pub(crate) fn open_options(self) -> Result<OpenOptions> {
         let options = OpenOptions::default()
             .with_durability(self.durability.into())
-            .with_unconditional_put(self.unconditional_put)
-            .with_remote(self.registries.options()?);
+            .with_unconditional_put(self.unconditional_put);
+        let options = self.registries.add_to(options)?;
         let settings = self.store_options.into_iter();
         Ok(settings.fold(options, |options, setting| {
             options.with_store_option(setting.key, setting.value)

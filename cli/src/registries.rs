@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tranship::{Error, ErrorKind, Result};
+use tranship::{Error, ErrorKind, RegistryName, Result};
+use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
     CredentialFiles, Credentials, Environment, EnvironmentCredentials, RemoteOptions, Scheme,
     TlsOptions,
@@ -16,17 +17,19 @@ use tranship_backends::remote::{
 
 use crate::output::plain;
 
-/// How registries are reached. They hold for each registry that a command talks to.
+/// How registries are reached. What names none holds for each that a command talks to.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options for registries")]
 pub(crate) struct Registries {
-    /// Speak http, not https. For localhost that is the default
-    #[arg(long, global = true, conflicts_with_all = ["insecure", "ca_file", "cert", "key"])]
-    plain_http: bool,
-    /// Accept any certificate. Whoever sits between can read and change everything, credentials too
-    #[arg(long, global = true)]
-    insecure: bool,
-    /// Trust also the authorities whose certificates are in this file, in PEM
+    /// Speak http, not https, with all registries or with this one; may be repeated. For localhost that is the
+    /// default
+    #[arg(long, global = true, value_name = "REGISTRY", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    plain_http: Vec<Which>,
+    /// Accept any certificate, of all registries or of this one; may be repeated. Whoever sits between can read
+    /// and change everything, credentials too
+    #[arg(long, global = true, value_name = "REGISTRY", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    insecure: Vec<Which>,
+    /// Trust also the authorities, or the registry, whose certificates are in this file, in PEM
     #[arg(long, global = true, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Show the registry this certificate, in PEM
@@ -52,23 +55,30 @@ pub(crate) struct Registries {
 }
 
 impl Registries {
-    pub(crate) fn options(&self) -> Result<RemoteOptions> {
+    /// Opens every registry as [`options`](Self::options) say.
+    pub(crate) fn add_to(&self, options: OpenOptions) -> Result<OpenOptions> {
+        let named = self.plain_http.iter().chain(&self.insecure);
+        named
+            .filter_map(|which| which.0.as_ref())
+            .try_fold(options.with_remote(self.options(None)?), |options, name| {
+                Ok(options.with_remote_for(name.clone(), self.options(Some(name))?))
+            })
+    }
+
+    /// How `registry` is reached, or any that no option names.
+    pub(crate) fn options(&self, registry: Option<&RegistryName>) -> Result<RemoteOptions> {
         let environment = Environment::from_environment();
         let credentials = Credentials::new()
             .or(EnvironmentCredentials::new(&environment)?)
             .or(self.files(&environment));
-        let scheme = if self.plain_http {
-            Scheme::Http
-        } else {
-            Scheme::Auto
-        };
+        let (scheme, insecure) = self.protection(registry)?;
         let mut headers = HeaderMap::new();
         for HeaderArg(name, value) in &self.headers {
             headers.append(name, value.clone());
         }
         let options = RemoteOptions::default()
             .with_scheme(scheme)
-            .with_tls(self.tls()?)
+            .with_tls(self.tls()?.with_insecure(insecure))
             .with_headers(headers)
             .with_credentials(Arc::new(credentials))
             .with_warnings(|text| eprintln!("warning: {}", plain(text)));
@@ -80,6 +90,27 @@ impl Registries {
             }))
     }
 
+    /// The scheme, and whether any certificate is accepted. What names the registry goes before what names none.
+    fn protection(&self, registry: Option<&RegistryName>) -> Result<(Scheme, bool)> {
+        let has_files = self.ca_file.is_some() || self.cert.is_some();
+        for named in [registry, None] {
+            let is_meant = |given: &[Which]| given.iter().any(|which| which.0.as_ref() == named);
+            match (is_meant(&self.plain_http), is_meant(&self.insecure)) {
+                (true, false) if named.is_some() || !has_files => return Ok((Scheme::Http, false)),
+                (true, _) => {
+                    return Err(Error::new(
+                        ErrorKind::InvalidInput,
+                        "--plain-http and an option for TLS are given for the same registry",
+                    )
+                    .with_hint("name the one that speaks http, as in --plain-http=10.0.0.7:5000"));
+                }
+                (false, true) => return Ok((Scheme::Auto, true)),
+                (false, false) => {}
+            }
+        }
+        Ok((Scheme::Auto, false))
+    }
+
     /// Where credentials are kept.
     pub(crate) fn files(&self, environment: &Environment) -> CredentialFiles {
         match &self.config {
@@ -89,7 +120,7 @@ impl Registries {
     }
 
     fn tls(&self) -> Result<TlsOptions> {
-        let mut tls = TlsOptions::default().with_insecure(self.insecure);
+        let mut tls = TlsOptions::default();
         if let Some(path) = &self.ca_file {
             tls = tls.with_roots(read(path)?);
         }
@@ -106,6 +137,21 @@ fn read(path: &Path) -> Result<Vec<u8>> {
             .with_operation("read")
             .with_subject(path.display())
     })
+}
+
+/// The registry that an option is for; `None` for all that no other option names.
+#[derive(Debug, Clone)]
+struct Which(Option<RegistryName>);
+
+impl FromStr for Which {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(Self(match text {
+            "" => None,
+            name => Some(name.parse()?),
+        }))
+    }
 }
 
 /// `NAME: VALUE`. The value may be secret: neither an error nor `Debug` shows it.

@@ -101,7 +101,8 @@ pub enum UploadMode {
 #[non_exhaustive]
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// Certificates of authorities that are trusted besides those of the system.
+    /// Certificates of authorities that are trusted besides those of the system, and certificates of
+    /// registries, each trusted for the names in it.
     pub roots: Vec<Vec<u8>>,
     /// The client's certificate chain and its private key, one after the other.
     pub identity: Option<Vec<u8>>,
@@ -111,7 +112,7 @@ pub struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Trusts the authorities in `pem`, too.
+    /// Trusts the authorities and registries whose certificates are in `pem`, too.
     #[must_use]
     pub fn with_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots.push(pem.into());

@@ -53,7 +53,9 @@ pub(super) async fn login(args: Login, registries: &Registries, output: Output) 
     let registry = &args.registry;
     let credential = credential(&args).await?;
     let offered = StaticCredentials::new(registry.clone(), credential.clone());
-    let options = registries.options()?.with_credentials(Arc::new(offered));
+    let options = registries
+        .options(Some(registry))?
+        .with_credentials(Arc::new(offered));
     let reached = RemoteRegistry::with_options(registry, options)?
         .ping()
         .await;

@@ -203,6 +203,37 @@ fn over_tls_a_client_trusts_the_authority_that_it_is_given() {
     assert!(clear.contains("if it speaks https"), "{clear}");
     here.fails(3, &[&copy[..], &["--ca-file", "missing"]].concat());
     here.fails(2, &[&copy[..], &["--ca-file", "key.pem"]].concat());
-    let both = here.run(&[&copy[..], &["--insecure", "--plain-http"]].concat());
-    assert_eq!(both.code, Some(2), "{both:?}");
+}
+
+#[test]
+fn one_end_of_a_copy_may_speak_https_and_the_other_not() {
+    let here = Workplace::new();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("made");
+    here.write("certificate.pem", made.cert.pem());
+    here.write("key.pem", made.signing_key.serialize_pem());
+    let mut served = Served::start(&here, &[]);
+    let tls = ["--tls-cert", "certificate.pem", "--tls-key", "key.pem"];
+    let mut served_over_tls = Served::start(&here, &tls);
+    let (clear, secure) = (served.host(), served_over_tls.host());
+    let (from, to) = (format!("{clear}/app:v1"), format!("{secure}/app"));
+    here.ok(&["cp", "oci:hello:v1", &from]);
+
+    let copied = |options: &[&str]| here.ok(&[&["cp", &from, &to], options].concat());
+    let insecure = format!("--insecure={secure}");
+    assert_eq!(copied(&[&insecure]), INDEX);
+    let plain = format!("--plain-http={clear}");
+    assert_eq!(copied(&[&plain, "--ca-file", "certificate.pem"]), INDEX);
+    assert_eq!(copied(&[&plain, "--insecure"]), INDEX);
+    assert_eq!(copied(&["--plain-http", &insecure]), INDEX);
+
+    let contradiction = format!("--plain-http={secure}");
+    for options in [
+        &["--insecure", "--plain-http"][..],
+        &["--plain-http", "--ca-file", "certificate.pem"],
+        &[&insecure, &contradiction],
+        &["--plain-http=no registry"],
+    ] {
+        let ran = here.run(&[&["cp", &from, &to], options].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::tls::{Certificate, Identity};
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
 
 use super::direct::Direct;
+use super::tls;
 use crate::options::{RemoteOptions, Scheme, TlsOptions};
 use crate::policy::is_this_machine;
 use crate::resolver::GuardedResolver;
@@ -51,14 +51,22 @@ pub(super) fn origin(registry: &RegistryName, options: &RemoteOptions) -> Result
 pub(super) fn clients(origin: &Url, options: &RemoteOptions) -> Result<Clients> {
     let registry = origin.host_str().unwrap_or_default();
     let resolver = GuardedResolver::new(registry, options.policy.private_targets);
-    let bulk = builder(origin, options, &resolver)?.http1_only();
-    let bulk = bulk.build().map_err(unusable)?;
+    let mut tls = tls::config(&options.tls)?;
+    let bulk = builder(origin, options, &resolver)?
+        .http1_only()
+        .tls_backend_preconfigured(tls.clone())
+        .build()
+        .map_err(unusable)?;
     let small = match origin.scheme() {
         // Without TLS nobody can offer HTTP/2, and one set of connections does for all.
         "http" => bulk.clone(),
-        _ => builder(origin, options, &resolver)?
-            .build()
-            .map_err(unusable)?,
+        _ => {
+            tls.alpn_protocols.insert(0, b"h2".to_vec());
+            builder(origin, options, &resolver)?
+                .tls_backend_preconfigured(tls)
+                .build()
+                .map_err(unusable)?
+        }
     };
     let direct = Direct::new(options, resolver);
     Ok(Clients {
@@ -101,34 +109,7 @@ fn builder(
         None if origin.host().is_some_and(is_this_machine) => builder = builder.no_proxy(),
         None => {}
     }
-    tls(builder, &options.tls)
-}
-
-fn tls(mut builder: reqwest::ClientBuilder, tls: &TlsOptions) -> Result<reqwest::ClientBuilder> {
-    let mut roots = Vec::new();
-    for pem in &tls.roots {
-        let found = Certificate::from_pem_bundle(pem).unwrap_or_default();
-        if found.is_empty() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "the trusted authorities hold no certificate in PEM",
-            ));
-        }
-        roots.extend(found);
-    }
-    if !roots.is_empty() {
-        builder = builder.tls_certs_merge(roots);
-    }
-    if let Some(pem) = &tls.identity {
-        let identity = Identity::from_pem(pem).map_err(|_| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "the client's certificate and its private key cannot be read as PEM",
-            )
-        })?;
-        builder = builder.identity(identity);
-    }
-    Ok(builder.tls_danger_accept_invalid_certs(tls.insecure))
+    Ok(builder)
 }
 
 fn unusable(error: reqwest::Error) -> Error {

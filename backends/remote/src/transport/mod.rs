@@ -11,6 +11,7 @@ mod limit;
 mod outgoing;
 mod request;
 pub(crate) mod retry;
+mod tls;
 mod tokens;
 mod warnings;
 

@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustls::ServerConfig;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 use tranship::{Descriptor, Digest, MediaType, RepositoryName};
 use tranship_remote::{RemoteOptions, RemoteRegistry, RemoteRepository, RetryPolicy};
 
@@ -128,9 +128,16 @@ impl Fake {
             .with_no_client_auth()
             .with_single_cert(vec![certified.cert.der().clone()], key.into())
             .expect("a configuration");
-        let tls = TlsAcceptor::from(Arc::new(config));
-        let fake = Self::listen(Ipv4Addr::LOCALHOST.into(), Some(tls), handler).await;
+        let fake = Self::start_over_tls(config, handler).await;
         (fake, certified.cert.pem())
+    }
+
+    pub(crate) async fn start_over_tls(
+        config: ServerConfig,
+        handler: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let tls = TlsAcceptor::from(Arc::new(config));
+        Self::listen(Ipv4Addr::LOCALHOST.into(), Some(tls), handler).await
     }
 
     async fn listen(

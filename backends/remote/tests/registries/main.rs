@@ -3,6 +3,7 @@
 //! do not go.
 
 mod bounds;
+mod certificates;
 mod edges;
 mod elsewhere;
 mod fake;

@@ -1,0 +1,204 @@
+//! TLS as the options ask for it: whom to trust, and who we are.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+use tranship::{Error, ErrorKind, Result};
+
+use crate::options::TlsOptions;
+
+/// For HTTP/1.1 alone; whoever speaks HTTP/2 as well says so in `alpn_protocols`.
+///
+/// # Errors
+/// `InvalidInput` where the options hold something other than certificates and a key in PEM.
+pub(super) fn config(options: &TlsOptions) -> Result<ClientConfig> {
+    let provider = CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
+    let verifier: Arc<dyn ServerCertVerifier> = if options.insecure {
+        Arc::new(Anybody(Arc::clone(&provider)))
+    } else {
+        Arc::new(Trust::new(&options.roots, Arc::clone(&provider))?)
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable("TLS cannot be spoken").with_source(error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match &options.identity {
+        Some(pem) => {
+            let unreadable = "the client's certificate and its private key cannot be read as PEM";
+            let chain = certificates(pem).ok_or_else(|| unusable(unreadable))?;
+            // Its error may quote the key.
+            let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| unusable(unreadable))?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                unusable("the client's certificate and its private key do not fit together")
+                    .with_source(error)
+            })?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The certificates in `pem`. `None` where there is none, or one that cannot be read.
+fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .ok()?;
+    (!found.is_empty()).then_some(found)
+}
+
+fn unusable(message: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
+}
+
+/// The authorities of the system and those of the options.
+///
+/// A certificate that the options hold is trusted as the registry's own, too, although it may be made
+/// out for an authority: `openssl req -x509` makes nothing else, and that is what guides tell their readers to
+/// run. rustls refuses those.
+#[derive(Debug)]
+struct Trust {
+    own: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+    /// Read when first needed, as who speaks clear text never needs them.
+    authorities: OnceLock<Result<Verifier, rustls::Error>>,
+}
+
+impl Trust {
+    fn new(roots: &[Vec<u8>], provider: Arc<CryptoProvider>) -> Result<Self> {
+        let mut own = Vec::new();
+        for pem in roots {
+            let found = certificates(pem).ok_or_else(|| {
+                unusable("the trusted authorities hold no certificate in PEM, or a broken one")
+            })?;
+            own.extend(found);
+        }
+        let trust = Self {
+            own,
+            provider,
+            authorities: OnceLock::new(),
+        };
+        if !trust.own.is_empty() {
+            trust.authorities().map_err(|error| {
+                unusable("a trusted authority's certificate cannot be used").with_source(error)
+            })?;
+        }
+        Ok(trust)
+    }
+
+    fn authorities(&self) -> Result<&Verifier, rustls::Error> {
+        let made = self.authorities.get_or_init(|| {
+            let own = self.own.iter().cloned();
+            Verifier::new_with_extra_roots(own, Arc::clone(&self.provider))
+        });
+        made.as_ref().map_err(Clone::clone)
+    }
+}
+
+impl ServerCertVerifier for Trust {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.authorities()?.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match verified {
+            // What it is made out for is looked at after its time, and before its name.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.own.contains(end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities()?
+            .verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities()?
+            .verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        supported(&self.provider)
+    }
+}
+
+/// Anybody is the registry.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        supported(&self.0)
+    }
+}
+
+fn supported(provider: &CryptoProvider) -> Vec<SignatureScheme> {
+    provider
+        .signature_verification_algorithms
+        .supported_schemes()
+}
