@@ -129,8 +129,9 @@ pub(crate) fn of_network(error: reqwest::Error) -> Error {
     }
     let causes = causes(&error);
     if causes.contains("certificate") {
-        let hint = if causes.contains("UnknownIssuer") || causes.contains("unknown issuer") {
-            "if it is your own authority's, trust that with --ca-file FILE"
+        let is_unknown = ["UnknownIssuer", "unknown issuer", "CaUsedAsEndEntity"];
+        let hint = if is_unknown.iter().any(|cause| causes.contains(cause)) {
+            "if it is your own or your own authority's, trust that with --ca-file FILE"
         } else {
             "look at the certificate, the name and the clock; --insecure accepts any certificate"
         };
@@ -145,7 +146,7 @@ pub(crate) fn of_network(error: reqwest::Error) -> Error {
     if causes.contains("corrupt message") || causes.contains("InvalidContentType") {
         return Error::new(ErrorKind::Unavailable, "the registry does not speak TLS")
             .with_retryable(false)
-            .with_hint("if it speaks http, say so with --plain-http")
+            .with_hint("if it speaks http, say so with --plain-http=REGISTRY")
             .with_source(error);
     }
     if error.is_timeout() {

@@ -117,6 +117,9 @@ async fn a_trusted_certificate_may_itself_be_the_registrys() {
     let authority = Certified::made_out_for_an_authority(SECURE_NAME);
     for registry in [plain, authority] {
         let serving = registry.serve(None).await;
+        let error = ask(&serving, TlsOptions::default()).await;
+        let hint = error.expect_err("not accepted").hint().map(str::to_owned);
+        assert!(hint.expect("a hint").contains("--ca-file"));
         ask(&serving, registry.trusted()).await.expect("accepted");
     }
 }
