@@ -18,12 +18,10 @@ pub(crate) struct Remotes {
 
 impl Remotes {
     /// The same registries, not opened yet, reached as `options` say where no exception is made.
-    pub(crate) fn reached(self, options: RemoteOptions) -> Self {
-        Self {
-            options,
-            exceptions: self.exceptions,
-            opened: Arc::default(),
-        }
+    pub(crate) fn reached(mut self, options: RemoteOptions) -> Self {
+        self.options = options;
+        self.opened = Arc::default();
+        self
     }
 
     /// The same registries, not opened yet, of which `name` is reached as `options` say.

@@ -57,28 +57,35 @@ pub(crate) struct Registries {
 impl Registries {
     /// Opens every registry as [`options`](Self::options) say.
     pub(crate) fn add_to(&self, options: OpenOptions) -> Result<OpenOptions> {
+        let shared = self.shared()?;
+        let others = self.protect(&shared, None)?;
         let named = self.plain_http.iter().chain(&self.insecure);
-        named
-            .filter_map(|which| which.0.as_ref())
-            .try_fold(options.with_remote(self.options(None)?), |options, name| {
-                Ok(options.with_remote_for(name.clone(), self.options(Some(name))?))
-            })
+        named.filter_map(|which| which.0.as_ref()).try_fold(
+            options.with_remote(others),
+            |options, name| {
+                let remote = self.protect(&shared, Some(name))?;
+                Ok(options.with_remote_for(name.clone(), remote))
+            },
+        )
     }
 
-    /// How `registry` is reached, or any that no option names.
-    pub(crate) fn options(&self, registry: Option<&RegistryName>) -> Result<RemoteOptions> {
+    /// How `registry` is reached.
+    pub(crate) fn options(&self, registry: &RegistryName) -> Result<RemoteOptions> {
+        self.protect(&self.shared()?, Some(registry))
+    }
+
+    /// What holds for all registries.
+    fn shared(&self) -> Result<RemoteOptions> {
         let environment = Environment::from_environment();
         let credentials = Credentials::new()
             .or(EnvironmentCredentials::new(&environment)?)
             .or(self.files(&environment));
-        let (scheme, insecure) = self.protection(registry)?;
         let mut headers = HeaderMap::new();
         for HeaderArg(name, value) in &self.headers {
             headers.append(name, value.clone());
         }
         let options = RemoteOptions::default()
-            .with_scheme(scheme)
-            .with_tls(self.tls()?.with_insecure(insecure))
+            .with_tls(self.tls()?)
             .with_headers(headers)
             .with_credentials(Arc::new(credentials))
             .with_warnings(|text| eprintln!("warning: {}", plain(text)));
@@ -88,6 +95,17 @@ impl Registries {
             .fold(options, |options, ResolveArg(host, address)| {
                 options.with_resolve(host, *address)
             }))
+    }
+
+    /// `shared` as `registry` is reached, or any that no option names.
+    fn protect(
+        &self,
+        shared: &RemoteOptions,
+        registry: Option<&RegistryName>,
+    ) -> Result<RemoteOptions> {
+        let (scheme, insecure) = self.protection(registry)?;
+        let tls = shared.tls.clone().with_insecure(insecure);
+        Ok(shared.clone().with_scheme(scheme).with_tls(tls))
     }
 
     /// The scheme, and whether any certificate is accepted. What names the registry goes before what names none.

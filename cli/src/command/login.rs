@@ -54,7 +54,7 @@ pub(super) async fn login(args: Login, registries: &Registries, output: Output) 
     let credential = credential(&args).await?;
     let offered = StaticCredentials::new(registry.clone(), credential.clone());
     let options = registries
-        .options(Some(registry))?
+        .options(registry)?
         .with_credentials(Arc::new(offered));
     let reached = RemoteRegistry::with_options(registry, options)?
         .ping()

@@ -27,6 +27,15 @@ impl Served {
         Self { child, stdout }
     }
 
+    /// With a certificate of its own, in `certificate.pem`, and its key in `key.pem`.
+    fn start_over_tls(workplace: &Workplace) -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("made");
+        workplace.write("certificate.pem", made.cert.pem());
+        workplace.write("key.pem", made.signing_key.serialize_pem());
+        let tls = ["--tls-cert", "certificate.pem", "--tls-key", "key.pem"];
+        Self::start(workplace, &tls)
+    }
+
     fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("a line");
@@ -183,11 +192,7 @@ fn a_server_that_cannot_start_says_why() {
 #[test]
 fn over_tls_a_client_trusts_the_authority_that_it_is_given() {
     let here = Workplace::new();
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("made");
-    here.write("certificate.pem", made.cert.pem());
-    here.write("key.pem", made.signing_key.serialize_pem());
-    let tls = ["--tls-cert", "certificate.pem", "--tls-key", "key.pem"];
-    let mut served = Served::start(&here, &tls);
+    let mut served = Served::start_over_tls(&here);
     let app = format!("{}/app", served.host());
     let copy = ["cp", "oci:hello:v1", &app];
     let trusted = here.ok(&[&copy[..], &["--ca-file", "certificate.pem"]].concat());
@@ -208,12 +213,8 @@ fn over_tls_a_client_trusts_the_authority_that_it_is_given() {
 #[test]
 fn one_end_of_a_copy_may_speak_https_and_the_other_not() {
     let here = Workplace::new();
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("made");
-    here.write("certificate.pem", made.cert.pem());
-    here.write("key.pem", made.signing_key.serialize_pem());
     let mut served = Served::start(&here, &[]);
-    let tls = ["--tls-cert", "certificate.pem", "--tls-key", "key.pem"];
-    let mut served_over_tls = Served::start(&here, &tls);
+    let mut served_over_tls = Served::start_over_tls(&here);
     let (clear, secure) = (served.host(), served_over_tls.host());
     let (from, to) = (format!("{clear}/app:v1"), format!("{secure}/app"));
     here.ok(&["cp", "oci:hello:v1", &from]);
