@@ -46,6 +46,9 @@ pub(crate) struct Registries {
         value_name = "NAME: VALUE"
     )]
     headers: Vec<HeaderArg>,
+    /// Send this header to this registry alone, in place of one of that name from --header; may be repeated
+    #[arg(long, global = true, num_args = 2, value_names = ["REGISTRY", "NAME: VALUE"])]
+    header_for: Vec<Unparsed>,
     /// Connect to ADDRESS for HOST, as curl does; it holds for all ports. May be repeated
     #[arg(long, global = true, value_name = "HOST:PORT:ADDRESS")]
     resolve: Vec<ResolveArg>,
@@ -58,20 +61,20 @@ impl Registries {
     /// Opens every registry as [`options`](Self::options) say.
     pub(crate) fn add_to(&self, options: OpenOptions) -> Result<OpenOptions> {
         let shared = self.shared()?;
-        let others = self.protect(&shared, None)?;
-        let named = self.plain_http.iter().chain(&self.insecure);
-        named.filter_map(|which| which.0.as_ref()).try_fold(
-            options.with_remote(others),
-            |options, name| {
-                let remote = self.protect(&shared, Some(name))?;
-                Ok(options.with_remote_for(name.clone(), remote))
-            },
-        )
+        let headers = self.named_headers()?;
+        let protected = self.plain_http.iter().chain(&self.insecure);
+        let protected = protected.filter_map(|which| which.0.as_ref());
+        let named = protected.chain(headers.iter().map(|(registry, _)| registry));
+        let others = options.with_remote(self.reach(&shared, None)?);
+        named.cloned().try_fold(others, |options, registry| {
+            let remote = self.reach(&shared, Some(&registry))?;
+            Ok(options.with_remote_for(registry, remote))
+        })
     }
 
     /// How `registry` is reached.
     pub(crate) fn options(&self, registry: &RegistryName) -> Result<RemoteOptions> {
-        self.protect(&self.shared()?, Some(registry))
+        self.reach(&self.shared()?, Some(registry))
     }
 
     /// What holds for all registries.
@@ -80,13 +83,9 @@ impl Registries {
         let credentials = Credentials::new()
             .or(EnvironmentCredentials::new(&environment)?)
             .or(self.files(&environment));
-        let mut headers = HeaderMap::new();
-        for HeaderArg(name, value) in &self.headers {
-            headers.append(name, value.clone());
-        }
         let options = RemoteOptions::default()
             .with_tls(self.tls()?)
-            .with_headers(headers)
+            .with_headers(header_map(self.headers.iter().cloned()))
             .with_credentials(Arc::new(credentials))
             .with_warnings(|text| eprintln!("warning: {}", plain(text)));
         Ok(self
@@ -98,14 +97,27 @@ impl Registries {
     }
 
     /// `shared` as `registry` is reached, or any that no option names.
-    fn protect(
+    fn reach(
         &self,
         shared: &RemoteOptions,
         registry: Option<&RegistryName>,
     ) -> Result<RemoteOptions> {
         let (scheme, insecure) = self.protection(registry)?;
         let tls = shared.tls.clone().with_insecure(insecure);
-        Ok(shared.clone().with_scheme(scheme).with_tls(tls))
+        let named = self.named_headers()?.into_iter();
+        let own = named.filter(|(name, _)| Some(name) == registry);
+        let mut headers = shared.headers.clone();
+        // A map, unlike a sequence of pairs, replaces what has the same name.
+        headers.extend(header_map(own.map(|(_, header)| header)));
+        let options = shared.clone().with_scheme(scheme).with_tls(tls);
+        Ok(options.with_headers(headers))
+    }
+
+    /// What `--header-for` says.
+    fn named_headers(&self) -> Result<Vec<(RegistryName, HeaderArg)>> {
+        let pairs = self.header_for.chunks_exact(2);
+        let parsed = pairs.map(|pair| Ok((pair[0].0.parse()?, pair[1].0.parse()?)));
+        parsed.collect()
     }
 
     /// The scheme, and whether any certificate is accepted. What names the registry goes before what names none.
@@ -169,6 +181,30 @@ impl FromStr for Which {
             "" => None,
             name => Some(name.parse()?),
         }))
+    }
+}
+
+fn header_map(headers: impl Iterator<Item = HeaderArg>) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for HeaderArg(name, value) in headers {
+        map.append(name, value);
+    }
+    map
+}
+
+/// One of several values of an option, which mean something together only. It may be secret.
+#[derive(Clone)]
+struct Unparsed(String);
+
+impl From<String> for Unparsed {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Unparsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
     }
 }
 

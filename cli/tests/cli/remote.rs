@@ -249,6 +249,35 @@ fn a_header_goes_to_the_registry_and_to_nobody_else() {
 }
 
 #[test]
+fn a_header_may_be_for_one_registry_alone() {
+    let here = Workplace::new();
+    let told = |server: &Scripted, options: &[&str]| {
+        let reference = format!("{}/app:v1", server.host());
+        let ran = here.run(&[&["resolve", &reference], options].concat());
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        let asked = server.asked().remove(0);
+        let value = |name| asked.header(name).unwrap_or("none").to_owned();
+        ["x-both", "x-team", "x-key"].map(value)
+    };
+    let one = Scripted::start(|_| message("404 Not Found", &[], ""));
+    let other = Scripted::start(|_| message("404 Not Found", &[], ""));
+    let host = one.host();
+    let both = ["-H", "X-Both: yes", "-H", "X-Team: all"];
+    let key = ["--header-for", host, "X-Key: hunter2"];
+    let team = ["--header-for", host, "X-Team: one"];
+    let options = [&both[..], &key, &team].concat();
+    assert_eq!(told(&one, &options), ["yes", "one", "hunter2"]);
+    assert_eq!(told(&other, &options), ["yes", "all", "none"]);
+
+    for (registry, header) in [("no registry", "X-Key: hunter2"), (host, "hunter2")] {
+        let copy = ["cp", "oci:hello:v1", "oci:new", "--header-for"];
+        let ran = here.run(&[&copy[..], &[registry, header]].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(!ran.stderr.contains("hunter2"), "{ran:?}");
+    }
+}
+
+#[test]
 fn an_address_stands_in_for_a_name() {
     let here = Workplace::new();
     let registry = filled(&here);
