@@ -1,12 +1,13 @@
 //! Work on blocking threads.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tranship::{Error, ErrorKind, Result};
@@ -110,15 +111,19 @@ fn has_ended() -> Error {
 /// wake-ups. With a thread for each piece, those cost more than the work.
 pub(crate) struct Lanes {
     width: usize,
-    state: Mutex<State>,
+    /// By the runtime whose threads work it off: one that ends takes nothing of another's with it. There while
+    /// a thread works.
+    queues: Mutex<HashMap<runtime::Id, Queue>>,
 }
 
 /// How many pieces wait for a thread that has enough to do.
 const ENOUGH: usize = 4;
 
+type Work = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
-struct State {
-    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+struct Queue {
+    waiting: VecDeque<Work>,
     running: usize,
 }
 
@@ -126,7 +131,7 @@ impl Lanes {
     fn new(width: usize) -> Self {
         Self {
             width,
-            state: Mutex::default(),
+            queues: Mutex::default(),
         }
     }
 
@@ -146,8 +151,11 @@ impl Lanes {
     ) -> Result<T> {
         let others = self.width.saturating_sub(1).max(1);
         let have_enough = {
-            let state = self.lock();
-            state.running >= others && state.waiting.len() >= ENOUGH * others
+            let queues = self.lock();
+            let queue = queues.get(&Handle::current().id());
+            queue.is_some_and(|queue| {
+                queue.running >= others && queue.waiting.len() >= ENOUGH * others
+            })
         };
         match have_enough {
             true => work(),
@@ -161,29 +169,30 @@ impl Lanes {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Answer<T> {
         let (answer, answered) = oneshot::channel();
-        let lane = {
-            let mut state = self.lock();
-            state.waiting.push_back(Box::new(move || {
+        let runtime = Handle::current();
+        let is_free = {
+            let mut queues = self.lock();
+            let queue = queues.entry(runtime.id()).or_default();
+            queue.waiting.push_back(Box::new(move || {
                 let _ = answer.send(work());
             }));
-            let is_free = state.running < width;
-            is_free.then(|| {
-                state.running += 1;
-                let lanes = Arc::clone(self);
-                Lane {
-                    lanes,
-                    ended: false,
-                }
-            })
+            let is_free = queue.running < width;
+            queue.running += usize::from(is_free);
+            is_free
         };
-        if let Some(lane) = lane {
-            spawn_blocking(move || lane.work_off());
+        if is_free {
+            let lane = Lane {
+                lanes: Arc::clone(self),
+                runtime: runtime.id(),
+                ended: false,
+            };
+            runtime.spawn_blocking(move || lane.work_off());
         }
         Answer(answered)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+    fn lock(&self) -> MutexGuard<'_, HashMap<runtime::Id, Queue>> {
+        lock(&self.queues)
     }
 }
 
@@ -219,6 +228,7 @@ impl Default for Lanes {
 /// those who wait for it are told.
 struct Lane {
     lanes: Arc<Lanes>,
+    runtime: runtime::Id,
     ended: bool,
 }
 
@@ -231,11 +241,11 @@ impl Lane {
     }
 
     /// The next piece of work. If there is none this is the end, before anybody can add one.
-    fn next(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
-        let mut state = self.lanes.lock();
-        let work = state.waiting.pop_front();
+    fn next(&mut self) -> Option<Work> {
+        let mut queues = self.lanes.lock();
+        let work = queues.get_mut(&self.runtime)?.waiting.pop_front();
         if work.is_none() {
-            state.running -= 1;
+            leave(&mut queues, self.runtime);
             self.ended = true;
         }
         work
@@ -244,15 +254,20 @@ impl Lane {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        if self.ended {
-            return;
+        if !self.ended {
+            let abandoned = leave(&mut self.lanes.lock(), self.runtime);
+            drop(abandoned);
         }
-        let abandoned = {
-            let mut state = self.lanes.lock();
-            state.running -= 1;
-            (state.running == 0).then(|| std::mem::take(&mut state.waiting))
-        };
-        drop(abandoned);
+    }
+}
+
+/// Counts one thread less. The last one takes the queue with it.
+fn leave(queues: &mut HashMap<runtime::Id, Queue>, runtime: runtime::Id) -> Option<Queue> {
+    let queue = queues.get_mut(&runtime)?;
+    queue.running -= 1;
+    match queue.running {
+        0 => queues.remove(&runtime),
+        _ => None,
     }
 }
 
@@ -337,15 +352,15 @@ mod tests {
                 (first.ok(), second.ok())
             });
             assert_eq!(done, (Some(1), Some(2)));
+            let (go, wait) = std::sync::mpsc::channel::<()>();
             runtime.block_on(async {
                 use futures_util::FutureExt as _;
-                let abandoned = lanes.run(|| {
-                    std::thread::sleep(std::time::Duration::from_millis(1));
-                    Ok(())
-                });
+                let abandoned = lanes.run(move || wait.recv().map_err(|_| has_ended()));
                 assert!(abandoned.now_or_never().is_none());
+                assert!(lanes.run(|| Ok(())).now_or_never().is_none());
             });
             runtime.shutdown_background();
+            drop(go);
         }
     }
 }
