@@ -54,7 +54,7 @@ conformance() {
         shift
     done
     counted=$(TRANSHIP_TEST_REGISTRY=$host TRANSHIP_TEST_GAPS=$(grep -hv '^#' "${gaps[@]}") \
-        scenarios registry --test registry "$@")
+        scenarios registry --test remote "$@")
     figure "the scenarios of the conformance kit$how" "$counted"
 }
 

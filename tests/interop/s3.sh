@@ -22,13 +22,13 @@ about s3 minio minio
 minio
 secret=$AWS_SECRET_ACCESS_KEY
 export TRANSHIP_S3_ENDPOINT=$url TRANSHIP_S3_BUCKET=tranship
-scenarios s3-layouts? --features s3 --test s3 >"$temporary/figures"
+scenarios s3-layouts? --test s3 >"$temporary/figures"
 { read -r one; read -r many; } <"$temporary/figures"
 figure "the scenarios of the conformance kit, over a layout" "$one"
 figure "the scenarios of the conformance kit, over a prefix with many layouts" "$many"
 
 check "four processes push and tag at the same time, and nothing is lost"
-quietly cargo test --locked -q -p tranship-backends --features s3 --test s3_writers
+quietly cargo test --locked -q --workspace --test s3_writers
 
 bucket=s3://tranship/command-line
 check "copies into it, within it, into an archive and out of that, the same blobs"

@@ -155,7 +155,8 @@ mentions() {
 scenarios() {
     local suite=$1
     shift
-    HOME=$own_home cargo test --locked -q -p tranship-backends "$@" >"$temporary/scenarios" 2>&1 ||
+    # Of the whole workspace, for which its dependencies have been built already.
+    HOME=$own_home cargo test --locked -q --workspace "$@" >"$temporary/scenarios" 2>&1 ||
         { grep -vE '\.\.\. (ok|ignored)' "$temporary/scenarios" >&2; die "the scenarios fail on $suite"; }
     sed -nE "s/^$suite: //p" "$temporary/scenarios"
 }
