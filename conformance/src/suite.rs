@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
+use std::num::NonZero;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -211,9 +212,13 @@ impl fmt::Debug for Suite {
 
 /// Runs several suites as one test binary: the `main` of a test target with `harness = false`.
 ///
+/// Twice as many trials run at a time as there are cores, unless `--test-threads` says otherwise.
 /// After libtest's own summary stands one for each backend, with the reasons for what was ignored.
 pub fn main(suites: impl IntoIterator<Item = Suite>) -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Trials wait for disks and servers as long as they compute.
+    let cores = thread::available_parallelism().map_or(2, NonZero::get);
+    arguments.test_threads.get_or_insert(2 * cores);
     let tally = Arc::new(Tally::default());
     let trials = suites
         .into_iter()

@@ -108,7 +108,7 @@ async fn eventually<C>(check: impl Fn() -> C) -> Verdict
 where
     C: Future<Output = Verdict>,
 {
-    for _ in 0..100 {
+    for _ in 0..500 {
         if check().await.is_ok() {
             return Ok(());
         }

@@ -26,7 +26,7 @@ fn asked(store: &Faulty, target: &Descriptor) -> Vec<Op> {
 
 /// Waits for what goes on in the background.
 async fn eventually(what: &str, holds: impl Fn() -> bool) {
-    for _ in 0..200 {
+    for _ in 0..1000 {
         if holds() {
             return;
         }
