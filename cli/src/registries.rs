@@ -12,7 +12,7 @@ use tranship::{Error, ErrorKind, RegistryName, Result};
 use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
     CredentialFiles, Credentials, Environment, EnvironmentCredentials, RemoteOptions, Scheme,
-    TlsOptions,
+    Secret, TlsOptions,
 };
 
 use crate::output::plain;
@@ -48,7 +48,7 @@ pub(crate) struct Registries {
     headers: Vec<HeaderArg>,
     /// Send this header to this registry alone, in place of one of that name from --header; may be repeated
     #[arg(long, global = true, num_args = 2, value_names = ["REGISTRY", "NAME: VALUE"])]
-    header_for: Vec<Unparsed>,
+    header_for: Vec<Secret>,
     /// Connect to ADDRESS for HOST, as curl does; it holds for all ports. May be repeated
     #[arg(long, global = true, value_name = "HOST:PORT:ADDRESS")]
     resolve: Vec<ResolveArg>,
@@ -64,17 +64,17 @@ impl Registries {
         let headers = self.named_headers()?;
         let protected = self.plain_http.iter().chain(&self.insecure);
         let protected = protected.filter_map(|which| which.0.as_ref());
-        let named = protected.chain(headers.iter().map(|(registry, _)| registry));
-        let others = options.with_remote(self.reach(&shared, None)?);
-        named.cloned().try_fold(others, |options, registry| {
-            let remote = self.reach(&shared, Some(&registry))?;
-            Ok(options.with_remote_for(registry, remote))
+        let mut named = protected.chain(headers.iter().map(|(registry, _)| registry));
+        let others = options.with_remote(self.reach(&shared, &headers, None)?);
+        named.try_fold(others, |options, registry| {
+            let remote = self.reach(&shared, &headers, Some(registry))?;
+            Ok(options.with_remote_for(registry.clone(), remote))
         })
     }
 
     /// How `registry` is reached.
     pub(crate) fn options(&self, registry: &RegistryName) -> Result<RemoteOptions> {
-        self.reach(&self.shared()?, Some(registry))
+        self.reach(&self.shared()?, &self.named_headers()?, Some(registry))
     }
 
     /// What holds for all registries.
@@ -85,7 +85,7 @@ impl Registries {
             .or(self.files(&environment));
         let options = RemoteOptions::default()
             .with_tls(self.tls()?)
-            .with_headers(header_map(self.headers.iter().cloned()))
+            .with_headers(header_map(&self.headers))
             .with_credentials(Arc::new(credentials))
             .with_warnings(|text| eprintln!("warning: {}", plain(text)));
         Ok(self
@@ -100,12 +100,13 @@ impl Registries {
     fn reach(
         &self,
         shared: &RemoteOptions,
+        headers_by_registry: &[(RegistryName, HeaderArg)],
         registry: Option<&RegistryName>,
     ) -> Result<RemoteOptions> {
         let (scheme, insecure) = self.protection(registry)?;
         let tls = shared.tls.clone().with_insecure(insecure);
-        let named = self.named_headers()?.into_iter();
-        let own = named.filter(|(name, _)| Some(name) == registry);
+        let own = headers_by_registry.iter();
+        let own = own.filter(|(name, _)| Some(name) == registry);
         let mut headers = shared.headers.clone();
         // A map, unlike a sequence of pairs, replaces what has the same name.
         headers.extend(header_map(own.map(|(_, header)| header)));
@@ -116,7 +117,7 @@ impl Registries {
     /// What `--header-for` says.
     fn named_headers(&self) -> Result<Vec<(RegistryName, HeaderArg)>> {
         let pairs = self.header_for.chunks_exact(2);
-        let parsed = pairs.map(|pair| Ok((pair[0].0.parse()?, pair[1].0.parse()?)));
+        let parsed = pairs.map(|pair| Ok((pair[0].expose().parse()?, pair[1].expose().parse()?)));
         parsed.collect()
     }
 
@@ -184,28 +185,12 @@ impl FromStr for Which {
     }
 }
 
-fn header_map(headers: impl Iterator<Item = HeaderArg>) -> HeaderMap {
+fn header_map<'a>(headers: impl IntoIterator<Item = &'a HeaderArg>) -> HeaderMap {
     let mut map = HeaderMap::new();
     for HeaderArg(name, value) in headers {
-        map.append(name, value);
+        map.append(name, value.clone());
     }
     map
-}
-
-/// One of several values of an option, which mean something together only. It may be secret.
-#[derive(Clone)]
-struct Unparsed(String);
-
-impl From<String> for Unparsed {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Unparsed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
 }
 
 /// `NAME: VALUE`. The value may be secret: neither an error nor `Debug` shows it.
