@@ -12,12 +12,22 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tranship::{Error, ErrorKind, Result};
 
-/// Runs `work`, which may block, and waits for it. If the future is dropped, work that has begun
-/// goes on to its end.
+/// Runs `work`, which may block, and waits for it. If the future is dropped, work that has begun is completed.
+///
+/// # Errors
+/// The error of `work`, or [`Io`](ErrorKind::Io) if it panics or the runtime ends.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    join(spawn_blocking(work)).await
+    // The task has one type for all callers. A task of tokio for each of them, about sixty, would be a sixth of the
+    // code of this crate.
+    let outcome = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&outcome);
+    let work: Work = Box::new(move || *lock(&slot) = Some(work()));
+    if let Err(error) = spawn_blocking(work).await {
+        return Err(cut_short(error));
+    }
+    lock(&outcome).take().unwrap_or_else(|| Err(has_ended()))
 }
 
 /// Waits for work on a blocking thread.
