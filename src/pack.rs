@@ -2,6 +2,7 @@
 //! Usage").
 
 use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::content::Source;
 use crate::descriptor::{Annotations, Descriptor};
@@ -249,19 +250,18 @@ fn annotations_with_created(options: &PackOptions) -> Result<Annotations> {
     let mut annotations = options.annotations.clone();
     match annotations.get(CREATED) {
         Some(given) => {
-            given.parse::<jiff::Timestamp>().map_err(|error| {
+            DateTime::parse_from_rfc3339(given).map_err(|error| {
                 Error::new(
                     ErrorKind::InvalidInput,
-                    format!("the annotation {CREATED} is not a time of RFC 3339"),
+                    format!("the annotation {CREATED} is not a time as RFC 3339 defines it"),
                 )
                 .with_source(error)
                 .with_hint("write for example 2026-01-31T12:00:00Z")
             })?;
         }
         None => {
-            let now = jiff::Timestamp::now();
-            let seconds = now.round(jiff::Unit::Second).unwrap_or(now);
-            annotations.insert(CREATED.into(), seconds.to_string());
+            let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
+            annotations.insert(CREATED.into(), now);
         }
     }
     Ok(annotations)

@@ -63,7 +63,7 @@ mod objects;
 mod open;
 #[cfg(feature = "remote")]
 mod remotes;
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
+#[cfg(feature = "objects")]
 mod store_settings;
 
 pub use open::{OpenOptions, open, open_registry, open_registry_with, open_with};

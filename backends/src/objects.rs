@@ -7,7 +7,7 @@ use object_store::{ObjectStore, ObjectStoreScheme};
 use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
+#[cfg(feature = "objects")]
 use crate::store_settings::{parse, unusable};
 
 /// Names and values. A value may be a secret.
@@ -29,6 +29,8 @@ pub(crate) fn open(url: &str, settings: &Settings) -> Result<Place> {
     let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
     let (scheme, path) =
         ObjectStoreScheme::parse(&parsed).map_err(|error| invalid(error.to_string()))?;
+    #[cfg(feature = "objects")]
+    ensure_tls_provider()?;
     let store = match scheme {
         #[cfg(feature = "s3")]
         ObjectStoreScheme::AmazonS3 => s3(url, settings)?,
@@ -49,8 +51,36 @@ pub(crate) fn open(url: &str, settings: &Settings) -> Result<Place> {
     Ok((store, path))
 }
 
+/// Installs the TLS provider of the enabled feature in the process unless one is installed: the HTTP client of
+/// `object_store` takes no other. rustls itself does the same where the features of a program leave no choice.
+#[cfg(feature = "objects")]
+fn ensure_tls_provider() -> Result<()> {
+    use rustls::crypto::CryptoProvider;
+
+    if CryptoProvider::get_default().is_some() {
+        return Ok(());
+    }
+    #[cfg(feature = "rustls-aws-lc")]
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    #[cfg(all(feature = "rustls-ring", not(feature = "rustls-aws-lc")))]
+    let provider = rustls::crypto::ring::default_provider();
+    #[cfg(any(feature = "rustls-ring", feature = "rustls-aws-lc"))]
+    {
+        // Another thread may have been first. Its provider is as good.
+        let _ = provider.install_default();
+        Ok(())
+    }
+    #[cfg(not(any(feature = "rustls-ring", feature = "rustls-aws-lc")))]
+    Err(
+        Error::unsupported("this program has no TLS provider").with_hint(
+            "enable the feature rustls-ring or rustls-aws-lc of tranship-backends, or call \
+             rustls::crypto::CryptoProvider::install_default first",
+        ),
+    )
+}
+
 /// Sets what is asked for, name by name.
-#[cfg(any(feature = "s3", feature = "gcs", feature = "azure", feature = "http"))]
+#[cfg(feature = "objects")]
 fn set<B, K: std::str::FromStr>(
     builder: B,
     settings: &Settings,

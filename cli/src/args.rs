@@ -134,6 +134,7 @@ pub(crate) enum Command {
     Logout(Logout),
     Serve(Box<Serve>),
     Completion(Completion),
+    #[cfg(feature = "man")]
     Man(Man),
 }
 
@@ -537,6 +538,7 @@ pub(crate) struct Completion {
 }
 
 /// Print the manual page, or write those of all commands
+#[cfg(feature = "man")]
 #[derive(Debug, Args)]
 pub(crate) struct Man {
     /// Write the pages of all commands into this directory

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -20,9 +21,12 @@ impl Tls {
     /// Reads a chain of certificates, the server's own first, and its private key. Both are PEM.
     ///
     /// # Errors
-    /// - What a file cannot be read with.
-    /// - [`InvalidInput`](ErrorKind::InvalidInput) if they are not what they should be, or do not belong
-    ///   together.
+    /// - [`Io`](ErrorKind::Io) and its like if a file cannot be read.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if a file is not PEM, or the key is not that of the
+    ///   certificate.
+    /// - [`Unsupported`](ErrorKind::Unsupported) if the process has no TLS provider: neither of the features
+    ///   `rustls-ring` and `rustls-aws-lc` is enabled, and the program has not installed one with
+    ///   `rustls::crypto::CryptoProvider::install_default`.
     pub async fn open(certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self> {
         let paths = vec![certificates.into(), key.into()];
         Ok(Self(Watched::open(paths, decode).await?))
@@ -31,6 +35,24 @@ impl Tls {
     pub(crate) async fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&*self.0.current().await))
     }
+}
+
+/// Returns the provider of the process, or else that of the enabled feature.
+fn provider() -> Result<Arc<CryptoProvider>> {
+    if let Some(provider) = CryptoProvider::get_default() {
+        return Ok(Arc::clone(provider));
+    }
+    #[cfg(feature = "rustls-aws-lc")]
+    return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(all(feature = "rustls-ring", not(feature = "rustls-aws-lc")))]
+    return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(not(any(feature = "rustls-ring", feature = "rustls-aws-lc")))]
+    Err(
+        Error::unsupported("this program has no TLS provider").with_hint(
+            "enable the feature rustls-ring or rustls-aws-lc of tranship-server, or call \
+             rustls::crypto::CryptoProvider::install_default first",
+        ),
+    )
 }
 
 fn decode(contents: &[Vec<u8>]) -> Result<Arc<ServerConfig>> {
@@ -46,8 +68,7 @@ fn decode(contents: &[Vec<u8>]) -> Result<Arc<ServerConfig>> {
     }
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|error| invalid("the private key is not PEM").with_source(error))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider()?)
         .with_safe_default_protocol_versions()
         .map_err(|error| invalid("no version of TLS can be offered").with_source(error))?
         .with_no_client_auth()

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
+use console::Term;
 use serde::Serialize;
 use tokio::io::AsyncReadExt as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
@@ -164,7 +165,8 @@ enum Hidden {
 /// Asks on the terminal, on a thread of its own: a read from a terminal cannot be cancelled, and the
 /// runtime would wait for one of its threads when Ctrl-C ends the program.
 async fn ask(what: &'static str, registry: &RegistryName, hidden: Hidden) -> Result<String> {
-    if !std::io::stdin().is_terminal() {
+    // `console` returns an empty line where standard error is not a terminal, and the prompt would not be seen.
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(match hidden {
             Hidden::Yes => missing(
                 "there is no terminal to ask for the password on",
@@ -180,7 +182,10 @@ async fn ask(what: &'static str, registry: &RegistryName, hidden: Hidden) -> Res
     let (sender, receiver) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let answer = match hidden {
-            Hidden::Yes => rpassword::prompt_password(prompt),
+            Hidden::Yes => {
+                let _ = write!(std::io::stderr(), "{prompt}");
+                Term::stderr().read_secure_line()
+            }
             Hidden::No => {
                 let _ = write!(std::io::stderr(), "{prompt}");
                 let mut line = String::new();

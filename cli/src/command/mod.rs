@@ -9,6 +9,7 @@ mod fsck;
 mod gc;
 mod layouts;
 mod login;
+#[cfg(feature = "man")]
 mod man;
 mod manifest;
 mod named;
@@ -50,6 +51,7 @@ pub(crate) async fn run(command: Command, places: Places, output: Output) -> Out
         Command::Logout(args) => login::logout(args, &registries, output).await,
         Command::Serve(args) => serve::run(*args, places, output).await,
         Command::Completion(args) => completion::run(&args).await,
+        #[cfg(feature = "man")]
         Command::Man(args) => man::run(args, output).await,
     }
 }

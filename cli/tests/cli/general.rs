@@ -167,6 +167,7 @@ fn completions_are_made_for_every_shell() {
     assert_eq!(here.run(&["completion", "tcsh"]).code, Some(2));
 }
 
+#[cfg(feature = "man")]
 #[test]
 fn there_is_a_manual_page_for_every_command() {
     let here = Workplace::new();

@@ -32,7 +32,7 @@ async fn open(directory: &TempDir) -> tranship::Result<Tls> {
 async fn ping(address: SocketAddr, trusted: &CertificateDer<'static>) -> std::io::Result<Vec<u8>> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).expect("a certificate");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -17,11 +17,10 @@ use crate::options::TlsOptions;
 /// For HTTP/1.1 alone; whoever speaks HTTP/2 as well says so in `alpn_protocols`.
 ///
 /// # Errors
-/// `InvalidInput` where the options hold something other than certificates and a key in PEM.
+/// - `InvalidInput` where the options hold something other than certificates and a key in PEM.
+/// - `Unsupported` if the process has no TLS provider.
 pub(super) fn config(options: &TlsOptions) -> Result<ClientConfig> {
-    let provider = CryptoProvider::get_default()
-        .cloned()
-        .unwrap_or_else(|| Arc::new(aws_lc_rs::default_provider()));
+    let provider = provider()?;
     let verifier: Arc<dyn ServerCertVerifier> = if options.insecure {
         Arc::new(Anybody(Arc::clone(&provider)))
     } else {
@@ -47,6 +46,24 @@ pub(super) fn config(options: &TlsOptions) -> Result<ClientConfig> {
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Returns the provider of the process, or else that of the enabled feature.
+fn provider() -> Result<Arc<CryptoProvider>> {
+    if let Some(provider) = CryptoProvider::get_default() {
+        return Ok(Arc::clone(provider));
+    }
+    #[cfg(feature = "rustls-aws-lc")]
+    return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    #[cfg(all(feature = "rustls-ring", not(feature = "rustls-aws-lc")))]
+    return Ok(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(not(any(feature = "rustls-ring", feature = "rustls-aws-lc")))]
+    Err(
+        Error::unsupported("this program has no TLS provider").with_hint(
+            "enable the feature rustls-ring or rustls-aws-lc of tranship-remote, or call \
+             rustls::crypto::CryptoProvider::install_default first",
+        ),
+    )
 }
 
 /// The certificates in `pem`. `None` where there is none, or one that cannot be read.

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tranship::{Digest, Error, ErrorKind, Result};
 
+use super::decompress::Compression;
 use super::docker::Image;
 use super::path::{Claim, LayoutFile, blob_directory, claim};
 use super::position::{read_pieces, read_range};
 use super::scan::{Kind, Member, corrupt, scan, show};
-use super::unpack::{Compression, unpack};
+use super::unpack::{compression_of, unpack};
 use crate::driver::local::file::{check_limit, failed};
 use crate::driver::local::index::Stamp;
 use crate::driver::local::place::{INDEX, OCI_LAYOUT};
@@ -54,7 +55,7 @@ impl Opened {
         let metadata = file
             .metadata()
             .map_err(|error| failed("inspected", path, error))?;
-        let compression = Compression::of(&file, 0, metadata.len())
+        let compression = compression_of(&file, 0, metadata.len())
             .map_err(|error| failed("read", path, error))?;
         let stamp = Stamp::of(&metadata);
         let file = match compression {

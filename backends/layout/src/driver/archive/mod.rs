@@ -5,6 +5,7 @@ mod append;
 mod assembly;
 mod collect;
 mod contents;
+mod decompress;
 mod docker;
 mod header;
 mod path;
@@ -13,6 +14,7 @@ mod position;
 mod reading;
 mod scan;
 mod unpack;
+mod zstd;
 
 use std::collections::HashSet;
 use std::fs::File;

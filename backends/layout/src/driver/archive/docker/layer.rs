@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
 use tranship::{
     Algorithm, Descriptor, Digest, Digester, Error, ErrorKind, MAX_MANIFEST_SIZE, MediaType,
     Result, Source,
@@ -14,8 +13,8 @@ use tranship::{
 use super::assembly::Turn;
 use crate::blocking::blocking;
 use crate::driver::archive::append::{Receiver, receive};
+use crate::driver::archive::decompress::{Compression, Decompressor};
 use crate::driver::archive::scan::BLOCK;
-use crate::driver::archive::unpack::Compression;
 use crate::driver::local::file::failed;
 use crate::driver::position::write_all_at;
 
@@ -84,7 +83,7 @@ struct Writing {
     digest: Digest,
     size: u64,
     file: Arc<File>,
-    decoder: Option<Decoder>,
+    decoder: Option<Decompressor<Sink>>,
 }
 
 impl Writing {
@@ -108,14 +107,14 @@ impl Writing {
             .with_source(error)
     }
 
-    fn begin(&self, pieces: &[Bytes]) -> io::Result<Decoder> {
+    fn begin(&self, pieces: &[Bytes]) -> Decompressor<Sink> {
         let start: Vec<u8> = pieces.iter().flatten().take(4).copied().collect();
         let sink = Sink {
             file: Arc::clone(&self.file),
             at: self.turn.end() + BLOCK,
             digester: Digester::new(Algorithm::Sha256),
         };
-        Decoder::new(Compression::detect(&start), sink)
+        Decompressor::new(Compression::detect(&start), sink)
     }
 }
 
@@ -125,7 +124,7 @@ impl Receiver for Writing {
     fn write(mut self, pieces: &[Bytes]) -> Result<Self> {
         let mut decoder = match self.decoder.take() {
             Some(decoder) => decoder,
-            None => self.begin(pieces).map_err(|error| self.failed(error))?,
+            None => self.begin(pieces),
         };
         for piece in pieces {
             decoder
@@ -139,48 +138,11 @@ impl Receiver for Writing {
     fn end(mut self) -> Result<()> {
         let decoder = match self.decoder.take() {
             Some(decoder) => decoder,
-            None => self.begin(&[]).map_err(|error| self.failed(error))?,
+            None => self.begin(&[]),
         };
         let sink = decoder.finish().map_err(|error| self.failed(error))?;
         let (diff_id, end) = (sink.digester.finish(), sink.at);
         self.turn.add_layer(&self.digest, self.size, &diff_id, end)
-    }
-}
-
-enum Decoder {
-    None(Box<Sink>),
-    Gzip(Box<MultiGzDecoder<Sink>>),
-    Zstd(Box<zstd::stream::write::Decoder<'static, Sink>>),
-}
-
-impl Decoder {
-    fn new(compression: Option<Compression>, sink: Sink) -> io::Result<Self> {
-        Ok(match compression {
-            None => Self::None(Box::new(sink)),
-            Some(Compression::Gzip) => Self::Gzip(Box::new(MultiGzDecoder::new(sink))),
-            Some(Compression::Zstd) => {
-                Self::Zstd(Box::new(zstd::stream::write::Decoder::new(sink)?))
-            }
-        })
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::None(sink) => sink.write_all(bytes),
-            Self::Gzip(decoder) => decoder.write_all(bytes),
-            Self::Zstd(decoder) => decoder.write_all(bytes),
-        }
-    }
-
-    fn finish(self) -> io::Result<Sink> {
-        match self {
-            Self::None(sink) => Ok(*sink),
-            Self::Gzip(decoder) => decoder.finish(),
-            Self::Zstd(mut decoder) => {
-                decoder.flush()?;
-                Ok(decoder.into_inner())
-            }
-        }
     }
 }
 

@@ -21,8 +21,8 @@ use tranship::{
 
 use self::assembly::{Assembly, Known, Turn};
 pub(crate) use self::tags::ImageName;
+use super::decompress::Compression;
 use super::place::{Place, no_uploads};
-use super::unpack::Compression;
 use super::{collect, reading as archive};
 use crate::driver::local::file::check_limit;
 use crate::driver::{

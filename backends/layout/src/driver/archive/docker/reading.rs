@@ -14,9 +14,10 @@ use super::members::Members;
 use super::tags::ImageName;
 use super::{Image, Layer};
 use crate::driver::archive::contents::{Blob, Contents, Opened};
+use crate::driver::archive::decompress::Compression;
 use crate::driver::archive::position::read_pieces;
 use crate::driver::archive::scan::corrupt;
-use crate::driver::archive::unpack::Compression;
+use crate::driver::archive::unpack::compression_of;
 use crate::driver::local::file::check_limit;
 use crate::driver::local::place::{INDEX, OCI_LAYOUT};
 use crate::driver::marker;
@@ -227,7 +228,7 @@ impl Reading<'_> {
         let mut descriptors = Vec::new();
         for (name, diff_id) in names.iter().zip(diff_ids) {
             let data = self.members.file(name)?;
-            let compression = Compression::of(&self.opened.file, data.start, data.end)
+            let compression = compression_of(&self.opened.file, data.start, data.end)
                 .map_err(|error| self.opened.unreadable(error))?;
             let (media_type, digest) = match compression {
                 // A wrong one is noticed by who reads it.

@@ -10,7 +10,7 @@ use super::reading::Config;
 use super::tags::{ImageName, Item, Listed, listed};
 use super::{Image, Layer};
 use crate::driver::archive::contents::{Blob, Contents};
-use crate::driver::archive::unpack::Compression;
+use crate::driver::archive::decompress::Compression;
 use crate::driver::vanished;
 
 impl Contents {
