@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures copies of image layouts with tranship and with others, in one run.
 
-    cargo build --release -p tranship-cli
+    cargo build --profile dist -p tranship-cli
     python3 bench/layouts.py                                  all rows, as Markdown
     python3 bench/layouts.py --rows link,small --rounds 9     some of them
     python3 bench/layouts.py --write docs/benchmarks.md       into the page, between its marks
@@ -353,7 +353,7 @@ ROWS = {
 
 def options(rows, description):
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("tranship", nargs="?", default=str(ROOT / "target/release/tranship"), help="the program to measure")
+    parser.add_argument("tranship", nargs="?", default=str(ROOT / "target/dist/tranship"), help="the program to measure")
     parser.add_argument("--rows", default=",".join(rows), help="which, with commas between them (default: all: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
     parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="of the large layer (default: %(default)s)")
@@ -368,7 +368,7 @@ def options(rows, description):
     if unknown or chosen.rounds < 1 or chosen.size < 1:
         parser.error(f"unknown rows {unknown}" if unknown else "--rounds and --size begin with 1")
     if not os.access(chosen.tranship, os.X_OK):
-        parser.error(f"{chosen.tranship} is missing: run cargo build --release -p tranship-cli")
+        parser.error(f"{chosen.tranship} is missing: run cargo build --profile dist -p tranship-cli")
     chosen.tranship = os.path.abspath(chosen.tranship)
     return chosen
 

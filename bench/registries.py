@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures pulls and pushes of tranship and of others, in one run.
 
-    cargo build --release -p tranship-cli
+    cargo build --profile dist -p tranship-cli
     python3 bench/registries.py                                   all rows, as Markdown
     python3 bench/registries.py --rows pull,push --rounds 9       some of them
     python3 bench/registries.py --write docs/benchmarks.md        into the page, between its marks

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures `tranship serve` and the servers of others, in one run.
 
-    cargo build --release -p tranship-cli
+    cargo build --profile dist -p tranship-cli
     python3 bench/servers.py                                   all rows, as Markdown
     python3 bench/servers.py --rows manifests --rounds 9       some of them
     python3 bench/servers.py --write docs/benchmarks.md        into the page, between its marks

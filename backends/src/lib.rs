@@ -8,9 +8,16 @@
 //! | `remote` | `remote`: registries that are reached over HTTP | `HOST/NAME` |
 //! | `memory` | `memory`: registries in memory | none: `memory::MemoryRegistry::new()` makes one |
 //! | `s3`, `gcs`, `azure`, `http` | `layout`, in object stores | `oci:URL`, `layouts:URL//NAME` |
+//! | `rustls-ring`, `rustls-aws-lc` | | |
 //!
-//! The first four are on by default. To open a location whose feature is not enabled is
+//! The first four and `rustls-ring` are on by default. To open a location whose feature is not enabled is
 //! [`Unsupported`](tranship::ErrorKind::Unsupported).
+//!
+//! The last two are providers of TLS. Where both are enabled, aws-lc-rs is used; a provider that the process has installed
+//! takes precedence over both. The object stores need one of them; `remote` does without if the program installs its own.
+//!
+//! [`docs/development.md`](https://github.com/tranship/tranship/blob/main/docs/development.md#features-and-their-cost)
+//! lists what each feature costs in crates and in seconds of building.
 //!
 //! This crate is all that a program needs: the core is [`tranship_backends::tranship`](tranship).
 //!

@@ -7,7 +7,7 @@
 #
 # TRANSHIP is the program to check, target/release/tranship unless given. With locations, such as
 # layouts:s3://bucket/prefix, only these are served; what is pushed there stays. `bash .ci/tools` installs the
-# suite, and minio, which has the bucket.
+# suite, and minio, which has the bucket. The short form leaves out version 1.1 and the bucket.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -49,7 +49,7 @@ conforms_to_all() {
     local what=$1
     shift
     serve "$@"
-    conforms "$what" 1.1
+    is_short || conforms "$what" 1.1
     conforms "$what" dev OCI_API_BLOBS_UPLOAD_CANCEL=true OCI_API_BLOBS_DIGEST_HEADER=true \
         OCI_API_MANIFESTS_DIGEST_HEADER=true OCI_API_MANIFESTS_TAG_PARAM=true OCI_DATA_SPARSE=true
     stop_server
@@ -64,6 +64,8 @@ if [ $# -gt 1 ]; then
 else
     conforms_to_all "over memory"
     conforms_to_all "over a directory of layouts" --root "layouts:$temporary/registry"
-    minio
-    conforms_to_all "over a bucket of S3" --root layouts:s3://tranship/registry
+    if ! is_short; then
+        minio
+        conforms_to_all "over a bucket of S3" --root layouts:s3://tranship/registry
+    fi
 fi

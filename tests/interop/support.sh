@@ -88,6 +88,11 @@ version_of() {
     printf '%s\n' "$version"
 }
 
+# Whether the short forms of the checks are asked for, as by .ci/run.
+is_short() {
+    [ -n "${TRANSHIP_INTEROP_SHORT:-}" ]
+}
+
 # check [COMMANDS] WHAT: what the next lines check, and the commands of the other tool that do it.
 checks=0
 check() {

@@ -14,6 +14,8 @@ pub(crate) fn bucket() -> Arc<dyn ObjectStore> {
         std::env::var(name)
             .unwrap_or_else(|_| panic!("{name} is not set: run bash tests/interop/s3.sh"))
     };
+    // Its HTTP client wants a TLS provider, also in clear text. Another test may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let store = AmazonS3Builder::from_env()
         .with_endpoint(setting("TRANSHIP_S3_ENDPOINT"))
         .with_bucket_name(setting("TRANSHIP_S3_BUCKET"))

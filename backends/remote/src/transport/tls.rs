@@ -219,3 +219,20 @@ fn supported(provider: &CryptoProvider) -> Vec<SignatureScheme> {
         .signature_verification_algorithms
         .supported_schemes()
 }
+
+#[cfg(all(test, any(feature = "rustls-ring", feature = "rustls-aws-lc")))]
+mod tests {
+    use rustls::NamedGroup;
+
+    use super::*;
+
+    #[test]
+    fn aws_lc_takes_precedence_over_ring() {
+        let provider = provider().expect("a feature of TLS is enabled");
+        let has_post_quantum = provider
+            .kx_groups
+            .iter()
+            .any(|group| group.name() == NamedGroup::X25519MLKEM768);
+        assert_eq!(has_post_quantum, cfg!(feature = "rustls-aws-lc"));
+    }
+}

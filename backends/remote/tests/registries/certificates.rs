@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::RootCertStore;
+use rustls::crypto::ring;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use tranship::{ErrorKind, Result};
 use tranship_remote::{RemoteOptions, RemoteRegistry, RetryPolicy, TlsOptions};
 
-use super::fake::{Fake, Reply, SECURE_NAME, name};
+use super::fake::{Fake, Reply, SECURE_NAME, name, server_config};
 
 /// A certificate for `host`, its key, and what it was made of.
 struct Certified {
@@ -56,14 +57,18 @@ impl Certified {
 
     /// A registry that shows it, and wants one of `clients` in return.
     async fn serve(&self, clients: Option<&Self>) -> Fake {
-        let builder = ServerConfig::builder();
+        let builder = server_config();
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some(clients) => {
                 let mut roots = RootCertStore::empty();
                 let root = clients.certificate.der().clone();
                 roots.add(root).expect("an authority");
-                let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build();
+                let clients = WebPkiClientVerifier::builder_with_provider(
+                    Arc::new(roots),
+                    Arc::new(ring::default_provider()),
+                )
+                .build();
                 builder.with_client_cert_verifier(clients.expect("a verifier"))
             }
         };

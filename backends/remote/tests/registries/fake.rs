@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustls::ServerConfig;
+use rustls::crypto::ring;
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ConfigBuilder, ServerConfig, WantsVerifier};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -15,6 +16,13 @@ use tranship_remote::{RemoteOptions, RemoteRegistry, RemoteRepository, RetryPoli
 
 /// What servers that speak TLS are called.
 pub(crate) const SECURE_NAME: &str = "registry.example.com";
+
+/// The begin of a server's configuration, over ring whatever provider the client uses.
+pub(crate) fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has the suites")
+}
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -124,7 +132,7 @@ impl Fake {
         let names = vec![SECURE_NAME.to_owned()];
         let certified = rcgen::generate_simple_self_signed(names).expect("a certificate");
         let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
-        let config = ServerConfig::builder()
+        let config = server_config()
             .with_no_client_auth()
             .with_single_cert(vec![certified.cert.der().clone()], key.into())
             .expect("a configuration");
