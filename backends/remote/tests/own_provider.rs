@@ -1,4 +1,4 @@
-//! A program that brings its own TLS provider. In a file of its own, as the provider is that of the process.
+//! A program that installs its own TLS provider. The provider belongs to the process, so this test has a process to itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

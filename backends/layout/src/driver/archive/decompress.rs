@@ -26,7 +26,7 @@ impl Compression {
     }
 }
 
-/// Writes to `W` what is written to it, decompressed.
+/// Decompresses the bytes that it receives, and writes them to `W`.
 ///
 /// Gzip members and Zstandard frames may follow each other; any other bytes after them are an error. An error that `W`
 /// returns has its number from the system ([`io::Error::raw_os_error`]); errors of the content have none.
