@@ -72,8 +72,9 @@ pub use pack::{PackOptions, PackVersion, pack_manifest};
 pub use platform::Platform;
 pub use reference::{Reference, RegistryName, RepositoryName, Tag, TagOrDigest};
 pub use registry::{
-    BlobStore, ListOptions, Listing, ManifestStore, MountOutcome, Mounter, ReferrerLister,
-    Registry, RegistryIdentity, Repository, TagLister, referrers, repositories, tags,
+    BlobStore, ListOptions, Listing, ManifestStore, MountOutcome, Mounter, Presence, PushOptions,
+    ReferrerLister, Registry, RegistryIdentity, Repository, TagLister, referrers, repositories,
+    tags,
 };
 pub use resolve::{ResolveOptions, fetch, fetch_bytes, resolve};
 #[doc(inline)]

@@ -119,6 +119,7 @@ impl<'a> Transfer<'a> {
         match mounter.mount(self.node, last, fallback).await {
             Ok(MountOutcome::Mounted) => self.mounted().await,
             Ok(MountOutcome::Pushed) => self.copied().await,
+            Ok(MountOutcome::Present) => self.skipped().await,
             Err(_) if self.left_out.load(Ordering::Acquire) => Ok(CopyAction::Skipped),
             Err(error) => Err(error),
         }

@@ -1,7 +1,9 @@
 //! Blobs as they are pushed, found and read.
 
 use futures_util::TryStreamExt as _;
-use tranship::{Algorithm, Body, Digester, ErrorKind, MediaType, Source};
+use tranship::{
+    Algorithm, Body, Digester, ErrorKind, MediaType, MountOutcome, Presence, PushOptions, Source,
+};
 
 use super::scenarios;
 use crate::check;
@@ -42,6 +44,10 @@ scenarios! { "blobs":
         "A blob can be pushed from another repository."
     pushing_again_does_not_read_the_source [Push]
         "Pushing content that is there succeeds, and its source is not opened."
+    a_look_before_a_push_tells_what_is_stored [Push]
+        "A look for a blob finds nothing before its push, and the blob after it if the size fits."
+    a_push_after_a_look_stores_the_blob [Push]
+        "A push that is told what a look has found stores the blob, or reads nothing if it is there."
     the_media_type_of_a_blob_does_not_matter [Push]
         "A blob is found whatever media type its descriptor has, short of a manifest's."
     a_descriptor_is_answered_with_the_content [Push]
@@ -223,6 +229,42 @@ async fn pushing_again_does_not_read_the_source(context: &Context) -> Verdict {
         .push(item.descriptor(), from(&Untouchable))
         .await;
     check::succeeds("pushing what is there to the blob store", again)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn a_look_before_a_push_tells_what_is_stored(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let blobs = repository.blobs();
+    let item = Item::blob("looked for");
+    let found = blobs.presence(item.descriptor()).await?;
+    check::equal("before the push", found, Presence::Absent)?;
+    push(&*repository, &item).await?;
+    let found = blobs.presence(item.descriptor()).await?;
+    check::equal("after the push", found, Presence::Whole)?;
+    let found = blobs.presence(&resized(item.descriptor(), 1000)).await?;
+    check::that(
+        found != Presence::Whole,
+        "a blob of another size is found to be whole",
+    )
+}
+
+async fn a_push_after_a_look_stores_the_blob(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let blobs = repository.blobs();
+    let item = Item::noise(1, 100_000);
+    let found = blobs.presence(item.descriptor()).await?;
+    let options = PushOptions::default().with_found(found);
+    let pushed = blobs.push_with(item.descriptor(), item.source(), &options);
+    let outcome = check::succeeds("pushing after a look", pushed.await)?;
+    check::equal("the outcome", outcome, MountOutcome::Pushed)?;
+    check::holds(&*repository, &item).await?;
+    for options in [
+        PushOptions::default(),
+        PushOptions::default().with_found(blobs.presence(item.descriptor()).await?),
+    ] {
+        let again = blobs.push_with(item.descriptor(), from(&Untouchable), &options);
+        check::succeeds("pushing what is there", again.await)?;
+    }
     check::holds(&*repository, &item).await
 }
 

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tranship::{Descriptor, Error, ErrorKind, MountOutcome, RepositoryName, Result, Source};
+use tranship::{
+    Descriptor, Error, ErrorKind, MountOutcome, Presence, PushOptions, RepositoryName, Result,
+    Source,
+};
 
+use super::presence;
 use super::session::{MountFrom, Sent, Session, Started};
-use super::{Presence, presence};
 use crate::handle::Handle;
 use crate::options::UploadMode;
 use crate::transport::retry::is_transient;
@@ -19,18 +22,23 @@ pub(super) async fn push(
     handle: &Handle,
     expected: &Descriptor,
     source: &Source<'_>,
-) -> Result<()> {
-    let started = match presence(handle, expected).await? {
-        Presence::Whole => return Ok(()),
+    options: &PushOptions,
+) -> Result<MountOutcome> {
+    let found = match options.found {
+        Some(found) => found,
+        None => presence(handle, expected).await?,
+    };
+    let started = match found {
+        Presence::Whole => return Ok(MountOutcome::Present),
         Presence::Absent => begin(handle, expected).await?,
-        // What would be mounted is what is there.
-        Presence::Other => {
+        // What would be mounted is what is stored.
+        Presence::OtherSize => {
             let algorithm = Some(expected.digest().algorithm());
             Session::start(handle, algorithm, None).await?
         }
     };
     match started {
-        Started::Mounted => Ok(()),
+        Started::Mounted => Ok(MountOutcome::Mounted),
         Started::Session(session) => upload(handle, expected, source, session).await,
     }
 }
@@ -82,9 +90,14 @@ pub(super) async fn mount(
                 fact.learn(true);
                 return Ok(MountOutcome::Mounted);
             }
+            // The registry declines. It may have the blob in this repository all the same.
             (Ok(Started::Session(session)), Some(source)) => {
-                upload(handle, target, source, session).await?;
-                return Ok(MountOutcome::Pushed);
+                if presence(handle, target).await? == Presence::Whole {
+                    // Whether the registry can forget the upload or not, the blob is stored.
+                    let _ = session.cancel().await;
+                    return Ok(MountOutcome::Present);
+                }
+                return upload(handle, target, source, session).await;
             }
             (Ok(Started::Session(session)), None) => {
                 // Whether the registry can forget the upload or not, it has not mounted.
@@ -103,8 +116,7 @@ pub(super) async fn mount(
         }
     }
     let source = fallback.ok_or_else(|| Error::unsupported("the registry does not mount"))?;
-    push(handle, target, source).await?;
-    Ok(MountOutcome::Pushed)
+    push(handle, target, source, &PushOptions::default()).await
 }
 
 /// Why an upload did not get to its end.
@@ -131,7 +143,7 @@ async fn upload(
     expected: &Descriptor,
     source: &Source<'_>,
     session: Session,
-) -> Result<()> {
+) -> Result<MountOutcome> {
     let mode = handle.transport().options().upload;
     let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0;
     let mut retries = handle.transport().retries();
@@ -146,7 +158,7 @@ async fn upload(
                 (furthest, stuck) = (0, 0);
                 restarts += 1;
                 match begin(handle, expected).await? {
-                    Started::Mounted => return Ok(()),
+                    Started::Mounted => return Ok(MountOutcome::Mounted),
                     Started::Session(session) => session,
                 }
             }
@@ -156,7 +168,7 @@ async fn upload(
             false => send_whole(&mut current, expected, source).await,
         };
         let (error, asked) = match outcome {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(MountOutcome::Pushed),
             Err(Stopped::Failed(error)) => return Err(error),
             Err(Stopped::Refused(error)) => {
                 if in_chunks
@@ -176,7 +188,7 @@ async fn upload(
         let presence = presence(handle, expected).await;
         if presence.is_ok_and(|presence| presence == Presence::Whole) {
             current.leave();
-            return Ok(());
+            return Ok(MountOutcome::Pushed);
         }
         let is_hopeless = restarts > handle.transport().options().retry.max_retries;
         if is_hopeless || !source.is_reopenable() || !retries.pause(asked).await {
