@@ -12,6 +12,8 @@ pub enum CopyAction {
     Mounted,
     /// The destination has it, and with a manifest all that it refers to.
     Skipped,
+    /// It is not copied because [`CopyHooks::pre_copy`](super::CopyHooks::pre_copy) said so.
+    LeftOut,
 }
 
 /// A step of a copy, for progress bars.

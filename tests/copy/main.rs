@@ -4,6 +4,7 @@ mod artifacts;
 mod events;
 mod existing;
 mod failures;
+mod graphs;
 mod hooks;
 mod mounts;
 mod order;

@@ -139,6 +139,7 @@ const fn verb(action: CopyAction) -> &'static str {
         CopyAction::Copied => "copy",
         CopyAction::Mounted => "mount",
         CopyAction::Skipped => "skip",
+        CopyAction::LeftOut => "leave out",
         _ => "other",
     }
 }
