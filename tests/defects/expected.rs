@@ -25,6 +25,8 @@ caught! {
         concurrency::readers_see_whole_content_while_others_write
         blobs::a_pushed_blob_reads_as_it_was
         blobs::a_push_after_a_look_stores_the_blob
+        blobs::a_resumable_push_can_break_and_be_repeated
+        blobs::a_resumable_push_starts_over_after_wrong_bytes
         blobs::a_blob_of_one_byte_is_kept
         blobs::sizes_around_buffer_boundaries_are_kept;
     FetchIgnoresSize:

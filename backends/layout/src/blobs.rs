@@ -112,7 +112,10 @@ impl Blobs {
             return Ok(MountOutcome::Present);
         }
         let driver = self.store.driver().await?;
-        driver.put_blob(expected, source).await?;
+        match options.resumable {
+            true => driver.put_blob_resumable(expected, source).await?,
+            false => driver.put_blob(expected, source).await?,
+        }
         self.store.rely_on(expected.digest(), expected.size());
         Ok(MountOutcome::Pushed)
     }
