@@ -45,6 +45,14 @@ pub struct CopyOptions {
     /// Whether layers that must not be distributed are copied as well. By default they are left out,
     /// as registries do not have them.
     pub include_non_distributable: bool,
+    /// From which size on, in bytes, what has arrived of a blob is kept when the copy fails or is
+    /// dropped, so that a later copy, in another process too, continues inside the blob. `None`, the
+    /// default, keeps nothing.
+    ///
+    /// Layouts on a local disk keep it among their uploads, until it is continued or garbage collection
+    /// removes it. A registry keeps it in an upload, until that expires; its client has to note which,
+    /// and does so if it is told where. Other backends keep nothing.
+    pub resumable_from: Option<u64>,
     /// Finds out what there is to do and does nothing. Whether a registry declines a mount, or mounts
     /// what nobody asked it to, shows only when it is tried: a dry run expects mounts from the source
     /// and from the repositories that [`CopyHooks::mount_from`] names, and no others.
@@ -92,6 +100,13 @@ impl CopyOptions {
         self
     }
 
+    /// Sets [`resumable_from`](Self::resumable_from), in bytes.
+    #[must_use]
+    pub fn with_resumable_from(mut self, bytes: u64) -> Self {
+        self.resumable_from = Some(bytes);
+        self
+    }
+
     /// Sets [`dry_run`](Self::dry_run).
     #[must_use]
     pub fn with_dry_run(mut self, dry_run: bool) -> Self {
@@ -123,6 +138,7 @@ impl Default for CopyOptions {
             platform: None,
             existing: Existing::default(),
             include_non_distributable: false,
+            resumable_from: None,
             dry_run: false,
             hooks: None,
         }
@@ -137,6 +153,7 @@ impl fmt::Debug for CopyOptions {
             .field("platform", &self.platform)
             .field("existing", &self.existing)
             .field("include_non_distributable", &self.include_non_distributable)
+            .field("resumable_from", &self.resumable_from)
             .field("dry_run", &self.dry_run)
             .finish_non_exhaustive()
     }

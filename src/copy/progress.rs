@@ -16,7 +16,9 @@ pub enum CopyAction {
     LeftOut,
 }
 
-/// A step of a copy, for progress bars.
+/// A step of a copy, for progress bars. The first transfer of content is
+/// [`Started`](Self::Started) and, if only a part of it is missing, then
+/// [`Continued`](Self::Continued).
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyEvent<'a> {
@@ -24,6 +26,8 @@ pub enum CopyEvent<'a> {
     Found(&'a Descriptor),
     /// Its transfer starts; after a broken transfer, once more.
     Started(&'a Descriptor),
+    /// Its transfer starts where an earlier copy stopped, behind this many bytes. They are not read again.
+    Continued(&'a Descriptor, u64),
     /// This many more bytes of it have been read. Content that is mounted is not read, and has no such
     /// event.
     Bytes(&'a Descriptor, u64),

@@ -1,5 +1,7 @@
 //! One piece of content on its way.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -17,6 +19,8 @@ pub(super) struct Transfer<'a> {
     destination: &'a dyn Repository,
     options: &'a CopyOptions,
     node: &'a Descriptor,
+    /// Whether the content was opened before.
+    opened: AtomicBool,
 }
 
 /// Where a blob may be mounted from.
@@ -39,6 +43,7 @@ impl<'a> Transfer<'a> {
             destination,
             options,
             node,
+            opened: AtomicBool::new(false),
         }
     }
 
@@ -112,15 +117,19 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// Tries one repository after the other, and gives the last one the content to fall back on.
+    /// Tries one repository after the other, and gives the last one the content to fall back on, unless
+    /// the push is to be resumable.
     async fn mount_or_push(
         &self,
         mounts: &Mounts<'_>,
         found: Option<Presence>,
     ) -> Result<MountOutcome> {
-        let (Some(mounter), Some((last, others))) = (mounts.mounter, mounts.from.split_last())
-        else {
+        let Some(mounter) = mounts.mounter else {
             return self.push(found).await;
+        };
+        let (last, others) = match mounts.from.split_last() {
+            Some((last, others)) if !self.is_resumable() => (Some(last), others),
+            _ => (None, mounts.from.as_slice()),
         };
         for from in others {
             match mounter.mount(self.node, from, None).await {
@@ -135,13 +144,25 @@ impl<'a> Transfer<'a> {
                 outcome => return outcome.during("mount from", from),
             }
         }
-        let fallback = Some(Source::open_at(self));
-        mounter.mount(self.node, last, fallback).await
+        match last {
+            Some(last) => {
+                let fallback = Some(Source::open_at(self));
+                mounter.mount(self.node, last, fallback).await
+            }
+            None => self.push(found).await,
+        }
+    }
+
+    /// Whether what has arrived of the node is to be kept if the copy ends too early.
+    fn is_resumable(&self) -> bool {
+        let least = self.options.resumable_from;
+        least.is_some_and(|least| self.node.size() >= least)
     }
 
     async fn push(&self, found: Option<Presence>) -> Result<MountOutcome> {
         let mut options = PushOptions::default();
         options.found = found;
+        options.resumable = self.is_resumable();
         let source = Source::open_at(self);
         let blobs = self.destination.blobs();
         blobs.push_with(self.node, source, &options).await
@@ -184,6 +205,9 @@ impl<'a> Transfer<'a> {
 impl OpenAt for Transfer<'_> {
     async fn open_at(&self, offset: u64) -> Result<Body> {
         self.options.event(CopyEvent::Started(self.node));
+        if !self.opened.swap(true, Ordering::Relaxed) && offset > 0 {
+            self.options.event(CopyEvent::Continued(self.node, offset));
+        }
         let content = if offset == 0 {
             self.source.fetch(self.node).await
         } else {

@@ -11,6 +11,7 @@ mod order;
 mod platforms;
 mod recorder;
 mod referrers;
+mod resume;
 
 use std::sync::Arc;
 

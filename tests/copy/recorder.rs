@@ -1,6 +1,6 @@
 //! A repository that counts what is asked of it, and misbehaves on demand.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex};
 
@@ -29,6 +29,8 @@ pub(crate) struct Faults {
     pub(crate) unreadable: HashSet<Digest>,
     /// Never finishes to fetch these.
     pub(crate) stalled: HashSet<Digest>,
+    /// Breaks off after so many bytes of these.
+    pub(crate) breaks_after: HashMap<Digest, usize>,
     /// Refuses to mount, so that the content is pushed.
     pub(crate) refuses_mounts: bool,
     /// Says of this repository that it must not be mounted from.
@@ -140,7 +142,23 @@ impl Fetcher for Recorder {
                 Body::from_stream(stream::pending()),
             ));
         }
-        self.inner.fetch(target).await
+        let content = self.inner.fetch(target).await?;
+        let Some(&left) = self.faults.breaks_after.get(target.digest()) else {
+            return Ok(content);
+        };
+        let body = content.into_body().into_stream();
+        let cut = body.scan(left, |left, piece| {
+            let piece = piece.and_then(|mut piece| {
+                if *left == 0 {
+                    return Err(Error::new(ErrorKind::Unavailable, "the connection broke"));
+                }
+                piece.truncate(*left);
+                *left -= piece.len();
+                Ok(piece)
+            });
+            std::future::ready(Some(piece))
+        });
+        Ok(Content::new(target.clone(), Body::from_stream(cut)))
     }
 }
 
