@@ -3,6 +3,7 @@
 mod download;
 mod parallel;
 mod push;
+mod record;
 mod session;
 mod upload;
 

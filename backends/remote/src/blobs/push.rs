@@ -9,6 +9,7 @@ use tranship::{
 };
 
 use super::presence;
+use super::record::Record;
 use super::session::{MountFrom, Sent, Session, Started};
 use crate::handle::Handle;
 use crate::options::UploadMode;
@@ -28,19 +29,79 @@ pub(super) async fn push(
         Some(found) => found,
         None => presence(handle, expected).await?,
     };
+    if found == Presence::Whole {
+        if options.resumable
+            && let Some((record, _)) = Record::find(handle, expected).await
+        {
+            record.forget().await;
+        }
+        return Ok(MountOutcome::Present);
+    }
+    let may_continue = options.resumable
+        && source.is_reopenable()
+        && handle.transport().options().upload != UploadMode::Monolithic;
+    if may_continue && let Some(session) = continued(handle, expected).await? {
+        tracing::debug!(
+            offset = session.offset(),
+            "an upload of another process is continued"
+        );
+        match upload(handle, expected, source, session).await {
+            // What arrived then is not the beginning of this content, or the registry has forgotten it.
+            Err(error) if !error.is_retryable() => {
+                tracing::debug!(%error, "an upload is begun anew");
+            }
+            outcome => return outcome,
+        }
+    }
     let started = match found {
-        Presence::Whole => return Ok(MountOutcome::Present),
-        Presence::Absent => begin(handle, expected).await?,
         // What would be mounted is what is stored.
         Presence::OtherSize => {
             let algorithm = Some(expected.digest().algorithm());
             Session::start(handle, algorithm, None).await?
         }
+        _ => begin(handle, expected).await?,
     };
     match started {
         Started::Mounted => Ok(MountOutcome::Mounted),
-        Started::Session(session) => upload(handle, expected, source, session).await,
+        Started::Session(mut session) => {
+            if may_continue && let Some(record) = Record::begin(handle, expected).await {
+                session.record_in(record).await;
+            }
+            upload(handle, expected, source, session).await
+        }
     }
+}
+
+/// The upload that an earlier push has left, if the registry still knows it.
+async fn continued(handle: &Handle, expected: &Descriptor) -> Result<Option<Session>> {
+    let Some((record, url)) = Record::find(handle, expected).await else {
+        return Ok(None);
+    };
+    match Session::resume(handle, url).await {
+        Ok(mut session) if session.offset() <= expected.size() => {
+            session.record_in(record).await;
+            Ok(Some(session))
+        }
+        Ok(session) => {
+            // It is of no use, whether the registry can forget it or not.
+            let _ = session.cancel().await;
+            Ok(None)
+        }
+        // The next push finds it again.
+        Err(error) if error.is_retryable() => Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "an upload of another process cannot be continued");
+            Ok(None)
+        }
+    }
+}
+
+/// Whether an error says that the content is not what it should be.
+fn is_wrong(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DigestMismatch | ErrorKind::SizeMismatch
+    )
 }
 
 /// Begins an upload. On the way the registry is asked whether it has the blob elsewhere, which
@@ -85,7 +146,11 @@ pub(super) async fn mount(
     if !fact.is_no() || fallback.is_none() {
         let algorithm = Some(target.digest().algorithm());
         let mount = Some((target.digest(), MountFrom::Repository(from)));
-        match (Session::start(handle, algorithm, mount).await, fallback) {
+        let started = Session::start(handle, algorithm, mount).await;
+        if started.as_ref().is_err_and(Error::is_unsupported) {
+            fact.learn(false);
+        }
+        match (started, fallback) {
             (Ok(Started::Mounted), _) => {
                 fact.learn(true);
                 return Ok(MountOutcome::Mounted);
@@ -107,11 +172,7 @@ pub(super) async fn mount(
                     format!("the registry does not mount the blob from {from}"),
                 ));
             }
-            (Err(error), Some(_)) if is_refusal(&error) => {
-                if error.is_unsupported() {
-                    fact.learn(false);
-                }
-            }
+            (Err(error), Some(_)) if is_refusal(&error) => {}
             (Err(error), _) => return Err(error),
         }
     }
@@ -145,12 +206,13 @@ async fn upload(
     session: Session,
 ) -> Result<MountOutcome> {
     let mode = handle.transport().options().upload;
-    let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0;
+    let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0 || session.offset() > 0;
     let mut retries = handle.transport().retries();
     let mut furthest = 0;
     let mut stuck = 0;
     let mut restarts = 0;
     let mut session = Some(session);
+    let mut record = None;
     loop {
         let mut current = match session.take() {
             Some(session) => session,
@@ -159,7 +221,12 @@ async fn upload(
                 restarts += 1;
                 match begin(handle, expected).await? {
                     Started::Mounted => return Ok(MountOutcome::Mounted),
-                    Started::Session(session) => session,
+                    Started::Session(mut session) => {
+                        if let Some(record) = Option::take(&mut record) {
+                            session.record_in(record).await;
+                        }
+                        session
+                    }
                 }
             }
         };
@@ -169,7 +236,13 @@ async fn upload(
         };
         let (error, asked) = match outcome {
             Ok(()) => return Ok(MountOutcome::Pushed),
-            Err(Stopped::Failed(error)) => return Err(error),
+            Err(Stopped::Failed(error)) => {
+                // Nobody can continue it, whether the registry can forget it or not.
+                if is_wrong(&error) && current.is_recorded() {
+                    let _ = current.cancel().await;
+                }
+                return Err(error);
+            }
             Err(Stopped::Refused(error)) => {
                 if in_chunks
                     || mode != UploadMode::Auto
@@ -180,6 +253,7 @@ async fn upload(
                 }
                 tracing::debug!(%error, "a blob is pushed in chunks instead of at once");
                 in_chunks = true;
+                record = current.take_record();
                 continue;
             }
             Err(Stopped::Interrupted(error, asked)) => (error, asked),
@@ -187,7 +261,7 @@ async fn upload(
         // Perhaps only the answer was lost.
         let presence = presence(handle, expected).await;
         if presence.is_ok_and(|presence| presence == Presence::Whole) {
-            current.leave();
+            current.end().await;
             return Ok(MountOutcome::Pushed);
         }
         let is_hopeless = restarts > handle.transport().options().retry.max_retries;
@@ -212,6 +286,8 @@ async fn upload(
             }
             in_chunks |= current.offset() > 0;
             session = Some(current);
+        } else {
+            record = current.take_record();
         }
     }
 }
