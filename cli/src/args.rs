@@ -141,7 +141,8 @@ pub(crate) enum Command {
 /// Copy an artifact from one place to another
 ///
 /// All that the artifact refers to is copied with it, and the tags are set last. What the destination has is not
-/// copied again; where both are one registry, or one file system, content is mounted or linked.
+/// copied again; where both are one registry, or one file system, content is mounted or linked. If the copy is
+/// interrupted, the same command continues it, inside a large blob too.
 ///
 /// Prints the digest of what was copied; with --dry-run, what there is to do.
 #[derive(Debug, Args)]
@@ -181,6 +182,9 @@ pub(crate) struct Cp {
     /// Copy also layers that are not to be distributed, which are left out otherwise
     #[arg(long)]
     pub(crate) include_non_distributable: bool,
+    /// Keep nothing of a large blob if the copy is interrupted, so that the next copy begins it anew
+    #[arg(long)]
+    pub(crate) no_resume: bool,
 }
 
 #[derive(Debug, Args)]

@@ -19,6 +19,10 @@ use crate::location::required_reference;
 use crate::output::{Output, plain};
 use crate::progress::CopyProgress;
 
+/// From this size on, in bytes, a blob is continued where an interrupted copy stopped. To send less again
+/// takes no longer than to find out where that was.
+const LARGE: u64 = 4 * 1024 * 1024;
+
 /// What was copied: as text its digest or, where nothing was done, what there is to do.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -248,6 +252,9 @@ fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {
         .with_hooks(hooks);
     if let Some(platform) = &args.platform.platform {
         options = options.with_platform(platform.clone());
+    }
+    if !args.no_resume {
+        options = options.with_resumable_from(LARGE);
     }
     if args.repair {
         options = options.with_existing(Existing::Check);
