@@ -9,7 +9,9 @@ use super::options::{CopyOptions, Existing};
 use super::progress::CopyAction;
 use super::transfer::Transfer;
 use crate::descriptor::Descriptor;
+use crate::digest_tags::digest_tagged;
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::graph::{describe_referrer, fetch_document};
 use crate::manifest::ManifestDocument;
 use crate::reference::Tag;
 use crate::registry::Repository;
@@ -23,8 +25,11 @@ pub(super) enum Outcome {
         content: Option<Bytes>,
         children: Vec<Descriptor>,
     },
-    /// What refers to a node.
-    Followed(Vec<Descriptor>),
+    /// What refers to a node, and what is attached to it by a tag.
+    Followed {
+        found: Vec<Descriptor>,
+        attached: Vec<(Tag, Descriptor)>,
+    },
     Finished(CopyAction),
     /// The destination refused a manifest because it misses something that it refers to.
     Incomplete(Error),
@@ -124,10 +129,19 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Finds what an extended copy goes on to from `node`, against the direction of the graph.
-    pub(super) async fn follow(&self, node: Descriptor, is_upward: bool) -> Result<Outcome> {
+    /// Finds what an extended copy goes on to from `node`, against the direction of the graph; with its
+    /// digest tags, if it has not been asked for those.
+    pub(super) async fn follow(
+        &self,
+        node: Descriptor,
+        is_upward: bool,
+        with_tags: bool,
+    ) -> Result<Outcome> {
         let Some(extended) = self.extended else {
-            return Ok(Outcome::Followed(Vec::new()));
+            return Ok(Outcome::Followed {
+                found: Vec::new(),
+                attached: Vec::new(),
+            });
         };
         let mut found: Vec<Descriptor> = if extended.follow == Follow::Predecessors && is_upward {
             self.source
@@ -142,7 +156,32 @@ impl<'a> Copier<'a> {
                 .during("list referrers of", node.digest())?
         };
         found.retain(|referrer| extended.follows(referrer));
-        Ok(Outcome::Followed(found))
+        let attached = match with_tags && extended.digest_tags {
+            true => self.attached(&node, extended).await?,
+            false => Vec::new(),
+        };
+        Ok(Outcome::Followed { found, attached })
+    }
+
+    async fn attached(
+        &self,
+        node: &Descriptor,
+        extended: &ExtendedCopyOptions,
+    ) -> Result<Vec<(Tag, Descriptor)>> {
+        let mut attached = digest_tagged(self.source, node.digest()).await?;
+        if !extended.has_filters() {
+            return Ok(attached);
+        }
+        for (tag, descriptor) in std::mem::take(&mut attached) {
+            let limit = self.options.max_manifest_size;
+            let document = fetch_document(self.source, &descriptor, limit).await;
+            let document = document.during("fetch", &tag)?;
+            let described = document.map(|document| describe_referrer(&descriptor, &document));
+            if described.is_some_and(|described| extended.follows(&described)) {
+                attached.push((tag, descriptor));
+            }
+        }
+        Ok(attached)
     }
 
     /// Copies a blob, or finds out that it need not be.

@@ -46,6 +46,10 @@ pub struct ExtendedCopyOptions {
     /// default, for any number. What a manifest refers to is as many steps away as the manifest, and where
     /// several ways lead to a node the shortest one counts.
     pub depth: Option<usize>,
+    /// Whether to follow also what is attached to a manifest by a [digest tag](crate::digest_tags), as
+    /// cosign's signatures are, which counts as one step. It gets the same tag at the destination. By default
+    /// it is not followed, since each manifest costs the source three requests.
+    pub digest_tags: bool,
     /// Follows only artifacts of one of these types, if there are any.
     pub artifact_types: Vec<MediaType>,
     /// Follows only what has all of these annotations, with that value where one is given.
@@ -77,6 +81,13 @@ impl ExtendedCopyOptions {
         self
     }
 
+    /// Sets [`digest_tags`](Self::digest_tags).
+    #[must_use]
+    pub fn with_digest_tags(mut self, follow: bool) -> Self {
+        self.digest_tags = follow;
+        self
+    }
+
     /// Adds to [`artifact_types`](Self::artifact_types).
     #[must_use]
     pub fn with_artifact_type(mut self, artifact_type: MediaType) -> Self {
@@ -101,6 +112,11 @@ impl ExtendedCopyOptions {
         self
     }
 
+    /// Whether [`follows`](Self::follows) has to know the artifact type and the annotations.
+    pub(super) fn has_filters(&self) -> bool {
+        !self.artifact_types.is_empty() || !self.annotations.is_empty() || self.filter.is_some()
+    }
+
     pub(super) fn follows(&self, referrer: &Descriptor) -> bool {
         let type_fits = self.artifact_types.is_empty()
             || referrer
@@ -120,6 +136,7 @@ impl fmt::Debug for ExtendedCopyOptions {
             .field("copy", &self.copy)
             .field("follow", &self.follow)
             .field("depth", &self.depth)
+            .field("digest_tags", &self.digest_tags)
             .field("artifact_types", &self.artifact_types)
             .field("annotations", &self.annotations)
             .finish_non_exhaustive()

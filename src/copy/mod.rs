@@ -9,6 +9,7 @@
 //! error, ends all transfers at once. Whole pieces of content that have arrived stay, so a later copy
 //! goes on from there; no tag has moved.
 
+mod attached;
 mod copier;
 mod extended;
 mod hooks;

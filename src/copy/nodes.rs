@@ -29,6 +29,8 @@ pub(super) struct Node {
     /// Whether steps against the direction of the graph alone lead to it, so that whatever refers to it
     /// may be followed.
     pub(super) is_upward: bool,
+    /// Whether it was asked what refers to it.
+    pub(super) followed: bool,
     /// Whether the destination had it.
     pub(super) present: bool,
     /// Whether the destination's word that it has this node is not to be believed.
@@ -56,6 +58,7 @@ impl Node {
             action: None,
             turn: 0,
             is_upward: false,
+            followed: false,
             present: false,
             forced: false,
             healed: false,

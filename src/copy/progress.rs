@@ -1,6 +1,7 @@
 //! What a copy says while it goes on, and when it is over.
 
 use crate::descriptor::Descriptor;
+use crate::reference::Tag;
 
 /// What became, or in a dry run would become, of one piece of content.
 #[non_exhaustive]
@@ -55,6 +56,9 @@ pub struct CopyReport {
     /// Every piece of content that was looked at, in the order in which it was done: what a manifest
     /// refers to stands before it.
     pub steps: Vec<CopyStep>,
+    /// The [digest tags](crate::digest_tags) of what was found by them, in ASCII order: the destination has
+    /// them, too.
+    pub digest_tags: Vec<Tag>,
 }
 
 impl CopyReport {

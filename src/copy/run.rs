@@ -71,11 +71,22 @@ async fn copy_all(
     let mut graph = Graph::new(&copier, root.descriptor.clone(), content, tags_with_root)?;
     graph.run(concurrency.max(1)).await?;
     let still_to_tag = graph.has_untagged_root();
+    let finished = graph.into_finished();
     let report = CopyReport {
         root: root.descriptor,
-        steps: graph.into_steps(),
+        steps: finished.steps,
+        digest_tags: finished.digest_tags,
     };
-    if still_to_tag && !copier.options.dry_run && !tags.is_empty() {
+    if copier.options.dry_run {
+        return Ok(report);
+    }
+    for (node, tag) in &finished.late_tags {
+        if !names(copier, tag, node).await? {
+            let tagged = copier.destination.tag(node, tag).await;
+            tagged.during("tag", tag)?;
+        }
+    }
+    if still_to_tag && !tags.is_empty() {
         tag(copier, &report.root, root.content, tags).await?;
     }
     Ok(report)
@@ -106,18 +117,24 @@ async fn is_complete(copier: Copier<'_>, root: &Descriptor, tags: &[Tag]) -> Res
         return Ok(false);
     }
     for tag in tags {
-        let reference = TagOrDigest::Tag(tag.clone());
-        match copier.destination.resolve(&reference).await {
-            Ok(found) if found.same_content(root) => {}
-            Ok(_) => return Ok(false),
-            // What is not whole is copied again.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) => {
-                return Ok(false);
-            }
-            Err(error) => return Err(error.with_operation("resolve").with_subject(tag)),
+        if !names(copier, tag, root).await? {
+            return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Whether `tag` names `node` at the destination.
+async fn names(copier: Copier<'_>, tag: &Tag, node: &Descriptor) -> Result<bool> {
+    let reference = TagOrDigest::Tag(tag.clone());
+    match copier.destination.resolve(&reference).await {
+        Ok(found) => Ok(found.same_content(node)),
+        // What is not whole is copied again.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.with_operation("resolve").with_subject(tag)),
+    }
 }
 
 async fn skip_all(copier: Copier<'_>, root: Descriptor) -> Result<CopyReport> {
@@ -132,5 +149,6 @@ async fn skip_all(copier: Copier<'_>, root: Descriptor) -> Result<CopyReport> {
     Ok(CopyReport {
         root,
         steps: vec![step],
+        digest_tags: Vec::new(),
     })
 }

@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
+use super::attached::Attached;
 use super::copier::{Copier, Outcome};
 use super::levels::Levels;
 use super::nodes::{Id, Node, Nodes};
@@ -35,12 +36,22 @@ enum Turn {
     Late,
 }
 
+/// What a graph has come to.
+pub(super) struct Finished {
+    pub(super) steps: Vec<CopyStep>,
+    /// The tags that are still to be set.
+    pub(super) late_tags: Vec<(Descriptor, Tag)>,
+    /// All tags of manifests that were found by them.
+    pub(super) digest_tags: Vec<Tag>,
+}
+
 type Running<'a> = FuturesUnordered<BoxFuture<'a, (Id, Result<Outcome>)>>;
 
 pub(super) struct Graph<'c, 'a> {
     copier: &'c Copier<'a>,
     nodes: Nodes,
     levels: Levels,
+    attached: Attached,
     /// The work that can be done, the next piece last.
     ready: VecDeque<Work>,
     /// The nodes that others wait for, each with one that does.
@@ -63,6 +74,7 @@ impl<'c, 'a> Graph<'c, 'a> {
             copier,
             nodes: Nodes::default(),
             levels: Levels::new(copier.extended),
+            attached: Attached::default(),
             ready: VecDeque::new(),
             awaited: BTreeSet::new(),
             turns: 0,
@@ -115,8 +127,10 @@ impl<'c, 'a> Graph<'c, 'a> {
         root.present && !copied || copied && self.tags.is_empty()
     }
 
-    /// What became of everything, in the order in which it was done.
-    pub(super) fn into_steps(self) -> Vec<CopyStep> {
+    /// What became of everything, in the order in which it was done, and the tags of what was found by
+    /// them.
+    pub(super) fn into_finished(self) -> Finished {
+        let (late_tags, digest_tags) = self.attached.finish(&self.nodes);
         let mut nodes = self.nodes.into_vec();
         nodes.sort_unstable_by_key(|node| node.turn);
         let step = |node: Node| {
@@ -126,7 +140,12 @@ impl<'c, 'a> Graph<'c, 'a> {
             })
         };
         // In the place of the nodes, which are larger.
-        nodes.into_iter().filter_map(step).collect()
+        let steps = nodes.into_iter().filter_map(step).collect();
+        Finished {
+            steps,
+            late_tags,
+            digest_tags,
+        }
     }
 
     /// What is pushed and reported of a node. What else is said of a manifest, such as its platform, goes
@@ -190,18 +209,20 @@ impl<'c, 'a> Graph<'c, 'a> {
             Work::Transfer(_) => match node.open().content.clone() {
                 None => copier.pass_over(descriptor).boxed(),
                 Some(content) => {
-                    let tags = if id == self.root {
-                        self.tags.clone()
-                    } else {
-                        Vec::new()
-                    };
+                    let mut tags = self.attached.push(id);
+                    if id == self.root {
+                        tags.extend_from_slice(&self.tags);
+                    }
                     let is_first_try = !node.healed;
                     copier
                         .copy_manifest(descriptor, target, content, tags, is_first_try)
                         .boxed()
                 }
             },
-            Work::Follow(_) => copier.follow(descriptor, node.is_upward).boxed(),
+            Work::Follow(_) => {
+                let with_tags = node.is_manifest() && !std::mem::replace(&mut node.followed, true);
+                copier.follow(descriptor, node.is_upward, with_tags).boxed()
+            }
         };
         outcome.map(move |outcome| (id, outcome)).boxed()
     }
@@ -220,10 +241,14 @@ impl<'c, 'a> Graph<'c, 'a> {
                 self.levels.search_ends();
                 Ok(())
             }
-            Outcome::Followed(found) => {
+            Outcome::Followed { found, attached } => {
                 let is_upward = self.nodes[id].is_upward;
                 for descriptor in found {
                     self.discover(descriptor, is_upward, Turn::Late)?;
+                }
+                for (tag, descriptor) in attached {
+                    let id = self.discover(descriptor, is_upward, Turn::Late)?;
+                    self.attached.add(id, tag);
                 }
                 self.levels.search_ends();
                 Ok(())

@@ -1,6 +1,7 @@
 //! What copying promises, on repositories that count what they are asked.
 
 mod artifacts;
+mod digest_tags;
 mod events;
 mod existing;
 mod failures;
