@@ -168,6 +168,9 @@ pub(crate) struct Cp {
     /// With -r, how many steps away from the artifact [default: all]
     #[arg(long, value_name = "N", requires = "recursive", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) depth: Option<u32>,
+    /// With -r, leave out what is attached by tags such as sha256-….sig, as cosign does
+    #[arg(long, requires = "recursive")]
+    pub(crate) no_digest_tags: bool,
     #[command(flatten)]
     pub(crate) platform: PlatformArg,
     /// How much to transfer at the same time
@@ -375,7 +378,8 @@ pub(crate) struct PageArgs {
 
 /// Show what refers to a manifest: signatures, SBOMs and the like
 ///
-/// As a tree, or with --format json as a list in the order of the tree.
+/// As a tree, or with --format json as a list in the order of the tree. What is attached by tags such as
+/// sha256-….sig, as cosign does, is shown with its tag.
 #[derive(Debug, Args)]
 pub(crate) struct Discover {
     /// A location with a tag or digest
@@ -387,6 +391,12 @@ pub(crate) struct Discover {
     /// How many levels [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) depth: Option<u32>,
+    /// Show the annotations of each artifact, which --format json always has
+    #[arg(long)]
+    pub(crate) annotations: bool,
+    /// Leave out what is attached by tags such as sha256-….sig
+    #[arg(long)]
+    pub(crate) no_digest_tags: bool,
     #[command(flatten)]
     pub(crate) platform: PlatformArg,
 }

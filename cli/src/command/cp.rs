@@ -32,6 +32,7 @@ struct Copied {
     #[serde(skip)]
     names: String,
     tags: Vec<String>,
+    digest_tags: Vec<String>,
     descriptor: Descriptor,
     dry_run: bool,
     copied: Tally,
@@ -76,6 +77,7 @@ impl Copied {
             copied: tally(CopyAction::Copied),
             mounted: tally(CopyAction::Mounted),
             skipped: tally(CopyAction::Skipped),
+            digest_tags: report.digest_tags.iter().map(Tag::to_string).collect(),
             descriptor: report.root,
             steps: report.steps.into_iter().map(Step).collect(),
         }
@@ -133,6 +135,9 @@ impl fmt::Display for Copied {
             let (digest, size) = (descriptor.digest(), descriptor.size());
             let media_type = plain(descriptor.media_type().as_str());
             writeln!(f, "{action} {digest} {size} {media_type}")?;
+        }
+        for tag in &self.digest_tags {
+            writeln!(f, "tag {tag}")?;
         }
         Ok(())
     }
@@ -263,7 +268,9 @@ fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {
 }
 
 fn extended(args: &Cp, copy: CopyOptions) -> ExtendedCopyOptions {
-    let mut options = ExtendedCopyOptions::default().with_copy(copy);
+    let mut options = ExtendedCopyOptions::default()
+        .with_copy(copy)
+        .with_digest_tags(!args.no_digest_tags);
     for artifact_type in &args.artifact_type {
         options = options.with_artifact_type(artifact_type.clone());
     }
