@@ -29,7 +29,7 @@ mod content;
 mod copy;
 mod descriptor;
 mod digest;
-mod digest_tags;
+mod digest_tag;
 mod digester;
 mod error;
 mod graph;
@@ -59,7 +59,7 @@ pub use copy::{
 };
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Algorithm, Digest};
-pub use digest_tags::{digest_tagged, digest_tags};
+pub use digest_tag::{digest_tagged, digest_tags};
 pub use digester::Digester;
 pub use error::{Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};

@@ -290,7 +290,7 @@ async fn two_pushes_of_one_blob_do_not_share_an_upload() {
     }
     assert_eq!(origin.opened_at(), [0]);
     drop(first);
-    // What the first one has left is of no use any more.
+    // The part that the first one has left cannot be used.
     push(&place.client(), item.descriptor(), &origin)
         .await
         .expect("there");
@@ -307,7 +307,7 @@ async fn an_upload_is_cancelled_where_it_is_not_to_be_continued() {
     let pushed = repository.push(item.descriptor(), Source::open_at(&origin));
     pushed.await.expect_err("it breaks");
     assert_eq!(place.notes(), Vec::<PathBuf>::new());
-    // The cancellation is sent by a task of its own.
+    // A background task sends the cancellation.
     while client.request_counts().of(RequestKind::UploadCancel) == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

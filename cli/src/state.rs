@@ -10,7 +10,7 @@ pub(crate) fn uploads() -> Option<PathBuf> {
 }
 
 fn state(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    // A relative path means nothing, as the specification says of the variable.
+    // The specification wants a relative path ignored.
     let absolute = |name| {
         variable(name)
             .map(PathBuf::from)

@@ -20,7 +20,7 @@ impl Attached {
         self.waiting.entry(id).or_default().push(tag);
     }
 
-    /// The tags that a node gets when it is pushed now.
+    /// Returns the tags to push a node with.
     pub(super) fn push(&mut self, id: Id) -> Vec<Tag> {
         if let Some(mut tags) = self.waiting.remove(&id) {
             self.pushed.entry(id).or_default().append(&mut tags);
@@ -28,7 +28,8 @@ impl Attached {
         self.pushed.get(&id).cloned().unwrap_or_default()
     }
 
-    /// The tags that are still to be set, and all of those that the destination has then, in their order.
+    /// Returns the tags that are still to be set, and all digest tags that the destination will have, in ASCII
+    /// order.
     pub(super) fn finish(self, nodes: &Nodes) -> (Vec<(Descriptor, Tag)>, Vec<Tag>) {
         let is_there = |id: &Id| nodes[*id].action != Some(CopyAction::LeftOut);
         let waiting = self.waiting.into_iter().filter(|(id, _)| is_there(id));

@@ -1,5 +1,5 @@
-//! The single pieces of work of a copy: looking at a manifest, following what refers to a node, and
-//! moving content.
+//! The single pieces of work of a copy: looking at a manifest, finding the manifests that refer to a node,
+//! and moving content.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -9,7 +9,7 @@ use super::options::{CopyOptions, Existing};
 use super::progress::CopyAction;
 use super::transfer::Transfer;
 use crate::descriptor::Descriptor;
-use crate::digest_tags::digest_tagged;
+use crate::digest_tag::digest_tagged;
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::graph::{describe_referrer, fetch_document};
 use crate::manifest::ManifestDocument;
@@ -25,7 +25,7 @@ pub(super) enum Outcome {
         content: Option<Bytes>,
         children: Vec<Descriptor>,
     },
-    /// What refers to a node, and what is attached to it by a tag.
+    /// The manifests that refer to a node, and those that a tag attaches to it.
     Followed {
         found: Vec<Descriptor>,
         attached: Vec<(Tag, Descriptor)>,
@@ -62,8 +62,8 @@ impl<'a> Copier<'a> {
         Transfer::new(self.source, self.destination, self.options, node)
     }
 
-    /// Finds out whether the destination has a manifest, and what it refers to as far as that matters.
-    /// Below a manifest that it has, `look_below` finds the manifests that may have referrers.
+    /// Finds out whether the destination has a manifest, and if not, what the manifest refers to. Where the
+    /// destination has it, `look_below` finds the manifests below it, which may have referrers.
     pub(super) async fn inspect_manifest(
         &self,
         node: Descriptor,
@@ -129,8 +129,8 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Finds what an extended copy goes on to from `node`, against the direction of the graph; with its
-    /// digest tags, if it has not been asked for those.
+    /// Finds the manifests that an extended copy reaches from `node` by one step against the direction of the
+    /// graph. `with_tags` includes those that digest tags attach.
     pub(super) async fn follow(
         &self,
         node: Descriptor,

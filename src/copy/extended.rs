@@ -15,11 +15,11 @@ pub enum Follow {
     /// index's platforms too.
     #[default]
     Referrers,
-    /// Also what else refers to what was asked for: the indexes that hold a manifest, the manifests that
-    /// have a blob as config or layer, and what refers to those in turn; with each of them all that it
-    /// refers to, and the referrers of that. It finds what
-    /// [`PredecessorFinder::predecessors`](crate::PredecessorFinder::predecessors) of the source finds,
-    /// which for registries over HTTP is referrers alone.
+    /// All predecessors of the root, and their predecessors in turn: referrers, the indexes that hold a
+    /// manifest, and the manifests that have a blob as config or layer. Each comes with everything below it,
+    /// and with the referrers of that. The source finds them by
+    /// [`PredecessorFinder::predecessors`](crate::PredecessorFinder::predecessors), which for registries over
+    /// HTTP returns referrers alone.
     Predecessors,
 }
 

@@ -14,7 +14,7 @@ pub enum PreCopy {
     /// Copy it.
     #[default]
     Copy,
-    /// Leave it out. What refers to it is copied all the same.
+    /// Leave it out. Manifests that refer to it are copied all the same.
     Skip,
 }
 
@@ -22,7 +22,7 @@ pub enum PreCopy {
 ///
 /// An error from any of them ends the copy, and is what the copy fails with.
 ///
-/// The last call for a node agrees with what the [report](super::CopyReport) says of it:
+/// The last call for a node agrees with its action in the [report](super::CopyReport):
 ///
 /// | in the report | called |
 /// |---|---|
@@ -31,9 +31,9 @@ pub enum PreCopy {
 /// | [`Skipped`](super::CopyAction::Skipped) | [`on_skipped`](Self::on_skipped) |
 /// | [`LeftOut`](super::CopyAction::LeftOut) | [`pre_copy`](Self::pre_copy), which returned [`PreCopy::Skip`] |
 ///
-/// There may be calls before those. Where another writer stores a blob between the look for it and the
-/// push, [`pre_copy`](Self::pre_copy) comes before [`on_skipped`](Self::on_skipped). Where the destination
-/// first claims a manifest and then refuses what refers to it, the manifest is skipped, and copied later.
+/// There can be earlier calls. If another writer stores a blob between the look for it and the push,
+/// [`pre_copy`](Self::pre_copy) comes before [`on_skipped`](Self::on_skipped). If the destination claims to have
+/// a manifest and then refuses its parent as incomplete, the manifest is skipped first, and copied later.
 ///
 /// A [dry run](super::CopyOptions::dry_run) calls the methods that decide something, and
 /// [`on_skipped`](Self::on_skipped); it does not call [`post_copy`](Self::post_copy) or

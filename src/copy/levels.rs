@@ -16,7 +16,7 @@ pub(super) struct Levels {
     current: usize,
     /// How many pieces of work may still find nodes on this level.
     searching: usize,
-    /// The nodes from which the next step is made. One can be there twice, as it was found in two ways.
+    /// The nodes from which the next step is made. A node that was found in two ways is there twice.
     reached: Vec<Id>,
 }
 

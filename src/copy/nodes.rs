@@ -29,7 +29,7 @@ pub(super) struct Node {
     /// Whether steps against the direction of the graph alone lead to it, so that whatever refers to it
     /// may be followed.
     pub(super) is_upward: bool,
-    /// Whether it was asked what refers to it.
+    /// Whether its referrers have been asked for.
     pub(super) followed: bool,
     /// Whether the destination had it.
     pub(super) present: bool,
@@ -102,12 +102,12 @@ impl Nodes {
             }
             if known.size() != descriptor.size() {
                 let (one, other) = (known.size(), descriptor.size());
-                let message = format!("is said to have {one} bytes, and elsewhere {other}");
+                let message = format!("has {one} bytes in one manifest and {other} in another");
                 return Err(contradiction(ErrorKind::SizeMismatch, message, descriptor));
             }
             let (one, other) = (known.media_type(), descriptor.media_type());
             if one.is_manifest() && other.is_manifest() && one.is_index() != other.is_index() {
-                let message = format!("is said to be a {one}, and elsewhere a {other}");
+                let message = format!("has the type {one} in one manifest and {other} in another");
                 return Err(contradiction(
                     ErrorKind::InvalidManifest,
                     message,

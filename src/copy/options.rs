@@ -53,9 +53,9 @@ pub struct CopyOptions {
     /// removes it. A registry keeps it in an upload, until that expires; its client has to note which,
     /// and does so if it is told where. Other backends keep nothing.
     pub resumable_from: Option<u64>,
-    /// Finds out what there is to do and does nothing. Whether a registry declines a mount, or mounts
-    /// what nobody asked it to, shows only when it is tried: a dry run expects mounts from the source
-    /// and from the repositories that [`CopyHooks::mount_from`] names, and no others.
+    /// Finds out what there is to do and does nothing. Whether a registry declines a mount, or mounts a blob
+    /// that was only pushed, shows when it is tried: a dry run expects that mounts from the source, and from
+    /// the repositories that [`CopyHooks::mount_from`] names, succeed, and expects no others.
     pub dry_run: bool,
     /// The caller's part.
     pub hooks: Option<Arc<dyn CopyHooks>>,

@@ -27,7 +27,7 @@ pub enum CopyEvent<'a> {
     Found(&'a Descriptor),
     /// Its transfer starts; after a broken transfer, once more.
     Started(&'a Descriptor),
-    /// Its transfer starts where an earlier copy stopped, behind this many bytes. They are not read again.
+    /// Its transfer starts after this many bytes, where an earlier copy stopped. They are not read again.
     Continued(&'a Descriptor, u64),
     /// This many more bytes of it have been read. Content that is mounted is not read, and has no such
     /// event.

@@ -129,7 +129,7 @@ async fn names(copier: Copier<'_>, tag: &Tag, node: &Descriptor) -> Result<bool>
     let reference = TagOrDigest::Tag(tag.clone());
     match copier.destination.resolve(&reference).await {
         Ok(found) => Ok(found.same_content(node)),
-        // What is not whole is copied again.
+        // A damaged manifest is copied again.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) => {
             Ok(false)
         }

@@ -36,7 +36,7 @@ enum Turn {
     Late,
 }
 
-/// What a graph has come to.
+/// The results of a graph that was worked off.
 pub(super) struct Finished {
     pub(super) steps: Vec<CopyStep>,
     /// The tags that are still to be set.
@@ -148,9 +148,9 @@ impl<'c, 'a> Graph<'c, 'a> {
         }
     }
 
-    /// What is pushed and reported of a node. What else is said of a manifest, such as its platform, goes
-    /// along with the index that says it, and depends on which one was read first; kept here too, it
-    /// would take more than all the rest.
+    /// Returns the part of a node's descriptor that is pushed and reported: of a manifest other than the root
+    /// only type, digest and size. The platform and annotations in an index come with that index. They would
+    /// take more memory than all the rest, and depend on which parent was read first.
     fn shorten(&self, id: Id) -> Descriptor {
         let node = &self.nodes[id];
         if id != self.root && node.is_manifest() {

@@ -17,7 +17,7 @@ fn digest_tag(subject: &Descriptor, suffix: &str) -> Tag {
     tag.parse().expect("a tag")
 }
 
-/// Attaches an image of its own to `subject`, as cosign does.
+/// Attaches a new image to `subject`, as cosign does.
 async fn attach(repository: &dyn Repository, subject: &Descriptor, suffix: &str) -> Descriptor {
     let content = format!("{suffix} of {}", subject.digest());
     let attached = push_image(repository, "", &[&content]).await;

@@ -252,8 +252,8 @@ async fn what_was_found_on_the_way_down_is_followed_up_from_too() {
     let source = MemoryRepository::new();
     let root = push_image(&source, "amd64", &["root"]).await;
     let above = push_index(&source, &[(&root, "linux/amd64")], "above").await;
-    // Found first below the index that holds it together with the root, and then as what refers to
-    // another index above the root.
+    // Found first below the index that holds it together with the root, and then as a referrer of another
+    // index above the root.
     let found_twice = push_referrer(&source, &above, "example/sbom", "found twice").await;
     let beside = [(&root, "linux/amd64"), (&found_twice, "linux/arm64")];
     push_index(&source, &beside, "beside").await;

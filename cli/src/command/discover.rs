@@ -52,7 +52,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// What refers to `subject`, its referrers first.
+    /// Lists the artifacts that refer to `subject`: its referrers, then those that only a tag attaches.
     async fn list(&self, subject: &Descriptor) -> Result<Vec<Found>> {
         let referrers = tranship::referrers(self.repository, subject, self.artifact_type).await?;
         let mut found: Vec<_> = referrers
@@ -200,7 +200,7 @@ struct Branch<'a> {
     lasts: Vec<bool>,
 }
 
-/// What joins a line of the drawing to what is above and below it.
+/// Returns the piece of a line that joins a branch to its siblings above and below.
 fn margin(is_last: bool) -> &'static str {
     if is_last { "    " } else { "│   " }
 }

@@ -14,7 +14,7 @@ use crate::support::Workplace;
 
 const SIZE: usize = 12_000_000;
 
-/// How many bytes of a connection pass before nothing does any more.
+/// After how many bytes a connection stalls.
 const STALLS_AT: u64 = 9_000_000;
 
 /// How much has to be stored for the rest to be visibly less than all.
@@ -38,7 +38,7 @@ fn make_large(here: &Workplace) -> String {
     layer
 }
 
-/// Starts a copy that stalls, and ends it when `enough` has arrived.
+/// Starts a copy that stalls, and sends it `signal` when `enough` has arrived.
 fn interrupt(here: &Workplace, arguments: &[&str], signal: &str, enough: impl Fn() -> bool) {
     let mut command = here.command(arguments);
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();

@@ -267,7 +267,7 @@ async fn a_push_after_a_look_stores_the_blob(context: &Context) -> Verdict {
         PushOptions::default().with_found(blobs.presence(item.descriptor()).await?),
     ] {
         let again = blobs.push_with(item.descriptor(), from(&Untouchable), &options);
-        check::succeeds("pushing what is there", again.await)?;
+        check::succeeds("pushing a stored blob", again.await)?;
     }
     check::holds(&*repository, &item).await
 }

@@ -181,10 +181,10 @@ async fn what_is_there_is_not_read_from_a_fallback(context: &Context) -> Verdict
     let outcome = pair
         .mount(item.descriptor(), Some(from(&Untouchable)))
         .await?;
-    let outcome = check::succeeds("mounting what is there", outcome)?;
+    let outcome = check::succeeds("mounting a stored blob", outcome)?;
     check::that(
         outcome != MountOutcome::Pushed,
-        "a blob that is there is said to have been pushed",
+        "a stored blob was pushed again",
     )?;
     check::holds(&*pair.target, &item).await
 }

@@ -46,7 +46,7 @@ pub(super) async fn push(
             "an upload of another process is continued"
         );
         match upload(handle, expected, source, session).await {
-            // What arrived then is not the beginning of this content, or the registry has forgotten it.
+            // The bytes that arrived are not the beginning of this content, or the registry has forgotten them.
             Err(error) if !error.is_retryable() => {
                 tracing::debug!(%error, "an upload is begun anew");
             }
@@ -54,7 +54,7 @@ pub(super) async fn push(
         }
     }
     let started = match found {
-        // What would be mounted is what is stored.
+        // A mount would bring the same content of the wrong size.
         Presence::OtherSize => {
             let algorithm = Some(expected.digest().algorithm());
             Session::start(handle, algorithm, None).await?
@@ -237,7 +237,7 @@ async fn upload(
         let (error, asked) = match outcome {
             Ok(()) => return Ok(MountOutcome::Pushed),
             Err(Stopped::Failed(error)) => {
-                // Nobody can continue it, whether the registry can forget it or not.
+                // It cannot be continued, whether the registry can forget it or not.
                 if is_wrong(&error) && current.is_recorded() {
                     let _ = current.cancel().await;
                 }

@@ -1,8 +1,8 @@
-//! Notes of uploads on the local disk, by which another process continues them.
+//! Notes of uploads on the local disk, with which another process continues them.
 //!
-//! There is one file for each blob and repository. It is locked as long as a push uses it, so that no two of
-//! them write to one upload. An upload is known by a URL, which may be all that it takes to write to it, so
-//! only the user may read the file. Whatever goes wrong with a note, the push goes ahead without it.
+//! There is one file for each blob and repository. A push keeps it locked, so that no two pushes write to one
+//! upload. The URL in it may be all that is needed to write to the upload, so only the user may read the file.
+//! If a note cannot be read or written, the push proceeds without it.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -105,7 +105,7 @@ impl Record {
         let written = spawn_blocking(move || {
             let bytes = serde_json::to_vec(&note)?;
             let mut file = &*file;
-            // Torn by a power cut it is no JSON, and the upload is begun anew.
+            // If a power cut tears the note, it cannot be decoded, and the upload is begun anew.
             file.set_len(0)?;
             file.rewind()?;
             file.write_all(&bytes).map(Some)
@@ -142,7 +142,7 @@ impl Record {
     }
 }
 
-/// What became of a note, or nothing if that failed.
+/// Returns the outcome of an operation on a note, or nothing if it failed.
 fn settle<T>(outcome: Result<io::Result<Option<T>>, tokio::task::JoinError>) -> Option<T> {
     match outcome.map_err(io::Error::other).flatten() {
         Ok(outcome) => outcome,

@@ -19,8 +19,8 @@ use super::upload::{make_read_only, wait_for_lock};
 use super::write::{self, BLOB_MODE, Growing, fill, publish};
 use crate::blocking::{Chain, blocking};
 
-/// Stores the content of `source` as the blob `expected`. What has arrived stays when this fails or is
-/// dropped, unless it turns out to be wrong or the disk is full.
+/// Stores the content of `source` as the blob `expected`. The part that has arrived stays when this fails or
+/// is dropped, unless it turns out to be wrong or the disk is full.
 pub(super) async fn put(
     place: &Arc<Place>,
     expected: &Descriptor,
@@ -46,7 +46,7 @@ pub(super) async fn put(
     let is_continued = begun.length > 0;
     let body = source.open(begun.length).await?;
     match begun.complete(place, expected, body).await {
-        // What was stored is not the beginning of this content, as may be after a power cut.
+        // The stored part is not the beginning of this content, as can happen in a power cut.
         Err(error) if is_continued && is_wrong(error.kind()) => {
             put_anew(place, expected, source.open(0).await?).await
         }
@@ -82,7 +82,7 @@ struct Partial {
     verifier: Verifier,
 }
 
-/// What an earlier push has left behind.
+/// Finds the part that an earlier push has left behind.
 async fn find(place: &Arc<Place>, expected: &Descriptor) -> Result<Found> {
     let (place, expected) = (Arc::clone(place), expected.clone());
     blocking(move || {
@@ -149,7 +149,7 @@ impl Partial {
         }))
     }
 
-    /// Hashes what there is, unless it is too much.
+    /// Hashes the content of the file, or drops it if it is longer than the blob.
     fn read(mut self, expected: &Descriptor) -> Result<Self> {
         if self.length > expected.size() {
             return self.truncate();

@@ -10,8 +10,8 @@ use crate::storage::Resolver;
 /// What cosign attaches: signatures, attestations and SBOMs.
 const SUFFIXES: [&str; 3] = ["sig", "att", "sbom"];
 
-/// The tags that attach something to the manifest `subject`, whether they exist or not. Those that would be
-/// too long for a tag, as of a sha512 digest, cannot exist and are left out.
+/// Returns the tags that would attach something to the manifest `subject`, whether they exist or not. Those
+/// that are too long for a tag, as with a sha512 digest, are left out.
 pub fn digest_tags(subject: &Digest) -> impl Iterator<Item = Tag> + use<> {
     let name = format!("{}-{}", subject.algorithm(), subject.hex());
     SUFFIXES
@@ -19,12 +19,12 @@ pub fn digest_tags(subject: &Digest) -> impl Iterator<Item = Tag> + use<> {
         .filter_map(move |suffix| format!("{name}.{suffix}").parse().ok())
 }
 
-/// What is attached to the manifest `subject` by [`digest_tags`], with its tag.
+/// Finds the manifests that [`digest_tags`] attach to `subject`, each with its tag.
 ///
-/// One request for each tag: a list of all tags would tell as well, but can have very many pages.
+/// Makes one request for each tag: a list of all tags can have very many pages.
 ///
 /// # Errors
-/// What the repository fails with while looking; that a tag does not exist is no error.
+/// Any error of the repository, except that a tag does not exist.
 pub async fn digest_tagged(
     repository: &dyn Resolver,
     subject: &Digest,
