@@ -160,9 +160,11 @@ impl<'a> Transfer<'a> {
     }
 
     async fn push(&self, found: Option<Presence>) -> Result<MountOutcome> {
-        let mut options = PushOptions::default();
-        options.found = found;
-        options.resumable = self.is_resumable();
+        let options = PushOptions::default().with_resumable(self.is_resumable());
+        let options = match found {
+            Some(found) => options.with_found(found),
+            None => options,
+        };
         let source = Source::open_at(self);
         let blobs = self.destination.blobs();
         blobs.push_with(self.node, source, &options).await

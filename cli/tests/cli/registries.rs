@@ -64,7 +64,7 @@ impl TestRegistry {
         let server = runtime.block_on(TestServer::serve(service));
         Self {
             server: server.expect("a server"),
-            runtime: runtime,
+            runtime,
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Session {
     min_chunk: u64,
     is_wanted: bool,
     /// Where it is noted, if another process may continue it.
-    record: Option<Record>,
+    record: Option<Box<Record>>,
 }
 
 /// What became of the attempt to begin an upload.
@@ -137,7 +137,7 @@ impl Session {
     /// Notes the upload in `record` from now on. Dropping it leaves it open.
     pub(super) async fn record_in(&mut self, record: Record) {
         record.note(&self.url).await;
-        self.record = Some(record);
+        self.record = Some(Box::new(record));
         self.is_wanted = true;
     }
 
@@ -148,9 +148,9 @@ impl Session {
 
     /// Where the upload is noted, for another one of the same blob. Dropping this one cancels it then.
     pub(super) fn take_record(&mut self) -> Option<Record> {
-        let record = self.record.take();
-        self.is_wanted &= record.is_none();
-        record
+        let record = self.record.take()?;
+        self.is_wanted = false;
+        Some(*record)
     }
 
     /// Asks how many bytes have arrived.

@@ -68,7 +68,7 @@ fn is_wrong(kind: ErrorKind) -> bool {
 
 enum Found {
     Nothing,
-    Begun(Partial),
+    Begun(Box<Partial>),
     /// Another push is writing to it.
     InUse,
 }
@@ -95,7 +95,7 @@ async fn find(place: &Arc<Place>, expected: &Descriptor) -> Result<Found> {
             return Ok(Found::Nothing);
         };
         match Partial::lock(file, path, &expected)? {
-            Some(partial) => partial.read(&expected).map(Found::Begun),
+            Some(partial) => partial.read(&expected).map(Box::new).map(Found::Begun),
             None => Ok(Found::InUse),
         }
     })
