@@ -10,7 +10,7 @@ use super::options::CopyOptions;
 use super::progress::{CopyAction, CopyEvent};
 use crate::content::{Body, OpenAt, Source};
 use crate::descriptor::Descriptor;
-use crate::error::{ErrorKind, Result, ResultExt as _};
+use crate::error::{Result, ResultExt as _};
 use crate::reference::{RepositoryName, Tag};
 use crate::registry::{MountOutcome, Mounter, Presence, PushOptions, Repository};
 
@@ -133,14 +133,8 @@ impl<'a> Transfer<'a> {
         };
         for from in others {
             match mounter.mount(self.node, from, None).await {
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::NotFound
-                            | ErrorKind::Unsupported
-                            | ErrorKind::Denied
-                            | ErrorKind::Unauthorized
-                    ) => {}
+                // Declined, in whatever way registries do that.
+                Err(error) if !error.is_retryable() => {}
                 outcome => return outcome.during("mount from", from),
             }
         }

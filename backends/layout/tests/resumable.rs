@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use support::{blob, blob_path, directory, leftovers, noise, relaxed};
 use tranship::{
-    Body, Descriptor, Error, ErrorKind, MountOutcome, OpenAt, PushOptions, ReadOnlyStorage,
-    Repository, Result, Source,
+    Body, Deleter, Descriptor, Error, ErrorKind, MountOutcome, OpenAt, PushOptions,
+    ReadOnlyStorage, Repository, Result, Source,
 };
 use tranship_layout::{Durability, GcOptions, Layout, LayoutOptions};
 
@@ -230,6 +230,29 @@ async fn two_pushes_of_one_blob_do_not_write_to_one_file() {
     drop(first);
     let path = blob_path(directory.path(), target.digest());
     assert_eq!(fs::read(&path).expect("a blob"), content);
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_used_does_not_stop_a_push() {
+    let (directory, content) = (directory(), noise(SIZE));
+    let (layout, target) = broken(directory.path(), &content).await;
+    let path = partial(directory.path(), &target);
+    for obstacle in ["a directory", "a link"] {
+        fs::remove_file(&path).expect("removed");
+        match obstacle {
+            "a directory" => fs::create_dir(&path).expect("created"),
+            _ => std::os::unix::fs::symlink("/dev/null", &path).expect("linked"),
+        }
+        push(&layout, &target, &Origin::new(&content))
+            .await
+            .expect("pushed");
+        assert!(layout.exists(&target).await.expect("a look"));
+        layout.delete(&target).await.expect("deleted");
+        if obstacle == "a directory" {
+            fs::remove_dir(&path).expect("empty");
+            fs::write(&path, "").expect("written");
+        }
+    }
 }
 
 #[tokio::test]

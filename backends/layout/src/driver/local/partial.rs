@@ -19,7 +19,8 @@ use super::upload::{make_read_only, wait_for_lock};
 use super::write::{self, BLOB_MODE, Growing, fill, publish};
 use crate::blocking::{Chain, blocking};
 
-/// Stores the content of `source` as the blob `expected`. The part that has arrived stays when this fails or
+/// Stores the content of `source` as the blob `expected`. Where no part can be kept, as another user has begun
+/// it or the file system knows no locks, the push is like any other. The part that has arrived stays when this fails or
 /// is dropped, unless it turns out to be wrong or the disk is full.
 pub(super) async fn put(
     place: &Arc<Place>,
@@ -28,7 +29,7 @@ pub(super) async fn put(
 ) -> Result<()> {
     let is_worth_it = expected.size() > SMALL && source.is_reopenable();
     let found = match is_worth_it {
-        true => find(place, expected).await?,
+        true => find(place, expected).await.unwrap_or(Found::InUse),
         false => Found::InUse,
     };
     let Found::Begun(begun) = found else {
@@ -55,9 +56,9 @@ pub(super) async fn put(
 }
 
 async fn put_anew(place: &Arc<Place>, expected: &Descriptor, body: Body) -> Result<()> {
-    match create(place, expected).await? {
-        Some(partial) => partial.complete(place, expected, body).await,
-        None => write::write(place, expected, body).await,
+    match create(place, expected).await {
+        Ok(Some(partial)) => partial.complete(place, expected, body).await,
+        _ => write::write(place, expected, body).await,
     }
 }
 
@@ -69,7 +70,7 @@ fn is_wrong(kind: ErrorKind) -> bool {
 enum Found {
     Nothing,
     Begun(Box<Partial>),
-    /// Another push is writing to it.
+    /// Another push is writing to it, or it cannot be used for another reason.
     InUse,
 }
 
@@ -128,9 +129,8 @@ fn name(digest: &Digest) -> String {
 impl Partial {
     /// Takes the file for one push alone; `None` if another one has it.
     fn lock(file: File, path: PathBuf, expected: &Descriptor) -> Result<Option<Self>> {
-        match wait_for_lock(&file, &path) {
-            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(None),
-            outcome => outcome?,
+        if wait_for_lock(&file, &path).is_err() {
+            return Ok(None);
         }
         let inspected = |error| failed("inspected", &path, error);
         let metadata = file.metadata().map_err(inspected)?;
