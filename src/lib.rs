@@ -29,6 +29,7 @@ mod content;
 mod copy;
 mod descriptor;
 mod digest;
+mod digest_tag;
 mod digester;
 mod error;
 mod graph;
@@ -58,6 +59,7 @@ pub use copy::{
 };
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Algorithm, Digest};
+pub use digest_tag::{digest_tagged, digest_tags};
 pub use digester::Digester;
 pub use error::{Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
@@ -72,8 +74,9 @@ pub use pack::{PackOptions, PackVersion, pack_manifest};
 pub use platform::Platform;
 pub use reference::{Reference, RegistryName, RepositoryName, Tag, TagOrDigest};
 pub use registry::{
-    BlobStore, ListOptions, Listing, ManifestStore, MountOutcome, Mounter, ReferrerLister,
-    Registry, RegistryIdentity, Repository, TagLister, referrers, repositories, tags,
+    BlobStore, ListOptions, Listing, ManifestStore, MountOutcome, Mounter, Presence, PushOptions,
+    ReferrerLister, Registry, RegistryIdentity, Repository, TagLister, referrers, repositories,
+    tags,
 };
 pub use resolve::{ResolveOptions, fetch, fetch_bytes, resolve};
 #[doc(inline)]

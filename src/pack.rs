@@ -250,14 +250,13 @@ fn annotations_with_created(options: &PackOptions) -> Result<Annotations> {
     let mut annotations = options.annotations.clone();
     match annotations.get(CREATED) {
         Some(given) => {
-            DateTime::parse_from_rfc3339(given).map_err(|error| {
-                Error::new(
+            if !is_rfc_3339(given) {
+                return Err(Error::new(
                     ErrorKind::InvalidInput,
                     format!("the annotation {CREATED} is not a time as RFC 3339 defines it"),
                 )
-                .with_source(error)
-                .with_hint("write for example 2026-01-31T12:00:00Z")
-            })?;
+                .with_hint("write for example 2026-01-31T12:00:00Z"));
+            }
         }
         None => {
             let now = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -265,4 +264,84 @@ fn annotations_with_created(options: &PackOptions) -> Result<Annotations> {
         }
     }
     Ok(annotations)
+}
+
+/// Whether `text` is a date and time by RFC 3339, section 5.6. Parsers take other forms as well, such as a
+/// space between the two, which the readers of the annotation refuse.
+fn is_rfc_3339(text: &str) -> bool {
+    let has_form = |bytes: &[u8], form: &[u8]| {
+        let fits = |(byte, form): (&u8, &u8)| match form {
+            b'0' => byte.is_ascii_digit(),
+            form => byte.eq_ignore_ascii_case(form),
+        };
+        bytes.len() == form.len() && bytes.iter().zip(form).all(fits)
+    };
+    let form = b"0000-00-00T00:00:00";
+    let Some((time, rest)) = text.as_bytes().split_at_checked(form.len()) else {
+        return false;
+    };
+    let offset = match rest.strip_prefix(b".") {
+        None => rest,
+        Some(rest) => {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit());
+            match digits.count() {
+                0 => return false,
+                digits => &rest[digits..],
+            }
+        }
+    };
+    let is_offset = ["Z", "+00:00", "-00:00"]
+        .iter()
+        .any(|form| has_form(offset, form.as_bytes()));
+    // The parser knows which days there are.
+    has_form(time, form) && is_offset && DateTime::parse_from_rfc3339(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_creation_is_one_of_rfc_3339() {
+        for text in [
+            "2026-01-31T12:00:00Z",
+            "2026-01-31t12:00:00z",
+            "2026-01-31T12:00:00.5+02:00",
+            "2026-01-31T12:00:00.1234567890123-23:59",
+            "1990-12-31T23:59:60Z",
+            "0000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+            "2024-02-29T00:00:00-00:00",
+        ] {
+            assert!(is_rfc_3339(text), "{text}");
+        }
+        for text in [
+            "",
+            "2026-01-31",
+            "2026-01-31T12:00Z",
+            "2026-01-31T12:00:00",
+            "2026-01-31 12:00:00Z",
+            "20260131T120000Z",
+            "2026-01-31T12:00:00,5Z",
+            "2026-01-31T12:00:00.Z",
+            "2026-01-31T12:00:00+02",
+            "2026-01-31T12:00:00+0200",
+            "2026-01-31T12:00:00+24:00",
+            "2026-01-31T12:00:00+02:60",
+            "2026-01-31T12:00:00+02:00:00",
+            "2026-01-31T12:00:00Z[UTC]",
+            "2026-01-31T12:00:00[Europe/Berlin]",
+            "2026-02-30T12:00:00Z",
+            "2025-02-29T12:00:00Z",
+            "2026-13-01T12:00:00Z",
+            "2026-01-31T24:00:00Z",
+            "+002026-01-31T12:00:00Z",
+            "2026-01-31T12:00:00Z ",
+            "2026-01-31T12:00:00\u{661}Z",
+            "\u{2212}26-01-31T12:00:00Z",
+            "1769860800",
+        ] {
+            assert!(!is_rfc_3339(text), "{text}");
+        }
+    }
 }

@@ -76,20 +76,74 @@ pub trait ReferrerLister: Send + Sync {
     ) -> Listing<'a, Descriptor>;
 }
 
-/// How a mount ended.
+/// How a blob came to be in a repository: by a [mount](Mounter::mount), or by a
+/// [push](BlobStore::push_with) that the registry turned into one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MountOutcome {
-    /// The blob is there, and no bytes moved.
+    /// The registry took the blob from another of its repositories. No bytes moved.
     Mounted,
-    /// The registry would not mount, so the content of the fallback was pushed.
+    /// The content of the source was pushed.
     Pushed,
+    /// The repository had the blob, so the source was not read. A mount of such a blob may also return
+    /// [`Mounted`](Self::Mounted), since a registry need not tell the two apart.
+    Present,
+}
+
+/// What a repository has stored under the digest of a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Presence {
+    /// The blob.
+    Whole,
+    /// Content of another size, such as a blob that was cut short. A push replaces it.
+    OtherSize,
+    /// Nothing.
+    Absent,
+}
+
+/// How [`BlobStore::push_with`] stores a blob.
+///
+/// ```
+/// use tranship::{Presence, PushOptions};
+///
+/// let options = PushOptions::default().with_found(Presence::Absent);
+/// assert!(!options.resumable);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PushOptions {
+    /// What a look has just found, so that the backend need not look again; `None`, the default, if the
+    /// caller has not looked.
+    pub found: Option<Presence>,
+    /// Whether content that has arrived is kept when the push fails or is dropped, so that a later push
+    /// of the same blob, in another process too, continues from there. By default it is not.
+    ///
+    /// A hint: a backend that cannot continue a push ignores it. What is kept takes space until it is
+    /// continued, or until the backend or its garbage collection removes it.
+    pub resumable: bool,
+}
+
+impl PushOptions {
+    /// Sets [`found`](Self::found).
+    #[must_use]
+    pub fn with_found(mut self, found: Presence) -> Self {
+        self.found = Some(found);
+        self
+    }
+
+    /// Sets [`resumable`](Self::resumable).
+    #[must_use]
+    pub fn with_resumable(mut self, resumable: bool) -> Self {
+        self.resumable = resumable;
+        self
+    }
 }
 
 /// Makes a blob of one repository appear in another of the same registry.
 #[async_trait]
 pub trait Mounter: Send + Sync {
     /// Makes the blob `target` of the repository `from` appear in this one. If that cannot be done,
-    /// for whatever reason, the blob is pushed from `fallback`.
+    /// for whatever reason, the blob is pushed from `fallback`, unless this repository has it: content
+    /// that is stored is never sent again.
     ///
     /// # Errors
     /// - [`NotFound`](crate::ErrorKind::NotFound) if `from` does not have the blob and there is no
@@ -106,6 +160,7 @@ pub trait Mounter: Send + Sync {
 /// The blobs of a repository. Tags name manifests, so only digests resolve here, to a descriptor of
 /// type [`MediaType::OCTET_STREAM`]; a tag is an
 /// [`InvalidReference`](crate::ErrorKind::InvalidReference).
+#[async_trait]
 pub trait BlobStore: Storage + Deleter + Resolver + ReferenceFetcher {
     /// The way to mount blobs from other repositories, if there is one.
     fn mounter(&self) -> Option<&dyn Mounter> {
@@ -115,6 +170,41 @@ pub trait BlobStore: Storage + Deleter + Resolver + ReferenceFetcher {
     /// The way to upload in pieces, if there is one.
     fn uploader(&self) -> Option<&dyn Uploader> {
         None
+    }
+
+    /// Looks for the blob `target`, for a caller that pushes it if it is missing. Unlike
+    /// [`exists`](crate::ReadOnlyStorage::exists) it may ask with the rights that a push needs, and it
+    /// tells a blob of the wrong size from none.
+    ///
+    /// # Errors
+    /// As [`exists`](crate::ReadOnlyStorage::exists).
+    async fn presence(&self, target: &Descriptor) -> Result<Presence> {
+        Ok(match self.exists(target).await? {
+            true => Presence::Whole,
+            false => Presence::Absent,
+        })
+    }
+
+    /// Stores the content of `source` as the blob `expected`, as [`push`](crate::Pusher::push) does, and
+    /// returns how that came about. A backend that cannot tell returns [`MountOutcome::Pushed`].
+    ///
+    /// If the future is dropped, nothing stays behind unless the push is
+    /// [resumable](PushOptions::resumable).
+    ///
+    /// # Errors
+    /// As [`push`](crate::Pusher::push).
+    async fn push_with(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        options: &PushOptions,
+    ) -> Result<MountOutcome> {
+        match options.found {
+            Some(Presence::Whole) => return Ok(MountOutcome::Present),
+            Some(Presence::OtherSize | Presence::Absent) | None => {}
+        }
+        self.push(expected, source).await?;
+        Ok(MountOutcome::Pushed)
     }
 }
 

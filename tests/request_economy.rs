@@ -66,10 +66,15 @@ impl Registry {
         let source = holding(image).await;
         let repository = registry.repository("library/app");
         copy_to(&source, &repository).await;
-        let host = registry._server.host().parse().expect("a name");
+        registry.with_new_client()
+    }
+
+    /// The same registry, with a client that has sent nothing yet.
+    fn with_new_client(self) -> Self {
+        let host = self._server.host().parse().expect("a name");
         Self {
             client: RemoteRegistry::new(&host).expect("a client"),
-            ..registry
+            ..self
         }
     }
 
@@ -142,11 +147,7 @@ async fn a_pull_with_tokens_asks_for_one_token() {
     let image = image();
     let registry = Registry::with(RemoteOptions::default(), [Quirk::ManyChallenges]).await;
     copy_to(&holding(&image).await, &registry.repository("library/app")).await;
-    let host = registry._server.host().parse().expect("a name");
-    let registry = Registry {
-        client: RemoteRegistry::new(&host).expect("a client"),
-        ..registry
-    };
+    let registry = registry.with_new_client();
     copy_to(
         &registry.repository("library/app"),
         &MemoryRepository::new(),
@@ -276,6 +277,87 @@ async fn a_copy_inside_a_registry_mounts_each_blob_and_moves_no_byte_of_them() {
         (ManifestGet, 1),
         (ManifestPut, 1),
         (Mount, BLOBS),
+    ]);
+}
+
+/// A registry that declines mounts may have the blobs all the same, so it is asked before they are sent.
+#[tokio::test]
+async fn where_mounts_are_declined_each_blob_is_looked_for_before_it_is_sent() {
+    let image = image();
+    let registry = Registry::with(RemoteOptions::default(), [Quirk::NoMountAccepted]).await;
+    let origin = registry.repository("library/app");
+    copy_to(&holding(&image).await, &origin).await;
+    let registry = registry.with_new_client();
+    copy_to(
+        &registry.repository("library/app"),
+        &registry.repository("released/app"),
+    )
+    .await;
+    registry.has_sent(&[
+        IS_IT_THERE,
+        (ManifestGet, 1),
+        (ManifestPut, 1),
+        (BlobHead, BLOBS),
+        (BlobGet, BLOBS),
+        (Mount, BLOBS),
+        (UploadEnd, BLOBS),
+    ]);
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_sent_again_where_mounts_are_declined() {
+    let image = image();
+    let registry = Registry::with(RemoteOptions::default(), [Quirk::NoMountAccepted]).await;
+    let origin = registry.repository("library/app");
+    copy_to(&holding(&image).await, &origin).await;
+    let released = registry.repository("released/app");
+    for blob in image.blobs() {
+        put(&released, blob).await;
+    }
+    let registry = registry.with_new_client();
+    let report = copy_to(
+        &registry.repository("library/app"),
+        &registry.repository("released/app"),
+    )
+    .await;
+    assert_eq!(report.count(CopyAction::Skipped), image.blobs().len());
+    registry.has_sent(&[
+        IS_IT_THERE,
+        (ManifestGet, 1),
+        (ManifestPut, 1),
+        (BlobHead, BLOBS),
+        (Mount, BLOBS),
+        (RequestKind::UploadCancel, BLOBS),
+    ]);
+}
+
+#[tokio::test]
+async fn what_is_there_is_one_question_each_where_the_source_is_elsewhere() {
+    let image = image();
+    let registry = Registry::start().await;
+    let repository = registry.repository("library/app");
+    for blob in image.blobs() {
+        put(&repository, blob).await;
+    }
+    let registry = registry.with_new_client();
+    let source = holding(&image).await;
+    let report = copy_to(&source, &registry.repository("library/app")).await;
+    assert_eq!(report.count(CopyAction::Skipped), image.blobs().len());
+    registry.has_sent(&[IS_IT_THERE, (ManifestPut, 1), (BlobHead, BLOBS)]);
+}
+
+#[tokio::test]
+async fn what_a_registry_mounts_unasked_is_reported_as_mounted() {
+    let image = image();
+    let registry = Registry::holding(&image).await;
+    let source = holding(&image).await;
+    let report = copy_to(&source, &registry.repository("another/app")).await;
+    assert_eq!(report.count(CopyAction::Mounted), image.blobs().len());
+    registry.has_sent(&[
+        IS_IT_THERE,
+        (ManifestPut, 1),
+        (BlobHead, BLOBS),
+        (UploadStart, BLOBS),
     ]);
 }
 

@@ -141,7 +141,8 @@ pub(crate) enum Command {
 /// Copy an artifact from one place to another
 ///
 /// All that the artifact refers to is copied with it, and the tags are set last. What the destination has is not
-/// copied again; where both are one registry, or one file system, content is mounted or linked.
+/// copied again; where both are one registry, or one file system, content is mounted or linked. If the copy is
+/// interrupted, the same command continues it, inside a large blob too.
 ///
 /// Prints the digest of what was copied; with --dry-run, what there is to do.
 #[derive(Debug, Args)]
@@ -167,6 +168,9 @@ pub(crate) struct Cp {
     /// With -r, how many steps away from the artifact [default: all]
     #[arg(long, value_name = "N", requires = "recursive", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) depth: Option<u32>,
+    /// With -r, leave out what is attached by tags such as sha256-….sig, as cosign does
+    #[arg(long, requires = "recursive")]
+    pub(crate) no_digest_tags: bool,
     #[command(flatten)]
     pub(crate) platform: PlatformArg,
     /// How much to transfer at the same time
@@ -181,6 +185,9 @@ pub(crate) struct Cp {
     /// Copy also layers that are not to be distributed, which are left out otherwise
     #[arg(long)]
     pub(crate) include_non_distributable: bool,
+    /// Keep nothing of a large blob if the copy is interrupted, so that the next copy begins it anew
+    #[arg(long)]
+    pub(crate) no_resume: bool,
 }
 
 #[derive(Debug, Args)]
@@ -371,7 +378,8 @@ pub(crate) struct PageArgs {
 
 /// Show what refers to a manifest: signatures, SBOMs and the like
 ///
-/// As a tree, or with --format json as a list in the order of the tree.
+/// As a tree, or with --format json as a list in the order of the tree. What is attached by tags such as
+/// sha256-….sig, as cosign does, is shown with its tag.
 #[derive(Debug, Args)]
 pub(crate) struct Discover {
     /// A location with a tag or digest
@@ -383,6 +391,12 @@ pub(crate) struct Discover {
     /// How many levels [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) depth: Option<u32>,
+    /// Show the annotations of each artifact, which --format json always has
+    #[arg(long)]
+    pub(crate) annotations: bool,
+    /// Leave out what is attached by tags such as sha256-….sig
+    #[arg(long)]
+    pub(crate) no_digest_tags: bool,
     #[command(flatten)]
     pub(crate) platform: PlatformArg,
 }

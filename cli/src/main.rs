@@ -15,6 +15,7 @@ mod registries;
 mod report;
 mod run;
 mod save;
+mod state;
 
 use std::process::ExitCode;
 

@@ -135,6 +135,17 @@ impl CopyProgress {
         self.total.inc(bytes);
     }
 
+    /// What an earlier copy has read counts as read, and not for how fast this one is.
+    fn continued(&self, node: &Descriptor, offset: u64) {
+        self.read(node, offset);
+        self.total.reset_eta();
+        let state = self.state();
+        let under_way = state.under_way.get(node.digest());
+        if let Some(bar) = under_way.and_then(|under_way| under_way.bar.as_ref()) {
+            bar.reset_eta();
+        }
+    }
+
     /// What was copied without being read, as it was linked, counts as read; what need not be copied
     /// counts as never wanted.
     fn done(&self, node: &Descriptor, action: CopyAction) {
@@ -171,6 +182,7 @@ impl CopyHooks for CopyProgress {
                 self.show_count(&state);
             }
             CopyEvent::Started(node) => self.started(node),
+            CopyEvent::Continued(node, offset) => self.continued(node, offset),
             CopyEvent::Bytes(node, bytes) => self.read(node, bytes),
             CopyEvent::Done(node, action) => self.done(node, action),
             _ => {}
@@ -342,6 +354,20 @@ mod tests {
         }
         let total = last_line(&progress, &term);
         assert!(total.contains("2.00 MiB of 2.00 MiB"), "{total}");
+    }
+
+    #[test]
+    fn what_an_earlier_copy_has_read_counts_as_read() {
+        let (progress, term) = screen();
+        let node = blob(b"a", 3 * MIB);
+        progress.on_event(CopyEvent::Found(&node));
+        progress.on_event(CopyEvent::Started(&node));
+        progress.on_event(CopyEvent::Continued(&node, 2 * MIB));
+        let total = last_line(&progress, &term);
+        assert!(total.contains("2.00 MiB of 3.00 MiB"), "{total}");
+        progress.on_event(CopyEvent::Bytes(&node, MIB));
+        let total = last_line(&progress, &term);
+        assert!(total.contains("3.00 MiB of 3.00 MiB"), "{total}");
     }
 
     #[test]

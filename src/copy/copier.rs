@@ -1,60 +1,46 @@
-//! The single pieces of work of a copy: looking at a manifest, and moving content.
+//! The single pieces of work of a copy: looking at a manifest, finding the manifests that refer to a node,
+//! and moving content.
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 
-use super::options::{CopyOptions, Existing, ExtendedCopyOptions, Follow};
-use super::progress::{CopyAction, CopyEvent, CopyReport, CopyStep};
-use super::schedule::{Graph, Place};
+use super::extended::{ExtendedCopyOptions, Follow};
+use super::options::{CopyOptions, Existing};
+use super::progress::CopyAction;
 use super::transfer::Transfer;
-use crate::capabilities::Support;
 use crate::descriptor::Descriptor;
+use crate::digest_tag::digest_tagged;
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::graph::{describe_referrer, fetch_document};
 use crate::manifest::ManifestDocument;
-use crate::reference::{Tag, TagOrDigest};
+use crate::reference::Tag;
 use crate::registry::Repository;
+use crate::storage::Fetcher;
 
-/// Where a copy begins.
-pub(super) struct Root {
-    pub(super) descriptor: Descriptor,
-    pub(super) content: Option<Bytes>,
-}
-
-impl Root {
-    pub(super) fn read(descriptor: Descriptor, content: Bytes) -> Self {
-        Self {
-            descriptor,
-            content: Some(content),
-        }
-    }
-
-    pub(super) fn unread(descriptor: Descriptor) -> Self {
-        Self {
-            descriptor,
-            content: None,
-        }
-    }
-}
-
-/// What a finished piece of work has to say.
+/// What a piece of work has found or done.
 pub(super) enum Outcome {
     /// A manifest, and what is known of it now.
     Inspected {
         present: bool,
         content: Option<Bytes>,
         children: Vec<Descriptor>,
-        referrers: Vec<Descriptor>,
+    },
+    /// The manifests that refer to a node, and those that a tag attaches to it.
+    Followed {
+        found: Vec<Descriptor>,
+        attached: Vec<(Tag, Descriptor)>,
     },
     Finished(CopyAction),
     /// The destination refused a manifest because it misses something that it refers to.
     Incomplete(Error),
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Copier<'a> {
-    source: &'a dyn Repository,
-    destination: &'a dyn Repository,
+    pub(super) source: &'a dyn Repository,
+    pub(super) destination: &'a dyn Repository,
     pub(super) options: &'a CopyOptions,
-    extended: Option<&'a ExtendedCopyOptions>,
+    pub(super) extended: Option<&'a ExtendedCopyOptions>,
 }
 
 impl<'a> Copier<'a> {
@@ -72,115 +58,17 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Copies everything and sets the tags.
-    pub(super) async fn run(&self, root: Root, tags: &[Tag]) -> Result<CopyReport> {
-        if let Support::No(reason) = self.destination.capabilities().push {
-            return Err(Error::unsupported(reason)
-                .with_operation("copy to")
-                .with_subject(self.destination.name()));
-        }
-        if self.is_complete(&root.descriptor, tags).await? {
-            return self.skip_all(root.descriptor).await;
-        }
-        let batch = match self.options.dry_run {
-            false => self.destination.batch(),
-            true => None,
-        };
-        let Some(batch) = batch else {
-            return self.copy_all(root, tags, self.options.concurrency).await;
-        };
-        let copier = Copier {
-            destination: batch.repository(),
-            ..*self
-        };
-        let bound = batch.concurrency().unwrap_or(usize::MAX);
-        let concurrency = self.options.concurrency.min(bound);
-        let report = copier.copy_all(root, tags, concurrency).await?;
-        batch.commit().await.during("copy", report.root.digest())?;
-        Ok(report)
-    }
-
-    async fn copy_all(&self, root: Root, tags: &[Tag], concurrency: usize) -> Result<CopyReport> {
-        // A referrer needs its subject, so with referrers the root is pushed before the end; the
-        // tags are set when everything is there.
-        let tags_with_root: &[Tag] = if self.extended.is_none() { tags } else { &[] };
-        let mut graph = Graph::new(self, &root, tags_with_root);
-        graph.run(concurrency.max(1)).await?;
-        let still_to_tag = graph.has_untagged_root();
-        let report = CopyReport {
-            root: root.descriptor,
-            steps: graph.into_steps(),
-        };
-        if still_to_tag && !self.options.dry_run && !tags.is_empty() {
-            self.tag(&report.root, root.content, tags).await?;
-        }
-        Ok(report)
-    }
-
-    /// Points the tags at a root that is there.
-    async fn tag(&self, root: &Descriptor, content: Option<Bytes>, tags: &[Tag]) -> Result<()> {
-        // Pushed once more it gets all of them at once, and need not be read where it is.
-        if let Some(content) = content {
-            let pushed = self
-                .destination
-                .push_reference(root, content.into(), tags)
-                .await;
-            return pushed.during("tag", root.digest());
-        }
-        for tag in tags {
-            self.destination.tag(root, tag).await.during("tag", tag)?;
-        }
-        Ok(())
-    }
-
-    /// Whether every tag names the root already: one question answers for the whole copy.
-    async fn is_complete(&self, root: &Descriptor, tags: &[Tag]) -> Result<bool> {
-        if tags.is_empty() || self.extended.is_some() || self.options.existing != Existing::Trust {
-            return Ok(false);
-        }
-        for tag in tags {
-            match self
-                .destination
-                .resolve(&TagOrDigest::Tag(tag.clone()))
-                .await
-            {
-                Ok(found) if found.same_content(root) => {}
-                Ok(_) => return Ok(false),
-                // What is not whole is copied again.
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) =>
-                {
-                    return Ok(false);
-                }
-                Err(error) => return Err(error.with_operation("resolve").with_subject(tag)),
-            }
-        }
-        Ok(true)
-    }
-
-    async fn skip_all(&self, root: Descriptor) -> Result<CopyReport> {
-        self.options.event(CopyEvent::Found(&root));
-        let action = self.transfer(&root).skipped().await?;
-        self.options.event(CopyEvent::Done(&root, action));
-        let step = CopyStep {
-            descriptor: root.clone(),
-            action,
-        };
-        Ok(CopyReport {
-            root,
-            steps: vec![step],
-        })
-    }
-
-    fn transfer<'n>(&'n self, node: &'n Descriptor) -> Transfer<'n> {
+    pub(super) fn transfer<'n>(&'n self, node: &'n Descriptor) -> Transfer<'n> {
         Transfer::new(self.source, self.destination, self.options, node)
     }
 
+    /// Finds out whether the destination has a manifest, and if not, what the manifest refers to. Where the
+    /// destination has it, `look_below` finds the manifests below it, which may have referrers.
     pub(super) async fn inspect_manifest(
         &self,
         node: Descriptor,
         content: Option<Bytes>,
-        place: Place,
+        look_below: bool,
         forced: bool,
     ) -> Result<Outcome> {
         let present = !forced
@@ -189,39 +77,43 @@ impl<'a> Copier<'a> {
                 .exists(&node)
                 .await
                 .during("look for", node.digest())?;
-        let referrers = self.followed_from(&node, place).await?;
-        let trusted = present && self.options.existing == Existing::Trust;
-        // Below an index that is there, manifests may have referrers that are not.
-        let needed = !trusted || (self.extended.is_some() && node.media_type().is_index());
-        if !needed {
+        let is_trusted = present && self.options.existing == Existing::Trust;
+        if is_trusted && !look_below {
             return Ok(Outcome::Inspected {
                 present,
                 content: None,
                 children: Vec::new(),
-                referrers,
             });
         }
         let content = match content {
             Some(content) => content,
-            None => self
-                .source
-                .fetch(&node)
-                .await
-                .during("fetch", node.digest())?
-                .bytes(self.options.max_manifest_size)
-                .await
-                .during("fetch", node.digest())?,
+            None if is_trusted => self.read_present(&node).await?,
+            None => self.read(self.source, &node).await?,
         };
         let mut children = self.successors(&node, &content).await?;
-        if trusted {
+        if is_trusted {
             children.retain(|child| child.media_type().is_manifest());
         }
         Ok(Outcome::Inspected {
             present,
             content: (!present).then_some(content),
             children,
-            referrers,
         })
+    }
+
+    /// Reads a manifest that the destination has. It is read there, since registries count how often
+    /// manifests are read, and copies are made from public registries to private places.
+    async fn read_present(&self, node: &Descriptor) -> Result<Bytes> {
+        match self.read(self.destination, node).await {
+            Ok(content) => Ok(content),
+            Err(_) => self.read(self.source, node).await,
+        }
+    }
+
+    async fn read(&self, store: &dyn Fetcher, node: &Descriptor) -> Result<Bytes> {
+        let content = store.fetch(node).await.during("fetch", node.digest())?;
+        let content = content.bytes(self.options.max_manifest_size).await;
+        content.during("fetch", node.digest())
     }
 
     async fn successors(&self, node: &Descriptor, content: &[u8]) -> Result<Vec<Descriptor>> {
@@ -237,51 +129,89 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// What an extended copy goes on to from `node`, against the direction of the graph.
-    async fn followed_from(&self, node: &Descriptor, place: Place) -> Result<Vec<Descriptor>> {
+    /// Finds the manifests that an extended copy reaches from `node` by one step against the direction of the
+    /// graph. `with_tags` includes those that digest tags attach.
+    pub(super) async fn follow(
+        &self,
+        node: Descriptor,
+        is_upward: bool,
+        with_tags: bool,
+    ) -> Result<Outcome> {
         let Some(extended) = self.extended else {
-            return Ok(Vec::new());
+            return Ok(Outcome::Followed {
+                found: Vec::new(),
+                attached: Vec::new(),
+            });
         };
-        if extended
-            .depth
-            .is_some_and(|depth| place.steps as usize >= depth)
-        {
-            return Ok(Vec::new());
-        }
-        let mut found: Vec<Descriptor> = if extended.follow == Follow::Predecessors && place.upward
-        {
+        let mut found: Vec<Descriptor> = if extended.follow == Follow::Predecessors && is_upward {
             self.source
-                .predecessors(node)
+                .predecessors(&node)
                 .await
                 .during("find predecessors of", node.digest())?
         } else {
             self.source
-                .referrers(node, None)
+                .referrers(&node, None)
                 .try_collect()
                 .await
                 .during("list referrers of", node.digest())?
         };
         found.retain(|referrer| extended.follows(referrer));
-        Ok(found)
+        let attached = match with_tags && extended.digest_tags {
+            true => self.attached(&node, extended).await?,
+            false => Vec::new(),
+        };
+        Ok(Outcome::Followed { found, attached })
     }
 
-    /// Copies a blob, or says that it need not be.
+    async fn attached(
+        &self,
+        node: &Descriptor,
+        extended: &ExtendedCopyOptions,
+    ) -> Result<Vec<(Tag, Descriptor)>> {
+        let mut attached = digest_tagged(self.source, node.digest()).await?;
+        if !extended.has_filters() {
+            return Ok(attached);
+        }
+        for (tag, descriptor) in std::mem::take(&mut attached) {
+            let limit = self.options.max_manifest_size;
+            let document = fetch_document(self.source, &descriptor, limit).await;
+            let document = document.during("fetch", &tag)?;
+            let described = document.map(|document| describe_referrer(&descriptor, &document));
+            if described.is_some_and(|described| extended.follows(&described)) {
+                attached.push((tag, descriptor));
+            }
+        }
+        Ok(attached)
+    }
+
+    /// Copies a blob, or finds out that it need not be.
     pub(super) async fn copy_blob(&self, node: Descriptor) -> Result<Outcome> {
         let copied = self.transfer(&node).blob().await;
         let action = copied.during("copy", node.digest())?;
         Ok(Outcome::Finished(action))
     }
 
-    /// Pushes a manifest as `target`.
+    /// Pushes a manifest as `target`. On the first try the caller may leave it out.
     pub(super) async fn copy_manifest(
         &self,
         node: Descriptor,
         target: Descriptor,
         content: Bytes,
         tags: Vec<Tag>,
+        is_first_try: bool,
     ) -> Result<Outcome> {
-        match self.transfer(&node).manifest(&target, content, &tags).await {
-            Ok(action) => Ok(Outcome::Finished(action)),
+        let transfer = self.transfer(&node);
+        if is_first_try && transfer.is_left_out().await.during("copy", node.digest())? {
+            return Ok(Outcome::Finished(CopyAction::LeftOut));
+        }
+        if self.options.dry_run {
+            return Ok(Outcome::Finished(CopyAction::Copied));
+        }
+        match transfer.push_manifest(&target, content, &tags).await {
+            Ok(()) => {
+                let action = transfer.copied().await.during("copy", node.digest())?;
+                Ok(Outcome::Finished(action))
+            }
             Err(error) if error.kind() == ErrorKind::ManifestBlobUnknown => {
                 Ok(Outcome::Incomplete(error))
             }
@@ -290,7 +220,8 @@ impl<'a> Copier<'a> {
     }
 
     pub(super) async fn pass_over(&self, node: Descriptor) -> Result<Outcome> {
-        let action = self.transfer(&node).skipped().await?;
+        let action = self.transfer(&node).skipped().await;
+        let action = action.during("copy", node.digest())?;
         Ok(Outcome::Finished(action))
     }
 }

@@ -9,14 +9,21 @@
 //! error, ends all transfers at once. Whole pieces of content that have arrived stay, so a later copy
 //! goes on from there; no tag has moved.
 
+mod attached;
 mod copier;
+mod extended;
+mod hooks;
+mod levels;
 mod nodes;
 mod options;
 mod progress;
+mod run;
 mod schedule;
 mod transfer;
 
-pub use options::{CopyHooks, CopyOptions, Existing, ExtendedCopyOptions, Follow, PreCopy};
+pub use extended::{ExtendedCopyOptions, Follow};
+pub use hooks::{CopyHooks, PreCopy};
+pub use options::{CopyOptions, Existing};
 pub use progress::{CopyAction, CopyEvent, CopyReport, CopyStep};
 
 use bytes::Bytes;
@@ -26,7 +33,8 @@ use crate::error::{Result, ResultExt as _};
 use crate::reference::{Tag, TagOrDigest};
 use crate::registry::Repository;
 use crate::resolve::select_platform;
-use copier::{Copier, Root};
+use copier::Copier;
+use run::{Root, run};
 
 /// Copies the artifact that `reference` names in `source`, and points `tags` at it in `destination`.
 /// Without tags it is there by its digest.
@@ -50,6 +58,9 @@ use copier::{Copier, Root};
 /// - [`DigestMismatch`](crate::ErrorKind::DigestMismatch) or
 ///   [`SizeMismatch`](crate::ErrorKind::SizeMismatch) if `source` has altered or truncated content.
 ///   It does not become visible in `destination`.
+/// - [`SizeMismatch`](crate::ErrorKind::SizeMismatch) if two manifests give content different sizes, and
+///   [`InvalidManifest`](crate::ErrorKind::InvalidManifest) if it is an index to one of them and not to
+///   the other, if a manifest cannot be decoded, or if manifests refer to each other in a circle.
 /// - What either end or a hook fails with.
 pub async fn copy(
     source: &dyn Repository,
@@ -59,9 +70,8 @@ pub async fn copy(
     options: &CopyOptions,
 ) -> Result<CopyReport> {
     let root = find_root(source, reference, options).await?;
-    Copier::new(source, destination, options, None)
-        .run(root, tags)
-        .await
+    let copier = Copier::new(source, destination, options, None);
+    run(copier, root, tags).await
 }
 
 /// Copies `root` and all that it refers to, without a tag. A root that is not a manifest is copied
@@ -75,9 +85,8 @@ pub async fn copy_graph(
     destination: &dyn Repository,
     options: &CopyOptions,
 ) -> Result<CopyReport> {
-    Copier::new(source, destination, options, None)
-        .run(Root::unread(root.clone()), &[])
-        .await
+    let copier = Copier::new(source, destination, options, None);
+    run(copier, Root::unread(root.clone()), &[]).await
 }
 
 /// Like [`copy`], together with what refers to the artifact: signatures, SBOMs, attestations, and
@@ -93,9 +102,8 @@ pub async fn extended_copy(
     options: &ExtendedCopyOptions,
 ) -> Result<CopyReport> {
     let root = find_root(source, reference, &options.copy).await?;
-    Copier::new(source, destination, &options.copy, Some(options))
-        .run(root, tags)
-        .await
+    let copier = Copier::new(source, destination, &options.copy, Some(options));
+    run(copier, root, tags).await
 }
 
 /// Like [`copy_graph`], together with what refers to `node`, and what refers to that.
@@ -108,9 +116,8 @@ pub async fn extended_copy_graph(
     destination: &dyn Repository,
     options: &ExtendedCopyOptions,
 ) -> Result<CopyReport> {
-    Copier::new(source, destination, &options.copy, Some(options))
-        .run(Root::unread(node.clone()), &[])
-        .await
+    let copier = Copier::new(source, destination, &options.copy, Some(options));
+    run(copier, Root::unread(node.clone()), &[]).await
 }
 
 /// Reads what `reference` names with one request, and lets the caller's mapping and the platform
@@ -135,7 +142,10 @@ async fn find_root(
         root = select_platform(source, &root, known, platform, options.max_manifest_size).await?;
     }
     if root == found {
-        return Ok(Root::read(root, bytes));
+        return Ok(Root {
+            descriptor: root,
+            content: Some(bytes),
+        });
     }
     Ok(Root::unread(root))
 }

@@ -1,6 +1,7 @@
 //! What a copy says while it goes on, and when it is over.
 
 use crate::descriptor::Descriptor;
+use crate::reference::Tag;
 
 /// What became, or in a dry run would become, of one piece of content.
 #[non_exhaustive]
@@ -12,9 +13,13 @@ pub enum CopyAction {
     Mounted,
     /// The destination has it, and with a manifest all that it refers to.
     Skipped,
+    /// It is not copied because [`CopyHooks::pre_copy`](super::CopyHooks::pre_copy) said so.
+    LeftOut,
 }
 
-/// A step of a copy, for progress bars.
+/// A step of a copy, for progress bars. The first transfer of content is
+/// [`Started`](Self::Started) and, if only a part of it is missing, then
+/// [`Continued`](Self::Continued).
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyEvent<'a> {
@@ -22,6 +27,8 @@ pub enum CopyEvent<'a> {
     Found(&'a Descriptor),
     /// Its transfer starts; after a broken transfer, once more.
     Started(&'a Descriptor),
+    /// Its transfer starts after this many bytes, where an earlier copy stopped. They are not read again.
+    Continued(&'a Descriptor, u64),
     /// This many more bytes of it have been read. Content that is mounted is not read, and has no such
     /// event.
     Bytes(&'a Descriptor, u64),
@@ -49,6 +56,9 @@ pub struct CopyReport {
     /// Every piece of content that was looked at, in the order in which it was done: what a manifest
     /// refers to stands before it.
     pub steps: Vec<CopyStep>,
+    /// The [digest tags](crate::digest_tags) of what was found by them, in ASCII order: the destination has
+    /// them, too.
+    pub digest_tags: Vec<Tag>,
 }
 
 impl CopyReport {

@@ -1,92 +1,48 @@
 //! The order of a copy: a graph that is discovered on the way, worked off leaves first.
 //!
 //! Every manifest is two pieces of work: to *inspect* it (does the destination have it? what does it
-//! refer to?) and, when all of that is done, to *transfer* it. A blob is one piece of work. No piece
-//! waits for another while it runs, so any bound on how many run at once is free of deadlocks.
+//! refer to?) and, when all of that is done, to *transfer* it. A blob is one piece of work. An extended
+//! copy also *follows* nodes against the direction of the graph, level by level (see [`Levels`]). No
+//! piece waits for another while it runs, so any bound on how many run at once is free of deadlocks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use super::copier::{Copier, Outcome, Root};
-use super::nodes::{Id, Nodes};
+use super::attached::Attached;
+use super::copier::{Copier, Outcome};
+use super::levels::Levels;
+use super::nodes::{Id, Node, Nodes};
 use super::progress::{CopyAction, CopyEvent, CopyStep};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reference::Tag;
 
-/// What is known of one piece of content. There is one for each, to the end of the copy, so they are
-/// kept small.
-pub(super) struct Node {
-    pub(super) descriptor: Descriptor,
-    place: Place,
-    /// What is known of a manifest from when it is looked at until it is done.
-    open: Option<Box<Open>>,
-    /// What became of it, when it is done.
-    action: Option<CopyAction>,
-    /// How many nodes were done before.
-    turn: u32,
-    /// Whether the destination had it.
-    present: bool,
-    /// Whether the destination's word that it has this node is not to be believed.
-    forced: bool,
-    /// Whether the destination refused it once, and what is below it was copied anew.
-    healed: bool,
-}
-
-impl Node {
-    fn new(descriptor: Descriptor, place: Place) -> Self {
-        Self {
-            descriptor,
-            place,
-            open: None,
-            action: None,
-            turn: 0,
-            present: false,
-            forced: false,
-            healed: false,
-        }
-    }
-
-    fn is_manifest(&self) -> bool {
-        self.descriptor.media_type().is_manifest()
-    }
-
-    fn is_done(&self) -> bool {
-        self.action.is_some()
-    }
-
-    fn open(&mut self) -> &mut Open {
-        self.open.get_or_insert_default()
-    }
-}
-
-#[derive(Default)]
-struct Open {
-    /// The manifest's bytes, from when they are read until they are pushed.
-    content: Option<Bytes>,
-    /// How many nodes this one waits for.
-    waits_for: u32,
-    /// What it refers to, each once; kept for the case that the destination misses some of it after
-    /// all.
-    children: Box<[Id]>,
-}
-
-/// How a node was reached, which decides what is followed from it.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    /// How many steps against the graph's direction lie between it and the root.
-    pub(super) steps: u32,
-    /// Whether it was reached by such steps alone, so that whatever holds it may be followed.
-    pub(super) upward: bool,
-}
-
 enum Work {
     Inspect(Id),
     Transfer(Id),
+    Follow(Id),
+}
+
+/// When newly found work is done.
+#[derive(Clone, Copy)]
+enum Turn {
+    /// Next: one branch is finished before another is begun, so that few manifests are held at a time.
+    Soon,
+    /// After everything that is ready: it waits for some of that anyway.
+    Late,
+}
+
+/// The results of a graph that was worked off.
+pub(super) struct Finished {
+    pub(super) steps: Vec<CopyStep>,
+    /// The tags that are still to be set.
+    pub(super) late_tags: Vec<(Descriptor, Tag)>,
+    /// All tags of manifests that were found by them.
+    pub(super) digest_tags: Vec<Tag>,
 }
 
 type Running<'a> = FuturesUnordered<BoxFuture<'a, (Id, Result<Outcome>)>>;
@@ -94,9 +50,10 @@ type Running<'a> = FuturesUnordered<BoxFuture<'a, (Id, Result<Outcome>)>>;
 pub(super) struct Graph<'c, 'a> {
     copier: &'c Copier<'a>,
     nodes: Nodes,
-    /// Last in, first out: one branch is finished before the next is begun, so that few manifests
-    /// are held at a time.
-    ready: Vec<Work>,
+    levels: Levels,
+    attached: Attached,
+    /// The work that can be done, the next piece last.
+    ready: VecDeque<Work>,
     /// The nodes that others wait for, each with one that does.
     awaited: BTreeSet<(Id, Id)>,
     /// How many nodes have been done, those counted twice that were done anew.
@@ -106,32 +63,42 @@ pub(super) struct Graph<'c, 'a> {
 }
 
 impl<'c, 'a> Graph<'c, 'a> {
-    pub(super) fn new(copier: &'c Copier<'a>, root: &Root, tags: &[Tag]) -> Self {
+    /// The graph below `root`, which gets `tags` when it is pushed.
+    pub(super) fn new(
+        copier: &'c Copier<'a>,
+        root: Descriptor,
+        content: Option<Bytes>,
+        tags: &[Tag],
+    ) -> Result<Self> {
         let mut graph = Self {
             copier,
             nodes: Nodes::default(),
-            ready: Vec::new(),
+            levels: Levels::new(copier.extended),
+            attached: Attached::default(),
+            ready: VecDeque::new(),
             awaited: BTreeSet::new(),
             turns: 0,
             root: 0,
             tags: tags.to_vec(),
         };
-        let place = Place {
-            steps: 0,
-            upward: true,
-        };
-        graph.root = graph.discover(root.descriptor.clone(), place);
-        let open = graph.nodes[graph.root].open();
-        open.content.clone_from(&root.content);
-        graph
+        let is_upward = graph.levels.go_upward();
+        graph.root = graph.discover(root, is_upward, Turn::Soon)?;
+        graph.nodes[graph.root].open().content = content;
+        Ok(graph)
     }
 
     /// Works everything off, with at most `concurrency` pieces of work at a time.
     pub(super) async fn run(&mut self, concurrency: usize) -> Result<()> {
         let mut running: Running<'c> = FuturesUnordered::new();
         loop {
+            for id in self.levels.step() {
+                self.levels.search_begins();
+                self.ready.push_front(Work::Follow(id));
+            }
             while running.len() < concurrency {
-                let Some(work) = self.ready.pop() else { break };
+                let Some(work) = self.ready.pop_back() else {
+                    break;
+                };
                 running.push(self.start(work));
             }
             match running.next().await {
@@ -160,8 +127,10 @@ impl<'c, 'a> Graph<'c, 'a> {
         root.present && !copied || copied && self.tags.is_empty()
     }
 
-    /// What became of everything, in the order in which it was done.
-    pub(super) fn into_steps(self) -> Vec<CopyStep> {
+    /// What became of everything, in the order in which it was done, and the tags of what was found by
+    /// them.
+    pub(super) fn into_finished(self) -> Finished {
+        let (late_tags, digest_tags) = self.attached.finish(&self.nodes);
         let mut nodes = self.nodes.into_vec();
         nodes.sort_unstable_by_key(|node| node.turn);
         let step = |node: Node| {
@@ -171,31 +140,60 @@ impl<'c, 'a> Graph<'c, 'a> {
             })
         };
         // In the place of the nodes, which are larger.
-        nodes.into_iter().filter_map(step).collect()
-    }
-
-    /// Whether this is a manifest that an index lists, of those below the root. What else the index
-    /// says of it goes along with the index; kept here too, it would take more than all the rest.
-    fn is_below_root(&self, id: Id) -> bool {
-        let node = &self.nodes[id];
-        id != self.root && node.place.steps == 0 && node.is_manifest()
-    }
-
-    /// Takes up a node, if it was not known before.
-    fn discover(&mut self, descriptor: Descriptor, place: Place) -> Id {
-        if let Some(id) = self.nodes.find(&descriptor) {
-            return id;
+        let steps = nodes.into_iter().filter_map(step).collect();
+        Finished {
+            steps,
+            late_tags,
+            digest_tags,
         }
-        self.copier.options.event(CopyEvent::Found(&descriptor));
-        let id = self.nodes.add(Node::new(descriptor, place));
-        self.ready.push(Work::Inspect(id));
-        id
+    }
+
+    /// Returns the part of a node's descriptor that is pushed and reported: of a manifest other than the root
+    /// only type, digest and size. The platform and annotations in an index come with that index. They would
+    /// take more memory than all the rest, and depend on which parent was read first.
+    fn shorten(&self, id: Id) -> Descriptor {
+        let node = &self.nodes[id];
+        if id != self.root && node.is_manifest() {
+            node.descriptor.plain()
+        } else {
+            node.descriptor.clone()
+        }
+    }
+
+    /// Takes up a node, if it was not known before. It is upward if steps against the direction of the
+    /// graph alone led there.
+    fn discover(&mut self, descriptor: Descriptor, is_upward: bool, turn: Turn) -> Result<Id> {
+        let known = self.nodes.find(&descriptor)?;
+        let id = match known {
+            Some(id) => id,
+            None => {
+                self.copier.options.event(CopyEvent::Found(&descriptor));
+                if descriptor.media_type().is_manifest() {
+                    self.levels.search_begins();
+                }
+                let id = self.nodes.add(Node::new(descriptor));
+                match turn {
+                    Turn::Soon => self.ready.push_back(Work::Inspect(id)),
+                    Turn::Late => self.ready.push_front(Work::Inspect(id)),
+                }
+                id
+            }
+        };
+        let node = &mut self.nodes[id];
+        let is_news = known.is_none() || is_upward && !node.is_upward;
+        node.is_upward |= is_upward;
+        // Manifests alone have referrers; a blob can be followed to the manifests that have it.
+        if is_news && (node.is_manifest() || is_upward) {
+            self.levels.reach(id);
+        }
+        Ok(id)
     }
 
     fn start(&mut self, work: Work) -> BoxFuture<'c, (Id, Result<Outcome>)> {
         let copier = self.copier;
-        let (Work::Inspect(id) | Work::Transfer(id)) = work;
-        let is_below_root = self.is_below_root(id);
+        let (Work::Inspect(id) | Work::Transfer(id) | Work::Follow(id)) = work;
+        let target = self.shorten(id);
+        let look_below = self.levels.will_step();
         let node = &mut self.nodes[id];
         let descriptor = node.descriptor.clone();
         let outcome = match work {
@@ -203,7 +201,7 @@ impl<'c, 'a> Graph<'c, 'a> {
                 .inspect_manifest(
                     descriptor,
                     node.open().content.take(),
-                    node.place,
+                    look_below,
                     node.forced,
                 )
                 .boxed(),
@@ -211,21 +209,20 @@ impl<'c, 'a> Graph<'c, 'a> {
             Work::Transfer(_) => match node.open().content.clone() {
                 None => copier.pass_over(descriptor).boxed(),
                 Some(content) => {
-                    let tags = if id == self.root {
-                        self.tags.clone()
-                    } else {
-                        Vec::new()
-                    };
-                    let target = if is_below_root {
-                        descriptor.plain()
-                    } else {
-                        descriptor.clone()
-                    };
+                    let mut tags = self.attached.push(id);
+                    if id == self.root {
+                        tags.extend_from_slice(&self.tags);
+                    }
+                    let is_first_try = !node.healed;
                     copier
-                        .copy_manifest(descriptor, target, content, tags)
+                        .copy_manifest(descriptor, target, content, tags, is_first_try)
                         .boxed()
                 }
             },
+            Work::Follow(_) => {
+                let with_tags = node.is_manifest() && !std::mem::replace(&mut node.followed, true);
+                copier.follow(descriptor, node.is_upward, with_tags).boxed()
+            }
         };
         outcome.map(move |outcome| (id, outcome)).boxed()
     }
@@ -236,9 +233,24 @@ impl<'c, 'a> Graph<'c, 'a> {
                 present,
                 content,
                 children,
-                referrers,
             } => {
-                self.settle_inspected(id, present, content, children, referrers);
+                let node = &mut self.nodes[id];
+                node.present = present;
+                node.open().content = content;
+                self.settle_children(id, children)?;
+                self.levels.search_ends();
+                Ok(())
+            }
+            Outcome::Followed { found, attached } => {
+                let is_upward = self.nodes[id].is_upward;
+                for descriptor in found {
+                    self.discover(descriptor, is_upward, Turn::Late)?;
+                }
+                for (tag, descriptor) in attached {
+                    let id = self.discover(descriptor, is_upward, Turn::Late)?;
+                    self.attached.add(id, tag);
+                }
+                self.levels.search_ends();
                 Ok(())
             }
             Outcome::Finished(action) => {
@@ -249,39 +261,17 @@ impl<'c, 'a> Graph<'c, 'a> {
         }
     }
 
-    fn settle_inspected(
-        &mut self,
-        id: Id,
-        present: bool,
-        content: Option<Bytes>,
-        children: Vec<Descriptor>,
-        referrers: Vec<Descriptor>,
-    ) {
-        let node = &mut self.nodes[id];
-        let place = node.place;
-        node.present = present;
-        node.open().content = content;
-        // Referrers first, so that they are worked on last: each of them waits for this node.
-        let above = Place {
-            steps: place.steps + 1,
-            upward: place.upward,
-        };
-        for referrer in referrers {
-            self.discover(referrer, above);
-        }
-        let below = Place {
-            steps: place.steps,
-            upward: false,
-        };
+    fn settle_children(&mut self, id: Id, children: Vec<Descriptor>) -> Result<()> {
         let discovered = children
             .into_iter()
             .rev()
-            .map(|child| self.discover(child, below));
-        let mut children: Vec<Id> = discovered.collect();
+            .map(|child| self.discover(child, false, Turn::Soon));
+        let mut children = discovered.collect::<Result<Vec<Id>>>()?;
         children.sort_unstable();
         children.dedup();
         self.nodes[id].open().children = children.into();
         self.await_children(id);
+        Ok(())
     }
 
     /// Makes a node wait for those of its children that are not done, or makes it ready.
@@ -298,7 +288,7 @@ impl<'c, 'a> Graph<'c, 'a> {
         open.children = children;
         open.waits_for = waits_for;
         if waits_for == 0 {
-            self.ready.push(Work::Transfer(id));
+            self.ready.push_back(Work::Transfer(id));
         }
     }
 
@@ -310,10 +300,7 @@ impl<'c, 'a> Graph<'c, 'a> {
         self.turns += 1;
         let event = CopyEvent::Done(&node.descriptor, action);
         self.copier.options.event(event);
-        if self.is_below_root(id) {
-            let node = &mut self.nodes[id];
-            node.descriptor = node.descriptor.plain();
-        }
+        self.nodes[id].descriptor = self.shorten(id);
         let waiting = self.awaited.range((id, Id::MIN)..=(id, Id::MAX));
         let parents: Vec<Id> = waiting.map(|(_, parent)| *parent).collect();
         for parent in parents {
@@ -321,7 +308,7 @@ impl<'c, 'a> Graph<'c, 'a> {
             let open = self.nodes[parent].open();
             open.waits_for -= 1;
             if open.waits_for == 0 {
-                self.ready.push(Work::Transfer(parent));
+                self.ready.push_back(Work::Transfer(parent));
             }
         }
     }
@@ -345,7 +332,8 @@ impl<'c, 'a> Graph<'c, 'a> {
             let node = &mut self.nodes[child];
             if !std::mem::replace(&mut node.forced, true) {
                 node.action = None;
-                self.ready.push(Work::Inspect(child));
+                self.levels.search_begins();
+                self.ready.push_back(Work::Inspect(child));
             }
         }
         self.await_children(id);

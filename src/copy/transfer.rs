@@ -5,21 +5,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::options::{CopyOptions, PreCopy};
+use super::hooks::PreCopy;
+use super::options::CopyOptions;
 use super::progress::{CopyAction, CopyEvent};
 use crate::content::{Body, OpenAt, Source};
 use crate::descriptor::Descriptor;
-use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::error::{Result, ResultExt as _};
 use crate::reference::{RepositoryName, Tag};
-use crate::registry::{MountOutcome, Mounter, Repository};
+use crate::registry::{MountOutcome, Mounter, Presence, PushOptions, Repository};
 
 pub(super) struct Transfer<'a> {
     source: &'a dyn Repository,
     destination: &'a dyn Repository,
     options: &'a CopyOptions,
     node: &'a Descriptor,
-    announced: AtomicBool,
-    left_out: AtomicBool,
+    /// Whether the content was opened before.
+    opened: AtomicBool,
+}
+
+/// Where a blob may be mounted from.
+struct Mounts<'a> {
+    mounter: Option<&'a dyn Mounter>,
+    from: Vec<RepositoryName>,
+    /// Whether the source is one of them. It has the blob, so that a mount is likely to succeed.
+    include_source: bool,
 }
 
 impl<'a> Transfer<'a> {
@@ -34,40 +43,44 @@ impl<'a> Transfer<'a> {
             destination,
             options,
             node,
-            announced: AtomicBool::new(false),
-            left_out: AtomicBool::new(false),
+            opened: AtomicBool::new(false),
         }
     }
 
-    /// Mounts or copies a blob, unless the destination has it.
+    /// Mounts or copies a blob, unless the destination has it or the caller leaves it out.
     pub(super) async fn blob(&self) -> Result<CopyAction> {
-        let mount_from = self.mount_candidates().await?;
-        let mounter = self.destination.blobs().mounter();
-        // A push or mount of what is there costs no more than the question whether it is.
-        if self.options.dry_run && self.destination.exists(self.node).await? {
+        let mounts = self.mounts().await?;
+        // A mount from the source costs as much as the look, and usually makes both superfluous.
+        let found = match mounts.include_source {
+            true => None,
+            false => Some(self.destination.blobs().presence(self.node).await?),
+        };
+        if found == Some(Presence::Whole) {
             return self.skipped().await;
         }
-        match mounter {
-            Some(_) if self.options.dry_run && !mount_from.is_empty() => Ok(CopyAction::Mounted),
-            _ if self.options.dry_run => Ok(CopyAction::Copied),
-            Some(mounter) if !mount_from.is_empty() => self.mount(mounter, &mount_from).await,
-            _ => self.push().await,
+        if self.is_left_out().await? {
+            return Ok(CopyAction::LeftOut);
+        }
+        if self.options.dry_run {
+            return Ok(match mounts.from.is_empty() {
+                true => CopyAction::Copied,
+                false => CopyAction::Mounted,
+            });
+        }
+        match self.mount_or_push(&mounts, found).await? {
+            MountOutcome::Mounted => self.mounted().await,
+            MountOutcome::Pushed => self.copied().await,
+            MountOutcome::Present => self.skipped().await,
         }
     }
 
     /// Pushes a manifest as `target`. Its successors are all there.
-    pub(super) async fn manifest(
+    pub(super) async fn push_manifest(
         &self,
         target: &Descriptor,
         content: Bytes,
         tags: &[Tag],
-    ) -> Result<CopyAction> {
-        if self.options.dry_run {
-            return Ok(CopyAction::Copied);
-        }
-        if self.announce().await? == PreCopy::Skip {
-            return Ok(CopyAction::Skipped);
-        }
+    ) -> Result<()> {
         self.options.event(CopyEvent::Started(self.node));
         let length = content.len() as u64;
         let source = Source::from(content);
@@ -79,77 +92,88 @@ impl<'a> Transfer<'a> {
                 .await?;
         }
         self.options.event(CopyEvent::Bytes(self.node, length));
-        self.copied().await
+        Ok(())
     }
 
-    async fn mount_candidates(&self) -> Result<Vec<RepositoryName>> {
-        let mut candidates = match &self.options.hooks {
-            Some(hooks) if self.destination.blobs().mounter().is_some() => {
-                hooks.mount_from(self.node).await?
-            }
+    async fn mounts(&self) -> Result<Mounts<'a>> {
+        let is_possible = self.destination.capabilities().mount.is_possible();
+        let mounter = self.destination.blobs().mounter().filter(|_| is_possible);
+        let mut from = match (&self.options.hooks, mounter) {
+            (Some(hooks), Some(_)) => hooks.mount_from(self.node).await?,
             _ => Vec::new(),
         };
-        let same_registry = self.source.registry().is_some()
-            && self.source.registry() == self.destination.registry();
-        let source = self.source.name();
-        let destination = self.destination.name();
-        if same_registry && source != destination && !candidates.contains(source) {
-            candidates.push(source.clone());
+        let (source, destination) = (self.source, self.destination);
+        let is_one_registry =
+            source.registry().is_some() && source.registry() == destination.registry();
+        let include_source =
+            mounter.is_some() && is_one_registry && source.name() != destination.name();
+        if include_source && !from.contains(source.name()) {
+            from.push(source.name().clone());
         }
-        Ok(candidates)
+        Ok(Mounts {
+            mounter,
+            from,
+            include_source,
+        })
     }
 
-    /// Tries one repository after the other, and gives the last one the content to fall back on.
-    async fn mount(
+    /// Tries one repository after the other, and gives the last one the content to fall back on, unless
+    /// the push is to be resumable.
+    async fn mount_or_push(
         &self,
-        mounter: &dyn Mounter,
-        candidates: &[RepositoryName],
-    ) -> Result<CopyAction> {
-        let Some((last, others)) = candidates.split_last() else {
-            return self.push().await;
+        mounts: &Mounts<'_>,
+        found: Option<Presence>,
+    ) -> Result<MountOutcome> {
+        let Some(mounter) = mounts.mounter else {
+            return self.push(found).await;
+        };
+        let (last, others) = match mounts.from.split_last() {
+            Some((last, others)) if !self.is_resumable() => (Some(last), others),
+            _ => (None, mounts.from.as_slice()),
         };
         for from in others {
             match mounter.mount(self.node, from, None).await {
-                Ok(_) => return self.mounted().await,
-                Err(error) if error.is_not_found() || error.is_unsupported() => {}
-                Err(error) => return Err(error.with_operation("mount").with_subject(from)),
+                // Declined, in whatever way registries do that.
+                Err(error) if !error.is_retryable() => {}
+                outcome => return outcome.during("mount from", from),
             }
         }
-        let fallback = Some(Source::open_at(self));
-        match mounter.mount(self.node, last, fallback).await {
-            Ok(MountOutcome::Mounted) => self.mounted().await,
-            Ok(MountOutcome::Pushed) => self.copied().await,
-            Err(_) if self.left_out.load(Ordering::Acquire) => Ok(CopyAction::Skipped),
-            Err(error) => Err(error),
+        match last {
+            Some(last) => {
+                let fallback = Some(Source::open_at(self));
+                mounter.mount(self.node, last, fallback).await
+            }
+            None => self.push(found).await,
         }
     }
 
-    async fn push(&self) -> Result<CopyAction> {
-        let source = Source::open_at(self);
-        match self.destination.push(self.node, source).await {
-            // The destination had it, so it never asked for the content.
-            Ok(()) if !self.announced.load(Ordering::Acquire) => self.skipped().await,
-            Ok(()) => self.copied().await,
-            Err(_) if self.left_out.load(Ordering::Acquire) => Ok(CopyAction::Skipped),
-            Err(error) => Err(error),
-        }
+    /// Whether what has arrived of the node is to be kept if the copy ends too early.
+    fn is_resumable(&self) -> bool {
+        let least = self.options.resumable_from;
+        least.is_some_and(|least| self.node.size() >= least)
     }
 
-    /// Asks the caller, once, whether the content shall be copied.
-    async fn announce(&self) -> Result<PreCopy> {
-        if self.announced.swap(true, Ordering::AcqRel) {
-            return Ok(PreCopy::Copy);
-        }
-        let decision = match &self.options.hooks {
-            Some(hooks) => hooks.pre_copy(self.node).await?,
-            None => PreCopy::Copy,
+    async fn push(&self, found: Option<Presence>) -> Result<MountOutcome> {
+        let options = PushOptions::default().with_resumable(self.is_resumable());
+        let options = match found {
+            Some(found) => options.with_found(found),
+            None => options,
         };
-        self.left_out
-            .store(decision == PreCopy::Skip, Ordering::Release);
-        Ok(decision)
+        let source = Source::open_at(self);
+        let blobs = self.destination.blobs();
+        blobs.push_with(self.node, source, &options).await
     }
 
-    async fn copied(&self) -> Result<CopyAction> {
+    /// Asks the caller whether the node is copied.
+    pub(super) async fn is_left_out(&self) -> Result<bool> {
+        match &self.options.hooks {
+            Some(hooks) => Ok(hooks.pre_copy(self.node).await? == PreCopy::Skip),
+            None => Ok(false),
+        }
+    }
+
+    /// Tells the caller that the content was copied.
+    pub(super) async fn copied(&self) -> Result<CopyAction> {
         if let Some(hooks) = &self.options.hooks {
             hooks.post_copy(self.node).await?;
         }
@@ -163,11 +187,10 @@ impl<'a> Transfer<'a> {
         Ok(CopyAction::Mounted)
     }
 
-    /// Says that the destination has it.
+    /// Tells the caller that the destination has it.
     pub(super) async fn skipped(&self) -> Result<CopyAction> {
-        match &self.options.hooks {
-            Some(hooks) if !self.options.dry_run => hooks.on_skipped(self.node).await?,
-            _ => {}
+        if let Some(hooks) = &self.options.hooks {
+            hooks.on_skipped(self.node).await?;
         }
         Ok(CopyAction::Skipped)
     }
@@ -177,10 +200,10 @@ impl<'a> Transfer<'a> {
 #[async_trait]
 impl OpenAt for Transfer<'_> {
     async fn open_at(&self, offset: u64) -> Result<Body> {
-        if self.announce().await? == PreCopy::Skip {
-            return Err(Error::new(ErrorKind::Aborted, "left out by the caller"));
-        }
         self.options.event(CopyEvent::Started(self.node));
+        if !self.opened.swap(true, Ordering::Relaxed) && offset > 0 {
+            self.options.event(CopyEvent::Continued(self.node, offset));
+        }
         let content = if offset == 0 {
             self.source.fetch(self.node).await
         } else {

@@ -148,3 +148,52 @@ async fn a_manifest_that_is_not_one_is_an_error_of_its_kind() {
     .expect_err("no manifest");
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
+
+/// Pushes an index of two images that share a layer, of which one says that it has another size or type.
+async fn push_contradiction(source: &dyn Repository, layer: &Descriptor, wrong: &Descriptor) {
+    let config = crate::artifacts::push_text(source, "config").await;
+    let manifest = |layer: &Descriptor| Manifest::new(config.clone(), vec![layer.clone()]);
+    let right = crate::artifacts::push_manifest(source, &manifest(layer)).await;
+    let wrong = crate::artifacts::push_manifest(source, &manifest(wrong)).await;
+    let images = [(&right, "linux/amd64"), (&wrong, "linux/arm64")];
+    crate::artifacts::push_index(source, &images, "v1").await;
+}
+
+#[tokio::test]
+async fn two_sizes_under_one_digest_are_an_error() {
+    let layer = crate::artifacts::text("layer");
+    let resized = |size| Descriptor::new(layer.media_type().clone(), *layer.digest(), size);
+    let as_manifest = resized(7).with_media_type(MediaType::IMAGE_MANIFEST);
+    for wrong in [resized(4), resized(6), as_manifest] {
+        for concurrency in [1, 6] {
+            let source = MemoryRepository::new();
+            crate::artifacts::push_text(&source, "layer").await;
+            push_contradiction(&source, &layer, &wrong).await;
+            // A destination that has the blob does not read it, which would tell as well.
+            let destination = Recorder::new(MemoryRepository::new()).with_faults(Faults {
+                claims: HashSet::from([*layer.digest()]),
+                ..Faults::default()
+            });
+            let options = CopyOptions::default().with_concurrency(concurrency);
+            let error = copy_v1(&source, &destination, &options)
+                .await
+                .expect_err("a contradiction");
+            assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error:?}");
+            assert_eq!(error.subject(), Some(&*layer.digest().to_string()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_an_index_to_one_and_an_image_to_another_is_an_error() {
+    let source = MemoryRepository::new();
+    let inner = push_two_platforms(&source).await.index;
+    let as_image = inner.clone().with_media_type(MediaType::IMAGE_MANIFEST);
+    let images = [(&inner, "linux/amd64"), (&as_image, "linux/arm64")];
+    crate::artifacts::push_index(&source, &images, "v1").await;
+    let error = copy_v1(&source, &MemoryRepository::new(), &CopyOptions::default())
+        .await
+        .expect_err("a contradiction");
+    assert_eq!(error.kind(), ErrorKind::InvalidManifest);
+    assert_eq!(error.subject(), Some(&*inner.digest().to_string()));
+}

@@ -1,15 +1,18 @@
 //! What copying promises, on repositories that count what they are asked.
 
 mod artifacts;
+mod digest_tags;
 mod events;
 mod existing;
 mod failures;
+mod graphs;
 mod hooks;
 mod mounts;
 mod order;
 mod platforms;
 mod recorder;
 mod referrers;
+mod resume;
 
 use std::sync::Arc;
 

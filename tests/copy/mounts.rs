@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tranship::*;
-use tranship_memory::MemoryRegistry;
+use tranship_memory::{MemoryRegistry, MemoryRepository};
 
-use crate::artifacts::{assert_same_graph, push_two_platforms};
+use crate::artifacts::{assert_same_graph, push_text, push_two_platforms};
 use crate::recorder::{Call, Faults, Recorder};
 use crate::{copy_v1, open, reference, tags};
 
@@ -47,6 +48,58 @@ async fn a_mount_that_is_refused_becomes_a_copy() {
 
     assert_eq!(report.count(CopyAction::Copied), 8);
     assert_same_graph(&*from, &destination, &artifact.index).await;
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_sent_where_a_mount_is_declined() {
+    let (from, to) = two_repositories().await;
+    push_two_platforms(&*from).await;
+    push_text(&*to, "shared").await;
+    let source = Recorder::over(from);
+    let destination = Recorder::over(to).with_faults(Faults {
+        refuses_mounts: true,
+        ..Faults::default()
+    });
+
+    copy_v1(&source, &destination, &CopyOptions::default())
+        .await
+        .expect("copy");
+
+    let fetch = Call::Fetch(Digest::of(b"shared"));
+    assert_eq!(source.count(|call| *call == fetch), 0);
+}
+
+#[tokio::test]
+async fn a_blob_is_looked_for_first_where_it_cannot_be_mounted_from_the_source() {
+    let (elsewhere, to) = two_repositories().await;
+    push_two_platforms(&*elsewhere).await;
+    push_text(&*to, "shared").await;
+    let (source, destination) = (MemoryRepository::new(), Recorder::over(to));
+    push_two_platforms(&source).await;
+    let hooks = MountFrom(elsewhere.name().clone());
+    let options = CopyOptions::default().with_hooks(Arc::new(hooks));
+
+    let report = copy_v1(&source, &destination, &options).await;
+
+    let report = report.expect("copy");
+    assert_eq!(report.count(CopyAction::Mounted), 4);
+    assert_eq!(report.count(CopyAction::Skipped), 1);
+    let of_shared = |call: &&Call| match call {
+        Call::Exists(digest) | Call::Mount(digest, _) => *digest == Digest::of(b"shared"),
+        _ => false,
+    };
+    let calls = destination.calls();
+    let calls: Vec<_> = calls.iter().filter(of_shared).collect();
+    assert_eq!(calls, [&Call::Exists(Digest::of(b"shared"))]);
+}
+
+struct MountFrom(RepositoryName);
+
+#[async_trait]
+impl CopyHooks for MountFrom {
+    async fn mount_from(&self, _: &Descriptor) -> Result<Vec<RepositoryName>> {
+        Ok(vec![self.0.clone()])
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A repository that counts what is asked of it, and misbehaves on demand.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -28,12 +29,18 @@ pub(crate) struct Faults {
     pub(crate) unreadable: HashSet<Digest>,
     /// Never finishes to fetch these.
     pub(crate) stalled: HashSet<Digest>,
+    /// Breaks off after so many bytes of these.
+    pub(crate) breaks_after: HashMap<Digest, usize>,
     /// Refuses to mount, so that the content is pushed.
     pub(crate) refuses_mounts: bool,
+    /// Says of this repository that it must not be mounted from.
+    pub(crate) denies_mounts_from: Option<RepositoryName>,
     /// Refuses manifests while something that they refer to is missing.
     pub(crate) wants_children: bool,
     /// Says of every manifest that each of these refers to it.
     pub(crate) referrers_of_all: Vec<Descriptor>,
+    /// Takes its time over each call, a different one for each number.
+    pub(crate) hesitates: Option<u64>,
     /// Does not take anything.
     pub(crate) read_only: bool,
 }
@@ -85,6 +92,18 @@ impl Recorder {
         self.calls.lock().expect("not poisoned").push(call);
     }
 
+    /// Lets others go first, more or less often.
+    async fn hesitate(&self, over: &Digest) {
+        let Some(seed) = self.faults.hesitates else {
+            return;
+        };
+        let mut hasher = DefaultHasher::new();
+        (seed, over).hash(&mut hasher);
+        for _ in 0..hasher.finish() % 8 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     async fn check_children(&self, expected: &Descriptor, source: &Source<'_>) -> Result<()> {
         if !self.faults.wants_children || !expected.media_type().is_manifest() {
             return Ok(());
@@ -113,6 +132,7 @@ impl std::fmt::Debug for Recorder {
 impl Fetcher for Recorder {
     async fn fetch(&self, target: &Descriptor) -> Result<Content> {
         self.note(Call::Fetch(*target.digest()));
+        self.hesitate(target.digest()).await;
         if self.faults.unreadable.contains(target.digest()) {
             return Err(Error::new(ErrorKind::Io, "bad sector").with_subject(target.digest()));
         }
@@ -122,7 +142,23 @@ impl Fetcher for Recorder {
                 Body::from_stream(stream::pending()),
             ));
         }
-        self.inner.fetch(target).await
+        let content = self.inner.fetch(target).await?;
+        let Some(&left) = self.faults.breaks_after.get(target.digest()) else {
+            return Ok(content);
+        };
+        let body = content.into_body().into_stream();
+        let cut = body.scan(left, |left, piece| {
+            let piece = piece.and_then(|mut piece| {
+                if *left == 0 {
+                    return Err(Error::new(ErrorKind::Unavailable, "the connection broke"));
+                }
+                piece.truncate(*left);
+                *left -= piece.len();
+                Ok(piece)
+            });
+            std::future::ready(Some(piece))
+        });
+        Ok(Content::new(target.clone(), Body::from_stream(cut)))
     }
 }
 
@@ -130,6 +166,7 @@ impl Fetcher for Recorder {
 impl ReadOnlyStorage for Recorder {
     async fn exists(&self, target: &Descriptor) -> Result<bool> {
         self.note(Call::Exists(*target.digest()));
+        self.hesitate(target.digest()).await;
         let claimed = self.faults.claims.contains(target.digest());
         Ok(claimed || self.inner.exists(target).await?)
     }
@@ -139,6 +176,7 @@ impl ReadOnlyStorage for Recorder {
 impl Pusher for Recorder {
     async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
         self.note(Call::Push(*expected.digest()));
+        self.hesitate(expected.digest()).await;
         if self.faults.claims.contains(expected.digest()) && !expected.media_type().is_manifest() {
             return Ok(());
         }
@@ -203,6 +241,7 @@ impl ReferenceFetcher for Recorder {
 #[async_trait]
 impl PredecessorFinder for Recorder {
     async fn predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
+        self.hesitate(node.digest()).await;
         self.inner.predecessors(node).await
     }
 }
@@ -214,7 +253,11 @@ impl ReferrerLister for Recorder {
         artifact_type: Option<&MediaType>,
     ) -> Listing<'a, Descriptor> {
         let lies = self.faults.referrers_of_all.iter().cloned().map(Ok);
-        stream::iter(lies)
+        let over = *subject.digest();
+        let hesitation = stream::once(async move { self.hesitate(&over).await });
+        hesitation
+            .filter_map(|()| std::future::ready(None))
+            .chain(stream::iter(lies))
             .chain(self.inner.referrers(subject, artifact_type))
             .boxed()
     }
@@ -235,12 +278,19 @@ impl Mounter for Recorder {
         fallback: Option<Source<'_>>,
     ) -> Result<MountOutcome> {
         self.note(Call::Mount(*target.digest(), from.clone()));
+        if self.faults.denies_mounts_from.as_ref() == Some(from) {
+            return Err(Error::new(ErrorKind::Denied, "not that one"));
+        }
         if self.faults.refuses_mounts {
             let Some(fallback) = fallback else {
                 return Err(Error::not_found(target.digest()));
             };
-            self.inner.push(target, fallback).await?;
-            return Ok(MountOutcome::Pushed);
+            let options = PushOptions::default();
+            return self
+                .inner
+                .blobs()
+                .push_with(target, fallback, &options)
+                .await;
         }
         match self.inner.blobs().mounter() {
             Some(mounter) => mounter.mount(target, from, fallback).await,

@@ -2,7 +2,8 @@ use tranship::*;
 use tranship_memory::MemoryRepository;
 
 use crate::artifacts::{
-    TwoPlatforms, assert_same_graph, everything_below, push_referrer, push_two_platforms,
+    TwoPlatforms, assert_same_graph, everything_below, push_image, push_index, push_referrer,
+    push_two_platforms,
 };
 use crate::recorder::{Call, Faults, Recorder};
 use crate::{extended_copy_v1, reference, tags};
@@ -219,4 +220,69 @@ async fn each_node_is_copied_once_however_it_is_reached() {
     let whole = everything_below(&source, &signed.attestation).await.len();
     let platform_only = 2;
     assert_eq!(count, whole + platform_only);
+}
+
+#[tokio::test]
+async fn a_copy_climbs_from_a_blob_to_what_has_it() {
+    let source = MemoryRepository::new();
+    let image = push_two_platforms(&source).await;
+    let layer = crate::artifacts::text("amd64 only");
+    let upward = ExtendedCopyOptions::default().with_follow(Follow::Predecessors);
+
+    for concurrency in [1, 6] {
+        let copy = CopyOptions::default().with_concurrency(concurrency);
+        let options = upward.clone().with_copy(copy);
+        let destination = MemoryRepository::new();
+        extended_copy_graph(&source, &layer, &destination, &options)
+            .await
+            .expect("copy");
+        assert_same_graph(&source, &destination, &image.index).await;
+
+        let destination = MemoryRepository::new();
+        extended_copy_graph(&source, &layer, &destination, &options.with_depth(1))
+            .await
+            .expect("copy");
+        assert_same_graph(&source, &destination, &image.amd64).await;
+        assert!(!has(&destination, &image.arm64).await);
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_on_the_way_down_is_followed_up_from_too() {
+    let source = MemoryRepository::new();
+    let root = push_image(&source, "amd64", &["root"]).await;
+    let above = push_index(&source, &[(&root, "linux/amd64")], "above").await;
+    // Found first below the index that holds it together with the root, and then as a referrer of another
+    // index above the root.
+    let found_twice = push_referrer(&source, &above, "example/sbom", "found twice").await;
+    let beside = [(&root, "linux/amd64"), (&found_twice, "linux/arm64")];
+    push_index(&source, &beside, "beside").await;
+    let only_above = [(&found_twice, "linux/arm64")];
+    let only_above = push_index(&source, &only_above, "only-above").await;
+
+    let options = ExtendedCopyOptions::default().with_follow(Follow::Predecessors);
+    let destination = MemoryRepository::new();
+    extended_copy_graph(&source, &root, &destination, &options)
+        .await
+        .expect("copy");
+    assert_same_graph(&source, &destination, &only_above).await;
+}
+
+#[tokio::test]
+async fn the_subject_of_an_image_that_is_there_is_looked_at_for_referrers() {
+    let source = MemoryRepository::new();
+    let image = push_two_platforms(&source).await;
+    let sbom = push_referrer(&source, &image.index, "example/sbom", "sbom").await;
+    let destination = MemoryRepository::new();
+    copy_graph(&source, &sbom, &destination, &CopyOptions::default())
+        .await
+        .expect("copy");
+    let signature = push_referrer(&source, &image.index, "example/signature", "new").await;
+
+    let options = ExtendedCopyOptions::default();
+    extended_copy_graph(&source, &sbom, &destination, &options)
+        .await
+        .expect("copy");
+
+    assert!(has(&destination, &signature).await);
 }

@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
     BlobStore, Body, ByteRange, Content, Deleter, Descriptor, Error, ErrorKind, Fetcher, MediaType,
-    MountOutcome, Mounter, Pusher, ReadOnlyStorage, ReferenceFetcher, RepositoryName, Resolver,
-    Result, Source, TagOrDigest, Uploader,
+    MountOutcome, Mounter, Presence, Pusher, ReadOnlyStorage, ReferenceFetcher, RepositoryName,
+    Resolver, Result, Source, TagOrDigest, Uploader,
 };
 
 use crate::defect::Defect;
@@ -286,6 +286,7 @@ impl ReferenceFetcher for Blobs {
     }
 }
 
+#[async_trait]
 impl BlobStore for Blobs {
     fn mounter(&self) -> Option<&dyn Mounter> {
         (!self.inner.is(Defect::OffersNothing)).then_some(self)
@@ -293,6 +294,19 @@ impl BlobStore for Blobs {
 
     fn uploader(&self) -> Option<&dyn Uploader> {
         (!self.inner.is(Defect::OffersNothing)).then_some(&self.uploads)
+    }
+
+    async fn presence(&self, target: &Descriptor) -> Result<Presence> {
+        let actual = match self.inner.defect {
+            Defect::LooksAtTheDigestAlone => self.actual(target).await.ok(),
+            _ => None,
+        };
+        Ok(
+            match self.exists(actual.as_ref().unwrap_or(target)).await? {
+                true => Presence::Whole,
+                false => Presence::Absent,
+            },
+        )
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) enum Defect {
     CleansUpTooMuch,
     ReadsThePresentSource,
     FindsPresentContentByDigestAlone,
+    LooksAtTheDigestAlone,
     SwallowsTheSourcesError,
     VisibleWhenBegun,
     GathersPushes,

@@ -24,10 +24,15 @@ caught! {
         concurrency::pushing_against_deleting_ends_whole_or_gone
         concurrency::readers_see_whole_content_while_others_write
         blobs::a_pushed_blob_reads_as_it_was
+        blobs::a_push_after_a_look_stores_the_blob
+        blobs::a_resumable_push_can_break_and_be_repeated
+        blobs::a_resumable_push_starts_over_after_wrong_bytes
         blobs::a_blob_of_one_byte_is_kept
         blobs::sizes_around_buffer_boundaries_are_kept;
     FetchIgnoresSize:
         blobs::a_wrong_size_names_nothing;
+    LooksAtTheDigestAlone:
+        blobs::a_look_before_a_push_tells_what_is_stored;
     FlipsByteInRange:
         ranges::a_range_inside_is_cut_out
         ranges::a_range_at_the_start_is_cut_out
@@ -355,6 +360,7 @@ caught! {
         mounts::a_wrong_fallback_is_refused
         mounts::a_broken_fallback_fails_the_mount;
     MountReadsTheFallback:
+        mounts::what_is_there_is_not_read_from_a_fallback
         mounts::a_mount_does_not_read_its_fallback;
     BatchForgetsBetweenViews:
         batches::what_is_pushed_is_there_at_once_in_the_batch

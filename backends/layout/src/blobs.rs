@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tranship::{
     BlobStore, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
-    MediaType, MountOutcome, Mounter, Pusher, ReadOnlyStorage, ReferenceFetcher, RepositoryName,
-    Resolver, Result, ResultExt as _, Source, TagOrDigest, Upload, UploadId, Uploader,
+    MediaType, MountOutcome, Mounter, Presence, PushOptions, Pusher, ReadOnlyStorage,
+    ReferenceFetcher, RepositoryName, Resolver, Result, ResultExt as _, Source, TagOrDigest,
+    Upload, UploadId, Uploader,
 };
 
 use crate::driver::{Driver, RegistryDriver};
@@ -99,14 +100,24 @@ impl Blobs {
         }
     }
 
-    async fn try_push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        // What has another size was cut short by somebody, and is replaced.
-        if !self.has(expected).await? {
-            let driver = self.store.driver().await?;
-            driver.put_blob(expected, source).await?;
-            self.store.rely_on(expected.digest(), expected.size());
+    async fn try_push(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        options: &PushOptions,
+    ) -> Result<MountOutcome> {
+        let is_missing = matches!(options.found, Some(Presence::Absent | Presence::OtherSize));
+        // A blob of another size was cut short by another program, and is replaced.
+        if !is_missing && self.has(expected).await? {
+            return Ok(MountOutcome::Present);
         }
-        Ok(())
+        let driver = self.store.driver().await?;
+        match options.resumable {
+            true => driver.put_blob_resumable(expected, source).await?,
+            false => driver.put_blob(expected, source).await?,
+        }
+        self.store.rely_on(expected.digest(), expected.size());
+        Ok(MountOutcome::Pushed)
     }
 
     async fn try_delete(&self, target: &Descriptor) -> Result<()> {
@@ -161,8 +172,8 @@ impl Blobs {
                 Ok(MountOutcome::Mounted)
             }
             (_, Some(fallback)) => {
-                self.try_push(target, fallback).await?;
-                Ok(MountOutcome::Pushed)
+                let options = PushOptions::default().with_found(Presence::Absent);
+                self.try_push(target, fallback, &options).await
             }
             (Ok(false), None) => Err(Error::not_found(format_args!(
                 "{} in {from}",
@@ -204,9 +215,9 @@ impl ReadOnlyStorage for Blobs {
 #[async_trait]
 impl Pusher for Blobs {
     async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.try_push(expected, source)
+        self.push_with(expected, source, &PushOptions::default())
             .await
-            .during("push", expected.digest())
+            .map(|_| ())
     }
 }
 
@@ -261,6 +272,7 @@ impl Uploader for Blobs {
     }
 }
 
+#[async_trait]
 impl BlobStore for Blobs {
     fn mounter(&self) -> Option<&dyn Mounter> {
         self.siblings.is_some().then_some(self)
@@ -269,5 +281,16 @@ impl BlobStore for Blobs {
     fn uploader(&self) -> Option<&dyn Uploader> {
         let is_possible = self.store.capabilities().uploads.is_possible();
         is_possible.then_some(self)
+    }
+
+    async fn push_with(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        options: &PushOptions,
+    ) -> Result<MountOutcome> {
+        self.try_push(expected, source, options)
+            .await
+            .during("push", expected.digest())
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tranship::{
     BlobStore, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
-    MediaType, MountOutcome, Mounter, Pusher, ReadOnlyStorage, ReferenceFetcher, RepositoryName,
-    Resolver, Result, ResultExt as _, Source, TagOrDigest, Uploader,
+    MediaType, MountOutcome, Mounter, Presence, PushOptions, Pusher, ReadOnlyStorage,
+    ReferenceFetcher, RepositoryName, Resolver, Result, ResultExt as _, Source, TagOrDigest,
+    Uploader,
 };
 
 use crate::lock::{read, write};
@@ -106,14 +107,9 @@ impl ReadOnlyStorage for Blobs {
 #[async_trait]
 impl Pusher for Blobs {
     async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        if self.has(expected) {
-            return Ok(());
-        }
-        let blob = receive(&self.0.shared.store, expected, &source)
+        self.push_with(expected, source, &PushOptions::default())
             .await
-            .during("push", expected.digest())?;
-        self.add(*expected.digest(), blob);
-        Ok(())
+            .map(|_| ())
     }
 }
 
@@ -170,8 +166,8 @@ impl Mounter for Blobs {
         }
         match fallback {
             Some(source) => {
-                self.push(target, source).await?;
-                Ok(MountOutcome::Pushed)
+                let options = PushOptions::default().with_found(Presence::Absent);
+                self.push_with(target, source, &options).await
             }
             None => Err(
                 Error::new(ErrorKind::NotFound, format!("is not in {from} either"))
@@ -182,6 +178,7 @@ impl Mounter for Blobs {
     }
 }
 
+#[async_trait]
 impl BlobStore for Blobs {
     fn mounter(&self) -> Option<&dyn Mounter> {
         Some(self)
@@ -189,5 +186,22 @@ impl BlobStore for Blobs {
 
     fn uploader(&self) -> Option<&dyn Uploader> {
         Some(self)
+    }
+
+    async fn push_with(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        _: &PushOptions,
+    ) -> Result<MountOutcome> {
+        // Looking costs nothing here, and another push may have come first.
+        if self.has(expected) {
+            return Ok(MountOutcome::Present);
+        }
+        let blob = receive(&self.0.shared.store, expected, &source)
+            .await
+            .during("push", expected.digest())?;
+        self.add(*expected.digest(), blob);
+        Ok(MountOutcome::Pushed)
     }
 }

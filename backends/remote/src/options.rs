@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,12 @@ pub struct RemoteOptions {
     /// How much a chunk of an upload holds, in bytes, where blobs go in chunks; at least what the
     /// registry asks for by `OCI-Chunk-Min-Length`. 16 MiB by default.
     pub chunk_size: u64,
+    /// The directory in which uploads are noted, so that another process can continue those that are
+    /// [resumable](tranship::PushOptions::resumable); `None`, the default, for none, and then no push is
+    /// resumable. It is created if need be. A note has the URL of an upload, which may be all that it takes to
+    /// write to it, and only the user can read it; it is removed when the upload is complete, or after a
+    /// week.
+    pub upload_records: Option<PathBuf>,
     /// From which size on, in bytes, a blob is downloaded in
     /// [`parallel_ranges`](Self::parallel_ranges). 64 MiB by default.
     pub parallel_threshold: u64,
@@ -219,6 +226,7 @@ impl Default for RemoteOptions {
             requests_per_second: None,
             upload: UploadMode::default(),
             chunk_size: 16 * 1024 * 1024,
+            upload_records: None,
             parallel_threshold: 64 * 1024 * 1024,
             parallel_ranges: 1,
             headers: HeaderMap::new(),
@@ -255,6 +263,7 @@ impl RemoteOptions {
         with_requests_per_second requests_per_second: Option<u32>,
         with_upload upload: UploadMode,
         with_chunk_size chunk_size: u64,
+        with_upload_records upload_records: Option<PathBuf>,
         with_parallel_threshold parallel_threshold: u64,
         with_parallel_ranges parallel_ranges: usize,
         with_headers headers: HeaderMap,
@@ -292,6 +301,7 @@ impl fmt::Debug for RemoteOptions {
             .field("requests_per_second", &self.requests_per_second)
             .field("upload", &self.upload)
             .field("chunk_size", &self.chunk_size)
+            .field("upload_records", &self.upload_records)
             .field("parallel_threshold", &self.parallel_threshold)
             .field("parallel_ranges", &self.parallel_ranges)
             .field("headers", &names)

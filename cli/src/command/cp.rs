@@ -19,6 +19,10 @@ use crate::location::required_reference;
 use crate::output::{Output, plain};
 use crate::progress::CopyProgress;
 
+/// From this size on, in bytes, a blob is continued where an interrupted copy stopped. To send less again
+/// takes no longer than to find out where that was.
+const LARGE: u64 = 4 * 1024 * 1024;
+
 /// What was copied: as text its digest or, where nothing was done, what there is to do.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +32,7 @@ struct Copied {
     #[serde(skip)]
     names: String,
     tags: Vec<String>,
+    digest_tags: Vec<String>,
     descriptor: Descriptor,
     dry_run: bool,
     copied: Tally,
@@ -72,6 +77,7 @@ impl Copied {
             copied: tally(CopyAction::Copied),
             mounted: tally(CopyAction::Mounted),
             skipped: tally(CopyAction::Skipped),
+            digest_tags: report.digest_tags.iter().map(Tag::to_string).collect(),
             descriptor: report.root,
             steps: report.steps.into_iter().map(Step).collect(),
         }
@@ -130,6 +136,9 @@ impl fmt::Display for Copied {
             let media_type = plain(descriptor.media_type().as_str());
             writeln!(f, "{action} {digest} {size} {media_type}")?;
         }
+        for tag in &self.digest_tags {
+            writeln!(f, "tag {tag}")?;
+        }
         Ok(())
     }
 }
@@ -139,6 +148,7 @@ const fn verb(action: CopyAction) -> &'static str {
         CopyAction::Copied => "copy",
         CopyAction::Mounted => "mount",
         CopyAction::Skipped => "skip",
+        CopyAction::LeftOut => "leave out",
         _ => "other",
     }
 }
@@ -248,6 +258,9 @@ fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {
     if let Some(platform) = &args.platform.platform {
         options = options.with_platform(platform.clone());
     }
+    if !args.no_resume {
+        options = options.with_resumable_from(LARGE);
+    }
     if args.repair {
         options = options.with_existing(Existing::Check);
     }
@@ -255,7 +268,9 @@ fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {
 }
 
 fn extended(args: &Cp, copy: CopyOptions) -> ExtendedCopyOptions {
-    let mut options = ExtendedCopyOptions::default().with_copy(copy);
+    let mut options = ExtendedCopyOptions::default()
+        .with_copy(copy)
+        .with_digest_tags(!args.no_digest_tags);
     for artifact_type in &args.artifact_type {
         options = options.with_artifact_type(artifact_type.clone());
     }

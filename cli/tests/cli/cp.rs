@@ -275,3 +275,36 @@ fn a_bad_platform_is_wrong_usage() {
     );
     assert!(stderr.contains("linux/amd64"), "{stderr}");
 }
+
+#[test]
+fn what_tags_attach_is_copied_with_its_tags() {
+    let here = Workplace::new();
+    let tag = |suffix: &str| format!("{}.{suffix}", INDEX.replace(':', "-"));
+    for suffix in ["sig", "att", "sbom"] {
+        here.ok(&["tag", &format!("oci:hello@{AMD64}"), &tag(suffix)]);
+    }
+    let expected = [tag("att"), tag("sbom"), tag("sig"), "v1".to_owned()];
+
+    let plan = here.ok(&["cp", "-r", "--dry-run", "oci:hello:v1", "oci:back"]);
+    assert!(plan.contains(&format!("\ntag {}", tag("sig"))), "{plan}");
+    let json = here.json(&["cp", "-r", "oci:hello:v1", "oci:back"]);
+    assert_eq!(json["digestTags"].as_array().map(Vec::len), Some(3));
+    assert_eq!(here.tags("oci:back"), expected);
+    // Once more, with all of it there.
+    here.ok(&["cp", "-r", "oci:hello:v1", "oci:back"]);
+    assert_eq!(here.tags("oci:back"), expected);
+
+    for arguments in [
+        &["cp", "oci:hello:v1", "oci:without"][..],
+        &[
+            "cp",
+            "-r",
+            "--no-digest-tags",
+            "oci:hello:v1",
+            "oci:without",
+        ],
+    ] {
+        here.ok(arguments);
+        assert_eq!(here.tags("oci:without"), ["v1"]);
+    }
+}

@@ -38,6 +38,68 @@ fn siblings_are_joined_by_a_line() {
     assert_eq!(whole.lines().count(), 6, "{whole}");
 }
 
+/// Gives the manifest `attached` of the layout `hello` the tag that attaches it to the index.
+fn attach(here: &Workplace, attached: &str, suffix: &str) -> String {
+    let tag = format!("{}.{suffix}", INDEX.replace(':', "-"));
+    here.ok(&["tag", &format!("oci:hello@{attached}"), &tag]);
+    tag
+}
+
+#[test]
+fn what_tags_attach_is_drawn_with_its_tag() {
+    let here = Workplace::new();
+    let (sig, sbom) = (attach(&here, AMD64, "sig"), attach(&here, SBOM, "sbom"));
+    let tree = here.ok(&["discover", "oci:hello:v1", "--depth", "1"]);
+    assert_eq!(
+        tree,
+        format!(
+            "oci:hello@{INDEX}\n\
+             ├── {SBOM} application/spdx+json (tag {sbom})\n\
+             └── {AMD64} application/vnd.oci.image.config.v1+json (tag {sig})"
+        )
+    );
+    let json = here.json(&["discover", "oci:hello:v1", "--depth", "1"]);
+    assert_eq!(json["referrers"][1]["tag"], *sig);
+    assert_eq!(json["referrers"][1]["descriptor"]["digest"], AMD64);
+
+    let without = here.ok(&["discover", "oci:hello:v1", "--no-digest-tags"]);
+    assert!(
+        !without.contains(AMD64) && !without.contains("(tag"),
+        "{without}"
+    );
+    let of_type = [
+        "discover",
+        "oci:hello:v1",
+        "--artifact-type",
+        "application/spdx+json",
+    ];
+    assert!(!here.ok(&of_type).contains(AMD64));
+}
+
+#[test]
+fn annotations_are_shown_on_request() {
+    let here = Workplace::new();
+    for (name, subject) in [("a", SIGNATURE), ("b", SIGNATURE)] {
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","artifactType":"example/{name}","manifests":[],"annotations":{{"name":"{name}","note":"two\nlines"}},"subject":{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{subject}","size":720}}}}"#
+        );
+        here.write("file", manifest);
+        here.ok(&["manifest", "push", "oci:hello", "file"]);
+    }
+    let location = format!("oci:hello@{SIGNATURE}");
+    let tree = here.ok(&["discover", &location, "--annotations"]);
+    let lines: Vec<&str> = tree.lines().filter(|line| line.contains(": ")).collect();
+    let is_drawn =
+        |line: &&str| line.starts_with("│       name: ") || line.starts_with("        name: ");
+    assert_eq!(
+        lines.iter().filter(|line| is_drawn(line)).count(),
+        2,
+        "{tree}"
+    );
+    assert!(tree.contains(r"note: two\nlines"), "{tree}");
+    assert!(!here.ok(&["discover", &location]).contains("name: "));
+}
+
 #[test]
 fn a_tree_is_cut_at_a_depth() {
     let here = Workplace::new();

@@ -13,5 +13,6 @@ mod names;
 mod registries;
 mod remote;
 mod repo;
+mod resume;
 mod serve;
 mod support;

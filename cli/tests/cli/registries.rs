@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Runtime;
+use tranship_conformance::http::FaultProxy;
 use tranship_memory::MemoryRegistry;
 use tranship_server::{Access, Htpasswd, Permission, ServerOptions, TestServer, router};
 
@@ -21,7 +22,7 @@ const HTPASSWD: &str = "tester:$2b$04$ScGGtpfQw1cqtpM..HY7z.pHpPIY1rEUuTSxrQN4rQ
 /// An empty registry on a free port, until it is dropped.
 pub(crate) struct TestRegistry {
     server: TestServer,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl TestRegistry {
@@ -63,12 +64,18 @@ impl TestRegistry {
         let server = runtime.block_on(TestServer::serve(service));
         Self {
             server: server.expect("a server"),
-            _runtime: runtime,
+            runtime,
         }
     }
 
     pub(crate) fn host(&self) -> String {
         self.server.host()
+    }
+
+    /// A proxy in front of it, until it is dropped.
+    pub(crate) fn proxy(&self) -> FaultProxy {
+        let proxy = FaultProxy::start(self.server.address());
+        self.runtime.block_on(proxy).expect("a proxy")
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -33,7 +33,7 @@ pub(crate) const NOTHING: &str =
 pub(crate) struct Workplace(TempDir);
 
 /// Where the program would look for credentials, proxies and certificates of whoever runs the tests.
-const PRIVATE: [&str; 17] = [
+const PRIVATE: [&str; 18] = [
     "TRANSHIP_REGISTRY",
     "TRANSHIP_USERNAME",
     "TRANSHIP_PASSWORD",
@@ -41,6 +41,7 @@ const PRIVATE: [&str; 17] = [
     "REGISTRY_AUTH_FILE",
     "XDG_RUNTIME_DIR",
     "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "ALL_PROXY",

@@ -10,6 +10,7 @@ use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// In which direction bytes go.
@@ -136,6 +137,7 @@ struct Shared {
     connections: AtomicU64,
     up: AtomicU64,
     down: AtomicU64,
+    disconnect: Notify,
 }
 
 impl FaultProxy {
@@ -163,6 +165,12 @@ impl FaultProxy {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *current = faults.into_iter().collect();
+    }
+
+    /// Ends all connections that there are, as when the client dies. A stalled connection does not notice
+    /// that by itself.
+    pub fn disconnect(&self) {
+        self.shared.disconnect.notify_waiters();
     }
 
     /// The address that it listens on.
@@ -205,7 +213,10 @@ async fn accept(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) 
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             // However a connection ends, both of its sides see it.
-            let _ = connect(client, server, &faults, &shared).await;
+            tokio::select! {
+                _ = connect(client, server, &faults, &shared) => {}
+                () = shared.disconnect.notified() => {}
+            }
         });
         while connections.try_join_next().is_some() {}
     }

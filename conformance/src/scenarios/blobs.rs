@@ -1,15 +1,17 @@
 //! Blobs as they are pushed, found and read.
 
 use futures_util::TryStreamExt as _;
-use tranship::{Algorithm, Body, Digester, ErrorKind, MediaType, Source};
+use tranship::{
+    Algorithm, Body, Digester, ErrorKind, MediaType, MountOutcome, Presence, PushOptions, Source,
+};
 
 use super::scenarios;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
-use crate::source::{Generated, InPieces, Untouchable};
-use crate::steps::{by_digest, by_tag, from, push, push_tagged, resized};
+use crate::source::{Breaking, Generated, InPieces, Untouchable};
+use crate::steps::{abandon_after, by_digest, by_tag, from, push, push_tagged, resized};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -42,6 +44,14 @@ scenarios! { "blobs":
         "A blob can be pushed from another repository."
     pushing_again_does_not_read_the_source [Push]
         "Pushing content that is there succeeds, and its source is not opened."
+    a_look_before_a_push_tells_what_is_stored [Push]
+        "A look for a blob finds nothing before its push, and the blob after it if the size fits."
+    a_push_after_a_look_stores_the_blob [Push]
+        "A push that is told what a look has found stores the blob, or reads nothing if it is there."
+    a_resumable_push_can_break_and_be_repeated [Push]
+        "A resumable push that breaks, or is dropped, stores nothing, and can be repeated."
+    a_resumable_push_starts_over_after_wrong_bytes [Push]
+        "Wrong bytes of a resumable push do not get into the blob that a later push stores."
     the_media_type_of_a_blob_does_not_matter [Push]
         "A blob is found whatever media type its descriptor has, short of a manifest's."
     a_descriptor_is_answered_with_the_content [Push]
@@ -223,6 +233,97 @@ async fn pushing_again_does_not_read_the_source(context: &Context) -> Verdict {
         .push(item.descriptor(), from(&Untouchable))
         .await;
     check::succeeds("pushing what is there to the blob store", again)?;
+    check::holds(&*repository, &item).await
+}
+
+async fn a_look_before_a_push_tells_what_is_stored(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let blobs = repository.blobs();
+    let item = Item::blob("looked for");
+    let found = blobs.presence(item.descriptor()).await?;
+    check::equal("before the push", found, Presence::Absent)?;
+    push(&*repository, &item).await?;
+    let found = blobs.presence(item.descriptor()).await?;
+    check::equal("after the push", found, Presence::Whole)?;
+    let found = blobs.presence(&resized(item.descriptor(), 1000)).await?;
+    check::that(
+        found != Presence::Whole,
+        "a blob of another size is found to be whole",
+    )
+}
+
+async fn a_push_after_a_look_stores_the_blob(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let blobs = repository.blobs();
+    let item = Item::noise(1, 100_000);
+    let found = blobs.presence(item.descriptor()).await?;
+    let options = PushOptions::default().with_found(found);
+    let pushed = blobs.push_with(item.descriptor(), item.source(), &options);
+    let outcome = check::succeeds("pushing after a look", pushed.await)?;
+    check::equal("the outcome", outcome, MountOutcome::Pushed)?;
+    check::holds(&*repository, &item).await?;
+    for options in [
+        PushOptions::default(),
+        PushOptions::default().with_found(blobs.presence(item.descriptor()).await?),
+    ] {
+        let again = blobs.push_with(item.descriptor(), from(&Untouchable), &options);
+        check::succeeds("pushing a stored blob", again.await)?;
+    }
+    check::holds(&*repository, &item).await
+}
+
+async fn a_resumable_push_can_break_and_be_repeated(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let blobs = repository.blobs();
+    let options = PushOptions::default().with_resumable(true);
+    for (seed, size) in [(1, 100_000), (2, 4_000_000)] {
+        let item = Item::noise(seed, size);
+        let broken = Breaking(item.bytes().slice(..size * 3 / 4));
+        let pushed = blobs.push_with(item.descriptor(), from(&broken), &options);
+        check::refused(
+            "pushing from a broken source",
+            pushed.await,
+            &[ErrorKind::Aborted],
+        )?;
+        check::lacks(&*repository, item.descriptor()).await?;
+        let pushed = blobs.push_with(item.descriptor(), item.source(), &options);
+        abandon_after(3, pushed).await;
+        let pushed = blobs.push_with(item.descriptor(), item.source(), &options);
+        check::succeeds("pushing again", pushed.await)?;
+        check::holds(&*repository, &item).await?;
+    }
+    Ok(())
+}
+
+async fn a_resumable_push_starts_over_after_wrong_bytes(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let blobs = repository.blobs();
+    let options = PushOptions::default().with_resumable(true);
+    let (item, other) = (Item::noise(1, 4_000_000), Item::noise(2, 4_000_000));
+    let broken = Breaking(other.bytes().slice(..3_000_000));
+    let pushed = blobs.push_with(item.descriptor(), from(&broken), &options);
+    check::refused(
+        "pushing from a broken source",
+        pushed.await,
+        &[ErrorKind::Aborted],
+    )?;
+    let pushed = blobs.push_with(item.descriptor(), other.source(), &options);
+    // Not every registry says why it refuses content.
+    check::refused(
+        "pushing other content",
+        pushed.await,
+        &[ErrorKind::DigestMismatch, ErrorKind::InvalidInput],
+    )?;
+    check::lacks(&*repository, item.descriptor()).await?;
+    let broken = Breaking(other.bytes().slice(..3_000_000));
+    let pushed = blobs.push_with(item.descriptor(), from(&broken), &options);
+    check::refused(
+        "pushing from a broken source again",
+        pushed.await,
+        &[ErrorKind::Aborted],
+    )?;
+    let pushed = blobs.push_with(item.descriptor(), item.source(), &options);
+    check::succeeds("pushing the right content", pushed.await)?;
     check::holds(&*repository, &item).await
 }
 

@@ -31,6 +31,8 @@ scenarios! { "mounts":
         "Where the other repository lacks the blob, the fallback's content is pushed."
     a_fallback_is_pushed_for_an_unknown_repository [Push Registry Mount]
         "Where the other repository does not exist, the fallback's content is pushed."
+    what_is_there_is_not_read_from_a_fallback [Push Registry Mount]
+        "Where nothing can be mounted, the fallback of a blob that is there already is not opened."
     a_wrong_fallback_is_refused [Push Registry Mount]
         "A fallback with other content is refused, and nothing appears."
     a_broken_fallback_fails_the_mount [Push Registry Mount]
@@ -170,6 +172,21 @@ async fn a_fallback_is_pushed_where_nothing_can_be_mounted(context: &Context) ->
 
 async fn a_fallback_is_pushed_for_an_unknown_repository(context: &Context) -> Verdict {
     is_pushed(&Pair::open(context).await?, &Item::blob("fallback")).await
+}
+
+async fn what_is_there_is_not_read_from_a_fallback(context: &Context) -> Verdict {
+    let item = Item::blob("not sent again");
+    let pair = Pair::open(context).await?;
+    push(&*pair.target, &item).await?;
+    let outcome = pair
+        .mount(item.descriptor(), Some(from(&Untouchable)))
+        .await?;
+    let outcome = check::succeeds("mounting a stored blob", outcome)?;
+    check::that(
+        outcome != MountOutcome::Pushed,
+        "a stored blob was pushed again",
+    )?;
+    check::holds(&*pair.target, &item).await
 }
 
 async fn a_wrong_fallback_is_refused(context: &Context) -> Verdict {

@@ -76,6 +76,12 @@ pub(crate) trait Driver: Any + fmt::Debug + Send + Sync {
     /// when it is complete and verified, and not before.
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()>;
 
+    /// As [`put_blob`](Self::put_blob). Where the driver can, content that has arrived is kept when this
+    /// fails or is dropped, and a later call for the same blob continues from there.
+    async fn put_blob_resumable(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        self.put_blob(expected, source).await
+    }
+
     /// Removes a blob; `false` if it was not there.
     async fn delete_blob(&self, digest: &Digest) -> Result<bool>;
 

@@ -3,6 +3,7 @@
 mod download;
 mod parallel;
 mod push;
+mod record;
 mod session;
 mod upload;
 
@@ -10,8 +11,9 @@ use async_trait::async_trait;
 use http::{Method, StatusCode};
 use tranship::{
     BlobStore, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
-    MediaType, MountOutcome, Mounter, Pusher, ReadOnlyStorage, ReferenceFetcher, RepositoryName,
-    Resolver, Result, ResultExt as _, Source, TagOrDigest, Uploader,
+    MediaType, MountOutcome, Mounter, Presence, PushOptions, Pusher, ReadOnlyStorage,
+    ReferenceFetcher, RepositoryName, Resolver, Result, ResultExt as _, Source, TagOrDigest,
+    Uploader,
 };
 
 use crate::handle::Handle;
@@ -44,16 +46,7 @@ impl Blobs {
     }
 }
 
-/// What a registry has under the digest of a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Presence {
-    Whole,
-    /// Something of another size.
-    Other,
-    Absent,
-}
-
-/// Asks what is there, for who goes on to push.
+/// Looks for a blob with the rights that pushing it needs.
 async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
     let url = handle.blob_url(target.digest())?;
     let request = Request::new(
@@ -68,7 +61,7 @@ async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
             answer.check_digest(target.digest())?;
             Ok(match answer.may_have(target.size())? {
                 true => Presence::Whole,
-                false => Presence::Other,
+                false => Presence::OtherSize,
             })
         }
         // Some registries forbid to look at what is not there. The push tells what is really so.
@@ -111,9 +104,9 @@ impl ReadOnlyStorage for Blobs {
 #[async_trait]
 impl Pusher for Blobs {
     async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        push::push(&self.handle, expected, &source)
+        self.push_with(expected, source, &PushOptions::default())
             .await
-            .during("push", expected.digest())
+            .map(|_| ())
     }
 }
 
@@ -170,6 +163,7 @@ impl Mounter for Blobs {
     }
 }
 
+#[async_trait]
 impl BlobStore for Blobs {
     fn mounter(&self) -> Option<&dyn Mounter> {
         Some(self)
@@ -177,6 +171,23 @@ impl BlobStore for Blobs {
 
     fn uploader(&self) -> Option<&dyn Uploader> {
         Some(&self.uploads)
+    }
+
+    async fn presence(&self, target: &Descriptor) -> Result<Presence> {
+        presence(&self.handle, target)
+            .await
+            .during("look for", target.digest())
+    }
+
+    async fn push_with(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+        options: &PushOptions,
+    ) -> Result<MountOutcome> {
+        push::push(&self.handle, expected, &source, options)
+            .await
+            .during("push", expected.digest())
     }
 }
 

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tranship::{Descriptor, Error, ErrorKind, MountOutcome, RepositoryName, Result, Source};
+use tranship::{
+    Descriptor, Error, ErrorKind, MountOutcome, Presence, PushOptions, RepositoryName, Result,
+    Source,
+};
 
+use super::presence;
+use super::record::Record;
 use super::session::{MountFrom, Sent, Session, Started};
-use super::{Presence, presence};
 use crate::handle::Handle;
 use crate::options::UploadMode;
 use crate::transport::retry::is_transient;
@@ -19,20 +23,85 @@ pub(super) async fn push(
     handle: &Handle,
     expected: &Descriptor,
     source: &Source<'_>,
-) -> Result<()> {
-    let started = match presence(handle, expected).await? {
-        Presence::Whole => return Ok(()),
-        Presence::Absent => begin(handle, expected).await?,
-        // What would be mounted is what is there.
-        Presence::Other => {
+    options: &PushOptions,
+) -> Result<MountOutcome> {
+    let found = match options.found {
+        Some(found) => found,
+        None => presence(handle, expected).await?,
+    };
+    if found == Presence::Whole {
+        if options.resumable
+            && let Some((record, _)) = Record::find(handle, expected).await
+        {
+            record.forget().await;
+        }
+        return Ok(MountOutcome::Present);
+    }
+    let may_continue = options.resumable
+        && source.is_reopenable()
+        && handle.transport().options().upload != UploadMode::Monolithic;
+    if may_continue && let Some(session) = continued(handle, expected).await? {
+        tracing::debug!(
+            offset = session.offset(),
+            "an upload of another process is continued"
+        );
+        match upload(handle, expected, source, session).await {
+            // The bytes that arrived are not the beginning of this content, or the registry has forgotten them.
+            Err(error) if !error.is_retryable() => {
+                tracing::debug!(%error, "an upload is begun anew");
+            }
+            outcome => return outcome,
+        }
+    }
+    let started = match found {
+        // A mount would bring the same content of the wrong size.
+        Presence::OtherSize => {
             let algorithm = Some(expected.digest().algorithm());
             Session::start(handle, algorithm, None).await?
         }
+        _ => begin(handle, expected).await?,
     };
     match started {
-        Started::Mounted => Ok(()),
-        Started::Session(session) => upload(handle, expected, source, session).await,
+        Started::Mounted => Ok(MountOutcome::Mounted),
+        Started::Session(mut session) => {
+            if may_continue && let Some(record) = Record::begin(handle, expected).await {
+                session.record_in(record).await;
+            }
+            upload(handle, expected, source, session).await
+        }
     }
+}
+
+/// The upload that an earlier push has left, if the registry still knows it.
+async fn continued(handle: &Handle, expected: &Descriptor) -> Result<Option<Session>> {
+    let Some((record, url)) = Record::find(handle, expected).await else {
+        return Ok(None);
+    };
+    match Session::resume(handle, url).await {
+        Ok(mut session) if session.offset() <= expected.size() => {
+            session.record_in(record).await;
+            Ok(Some(session))
+        }
+        Ok(session) => {
+            // It is of no use, whether the registry can forget it or not.
+            let _ = session.cancel().await;
+            Ok(None)
+        }
+        // The next push finds it again.
+        Err(error) if error.is_retryable() => Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "an upload of another process cannot be continued");
+            Ok(None)
+        }
+    }
+}
+
+/// Whether an error says that the content is not what it should be.
+fn is_wrong(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DigestMismatch | ErrorKind::SizeMismatch
+    )
 }
 
 /// Begins an upload. On the way the registry is asked whether it has the blob elsewhere, which
@@ -77,14 +146,23 @@ pub(super) async fn mount(
     if !fact.is_no() || fallback.is_none() {
         let algorithm = Some(target.digest().algorithm());
         let mount = Some((target.digest(), MountFrom::Repository(from)));
-        match (Session::start(handle, algorithm, mount).await, fallback) {
+        let started = Session::start(handle, algorithm, mount).await;
+        if started.as_ref().is_err_and(Error::is_unsupported) {
+            fact.learn(false);
+        }
+        match (started, fallback) {
             (Ok(Started::Mounted), _) => {
                 fact.learn(true);
                 return Ok(MountOutcome::Mounted);
             }
+            // The registry declines. It may have the blob in this repository all the same.
             (Ok(Started::Session(session)), Some(source)) => {
-                upload(handle, target, source, session).await?;
-                return Ok(MountOutcome::Pushed);
+                if presence(handle, target).await? == Presence::Whole {
+                    // Whether the registry can forget the upload or not, the blob is stored.
+                    let _ = session.cancel().await;
+                    return Ok(MountOutcome::Present);
+                }
+                return upload(handle, target, source, session).await;
             }
             (Ok(Started::Session(session)), None) => {
                 // Whether the registry can forget the upload or not, it has not mounted.
@@ -94,17 +172,12 @@ pub(super) async fn mount(
                     format!("the registry does not mount the blob from {from}"),
                 ));
             }
-            (Err(error), Some(_)) if is_refusal(&error) => {
-                if error.is_unsupported() {
-                    fact.learn(false);
-                }
-            }
+            (Err(error), Some(_)) if is_refusal(&error) => {}
             (Err(error), _) => return Err(error),
         }
     }
     let source = fallback.ok_or_else(|| Error::unsupported("the registry does not mount"))?;
-    push(handle, target, source).await?;
-    Ok(MountOutcome::Pushed)
+    push(handle, target, source, &PushOptions::default()).await
 }
 
 /// Why an upload did not get to its end.
@@ -131,14 +204,15 @@ async fn upload(
     expected: &Descriptor,
     source: &Source<'_>,
     session: Session,
-) -> Result<()> {
+) -> Result<MountOutcome> {
     let mode = handle.transport().options().upload;
-    let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0;
+    let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0 || session.offset() > 0;
     let mut retries = handle.transport().retries();
     let mut furthest = 0;
     let mut stuck = 0;
     let mut restarts = 0;
     let mut session = Some(session);
+    let mut record = None;
     loop {
         let mut current = match session.take() {
             Some(session) => session,
@@ -146,8 +220,13 @@ async fn upload(
                 (furthest, stuck) = (0, 0);
                 restarts += 1;
                 match begin(handle, expected).await? {
-                    Started::Mounted => return Ok(()),
-                    Started::Session(session) => session,
+                    Started::Mounted => return Ok(MountOutcome::Mounted),
+                    Started::Session(mut session) => {
+                        if let Some(record) = Option::take(&mut record) {
+                            session.record_in(record).await;
+                        }
+                        session
+                    }
                 }
             }
         };
@@ -156,8 +235,14 @@ async fn upload(
             false => send_whole(&mut current, expected, source).await,
         };
         let (error, asked) = match outcome {
-            Ok(()) => return Ok(()),
-            Err(Stopped::Failed(error)) => return Err(error),
+            Ok(()) => return Ok(MountOutcome::Pushed),
+            Err(Stopped::Failed(error)) => {
+                // It cannot be continued, whether the registry can forget it or not.
+                if is_wrong(&error) && current.is_recorded() {
+                    let _ = current.cancel().await;
+                }
+                return Err(error);
+            }
             Err(Stopped::Refused(error)) => {
                 if in_chunks
                     || mode != UploadMode::Auto
@@ -168,6 +253,7 @@ async fn upload(
                 }
                 tracing::debug!(%error, "a blob is pushed in chunks instead of at once");
                 in_chunks = true;
+                record = current.take_record();
                 continue;
             }
             Err(Stopped::Interrupted(error, asked)) => (error, asked),
@@ -175,8 +261,8 @@ async fn upload(
         // Perhaps only the answer was lost.
         let presence = presence(handle, expected).await;
         if presence.is_ok_and(|presence| presence == Presence::Whole) {
-            current.leave();
-            return Ok(());
+            current.end().await;
+            return Ok(MountOutcome::Pushed);
         }
         let is_hopeless = restarts > handle.transport().options().retry.max_retries;
         if is_hopeless || !source.is_reopenable() || !retries.pause(asked).await {
@@ -200,6 +286,8 @@ async fn upload(
             }
             in_chunks |= current.offset() > 0;
             session = Some(current);
+        } else {
+            record = current.take_record();
         }
     }
 }

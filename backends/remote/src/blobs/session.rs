@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tranship::{Algorithm, Digest, Result};
 use url::Url;
 
+use super::record::Record;
 use crate::handle::Handle;
 use crate::transport::{Answer, Payload, Repeat, Request, RequestKind, failure};
 
@@ -16,8 +17,8 @@ const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-st
 /// Chunks of more than that are not sent because a registry wants them, in bytes.
 const LARGEST_CHUNK_ASKED_FOR: u64 = 1024 * 1024 * 1024;
 
-/// An open upload. Whoever does not want it cancelled when it is dropped calls
-/// [`leave`](Self::leave).
+/// An open upload. Dropping it cancels it, unless it is [left](Self::leave) or
+/// [noted](Self::record_in).
 #[derive(Debug)]
 pub(super) struct Session {
     handle: Handle,
@@ -26,6 +27,8 @@ pub(super) struct Session {
     /// The least that a chunk may hold unless it is the last one, in bytes.
     min_chunk: u64,
     is_wanted: bool,
+    /// Where it is noted, if another process may continue it.
+    record: Option<Box<Record>>,
 }
 
 /// What became of the attempt to begin an upload.
@@ -80,6 +83,7 @@ impl Session {
             offset: 0,
             min_chunk: 0,
             is_wanted: false,
+            record: None,
         };
         session.note_min_chunk(&answer)?;
         Ok(Started::Session(session))
@@ -98,6 +102,7 @@ impl Session {
             offset: 0,
             min_chunk: 0,
             is_wanted: true,
+            record: None,
         };
         session.refresh().await?;
         Ok(session)
@@ -116,9 +121,36 @@ impl Session {
         self.min_chunk
     }
 
-    /// Whether dropping it leaves it open.
+    /// Leaves it open when it is dropped.
     pub(super) fn leave(&mut self) {
         self.is_wanted = true;
+    }
+
+    /// Treats it as one that is over: there is nothing to cancel, and nothing to continue.
+    pub(super) async fn end(&mut self) {
+        self.leave();
+        if let Some(record) = self.record.take() {
+            record.forget().await;
+        }
+    }
+
+    /// Notes the upload in `record` from now on. Dropping it leaves it open.
+    pub(super) async fn record_in(&mut self, record: Record) {
+        record.note(&self.url).await;
+        self.record = Some(Box::new(record));
+        self.is_wanted = true;
+    }
+
+    /// Whether another process may continue it.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// Where the upload is noted, for another one of the same blob. Dropping this one cancels it then.
+    pub(super) fn take_record(&mut self) -> Option<Record> {
+        let record = self.record.take()?;
+        self.is_wanted = false;
+        Some(*record)
     }
 
     /// Asks how many bytes have arrived.
@@ -133,7 +165,7 @@ impl Session {
                     arrived => arrived.unwrap_or(0),
                 };
                 self.note_min_chunk(&answer)?;
-                self.moved_to(&answer)
+                self.moved_to(&answer).await
             }
             _ => Err(answer.into_error().await),
         }
@@ -168,7 +200,7 @@ impl Session {
                     Some(arrived) => arrived,
                     None => range.end,
                 };
-                self.moved_to(&answer)?;
+                self.moved_to(&answer).await?;
                 Ok(Sent::Accepted)
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
@@ -177,7 +209,7 @@ impl Session {
                     Some(arrived) => self.offset = arrived,
                     None => self.refresh().await?,
                 }
-                self.moved_to(&answer)?;
+                self.moved_to(&answer).await?;
                 Ok(Sent::Elsewhere)
             }
             _ => Ok(Sent::Refused(Box::new(answer))),
@@ -205,7 +237,7 @@ impl Session {
         match answer.status() {
             StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT => {
                 answer.check_digest(digest)?;
-                self.leave();
+                self.end().await;
                 Ok(None)
             }
             _ => Ok(Some(answer)),
@@ -218,7 +250,7 @@ impl Session {
     /// What the registry refuses it with; a registry that knows no cancelling is no error, since its
     /// uploads expire.
     pub(super) async fn cancel(mut self) -> Result<()> {
-        self.leave();
+        self.end().await;
         cancel(&self.handle, self.url.clone()).await
     }
 
@@ -226,9 +258,12 @@ impl Session {
         Request::new(kind, method, url, self.handle.push_scope())
     }
 
-    fn moved_to(&mut self, answer: &Answer) -> Result<()> {
+    async fn moved_to(&mut self, answer: &Answer) -> Result<()> {
         if answer.location()?.is_some() {
             self.url = location(&self.handle, answer)?;
+            if let Some(record) = &self.record {
+                record.note(&self.url).await;
+            }
         }
         Ok(())
     }

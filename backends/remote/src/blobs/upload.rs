@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use tranship::{Descriptor, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Uploader};
+use tranship::{
+    Descriptor, Error, ErrorKind, Presence, Result, ResultExt as _, Upload, UploadId, Uploader,
+};
 use url::Url;
 
-use super::Presence;
 use super::session::{Sent, Session, Started};
 use crate::handle::Handle;
 use crate::transport::{Payload, Retries, failure};

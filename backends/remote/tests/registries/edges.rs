@@ -202,7 +202,7 @@ async fn a_mount_that_becomes_an_upload_is_used_for_the_content() {
     assert_eq!(outcome, MountOutcome::Pushed);
     assert_eq!(
         requests(&fake),
-        ["POST blobs/uploads/", "PUT blobs/uploads/1"]
+        ["POST blobs/uploads/", "HEAD blobs/", "PUT blobs/uploads/1"]
     );
 }
 

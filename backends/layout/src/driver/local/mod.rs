@@ -8,6 +8,7 @@ mod leftover;
 mod link;
 mod pace;
 mod pages;
+mod partial;
 pub(super) mod place;
 mod recent;
 mod registry;
@@ -171,6 +172,10 @@ impl Driver for Local {
             return Ok(());
         }
         write::write(&self.place, expected, body).await
+    }
+
+    async fn put_blob_resumable(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+        partial::put(&self.place, expected, &source).await
     }
 
     async fn delete_blob(&self, digest: &Digest) -> Result<bool> {

@@ -102,7 +102,9 @@ fn try_lock(file: &File, path: &Path) -> Result<bool> {
     }
 }
 
-fn wait_for_lock(file: &File, path: &Path) -> Result<()> {
+/// # Errors
+/// `Conflict` if it is held for long.
+pub(super) fn wait_for_lock(file: &File, path: &Path) -> Result<()> {
     let (attempts, pause) = PATIENCE;
     for _ in 1..attempts {
         if try_lock(file, path)? {
@@ -199,7 +201,7 @@ impl Session {
 }
 
 #[cfg(unix)]
-fn make_read_only(file: &File) -> io::Result<()> {
+pub(super) fn make_read_only(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut permissions = file.metadata()?.permissions();
     permissions.set_mode(permissions.mode() & 0o444);
@@ -207,7 +209,7 @@ fn make_read_only(file: &File) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn make_read_only(_: &File) -> io::Result<()> {
+pub(super) fn make_read_only(_: &File) -> io::Result<()> {
     Ok(())
 }
 

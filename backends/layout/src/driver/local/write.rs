@@ -81,20 +81,28 @@ async fn write_small(
     place.write_small(expected.digest(), work).await
 }
 
-/// Hashes one batch and writes it at the same time, while the next is gathered.
-///
-/// No blocking thread is kept waiting for bytes: a source that needs such threads itself, as a file
-/// does, could then never deliver them once all are taken.
-async fn write_large(
-    place: &Arc<Place>,
-    expected: &Descriptor,
-    mut stream: ByteStream,
-) -> Result<()> {
-    let mut writing = {
+async fn write_large(place: &Arc<Place>, expected: &Descriptor, stream: ByteStream) -> Result<()> {
+    let writing = {
         let (place, size) = (Arc::clone(place), expected.size());
         Chain::start(move || Growing::new(&place, size))
     };
-    let mut checking = Chain::new(Verifier::new(expected));
+    let file = fill(place, writing, Verifier::new(expected), stream).await?;
+    let (place, expected) = (Arc::clone(place), expected.clone());
+    blocking(move || publish(&place, file, &expected)).await
+}
+
+/// Appends the rest of a blob to a file, and returns the file when it is complete and verified. Hashes one
+/// batch and writes it at the same time, while the next is gathered.
+///
+/// No blocking thread is kept waiting for bytes: a source that needs such threads itself, as a file
+/// does, could then never deliver them once all are taken.
+pub(super) async fn fill(
+    place: &Place,
+    mut writing: Chain<Growing>,
+    verifier: Verifier,
+    mut stream: ByteStream,
+) -> Result<NamedTempFile> {
+    let mut checking = Chain::new(verifier);
     let writer = place.writers().enter();
     let outcome = async {
         let mut batch = Batch::default();
@@ -115,14 +123,11 @@ async fn write_large(
             }
         }
     };
-    if let Err(error) = outcome.await {
-        // The caller shall not find the file that is still being written.
-        let _ = writing.finish().await;
-        return Err(error);
-    }
-    let Growing { file, .. } = writing.finish().await?;
-    let (place, expected) = (Arc::clone(place), expected.clone());
-    blocking(move || publish(&place, file, &expected)).await
+    let outcome = outcome.await;
+    // After an error, too: the caller shall not find the file that is still being written.
+    let written = writing.finish().await;
+    outcome?;
+    Ok(written?.file)
 }
 
 fn check(mut verifier: Verifier, pieces: &[Bytes]) -> Result<Verifier> {
@@ -133,7 +138,7 @@ fn check(mut verifier: Verifier, pieces: &[Bytes]) -> Result<Verifier> {
 }
 
 /// The file of a large blob.
-struct Growing {
+pub(super) struct Growing {
     file: NamedTempFile,
     /// How long it is.
     length: u64,
@@ -147,6 +152,16 @@ impl Growing {
             length: 0,
             room: Room::new(size),
         })
+    }
+
+    /// The file of a blob of `size` bytes that has the first `length` of them, with its cursor behind
+    /// those.
+    pub(super) fn resume(file: NamedTempFile, length: u64, size: u64) -> Self {
+        Self {
+            file,
+            length,
+            room: Room::new(size),
+        }
     }
 
     fn append(mut self, pieces: &[Bytes]) -> Result<Self> {

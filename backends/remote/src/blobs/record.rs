@@ -1,0 +1,197 @@
+//! Notes of uploads on the local disk, with which another process continues them.
+//!
+//! There is one file for each blob and repository. A push keeps it locked, so that no two pushes write to one
+//! upload. The URL in it may be all that is needed to write to the upload, so only the user may read the file.
+//! If a note cannot be read or written, the push proceeds without it.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use tranship::{Descriptor, Digest};
+use url::Url;
+
+use crate::handle::Handle;
+
+/// Far more than a note has, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// Registries forget uploads after a day to a week.
+const EXPIRES_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The note of one upload, which no other push uses until this is dropped.
+#[derive(Debug)]
+pub(super) struct Record {
+    file: Arc<File>,
+    path: PathBuf,
+    subject: Subject,
+}
+
+/// What is uploaded where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Subject {
+    repository: String,
+    digest: Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Note {
+    #[serde(flatten)]
+    subject: Subject,
+    url: String,
+}
+
+impl Subject {
+    fn new(handle: &Handle, target: &Descriptor) -> Self {
+        Self {
+            repository: format!("{}/{}", handle.shared.identity, handle.name),
+            digest: *target.digest(),
+        }
+    }
+
+    /// A name that any file system takes, however long those of the repository and the digest are.
+    fn file_name(&self) -> String {
+        let key = format!("{} {}", self.repository, self.digest);
+        format!("{}.json", Digest::of(key.as_bytes()).hex())
+    }
+}
+
+impl Record {
+    /// The note that an earlier push of `target` has left, and the URL in it; `None` if there is none, or
+    /// another push uses it.
+    pub(super) async fn find(handle: &Handle, target: &Descriptor) -> Option<(Self, Url)> {
+        let directory = handle.transport().options().upload_records.clone()?;
+        let subject = Subject::new(handle, target);
+        let found = spawn_blocking(move || {
+            let mut options = OpenOptions::new();
+            let record = Self::open(options.read(true).write(true), &directory, subject)?;
+            let url = record.as_ref().and_then(Self::read);
+            Ok(record.zip(url))
+        });
+        settle(found.await)
+    }
+
+    /// A note of an upload of `target` that is to be begun; `None` if notes are not kept, or another push
+    /// uses this one.
+    pub(super) async fn begin(handle: &Handle, target: &Descriptor) -> Option<Self> {
+        let directory = handle.transport().options().upload_records.clone()?;
+        let subject = Subject::new(handle, target);
+        let begun = spawn_blocking(move || {
+            create_directory(&directory)?;
+            sweep(&directory);
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::OpenOptionsExt as _;
+                options.mode(0o600);
+            }
+            Self::open(&options, &directory, subject)
+        });
+        settle(begun.await)
+    }
+
+    /// Notes where the upload is now.
+    pub(super) async fn note(&self, url: &Url) {
+        let note = Note {
+            subject: self.subject.clone(),
+            url: url.as_str().to_owned(),
+        };
+        let file = Arc::clone(&self.file);
+        let written = spawn_blocking(move || {
+            let bytes = serde_json::to_vec(&note)?;
+            let mut file = &*file;
+            // If a power cut tears the note, it cannot be decoded, and the upload is begun anew.
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(&bytes).map(Some)
+        });
+        settle(written.await);
+    }
+
+    /// Removes the note: the upload is over.
+    pub(super) async fn forget(self) {
+        let removed = spawn_blocking(move || fs::remove_file(&self.path).map(Some));
+        settle(removed.await);
+    }
+
+    fn open(options: &OpenOptions, directory: &Path, subject: Subject) -> io::Result<Option<Self>> {
+        let path = directory.join(subject.file_name());
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let is_ours = file.try_lock().is_ok() && is_same(&file.metadata()?, &path);
+        Ok(is_ours.then(|| Self {
+            file: Arc::new(file),
+            path,
+            subject,
+        }))
+    }
+
+    fn read(&self) -> Option<Url> {
+        let mut bytes = Vec::new();
+        (&*self.file).take(LARGEST).read_to_end(&mut bytes).ok()?;
+        let note: Note = serde_json::from_slice(&bytes).ok()?;
+        let url = note.url.parse().ok()?;
+        (note.subject == self.subject).then_some(url)
+    }
+}
+
+/// Returns the outcome of an operation on a note, or nothing if it failed.
+fn settle<T>(outcome: Result<io::Result<Option<T>>, tokio::task::JoinError>) -> Option<T> {
+    match outcome.map_err(io::Error::other).flatten() {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            tracing::debug!(%error, "a note of an upload cannot be kept");
+            None
+        }
+    }
+}
+
+/// Whether the file is still the one at `path`, and was not removed by a push that has ended.
+#[cfg(unix)]
+fn is_same(file: &Metadata, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+    fs::symlink_metadata(path).is_ok_and(|found| identity(&found) == identity(file))
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, path: &Path) -> bool {
+    path.exists()
+}
+
+fn create_directory(directory: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(directory)
+}
+
+/// Removes notes of uploads that no registry remembers.
+fn sweep(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let age = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > EXPIRES_AFTER));
+        let is_note = entry.path().extension().is_some_and(|name| name == "json");
+        if !is_old || !is_note {
+            continue;
+        }
+        // A push that takes days still has the lock.
+        if File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}

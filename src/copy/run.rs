@@ -1,0 +1,154 @@
+//! A whole copy: whether there is anything to do, the graph, and the tags.
+
+use bytes::Bytes;
+
+use super::copier::Copier;
+use super::options::Existing;
+use super::progress::{CopyEvent, CopyReport, CopyStep};
+use super::schedule::Graph;
+use crate::capabilities::Support;
+use crate::descriptor::Descriptor;
+use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::reference::{Tag, TagOrDigest};
+
+/// Where a copy begins.
+pub(super) struct Root {
+    pub(super) descriptor: Descriptor,
+    /// Its content, if it has been read.
+    pub(super) content: Option<Bytes>,
+}
+
+impl Root {
+    pub(super) fn unread(descriptor: Descriptor) -> Self {
+        Self {
+            descriptor,
+            content: None,
+        }
+    }
+}
+
+/// Copies everything and sets the tags.
+pub(super) async fn run(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<CopyReport> {
+    if let Support::No(reason) = copier.destination.capabilities().push {
+        return Err(Error::unsupported(reason)
+            .with_operation("copy to")
+            .with_subject(copier.destination.name()));
+    }
+    if is_complete(copier, &root.descriptor, tags).await? {
+        return skip_all(copier, root.descriptor).await;
+    }
+    let batch = match copier.options.dry_run {
+        false => copier.destination.batch(),
+        true => None,
+    };
+    let concurrency = copier.options.concurrency;
+    let Some(batch) = batch else {
+        return copy_all(copier, root, tags, concurrency).await;
+    };
+    let in_batch = Copier {
+        destination: batch.repository(),
+        ..copier
+    };
+    let bound = batch.concurrency().unwrap_or(usize::MAX);
+    let report = copy_all(in_batch, root, tags, concurrency.min(bound)).await?;
+    batch.commit().await.during("copy", report.root.digest())?;
+    Ok(report)
+}
+
+async fn copy_all(
+    copier: Copier<'_>,
+    root: Root,
+    tags: &[Tag],
+    concurrency: usize,
+) -> Result<CopyReport> {
+    // A referrer needs its subject, so with referrers the root is pushed before the end; the
+    // tags are set when everything is there.
+    let tags_with_root: &[Tag] = match copier.extended {
+        None => tags,
+        Some(_) => &[],
+    };
+    let content = root.content.clone();
+    let mut graph = Graph::new(&copier, root.descriptor.clone(), content, tags_with_root)?;
+    graph.run(concurrency.max(1)).await?;
+    let still_to_tag = graph.has_untagged_root();
+    let finished = graph.into_finished();
+    let report = CopyReport {
+        root: root.descriptor,
+        steps: finished.steps,
+        digest_tags: finished.digest_tags,
+    };
+    if copier.options.dry_run {
+        return Ok(report);
+    }
+    for (node, tag) in &finished.late_tags {
+        if !names(copier, tag, node).await? {
+            let tagged = copier.destination.tag(node, tag).await;
+            tagged.during("tag", tag)?;
+        }
+    }
+    if still_to_tag && !tags.is_empty() {
+        tag(copier, &report.root, root.content, tags).await?;
+    }
+    Ok(report)
+}
+
+/// Points the tags at a root that is there.
+async fn tag(
+    copier: Copier<'_>,
+    root: &Descriptor,
+    content: Option<Bytes>,
+    tags: &[Tag],
+) -> Result<()> {
+    let destination = copier.destination;
+    // Pushed once more it gets all of them at once, and need not be read where it is.
+    if let Some(content) = content {
+        let pushed = destination.push_reference(root, content.into(), tags).await;
+        return pushed.during("tag", root.digest());
+    }
+    for tag in tags {
+        destination.tag(root, tag).await.during("tag", tag)?;
+    }
+    Ok(())
+}
+
+/// Whether every tag names the root already: one question answers for the whole copy.
+async fn is_complete(copier: Copier<'_>, root: &Descriptor, tags: &[Tag]) -> Result<bool> {
+    if tags.is_empty() || copier.extended.is_some() || copier.options.existing != Existing::Trust {
+        return Ok(false);
+    }
+    for tag in tags {
+        if !names(copier, tag, root).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether `tag` names `node` at the destination.
+async fn names(copier: Copier<'_>, tag: &Tag, node: &Descriptor) -> Result<bool> {
+    let reference = TagOrDigest::Tag(tag.clone());
+    match copier.destination.resolve(&reference).await {
+        Ok(found) => Ok(found.same_content(node)),
+        // A damaged manifest is copied again.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.with_operation("resolve").with_subject(tag)),
+    }
+}
+
+async fn skip_all(copier: Copier<'_>, root: Descriptor) -> Result<CopyReport> {
+    copier.options.event(CopyEvent::Found(&root));
+    let action = copier.transfer(&root).skipped().await;
+    let action = action.during("copy", root.digest())?;
+    copier.options.event(CopyEvent::Done(&root, action));
+    let step = CopyStep {
+        descriptor: root.clone(),
+        action,
+    };
+    Ok(CopyReport {
+        root,
+        steps: vec![step],
+        digest_tags: Vec::new(),
+    })
+}
