@@ -73,7 +73,7 @@ impl Batch {
 impl Archive {
     /// The archive at `path`, which is absolute. Nothing looks at the disk.
     pub(crate) fn new(path: PathBuf, durability: Durability) -> Self {
-        let reader = Box::new(Contents::read);
+        let reader = Box::new(|opened| docker::check(Contents::read(opened)?));
         Self {
             place: Arc::new(Place::new(path, durability, reader)),
             batch: None,
