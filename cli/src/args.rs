@@ -68,6 +68,13 @@ pub(crate) struct Places {
     /// only for a single writer
     #[arg(long, global = true)]
     pub(crate) unconditional_put: bool,
+    /// In an image layout that is read (oci:PATH), follow symbolic links to files below DIR. Build tools such as Bazel
+    /// make layouts of links
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) follow_links: Option<PathBuf>,
+    /// How large a compressed archive may be when it is decompressed [default: 64 GiB]
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub(crate) max_unpacked_size: Option<u64>,
     #[command(flatten)]
     pub(crate) registries: Registries,
 }
@@ -76,7 +83,9 @@ impl Places {
     pub(crate) fn open_options(self) -> Result<OpenOptions> {
         let options = OpenOptions::default()
             .with_durability(self.durability.into())
-            .with_unconditional_put(self.unconditional_put);
+            .with_unconditional_put(self.unconditional_put)
+            .with_follow_links(self.follow_links)
+            .with_max_unpacked_size(self.max_unpacked_size);
         let options = self.registries.add_to(options)?;
         let settings = self.store_options.into_iter();
         Ok(settings.fold(options, |options, setting| {
@@ -345,6 +354,9 @@ pub(crate) struct RepoTags {
     /// A location, without a tag
     #[arg(value_name = "LOCATION")]
     pub(crate) location: Location,
+    /// List instead the digests of the manifests without a tag, of an image layout or an archive
+    #[arg(long, conflicts_with_all = ["last", "limit"])]
+    pub(crate) untagged: bool,
     #[command(flatten)]
     pub(crate) page: PageArgs,
 }

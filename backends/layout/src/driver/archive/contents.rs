@@ -38,11 +38,12 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Opens the archive at `path`; `None` if there is none.
+    /// Opens the archive at `path`; `None` if there is none. A compressed one is decompressed, to at most
+    /// `max_unpacked` bytes.
     ///
     /// # Errors
-    /// `InvalidInput` if it is no regular file.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+    /// `InvalidInput` if it is not a regular file, `SizeExceedsLimit`, and `StorageFull`.
+    pub(super) fn open(path: &Path, max_unpacked: u64) -> Result<Option<Self>> {
         // To open a pipe would wait for somebody to write to it.
         if stat(path)?.is_none() {
             return Ok(None);
@@ -59,7 +60,7 @@ impl Opened {
             .map_err(|error| failed("read", path, error))?;
         let stamp = Stamp::of(&metadata);
         let file = match compression {
-            Some(compression) => unpack(&file, path, compression)?,
+            Some(compression) => unpack(&file, path, compression, max_unpacked)?,
             None => file,
         };
         Ok(Some(Self {

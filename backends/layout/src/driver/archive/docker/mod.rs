@@ -32,7 +32,7 @@ use crate::driver::{
     Driver, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, SweepPlan, Swept,
     check_size,
 };
-use crate::options::Durability;
+use crate::options::LayoutOptions;
 
 const ONLY_IMAGES: &str = "an archive of docker holds whole images, and no single blobs";
 
@@ -97,11 +97,11 @@ impl Batch {
 
 impl DockerArchive {
     /// The archive at `path`, which is absolute. Its tags are those of the image `name`.
-    pub(crate) fn new(path: PathBuf, durability: Durability, name: ImageName) -> Self {
+    pub(crate) fn new(path: PathBuf, options: &LayoutOptions, name: ImageName) -> Self {
         let tags_of = name.clone();
         let reader = Box::new(move |opened| reading::read(opened, &tags_of));
         Self {
-            place: Arc::new(Place::new(path, durability, reader)),
+            place: Arc::new(Place::new(path, options, reader)),
             name,
             batch: None,
         }
