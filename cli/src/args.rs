@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tranship::{
     CopyOptions, Digest, Location, MAX_MANIFEST_SIZE, MediaType, Platform, RegistryLocation,
@@ -42,9 +42,9 @@ pub(crate) struct Global {
     /// How results are printed
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// Show every cause of an error
-    #[arg(long, short, global = true)]
-    pub(crate) verbose: bool,
+    /// Show every cause of an error; twice (-vv), also each request and response
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
     /// Print only results and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,

@@ -17,6 +17,8 @@ pub(crate) struct Output {
     pub(crate) format: Format,
     pub(crate) quiet: bool,
     pub(crate) no_progress: bool,
+    /// Whether each request is told.
+    pub(crate) traces: bool,
 }
 
 impl Output {

@@ -13,6 +13,7 @@ use crate::args::{Cli, Command, Format, Places};
 use crate::command;
 use crate::exit::Status;
 use crate::failure::Failure;
+use crate::log;
 use crate::output::Output;
 use crate::report::Report;
 
@@ -27,25 +28,30 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
     let output = Output {
         format: cli.global.format,
         quiet: cli.global.quiet,
-        no_progress: cli.global.no_progress,
+        // Bars and lines on one terminal overwrite each other.
+        no_progress: cli.global.no_progress || cli.global.verbose > 1,
+        traces: cli.global.verbose > 1,
     };
     let runtime = match runtime_for(&cli.command).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = Error::io("the program cannot start its threads", error);
-            Report::new(&error).print(output.format, cli.global.verbose);
+            Report::new(&error).print(output.format, cli.global.verbose > 0);
             return Status::from(&error);
         }
     };
+    let log =
+        (output.traces && !matches!(cli.command, Command::Serve(_))).then(|| log::begin(output));
     let outcome = runtime.block_on(until_stopped(cli.command, cli.places, output));
     runtime.shutdown_timeout(PATIENCE);
+    drop(log);
     match outcome {
         Ok(()) | Err(Failure::OutputClosed) => Status::Success,
         Err(Failure::Stopped(status)) => status,
         Err(Failure::Error(error, place)) => {
             Report::new(&error)
                 .at(place.as_deref())
-                .print(output.format, cli.global.verbose);
+                .print(output.format, cli.global.verbose > 0);
             Status::from(&error)
         }
     }
