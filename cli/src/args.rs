@@ -124,6 +124,7 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     #[command(visible_alias = "copy")]
     Cp(Cp),
+    #[command(alias = "digest")]
     Resolve(Resolve),
     Tag(TagArgs),
     Untag(Untag),
@@ -136,6 +137,7 @@ pub(crate) enum Command {
     /// List repositories and their tags
     #[command(subcommand)]
     Repo(Repo),
+    #[command(aliases = ["tree", "referrers"])]
     Discover(Discover),
     Gc(Gc),
     Fsck(Fsck),
@@ -235,6 +237,7 @@ pub(crate) struct Untag {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Manifest {
+    #[command(aliases = ["get", "inspect", "show"])]
     Fetch(ManifestFetch),
     Push(ManifestPush),
     /// Delete a manifest, and with it the tags that point at it
@@ -294,6 +297,7 @@ pub(crate) struct Delete {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Blob {
+    #[command(alias = "get")]
     Fetch(BlobFetch),
     Push(BlobPush),
     /// Delete a blob, whether or not something refers to it
@@ -344,7 +348,9 @@ pub(crate) struct BlobPush {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
+    #[command(aliases = ["list-tags", "show-tags"])]
     Tags(RepoTags),
+    #[command(alias = "list")]
     Ls(RepoLs),
 }
 

@@ -5,6 +5,7 @@ mod command;
 mod confirm;
 mod exit;
 mod failure;
+mod foreign;
 mod input;
 mod json;
 mod location;

@@ -13,6 +13,7 @@ use crate::args::{Cli, Command, Format, Places};
 use crate::command;
 use crate::exit::Status;
 use crate::failure::Failure;
+use crate::foreign;
 use crate::log;
 use crate::output::Output;
 use crate::report::Report;
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn run(arguments: Vec<OsString>) -> Status {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, &arguments),
+        Err(error) => return refuse(error, &arguments),
     };
     let output = Output {
         format: cli.global.format,
@@ -105,7 +106,8 @@ pub(crate) async fn stop_signal() -> Status {
 }
 
 /// What clap answers instead of arguments: help, the version, or what is wrong.
-fn refuse(error: &clap::Error, arguments: &[OsString]) -> Status {
+fn refuse(mut error: clap::Error, arguments: &[OsString]) -> Status {
+    mend_suggestions(&mut error);
     match error.kind() {
         ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion => {
             return match error.print() {
@@ -131,12 +133,45 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> Status {
         };
         Report::new(cause).at(argument).print(format, false);
         return Status::from(cause);
-    } else if format == Format::Json {
-        Report::usage(first_paragraph(&error.to_string())).print(format, false);
+    }
+    let hint = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ClapErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => foreign::hint(name),
+        _ => None,
+    };
+    if hint.is_some() || format == Format::Json {
+        let mut report = Report::usage(first_paragraph(&error.to_string()));
+        report.hint = hint.map(str::to_owned);
+        report.print(format, false);
     } else {
         let _ = error.print();
     }
     Status::Usage
+}
+
+/// Takes out suggestions that lead to harm: commands that write, for the name of one that reads, and to take an
+/// unknown option for a location.
+fn mend_suggestions(error: &mut clap::Error) {
+    let is_harmless = |name: &String| !["tag", "untag", "gc"].contains(&name.as_str());
+    let kept = match error.remove(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) => {
+            let kept: Vec<_> = names.into_iter().filter(is_harmless).collect();
+            (!kept.is_empty()).then_some(ContextValue::Strings(kept))
+        }
+        Some(ContextValue::String(name)) => {
+            is_harmless(&name).then_some(ContextValue::String(name))
+        }
+        other => other,
+    };
+    if let Some(kept) = kept {
+        error.insert(ContextKind::SuggestedSubcommand, kept);
+    }
+    if let Some(ContextValue::StyledStrs(tips)) = error.remove(ContextKind::Suggested) {
+        let is_value = |tip: &clap::builder::StyledStr| tip.to_string().contains("as a value, use");
+        let kept: Vec<_> = tips.into_iter().filter(|tip| !is_value(tip)).collect();
+        if !kept.is_empty() {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(kept));
+        }
+    }
 }
 
 /// What clap says before it goes on about usage, on one line.

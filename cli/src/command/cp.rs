@@ -13,7 +13,7 @@ use tranship::{
 use tranship_backends::OpenOptions;
 
 use super::source::open_source;
-use super::{manifest, open, resolve};
+use super::{manifest, open, resolve, stream};
 use crate::args::Cp;
 use crate::failure::{At as _, Outcome, suggest_listing};
 use crate::output::{Output, plain};
@@ -144,12 +144,20 @@ const fn verb(action: CopyAction) -> &'static str {
 }
 
 pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outcome {
-    let (source, reference) = open_source(&args.source, places, output).await?;
+    let outgoing = stream::to_write_out(&args.destination, &args.source)?;
+    let incoming = stream::read_in(&args.source).await?;
+    let opened = incoming
+        .as_ref()
+        .map_or(&args.source, |kept| &kept.location);
+    let (source, reference) = open_source(opened, places, output).await?;
     let reference = &reference;
     let tags = destination_tags(&args, reference);
     expect_digest(&args, &*source, reference).await?;
     expect_image(&args, &*source, reference).await?;
-    let destination = open(&args.destination, places).await?;
+    let opened = outgoing
+        .as_ref()
+        .map_or(&args.destination, |kept| &kept.location);
+    let destination = open(opened, places).await?;
     let progress = Arc::new(CopyProgress::new(output));
     let options = options(&args, Arc::clone(&progress) as Arc<dyn CopyHooks>);
     let report = if args.recursive {
@@ -169,7 +177,10 @@ pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outco
         .map_err(|error| suggest_listing(error, &args.source))
         .at(format_args!("copy {} to {}", args.source, args.destination))?;
     let copied = Copied::new(&args, &tags, report);
-    output.print(&copied).await?;
+    match outgoing.filter(|_| !args.dry_run) {
+        Some(kept) => kept.write_out().await?,
+        None => output.print(&copied).await?,
+    }
     if !output.is_json() {
         output.note(copied.summary());
     }

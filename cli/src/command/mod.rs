@@ -17,6 +17,7 @@ mod repo;
 mod resolve;
 mod serve;
 mod source;
+mod stream;
 mod tag;
 mod untag;
 
