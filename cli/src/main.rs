@@ -16,6 +16,7 @@ mod registries;
 mod report;
 mod run;
 mod save;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -16,7 +17,9 @@ use crate::failure::Failure;
 use crate::foreign;
 use crate::log;
 use crate::output::Output;
+use crate::progress::{show_waiting, stop_waiting};
 use crate::report::Report;
+use crate::terminal;
 
 /// How long blocking work, such as a file system call under way, may go on when all else has ended.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,9 +49,22 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
     let outcome = runtime.block_on(until_stopped(cli.command, cli.places, output));
     runtime.shutdown_timeout(PATIENCE);
     drop(log);
+    let was_hidden = terminal::restore();
     match outcome {
         Ok(()) | Err(Failure::OutputClosed) => Status::Success,
-        Err(Failure::Stopped(status)) => status,
+        Err(Failure::Stopped(status)) => {
+            if output.format == Format::Text {
+                // On a line of its own, also behind the ^C that a terminal shows.
+                let start = if was_hidden { "" } else { "\n" };
+                let word = if status == Status::Terminated {
+                    "terminated"
+                } else {
+                    "interrupted"
+                };
+                let _ = writeln!(std::io::stderr(), "{start}{word}");
+            }
+            status
+        }
         Err(Failure::Error(error, place)) => {
             Report::new(&error)
                 .at(place.as_deref())
@@ -74,10 +90,17 @@ async fn until_stopped(command: Command, places: Places, output: Output) -> Resu
         // It waits for the signal itself, to end in good order.
         return command::run(command, places, output).await;
     }
-    tokio::select! {
+    if matches!(command, Command::Login(_) | Command::Logout(_)) {
+        // They ask.
+        stop_waiting();
+    }
+    let outcome = tokio::select! {
         outcome = command::run(command, places, output) => outcome,
         status = stop_signal() => Err(Failure::Stopped(status)),
-    }
+        never = show_waiting(output) => match never {},
+    };
+    stop_waiting();
+    outcome
 }
 
 /// Waits until the user or the system asks to stop.

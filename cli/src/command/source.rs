@@ -83,8 +83,9 @@ fn the_only(
             format!("a tag or a digest is missing, and there are {count} manifests"),
         )
         .with_hint(format!(
-            "write one of these behind it: {}",
-            choices(entries)
+            "write one of these behind it: {}; `tranship repo tags {}` lists the tags",
+            choices(entries),
+            quoted(location)
         )),
     };
     Err(error.with_subject(location))

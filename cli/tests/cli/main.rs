@@ -15,3 +15,4 @@ mod remote;
 mod repo;
 mod serve;
 mod support;
+mod terminal;
