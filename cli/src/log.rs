@@ -43,7 +43,7 @@ pub(crate) fn begin(output: Output) -> Log {
     } else {
         LevelFilter::INFO
     };
-    // Libraries tell much that helps only those who know them, and spans repeat what events say.
+    // Other libraries log details that do not help users, and spans repeat their events.
     let is_told = filter_fn(move |what| {
         *what.level() <= LevelFilter::INFO
             || (output.traces && what.is_event() && what.target().starts_with("tranship"))

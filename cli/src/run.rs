@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
         Ok(()) | Err(Failure::OutputClosed) => Status::Success,
         Err(Failure::Stopped(status)) => {
             if output.format == Format::Text {
-                // On a line of its own, also behind the ^C that a terminal shows.
+                // On a new line, also after the ^C that a terminal shows.
                 let start = if was_hidden { "" } else { "\n" };
                 let word = if status == Status::Terminated {
                     "terminated"

@@ -289,7 +289,9 @@ async fn explain_missing(
     }
     let mut there = there.iter().filter(|(_, is_platform)| *is_platform);
     let hint = match there.next() {
-        Some((platform, _)) => format!("copy what is there with --platform {platform}"),
+        Some((platform, _)) => {
+            format!("copy the platform that is stored, with --platform {platform}")
+        }
         None => "none of its platforms is there".to_owned(),
     };
     Error::new(

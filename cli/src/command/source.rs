@@ -83,7 +83,7 @@ fn the_only(
             format!("a tag or a digest is missing, and there are {count} manifests"),
         )
         .with_hint(format!(
-            "write one of these behind it: {}; `tranship repo tags {}` lists the tags",
+            "add one of these to it: {}; `tranship repo tags {}` lists the tags",
             choices(entries),
             quoted(location)
         )),
@@ -125,7 +125,7 @@ fn tell_of_others(
     }
 }
 
-/// What can be written behind a location to name one of the manifests.
+/// Lists what can be added to a location to name one of the manifests.
 fn choices(entries: &[IndexEntry]) -> String {
     let mut text = String::new();
     for entry in entries.iter().take(NAMED) {
@@ -165,8 +165,8 @@ pub(super) fn untagged(entries: Vec<IndexEntry>) -> Vec<IndexEntry> {
 pub(super) fn tell_of_untagged(location: &Location, untagged: &[IndexEntry], output: Output) {
     let what = match untagged.len() {
         0 => return,
-        1 => "1 manifest has no tag of its own".to_owned(),
-        count => format!("{count} manifests have no tag of their own"),
+        1 => "1 manifest does not have a tag that names it alone".to_owned(),
+        count => format!("{count} manifests do not have a tag that names them alone"),
     };
     output.note(format_args!(
         "{what}: `tranship repo tags --untagged {}` lists digests",

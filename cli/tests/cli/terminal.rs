@@ -14,11 +14,12 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Opens a terminal of `width` columns in which `script` runs; `None` without tmux.
-    fn open(here: &Workplace, width: u16, script: &str) -> Option<Self> {
+    /// Opens the terminal `name` of `width` columns in which `script` runs; `None` without tmux.
+    fn open(here: &Workplace, name: &str, width: u16, script: &str) -> Option<Self> {
         Command::new("tmux").arg("-V").output().ok()?;
         let terminal = Self {
-            server: here.path("tmux").display().to_string(),
+            // A server that was told to end may still be there.
+            server: here.path(&format!("tmux-{name}")).display().to_string(),
         };
         let binary = env!("CARGO_BIN_EXE_tranship");
         let script = format!(
@@ -107,7 +108,7 @@ fn a_copy_leaves_its_result_and_nothing_else() {
     with_large_image(&here);
     for width in [120, 60, 40] {
         let script = "tranship cp --durability relaxed oci:large:v1 oci-archive:out.tar";
-        let Some(terminal) = Terminal::open(&here, width, script) else {
+        let Some(terminal) = Terminal::open(&here, &width.to_string(), width, script) else {
             return;
         };
         let screen = terminal.wait_for("rc 0").concat();
@@ -126,7 +127,7 @@ fn an_interrupted_wait_is_shown_and_leaves_a_word() {
     for (command, shown) in [("resolve", "waiting for"), ("cp", "copying")] {
         let destination = if command == "cp" { "oci:out" } else { "" };
         let script = format!("trap : INT; tranship {command} {address}/app:v1 {destination}");
-        let Some(terminal) = Terminal::open(&here, 80, &script) else {
+        let Some(terminal) = Terminal::open(&here, command, 80, &script) else {
             return;
         };
         terminal.wait_for(shown);

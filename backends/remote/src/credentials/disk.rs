@@ -192,7 +192,7 @@ mod tests {
             touch(&path);
             assert_eq!(mode(&path), wanted);
         }
-        // Only root can make a file of somebody else.
+        // Only root can change the owner of a file.
         if chown(&path, Some(1234), Some(5678)).is_ok() {
             touch(&path);
             let metadata = fs::metadata(&path).expect("there");
