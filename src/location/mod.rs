@@ -219,7 +219,7 @@ impl FromStr for Location {
     fn from_str(text: &str) -> Result<Self> {
         Self::read(text).map_err(|error| match foreign::hint(text) {
             // A hint must not repeat a secret in a URL.
-            Some(hint) if !text.contains(['@', '?']) || redacted(text) == text => {
+            Some(hint) if !text.contains("://") || !text.contains(['@', '?']) => {
                 error.with_hint(hint)
             }
             _ => error,
