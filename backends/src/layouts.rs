@@ -107,9 +107,14 @@ pub(crate) async fn open_all(
 }
 
 pub(crate) fn of_layout(options: &OpenOptions) -> LayoutOptions {
-    LayoutOptions::default()
+    let mut layout = LayoutOptions::default()
         .with_durability(options.durability)
-        .with_unconditional_put(options.unconditional_put)
+        .with_unconditional_put(options.unconditional_put);
+    layout.follow_links.clone_from(&options.follow_links);
+    if let Some(bytes) = options.max_unpacked_size {
+        layout = layout.with_max_unpacked_size(bytes);
+    }
+    layout
 }
 
 async fn is_listed(registry: &dyn Registry, name: &RepositoryName) -> Result<bool> {

@@ -43,6 +43,15 @@ pub struct OpenOptions {
     /// What a finished call promises of a power cut, where content is written to a local disk.
     #[cfg(feature = "layout")]
     pub durability: Durability,
+    /// A directory: links in a layout on a local disk (`oci:PATH`) that lead to files below it are followed, and the
+    /// layout is only read. `None` follows no links. See
+    /// [`LayoutOptions::follow_links`](crate::layout::LayoutOptions::follow_links).
+    #[cfg(feature = "layout")]
+    pub follow_links: Option<std::path::PathBuf>,
+    /// How large a compressed archive may be when it is decompressed, in bytes; `None` is the default of
+    /// [`LayoutOptions::max_unpacked_size`](crate::layout::LayoutOptions::max_unpacked_size).
+    #[cfg(feature = "layout")]
+    pub max_unpacked_size: Option<u64>,
     /// Settings of an object store, as pairs of a name and a value. The names are those of the crate
     /// `object_store`, such as `region` or `endpoint`; a pair goes before what the environment says.
     /// The values may be secret, so [`Debug`](fmt::Debug) leaves them out.
@@ -68,6 +77,22 @@ impl OpenOptions {
     #[must_use]
     pub fn with_durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Sets [`follow_links`](Self::follow_links).
+    #[cfg(feature = "layout")]
+    #[must_use]
+    pub fn with_follow_links(mut self, root: Option<std::path::PathBuf>) -> Self {
+        self.follow_links = root;
+        self
+    }
+
+    /// Sets [`max_unpacked_size`](Self::max_unpacked_size).
+    #[cfg(feature = "layout")]
+    #[must_use]
+    pub fn with_max_unpacked_size(mut self, bytes: Option<u64>) -> Self {
+        self.max_unpacked_size = bytes;
         self
     }
 
@@ -135,7 +160,10 @@ impl fmt::Debug for OpenOptions {
         let mut debug = f.debug_struct("OpenOptions");
         debug.field("must_exist", &self.must_exist);
         #[cfg(feature = "layout")]
-        debug.field("durability", &self.durability);
+        debug
+            .field("durability", &self.durability)
+            .field("follow_links", &self.follow_links)
+            .field("max_unpacked_size", &self.max_unpacked_size);
         debug
             .field("store_options", &names.collect::<Vec<_>>())
             .field("unconditional_put", &self.unconditional_put);

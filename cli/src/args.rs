@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tranship::{
     CopyOptions, Digest, Location, MAX_MANIFEST_SIZE, MediaType, Platform, RegistryLocation,
@@ -42,9 +42,9 @@ pub(crate) struct Global {
     /// How results are printed
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// Show every cause of an error
-    #[arg(long, short, global = true)]
-    pub(crate) verbose: bool,
+    /// Show every cause of an error; twice (-vv), also each request and response
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
     /// Print only results and errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -68,6 +68,13 @@ pub(crate) struct Places {
     /// only for a single writer
     #[arg(long, global = true)]
     pub(crate) unconditional_put: bool,
+    /// In an image layout that is read (oci:PATH), follow symbolic links to files below DIR. Build tools such as Bazel
+    /// make layouts of links
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) follow_links: Option<PathBuf>,
+    /// How large a compressed archive may be when it is decompressed [default: 64 GiB]
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub(crate) max_unpacked_size: Option<u64>,
     #[command(flatten)]
     pub(crate) registries: Registries,
 }
@@ -76,7 +83,9 @@ impl Places {
     pub(crate) fn open_options(self) -> Result<OpenOptions> {
         let options = OpenOptions::default()
             .with_durability(self.durability.into())
-            .with_unconditional_put(self.unconditional_put);
+            .with_unconditional_put(self.unconditional_put)
+            .with_follow_links(self.follow_links)
+            .with_max_unpacked_size(self.max_unpacked_size);
         let options = self.registries.add_to(options)?;
         let settings = self.store_options.into_iter();
         Ok(settings.fold(options, |options, setting| {
@@ -115,6 +124,7 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     #[command(visible_alias = "copy")]
     Cp(Cp),
+    #[command(alias = "digest")]
     Resolve(Resolve),
     Tag(TagArgs),
     Untag(Untag),
@@ -127,6 +137,7 @@ pub(crate) enum Command {
     /// List repositories and their tags
     #[command(subcommand)]
     Repo(Repo),
+    #[command(aliases = ["tree", "referrers"])]
     Discover(Discover),
     Gc(Gc),
     Fsck(Fsck),
@@ -233,6 +244,7 @@ pub(crate) struct Untag {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Manifest {
+    #[command(aliases = ["get", "inspect", "show"])]
     Fetch(ManifestFetch),
     Push(ManifestPush),
     /// Delete a manifest, and with it the tags that point at it
@@ -292,6 +304,7 @@ pub(crate) struct Delete {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Blob {
+    #[command(alias = "get")]
     Fetch(BlobFetch),
     Push(BlobPush),
     /// Delete a blob, whether or not something refers to it
@@ -342,7 +355,9 @@ pub(crate) struct BlobPush {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Repo {
+    #[command(aliases = ["list-tags", "show-tags"])]
     Tags(RepoTags),
+    #[command(alias = "list")]
     Ls(RepoLs),
 }
 
@@ -352,6 +367,9 @@ pub(crate) struct RepoTags {
     /// A location, without a tag
     #[arg(value_name = "LOCATION")]
     pub(crate) location: Location,
+    /// List instead the digests of the manifests without a tag, of an image layout or an archive
+    #[arg(long, conflicts_with_all = ["last", "limit"])]
+    pub(crate) untagged: bool,
     #[command(flatten)]
     pub(crate) page: PageArgs,
 }

@@ -6,6 +6,7 @@ use tranship::{Error, ErrorKind};
 
 use crate::failure::Outcome;
 use crate::output::plain;
+use crate::progress::stop_waiting;
 
 /// Asks on the terminal, unless `yes` was said beforehand.
 ///
@@ -24,6 +25,7 @@ pub(crate) async fn confirm(question: &str, yes: bool) -> Outcome {
         .with_hint("say --yes to delete without being asked")
         .into());
     }
+    stop_waiting();
     let _ = write!(std::io::stderr(), "{} [y/N] ", plain(question));
     match read_line().await?.trim() {
         "y" | "Y" | "yes" | "Yes" | "YES" => Ok(()),

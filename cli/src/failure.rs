@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use tranship::{Error, Location};
+use tranship::{Error, ErrorKind, Location};
 
 use crate::exit::Status;
 use crate::location::quoted;
@@ -58,19 +58,57 @@ impl<T> At<T> for Result<T, Error> {
     }
 }
 
-/// Tells with a tag that was not found how to see which there are.
+/// Says what to do about what was not found: which tags there are, or how the registry names what Docker names
+/// shorter.
 pub(crate) fn suggest_listing(error: Error, location: &Location) -> Error {
+    let error = suggest_docker_hub(error, location);
     let Some(tag) = location.reference().and_then(|name| name.tag()) else {
         return error;
     };
-    if !error.is_not_found() || error.hint().is_some() || error.subject() != Some(tag.as_str()) {
+    if !error.is_not_found() || error.subject() != Some(tag.as_str()) {
         return error;
     }
-    let repository = location.clone().without_reference();
-    error.with_hint(format!(
-        "`tranship repo tags {}` lists the tags",
-        quoted(&repository)
-    ))
+    let hint = match error.hint() {
+        Some(hint) => hint.to_owned(),
+        None => format!(
+            "`tranship repo tags {}` lists the tags",
+            quoted(&location.clone().without_reference())
+        ),
+    };
+    // The status of the response says nothing more; -vv shows it.
+    Error::not_found(tag)
+        .with_hint(hint)
+        .with_registry_errors(error.registry_errors().to_vec())
+}
+
+/// Docker adds `docker.io/` and `library/` to names, and here they are written.
+fn suggest_docker_hub(error: Error, location: &Location) -> Error {
+    let Location::Remote(reference) = location else {
+        return error;
+    };
+    let (host, name) = (
+        reference.registry().as_str(),
+        reference.repository().as_str(),
+    );
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::Unauthorized | ErrorKind::Denied
+    );
+    if host == "docker.io" && !name.contains('/') && is_refused {
+        let full = location
+            .to_string()
+            .replacen("docker.io/", "docker.io/library/", 1);
+        return error.with_hint(format!(
+            "the official images of Docker Hub are in library/: write {full}"
+        ));
+    }
+    let is_bare = host != "localhost" && !host.contains(['.', ':']);
+    if is_bare && error.kind() == ErrorKind::Unavailable {
+        return error.with_hint(format!(
+            "{host} was taken for the name of a registry; for an image of Docker Hub write docker.io/{location}"
+        ));
+    }
+    error
 }
 
 #[cfg(test)]

@@ -141,6 +141,11 @@ async fn open_file(path: &Path) -> Result<ByteStream> {
     Ok(Source::file(path).open(0).await?.into_stream())
 }
 
+/// Standard input to its end.
+pub(crate) fn standard_input() -> ByteStream {
+    read_on_thread(std::io::stdin())
+}
+
 /// Reads on a thread of its own, two chunks ahead: a read from a pipe cannot be cancelled, and the
 /// runtime would wait for one of its threads when Ctrl-C ends the program.
 fn read_on_thread(mut reader: impl Read + Send + 'static) -> ByteStream {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::set_global_default;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::output::Output;
 
@@ -32,13 +34,20 @@ enum Message {
 pub(crate) struct Log(SyncSender<Message>);
 
 /// Begins to log, as one line for each event: text, or a JSON object where the format is JSON. Only what
-/// is wrong is told if the user wants quiet.
+/// is wrong is told if the user wants quiet; with traces, each request and response too.
 pub(crate) fn begin(output: Output) -> Log {
-    let level = if output.quiet {
+    let level = if output.traces {
+        LevelFilter::DEBUG
+    } else if output.quiet {
         LevelFilter::WARN
     } else {
         LevelFilter::INFO
     };
+    // Other libraries log details that do not help users, and spans repeat their events.
+    let is_told = filter_fn(move |what| {
+        *what.level() <= LevelFilter::INFO
+            || (output.traces && what.is_event() && what.target().starts_with("tranship"))
+    });
     let (sender, receiver) = sync_channel(WAITING);
     // Ends with the process: the subscriber has a sender for good.
     thread::spawn(move || write_out(&receiver));
@@ -48,9 +57,9 @@ pub(crate) fn begin(output: Output) -> Log {
         .with_ansi(false);
     // Nothing else in the program begins a log, and if something did it would be the same one.
     let _ = if output.is_json() {
-        set_global_default(log.json().flatten_event(true).finish())
+        set_global_default(log.json().flatten_event(true).finish().with(is_told))
     } else {
-        set_global_default(log.finish())
+        set_global_default(log.with_target(!output.traces).finish().with(is_told))
     };
     Log(sender)
 }

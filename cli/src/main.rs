@@ -5,6 +5,7 @@ mod command;
 mod confirm;
 mod exit;
 mod failure;
+mod foreign;
 mod input;
 mod json;
 mod location;
@@ -16,6 +17,7 @@ mod report;
 mod run;
 mod save;
 mod state;
+mod terminal;
 
 use std::process::ExitCode;
 

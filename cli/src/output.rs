@@ -10,6 +10,7 @@ use tokio::io::{AsyncWriteExt as _, Stdout};
 use crate::args::Format;
 use crate::failure::{Failure, Outcome};
 use crate::json;
+use crate::progress::stop_waiting;
 
 /// Where and how a command says things.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,8 @@ pub(crate) struct Output {
     pub(crate) format: Format,
     pub(crate) quiet: bool,
     pub(crate) no_progress: bool,
+    /// Whether each request is told.
+    pub(crate) traces: bool,
 }
 
 impl Output {
@@ -41,6 +44,7 @@ impl Output {
     /// Prints a line about what happened that is no result, unless the user wants quiet.
     pub(crate) fn note(self, text: impl fmt::Display) {
         if !self.quiet {
+            stop_waiting();
             // A note that nobody can read is no reason to fail.
             let _ = writeln!(std::io::stderr(), "{}", plain(&text.to_string()));
         }
@@ -59,6 +63,7 @@ pub(crate) async fn write(bytes: &[u8]) -> Outcome {
 }
 
 pub(crate) async fn write_to(stdout: &mut Stdout, bytes: &[u8]) -> Outcome {
+    stop_waiting();
     stdout.write_all(bytes).await.map_err(Failure::output)?;
     stdout.flush().await.map_err(Failure::output)
 }

@@ -18,6 +18,7 @@ use tranship::{
 use tranship_backends::layout::FsckOptions;
 
 use crate::output::{Output, plain};
+use crate::terminal::hide_control_characters;
 
 /// Smaller content comes and goes faster than a bar can be read.
 const WORTH_A_BAR: u64 = 1 << 20;
@@ -29,18 +30,60 @@ fn target(output: Output) -> ProgressDrawTarget {
     if output.quiet || output.no_progress || dumb || !std::io::stderr().is_terminal() {
         ProgressDrawTarget::hidden()
     } else {
+        hide_control_characters();
         ProgressDrawTarget::stderr()
     }
 }
 
-/// A prefix and the bar, and then `rest`.
-fn style(prefix: &str, rest: &str) -> ProgressStyle {
-    let template = format!("{prefix} {{bar:30.cyan}} {{bytes:>11}} of {{total_bytes:<11}}{rest}");
-    ProgressStyle::with_template(&template)
+/// How many columns the terminal has.
+type Columns = fn() -> u16;
+
+fn columns() -> u16 {
+    console::Term::stderr().size().1
+}
+
+/// What a line tells beside the prefix, the bar and the amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Rate,
+    RateAndTime,
+}
+
+/// How many columns a terminal must have for each part of a line to be shown, so that no line wraps: one that does
+/// cannot be redrawn in place.
+const FOR_TIME: u16 = 90;
+const FOR_RATE: u16 = 72;
+const FOR_TOTAL: u16 = 56;
+const FOR_BYTES: u16 = 32;
+
+/// A prefix, the bar in what room there is, and how far it is.
+fn style(rest: Rest, columns: Columns) -> ProgressStyle {
+    let write_amount = move |state: &ProgressState, out: &mut dyn fmt::Write| {
+        let bytes = BinaryBytes(state.pos()).to_string();
+        let _ = match columns() {
+            FOR_TOTAL.. => {
+                let total = BinaryBytes(state.len().unwrap_or_default()).to_string();
+                write!(out, " {bytes:>11} of {total:<11}")
+            }
+            FOR_BYTES.. => write!(out, " {bytes:>11}"),
+            _ => Ok(()),
+        };
+    };
+    let write_rest = move |state: &ProgressState, out: &mut dyn fmt::Write| {
+        if columns() >= FOR_RATE {
+            write_rate(state, out);
+        }
+        // Where nothing comes, the time shows that the program is not stuck.
+        let for_time = if has_rate(state) { FOR_TIME } else { FOR_RATE };
+        if rest == Rest::RateAndTime && columns() >= for_time {
+            write_time(state, out);
+        }
+    };
+    ProgressStyle::with_template("{prefix:>14} {wide_bar:.cyan}{amount}{rest}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
-        .with_key("rate", write_rate)
-        .with_key("time", write_time)
+        .with_key("amount", write_amount)
+        .with_key("rest", write_rest)
 }
 
 /// A store that links or clones files reads nothing, and some read without telling: then there is no
@@ -63,11 +106,53 @@ fn write_time(state: &ProgressState, out: &mut dyn fmt::Write) {
     };
 }
 
+/// A bar that is drawn when it has its place: a new one would draw itself below what is there, and leave a line behind.
+fn undrawn(size: u64) -> ProgressBar {
+    ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::hidden())
+}
+
+/// Says that a command takes longer than a second and does something, where nothing else says so.
+///
+/// There is one per process, as there is one terminal: whatever writes to that, or shows bars, takes it away first.
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting::NotYet);
+
+enum Waiting {
+    NotYet,
+    Shown(ProgressBar),
+    /// Something else is on the screen.
+    Never,
+}
+
+/// Shows that the program waits, after a second, unless [`stop_waiting`] was called before. Never returns.
+pub(crate) async fn show_waiting(output: Output) -> std::convert::Infallible {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    {
+        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*waiting, Waiting::NotYet) {
+            let bar = ProgressBar::with_draw_target(None, target(output));
+            let style = ProgressStyle::with_template("{spinner} waiting for {elapsed}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.enable_steady_tick(REDRAW);
+            *waiting = Waiting::Shown(bar);
+        }
+    }
+    std::future::pending().await
+}
+
+/// Takes away what [`show_waiting`] shows, for good.
+pub(crate) fn stop_waiting() {
+    let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Waiting::Shown(bar) = std::mem::replace(&mut *waiting, Waiting::Never) {
+        bar.finish_and_clear();
+    }
+}
+
 /// The bars of a copy: one for all of it, and above it some for what is under way, from its first
 /// byte on. They vanish when this is dropped.
 pub(crate) struct CopyProgress {
     bars: MultiProgress,
     total: ProgressBar,
+    columns: Columns,
     state: Mutex<State>,
 }
 
@@ -87,12 +172,13 @@ struct UnderWay {
 
 impl CopyProgress {
     pub(crate) fn new(output: Output) -> Self {
-        Self::drawn_on(target(output))
+        stop_waiting();
+        Self::drawn_on(target(output), columns)
     }
 
-    fn drawn_on(target: ProgressDrawTarget) -> Self {
+    fn drawn_on(target: ProgressDrawTarget, columns: Columns) -> Self {
         let bars = MultiProgress::with_draw_target(target);
-        let total = bars.add(ProgressBar::new(0).with_style(style("{prefix:>14}", "{rate}{time}")));
+        let total = bars.add(undrawn(0).with_style(style(Rest::RateAndTime, columns)));
         total.set_prefix("copying");
         if !total.is_hidden() {
             total.enable_steady_tick(REDRAW);
@@ -100,6 +186,7 @@ impl CopyProgress {
         Self {
             bars,
             total,
+            columns,
             state: Mutex::default(),
         }
     }
@@ -115,7 +202,7 @@ impl CopyProgress {
         if under_way.bar.is_some() || node.size() < WORTH_A_BAR || state.bars >= MOST_BARS {
             return;
         }
-        let bar = ProgressBar::new(node.size()).with_style(style("{prefix:>14}", "{rate}"));
+        let bar = undrawn(node.size()).with_style(style(Rest::Rate, self.columns));
         bar.set_prefix(short(node));
         under_way.bar = Some(self.bars.insert_before(&self.total, bar));
         state.bars += 1;
@@ -209,6 +296,17 @@ fn short(node: &Descriptor) -> String {
     node.digest().hex().chars().take(12).collect()
 }
 
+/// The end of a name, which tells more than its beginning.
+fn last_letters(name: &str) -> String {
+    const MOST: usize = 14;
+    let count = name.chars().count();
+    if count <= MOST {
+        return name.to_owned();
+    }
+    let end: String = name.chars().skip(count - MOST + 1).collect();
+    format!("…{end}")
+}
+
 /// The bar of a single transfer. It vanishes when this is dropped.
 pub(crate) struct TransferProgress {
     bar: ProgressBar,
@@ -217,9 +315,10 @@ pub(crate) struct TransferProgress {
 impl TransferProgress {
     /// For `size` bytes of what is called `name`.
     pub(crate) fn new(output: Output, name: &str, size: u64) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(size), target(output))
-            .with_style(style("{prefix}", "{rate}{time}"));
-        bar.set_prefix(plain(name).into_owned());
+        stop_waiting();
+        let bar = undrawn(size).with_style(style(Rest::RateAndTime, columns));
+        bar.set_prefix(last_letters(&plain(name)));
+        bar.set_draw_target(target(output));
         if !bar.is_hidden() {
             bar.enable_steady_tick(REDRAW);
         }
@@ -244,8 +343,9 @@ pub(crate) struct CheckProgress {
 
 impl CheckProgress {
     pub(crate) fn new(output: Output) -> Self {
+        stop_waiting();
         let bar = ProgressBar::with_draw_target(Some(0), target(output))
-            .with_style(style("{prefix:>14}", "{rate}{time}"));
+            .with_style(style(Rest::RateAndTime, columns));
         bar.set_prefix("checking");
         if !bar.is_hidden() {
             bar.enable_steady_tick(REDRAW);
@@ -295,9 +395,41 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn screen() -> (CopyProgress, InMemoryTerm) {
-        let term = InMemoryTerm::new(10, 100);
+        narrow_screen(100, || 100)
+    }
+
+    fn narrow_screen(width: u16, columns: Columns) -> (CopyProgress, InMemoryTerm) {
+        let term = InMemoryTerm::new(10, width);
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        (CopyProgress::drawn_on(target), term)
+        (CopyProgress::drawn_on(target, columns), term)
+    }
+
+    #[test]
+    fn lines_do_not_wrap_on_narrow_screens() {
+        let widths: [(u16, Columns); 7] = [
+            (120, || 120),
+            (89, || 89),
+            (71, || 71),
+            (60, || 60),
+            (55, || 55),
+            (40, || 40),
+            (20, || 20),
+        ];
+        for (width, columns) in widths {
+            let (progress, term) = narrow_screen(width, columns);
+            let node = blob(b"a", 1023 * MIB);
+            progress.on_event(CopyEvent::Found(&node));
+            progress.on_event(CopyEvent::Started(&node));
+            progress.on_event(CopyEvent::Bytes(&node, 1000 * MIB));
+            let total = last_line(&progress, &term);
+            assert_eq!(
+                term.contents().lines().count(),
+                2,
+                "{width}: {}",
+                term.contents()
+            );
+            assert!(total.contains("0 of 1"), "{width}: {total}");
+        }
     }
 
     fn blob(name: &[u8], size: u64) -> Descriptor {

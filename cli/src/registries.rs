@@ -16,6 +16,7 @@ use tranship_backends::remote::{
 };
 
 use crate::output::plain;
+use crate::progress::stop_waiting;
 use crate::state;
 
 /// How registries are reached. What names none holds for each that a command talks to.
@@ -89,7 +90,10 @@ impl Registries {
             .with_headers(header_map(&self.headers))
             .with_credentials(Arc::new(credentials))
             .with_upload_records(state::uploads())
-            .with_warnings(|text| eprintln!("warning: {}", plain(text)));
+            .with_warnings(|text| {
+                stop_waiting();
+                eprintln!("warning: {}", plain(text));
+            });
         Ok(self
             .resolve
             .iter()

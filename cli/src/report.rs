@@ -17,7 +17,7 @@ pub(crate) struct Report {
     kind: String,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
+    pub(crate) hint: Option<String>,
     causes: Vec<String>,
     registry_errors: Vec<RegistryEntry>,
     retryable: bool,

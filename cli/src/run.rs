@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -13,8 +14,12 @@ use crate::args::{Cli, Command, Format, Places};
 use crate::command;
 use crate::exit::Status;
 use crate::failure::Failure;
+use crate::foreign;
+use crate::log;
 use crate::output::Output;
+use crate::progress::{show_waiting, stop_waiting};
 use crate::report::Report;
+use crate::terminal;
 
 /// How long blocking work, such as a file system call under way, may go on when all else has ended.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,30 +27,48 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn run(arguments: Vec<OsString>) -> Status {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, &arguments),
+        Err(error) => return refuse(error, &arguments),
     };
     let output = Output {
         format: cli.global.format,
         quiet: cli.global.quiet,
-        no_progress: cli.global.no_progress,
+        // Bars and lines on one terminal overwrite each other.
+        no_progress: cli.global.no_progress || cli.global.verbose > 1,
+        traces: cli.global.verbose > 1,
     };
     let runtime = match runtime_for(&cli.command).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             let error = Error::io("the program cannot start its threads", error);
-            Report::new(&error).print(output.format, cli.global.verbose);
+            Report::new(&error).print(output.format, cli.global.verbose > 0);
             return Status::from(&error);
         }
     };
+    let log =
+        (output.traces && !matches!(cli.command, Command::Serve(_))).then(|| log::begin(output));
     let outcome = runtime.block_on(until_stopped(cli.command, cli.places, output));
     runtime.shutdown_timeout(PATIENCE);
+    drop(log);
+    let was_hidden = terminal::restore();
     match outcome {
         Ok(()) | Err(Failure::OutputClosed) => Status::Success,
-        Err(Failure::Stopped(status)) => status,
+        Err(Failure::Stopped(status)) => {
+            if output.format == Format::Text {
+                // On a new line, also after the ^C that a terminal shows.
+                let start = if was_hidden { "" } else { "\n" };
+                let word = if status == Status::Terminated {
+                    "terminated"
+                } else {
+                    "interrupted"
+                };
+                let _ = writeln!(std::io::stderr(), "{start}{word}");
+            }
+            status
+        }
         Err(Failure::Error(error, place)) => {
             Report::new(&error)
                 .at(place.as_deref())
-                .print(output.format, cli.global.verbose);
+                .print(output.format, cli.global.verbose > 0);
             Status::from(&error)
         }
     }
@@ -67,10 +90,17 @@ async fn until_stopped(command: Command, places: Places, output: Output) -> Resu
         // It waits for the signal itself, to end in good order.
         return command::run(command, places, output).await;
     }
-    tokio::select! {
+    if matches!(command, Command::Login(_) | Command::Logout(_)) {
+        // They ask.
+        stop_waiting();
+    }
+    let outcome = tokio::select! {
         outcome = command::run(command, places, output) => outcome,
         status = stop_signal() => Err(Failure::Stopped(status)),
-    }
+        never = show_waiting(output) => match never {},
+    };
+    stop_waiting();
+    outcome
 }
 
 /// Waits until the user or the system asks to stop.
@@ -99,7 +129,8 @@ pub(crate) async fn stop_signal() -> Status {
 }
 
 /// What clap answers instead of arguments: help, the version, or what is wrong.
-fn refuse(error: &clap::Error, arguments: &[OsString]) -> Status {
+fn refuse(mut error: clap::Error, arguments: &[OsString]) -> Status {
+    mend_suggestions(&mut error);
     match error.kind() {
         ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion => {
             return match error.print() {
@@ -125,12 +156,45 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> Status {
         };
         Report::new(cause).at(argument).print(format, false);
         return Status::from(cause);
-    } else if format == Format::Json {
-        Report::usage(first_paragraph(&error.to_string())).print(format, false);
+    }
+    let hint = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ClapErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => foreign::hint(name),
+        _ => None,
+    };
+    if hint.is_some() || format == Format::Json {
+        let mut report = Report::usage(first_paragraph(&error.to_string()));
+        report.hint = hint.map(str::to_owned);
+        report.print(format, false);
     } else {
         let _ = error.print();
     }
     Status::Usage
+}
+
+/// Takes out suggestions that lead to harm: commands that write, for the name of one that reads, and to take an
+/// unknown option for a location.
+fn mend_suggestions(error: &mut clap::Error) {
+    let is_harmless = |name: &String| !["tag", "untag", "gc"].contains(&name.as_str());
+    let kept = match error.remove(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) => {
+            let kept: Vec<_> = names.into_iter().filter(is_harmless).collect();
+            (!kept.is_empty()).then_some(ContextValue::Strings(kept))
+        }
+        Some(ContextValue::String(name)) => {
+            is_harmless(&name).then_some(ContextValue::String(name))
+        }
+        other => other,
+    };
+    if let Some(kept) = kept {
+        error.insert(ContextKind::SuggestedSubcommand, kept);
+    }
+    if let Some(ContextValue::StyledStrs(tips)) = error.remove(ContextKind::Suggested) {
+        let is_value = |tip: &clap::builder::StyledStr| tip.to_string().contains("as a value, use");
+        let kept: Vec<_> = tips.into_iter().filter(|tip| !is_value(tip)).collect();
+        if !kept.is_empty() {
+            error.insert(ContextKind::Suggested, ContextValue::StyledStrs(kept));
+        }
+    }
 }
 
 /// What clap says before it goes on about usage, on one line.

@@ -1,6 +1,7 @@
 //! Where content lies: the strings that the command line and programs take.
 
 mod archive;
+mod foreign;
 mod layout;
 mod object;
 mod registry_location;
@@ -216,6 +217,18 @@ impl FromStr for Location {
     ///   only a path can.
     /// - [`ErrorKind::Unsupported`] if a layout is named by a URL that no object store has.
     fn from_str(text: &str) -> Result<Self> {
+        Self::read(text).map_err(|error| match foreign::hint(text) {
+            // A hint must not repeat a secret in a URL.
+            Some(hint) if !text.contains("://") || !text.contains(['@', '?']) => {
+                error.with_hint(hint)
+            }
+            _ => error,
+        })
+    }
+}
+
+impl Location {
+    fn read(text: &str) -> Result<Self> {
         match Scheme::of(text)? {
             Scheme::Oci(rest) => rest.parse().map(Self::Layout),
             Scheme::Layouts(rest) => rest.parse().map(Self::LayoutRegistry),

@@ -47,7 +47,8 @@ impl Layout {
     /// - [`Corrupt`](ErrorKind::Corrupt) if it is no archive of a layout, is cut off or damaged, or
     ///   holds files of the layout that are links, sparse, under a disguised name, or there twice
     ///   with different content. The message names the member.
-    /// - [`SizeExceedsLimit`](ErrorKind::SizeExceedsLimit) if it has more than 100,000 blobs.
+    /// - [`SizeExceedsLimit`](ErrorKind::SizeExceedsLimit) if it has more than 100,000 blobs, or decompresses to more
+    ///   than [`LayoutOptions::max_unpacked_size`] bytes.
     /// - [`UnsupportedVersion`](ErrorKind::UnsupportedVersion) if the layout has another version than
     ///   1.0.0.
     /// - [`StorageFull`](ErrorKind::StorageFull) if there is no room to decompress it.
@@ -133,7 +134,7 @@ impl Layout {
 
     async fn archive(path: PathBuf, options: &LayoutOptions) -> Result<(Self, PathBuf)> {
         let path = real(path).await?;
-        let driver = Arc::new(Archive::new(path.clone(), options.durability));
+        let driver = Arc::new(Archive::new(path.clone(), options));
         let name = options.name.clone().unwrap_or_else(|| name_of_file(&path));
         Ok((Self::over_archive(name, driver, options), path))
     }
@@ -149,7 +150,7 @@ impl Layout {
             None => (ImageName::Fallback(of_file.to_string()), None),
         };
         let name = options.name.clone().or(name).unwrap_or(of_file);
-        let driver = Arc::new(DockerArchive::new(path.clone(), options.durability, image));
+        let driver = Arc::new(DockerArchive::new(path.clone(), options, image));
         Ok((Self::over_archive(name, driver, options), path))
     }
 

@@ -14,12 +14,13 @@ use tranship::{
 
 use crate::blobs::{Blobs, Siblings};
 use crate::blocking::blocking;
+use crate::driver::linked::Linked;
 use crate::driver::local::Local;
 use crate::driver::{Driver, RegistryDriver};
 use crate::fsck::{FsckOptions, FsckReport};
 use crate::gc::{GcOptions, GcReport};
 use crate::graph::Node;
-use crate::index::Edit;
+use crate::index::{Edit, IndexEntry};
 use crate::manifests::Manifests;
 use crate::options::LayoutOptions;
 use crate::store::Store;
@@ -128,7 +129,10 @@ impl Layout {
     }
 
     fn at(path: &Path, options: &LayoutOptions) -> Self {
-        let driver: Arc<dyn Driver> = Arc::new(Local::new(path.to_owned(), options.durability));
+        let driver: Arc<dyn Driver> = match &options.follow_links {
+            None => Arc::new(Local::new(path.to_owned(), options.durability)),
+            Some(root) => Arc::new(Linked::new(path.to_owned(), root.clone())),
+        };
         let name = options.name.clone().unwrap_or_else(|| {
             let directory = path.file_name().unwrap_or_default();
             name_of(&directory.to_string_lossy())
@@ -163,6 +167,26 @@ impl Layout {
         crate::gc::collect(&self.shared.store, options)
             .await
             .during("collect garbage in", &self.shared.name)
+    }
+
+    /// Returns the entries of `index.json` in their order, with their annotations: the manifests with a tag, and
+    /// those without.
+    ///
+    /// Entries by a digest of an unknown algorithm are left out.
+    ///
+    /// # Errors
+    /// - [`NotFound`](ErrorKind::NotFound) if there is no layout.
+    /// - [`Corrupt`](ErrorKind::Corrupt) or [`SizeExceedsLimit`](ErrorKind::SizeExceedsLimit) if `index.json` cannot
+    ///   be read.
+    pub async fn entries(&self) -> Result<Vec<IndexEntry>> {
+        let store = &self.shared.store;
+        let found = async {
+            if !store.is_layout().await? {
+                return Err(store.no_layout());
+            }
+            Ok(store.index().await?.listed_entries().collect())
+        };
+        found.await.map_err(|error| error.with_operation("list"))
     }
 
     /// Checks the layout: hashes everything that it holds, on as many blocking threads as there are
@@ -293,7 +317,7 @@ impl Layout {
         let store = &self.shared.store;
         let snapshot = store.index().await?;
         if snapshot.tagged(tag).is_none() {
-            return Err(Error::not_found(tag));
+            return Err(snapshot.no_such(tag));
         }
         store.load_indexes(&snapshot).await;
         store.commit(Edit::Untag(tag.clone())).await

@@ -116,6 +116,7 @@ mod store;
 
 pub use fsck::{Finding, FindingKind, FsckOptions, FsckProgress, FsckReport, Repaired, Severity};
 pub use gc::{Amount, GcOptions, GcReport, LeftoverKind, RemovedBlob, RemovedLeftover, Stray};
+pub use index::IndexEntry;
 pub use layout::Layout;
 pub use options::{Durability, LayoutOptions};
 pub use registry::LayoutRegistry;

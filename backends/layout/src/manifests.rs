@@ -91,10 +91,7 @@ impl Manifests {
         let snapshot = self.store.index().await?;
         match snapshot.tagged(tag) {
             Some(target) => Ok(target.plain()),
-            None if snapshot.is_ambiguous(tag) => Err(Error::not_found(tag).with_hint(
-                "several manifests have names that end in this tag; use a digest instead",
-            )),
-            None => Err(Error::not_found(tag)),
+            None => Err(snapshot.no_such(tag)),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What a layout can be told when it is opened.
 
+use std::path::PathBuf;
+
 use tranship::{MAX_MANIFEST_SIZE, RepositoryName};
 
 /// How an image layout is opened.
@@ -23,6 +25,15 @@ pub struct LayoutOptions {
     pub max_manifest_size: u64,
     /// How large `index.json` may be, in bytes: 64 MiB, some 200,000 tags.
     pub max_index_size: u64,
+    /// A directory. Symbolic links in a layout on a local disk that lead to files in it are followed, and the layout
+    /// is only read; unless it is given, no link is followed. Build tools such as Bazel make layouts of links to
+    /// their caches.
+    ///
+    /// Of a layout that others made, a link may lead to any file that this process can read. Name the directory of
+    /// the build, not `/`.
+    pub follow_links: Option<PathBuf>,
+    /// How large a compressed archive may be when it is decompressed, in bytes: 64 GiB.
+    pub max_unpacked_size: u64,
     /// What a finished call promises.
     pub durability: Durability,
     /// Whether an object store is written to that has no conditional PUT, such as WebDAV: no. There
@@ -44,6 +55,8 @@ impl Default for LayoutOptions {
             name: None,
             max_manifest_size: MAX_MANIFEST_SIZE,
             max_index_size: 64 * 1024 * 1024,
+            follow_links: None,
+            max_unpacked_size: 64 * 1024 * 1024 * 1024,
             durability: Durability::default(),
             unconditional_put: false,
             upload_memory: 10 * 1024 * 1024,
@@ -70,6 +83,20 @@ impl LayoutOptions {
     #[must_use]
     pub fn with_max_index_size(mut self, bytes: u64) -> Self {
         self.max_index_size = bytes;
+        self
+    }
+
+    /// Sets [`follow_links`](Self::follow_links).
+    #[must_use]
+    pub fn with_follow_links(mut self, root: impl Into<PathBuf>) -> Self {
+        self.follow_links = Some(root.into());
+        self
+    }
+
+    /// Sets [`max_unpacked_size`](Self::max_unpacked_size).
+    #[must_use]
+    pub fn with_max_unpacked_size(mut self, bytes: u64) -> Self {
+        self.max_unpacked_size = bytes;
         self
     }
 

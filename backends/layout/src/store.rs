@@ -459,7 +459,10 @@ impl Core {
             .iter()
             .map(|request| Arc::clone(&request.required))
             .collect();
-        let known = self.cached();
+        // Another state is read again, to be checked before it is changed.
+        let known = self
+            .cached()
+            .filter(|known| known.snapshot.is_unambiguous());
         let version = known.as_ref().map(|known| known.version.clone());
         let written = Arc::new(Mutex::new(None));
         let edit = {
@@ -471,9 +474,10 @@ impl Core {
                         Some(known) => Arc::clone(&known.snapshot),
                         None => Arc::new(Snapshot::empty()),
                     },
-                    IndexRead::Read(content, _) => {
-                        Arc::new(Snapshot::decode(content).map_err(|error| core.in_index(error))?)
-                    }
+                    IndexRead::Read(content, _) => Arc::new(
+                        Snapshot::decode_for_change(content)
+                            .map_err(|error| core.in_index(error))?,
+                    ),
                 };
                 let mut draft = Draft::new(&base, &*core.graph);
                 let outcomes: Vec<Result<()>> = edits

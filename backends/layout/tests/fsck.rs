@@ -515,3 +515,39 @@ async fn the_report_is_json() {
     assert_eq!(finding["descriptor"]["size"], 300_000);
     assert_eq!(finding["referredBy"], image.digest().to_string());
 }
+
+#[tokio::test]
+async fn a_long_index_of_what_is_missing_is_checked_in_linear_time() {
+    // Were each entry compared with all before it, this test would take minutes.
+    const COUNT: usize = 40_000;
+    let directory = directory();
+    let listed = (0..COUNT).map(|at| {
+        json!({
+            "mediaType": MediaType::IMAGE_MANIFEST,
+            "digest": Digest::of((at / 2).to_string().as_bytes()),
+            "size": 5,
+            "annotations": {"org.opencontainers.image.ref.name": format!("t{}", at / 2)},
+        })
+    });
+    let manifests: Vec<_> = listed.collect();
+    let index = json!({"schemaVersion": 2, "manifests": manifests});
+    write_layout(directory.path(), &index.to_string());
+    let report = fsck(&relaxed(directory.path()).await).await;
+    let count = |kind| {
+        let findings = report.findings.iter();
+        findings.filter(|finding| finding.kind == kind).count()
+    };
+    assert_eq!(count(Kind::Missing), COUNT / 2);
+    assert_eq!(count(Kind::DuplicateTag), COUNT / 2);
+}
+
+#[tokio::test]
+async fn a_key_that_is_there_twice_is_told() {
+    let directory = directory();
+    write_layout(directory.path(), r#"{"manifests":[],"x":1,"x":2}"#);
+    let report = fsck(&relaxed(directory.path()).await).await;
+    assert_eq!(
+        found(&report),
+        [(Severity::Error, Kind::InvalidIndex, "index.json")]
+    );
+}

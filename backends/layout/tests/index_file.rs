@@ -605,3 +605,54 @@ async fn a_grandchild_is_not_lost_with_what_was_between() {
     let listed: Vec<_> = entries(directory.path());
     assert!(listed.contains(&(*leaf.0.digest(), None)));
 }
+
+#[tokio::test]
+async fn a_tag_that_was_removed_means_no_longer_name_either() {
+    let directory = directory();
+    let (exact, longer) = (manifest("exact"), manifest("longer"));
+    let listed = [(&exact, "v1"), (&longer, "example.com/app:v1")]
+        .map(|(target, name)| entry(&target.0, json!({REF_NAME: name})));
+    let index = json!({"schemaVersion": 2, "manifests": listed});
+    write_layout(directory.path(), &index.to_string());
+    for (target, content) in [&exact, &longer] {
+        std::fs::write(blob_path(directory.path(), target.digest()), content).expect("written");
+    }
+    let layout = relaxed(directory.path()).await;
+    let v1 = TagOrDigest::Tag(tag("v1"));
+    assert_eq!(layout.resolve(&v1).await.expect("tagged"), exact.0);
+
+    layout.untag(&tag("v1")).await.expect("untagged");
+    let error = layout.resolve(&v1).await.expect_err("untagged");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let kept = [(*exact.0.digest(), None), (*longer.0.digest(), None)];
+    assert_eq!(entries(directory.path()), kept);
+}
+
+#[tokio::test]
+async fn an_index_with_a_key_twice_is_read_and_not_changed() {
+    let directory = directory();
+    let (old, new) = (manifest("old"), manifest("new"));
+    let listed = entry(&old.0, json!({REF_NAME: "v1"}));
+    let content = format!(r#"{{"x":1,"manifests":[{listed}],"x":2}}"#);
+    write_layout(directory.path(), &content);
+    std::fs::write(blob_path(directory.path(), old.0.digest()), &old.1).expect("written");
+    let layout = relaxed(directory.path()).await;
+    let v1 = TagOrDigest::Tag(tag("v1"));
+    assert_eq!(layout.resolve(&v1).await.expect("tagged"), old.0);
+
+    let (one, two) = (tag("v1"), [tag("v2")]);
+    let push = layout.push_reference(&new.0, new.1.clone().into(), &two);
+    let untag = layout.untag(&one);
+    let options = tranship_layout::GcOptions::default();
+    let collect = layout.collect_garbage(&options);
+    for error in [
+        push.await.expect_err("refused"),
+        untag.await.expect_err("refused"),
+        collect.await.expect_err("refused"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.to_string().contains("index.json"), "{error}");
+    }
+    let file = std::fs::read_to_string(directory.path().join("index.json"));
+    assert_eq!(file.expect("readable"), content);
+}

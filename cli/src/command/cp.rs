@@ -8,14 +8,14 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use tranship::{
     CopyAction, CopyHooks, CopyOptions, CopyReport, CopyStep, Descriptor, Digest, Error, ErrorKind,
-    Existing, ExtendedCopyOptions, Location, Repository, Tag, TagOrDigest,
+    Existing, ExtendedCopyOptions, Location, ManifestDocument, Repository, Tag, TagOrDigest,
 };
 use tranship_backends::OpenOptions;
 
-use super::{manifest, open, open_existing, resolve};
+use super::source::open_source;
+use super::{manifest, open, resolve, stream};
 use crate::args::Cp;
 use crate::failure::{At as _, Outcome, suggest_listing};
-use crate::location::required_reference;
 use crate::output::{Output, plain};
 use crate::progress::CopyProgress;
 
@@ -154,12 +154,20 @@ const fn verb(action: CopyAction) -> &'static str {
 }
 
 pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outcome {
-    let reference = required_reference(&args.source)?;
+    let outgoing = stream::to_write_out(&args.destination, &args.source)?;
+    let incoming = stream::read_in(&args.source).await?;
+    let opened = incoming
+        .as_ref()
+        .map_or(&args.source, |kept| &kept.location);
+    let (source, reference) = open_source(opened, places, output).await?;
+    let reference = &reference;
     let tags = destination_tags(&args, reference);
-    let source = open_existing(&args.source, places).await?;
     expect_digest(&args, &*source, reference).await?;
     expect_image(&args, &*source, reference).await?;
-    let destination = open(&args.destination, places).await?;
+    let opened = outgoing
+        .as_ref()
+        .map_or(&args.destination, |kept| &kept.location);
+    let destination = open(opened, places).await?;
     let progress = Arc::new(CopyProgress::new(output));
     let options = options(&args, Arc::clone(&progress) as Arc<dyn CopyHooks>);
     let report = if args.recursive {
@@ -169,11 +177,20 @@ pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outco
         tranship::copy(&*source, reference, &*destination, &tags, &options).await
     };
     progress.finish();
+    let report = match report {
+        Err(error) if error.is_not_found() && error.hint().is_none() => {
+            Err(explain_missing(error, &args, &*source, reference).await)
+        }
+        report => report,
+    };
     let report = report
         .map_err(|error| suggest_listing(error, &args.source))
         .at(format_args!("copy {} to {}", args.source, args.destination))?;
     let copied = Copied::new(&args, &tags, report);
-    output.print(&copied).await?;
+    match outgoing.filter(|_| !args.dry_run) {
+        Some(kept) => kept.write_out().await?,
+        None => output.print(&copied).await?,
+    }
     if !output.is_json() {
         output.note(copied.summary());
     }
@@ -247,6 +264,56 @@ async fn root(args: &Cp, source: &dyn Repository, reference: &TagOrDigest) -> Ou
     tranship::resolve(source, reference, &options)
         .await
         .within(&args.source)
+}
+
+/// Says for which platforms an index lists manifests that the source does not have, if that is why content was not
+/// found. `docker save` and containerd keep the platform that was pulled, under an index of all.
+async fn explain_missing(
+    error: Error,
+    args: &Cp,
+    source: &dyn Repository,
+    reference: &TagOrDigest,
+) -> Error {
+    let options = resolve::options(args.platform.platform.clone());
+    let Ok((root, content)) = tranship::fetch_bytes(source, reference, &options).await else {
+        return error;
+    };
+    let Ok(Some(ManifestDocument::Index(index))) =
+        ManifestDocument::decode(root.media_type(), &content)
+    else {
+        return error;
+    };
+    let (mut missing, mut there) = (Vec::new(), Vec::new());
+    for child in &index.manifests {
+        let name = child
+            .platform()
+            .map_or_else(|| child.digest().to_string(), ToString::to_string);
+        match source.manifests().exists(child).await {
+            Ok(true) => there.push((name, child.platform().is_some())),
+            Ok(false) => missing.push(name),
+            Err(_) => return error,
+        }
+    }
+    if missing.is_empty() {
+        return error;
+    }
+    let mut there = there.iter().filter(|(_, is_platform)| *is_platform);
+    let hint = match there.next() {
+        Some((platform, _)) => {
+            format!("copy the platform that is stored, with --platform {platform}")
+        }
+        None => "none of its platforms is there".to_owned(),
+    };
+    Error::new(
+        ErrorKind::NotFound,
+        format!(
+            "the index lists manifests that are not there, for {}",
+            plain(&missing.join(", "))
+        ),
+    )
+    .with_subject(root.digest())
+    .with_hint(hint)
+    .with_source(error)
 }
 
 fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {

@@ -11,10 +11,10 @@ use tranship::{
 };
 use tranship_backends::OpenOptions;
 
-use super::{open_existing, resolve};
+use super::resolve;
+use super::source::open_source;
 use crate::args::Discover;
 use crate::failure::{At as _, Outcome};
-use crate::location::required_reference;
 use crate::output::{Output, plain};
 
 /// So many lists of referrers are asked for at the same time.
@@ -22,10 +22,9 @@ const CONCURRENCY: usize = 6;
 
 pub(super) async fn run(args: Discover, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
-    let reference = required_reference(&location)?;
-    let repository = open_existing(&location, places).await?;
+    let (repository, reference) = open_source(&location, places, output).await?;
     let options = resolve::options(args.platform.platform);
-    let root = tranship::resolve(&*repository, reference, &options)
+    let root = tranship::resolve(&*repository, &reference, &options)
         .await
         .within(&location)?;
     let wanted = Wanted {

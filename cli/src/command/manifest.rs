@@ -12,12 +12,12 @@ use tranship::{
 use tranship_backends::OpenOptions;
 
 use super::named::Named;
-use super::{open, open_existing, resolve};
+use super::source::open_source;
+use super::{open, resolve};
 use crate::args::{ManifestFetch, ManifestPush};
 use crate::failure::{At as _, Outcome};
 use crate::input::Input;
 use crate::json;
-use crate::location::required_reference;
 use crate::output::{self, Output};
 use crate::save::save;
 
@@ -38,16 +38,15 @@ impl fmt::Display for Fetched<'_> {
 
 pub(super) async fn fetch(args: ManifestFetch, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
-    let reference = required_reference(&location)?;
-    let repository = open_existing(&location, places).await?;
+    let (repository, reference) = open_source(&location, places, output).await?;
     let options = resolve::options(args.platform.platform);
     if args.descriptor && args.output.is_none() {
-        let descriptor = tranship::resolve(&*repository, reference, &options)
+        let descriptor = tranship::resolve(&*repository, &reference, &options)
             .await
             .within(&location)?;
         return output.print_json(&descriptor).await;
     }
-    let (descriptor, bytes) = tranship::fetch_bytes(&*repository, reference, &options)
+    let (descriptor, bytes) = tranship::fetch_bytes(&*repository, &reference, &options)
         .await
         .within(&location)?;
     let content = match args.pretty {

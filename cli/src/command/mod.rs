@@ -16,6 +16,8 @@ mod named;
 mod repo;
 mod resolve;
 mod serve;
+mod source;
+mod stream;
 mod tag;
 mod untag;
 
@@ -58,7 +60,8 @@ pub(crate) async fn run(command: Command, places: Places, output: Output) -> Out
 
 /// Opens a repository that may come to be with the first push.
 async fn open(location: &Location, places: &OpenOptions) -> Outcome<Arc<dyn Repository>> {
-    tranship_backends::open_with(location, places)
+    // Where links are followed nothing is written.
+    tranship_backends::open_with(location, &places.clone().with_follow_links(None))
         .await
         .within(location)
 }

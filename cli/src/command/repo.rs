@@ -4,14 +4,16 @@ use std::fmt;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
-use tranship::{ListOptions, Listing};
+use tranship::{Descriptor, Error, ListOptions, Listing, Location, Repository};
 use tranship_backends::OpenOptions;
+use tranship_backends::layout::IndexEntry;
 
+use super::source::{open_entries, tell_of_untagged, untagged};
 use super::{open_existing, open_registry};
 use crate::args::{PageArgs, RepoLs, RepoTags};
 use crate::failure::{At as _, Outcome};
 use crate::location::no_reference;
-use crate::output::{self, Output};
+use crate::output::{self, Output, plain};
 
 /// So many lines are written at a time, if they are there.
 const BATCH: usize = 1000;
@@ -23,6 +25,12 @@ struct Tags {
 }
 
 #[derive(Debug, Serialize)]
+struct Untagged {
+    repository: String,
+    untagged: Vec<Descriptor>,
+}
+
+#[derive(Debug, Serialize)]
 struct Repositories {
     registry: String,
     repositories: Vec<String>,
@@ -31,14 +39,64 @@ struct Repositories {
 pub(super) async fn tags(args: RepoTags, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.location;
     no_reference(&location)?;
-    let repository = open_existing(&location, places).await?;
-    let tags = repository.tags(options(&args.page));
-    if !output.is_json() {
-        return print_lines(tags, &args.page, &location).await;
+    if let Some((layout, entries)) = open_entries(&location, places).await? {
+        let rest = untagged(entries);
+        if args.untagged {
+            return print_untagged(&location, rest, output).await;
+        }
+        list_tags(&layout, &args.page, &location, output).await?;
+        if !output.is_json() {
+            tell_of_untagged(&location, &rest, output);
+        }
+        return Ok(());
     }
-    let tags = collect(tags, &args.page, &location).await?;
+    if args.untagged {
+        return Err(
+            Error::unsupported("registries do not list manifests without a tag")
+                .with_subject(&location)
+                .into(),
+        );
+    }
+    let repository = open_existing(&location, places).await?;
+    list_tags(&*repository, &args.page, &location, output).await
+}
+
+async fn list_tags(
+    repository: &dyn Repository,
+    page: &PageArgs,
+    location: &Location,
+    output: Output,
+) -> Outcome {
+    let tags = repository.tags(options(page));
+    if !output.is_json() {
+        return print_lines(tags, page, location).await;
+    }
+    let tags = collect(tags, page, location).await?;
     let repository = location.to_string();
     output.print_json(&Tags { repository, tags }).await
+}
+
+/// Prints a digest a line, with the name that the entry has if that is not a tag.
+async fn print_untagged(location: &Location, entries: Vec<IndexEntry>, output: Output) -> Outcome {
+    if output.is_json() {
+        let untagged = entries.into_iter().map(|entry| entry.descriptor).collect();
+        let repository = location.to_string();
+        return output
+            .print_json(&Untagged {
+                repository,
+                untagged,
+            })
+            .await;
+    }
+    let mut lines = String::new();
+    for entry in entries {
+        let digest = entry.descriptor.digest();
+        match entry.name() {
+            Some(name) => lines.push_str(&format!("{digest} {}\n", plain(name))),
+            None => lines.push_str(&format!("{digest}\n")),
+        }
+    }
+    output::write(lines.as_bytes()).await
 }
 
 pub(super) async fn ls(args: RepoLs, places: &OpenOptions, output: Output) -> Outcome {

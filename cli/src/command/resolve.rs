@@ -4,18 +4,16 @@ use tranship::{Platform, ResolveOptions};
 use tranship_backends::OpenOptions;
 
 use super::named::Named;
-use super::open_existing;
+use super::source::open_source;
 use crate::args::Resolve;
 use crate::failure::{At as _, Outcome};
-use crate::location::required_reference;
 use crate::output::Output;
 
 pub(super) async fn run(args: Resolve, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
-    let reference = required_reference(&location)?;
-    let repository = open_existing(&location, places).await?;
+    let (repository, reference) = open_source(&location, places, output).await?;
     let options = options(args.platform.platform);
-    let descriptor = tranship::resolve(&*repository, reference, &options)
+    let descriptor = tranship::resolve(&*repository, &reference, &options)
         .await
         .within(&location)?;
     let named = Named::new(location, descriptor).with_full(args.full);

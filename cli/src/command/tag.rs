@@ -2,17 +2,15 @@
 use tranship_backends::OpenOptions;
 
 use super::named::Named;
-use super::open_existing;
+use super::source::open_source;
 use crate::args::TagArgs;
 use crate::failure::{At as _, Outcome};
-use crate::location::required_reference;
 use crate::output::Output;
 
 pub(super) async fn run(args: TagArgs, places: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
-    let reference = required_reference(&location)?;
-    let repository = open_existing(&location, places).await?;
-    let descriptor = tranship::tag_n(&*repository, reference, &args.tags)
+    let (repository, reference) = open_source(&location, places, output).await?;
+    let descriptor = tranship::tag_n(&*repository, &reference, &args.tags)
         .await
         .within(&location)?;
     let named = Named::new(location, descriptor).with_tags(&args.tags);

@@ -328,3 +328,29 @@ fn a_compressed_archive_is_only_read() {
     }
     here.fails(3, &["resolve", &format!("oci-archive:a.tar.gz@{NOTHING}")]);
 }
+
+#[test]
+fn archives_are_streamed_and_no_file_is_named_like_a_stream() {
+    let here = Workplace::new();
+    let digest = here.ok(&["resolve", "oci:hello:v1-amd64"]);
+    for scheme in ["oci-archive", "docker-archive"] {
+        let location = format!("{scheme}:-");
+        let written = here
+            .command(&["cp", "oci:hello:v1-amd64", &location])
+            .output()
+            .expect("run");
+        assert!(written.status.success(), "{written:?}");
+        let copied = here.run_with(&["cp", &location, "oci:copy:v2"], &written.stdout);
+        assert_eq!(copied.code, Some(0), "{}", copied.stderr);
+        if scheme == "oci-archive" {
+            assert_eq!(copied.stdout.trim(), digest);
+        }
+        for command in ["resolve", "repo tags"] {
+            let mut arguments: Vec<&str> = command.split(' ').collect();
+            arguments.push(&location);
+            let error = here.fails(6, &arguments);
+            assert!(error.contains("standard stream"), "{error}");
+        }
+    }
+    assert_eq!(here.files(), ["copy", "hello"]);
+}

@@ -308,3 +308,85 @@ fn what_tags_attach_is_copied_with_its_tags() {
         assert_eq!(here.tags("oci:without"), ["v1"]);
     }
 }
+
+#[test]
+fn the_only_manifest_is_taken_without_a_tag_and_several_are_named() {
+    let here = Workplace::new();
+    let digest = here.ok(&["cp", "oci:hello:v1-amd64", "oci:one"]);
+    here.ok(&["untag", "oci:one:v1-amd64"]);
+    assert_eq!(here.ok(&["resolve", "oci:one"]), digest);
+    assert_eq!(here.ok(&["repo", "tags", "oci:one"]), "");
+    assert_eq!(here.ok(&["repo", "tags", "oci:one", "--untagged"]), digest);
+    assert_eq!(here.ok(&["cp", "oci:one", "oci:copy:v2"]), digest);
+    let error = here.fails(2, &["resolve", "oci:hello"]);
+    assert!(
+        error.contains(":latest") && error.contains(":v1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn several_manifests_with_one_tag_and_odd_names_are_told() {
+    let here = Workplace::new();
+    let amd64 = here.ok(&["resolve", "oci:hello:v1-amd64"]);
+    let index = here.ok(&["resolve", "oci:hello:v1"]);
+    here.ok(&["cp", "oci:hello:v1", "oci:two"]);
+    let mut listed: serde_json::Value =
+        serde_json::from_slice(&here.read("two/index.json")).expect("json");
+    let entry = |digest: &str, name: &str| {
+        let descriptor = here.ok(&[
+            "manifest",
+            "fetch",
+            "--descriptor",
+            &format!("oci:two@{digest}"),
+        ]);
+        let mut entry: serde_json::Value = serde_json::from_str(&descriptor).expect("json");
+        entry["annotations"] = serde_json::json!({"org.opencontainers.image.ref.name": name});
+        entry
+    };
+    listed["manifests"] = serde_json::json!([
+        entry(&index, "v1"),
+        entry(&amd64, "v1"),
+        entry(&index, "a:1,b:2"),
+    ]);
+    here.write("two/index.json", listed.to_string());
+    let ran = here.run(&["resolve", "oci:two:v1"]);
+    assert_eq!(ran.stdout.trim(), amd64);
+    assert!(
+        ran.stderr.contains("warning") && ran.stderr.contains(&index),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        here.run(&["repo", "tags", "oci:two"])
+            .stderr
+            .contains("--untagged")
+    );
+    let untagged = here.ok(&["repo", "tags", "oci:two", "--untagged"]);
+    assert!(untagged.contains(&index), "{untagged}");
+    here.fails(3, &["resolve", "oci:two:2"]);
+}
+
+#[test]
+fn a_missing_platform_is_met_with_the_platforms_that_are_there() {
+    let here = Workplace::new();
+    here.ok(&["cp", "oci:hello:v1", "oci:sparse"]);
+    let amd64 = here.ok(&["resolve", "oci:sparse:v1", "--platform", "linux/amd64"]);
+    let index = here.ok(&["manifest", "fetch", "oci:sparse:v1"]);
+    let index: serde_json::Value = serde_json::from_str(&index).expect("json");
+    for child in index["manifests"].as_array().expect("manifests") {
+        let digest = child["digest"].as_str().expect("a digest");
+        if digest != amd64 {
+            std::fs::remove_file(here.blob("sparse", digest)).expect("removed");
+        }
+    }
+    let error = here.fails(3, &["cp", "oci:sparse:v1", "oci:out"]);
+    assert!(error.contains("--platform linux/amd64"), "{error}");
+    here.ok(&[
+        "cp",
+        "--platform",
+        "linux/amd64",
+        "oci:sparse:v1",
+        "oci:out",
+    ]);
+}

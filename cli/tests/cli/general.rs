@@ -187,3 +187,47 @@ fn there_is_a_manual_page_for_every_command() {
     }
     here.fails(1, &["man", "--output", "hello/index.json"]);
 }
+
+#[test]
+fn words_of_other_tools_lead_to_those_of_this_one() {
+    let here = Workplace::new();
+    for (arguments, hint) in [
+        (&["tags", "oci:hello"][..], "repo tags"),
+        (&["inspect", "oci:hello:v1"], "manifest fetch"),
+        (&["pull", "alpine"], "cp HOST"),
+        (&["resolve", "docker-daemon:alpine"], "docker-archive:FILE"),
+        (
+            &[
+                "resolve",
+                "library/alpine:3",
+                "--resolve",
+                "library:443:127.0.0.1",
+            ],
+            "docker.io/library/alpine:3",
+        ),
+    ] {
+        let ran = here.run(arguments);
+        assert_ne!(ran.code, Some(0));
+        assert!(ran.stderr.contains(hint), "{arguments:?}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("'tag'"), "{}", ran.stderr);
+    }
+    assert_eq!(
+        here.ok(&["digest", "oci:hello:v1"]),
+        here.ok(&["resolve", "oci:hello:v1"])
+    );
+    let error = here.run(&["cp", "oci:hello:v1", "oci:x", "-p"]).stderr;
+    assert!(
+        error.contains("'-p'") && !error.contains("-- -p"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_missing_tag_is_not_found_and_no_status() {
+    let here = Workplace::new();
+    let error = here.fails(3, &["resolve", "oci:hello:v9"]);
+    assert!(
+        error.starts_with("error: oci:hello: v9: not found\n"),
+        "{error}"
+    );
+}

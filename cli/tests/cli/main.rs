@@ -16,3 +16,4 @@ mod repo;
 mod resume;
 mod serve;
 mod support;
+mod terminal;

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "archive")]
 pub(crate) mod archive;
+pub(crate) mod linked;
 pub(crate) mod local;
 mod marker;
 #[cfg(feature = "object-store")]

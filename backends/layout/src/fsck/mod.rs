@@ -166,7 +166,12 @@ async fn read_index(store: &Store, findings: &mut Vec<Finding>) -> Result<Option
     let driver = store.unchecked_driver();
     match driver.read_index(None, store.max_index_size()).await {
         Ok(IndexRead::Read(content, _)) => match Snapshot::decode(&content) {
-            Ok(snapshot) => return Ok(Some(Arc::new(snapshot))),
+            Ok(snapshot) => {
+                if let Err(error) = Snapshot::decode_for_change(&content) {
+                    invalid(describe(&error));
+                }
+                return Ok(Some(Arc::new(snapshot)));
+            }
             Err(error) => invalid(describe(&error)),
         },
         Ok(_) => invalid("is missing".into()),

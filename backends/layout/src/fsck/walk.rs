@@ -1,6 +1,6 @@
 //! Follows every reference from `index.json` down, and compares it with what is there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, hash_map};
 
 use bytes::Bytes;
 use tranship::{Descriptor, Digest, ErrorKind, ManifestDocument, MediaType, Result};
@@ -38,7 +38,8 @@ pub(super) struct Walk<'a> {
     compared: HashSet<(Digest, u64)>,
     read: HashSet<(Digest, MediaType)>,
     referenced: HashSet<Digest>,
-    missing: HashSet<Digest>,
+    /// Where the finding of what is missing is.
+    missing: HashMap<Digest, usize>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -52,7 +53,7 @@ impl<'a> Walk<'a> {
             compared: HashSet::new(),
             read: HashSet::new(),
             referenced: HashSet::new(),
-            missing: HashSet::new(),
+            missing: HashMap::new(),
             findings: Vec::new(),
         }
     }
@@ -78,16 +79,17 @@ impl<'a> Walk<'a> {
     }
 
     fn entries(&mut self, snapshot: &Snapshot) {
-        let mut tags = HashSet::new();
+        let mut tags: HashMap<_, usize> = HashMap::new();
         let mut duplicates = Vec::new();
         for entry in snapshot.entries() {
             match entry {
                 Entry::Manifest(descriptor, name) => {
-                    if let Name::Tag(tag) = name
-                        && !tags.insert(tag)
-                        && !duplicates.contains(&tag)
-                    {
-                        duplicates.push(tag);
+                    if let Name::Tag(tag) = name {
+                        let count = tags.entry(tag).or_default();
+                        *count += 1;
+                        if *count == 2 {
+                            duplicates.push(tag);
+                        }
                     }
                     self.next.push(Reference {
                         descriptor: descriptor.clone(),
@@ -177,17 +179,17 @@ impl<'a> Walk<'a> {
         let digest = descriptor.digest();
         let finding = Finding::new(severity, FindingKind::Missing, digest, message)
             .about(descriptor, *referred_by);
-        if self.missing.insert(*digest) {
-            self.findings.push(finding);
-            return;
-        }
-        let subject = digest.to_string();
-        let known = self.findings.iter_mut();
-        let mut known = known.filter(|known| known.kind == FindingKind::Missing);
-        if let Some(known) = known.find(|known| known.subject == subject)
-            && severity < known.severity
-        {
-            *known = finding;
+        match self.missing.entry(*digest) {
+            hash_map::Entry::Vacant(place) => {
+                place.insert(self.findings.len());
+                self.findings.push(finding);
+            }
+            hash_map::Entry::Occupied(at) => {
+                let known = self.findings.get_mut(*at.get());
+                if let Some(known) = known.filter(|known| severity < known.severity) {
+                    *known = finding;
+                }
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tranship::{Descriptor, Digest, Error, ErrorKind, Index, Result};
 
+use super::keys::check_keys;
 use super::{Entry, Snapshot};
 
 impl Snapshot {
@@ -12,19 +13,34 @@ impl Snapshot {
     /// # Errors
     /// `Corrupt` if it is not an index.
     pub(crate) fn decode(content: &[u8]) -> Result<Self> {
-        if let Ok(mut index) = serde_json::from_slice::<Index>(content) {
-            let manifests = std::mem::take(&mut index.manifests);
-            let entries = manifests.into_iter().map(Entry::new).collect();
-            return Ok(Self::new(index, entries));
-        }
-        Self::decode_one_by_one(content).map_err(|(why, source)| {
-            let error = Error::new(ErrorKind::Corrupt, why)
-                .with_hint("the file was left as it is; restore it, or repair it by hand");
-            match source {
-                Some(source) => error.with_source(source),
-                None => error,
+        let mut snapshot = match serde_json::from_slice::<Index>(content) {
+            Ok(mut index) => {
+                let manifests = std::mem::take(&mut index.manifests);
+                Self::new(index, manifests.into_iter().map(Entry::new).collect())
             }
-        })
+            Err(_) => Self::decode_one_by_one(content).map_err(|(why, source)| {
+                let error = Error::new(ErrorKind::Corrupt, why)
+                    .with_hint("the file was left as it is; restore it, or repair it by hand");
+                match source {
+                    Some(source) => error.with_source(source),
+                    None => error,
+                }
+            })?,
+        };
+        snapshot.is_unambiguous = false;
+        Ok(snapshot)
+    }
+
+    /// Reads the content of the file before it is changed, or before something is deleted that it does not list.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is not an index, or an object in it has a key twice: readers take the one or the other
+    /// (RFC 8259, section 4), and writing it again would lose one of them.
+    pub(crate) fn decode_for_change(content: &[u8]) -> Result<Self> {
+        let mut snapshot = Self::decode(content)?;
+        check_keys(content)?;
+        snapshot.is_unambiguous = true;
+        Ok(snapshot)
     }
 
     fn decode_one_by_one(content: &[u8]) -> Result<Self, (String, Option<serde_json::Error>)> {
@@ -108,6 +124,25 @@ mod tests {
             let snapshot = decode(content).expect(content);
             assert_eq!(snapshot.descriptors().count(), 0, "{content}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_keeps_the_file_from_being_changed() {
+        let entry = format!(r#"{{"digest":"{HELLO}","size":5,"annotations":{{"a":"1","a":"2"}}}}"#);
+        for content in [
+            r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#,
+            r#"{"schemaVersion":2,"x":1,"manifests":[],"x":1}"#,
+            &format!(r#"{{"schemaVersion":2,"manifests":[{entry}]}}"#),
+        ] {
+            let read = decode(content).expect("it can be read");
+            assert!(!read.is_unambiguous());
+            let error = Snapshot::decode_for_change(content.as_bytes()).expect_err(content);
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.to_string().contains("twice"), "{error}");
+        }
+        let sound = format!(r#"{{"manifests":[{{"digest":"{HELLO}","size":5}}],"size":5}}"#);
+        let read = Snapshot::decode_for_change(sound.as_bytes()).expect("sound");
+        assert!(read.is_unambiguous());
     }
 
     #[test]

@@ -181,14 +181,19 @@ impl<'a> Draft<'a> {
     }
 
     fn untag(&mut self, tag: &Tag) -> Result<()> {
-        let positions = match self.claims(tag) {
-            Claims::Exact(positions) | Claims::Suffix(positions) => positions,
-            Claims::None => return Err(Error::not_found(tag)),
-        };
-        for position in positions {
-            self.release(position);
+        let mut is_found = false;
+        // Without the entries of the tag itself it would mean the manifest whose longer name ends in it.
+        while let Claims::Exact(positions) | Claims::Suffix(positions) = self.claims(tag) {
+            is_found = true;
+            for position in positions {
+                self.release(position);
+            }
         }
-        Ok(())
+        if is_found {
+            Ok(())
+        } else {
+            Err(Error::not_found(tag))
+        }
     }
 
     /// Takes the name off an entry, and drops the entry if the manifest can be reached otherwise.

@@ -2,6 +2,7 @@
 
 mod decode;
 mod edit;
+mod keys;
 mod names;
 mod writer;
 
@@ -9,11 +10,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use tranship::{Descriptor, Digest, Index, Result, Tag, encode_json};
+use tranship::{Descriptor, Digest, Error, Index, Result, Tag, encode_json};
 
 pub(crate) use self::edit::{Draft, Edit, Holders};
 pub(crate) use self::names::Name;
-#[cfg(feature = "archive")]
 pub(crate) use self::names::{CONTAINERD_NAME, REF_NAME};
 pub(crate) use self::writer::{Request, Writer, fail};
 
@@ -22,6 +22,14 @@ use self::names::{Claim, name_of};
 /// The index of a layout that holds nothing.
 pub(crate) const EMPTY_INDEX: &[u8] =
     br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+
+/// How large the file may be, in bytes, if it lists nothing. A larger one need not be read to know.
+pub(crate) const MAX_EMPTY_INDEX: u64 = 4096;
+
+/// Whether the file with this content lists nothing. One that cannot be read may list something.
+pub(crate) fn lists_nothing(content: &[u8]) -> bool {
+    Snapshot::decode(content).is_ok_and(|snapshot| snapshot.entries().is_empty())
+}
 
 /// One state of `index.json`. It never changes.
 #[derive(Debug, Clone)]
@@ -34,6 +42,7 @@ pub(crate) struct Snapshot {
     sorted: OnceLock<Vec<Tag>>,
     // Where they stand, once somebody asks for one: a look at a tag does not.
     digests: OnceLock<HashMap<Digest, Vec<usize>>>,
+    is_unambiguous: bool,
 }
 
 /// One of the manifests that `index.json` lists.
@@ -42,6 +51,28 @@ pub(crate) enum Entry {
     Manifest(Descriptor, Name),
     /// Named by a digest that we cannot compute: kept as it is.
     Foreign(serde_json::Value),
+}
+
+/// A manifest that `index.json` lists.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// The entry as the file has it, with its annotations.
+    pub descriptor: Descriptor,
+    /// The tag that names the entry. It may be the end of a longer name, such as `docker.io/library/alpine:3`, and other
+    /// entries may have it too: [`is_current`](Self::is_current) says which of them the tag means.
+    pub tag: Option<Tag>,
+    /// Whether [`tag`](Self::tag) resolves to this manifest.
+    pub is_current: bool,
+}
+
+impl IndexEntry {
+    /// The name as the file has it: a tag, a longer name, or something that is neither.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        let names = [REF_NAME, CONTAINERD_NAME];
+        names.iter().find_map(|key| self.descriptor.annotation(key))
+    }
 }
 
 impl Entry {
@@ -71,6 +102,7 @@ impl Snapshot {
             head,
             entries,
             digests: OnceLock::new(),
+            is_unambiguous: true,
         }
     }
 
@@ -88,6 +120,25 @@ impl Snapshot {
     /// The entries that can be read, in their order.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
         self.entries.iter().filter_map(Entry::descriptor)
+    }
+
+    /// The entries that can be read, in their order, with their tags.
+    pub(crate) fn listed_entries(&self) -> impl Iterator<Item = IndexEntry> {
+        self.entries.iter().filter_map(|entry| {
+            let Entry::Manifest(descriptor, name) = entry else {
+                return None;
+            };
+            let tag = match name {
+                Name::Tag(tag) | Name::Suffix(tag) => Some(tag.clone()),
+                Name::Foreign | Name::None => None,
+            };
+            let current = tag.as_ref().and_then(|tag| self.tagged(tag));
+            Some(IndexEntry {
+                is_current: current.is_some_and(|current| current.digest() == descriptor.digest()),
+                descriptor: descriptor.clone(),
+                tag,
+            })
+        })
     }
 
     /// All entries, in their order.
@@ -110,9 +161,21 @@ impl Snapshot {
         self.entries[self.tags.get(tag)?.winner()?].descriptor()
     }
 
-    /// Whether entries of several names claim `tag`, such that it means none of them.
-    pub(crate) fn is_ambiguous(&self, tag: &Tag) -> bool {
-        matches!(self.tags.get(tag), Some(Claim::Ambiguous))
+    /// Returns the error for a tag that points at nothing.
+    pub(crate) fn no_such(&self, tag: &Tag) -> Error {
+        let error = Error::not_found(tag);
+        if let Some(Claim::Ambiguous) = self.tags.get(tag) {
+            return error.with_hint(
+                "several manifests have names that end in this tag; use a digest instead",
+            );
+        }
+        error
+    }
+
+    /// Whether the file says nothing twice, so that it can be written again without losing anything. Only
+    /// [`decode_for_change`](Self::decode_for_change) looks.
+    pub(crate) fn is_unambiguous(&self) -> bool {
+        self.is_unambiguous
     }
 
     /// The first entry of `digest`.

@@ -58,6 +58,10 @@ pub(super) fn name_of(entry: &Descriptor) -> Name {
     if let Ok(tag) = name.parse() {
         return Name::Tag(tag);
     }
+    // Several names in one, of which none is to be dropped silently.
+    if name.contains(',') {
+        return Name::Foreign;
+    }
     match name.rsplit_once(':') {
         // What stands behind the colon of a digest is no tag.
         Some((before, tag)) if !before.contains('@') && name.parse::<Digest>().is_err() => {
@@ -157,6 +161,7 @@ mod tests {
             "",
             "localhost:5000/app",
             "a/b:",
+            "a/b:v1,a/b:v2",
             "-x",
             &digest.to_string(),
             &format!("a/b@{digest}"),

@@ -30,7 +30,8 @@ impl Store {
         let (IndexRead::Read(content, version), core) = (read, Arc::clone(&self.core)) else {
             return Err(self.core.in_index(missing()));
         };
-        let decode = move || Snapshot::decode(&content).map_err(|error| core.in_index(error));
+        let decode =
+            move || Snapshot::decode_for_change(&content).map_err(|error| core.in_index(error));
         let snapshot = Arc::new(blocking(decode).await?);
         self.core.cache(version.clone(), Arc::clone(&snapshot));
         Ok((snapshot, version))
@@ -58,7 +59,8 @@ impl Store {
                     IndexRead::Unchanged(_) => None,
                     IndexRead::Absent => return Err(core.in_index(missing())),
                     IndexRead::Read(content, _) => {
-                        Some(Snapshot::decode(content).map_err(|error| core.in_index(error))?)
+                        let found = Snapshot::decode_for_change(content);
+                        Some(found.map_err(|error| core.in_index(error))?)
                     }
                 };
                 Ok(match *found_other {

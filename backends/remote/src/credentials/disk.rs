@@ -55,8 +55,7 @@ pub(crate) fn change(
     path: &Path,
     change: impl FnOnce(&mut Document) -> Result<bool>,
 ) -> Result<bool> {
-    // What a link points to is changed, and the link stays.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = behind_links(path);
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -74,11 +73,53 @@ pub(crate) fn change(
         .map_err(|error| Error::io("no file can be created beside it", error))?;
     let bytes = document.encode()?;
     file.write_all(&bytes)
+        .and_then(|()| keep_owner_and_mode(&path, file.as_file()))
         .and_then(|()| file.as_file().sync_all())
         .map_err(|error| Error::io("the file cannot be written", error))?;
     file.persist(&path)
         .map_err(|error| Error::io("the file cannot be replaced", error.error))?;
     Ok(true)
+}
+
+/// The file that is meant by `path`: a link stays, and what it leads to is changed, or created.
+fn behind_links(path: &Path) -> PathBuf {
+    /// As many as Linux follows.
+    const MAX_LINKS: usize = 40;
+    if let Ok(real) = fs::canonicalize(path) {
+        return real;
+    }
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => break,
+        }
+    }
+    path
+}
+
+/// Gives `file` the mode and the owner of what is at `path`, if there is something. Only root can give files away:
+/// for others the file becomes theirs, as if they had written it anew.
+#[cfg(unix)]
+fn keep_owner_and_mode(path: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+
+    let Ok(old) = fs::metadata(path) else {
+        return Ok(());
+    };
+    let new = file.metadata()?;
+    if (old.uid(), old.gid()) != (new.uid(), new.gid())
+        && fchown(file, Some(old.uid()), Some(old.gid())).is_err()
+    {
+        // The group alone, which any member may set.
+        let _ = fchown(file, None, Some(old.gid()));
+    }
+    file.set_permissions(old.permissions())
+}
+
+#[cfg(not(unix))]
+fn keep_owner_and_mode(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
 }
 
 fn create_directory(directory: &Path) -> Result<()> {
@@ -125,6 +166,52 @@ fn lock(path: &Path) -> Result<File> {
                 let message = "another process has it locked";
                 return Err(Error::new(ErrorKind::Conflict, message));
             }
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+
+    use super::*;
+
+    fn touch(path: &Path) {
+        assert!(change(path, |_| Ok(true)).expect("written"));
+    }
+
+    #[test]
+    fn a_file_keeps_its_mode_and_its_owner() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("config.json");
+        touch(&path);
+        let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        for wanted in [0o644, 0o640] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(wanted)).expect("ours");
+            touch(&path);
+            assert_eq!(mode(&path), wanted);
+        }
+        // Only root can change the owner of a file.
+        if chown(&path, Some(1234), Some(5678)).is_ok() {
+            touch(&path);
+            let metadata = fs::metadata(&path).expect("there");
+            assert_eq!((metadata.uid(), metadata.gid()), (1234, 5678));
+        }
+    }
+
+    #[test]
+    fn a_link_stays_a_link_whether_its_target_exists_or_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (link, target) = (
+            directory.path().join("config.json"),
+            directory.path().join("dotfiles/docker.json"),
+        );
+        symlink("dotfiles/docker.json", &link).expect("linked");
+        for _ in 0..2 {
+            touch(&link);
+            assert!(link.is_symlink());
+            assert!(target.is_file());
         }
     }
 }

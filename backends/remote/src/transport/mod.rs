@@ -13,6 +13,7 @@ mod request;
 pub(crate) mod retry;
 mod tls;
 mod tokens;
+mod trace;
 mod warnings;
 
 use std::fmt;
@@ -197,7 +198,8 @@ impl Transport {
         let inner = &*self.0;
         let mut url = request.url.clone();
         for _ in 0..=inner.options.policy.max_redirects {
-            let response = self.dispatch(request, &url, authorization.as_ref()).await?;
+            let sending = self.dispatch(request, &url, authorization.as_ref());
+            let response = trace::exchange(request.kind, &request.method, &url, sending).await?;
             if same_origin(&url, &inner.origin) {
                 inner.warnings.take_from(response.headers());
             }

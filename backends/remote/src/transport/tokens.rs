@@ -14,6 +14,7 @@ use super::failure;
 use super::limit::Permit;
 use super::outgoing::Progress;
 use super::retry::{Retries, is_transient, retry_after};
+use super::trace;
 use crate::auth::TokenServer;
 use crate::options::RetryPolicy;
 use crate::policy::SecurityPolicy;
@@ -64,10 +65,13 @@ impl Tokens {
             .body(request.body().clone())
             .send();
         let progress = Progress::default();
-        let response = super::unless_silent(sending, &progress, self.silence)
-            .await
-            .ok_or_else(|| failure::silence(self.silence))?
-            .map_err(failure::of_network)?;
+        let sending = async {
+            super::unless_silent(sending, &progress, self.silence)
+                .await
+                .ok_or_else(|| failure::silence(self.silence))?
+                .map_err(failure::of_network)
+        };
+        let response = trace::exchange(RequestKind::Token, request.method(), url, sending).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = Answer {
             method: request.method().clone(),

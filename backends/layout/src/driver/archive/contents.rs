@@ -13,7 +13,7 @@ use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::decompress::Compression;
 use super::docker::Image;
-use super::path::{Claim, LayoutFile, blob_directory, claim};
+use super::path::{Claim, LayoutFile, blob_directory, claim, plain};
 use super::position::{read_pieces, read_range};
 use super::scan::{Kind, Member, corrupt, scan, show};
 use super::unpack::{compression_of, unpack};
@@ -38,11 +38,12 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Opens the archive at `path`; `None` if there is none.
+    /// Opens the archive at `path`; `None` if there is none. A compressed one is decompressed, to at most
+    /// `max_unpacked` bytes.
     ///
     /// # Errors
-    /// `InvalidInput` if it is no regular file.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+    /// `InvalidInput` if it is not a regular file, `SizeExceedsLimit`, and `StorageFull`.
+    pub(super) fn open(path: &Path, max_unpacked: u64) -> Result<Option<Self>> {
         // To open a pipe would wait for somebody to write to it.
         if stat(path)?.is_none() {
             return Ok(None);
@@ -59,7 +60,7 @@ impl Opened {
             .map_err(|error| failed("read", path, error))?;
         let stamp = Stamp::of(&metadata);
         let file = match compression {
-            Some(compression) => unpack(&file, path, compression)?,
+            Some(compression) => unpack(&file, path, compression, max_unpacked)?,
             None => file,
         };
         Ok(Some(Self {
@@ -160,6 +161,8 @@ pub(super) struct Contents {
     pub(super) dropped: Vec<Range<u64>>,
     /// Where the last member ends.
     pub(super) end: u64,
+    /// The content of the `manifest.json` that `docker save` writes beside a layout.
+    pub(super) docker_manifest: Option<Range<u64>>,
     /// What it was made from, if it is an archive of docker.
     pub(super) images: Option<Vec<Image>>,
 }
@@ -176,9 +179,11 @@ impl Contents {
             dropped: Vec::new(),
             directories: HashSet::new(),
         };
-        let mut is_docker = false;
+        let mut docker_manifest = None;
         let end = scan(&opened.file, &opened.path, |member| {
-            is_docker |= member.name == b"manifest.json";
+            if plain(member.name) == Some("manifest.json") && member.kind == Kind::File {
+                docker_manifest = Some(member.data.clone());
+            }
             reading.take(member)
         })?;
         let Reading {
@@ -189,7 +194,7 @@ impl Contents {
         } = reading;
         let mut required = |file, name: &str| {
             let Some((data, whole)) = files.remove(&file) else {
-                return Err(missing(&opened.path, name, is_docker));
+                return Err(missing(&opened.path, name, docker_manifest.is_some()));
             };
             dropped.push(whole.clone());
             Ok(Blob::Member { data, whole })
@@ -209,6 +214,7 @@ impl Contents {
             directories,
             dropped,
             end,
+            docker_manifest,
             images: None,
             opened,
         })

@@ -39,7 +39,7 @@ use super::{
 };
 use crate::blocking::blocking;
 use crate::index::EMPTY_INDEX;
-use crate::options::Durability;
+use crate::options::LayoutOptions;
 
 /// An `oci-archive`.
 #[derive(Debug)]
@@ -72,10 +72,10 @@ impl Batch {
 
 impl Archive {
     /// The archive at `path`, which is absolute. Nothing looks at the disk.
-    pub(crate) fn new(path: PathBuf, durability: Durability) -> Self {
-        let reader = Box::new(Contents::read);
+    pub(crate) fn new(path: PathBuf, options: &LayoutOptions) -> Self {
+        let reader = Box::new(|opened| docker::check(Contents::read(opened)?));
         Self {
-            place: Arc::new(Place::new(path, durability, reader)),
+            place: Arc::new(Place::new(path, options, reader)),
             batch: None,
         }
     }

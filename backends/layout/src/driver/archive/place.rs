@@ -16,7 +16,7 @@ use crate::driver::local::file::{failed, identity};
 use crate::driver::local::index::Stamp;
 use crate::driver::local::place::with_mode;
 use crate::driver::local::sync::sync_directory;
-use crate::options::Durability;
+use crate::options::{Durability, LayoutOptions};
 
 /// How often the archive may be replaced while we prepare to replace it.
 const MAX_ATTEMPTS: u32 = 32;
@@ -30,6 +30,8 @@ pub(super) type Reader = Box<dyn Fn(Opened) -> Result<Contents> + Send + Sync>;
 pub(super) struct Place {
     path: PathBuf,
     durability: Durability,
+    /// In bytes.
+    max_unpacked: u64,
     reader: Reader,
     current: Mutex<Option<Arc<Contents>>>,
     is_compressed: AtomicBool,
@@ -39,10 +41,11 @@ pub(super) struct Place {
 
 impl Place {
     /// `path` is absolute. Nothing looks at the disk.
-    pub(super) fn new(path: PathBuf, durability: Durability, reader: Reader) -> Self {
+    pub(super) fn new(path: PathBuf, options: &LayoutOptions, reader: Reader) -> Self {
         Self {
             path,
-            durability,
+            durability: options.durability,
+            max_unpacked: options.max_unpacked_size,
             reader,
             current: Mutex::default(),
             is_compressed: AtomicBool::new(false),
@@ -114,7 +117,7 @@ impl Place {
             return Ok(Some(Arc::clone(known)));
         }
         let opened = match found {
-            Some(_) => Opened::open(&self.path)?,
+            Some(_) => Opened::open(&self.path, self.max_unpacked)?,
             None => None,
         };
         let Some(opened) = opened else {

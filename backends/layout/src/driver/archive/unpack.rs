@@ -1,10 +1,10 @@
 //! Archives that are compressed as a whole are decompressed once, to a file without a name.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 
-use tranship::{ErrorKind, Result};
+use tranship::{Error, ErrorKind, Result};
 
 use super::decompress::{Compression, Decompressor};
 use super::scan::corrupt;
@@ -27,12 +27,21 @@ pub(super) fn compression_of(
     Ok(Compression::detect(start))
 }
 
+/// How many bytes are written between two looks at the free space.
+const STEP: u64 = 64 * 1024 * 1024;
+
 /// Decompresses `file`, the archive at `path`, into a temporary file without a name, which is deleted when it is
-/// closed.
+/// closed. At most `limit` bytes are written, and the last twentieth of the disk is left to others.
 ///
 /// # Errors
-/// `Corrupt` if the content cannot be decompressed, `StorageFull` if there is no room for it.
-pub(super) fn unpack(file: &File, path: &Path, compression: Compression) -> Result<File> {
+/// `Corrupt` if the content cannot be decompressed, `StorageFull` if there is no room for it, `SizeExceedsLimit` if it
+/// has more than `limit` bytes.
+pub(super) fn unpack(
+    file: &File,
+    path: &Path,
+    compression: Compression,
+    limit: u64,
+) -> Result<File> {
     let directory = std::env::temp_dir();
     let spill = |error| {
         let error = failed("written", &directory, error);
@@ -47,7 +56,18 @@ pub(super) fn unpack(file: &File, path: &Path, compression: Compression) -> Resu
     let to = tempfile::tempfile_in(&directory).map_err(spill)?;
     // An error of the system comes from the file that is written to.
     let refused = |error: io::Error| {
-        if error.raw_os_error().is_some() {
+        if error.kind() == io::ErrorKind::FileTooLarge {
+            return Error::new(
+                ErrorKind::SizeExceedsLimit,
+                format!("decompresses to more than the limit of {limit} bytes"),
+            )
+            .with_subject(path.display())
+            .with_hint(
+                "raise the limit with --max-unpacked-size (LayoutOptions::with_max_unpacked_size) if you trust the \
+                 archive",
+            );
+        }
+        if error.raw_os_error().is_some() || error.kind() == io::ErrorKind::StorageFull {
             return spill(error);
         }
         corrupt(
@@ -57,14 +77,96 @@ pub(super) fn unpack(file: &File, path: &Path, compression: Compression) -> Resu
         .with_source(error)
     };
     let mut from = file;
-    let mut decompressor = Decompressor::new(Some(compression), to);
+    let mut decompressor = Decompressor::new(
+        Some(compression),
+        Limited {
+            file: to,
+            written: 0,
+            next_look: STEP,
+            limit,
+        },
+    );
     let mut buffer = vec![0; PIECE];
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return decompressor.finish().map_err(refused),
+            Ok(0) => {
+                let finished = decompressor.finish().map_err(refused)?;
+                return Ok(finished.file);
+            }
             Ok(length) => decompressor.write_all(&buffer[..length]).map_err(refused)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed("read", path, error)),
         }
+    }
+}
+
+/// A file that does not outgrow its limit, nor fill the disk.
+struct Limited {
+    file: File,
+    written: u64,
+    next_look: u64,
+    limit: u64,
+}
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let after = self.written.saturating_add(bytes.len() as u64);
+        if after > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if after >= self.next_look {
+            self.next_look = after.saturating_add(STEP);
+            if is_nearly_full(&self.file) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+        }
+        let length = self.file.write(bytes)?;
+        self.written += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Whether less than a twentieth of the file system is free, or less than a step.
+#[cfg(unix)]
+fn is_nearly_full(file: &File) -> bool {
+    rustix::fs::fstatvfs(file).is_ok_and(|disk| {
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        free < STEP || disk.f_bavail < disk.f_blocks / 20
+    })
+}
+
+#[cfg(not(unix))]
+fn is_nearly_full(_: &File) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression as Level;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    #[test]
+    fn an_archive_is_not_decompressed_beyond_the_limit() {
+        let mut encoder = GzEncoder::new(Vec::new(), Level::fast());
+        encoder.write_all(&[0; 100_000]).expect("in memory");
+        let mut file = tempfile::tempfile().expect("a file");
+        let content = encoder.finish().expect("in memory");
+        file.write_all(&content).expect("written");
+        let unpack = |limit| {
+            let mut file = &file;
+            io::Seek::rewind(&mut file).expect("a file");
+            unpack(file, Path::new("a.tar.gz"), Compression::Gzip, limit)
+        };
+        let sound = unpack(100_000).expect("within the limit");
+        assert_eq!(sound.metadata().expect("a file").len(), 100_000);
+        let error = unpack(99_999).expect_err("too large");
+        assert_eq!(error.kind(), ErrorKind::SizeExceedsLimit);
+        assert!(error.to_string().contains("a.tar.gz"), "{error}");
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn stat_regular(path: &Path) -> Result<Option<Metadata>> {
 ///
 /// # Errors
 /// `Corrupt` if it is something else.
-pub(super) fn open_regular(path: &Path) -> Result<Option<(File, Metadata)>> {
+pub(in crate::driver) fn open_regular(path: &Path) -> Result<Option<(File, Metadata)>> {
     let opened = open_no_follow(File::options().read(true), path)?;
     let Some(file) = opened else {
         return Ok(None);
@@ -223,10 +223,14 @@ pub(super) fn vanished_file(path: &Path) -> Error {
 }
 
 fn not_regular(path: &Path, symlink: bool) -> Error {
-    let what = if symlink {
-        "is a symbolic link, which is not followed"
-    } else {
-        "is not a regular file"
-    };
-    Error::new(ErrorKind::Corrupt, what).with_subject(path.display())
+    if !symlink {
+        return Error::new(ErrorKind::Corrupt, "is not a regular file")
+            .with_subject(path.display());
+    }
+    Error::new(ErrorKind::Corrupt, "is a symbolic link, which is not followed")
+        .with_subject(path.display())
+        .with_hint(
+            "build tools such as Bazel make such layouts: copy the files with `cp -rL`, or follow the links with \
+             --follow-links DIR, where DIR holds what they lead to",
+        )
 }

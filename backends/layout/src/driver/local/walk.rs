@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use tranship::{RepositoryName, Result};
 
 use super::file::{failed, is_directory, stat_regular};
-use super::place::INDEX;
+use super::place::{BLOBS, INDEX};
 use crate::driver::repository_path::component_of;
+use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
 
 /// A walk that can be interrupted after any name. What it holds is one directory's entries for each
 /// level, which it reads when it comes there.
@@ -61,9 +62,7 @@ impl Walk {
         {
             match step {
                 Step::Layout(name, directory) => {
-                    // What is no regular file makes no layout; opening it says so.
-                    let found = stat_regular(&directory.join(INDEX));
-                    if matches!(found, Ok(Some(_)))
+                    if holds_something(&directory)
                         && let Ok(name) = name.parse()
                     {
                         names.push(name);
@@ -81,6 +80,31 @@ impl Walk {
         }
         Ok(names)
     }
+}
+
+/// Whether `directory` is a layout that lists a manifest or has a blob. Deletes and garbage collection leave layouts
+/// without either.
+fn holds_something(directory: &Path) -> bool {
+    let path = directory.join(INDEX);
+    // Anything but a regular file does not make a layout, which opening it reports.
+    let Ok(Some(metadata)) = stat_regular(&path) else {
+        return false;
+    };
+    if metadata.len() > MAX_EMPTY_INDEX {
+        return true;
+    }
+    let is_empty = std::fs::read(&path).is_ok_and(|content| lists_nothing(&content));
+    !is_empty || has_blobs(&directory.join(BLOBS))
+}
+
+fn has_blobs(blobs: &Path) -> bool {
+    let algorithms = std::fs::read_dir(blobs).into_iter().flatten().flatten();
+    algorithms
+        .filter_map(|algorithm| std::fs::read_dir(algorithm.path()).ok())
+        .flatten()
+        .flatten()
+        // Temporary files are hidden.
+        .any(|blob| !blob.file_name().as_encoded_bytes().starts_with(b"."))
 }
 
 fn read(prefix: &str, directory: &Path) -> Result<Vec<Step>> {
@@ -114,12 +138,14 @@ fn read(prefix: &str, directory: &Path) -> Result<Vec<Step>> {
 mod tests {
     use super::*;
 
+    const LISTS_ONE: &str = r#"{"manifests":[{"digest":"blake3:00","size":1}]}"#;
+
     fn layouts(names: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().expect("a directory");
         for name in names {
             let directory = root.path().join(name);
             std::fs::create_dir_all(&directory).expect("a directory");
-            std::fs::write(directory.join(INDEX), "{}").expect("an index");
+            std::fs::write(directory.join(INDEX), LISTS_ONE).expect("an index");
         }
         root
     }
@@ -163,6 +189,20 @@ mod tests {
         let root = layouts(&["a", "a/blobs", "B", ".c", "_d", "_blobs"]);
         std::fs::create_dir(root.path().join("empty")).expect("a directory");
         assert_eq!(names(root.path(), None, 100), ["a", "blobs"]);
+    }
+
+    #[test]
+    fn a_layout_is_passed_over_that_has_neither_a_manifest_nor_a_blob() {
+        let root = layouts(&["a", "b", "c", "d"]);
+        for name in ["b", "c"] {
+            let layout = root.path().join(name);
+            std::fs::write(layout.join(INDEX), r#"{"manifests":[]}"#).expect("an index");
+            std::fs::create_dir_all(layout.join(BLOBS).join("sha256")).expect("a directory");
+        }
+        std::fs::write(root.path().join("d").join(INDEX), "torn").expect("an index");
+        let blob = root.path().join("c").join(BLOBS).join("sha256").join("00");
+        std::fs::write(blob, "").expect("a blob");
+        assert_eq!(names(root.path(), None, 100), ["a", "c", "d"]);
     }
 
     #[cfg(unix)]

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use object_store::ObjectStore as _;
 use object_store::path::Path;
+use object_store::{GetOptions, ObjectMeta, ObjectStore as _};
 use tranship::{RepositoryName, Result};
 
 use super::bucket::Bucket;
 use super::failure::failed;
-use crate::driver::INDEX;
 use crate::driver::repository_path::component_of;
+use crate::driver::{BLOBS, INDEX};
+use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
 
 /// How many prefixes are listed at the same time.
 const AHEAD: usize = 16;
@@ -139,13 +140,38 @@ async fn list(bucket: &Bucket, names: &str, prefix: &Path) -> Result<Listed> {
         let name = format!("{names}{component}");
         Some((name, prefix))
     });
+    let index = found
+        .objects
+        .iter()
+        .find(|object| is_index(&object.location));
     Ok(Listed {
-        is_layout: found
-            .objects
-            .iter()
-            .any(|object| is_index(&object.location)),
+        is_layout: match index {
+            Some(index) => holds_something(bucket, prefix, index).await?,
+            None => false,
+        },
         below: below.collect(),
     })
+}
+
+/// Whether the layout at `prefix` lists a manifest or has a blob. Deletes and garbage collection leave layouts without
+/// either.
+async fn holds_something(bucket: &Bucket, prefix: &Path, index: &ObjectMeta) -> Result<bool> {
+    if index.size > MAX_EMPTY_INDEX {
+        return Ok(true);
+    }
+    let key = &index.location;
+    let Some(found) = bucket.get(key, GetOptions::default()).await? else {
+        return Ok(false);
+    };
+    let content = bucket.content(key, found, MAX_EMPTY_INDEX).await;
+    if !content.is_ok_and(|content| lists_nothing(&content)) {
+        return Ok(true);
+    }
+    let blobs = prefix.clone().join(BLOBS);
+    let mut blobs = bucket.store().list(Some(&blobs));
+    let first = blobs.try_next().await;
+    let first = first.map_err(|error| failed(bucket, "listed", prefix, error))?;
+    Ok(first.is_some())
 }
 
 #[cfg(test)]
@@ -156,11 +182,13 @@ mod tests {
     use super::*;
     use crate::options::LayoutOptions;
 
+    const LISTS_ONE: &str = r#"{"manifests":[{"digest":"blake3:00","size":1}]}"#;
+
     async fn layouts(names: &[&str]) -> Arc<Bucket> {
         let store = InMemory::new();
         for name in names {
             let key = Path::from(format!("root/{name}/{INDEX}"));
-            store.put(&key, "{}".into()).await.expect("stored");
+            store.put(&key, LISTS_ONE.into()).await.expect("stored");
         }
         let bucket = Bucket::new(Arc::new(store), &LayoutOptions::default());
         Arc::new(bucket)
@@ -200,6 +228,22 @@ mod tests {
             let behind: Vec<_> = SORTED.into_iter().filter(|name| *name > last).collect();
             assert_eq!(names(&bucket, Some(last), 100).await, behind, "{last}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_layout_is_passed_over_that_has_neither_a_manifest_nor_a_blob() {
+        let bucket = layouts(&["a", "b", "c", "d"]).await;
+        for (key, content) in [
+            ("root/b/index.json", r#"{"manifests":[]}"#),
+            ("root/c/index.json", r#"{"manifests":[]}"#),
+            ("root/c/blobs/sha256/00", ""),
+            ("root/d/index.json", "torn"),
+        ] {
+            let key = Path::from(key);
+            let stored = bucket.store().put(&key, content.into()).await;
+            stored.expect("stored");
+        }
+        assert_eq!(names(&bucket, None, 100).await, ["a", "c", "d"]);
     }
 
     #[tokio::test]

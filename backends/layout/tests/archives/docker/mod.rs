@@ -1,5 +1,6 @@
 //! Archives of docker: images as they are pushed, and files as docker would read them.
 
+mod agreement;
 mod damage;
 mod names;
 mod refused;

@@ -11,6 +11,7 @@ use tranship::{
 };
 
 use super::assembly::Turn;
+use super::is_image_layer;
 use crate::blocking::blocking;
 use crate::driver::archive::append::{Receiver, receive};
 use crate::driver::archive::decompress::{Compression, Decompressor};
@@ -38,12 +39,7 @@ fn role(media_type: &MediaType) -> Result<Role> {
     if [MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG].contains(media_type) {
         return Ok(Role::Config);
     }
-    let text = media_type.as_str();
-    let layers = [
-        "application/vnd.oci.image.layer.",
-        "application/vnd.docker.image.rootfs.",
-    ];
-    if layers.iter().any(|prefix| text.starts_with(prefix)) {
+    if is_image_layer(media_type) {
         return Ok(Role::Layer);
     }
     Err(Error::unsupported(format!(

@@ -1,6 +1,7 @@
 //! What `docker save` writes and `docker load` reads: images by their names, each a config and layers
 //! that are not compressed.
 
+mod agreement;
 mod assembly;
 mod layer;
 mod members;
@@ -16,9 +17,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tranship::{
-    Body, Capabilities, Descriptor, Digest, Error, Result, Source, Support, Upload, UploadId,
+    Body, Capabilities, Descriptor, Digest, Error, MediaType, Result, Source, Support, Upload,
+    UploadId,
 };
 
+pub(super) use self::agreement::check;
 use self::assembly::{Assembly, Known, Turn};
 pub(crate) use self::tags::ImageName;
 use super::decompress::Compression;
@@ -29,7 +32,7 @@ use crate::driver::{
     Driver, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, SweepPlan, Swept,
     check_size,
 };
-use crate::options::Durability;
+use crate::options::LayoutOptions;
 
 const ONLY_IMAGES: &str = "an archive of docker holds whole images, and no single blobs";
 
@@ -51,6 +54,17 @@ struct Layer {
     digest: Digest,
     data: Range<u64>,
     compression: Option<Compression>,
+}
+
+/// Whether content of this type is a layer of an image: a part of its file system.
+fn is_image_layer(media_type: &MediaType) -> bool {
+    let text = media_type.as_str();
+    [
+        "application/vnd.oci.image.layer.",
+        "application/vnd.docker.image.rootfs.",
+    ]
+    .iter()
+    .any(|prefix| text.starts_with(prefix))
 }
 
 /// A `docker-archive`.
@@ -83,11 +97,11 @@ impl Batch {
 
 impl DockerArchive {
     /// The archive at `path`, which is absolute. Its tags are those of the image `name`.
-    pub(crate) fn new(path: PathBuf, durability: Durability, name: ImageName) -> Self {
+    pub(crate) fn new(path: PathBuf, options: &LayoutOptions, name: ImageName) -> Self {
         let tags_of = name.clone();
         let reader = Box::new(move |opened| reading::read(opened, &tags_of));
         Self {
-            place: Arc::new(Place::new(path, durability, reader)),
+            place: Arc::new(Place::new(path, options, reader)),
             name,
             batch: None,
         }

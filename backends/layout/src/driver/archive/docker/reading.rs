@@ -1,6 +1,7 @@
 //! What `docker save` writes, as a layout: a manifest is made for each image, always the same.
 
 use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -10,13 +11,14 @@ use tranship::{
     ManifestDocument, MediaType, Result, encode_json,
 };
 
+use super::agreement::contradiction;
 use super::members::Members;
 use super::tags::ImageName;
 use super::{Image, Layer};
 use crate::driver::archive::contents::{Blob, Contents, Opened};
-use crate::driver::archive::decompress::Compression;
+use crate::driver::archive::decompress::{Compression, Decompressor};
 use crate::driver::archive::position::read_pieces;
-use crate::driver::archive::scan::corrupt;
+use crate::driver::archive::scan::{corrupt, show};
 use crate::driver::archive::unpack::compression_of;
 use crate::driver::local::file::check_limit;
 use crate::driver::local::place::{INDEX, OCI_LAYOUT};
@@ -30,12 +32,12 @@ const LAYER_ZSTD: MediaType = MediaType::from_static("application/vnd.oci.image.
 /// One image of `manifest.json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Item {
-    config: String,
+pub(super) struct Item {
+    pub(super) config: String,
     #[serde(default)]
     repo_tags: Option<Vec<String>>,
     #[serde(default)]
-    layers: Option<Vec<String>>,
+    pub(super) layers: Option<Vec<String>>,
 }
 
 /// What is read of an image's config.
@@ -74,8 +76,10 @@ pub(super) fn read(opened: Opened, name: &ImageName) -> Result<Contents> {
     if members.has(OCI_LAYOUT) && members.has(INDEX) {
         drop(members);
         return match Contents::read(opened)? {
-            contents if is_complete(&contents) => with_full_names(contents, name),
-            // Docker lists platforms that it does not have.
+            contents if is_complete(&contents) && contradiction(&contents)?.is_none() => {
+                with_full_names(contents, name)
+            }
+            // Docker lists platforms that it does not have, and Docker 25.0.0 lists other layers than the image has.
             contents => read_images(contents.opened, name),
         };
     }
@@ -180,6 +184,7 @@ fn read_images(opened: Opened, name: &ImageName) -> Result<Contents> {
         directories: HashSet::new(),
         dropped: Vec::new(),
         end: 0,
+        docker_manifest: None,
         images: Some(images),
     })
 }
@@ -196,8 +201,8 @@ struct Reading<'a> {
     opened: &'a Opened,
     members: &'a Members<'a>,
     blobs: HashMap<Digest, Blob>,
-    /// The digests of members that are compressed, by where they begin.
-    hashed: HashMap<u64, Digest>,
+    /// The digests of members that are compressed, as they are and decompressed, by where they begin.
+    hashed: HashMap<u64, (Digest, Digest)>,
     images: Vec<Image>,
 }
 
@@ -231,10 +236,23 @@ impl Reading<'_> {
             let compression = compression_of(&self.opened.file, data.start, data.end)
                 .map_err(|error| self.opened.unreadable(error))?;
             let (media_type, digest) = match compression {
-                // A wrong one is noticed by who reads it.
+                // Reading the layer verifies it.
                 None => (MediaType::IMAGE_LAYER, diff_id),
-                Some(Compression::Gzip) => (MediaType::IMAGE_LAYER_GZIP, self.hash(&data)?),
-                Some(Compression::Zstd) => (LAYER_ZSTD, self.hash(&data)?),
+                Some(compression) => {
+                    let (digest, decompressed) = self.hash(&data, compression, name)?;
+                    if decompressed != diff_id {
+                        let what = format!(
+                            "its member {} decompresses to {decompressed}, and {} names {diff_id}",
+                            show(name.as_bytes()),
+                            item.config
+                        );
+                        return Err(corrupt(&self.opened.path, what));
+                    }
+                    match compression {
+                        Compression::Gzip => (MediaType::IMAGE_LAYER_GZIP, digest),
+                        Compression::Zstd => (LAYER_ZSTD, digest),
+                    }
+                }
             };
             let descriptor = Descriptor::new(media_type, digest, data.end - data.start);
             self.add(&descriptor, data.clone())?;
@@ -272,18 +290,55 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn hash(&mut self, data: &Range<u64>) -> Result<Digest> {
-        if let Some(digest) = self.hashed.get(&data.start) {
-            return Ok(*digest);
+    /// The digests of a compressed member, as it is and decompressed.
+    fn hash(
+        &mut self,
+        data: &Range<u64>,
+        compression: Compression,
+        name: &str,
+    ) -> Result<(Digest, Digest)> {
+        if let Some(digests) = self.hashed.get(&data.start) {
+            return Ok(*digests);
         }
+        let damaged = |error: io::Error| {
+            let what = format!(
+                "its member {} cannot be decompressed",
+                show(name.as_bytes())
+            );
+            corrupt(&self.opened.path, what).with_source(error)
+        };
         let mut digester = Digester::new(Algorithm::Sha256);
+        let mut decompressor =
+            Decompressor::new(Some(compression), Hash(Digester::new(Algorithm::Sha256)));
+        let mut failure = None;
         read_pieces(&self.opened.file, data, |piece| {
             digester.update(piece);
-            Ok::<_, std::io::Error>(())
+            if failure.is_none() {
+                failure = decompressor.write_all(piece).err();
+            }
+            Ok::<_, io::Error>(())
         })
         .map_err(|error| self.opened.unreadable(error))?;
-        let digest = digester.finish();
-        self.hashed.insert(data.start, digest);
-        Ok(digest)
+        let decompressed = match failure {
+            None => decompressor.finish().map_err(damaged)?,
+            Some(error) => return Err(damaged(error)),
+        };
+        let digests = (digester.finish(), decompressed.0.finish());
+        self.hashed.insert(data.start, digests);
+        Ok(digests)
+    }
+}
+
+/// Hashes what is written to it.
+struct Hash(Digester);
+
+impl Write for Hash {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
