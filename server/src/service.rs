@@ -52,13 +52,14 @@ pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistrySe
 }
 
 impl RegistryService {
-    /// Cancels the uploads that lay idle for longer than
-    /// [`upload_expiry`](ServerOptions::upload_expiry). Whenever an upload starts this happens too, so
-    /// to call it now and then matters only where no upload starts for long.
+    /// Cancels the uploads that have been idle for longer than
+    /// [`upload_expiry`](ServerOptions::upload_expiry): those that clients opened here, and, at the first call
+    /// and then every hour, those that earlier processes left in the backend. Call it every minute or so.
     ///
     /// Dropping the future leaves the rest to the next call.
     pub async fn expire_uploads(&self) {
         uploads::expire(&self.shared).await;
+        uploads::sweep(&self.shared).await;
     }
 }
 
@@ -194,10 +195,12 @@ impl Shared {
             }
             Route::Uploads(_) => Err(other_method("POST")),
             Route::Upload(name, id) => match *method {
-                Method::GET | Method::HEAD => uploads::status(self, &name, &id).await,
-                Method::PATCH => uploads::append(self, &name, &id, request, body).await,
-                Method::PUT => uploads::finish(self, &name, &id, request, body).await,
-                Method::DELETE => uploads::cancel(self, &name, &id).await,
+                Method::GET | Method::HEAD => {
+                    uploads::status(self, &name, &id, request, &caller).await
+                }
+                Method::PATCH => uploads::append(self, &name, &id, request, body, &caller).await,
+                Method::PUT => uploads::finish(self, &name, &id, request, body, &caller).await,
+                Method::DELETE => uploads::cancel(self, &name, &id, request, &caller).await,
                 _ => Err(other_method("GET, HEAD, PATCH, PUT, DELETE")),
             },
             _ => Err(other_method("GET, HEAD")),

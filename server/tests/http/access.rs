@@ -210,3 +210,24 @@ async fn a_flood_of_wrong_passwords_is_shed() {
     }
     send(&client, "GET", "/v2/", "bob:bob").await.is(200);
 }
+
+#[tokio::test]
+async fn each_user_may_have_some_uploads_open() {
+    let (_directory, access) = users().await;
+    let access = access.with_anonymous_read(true);
+    let options = ServerOptions::default()
+        .with_access(access)
+        .with_max_uploads_per_user(2);
+    let client = Client::with(options).await;
+    let start = |user| send(&client, "POST", "/v2/app/blobs/uploads/", user);
+    let first = start("ann:nna").await;
+    first.is(202);
+    start("ann:nna").await.is(202);
+    let refused = start("ann:nna").await;
+    refused.fails(429, "TOOMANYREQUESTS");
+    assert!(refused.header("retry-after").is_some());
+    start("bob:bob").await.is(202);
+    let location = first.header("location").expect("a location");
+    send(&client, "DELETE", location, "ann:nna").await.is(204);
+    start("ann:nna").await.is(202);
+}

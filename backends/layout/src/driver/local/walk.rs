@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tranship::{RepositoryName, Result};
 
 use super::file::{failed, is_directory, stat_regular};
-use super::place::INDEX;
+use super::place::{INDEX, uploads_below};
 use crate::driver::repository_path::component_of;
 
 /// A walk that can be interrupted after any name. What it holds is one directory's entries for each
@@ -14,8 +14,28 @@ use crate::driver::repository_path::component_of;
 #[derive(Debug)]
 pub(super) struct Walk {
     last: Option<String>,
+    wanted: Wanted,
     // The next step is the last one.
     steps: Vec<Step>,
+}
+
+/// What a directory must have for its name to be listed.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// An index.
+    Layout,
+    /// A directory of uploads.
+    Uploads,
+}
+
+impl Wanted {
+    fn is_in(self, directory: &Path) -> bool {
+        match self {
+            // What is no regular file makes no layout; opening it says so.
+            Self::Layout => matches!(stat_regular(&directory.join(INDEX)), Ok(Some(_))),
+            Self::Uploads => uploads_below(directory).is_ok_and(|found| found.is_some()),
+        }
+    }
 }
 
 /// In the order of names, a repository `a` comes before `a-b`, and that before `a/b`: a directory
@@ -49,7 +69,16 @@ impl Walk {
     pub(super) fn new(root: &Path, last: Option<String>) -> Self {
         Self {
             last,
+            wanted: Wanted::Layout,
             steps: vec![Step::Below(String::new(), root.to_owned())],
+        }
+    }
+
+    /// Walks the directory `root` for what has a directory of uploads, a layout or not.
+    pub(super) fn for_uploads(root: &Path) -> Self {
+        Self {
+            wanted: Wanted::Uploads,
+            ..Self::new(root, None)
         }
     }
 
@@ -61,9 +90,7 @@ impl Walk {
         {
             match step {
                 Step::Layout(name, directory) => {
-                    // What is no regular file makes no layout; opening it says so.
-                    let found = stat_regular(&directory.join(INDEX));
-                    if matches!(found, Ok(Some(_)))
+                    if self.wanted.is_in(&directory)
                         && let Ok(name) = name.parse()
                     {
                         names.push(name);
