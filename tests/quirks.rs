@@ -121,7 +121,8 @@ fn suite(name: String, quirks: &[Quirk]) -> Suite {
     let suite = Suite::new(name, move || {
         let quirks = Arc::clone(&quirks);
         async move {
-            let service = router(Arc::new(MemoryRegistry::new()), ServerOptions::default());
+            let options = ServerOptions::default().with_complete_manifests(false);
+            let service = router(Arc::new(MemoryRegistry::new()), options);
             let service = Quirky::new(service, quirks.iter().copied());
             let server = TestServer::serve(service).await?;
             let (one, other) = (connect(&server)?, connect(&server)?);

@@ -9,6 +9,7 @@ mod input;
 mod json;
 mod location;
 mod log;
+mod open_files;
 mod output;
 mod progress;
 mod registries;
