@@ -230,7 +230,7 @@ fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 fn belongs_to_a_layout(file: &Path) -> bool {
     let names: Vec<_> = file.iter().rev().filter_map(|name| name.to_str()).collect();
     match names[..] {
-        ["index.json" | "oci-layout" | "lock", ..] => true,
+        ["index.json" | "oci-layout" | "lock" | "reserve", ..] => true,
         [hex, "sha256", "blobs", ..] => hex.len() == 64,
         [hex, "sha384", "blobs", ..] => hex.len() == 96,
         [hex, "sha512", "blobs", ..] => hex.len() == 128,

@@ -11,6 +11,7 @@ mod pages;
 pub(super) mod place;
 mod recent;
 mod registry;
+mod reserve;
 mod room;
 mod stored;
 mod sweep;
