@@ -94,7 +94,7 @@ enum Part {
     Body(u64),
     /// The line with the size of a chunk.
     ChunkSize,
-    /// So many bytes of a chunk and the CRLF behind it.
+    /// So many bytes of a chunk and the CRLF after it.
     Chunk(u64),
     /// A line of the trailer section.
     Trailers,

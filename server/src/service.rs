@@ -103,7 +103,7 @@ impl Shared {
         body.drain(&request).await;
         let headers = response.headers_mut();
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-        // A browser that guesses types would run what somebody pushed.
+        // A browser that guesses types might run pushed content as a page of this site.
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(warning) = &self.warning {
             response.headers_mut().insert(WARNING, warning.clone());

@@ -98,7 +98,7 @@ pub(crate) enum Defect {
     ReferrersComeTwice,
     ReferrersAreCached,
     ParentsAreReferrers,
-    DockerManifestsRefer,
+    DockerManifestsDoNotRefer,
     ManifestsReferToThemselves,
     PredecessorsUnsorted,
     ManifestsPrecedeThemselves,
@@ -110,6 +110,7 @@ pub(crate) enum Defect {
 
     // Uploading.
     WritesAtAnyOffset,
+    PauseLosesTheUpload,
     CommitsUnverified,
     ResumesFromTheStart,
     ResumesTheUnknown,

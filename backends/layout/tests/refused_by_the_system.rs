@@ -353,7 +353,7 @@ async fn a_full_disk_is_told_and_nothing_is_half_written() {
     assert!(leftovers(&path).is_empty());
 }
 
-/// On a file system of 1 MiB, in a name space of its own, where the kernel lets everyone mount one.
+/// On a file system of 1 MiB in a separate name space, if the kernel lets this user mount one.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_full_disk_is_freed_by_deleting() {

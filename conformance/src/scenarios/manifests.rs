@@ -36,7 +36,7 @@ scenarios! { "manifests":
     an_index_need_not_name_its_own_type [Push]
         "An index without a mediaType field keeps the type that it was pushed under."
     an_untyped_manifest_keeps_its_type_in_an_index [Push]
-        "What was pushed under a type stays it where an index lists it, pushed before or after."
+        "A manifest keeps the type that it was pushed under if an index lists it, pushed before or after."
     a_manifest_has_the_type_it_was_pushed_under_last [Push]
         "An untyped manifest that is pushed again under another type, with a tag or without, is of that type."
     characters_of_all_scripts_are_kept [Push]

@@ -37,8 +37,6 @@ scenarios! { "uploads":
         "What had arrived before is committed without another write."
     a_paused_upload_can_be_continued [Push Uploads]
         "Pausing an upload, twice and before its first write too, changes nothing about it."
-    a_paused_upload_can_be_resumed_elsewhere [Push Uploads]
-        "While an upload is paused another holder of its id can write, and the first one cannot overwrite that."
     a_write_at_a_wrong_offset_is_refused [Push Uploads]
         "A write behind or before the offset is refused, and the upload can go on."
     a_commit_of_another_digest_ends_the_upload [Push Uploads]
@@ -294,25 +292,5 @@ async fn a_paused_upload_can_be_continued(context: &Context) -> Verdict {
     let blob = Item::blob("hello");
     let committed = upload.commit(blob.descriptor()).await;
     check::succeeds("a commit after a pause", committed)?;
-    check::holds(&*repository, &blob).await
-}
-
-async fn a_paused_upload_can_be_resumed_elsewhere(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let mut first = start(&repository).await?;
-    first.write(0, Bytes::from_static(b"hel")).await?;
-    check::succeeds("pausing an upload", first.pause().await)?;
-    let mut second = uploader(&*repository)?.resume(first.id()).await?;
-    check::equal("the offset of the resumed upload", second.offset(), 3)?;
-    second.write(3, Bytes::from_static(b"lo")).await?;
-    second.pause().await?;
-    let stale = first.write(3, Bytes::from_static(b"p!")).await;
-    check::that(
-        stale.is_err(),
-        "a paused upload overwrites what was written since",
-    )?;
-    drop(first);
-    let blob = Item::blob("hello");
-    check::succeeds("committing", second.commit(blob.descriptor()).await)?;
     check::holds(&*repository, &blob).await
 }

@@ -34,7 +34,7 @@ pub struct Htpasswd {
     queue: Arc<Semaphore>,
 }
 
-/// What is known of a user and a password.
+/// The outcome of a password check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Right,

@@ -1,7 +1,7 @@
 //! The uploads that are open, between the requests that belong to them.
 //!
 //! The backend's object stays here from one request to the next, so that what it knows of the bytes
-//! so far, such as their hash, is not found out again. It is paused meanwhile: an open upload costs memory,
+//! so far, such as their hash, is not found out again. In between it is paused: an open upload costs memory,
 //! but no file descriptor. Whatever is not here is resumed from the backend by its id: an upload of an earlier
 //! process, or one whose last request broke off.
 
@@ -37,7 +37,7 @@ pub(super) type Key = (RepositoryName, Token);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Owner {
     User(String),
-    /// Where there are no users, or the caller is not one.
+    /// The client address of a caller without a user name.
     Address(IpAddr),
     Unknown,
 }
