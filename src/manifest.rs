@@ -167,13 +167,13 @@ pub enum ManifestDocument {
 }
 
 impl ManifestDocument {
-    /// Decodes `content` as what `media_type` says it is; `None` for every type that is not a
+    /// Decodes `content` as what `media_type` says it is; returns `None` for every type that is not a
     /// manifest.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidManifest`] if the content is not such a document, or if it says of itself
-    /// that it is a manifest of another kind: an index that also reads as a manifest is a known
-    /// trick (image-spec, "Image Manifest", `mediaType`).
+    /// [`ErrorKind::InvalidManifest`] if the content is not such a document, if its own `mediaType` is
+    /// another one, or if it also has what makes a manifest of another kind, such as `layers` beside
+    /// `manifests`: two programs could take it for two different things (CVE-2021-41190).
     pub fn decode(media_type: &MediaType, content: &[u8]) -> Result<Option<Self>> {
         let document = if *media_type == MediaType::ARTIFACT_MANIFEST {
             Self::Artifact(decode_json(media_type, content)?)
@@ -188,14 +188,38 @@ impl ManifestDocument {
     }
 
     fn checked(self, media_type: &MediaType) -> Result<Self> {
-        let document = self.without_docker_subject(media_type);
-        match document.own_media_type() {
-            Some(own) if own != media_type && !own.as_str().is_empty() => Err(Error::new(
+        if let Some(field) = self.contradiction() {
+            return Err(Error::new(
+                ErrorKind::InvalidManifest,
+                format!("the manifest is to be read as {media_type}, and also has `{field}`"),
+            )
+            .with_hint("programs would disagree about what it is; remove one of the two"));
+        }
+        match self.own_media_type() {
+            Some(own) if own != media_type => Err(Error::new(
                 ErrorKind::InvalidManifest,
                 format!("the manifest says that it is {own}, its descriptor says {media_type}"),
             )),
-            _ => Ok(document),
+            _ => Ok(self),
         }
+    }
+
+    /// The field that only a manifest of another kind has, unless it is `null`. Some decoders of JSON ignore
+    /// the case of names.
+    fn contradiction(&self) -> Option<&str> {
+        let (other, kinds): (_, &[&str]) = match self {
+            Self::Manifest(manifest) => (&manifest.other, &["manifests", "fsLayers"]),
+            Self::Index(index) => (&index.other, &["config", "layers", "fsLayers"]),
+            Self::Artifact(artifact) => (
+                &artifact.other,
+                &["config", "layers", "manifests", "fsLayers"],
+            ),
+        };
+        let is_of_another = |name: &str| kinds.iter().any(|kind| name.eq_ignore_ascii_case(kind));
+        other
+            .iter()
+            .find(|(name, value)| is_of_another(name) && !value.is_null())
+            .map(|(name, _)| name.as_str())
     }
 
     /// Like [`decode`](Self::decode), but keeps of each manifest that an index lists the three
@@ -212,8 +236,9 @@ impl ManifestDocument {
         Self::Index(index).checked(media_type).map(Some)
     }
 
-    /// The media type of `content`, if it reads as a manifest: by its own `mediaType`, or else by
-    /// the fields that it has. For stores that keep no media type beside the bytes.
+    /// Returns the media type of `content`, if it reads as a manifest: by its own `mediaType`, or else by
+    /// the fields that it has, unless those are of several kinds. For stores that keep no media type
+    /// beside the bytes.
     #[must_use]
     pub fn sniff(content: &[u8]) -> Option<MediaType> {
         #[derive(Deserialize)]
@@ -234,6 +259,11 @@ impl ManifestDocument {
         match shape.media_type {
             Some(own) if !own.as_str().is_empty() => own.is_manifest().then_some(own),
             _ if shape.schema_version != Some(2) => None,
+            _ if shape.manifests.is_some()
+                && (shape.config.is_some() || shape.layers.is_some()) =>
+            {
+                None
+            }
             _ if shape.config.is_some() && shape.layers.is_some() => {
                 Some(MediaType::IMAGE_MANIFEST)
             }
@@ -271,7 +301,8 @@ impl ManifestDocument {
         rest
     }
 
-    /// The manifest that this one refers to. Docker's formats have none: the field is ignored there.
+    /// Returns the manifest that this one refers to. Docker's formats do not define the field, but where it is
+    /// set it means the same.
     #[must_use]
     pub fn subject(&self) -> Option<&Descriptor> {
         match self {
@@ -279,17 +310,6 @@ impl ManifestDocument {
             Self::Index(index) => index.subject.as_ref(),
             Self::Artifact(artifact) => artifact.subject.as_ref(),
         }
-    }
-
-    fn without_docker_subject(mut self, media_type: &MediaType) -> Self {
-        if [MediaType::DOCKER_MANIFEST, MediaType::DOCKER_MANIFEST_LIST].contains(media_type) {
-            match &mut self {
-                Self::Manifest(manifest) => manifest.subject = None,
-                Self::Index(index) => index.subject = None,
-                Self::Artifact(_) => {}
-            }
-        }
-        self
     }
 
     /// What a list of referrers says of this one (distribution-spec, "Listing Referrers"): the
@@ -318,12 +338,15 @@ impl ManifestDocument {
         }
     }
 
-    fn own_media_type(&self) -> Option<&MediaType> {
-        match self {
-            Self::Manifest(manifest) => manifest.media_type.as_ref(),
-            Self::Index(index) => index.media_type.as_ref(),
-            Self::Artifact(artifact) => artifact.media_type.as_ref(),
-        }
+    /// Returns the media type that the document says it has, if it says one.
+    #[must_use]
+    pub fn own_media_type(&self) -> Option<&MediaType> {
+        let own = match self {
+            Self::Manifest(manifest) => &manifest.media_type,
+            Self::Index(index) => &index.media_type,
+            Self::Artifact(artifact) => &artifact.media_type,
+        };
+        own.as_ref().filter(|own| !own.as_str().is_empty())
     }
 }
 
@@ -461,29 +484,63 @@ mod tests {
     }
 
     #[test]
-    fn docker_formats_have_no_subject() {
-        let json = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{}","config":{EMPTY},"layers":[],"subject":{EMPTY}}}"#,
-            MediaType::DOCKER_MANIFEST
-        );
-        let document = decode(&MediaType::DOCKER_MANIFEST, &json).expect("a manifest");
-        assert!(document.subject().is_none());
-        let without_type = json.replace(
-            &format!("\"mediaType\":\"{}\",", MediaType::DOCKER_MANIFEST),
-            "",
-        );
-        let document = decode(&MediaType::DOCKER_MANIFEST, &without_type).expect("a manifest");
-        assert!(document.subject().is_none());
+    fn docker_formats_may_have_a_subject() {
+        for (kind, fields) in [
+            (
+                MediaType::DOCKER_MANIFEST,
+                format!(r#""config":{EMPTY},"layers":[]"#),
+            ),
+            (
+                MediaType::DOCKER_MANIFEST_LIST,
+                r#""manifests":[]"#.to_owned(),
+            ),
+        ] {
+            let json = format!(r#"{{"schemaVersion":2,{fields},"subject":{EMPTY}}}"#);
+            let document = decode(&kind, &json).expect("a manifest");
+            let subject = document.subject().expect("a subject");
+            assert_eq!(document.successors().first(), Some(subject));
+        }
     }
 
     #[test]
     fn a_manifest_that_claims_to_be_another_kind_is_refused() {
-        let json = format!(
-            r#"{{"schemaVersion":2,"mediaType":"{}","config":{EMPTY},"layers":[],"manifests":[]}}"#,
-            MediaType::IMAGE_INDEX
-        );
-        let error = decode(&MediaType::IMAGE_MANIFEST, &json).expect_err("two kinds");
-        assert_eq!(error.kind(), ErrorKind::InvalidManifest);
+        let image = |also: &str| {
+            let own = format!(r#"{{"schemaVersion":2,"config":{EMPTY},"layers":[]{also}}}"#);
+            (MediaType::IMAGE_MANIFEST, own)
+        };
+        let index = |also: &str| {
+            let own = format!(r#"{{"schemaVersion":2,"manifests":[]{also}}}"#);
+            (MediaType::IMAGE_INDEX, own)
+        };
+        let artifact = |also: &str| {
+            let own = format!(r#"{{"blobs":[]{also}}}"#);
+            (MediaType::ARTIFACT_MANIFEST, own)
+        };
+        let own_type = format!(r#","mediaType":"{}""#, MediaType::DOCKER_MANIFEST);
+        for (kind, json) in [
+            image(&own_type),
+            index(&own_type),
+            artifact(&own_type),
+            image(r#","manifests":[]"#),
+            image(r#","Manifests":[]"#),
+            image(r#","fsLayers":[]"#),
+            index(r#","layers":[]"#),
+            index(r#","CONFIG":{}"#),
+            artifact(r#","layers":[]"#),
+            artifact(r#","manifests":[]"#),
+        ] {
+            let error = decode(&kind, &json).expect_err(&json);
+            assert_eq!(error.kind(), ErrorKind::InvalidManifest, "{json}");
+            let plain = ManifestDocument::decode_plain(&kind, json.as_bytes());
+            plain.expect_err(&json);
+        }
+        for (kind, json) in [
+            image(r#","manifests":null,"mediaType":"""#),
+            index(r#","layers":null,"config":null"#),
+            index(r#","annotations":{"layers":"1"}"#),
+        ] {
+            decode(&kind, &json).expect(&json);
+        }
     }
 
     #[test]
@@ -544,6 +601,8 @@ mod tests {
             "[]",
             r#"{"os":"linux","config":{}}"#,
             "\u{1f}\u{8b}",
+            r#"{"schemaVersion":2,"manifests":[],"config":{},"layers":[]}"#,
+            r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#,
         ] {
             assert_eq!(sniff(blob), None, "{blob}");
         }

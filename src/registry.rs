@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::Stream;
@@ -324,6 +325,19 @@ pub trait Registry: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the backend fails with; that the repository does not exist is no error.
     async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>>;
+
+    /// Ends the uploads, in all repositories, that have not been written to for `idle` and that no process holds
+    /// open, and returns how many. Those that another process left behind are among them. A backend whose uploads
+    /// do not outlive the process, or whose own server ends them, does nothing.
+    ///
+    /// Dropping the future leaves the rest to the next call.
+    ///
+    /// # Errors
+    /// What the backend fails with.
+    async fn expire_uploads(&self, idle: Duration) -> Result<u64> {
+        let _ = idle;
+        Ok(0)
+    }
 }
 
 /// The names of all repositories of `registry`, collected.

@@ -94,6 +94,21 @@ pub trait Upload: Send {
     /// - [`StorageFull`](crate::ErrorKind::StorageFull) and what else the backend fails with.
     async fn write(&mut self, offset: u64, chunk: Bytes) -> Result<()>;
 
+    /// Releases what the upload holds of the system, such as an open file and its lock, until the next call. What
+    /// is known of the bytes so far is kept, so that they need not be read again. Useful with
+    /// many open uploads of which few are written to.
+    ///
+    /// While it is paused another process may resume the upload, or an expiry may end it: the next call then fails
+    /// as that of any other upload that was changed or ended elsewhere.
+    ///
+    /// If the future is dropped, the upload may have to be resumed by its id.
+    ///
+    /// # Errors
+    /// What the backend fails with.
+    async fn pause(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes what has arrived visible as the blob `expected`, and ends the upload.
     ///
     /// # Errors

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use futures_util::{FutureExt as _, TryStreamExt as _};
 use object_store::ObjectStore as _;
 use object_store::memory::InMemory;
+use tranship::Registry;
 use tranship_conformance::{Fixture, Gap, Suite};
 use tranship_layout::{Durability, Layout, LayoutOptions, LayoutRegistry};
 use tranship_memory::MemoryRegistry;
 use tranship_remote::RemoteRegistry;
-use tranship_server::TestServer;
+use tranship_server::{ServerOptions, TestServer, router};
 
 fn main() -> ExitCode {
     tranship_conformance::main([
@@ -135,7 +136,7 @@ fn archive() -> Suite {
 /// A registry over HTTP, reached by two clients.
 fn remote() -> Suite {
     Suite::new("remote", || async {
-        let server = TestServer::start(Arc::new(MemoryRegistry::new())).await?;
+        let server = serve(Arc::new(MemoryRegistry::new())).await?;
         let (one, other) = (connect(&server)?, connect(&server)?);
         Ok(Fixture::registry(Arc::new(one))
             .with_peer_registry(Arc::new(other))
@@ -149,7 +150,7 @@ fn remote_over_layouts() -> Suite {
     Suite::new("remote-over-layouts", || async {
         let directory = tempfile::tempdir()?;
         let root = directory.path().join("layouts");
-        let server = TestServer::start(Arc::new(LayoutRegistry::create(&root).await?)).await?;
+        let server = serve(Arc::new(LayoutRegistry::create(&root).await?)).await?;
         let (one, other) = (connect(&server)?, connect(&server)?);
         Ok(Fixture::registry(Arc::new(one))
             .with_peer_registry(Arc::new(other))
@@ -161,8 +162,8 @@ fn remote_over_layouts() -> Suite {
 /// A registry over HTTP whose server asks another one for everything.
 fn remote_through_a_proxy() -> Suite {
     Suite::new("remote-through-a-proxy", || async {
-        let behind = TestServer::start(Arc::new(MemoryRegistry::new())).await?;
-        let server = TestServer::start(Arc::new(connect(&behind)?)).await?;
+        let behind = serve(Arc::new(MemoryRegistry::new())).await?;
+        let server = serve(Arc::new(connect(&behind)?)).await?;
         let (one, other) = (connect(&server)?, connect(&server)?);
         Ok(Fixture::registry(Arc::new(one))
             .with_peer_registry(Arc::new(other))
@@ -176,6 +177,12 @@ fn mounted_unseen() -> Gap {
         "mounts::a_blob_of_another_size_is_not_mounted",
         "a registry mounts by the digest alone, and to ask for the size would be a request for every blob",
     )
+}
+
+/// Serves `registry`, and takes what the backends take: manifests of absent content too.
+async fn serve(registry: Arc<dyn Registry>) -> tranship::Result<TestServer> {
+    let options = ServerOptions::default().with_complete_manifests(false);
+    TestServer::serve(router(registry, options)).await
 }
 
 fn connect(server: &TestServer) -> tranship::Result<RemoteRegistry> {
@@ -223,7 +230,7 @@ fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 fn belongs_to_a_layout(file: &Path) -> bool {
     let names: Vec<_> = file.iter().rev().filter_map(|name| name.to_str()).collect();
     match names[..] {
-        ["index.json" | "oci-layout" | "lock", ..] => true,
+        ["index.json" | "oci-layout" | "lock" | "reserve", ..] => true,
         [hex, "sha256", "blobs", ..] => hex.len() == 64,
         [hex, "sha384", "blobs", ..] => hex.len() == 96,
         [hex, "sha512", "blobs", ..] => hex.len() == 128,

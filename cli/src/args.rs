@@ -507,13 +507,17 @@ pub(crate) struct Serve {
     /// Store and delete nothing
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// With another registry as --root, store and delete too. Everyone who is let in does so with your login, so
+    /// without this option such a registry is served read-only
+    #[arg(long, conflicts_with = "read_only")]
+    pub(crate) read_write: bool,
     /// Delete nothing
     #[arg(long)]
     pub(crate) no_delete: bool,
     /// Let in only users of this file, as `htpasswd -B` writes it. It is read again when it changes
     #[arg(long, value_name = "FILE")]
     pub(crate) htpasswd: Option<PathBuf>,
-    /// With --htpasswd, let everybody read
+    /// With --htpasswd, let everyone read without a password. Docker asks for a login all the same
     #[arg(long, requires = "htpasswd")]
     pub(crate) anonymous_read: bool,
     /// With --htpasswd, let a user read, or read and write, the repositories of a pattern in which * stands for a part
@@ -530,9 +534,9 @@ pub(crate) struct Serve {
     /// The private key of the certificate, as PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Refuse manifests that refer to what is not there. Worth it where `gc` runs meanwhile
+    /// Also take manifests that refer to blobs or manifests which the repository does not have, as sparse indexes do
     #[arg(long)]
-    pub(crate) complete: bool,
+    pub(crate) sparse: bool,
     /// Let clients continue an upload on another server of the same place
     #[arg(long)]
     pub(crate) shared: bool,
@@ -548,7 +552,10 @@ pub(crate) struct Serve {
     /// How many uploads may be open at a time
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(crate) max_uploads: u32,
-    /// Cancel uploads that nobody has continued for this time
+    /// How many uploads one user may have open at a time; without --htpasswd, one client address
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) max_uploads_per_user: u32,
+    /// Cancel uploads that have not been continued for this time, those of earlier runs too
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     pub(crate) upload_expiry: DurationArg,
     /// How many connections may be open at a time; others wait

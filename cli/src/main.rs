@@ -10,6 +10,7 @@ mod input;
 mod json;
 mod location;
 mod log;
+mod open_files;
 mod output;
 mod progress;
 mod registries;

@@ -1,7 +1,8 @@
 //! Reading and deleting blobs.
 
 use http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, HeaderValue, IF_NONE_MATCH,
+    IF_RANGE, RANGE,
 };
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -14,6 +15,10 @@ use crate::query::parse_digest;
 use crate::range::{Wanted, wanted};
 use crate::response::{Answer, describe, empty, entity_tag, value};
 use crate::service::Shared;
+
+/// A blob never changes, so a year is as good as forever. Not `public`: shared caches keep what is sent to
+/// anonymous callers anyway, and must not keep what is sent to a user.
+const UNCHANGING: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
 
 /// GET and HEAD of a blob.
 pub(crate) async fn read(
@@ -36,7 +41,8 @@ pub(crate) async fn read(
         return Ok(described(ResponseBody::content(content, request), &blob));
     }
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
-    if let Some(response) = not_modified(&request.headers, blob.digest()) {
+    if let Some(mut response) = not_modified(&request.headers, blob.digest()) {
+        response.headers_mut().insert(CACHE_CONTROL, UNCHANGING);
         return Ok(response);
     }
     if request.method == Method::HEAD {
@@ -94,9 +100,9 @@ fn is_of_another(request: &Parts, blob: &Descriptor) -> bool {
 fn described(body: ResponseBody, blob: &Descriptor) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     describe(&mut response, blob);
-    response
-        .headers_mut()
-        .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let headers = response.headers_mut();
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CACHE_CONTROL, UNCHANGING);
     response
 }
 

@@ -29,6 +29,7 @@ mod body;
 mod catalog;
 mod conditions;
 mod failure;
+mod heads;
 mod manifests;
 mod metrics;
 mod options;

@@ -18,9 +18,9 @@ pub struct ServerOptions {
     pub access: Option<Access>,
     /// What every answer warns of, such as that the registry is to be switched off.
     pub warning: Option<String>,
-    /// Whether manifests are refused that refer to what is not there: no unless set, so that a client
-    /// may push a part of an index. Where content is collected as garbage it is worth setting, since
-    /// what was there when a client looked may be gone when it pushes the manifest.
+    /// Whether manifests are refused that refer to blobs or manifests which the repository does not have: yes
+    /// unless set, as in distribution. A subject may always be absent. Sparse indexes, which list platforms
+    /// that were not copied, are only taken if this is off.
     pub complete_manifests: bool,
     /// Whether other servers serve the same place, so that a client may come to another one with its
     /// next chunk: no unless set. Uploads are then left to the backend between requests, which hashes
@@ -40,6 +40,9 @@ pub struct ServerOptions {
     pub anonymous_mount_search: usize,
     /// How many uploads may be open at a time: 10,000 unless set.
     pub max_uploads: usize,
+    /// How many uploads may be open at a time for one user, or for one address where the caller is not a user:
+    /// 256 unless set.
+    pub max_uploads_per_user: usize,
     /// How long an upload may lie idle before it may be cancelled: a day unless set.
     pub upload_expiry: Duration,
     /// How long a client may send nothing in the middle of a body: one minute unless set.
@@ -53,7 +56,7 @@ impl Default for ServerOptions {
             deletes: true,
             access: None,
             warning: None,
-            complete_manifests: false,
+            complete_manifests: true,
             shared: false,
             max_manifest_size: MAX_MANIFEST_SIZE,
             max_blob_size: None,
@@ -61,6 +64,7 @@ impl Default for ServerOptions {
             max_page_size: 1000,
             anonymous_mount_search: 100,
             max_uploads: 10_000,
+            max_uploads_per_user: 256,
             upload_expiry: Duration::from_secs(24 * 60 * 60),
             body_timeout: Duration::from_secs(60),
         }
@@ -96,7 +100,7 @@ impl ServerOptions {
         self
     }
 
-    /// Refuses manifests that refer to what is not there if `complete`.
+    /// Refuses manifests that refer to blobs or manifests which the repository does not have if `complete`.
     #[must_use]
     pub fn with_complete_manifests(mut self, complete: bool) -> Self {
         self.complete_manifests = complete;
@@ -152,7 +156,14 @@ impl ServerOptions {
         self
     }
 
-    /// Lets uploads lie idle for `time`.
+    /// Lets up to `count` uploads be open at a time for each user.
+    #[must_use]
+    pub fn with_max_uploads_per_user(mut self, count: usize) -> Self {
+        self.max_uploads_per_user = count;
+        self
+    }
+
+    /// Lets uploads be idle for `time`.
     #[must_use]
     pub fn with_upload_expiry(mut self, time: Duration) -> Self {
         self.upload_expiry = time;

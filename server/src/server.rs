@@ -20,6 +20,7 @@ use tower_service::Service;
 use tranship::{Error, Result};
 use tranship_sendfile::{Connection, Outlet};
 
+use crate::heads::StrictHeads;
 use crate::record::ClientAddress;
 use crate::stall::Stallable;
 #[cfg(feature = "tls")]
@@ -240,7 +241,7 @@ where
             .header_read_timeout(self.header_timeout)
             .max_buf_size(BUFFER)
             .serve_connection(
-                TokioIo::new(Stallable::new(stream, self.write_timeout)),
+                TokioIo::new(StrictHeads::new(Stallable::new(stream, self.write_timeout))),
                 service,
             );
         Ok(watcher.watch(connection).await?)

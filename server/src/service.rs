@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue, WARNING};
+use http::header::{
+    ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue, WARNING, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -50,13 +52,14 @@ pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistrySe
 }
 
 impl RegistryService {
-    /// Cancels the uploads that lay idle for longer than
-    /// [`upload_expiry`](ServerOptions::upload_expiry). Whenever an upload starts this happens too, so
-    /// to call it now and then matters only where no upload starts for long.
+    /// Cancels the uploads that have been idle for longer than
+    /// [`upload_expiry`](ServerOptions::upload_expiry): those that clients opened here, and, at the first call
+    /// and then every hour, those that earlier processes left in the backend. Call it every minute or so.
     ///
     /// Dropping the future leaves the rest to the next call.
     pub async fn expire_uploads(&self) {
         uploads::expire(&self.shared).await;
+        uploads::sweep(&self.shared).await;
     }
 }
 
@@ -98,9 +101,10 @@ impl Shared {
             Err(failure) => failure.into_response(),
         };
         body.drain(&request).await;
-        response
-            .headers_mut()
-            .insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        let headers = response.headers_mut();
+        headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        // A browser that guesses types might run pushed content as a page of this site.
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(warning) = &self.warning {
             response.headers_mut().insert(WARNING, warning.clone());
         }
@@ -191,10 +195,12 @@ impl Shared {
             }
             Route::Uploads(_) => Err(other_method("POST")),
             Route::Upload(name, id) => match *method {
-                Method::GET | Method::HEAD => uploads::status(self, &name, &id).await,
-                Method::PATCH => uploads::append(self, &name, &id, request, body).await,
-                Method::PUT => uploads::finish(self, &name, &id, request, body).await,
-                Method::DELETE => uploads::cancel(self, &name, &id).await,
+                Method::GET | Method::HEAD => {
+                    uploads::status(self, &name, &id, request, &caller).await
+                }
+                Method::PATCH => uploads::append(self, &name, &id, request, body, &caller).await,
+                Method::PUT => uploads::finish(self, &name, &id, request, body, &caller).await,
+                Method::DELETE => uploads::cancel(self, &name, &id, request, &caller).await,
                 _ => Err(other_method("GET, HEAD, PATCH, PUT, DELETE")),
             },
             _ => Err(other_method("GET, HEAD")),

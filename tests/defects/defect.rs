@@ -99,7 +99,7 @@ pub(crate) enum Defect {
     ReferrersComeTwice,
     ReferrersAreCached,
     ParentsAreReferrers,
-    DockerManifestsRefer,
+    DockerManifestsDoNotRefer,
     ManifestsReferToThemselves,
     PredecessorsUnsorted,
     ManifestsPrecedeThemselves,
@@ -111,6 +111,7 @@ pub(crate) enum Defect {
 
     // Uploading.
     WritesAtAnyOffset,
+    PauseLosesTheUpload,
     CommitsUnverified,
     ResumesFromTheStart,
     ResumesTheUnknown,

@@ -156,6 +156,7 @@ caught! {
         manifests::what_is_no_json_is_no_manifest
         manifests::json_of_another_shape_is_no_manifest
         manifests::a_manifest_that_says_it_is_an_index_is_refused
+        manifests::a_document_of_two_kinds_is_refused
         manifests::deeply_nested_json_is_refused;
     TakesManifestsOfAnySize:
         manifests::a_manifest_over_the_limit_is_refused;
@@ -165,6 +166,8 @@ caught! {
         routing::a_push_of_present_content_still_tags
         concurrency::one_manifest_from_many_tasks_is_stored;
     ForgetsMediaTypes:
+        manifests::an_untyped_manifest_keeps_its_type_in_an_index
+        manifests::a_manifest_has_the_type_it_was_pushed_under_last
         manifests::an_empty_index_reads_as_it_was
         manifests::a_docker_manifest_reads_as_it_was
         manifests::an_index_need_not_name_its_own_type
@@ -332,8 +335,8 @@ caught! {
         referrers::a_deleted_referrer_is_not_listed;
     ParentsAreReferrers:
         referrers::a_manifest_in_an_index_is_no_referrer;
-    DockerManifestsRefer:
-        referrers::a_docker_manifest_is_no_referrer;
+    DockerManifestsDoNotRefer:
+        referrers::a_docker_manifest_refers_too;
     ManifestsReferToThemselves:
         referrers::a_manifest_without_referrers_has_none
         referrers::what_is_not_there_has_no_referrers
@@ -381,6 +384,8 @@ caught! {
     LosesOneOfTwoBatches:
         batches::two_batches_at_the_same_time_lose_nothing
         batches::batches_of_two_handles_lose_nothing;
+    PauseLosesTheUpload:
+        uploads::a_paused_upload_can_be_continued;
     WritesAtAnyOffset:
         uploads::a_write_at_a_wrong_offset_is_refused;
     CommitsUnverified:

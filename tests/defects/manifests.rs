@@ -56,14 +56,6 @@ impl Manifests {
                 }
                 Ok(())
             }
-            Defect::DockerManifestsRefer => {
-                result?;
-                let content = self.right().fetch(expected).await?.bytes(u64::MAX).await?;
-                let value: serde_json::Value = serde_json::from_slice(&content).unwrap_or_default();
-                let subject = serde_json::from_value(value["subject"].clone());
-                lock(&self.0.state.parents).push((expected.clone(), subject.into_iter().collect()));
-                Ok(())
-            }
             _ => result,
         }
     }

@@ -321,7 +321,7 @@ impl ReferrerLister for Faulty {
                     known.clone()
                 })
             }
-            Defect::ParentsAreReferrers | Defect::DockerManifestsRefer => {
+            Defect::ParentsAreReferrers => {
                 let parents = lock(&self.inner.state.parents);
                 let parents: Vec<Descriptor> = parents
                     .iter()
@@ -335,6 +335,11 @@ impl ReferrerLister for Faulty {
                     found
                 })
             }
+            Defect::DockerManifestsDoNotRefer => changed(right(), |mut found| {
+                let docker = [MediaType::DOCKER_MANIFEST, MediaType::DOCKER_MANIFEST_LIST];
+                found.retain(|referrer| !docker.contains(referrer.media_type()));
+                found
+            }),
             Defect::ManifestsReferToThemselves => {
                 let subject = subject.clone();
                 changed(right(), |mut found| {

@@ -75,6 +75,15 @@ impl Upload for FaultyUpload {
         self.upload.write(offset, chunk).await
     }
 
+    async fn pause(&mut self) -> Result<()> {
+        if self.inner.is(Defect::PauseLosesTheUpload) {
+            let uploader = self.inner.repository.blobs().uploader();
+            let missing = || Error::unsupported("the decorated backend has no uploads");
+            self.upload = uploader.ok_or_else(missing)?.start().await?;
+        }
+        self.upload.pause().await
+    }
+
     async fn commit(self: Box<Self>, expected: &Descriptor) -> Result<()> {
         match self.inner.defect {
             Defect::CommitsUnverified => {

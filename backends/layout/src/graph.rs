@@ -8,7 +8,7 @@ use tranship::{
 };
 
 use crate::children::Children;
-use crate::index::{Holders, Snapshot};
+use crate::index::{Holders, Snapshot, UNTYPED};
 
 /// What is known of one manifest. A layout can have very many, so only what differs is kept.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Node {
     pub(crate) artifact_type: Option<MediaType>,
     /// Whether an entry of `index.json` has the artifact type too.
     has_entry_type: bool,
+    /// Whether its content does not tell its media type, so that an entry of `index.json` has to.
+    is_untyped: bool,
     annotations: Annotations,
     pub(crate) subject: Option<Digest>,
     /// The manifests that it lists, if it is an index.
@@ -37,6 +39,16 @@ impl Node {
         // A config's media type stands for the type of an artifact only where one is looked for.
         let has_entry_type =
             subject.is_some() || declared.is_some_and(|kind| !kind.as_str().is_empty());
+        let is_untyped = document.own_media_type().is_none()
+            && match &document {
+                ManifestDocument::Manifest(manifest) => {
+                    manifest.schema_version != 2 || *plain.media_type() != MediaType::IMAGE_MANIFEST
+                }
+                ManifestDocument::Index(index) => {
+                    index.schema_version != 2 || *plain.media_type() != MediaType::IMAGE_INDEX
+                }
+                _ => true,
+            };
         let (children, leaves) = match document {
             // An index can list very many, which were decoded to be kept.
             ManifestDocument::Index(index) => (index.manifests, Vec::from_iter(subject)),
@@ -50,6 +62,7 @@ impl Node {
             plain: plain.plain(),
             artifact_type: described.artifact_type().cloned(),
             has_entry_type,
+            is_untyped,
             annotations: described.annotations().clone(),
             subject,
             children: children.into(),
@@ -72,7 +85,12 @@ impl Node {
     /// As an entry of `index.json` describes it.
     pub(crate) fn entry(&self) -> Descriptor {
         let artifact_type = self.artifact_type.clone().filter(|_| self.has_entry_type);
-        self.plain.clone().with_artifact_type(artifact_type)
+        let entry = self.plain.clone().with_artifact_type(artifact_type);
+        if self.is_untyped {
+            entry.with_annotation(UNTYPED, "true")
+        } else {
+            entry
+        }
     }
 
     fn child_manifests(&self) -> impl Iterator<Item = &Descriptor> {

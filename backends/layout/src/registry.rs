@@ -4,16 +4,18 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use tranship::{
     Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
     RepositoryName, Result,
 };
 
 use crate::blocking::blocking;
-use crate::driver::RegistryDriver;
 use crate::driver::local::LocalRegistry;
+use crate::driver::{Driver, LeftoverKind, OCI_LAYOUT, RegistryDriver};
 use crate::layout::Layout;
 use crate::options::LayoutOptions;
 use crate::store::Store;
@@ -108,7 +110,7 @@ impl LayoutRegistry {
     ///
     /// # Errors
     /// - [`NotFound`](ErrorKind::NotFound) if there is no directory.
-    /// - [`InvalidInput`](ErrorKind::InvalidInput) if it is a file.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if it is a file, or an image layout itself.
     pub async fn open(root: impl Into<PathBuf>) -> Result<Self> {
         Self::open_with(root, LayoutOptions::default()).await
     }
@@ -125,7 +127,7 @@ impl LayoutRegistry {
     /// when something is pushed.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is a file.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is a file, or an image layout itself.
     pub async fn create(root: impl Into<PathBuf>) -> Result<Self> {
         Self::create_with(root, LayoutOptions::default()).await
     }
@@ -194,7 +196,10 @@ fn locate(root: &Path, must_exist: bool) -> Result<PathBuf> {
     let failed = |error| Error::io("cannot be opened", error).with_subject(root.display());
     let root = std::path::absolute(root).map_err(failed)?;
     match std::fs::metadata(&root) {
-        Ok(metadata) if metadata.is_dir() => return root.canonicalize().map_err(failed),
+        Ok(metadata) if metadata.is_dir() => {
+            let root = root.canonicalize().map_err(failed)?;
+            return check_is_no_layout(&root).map(|()| root);
+        }
         Ok(_) => {
             return Err(
                 Error::new(ErrorKind::InvalidInput, "is a file, not a directory")
@@ -210,6 +215,26 @@ fn locate(root: &Path, must_exist: bool) -> Result<PathBuf> {
         Some(existing.canonicalize().ok()?.join(rest))
     });
     Ok(resolved.unwrap_or(root))
+}
+
+/// A layout holds no repositories: to open one as a directory of layouts would show nothing.
+fn check_is_no_layout(root: &Path) -> Result<()> {
+    if !root.join(OCI_LAYOUT).is_file() {
+        return Ok(());
+    }
+    let error = Error::new(
+        ErrorKind::InvalidInput,
+        "is an image layout itself, not a directory of layouts",
+    )
+    .with_subject(root.display());
+    Err(match root.parent() {
+        Some(parent) => error.with_hint(format!(
+            "name the directory that it is in, {}, to find it there as a repository; or name this layout oci:{}",
+            parent.display(),
+            root.display()
+        )),
+        None => error,
+    })
 }
 
 impl fmt::Debug for LayoutRegistry {
@@ -240,4 +265,37 @@ impl Registry for LayoutRegistry {
         layout.check().await?;
         Ok(Arc::new(layout))
     }
+
+    async fn expire_uploads(&self, idle: Duration) -> Result<u64> {
+        let driver = &self.shared.driver;
+        let (mut expired, mut failure) = (0, None);
+        let mut names = driver.with_uploads();
+        while let Some(name) = names.try_next().await? {
+            // One repository that cannot be read does not keep the uploads of all others.
+            match expire(&*driver.layout(&name).await?, idle).await {
+                Ok(count) => expired += count,
+                Err(error) => failure = failure.or(Some(error.with_subject(&name))),
+            }
+        }
+        match failure {
+            Some(error) => Err(error.with_operation("expire uploads")),
+            None => Ok(expired),
+        }
+    }
+}
+
+/// Removes the uploads that nobody has written to for `idle`, and returns how many.
+async fn expire(driver: &dyn Driver, idle: Duration) -> Result<u64> {
+    let mut expired = 0;
+    let mut pages = driver.leftovers(idle);
+    while let Some(page) = pages.try_next().await? {
+        for leftover in page {
+            if leftover.kind == LeftoverKind::Upload
+                && driver.remove_leftover(&leftover, idle).await?
+            {
+                expired += 1;
+            }
+        }
+    }
+    Ok(expired)
 }

@@ -352,3 +352,65 @@ async fn a_full_disk_is_told_and_nothing_is_half_written() {
     );
     assert!(leftovers(&path).is_empty());
 }
+
+/// On a file system of 1 MiB in a separate name space, if the kernel lets this user mount one.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_full_disk_is_freed_by_deleting() {
+    let names: Vec<_> = (0..100).map(|count| tag(&format!("t{count}"))).collect();
+    let images = ["one", "two", "three"].map(manifest);
+    let Some(path) = part() else {
+        let directory = directory();
+        let mount = "mount -t tmpfs -o size=1m tmpfs \"$1\" || exit 77; shift; exec \"$@\"";
+        let ended = Command::new("unshare")
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                mount,
+                "sh",
+            ])
+            .arg(directory.path())
+            .arg(std::env::current_exe().expect("a path"))
+            .args(["--exact", "a_full_disk_is_freed_by_deleting"])
+            .env(LAYOUT, directory.path().join("layout"))
+            .output();
+        let Ok(ended) = ended else { return };
+        let said = String::from_utf8_lossy(&ended.stdout);
+        let refused = ended.status.code() == Some(77)
+            || String::from_utf8_lossy(&ended.stderr).contains("unshare");
+        assert!(
+            refused || (ended.status.success() && said.contains("1 passed")),
+            "{ended:?}"
+        );
+        return;
+    };
+
+    let layout = relaxed(&path).await;
+    push_blob(&layout, &b"{}"[..].into()).await;
+    for image in &images {
+        push(&layout, image, &[]).await;
+    }
+    for name in &names {
+        layout.tag(&images[0].0, name).await.expect("tagged");
+    }
+    let mut ballast = fs::File::create(path.join("../ballast")).expect("created");
+    while std::io::Write::write(&mut ballast, &[0; 4096]).is_ok() {}
+    let error = layout.push(&blob(b"new"), b"new"[..].into()).await;
+    assert_eq!(error.expect_err("full").kind(), ErrorKind::StorageFull);
+    let error = layout.tag(&images[1].0, &tag("new")).await;
+    assert_eq!(error.expect_err("full").kind(), ErrorKind::StorageFull);
+
+    // None of them frees as much as the next one needs to write.
+    for name in &names[..50] {
+        layout.untag(name).await.expect("untagged");
+    }
+    layout.delete(&images[1].0).await.expect("deleted");
+    layout.delete(&blob(b"{}")).await.expect("deleted");
+    layout.delete(&images[0].0).await.expect("deleted");
+    assert_eq!(tags(&layout).await.expect("listed").len(), 0);
+    assert!(layout.exists(&images[2].0).await.expect("looked"));
+    layout.tag(&images[2].0, &tag("new")).await.expect("room");
+}

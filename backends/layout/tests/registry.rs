@@ -238,3 +238,28 @@ async fn a_page_of_the_catalog_begins_behind_any_name() {
         assert_eq!(found, expected, "{last}");
     }
 }
+
+#[tokio::test]
+async fn a_paused_upload_can_be_continued_by_another() {
+    let directory = support::directory();
+    let registry = LayoutRegistry::create(directory.path())
+        .await
+        .expect("created");
+    let app = registry.repository(&"app".parse().expect("a name")).await;
+    let app = app.expect("a repository");
+    let uploader = app.blobs().uploader().expect("uploads");
+    let mut first = uploader.start().await.expect("started");
+    first.write(0, b"hel"[..].into()).await.expect("written");
+    first.pause().await.expect("paused");
+    let mut second = uploader.resume(first.id()).await.expect("free");
+    second.write(3, b"lo"[..].into()).await.expect("written");
+    second.pause().await.expect("paused");
+    let stale = first.write(3, b"p!"[..].into()).await;
+    assert_eq!(stale.expect_err("stale").kind(), ErrorKind::RangeInvalid);
+    assert_eq!(first.offset(), 5);
+    // What it hashed before is not taken for the hash of all of it.
+    let hello = tranship::Descriptor::of(tranship::MediaType::OCTET_STREAM, b"hello");
+    first.commit(&hello).await.expect("committed");
+    let error = second.commit(&hello).await.expect_err("over");
+    assert!(error.is_not_found(), "{error}");
+}

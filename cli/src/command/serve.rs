@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
-use tranship::Registry;
+use tranship::{Registry, RegistryLocation};
 use tranship_backends::OpenOptions;
 use tranship_memory::{MemoryOptions, MemoryRegistry};
 use tranship_server::{Access, Htpasswd, RegistryService, Server, ServerOptions, Tls, router};
@@ -15,6 +15,7 @@ use tranship_server::{Access, Htpasswd, RegistryService, Server, ServerOptions, 
 use crate::args::Serve;
 use crate::failure::{At as _, Failure, Outcome};
 use crate::log;
+use crate::open_files;
 use crate::output::Output;
 use crate::run::stop_signal;
 
@@ -52,6 +53,7 @@ pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Ou
         server = server.with_tls(tls);
     }
     let _log = log::begin(output);
+    say_what_is_served(&args);
     let address = server.address()?;
     let listening = Listening {
         url: format!("{scheme}://{address}"),
@@ -77,6 +79,38 @@ pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Ou
     }
 }
 
+/// The registry that this server is a proxy of.
+fn proxied(args: &Serve) -> Option<&RegistryLocation> {
+    let root = args.root.as_ref();
+    root.filter(|root| matches!(root, RegistryLocation::Remote(_)))
+}
+
+fn is_read_only(args: &Serve) -> bool {
+    args.read_only || (proxied(args).is_some() && !args.read_write)
+}
+
+/// Logs what whoever starts the server should know.
+fn say_what_is_served(args: &Serve) {
+    if let Some(host) = proxied(args) {
+        let can = if is_read_only(args) {
+            "read"
+        } else {
+            "read, write and delete"
+        };
+        tracing::warn!("everyone who is let in can {can} at {host} what your login there can");
+        if is_read_only(args) && !args.read_only {
+            tracing::warn!(
+                "{host} is served read-only; --read-write lets clients store and delete"
+            );
+        }
+    }
+    match open_files::raise_limit() {
+        Ok(Some(limit)) => tracing::info!("up to {limit} files may be open"),
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
 async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
     match &args.root {
         None => {
@@ -95,12 +129,13 @@ async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registr
 
 async fn options(args: &Serve) -> Outcome<ServerOptions> {
     let mut options = ServerOptions::default()
-        .with_read_only(args.read_only)
+        .with_read_only(is_read_only(args))
         .with_deletes(!args.no_delete)
-        .with_complete_manifests(args.complete)
+        .with_complete_manifests(!args.sparse)
         .with_shared(args.shared)
         .with_max_manifest_size(args.max_manifest_size)
         .with_max_uploads(args.max_uploads as usize)
+        .with_max_uploads_per_user(args.max_uploads_per_user as usize)
         .with_upload_expiry(args.upload_expiry.0)
         .with_body_timeout(args.timeout.0);
     if let Some(size) = args.max_blob_size {

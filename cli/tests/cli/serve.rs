@@ -17,8 +17,11 @@ struct Served {
 impl Served {
     fn start(workplace: &Workplace, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
-        let mut child = workplace
-            .command(&arguments)
+        Self::run(workplace.command(&arguments))
+    }
+
+    fn run(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -237,4 +240,77 @@ fn one_end_of_a_copy_may_speak_https_and_the_other_not() {
         let ran = here.run(&[&["cp", &from, &to], options].concat());
         assert_eq!(ran.code, Some(2), "{ran:?}");
     }
+}
+
+#[test]
+fn a_proxy_is_read_only_unless_told_otherwise() {
+    let here = Workplace::new();
+    let mut behind = Served::start(&here, &[]);
+    let behind = behind.host();
+    let proxy = ["--root", &behind, "--plain-http"];
+    let mut closed = Served::start(&here, &proxy);
+    let host = closed.host();
+    assert!(push(&host).starts_with("HTTP/1.1 405"));
+    assert!(get(&host, "/v2/_catalog").ends_with(r#"{"repositories":[]}"#));
+    let (_, log) = closed.stop();
+    assert!(log.contains("your login"), "{log}");
+    assert!(log.contains("read-only; --read-write"), "{log}");
+
+    let mut open = Served::start(&here, &[&proxy[..], &["--read-write"]].concat());
+    assert!(push(&open.host()).starts_with("HTTP/1.1 201"));
+    let (_, log) = open.stop();
+    assert!(log.contains("read, write and delete"), "{log}");
+    let both = here.run(&["serve", "--read-only", "--read-write"]);
+    assert_eq!(both.code, Some(2));
+}
+
+#[test]
+fn a_layout_as_the_root_is_told_from_a_directory_of_them() {
+    let here = Workplace::new();
+    for root in ["hello", "layouts:hello"] {
+        let message = here.fails(2, &["serve", "--root", root]);
+        assert!(message.contains("is an image layout itself"), "{message}");
+        assert!(message.contains("oci:"), "{message}");
+    }
+    here.fails(2, &["repo", "ls", "layouts:hello"]);
+    let mut served = Served::start(&here, &["--root", "."]);
+    assert!(get(&served.host(), "/v2/_catalog").contains(r#"["hello"]"#));
+}
+
+#[test]
+fn an_index_may_be_sparse_if_told_so() {
+    let here = Workplace::new();
+    let digest = HELLO;
+    let index = format!(
+        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":5}}]}}"#
+    );
+    here.write("sparse.json", index);
+    let media_type = "--media-type=application/vnd.oci.image.index.v1+json";
+    let mut strict = Served::start(&here, &[]);
+    let target = format!("{}/app:v1", strict.host());
+    let refused = here.run(&["manifest", "push", &target, "sparse.json", media_type]);
+    assert_ne!(refused.code, Some(0), "{refused:?}");
+    assert!(refused.stderr.contains(digest), "{refused:?}");
+    let mut lenient = Served::start(&here, &["--sparse"]);
+    let target = format!("{}/app:v1", lenient.host());
+    here.ok(&["manifest", "push", &target, "sparse.json", media_type]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let here = Workplace::new();
+    let program = here.command(&[]).get_program().to_owned();
+    let mut command = Command::new("sh");
+    let script = "ulimit -S -n 64; exec \"$0\" serve --listen 127.0.0.1:0";
+    command.args(["-c", script]).arg(program);
+    let mut served = Served::run(command);
+    served.host();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.child.id()));
+    let limits = limits.expect("read");
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<&str> = line.expect("a limit").split_whitespace().skip(3).collect();
+    assert_eq!(numbers[0], numbers[1], "{numbers:?}");
 }

@@ -49,8 +49,8 @@ scenarios! { "referrers":
         "An index does not refer to the manifests in it as to subjects."
     a_shared_layer_makes_no_referrer [Push Referrers]
         "Manifests that share a layer or config with another do not refer to it."
-    a_docker_manifest_is_no_referrer [Push Referrers]
-        "A Docker manifest is not listed, whatever fields it has."
+    a_docker_manifest_refers_too [Push Referrers]
+        "A Docker manifest or manifest list with a subject is listed like any other."
     a_subject_named_by_sha512_has_referrers [Push Referrers Sha512]
         "A subject under a sha512 digest has referrers."
     a_blob_can_be_a_subject [Push Referrers]
@@ -320,7 +320,7 @@ async fn a_shared_layer_makes_no_referrer(context: &Context) -> Verdict {
     Ok(())
 }
 
-async fn a_docker_manifest_is_no_referrer(context: &Context) -> Verdict {
+async fn a_docker_manifest_refers_too(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let image = subject(&repository, "image").await?;
     let docker = Image::new("docker")
@@ -333,7 +333,11 @@ async fn a_docker_manifest_is_no_referrer(context: &Context) -> Verdict {
         .with_subject(image.descriptor())
         .build();
     push(&*repository, &list).await?;
-    lists(&repository, image.descriptor(), &[]).await
+    check::equal(
+        "the referrers",
+        digests(&referrers(&*repository, image.descriptor()).await?),
+        digests([docker.descriptor(), list.descriptor()]),
+    )
 }
 
 async fn a_subject_named_by_sha512_has_referrers(context: &Context) -> Verdict {

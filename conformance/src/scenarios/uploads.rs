@@ -35,6 +35,8 @@ scenarios! { "uploads":
         "An upload can be resumed before its first write."
     a_resumed_upload_can_be_committed_at_once [Push Uploads]
         "What had arrived before is committed without another write."
+    a_paused_upload_can_be_continued [Push Uploads]
+        "Pausing an upload, twice and before its first write too, changes nothing about it."
     a_write_at_a_wrong_offset_is_refused [Push Uploads]
         "A write behind or before the offset is refused, and the upload can go on."
     a_commit_of_another_digest_ends_the_upload [Push Uploads]
@@ -273,4 +275,22 @@ async fn a_failed_commit_leaves_other_content_alone(context: &Context) -> Verdic
         &[ErrorKind::DigestMismatch],
     )?;
     check::holds(&*repository, &item).await
+}
+
+async fn a_paused_upload_can_be_continued(context: &Context) -> Verdict {
+    let repository = context.repository().await?;
+    let mut upload = start(&repository).await?;
+    for (offset, chunk) in [(0, "hel"), (3, "lo"), (5, "")] {
+        for _ in 0..2 {
+            check::succeeds("pausing an upload", upload.pause().await)?;
+        }
+        check::equal("the offset of a paused upload", upload.offset(), offset)?;
+        let chunk = Bytes::from_static(chunk.as_bytes());
+        check::succeeds("a write after a pause", upload.write(offset, chunk).await)?;
+    }
+    check::succeeds("pausing an upload", upload.pause().await)?;
+    let blob = Item::blob("hello");
+    let committed = upload.commit(blob.descriptor()).await;
+    check::succeeds("a commit after a pause", committed)?;
+    check::holds(&*repository, &blob).await
 }

@@ -5,30 +5,50 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use bcrypt::HashParts;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tranship::{Algorithm, Digest, Digester, Error, ErrorKind, Result};
 
 use crate::watched::Watched;
 
-/// How many passwords are checked at a time: each takes a processor for a good part of a second.
-const CHECKS: usize = 2;
+/// How many password checks may wait at a time. Each takes a processor for a good part of a second, so a
+/// longer queue would only make more clients give up.
+const WAITING: usize = 32;
 
-/// What the password of a user who does not exist is compared with, so that the answer takes as long
-/// as any other.
-const NOBODY: &str = "$2b$10$CwTycUXWue0Thq9StjUM0uJ8cbHUG5x4NKhkLHe.vZ/Xw3sOe9fZi";
+/// Salt and hash of a bcrypt entry that no user has.
+const DECOY: &str = "CwTycUXWue0Thq9StjUM0uJ8cbHUG5x4NKhkLHe.vZ/Xw3sOe9fZi";
 
 /// Users and their passwords, in a file as Apache's `htpasswd -B` writes it: a line
 /// `USER:HASH` each, where the hash is bcrypt's. The file is read again when it changes.
+///
+/// Hashing is slow by intent. Checks run on at most half of the processors, a bounded number of others wait,
+/// and what comes beyond that is refused as [busy](Verdict::Busy). A password that was right before is
+/// recognised without hashing and without the queue, so that a flood of wrong ones does not affect it.
 #[derive(Debug)]
 pub struct Htpasswd {
     users: Watched<Users>,
-    /// Who was let in last, as hashing takes long by intent.
+    /// The last right password of each user.
     known: Mutex<HashMap<String, Known>>,
-    key: [u64; 2],
+    random: RandomState,
     checks: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
 }
 
-type Users = HashMap<String, Arc<str>>;
+/// The outcome of a password check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Right,
+    Wrong,
+    /// Too many checks are waiting: not known.
+    Busy,
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    hashes: HashMap<String, Arc<str>>,
+    /// The bcrypt cost of every user's hash.
+    costs: Vec<u32>,
+}
 
 #[derive(Debug)]
 struct Known {
@@ -40,40 +60,45 @@ impl Htpasswd {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// - What the file cannot be read with.
-    /// - [`InvalidInput`](ErrorKind::InvalidInput) for a line that is no user and bcrypt hash.
+    /// - The error of reading the file.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) for a line that is not a user and a bcrypt hash.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let users = Watched::open(vec![path.into()], decode).await?;
-        // Keys that nobody knows and nothing else uses.
-        let key = [0_u64, 1].map(|number| RandomState::new().hash_one(number));
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let checks = (processors / 2).clamp(1, 8);
         Ok(Self {
             users,
             known: Mutex::default(),
-            key,
-            checks: Arc::new(Semaphore::new(CHECKS)),
+            random: RandomState::new(),
+            checks: Arc::new(Semaphore::new(checks)),
+            queue: Arc::new(Semaphore::new(checks + WAITING)),
         })
     }
 
     /// Whether `password` is that of `user`.
-    pub(crate) async fn is_right(&self, user: &str, password: &[u8]) -> bool {
-        let hash = self.users.current().await.get(user).cloned();
+    ///
+    /// A dropped future leaves a check that has started to finish on its thread.
+    pub(crate) async fn check(&self, user: &str, password: &[u8]) -> Verdict {
+        let users = self.users.current().await;
+        let hash = users.hashes.get(user).cloned();
         let fingerprint = self.fingerprint(password);
         if let Some(hash) = &hash
             && self.knows(user, hash, &fingerprint)
         {
-            return true;
+            return Verdict::Right;
         }
-        let Ok(_permit) = self.checks.acquire().await else {
-            return false;
+        let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
+            return Verdict::Busy;
         };
-        let (compared, sent) = (hash.clone(), password.to_vec());
-        let check = tokio::task::spawn_blocking(move || {
-            let is_right = bcrypt::verify(&sent, compared.as_deref().unwrap_or(NOBODY));
-            is_right.unwrap_or(false)
-        });
-        let is_right = check.await.unwrap_or(false);
-        let Some(hash) = hash.filter(|_| is_right) else {
-            return false;
+        let Ok(permit) = Arc::clone(&self.checks).acquire_owned().await else {
+            return Verdict::Busy;
+        };
+        let compared = hash.clone().unwrap_or_else(|| self.decoy(&users, user));
+        if !verify(password.to_vec(), compared, [place, permit]).await {
+            return Verdict::Wrong;
+        }
+        let Some(hash) = hash else {
+            return Verdict::Wrong;
         };
         let known = Known {
             hash,
@@ -83,7 +108,17 @@ impl Htpasswd {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(user.to_owned(), known);
-        true
+        Verdict::Right
+    }
+
+    /// A hash to compare the password of an unknown user with, so that the time of an answer does not tell
+    /// who is a user. Its cost is that of one of the users: always the same one for the same name, and so of
+    /// unknown names as many have a certain cost as of users.
+    fn decoy(&self, users: &Users, user: &str) -> Arc<str> {
+        let costs = &users.costs;
+        let at = self.random.hash_one(user) % (costs.len().max(1) as u64);
+        let cost = costs.get(at as usize).copied();
+        format!("$2b${:02}${DECOY}", cost.unwrap_or(bcrypt::DEFAULT_COST)).into()
     }
 
     fn knows(&self, user: &str, hash: &Arc<str>, fingerprint: &Digest) -> bool {
@@ -93,15 +128,26 @@ impl Htpasswd {
             .is_some_and(|known| known.hash == *hash && known.password == *fingerprint)
     }
 
-    /// Stands for the password in memory, and is of no use anywhere else.
+    /// Stands for the password in memory, and is useless elsewhere: its key is this process's own.
     fn fingerprint(&self, password: &[u8]) -> Digest {
         let mut digester = Digester::new(Algorithm::Sha256);
-        for part in self.key {
-            digester.update(&part.to_le_bytes());
+        for number in [0_u64, 1] {
+            digester.update(&self.random.hash_one(number).to_le_bytes());
         }
         digester.update(password);
         digester.finish()
     }
+}
+
+/// Compares a password with a hash, on a blocking thread. The permits are given back when that is done, and
+/// not when the client hangs up: otherwise one that hangs up early could start any number of checks.
+async fn verify(password: Vec<u8>, hash: Arc<str>, permits: [OwnedSemaphorePermit; 2]) -> bool {
+    let check = tokio::task::spawn_blocking(move || {
+        let is_right = bcrypt::verify(&password, &hash).unwrap_or(false);
+        drop(permits);
+        is_right
+    });
+    check.await.unwrap_or(false)
 }
 
 fn decode(contents: &[Vec<u8>]) -> Result<Users> {
@@ -112,7 +158,7 @@ fn decode(contents: &[Vec<u8>]) -> Result<Users> {
     let text = contents.concat();
     let text = std::str::from_utf8(&text)
         .map_err(|_| Error::new(ErrorKind::InvalidInput, "the file is not UTF-8"))?;
-    let mut users = Users::new();
+    let mut users = Users::default();
     for (number, line) in text.lines().map(str::trim).enumerate() {
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -124,10 +170,12 @@ fn decode(contents: &[Vec<u8>]) -> Result<Users> {
             .iter()
             .any(|prefix| hash.starts_with(prefix))
             && hash.len() == 60;
-        if !is_bcrypt {
+        let cost = hash.parse().ok().filter(|_| is_bcrypt);
+        let Some(cost) = cost.map(|parts: HashParts| parts.get_cost()) else {
             return Err(invalid(number + 1, "has a hash that is not bcrypt's"));
-        }
-        users.insert(user.to_owned(), hash.into());
+        };
+        users.costs.push(cost);
+        users.hashes.insert(user.to_owned(), hash.into());
     }
     Ok(users)
 }
@@ -161,29 +209,84 @@ mod tests {
         let (_directory, htpasswd) = file(&content).await;
         let htpasswd = htpasswd.expect("a file");
         for _ in 0..2 {
-            assert!(htpasswd.is_right("ann", "a:b ü".as_bytes()).await);
-            assert!(htpasswd.is_right("bob", b"secret").await);
-            assert!(!htpasswd.is_right("ann", b"secret").await);
-            assert!(!htpasswd.is_right("eve", b"secret").await);
-            assert!(!htpasswd.is_right("", b"").await);
+            for (user, password, verdict) in [
+                ("ann", "a:b ü", Verdict::Right),
+                ("bob", "secret", Verdict::Right),
+                ("ann", "secret", Verdict::Wrong),
+                ("eve", "secret", Verdict::Wrong),
+                ("", "", Verdict::Wrong),
+            ] {
+                let found = htpasswd.check(user, password.as_bytes()).await;
+                assert_eq!(found, verdict, "{user}");
+            }
         }
     }
 
-    #[test]
-    fn nobody_takes_as_long_as_somebody() {
-        assert!(!bcrypt::verify("", NOBODY).expect("a hash"));
+    #[tokio::test]
+    async fn an_unknown_user_costs_what_a_known_one_does() {
+        let one = line("ann", "a") + &line("bob", "b");
+        let two = format!(
+            "{one}eve:{}\n",
+            bcrypt::hash("e", COST + 1).expect("hashed")
+        );
+        for (content, expected) in [(one, &[COST][..]), (two, &[COST, COST + 1])] {
+            let (_directory, htpasswd) = file(&content).await;
+            let htpasswd = htpasswd.expect("a file");
+            let users = htpasswd.users.current().await;
+            let cost = |number: usize| {
+                let decoy = htpasswd.decoy(&users, &format!("unknown{number}"));
+                assert!(!bcrypt::verify("", &decoy).expect("a hash"));
+                assert_eq!(htpasswd.decoy(&users, &format!("unknown{number}")), decoy);
+                decoy.parse::<HashParts>().expect("a hash").get_cost()
+            };
+            let mut costs: Vec<u32> = (0..200).map(cost).collect();
+            costs.sort_unstable();
+            costs.dedup();
+            assert_eq!(costs, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_keeps_out_only_unknown_passwords() {
+        let (_directory, htpasswd) = file(&(line("ann", "a") + &line("bob", "b"))).await;
+        let htpasswd = htpasswd.expect("a file");
+        assert_eq!(htpasswd.check("ann", b"a").await, Verdict::Right);
+        let all = htpasswd.queue.available_permits();
+        let waiting = Arc::clone(&htpasswd.queue).acquire_many_owned(all as u32);
+        let waiting = waiting.await.expect("a queue");
+        assert_eq!(htpasswd.check("ann", b"a").await, Verdict::Right);
+        for user in ["ann", "bob", "eve"] {
+            assert_eq!(htpasswd.check(user, b"b").await, Verdict::Busy, "{user}");
+        }
+        drop(waiting);
+        assert_eq!(htpasswd.check("bob", b"b").await, Verdict::Right);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_frees_no_place_for_a_check() {
+        let slow = bcrypt::hash("a", COST + 4).expect("hashed");
+        let (_directory, htpasswd) = file(&format!("ann:{slow}\n")).await;
+        let htpasswd = htpasswd.expect("a file");
+        let all = htpasswd.checks.available_permits();
+        let permits = [&htpasswd.queue, &htpasswd.checks]
+            .map(|semaphore| Arc::clone(semaphore).try_acquire_owned().expect("a permit"));
+        let check = Box::pin(verify(b"b".to_vec(), slow.into(), permits));
+        // Polled once, which starts the check, and dropped.
+        drop(futures_util::future::select(check, std::future::ready(())).await);
+        let held = htpasswd.checks.acquire_many(all as u32).await;
+        drop(held.expect("the check ends and gives its place back"));
     }
 
     #[tokio::test]
     async fn a_password_that_was_taken_back_is_wrong_at_once() {
         let (directory, htpasswd) = file(&line("ann", "old")).await;
         let htpasswd = htpasswd.expect("a file");
-        assert!(htpasswd.is_right("ann", b"old").await);
+        assert_eq!(htpasswd.check("ann", b"old").await, Verdict::Right);
         let path = directory.path().join("htpasswd");
         std::fs::write(path, format!("#\n{}", line("ann", "new"))).expect("written");
         htpasswd.users.look_again();
-        assert!(!htpasswd.is_right("ann", b"old").await);
-        assert!(htpasswd.is_right("ann", b"new").await);
+        assert_eq!(htpasswd.check("ann", b"old").await, Verdict::Wrong);
+        assert_eq!(htpasswd.check("ann", b"new").await, Verdict::Right);
     }
 
     #[tokio::test]

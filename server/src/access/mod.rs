@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use tranship::RepositoryName;
+
+use htpasswd::Verdict;
 
 pub use htpasswd::Htpasswd;
 pub use pattern::NamePattern;
@@ -99,9 +101,11 @@ pub(crate) struct Caller<'a> {
 impl<'a> Caller<'a> {
     /// Finds out who sent a request with `headers`.
     ///
+    /// Empty Basic credentials are none: podman and skopeo send them where they have no login.
+    ///
     /// # Errors
-    /// A failure if the request names a user and the password is wrong: to go on as anybody would hide
-    /// the mistake.
+    /// A failure if the request names a user and the password is wrong, since treating it as anonymous would
+    /// hide the mistake, and if too many passwords are being checked.
     pub(crate) async fn of(
         access: Option<&'a Access>,
         headers: &HeaderMap,
@@ -111,10 +115,14 @@ impl<'a> Caller<'a> {
             return Ok(caller);
         };
         let (user, password) = basic(header).ok_or_else(unauthorized)?;
-        if !access.users.is_right(&user, &password).await {
-            return Err(unauthorized());
+        if user.is_empty() && password.is_empty() {
+            return Ok(caller);
         }
-        caller.user = Some(user);
+        match access.users.check(&user, &password).await {
+            Verdict::Right => caller.user = Some(user),
+            Verdict::Wrong => return Err(unauthorized()),
+            Verdict::Busy => return Err(busy()),
+        }
         Ok(caller)
     }
 
@@ -178,6 +186,15 @@ fn basic(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
     let colon = decoded.iter().position(|&byte| byte == b':')?;
     let user = std::str::from_utf8(&decoded[..colon]).ok()?;
     Some((user.to_owned(), decoded[colon + 1..].to_vec()))
+}
+
+fn busy() -> Failure {
+    Failure::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        Code::TooManyRequests,
+        "too many passwords are being checked; try again",
+    )
+    .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 fn unauthorized() -> Failure {

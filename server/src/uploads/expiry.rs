@@ -1,4 +1,4 @@
-//! The end of uploads that nobody goes on with.
+//! The end of uploads that are not continued.
 
 use tranship::{RepositoryName, Result, UploadId};
 
@@ -22,6 +22,23 @@ pub(crate) async fn expire(shared: &Shared) {
                 tracing::warn!(repository = %name, %error, "an expired upload was not cancelled");
             }
         }
+    }
+}
+
+/// Has the backend end the uploads that earlier processes left, if that was not done of late. A read-only
+/// server does not; for a proxy the upstream registry does.
+pub(crate) async fn sweep(shared: &Shared) {
+    if shared.options.read_only || !shared.sessions.is_sweep_due() {
+        return;
+    }
+    match shared
+        .registry
+        .expire_uploads(shared.sessions.expiry())
+        .await
+    {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "uploads of earlier runs expired"),
+        Err(error) => tracing::warn!(%error, "uploads of earlier runs were not cancelled"),
     }
 }
 

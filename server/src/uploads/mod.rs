@@ -21,10 +21,10 @@ use crate::query::Query;
 use crate::response::{Answer, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, created, empty, value};
 use crate::service::Shared;
 use content_range::ContentRange;
-pub(crate) use expiry::expire;
+pub(crate) use expiry::{expire, sweep};
 use receive::receive;
-use sessions::Session;
 pub(crate) use sessions::Sessions;
+use sessions::{Owner, Session};
 use token::Token;
 
 /// POST: a mount, a whole blob, or the start of an upload.
@@ -42,12 +42,13 @@ pub(crate) async fn start(
             .map_err(|error| Failure::bad_request(Code::DigestInvalid, error.to_string()))?;
     }
     let repository = shared.repository(name).await?;
+    let owner = Owner::of(caller, request);
     if let Some(digest) = query.digest("mount")? {
         if mount::mount(shared, &*repository, &digest, query, caller).await? {
             return Ok(blob_created(name, &digest));
         }
     } else if let Some(digest) = query.digest("digest")? {
-        let mut session = open(shared, &*repository).await?;
+        let mut session = open(shared, &*repository, owner).await?;
         return match receive(shared, &mut session, body, None).await {
             Ok(()) => commit(name, session, digest).await,
             Err(failure) => {
@@ -59,7 +60,8 @@ pub(crate) async fn start(
             }
         };
     }
-    let mut session = open(shared, &*repository).await?;
+    let mut session = open(shared, &*repository, owner).await?;
+    session.pause().await;
     let mut response = located(StatusCode::ACCEPTED, name, &mut session);
     if let Some(size) = shared.options.min_chunk_size {
         response
@@ -69,9 +71,13 @@ pub(crate) async fn start(
     Ok(response)
 }
 
-async fn open(shared: &Shared, repository: &dyn Repository) -> Result<Session, Failure> {
+async fn open(
+    shared: &Shared,
+    repository: &dyn Repository,
+    owner: Owner,
+) -> Result<Session, Failure> {
     expire(shared).await;
-    shared.sessions.start(repository).await
+    shared.sessions.start(repository, owner).await
 }
 
 /// PATCH: the next chunk.
@@ -81,10 +87,14 @@ pub(crate) async fn append(
     id: &str,
     request: &Parts,
     body: &mut RequestBody,
+    caller: &Caller<'_>,
 ) -> Answer {
     let range = ContentRange::of(request)?;
-    let mut session = take(shared, name, id).await?;
-    write(shared, name, &mut session, body, range).await?;
+    let owner = Owner::of(caller, request);
+    let mut session = take(shared, name, id, owner).await?;
+    let written = write(shared, name, &mut session, body, range).await;
+    session.pause().await;
+    written?;
     Ok(located(StatusCode::ACCEPTED, name, &mut session))
 }
 
@@ -95,13 +105,19 @@ pub(crate) async fn finish(
     id: &str,
     request: &Parts,
     body: &mut RequestBody,
+    caller: &Caller<'_>,
 ) -> Answer {
     let range = ContentRange::of(request)?;
+    let owner = Owner::of(caller, request);
     let digest = Query::of(&request.uri).digest("digest")?.ok_or_else(|| {
         Failure::bad_request(Code::DigestInvalid, "the parameter digest is missing")
     })?;
-    let mut session = take(shared, name, id).await?;
-    write(shared, name, &mut session, body, range).await?;
+    let mut session = take(shared, name, id, owner).await?;
+    let written = write(shared, name, &mut session, body, range).await;
+    if written.is_err() {
+        session.pause().await;
+    }
+    written?;
     commit(name, session, digest).await
 }
 
@@ -110,7 +126,13 @@ const LOOKS: u32 = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// GET: how far an upload is.
-pub(crate) async fn status(shared: &Shared, name: &RepositoryName, id: &str) -> Answer {
+pub(crate) async fn status(
+    shared: &Shared,
+    name: &RepositoryName,
+    id: &str,
+    request: &Parts,
+    caller: &Caller<'_>,
+) -> Answer {
     let token = Token::parse(id)?;
     // Who asks is mostly one whose request broke, and what had arrived of that may still be on its way
     // to the store: the answer would be out of date at once. A request that goes on is not waited for.
@@ -125,20 +147,33 @@ pub(crate) async fn status(shared: &Shared, name: &RepositoryName, id: &str) -> 
         locate(&mut response, name, &token, offset);
         return Ok(response);
     }
-    let mut session = take(shared, name, id).await?;
+    let mut session = take(shared, name, id, Owner::of(caller, request)).await?;
+    session.pause().await;
     Ok(located(StatusCode::NO_CONTENT, name, &mut session))
 }
 
 /// DELETE: the end of an upload that will not be finished.
-pub(crate) async fn cancel(shared: &Shared, name: &RepositoryName, id: &str) -> Answer {
-    take(shared, name, id).await?.cancel().await?;
+pub(crate) async fn cancel(
+    shared: &Shared,
+    name: &RepositoryName,
+    id: &str,
+    request: &Parts,
+    caller: &Caller<'_>,
+) -> Answer {
+    let session = take(shared, name, id, Owner::of(caller, request)).await?;
+    session.cancel().await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-async fn take(shared: &Shared, name: &RepositoryName, id: &str) -> Result<Session, Failure> {
+async fn take(
+    shared: &Shared,
+    name: &RepositoryName,
+    id: &str,
+    owner: Owner,
+) -> Result<Session, Failure> {
     let token = Token::parse(id)?;
     let repository = shared.repository(name).await?;
-    shared.sessions.take(&*repository, token).await
+    shared.sessions.take(&*repository, token, owner).await
 }
 
 /// Writes a chunk that must begin where the upload is.

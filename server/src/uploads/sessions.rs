@@ -1,34 +1,63 @@
 //! The uploads that are open, between the requests that belong to them.
 //!
 //! The backend's object stays here from one request to the next, so that what it knows of the bytes
-//! so far, such as their hash, is not found out again. Whatever is not here is resumed from the
-//! backend by its id: an upload of a process before, or one whose last request broke off.
+//! so far, such as their hash, is not found out again. In between it is paused: an open upload costs memory,
+//! but no file descriptor. Whatever is not here is resumed from the backend by its id: an upload of an earlier
+//! process, or one whose last request broke off.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER};
+use http::request::Parts;
 use tranship::{
     Descriptor, Error, ErrorKind, Repository, RepositoryName, Result, Upload, UploadId,
 };
 
+use crate::access::Caller;
 use crate::failure::{About, Code, Failure};
 use crate::options::ServerOptions;
+use crate::record::ClientAddress;
 use crate::uploads::token::Token;
 
 /// How long it is at the most between two looks for what is idle.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// How long it is at the most between two looks for what earlier processes left.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60 * 60);
+
 pub(super) type Key = (RepositoryName, Token);
+
+/// Whom an upload is counted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    User(String),
+    /// The client address of a caller without a user name.
+    Address(IpAddr),
+    Unknown,
+}
+
+impl Owner {
+    pub(super) fn of(caller: &Caller<'_>, request: &Parts) -> Self {
+        let address = request.extensions.get::<ClientAddress>();
+        match (caller.user(), address) {
+            (Some(user), _) => Self::User(user.to_owned()),
+            (None, Some(ClientAddress(address))) => Self::Address(address.ip()),
+            (None, None) => Self::Unknown,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Sessions {
     open: Mutex<Open>,
     limit: usize,
+    limit_per_owner: usize,
     expiry: Duration,
     /// Whether uploads are left to the backend between requests.
     is_shared: bool,
@@ -39,12 +68,15 @@ struct Open {
     slots: HashMap<Key, Slot>,
     /// When it was last looked for what is idle.
     looked: Instant,
+    /// When it was last looked for what earlier processes left; `None` if it never was.
+    swept: Option<Instant>,
     /// Whether something lies here that nobody can come back to.
     has_abandoned: bool,
 }
 
 struct Slot {
     id: UploadId,
+    owner: Owner,
     state: State,
     /// How many bytes have arrived, as far as is known here.
     offset: Option<u64>,
@@ -53,7 +85,7 @@ struct Slot {
 }
 
 enum State {
-    /// Nobody uses it.
+    /// It is paused, and no request uses it.
     Held(Box<dyn Upload>),
     /// The backend has it.
     Left,
@@ -70,9 +102,10 @@ impl std::fmt::Debug for Slot {
 }
 
 impl Slot {
-    fn in_use(id: UploadId) -> Self {
+    fn in_use(id: UploadId, owner: Owner) -> Self {
         Self {
             id,
+            owner,
             state: State::InUse,
             offset: None,
             touched: Some(Instant::now()),
@@ -86,9 +119,11 @@ impl Sessions {
             open: Mutex::new(Open {
                 slots: HashMap::new(),
                 looked: Instant::now(),
+                swept: None,
                 has_abandoned: false,
             }),
             limit: options.max_uploads,
+            limit_per_owner: options.max_uploads_per_user,
             expiry: options.upload_expiry,
             is_shared: options.shared,
         }
@@ -103,24 +138,42 @@ impl Sessions {
         self.lock().slots.len()
     }
 
+    /// Fails if no further upload may be opened for `owner`.
+    fn check_room(&self, owner: &Owner) -> Result<(), Failure> {
+        let open = self.lock();
+        let message = if open.slots.len() >= self.limit {
+            "too many uploads are open"
+        } else if open
+            .slots
+            .values()
+            .filter(|slot| slot.owner == *owner)
+            .count()
+            >= self.limit_per_owner
+        {
+            "too many of your uploads are open; finish or cancel some"
+        } else {
+            return Ok(());
+        };
+        let failure = Failure::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            Code::TooManyRequests,
+            message,
+        );
+        Err(failure.with_header(RETRY_AFTER, HeaderValue::from_static("5")))
+    }
+
     /// Starts an upload. Unless its id is told, it is over when the request is.
     pub(super) async fn start(
         self: &Arc<Self>,
         repository: &dyn Repository,
+        owner: Owner,
     ) -> Result<Session, Failure> {
-        if self.count() >= self.limit {
-            return Err(Failure::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                Code::TooManyRequests,
-                "too many uploads are open",
-            )
-            .with_header(RETRY_AFTER, HeaderValue::from_static("5")));
-        }
+        self.check_room(&owner)?;
         let failed = |error: Error| Failure::of(&error, About::Upload);
         let upload = uploader(repository)?.start().await.map_err(failed)?;
         let id = upload.id().clone();
         let key = (repository.name().clone(), Token::of(&id)?);
-        let slot = Slot::in_use(id.clone());
+        let slot = Slot::in_use(id.clone(), owner);
         self.lock().slots.insert(key.clone(), slot);
         let session = Session {
             sessions: Arc::clone(self),
@@ -129,6 +182,7 @@ impl Sessions {
             upload: Some(upload),
             is_known: false,
             is_whole: true,
+            is_paused: false,
         };
         session.note_offset();
         Ok(session)
@@ -139,12 +193,13 @@ impl Sessions {
         self: &Arc<Self>,
         repository: &dyn Repository,
         token: Token,
+        owner: Owner,
     ) -> Result<Session, Failure> {
         let key = (repository.name().clone(), token);
         let (id, held) = match self.lock().slots.entry(key.clone()) {
             Entry::Vacant(slot) => {
                 let id = key.1.as_id();
-                slot.insert(Slot::in_use(id.clone()));
+                slot.insert(Slot::in_use(id.clone(), owner));
                 (id, None)
             }
             Entry::Occupied(mut slot) => {
@@ -169,6 +224,7 @@ impl Sessions {
             upload: held,
             is_known: true,
             is_whole: true,
+            is_paused: false,
         };
         if session.upload.is_none() {
             session.resume(repository).await?;
@@ -195,6 +251,24 @@ impl Sessions {
             // The last request broke off, or another server has gone on.
             State::Left => None,
         }
+    }
+
+    /// Whether it is time to look for uploads that earlier processes left. Then it is not again for a while.
+    pub(super) fn is_sweep_due(&self) -> bool {
+        let now = Instant::now();
+        let pause = (self.expiry / 4).min(SWEEP_PAUSE);
+        let mut open = self.lock();
+        let is_due = open
+            .swept
+            .is_none_or(|swept| now.saturating_duration_since(swept) >= pause);
+        if is_due {
+            open.swept = Some(now);
+        }
+        is_due
+    }
+
+    pub(super) fn expiry(&self) -> Duration {
+        self.expiry
     }
 
     /// What has lain idle for too long; nothing if it was looked for a moment ago.
@@ -273,6 +347,8 @@ pub(super) struct Session {
     is_known: bool,
     /// Whether the last write ran to its end, so that the object knows how far it is.
     is_whole: bool,
+    /// Whether the object is paused, and so holds nothing of the system.
+    is_paused: bool,
 }
 
 impl Session {
@@ -301,7 +377,7 @@ impl Session {
         let Some(upload) = &mut self.upload else {
             return Err(ended());
         };
-        self.is_whole = false;
+        (self.is_whole, self.is_paused) = (false, false);
         upload
             .write(upload.offset(), piece)
             .await
@@ -309,6 +385,19 @@ impl Session {
         self.is_whole = true;
         self.note_offset();
         Ok(())
+    }
+
+    /// Gives back what the upload holds of the system. An upload that is dropped without it is resumed by its id.
+    pub(super) async fn pause(&mut self) {
+        if self.sessions.is_shared || !self.is_whole {
+            return;
+        }
+        if let Some(upload) = &mut self.upload {
+            match upload.pause().await {
+                Ok(()) => self.is_paused = true,
+                Err(error) => tracing::debug!(%error, "an upload was not paused"),
+            }
+        }
     }
 
     fn note_offset(&self) {
@@ -353,7 +442,7 @@ impl Drop for Session {
         };
         slot.touched = self.is_known.then(Instant::now);
         let left = match upload {
-            Some(upload) if self.is_whole && !self.sessions.is_shared => {
+            Some(upload) if self.is_paused => {
                 slot.state = State::Held(upload);
                 None
             }

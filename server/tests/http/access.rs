@@ -153,3 +153,81 @@ async fn a_blob_is_not_mounted_from_where_the_user_may_not_read() {
         .is(201);
     }
 }
+
+#[tokio::test]
+async fn empty_credentials_are_anonymous() {
+    let (_directory, access) = users().await;
+    let options = ServerOptions::default().with_access(access.clone());
+    let closed = Client::with(options).await;
+    let target = "/v2/app/manifests/v1";
+    send(&closed, "GET", target, ":")
+        .await
+        .fails(401, "UNAUTHORIZED");
+
+    let access = access.with_anonymous_read(true);
+    let open = Client::with(ServerOptions::default().with_access(access)).await;
+    send(&open, "PUT", target, "ann:nna").await.is(201);
+    let reply = open
+        .send("GET", target, &[("Authorization", "Basic Og==")], b"")
+        .await;
+    reply.is(200);
+    let refused = send(&open, "PUT", target, ":").await;
+    refused.fails(401, "UNAUTHORIZED");
+    assert!(refused.header("www-authenticate").is_some());
+    // A name without a password, or the other way round, is a mistake.
+    for credentials in ["ann:", ":nna"] {
+        let reply = send(&open, "GET", target, credentials).await;
+        reply.fails(401, "UNAUTHORIZED");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_passwords_is_shed() {
+    let (_directory, access) = users().await;
+    let client = Client::with(ServerOptions::default().with_access(access)).await;
+    send(&client, "GET", "/v2/", "ann:nna").await.is(200);
+    let flood = (0..400).map(|number| {
+        let credentials = format!("user{number}:wrong");
+        let client = &client;
+        async move { send(client, "GET", "/v2/", &credentials).await }
+    });
+    let known = (0..20).map(|_| send(&client, "GET", "/v2/", "ann:nna"));
+    let (flooded, known) = futures_util::future::join(
+        futures_util::future::join_all(flood),
+        futures_util::future::join_all(known),
+    )
+    .await;
+    for reply in known {
+        reply.is(200);
+    }
+    for reply in &flooded {
+        if reply.status == 429 {
+            reply.fails(429, "TOOMANYREQUESTS");
+            assert!(reply.header("retry-after").is_some());
+        } else {
+            reply.fails(401, "UNAUTHORIZED");
+        }
+    }
+    send(&client, "GET", "/v2/", "bob:bob").await.is(200);
+}
+
+#[tokio::test]
+async fn each_user_may_have_some_uploads_open() {
+    let (_directory, access) = users().await;
+    let access = access.with_anonymous_read(true);
+    let options = ServerOptions::default()
+        .with_access(access)
+        .with_max_uploads_per_user(2);
+    let client = Client::with(options).await;
+    let start = |user| send(&client, "POST", "/v2/app/blobs/uploads/", user);
+    let first = start("ann:nna").await;
+    first.is(202);
+    start("ann:nna").await.is(202);
+    let refused = start("ann:nna").await;
+    refused.fails(429, "TOOMANYREQUESTS");
+    assert!(refused.header("retry-after").is_some());
+    start("bob:bob").await.is(202);
+    let location = first.header("location").expect("a location");
+    send(&client, "DELETE", location, "ann:nna").await.is(204);
+    start("ann:nna").await.is(202);
+}

@@ -1,5 +1,7 @@
 //! Reading and deleting blobs.
 
+use tranship::Digest;
+
 use crate::client::{Client, Reply};
 
 const TEXT: &[u8] = b"0123456789";
@@ -141,4 +143,24 @@ async fn an_empty_blob_is_a_blob() {
         .send("GET", &blob, &[("Range", "bytes=0-0")], b"")
         .await;
     part.is(416);
+}
+
+#[tokio::test]
+async fn a_blob_may_be_cached_for_good() {
+    let (client, blob) = with_text().await;
+    let digest = blob.rsplit('/').next().expect("a digest");
+    let tag = format!("\"{digest}\"");
+    for (headers, status) in [
+        (&[][..], 200),
+        (&[("Range", "bytes=0-1")], 206),
+        (&[("If-None-Match", &*tag)], 304),
+    ] {
+        let reply = client.send("GET", &blob, headers, b"").await;
+        reply.is(status);
+        let caching = reply.header("cache-control").expect("a header");
+        assert!(caching.contains("max-age=31536000"), "{caching}");
+        assert!(!caching.contains("public"), "{caching}");
+    }
+    let missing = format!("/v2/app/blobs/{}", Digest::of(b"missing"));
+    assert_eq!(client.get(&missing).await.header("cache-control"), None);
 }

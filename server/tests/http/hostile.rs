@@ -222,3 +222,50 @@ async fn an_unknown_endpoint_is_told() {
         client.get(target).await.fails(404, "UNSUPPORTED");
     }
 }
+
+#[tokio::test]
+async fn http_1_1_without_one_host_is_refused() {
+    let client = Client::new().await;
+    for head in [
+        "GET /v2/ HTTP/1.1\r\n\r\n",
+        "GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    ] {
+        Reply::parse(&client.raw(head.as_bytes()).await).is(400);
+    }
+    Reply::parse(&client.raw(b"GET /v2/ HTTP/1.0\r\n\r\n").await).is(200);
+}
+
+#[tokio::test]
+async fn a_bare_lf_in_a_head_is_refused() {
+    let client = Client::new().await;
+    for head in [
+        "GET /v2/ HTTP/1.1\nHost: a\n\n",
+        "GET /v2/ HTTP/1.1\r\nHost: a\r\nX: y\nZ: w\r\n\r\n",
+        "GET /v2/ HTTP/1.1\r\nHost: a\r\n\n",
+    ] {
+        Reply::parse(&client.raw(head.as_bytes()).await).is(400);
+    }
+    // The second request on a connection too, whatever the body before it looks like.
+    let content = b"\n\n";
+    let digest = Digest::of(content);
+    let target = format!("/v2/app/blobs/uploads/?digest={digest}");
+    let mut requests = head("POST", &target, &[("Content-Length", "2")]).into_bytes();
+    requests.extend_from_slice(b"\r\n\n\nGET /v2/ HTTP/1.1\nHost: a\n\n");
+    let replies = String::from_utf8(client.raw(&requests).await).expect("text");
+    assert!(replies.starts_with("HTTP/1.1 201"), "{replies}");
+    assert!(replies.contains("HTTP/1.1 400"), "{replies}");
+}
+
+#[tokio::test]
+async fn a_browser_is_told_not_to_guess_types() {
+    let client = Client::new().await;
+    let digest = client.push_blob("app", b"<script>").await;
+    for target in [
+        "/v2/",
+        "/v2/app/tags/list",
+        &format!("/v2/app/blobs/{digest}"),
+    ] {
+        let reply = client.get(target).await;
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+    }
+}

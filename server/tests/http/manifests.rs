@@ -236,8 +236,9 @@ fn sparse_index() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_index_may_come_before_its_manifests() {
-    let client = Client::new().await;
+async fn an_index_may_come_before_its_manifests_where_allowed() {
+    let options = ServerOptions::default().with_complete_manifests(false);
+    let client = Client::with(options).await;
     client
         .push_manifest("app", "v1", &sparse_index())
         .await
@@ -245,8 +246,8 @@ async fn an_index_may_come_before_its_manifests() {
 }
 
 #[tokio::test]
-async fn an_incomplete_manifest_is_refused_where_completeness_is_wanted() {
-    let options = ServerOptions::default().with_complete_manifests(true);
+async fn an_incomplete_manifest_is_refused() {
+    let options = ServerOptions::default();
     let root = tempfile::tempdir().expect("a directory");
     let layouts = LayoutRegistry::create(root.path()).await.expect("layouts");
     for client in [
@@ -411,4 +412,57 @@ async fn what_is_neither_tag_nor_digest_is_refused() {
         .get("/v2/app/manifests/sha256:1")
         .await
         .fails(400, "DIGEST_INVALID");
+}
+
+#[tokio::test]
+async fn a_document_of_two_kinds_is_refused() {
+    let client = Client::new().await;
+    let manifest = "application/vnd.oci.image.manifest.v1+json";
+    let both = br#"{"schemaVersion":2,"manifests":[],"config":{},"layers":[]}"#;
+    let list = index("x");
+    for (media_type, content) in [
+        (Some(INDEX), &both[..]),
+        (Some(manifest), both),
+        (None, both),
+        (Some(manifest), &list),
+        (
+            Some("application/vnd.docker.distribution.manifest.list.v2+json"),
+            &list,
+        ),
+    ] {
+        let headers = media_type.map(|media_type| ("Content-Type", media_type));
+        let reply = client
+            .send("PUT", "/v2/app/manifests/v1", headers.as_slice(), content)
+            .await;
+        reply.fails(400, "MANIFEST_INVALID");
+    }
+    client.get("/v2/app/manifests/v1").await.is(404);
+}
+
+#[tokio::test]
+async fn what_was_pushed_as_one_type_is_served_as_it() {
+    const DOCKER: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    let root = tempfile::tempdir().expect("a directory");
+    let layouts = LayoutRegistry::create(root.path()).await.expect("layouts");
+    for client in [
+        Client::new().await,
+        Client::of(Arc::new(layouts), ServerOptions::default()).await,
+    ] {
+        // It does not say what it is, and looks like an index of OCI.
+        let child = br#"{"schemaVersion":2,"manifests":[]}"#;
+        let digest = Digest::of(child);
+        let target = format!("/v2/app/manifests/{digest}");
+        let headers = [("Content-Type", DOCKER)];
+        client.send("PUT", &target, &headers, child).await.is(201);
+        let listing = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{{"mediaType":"{DOCKER}","digest":"{digest}","size":{}}}]}}"#,
+            child.len()
+        );
+        for _ in 0..2 {
+            let reply = client.get(&target).await;
+            assert_eq!(reply.header("content-type"), Some(DOCKER));
+            let reply = client.push_manifest("app", "all", listing.as_bytes()).await;
+            reply.is(201);
+        }
+    }
 }

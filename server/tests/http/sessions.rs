@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tranship::Digest;
 use tranship_layout::LayoutRegistry;
-use tranship_server::ServerOptions;
+use tranship_server::{ServerOptions, router};
 
 use crate::client::{Client, Reply, head};
 
@@ -212,4 +212,85 @@ async fn an_upload_to_a_layout_survives_the_server() {
     second.send("PUT", &target, &[], b"lo").await.is(201);
     let reply = second.get(&format!("/v2/app/blobs/{digest}")).await;
     assert_eq!(reply.is(200).body, b"hello");
+}
+
+/// How many files below `directory` this process has open.
+#[cfg(target_os = "linux")]
+fn open_below(directory: &std::path::Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").expect("listed");
+    open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+        .filter(|target| target.starts_with(directory))
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_open_upload_holds_no_file_open() {
+    let root = tempfile::tempdir().expect("a directory");
+    let layouts = LayoutRegistry::create(root.path()).await.expect("layouts");
+    let client = Client::of(Arc::new(layouts), ServerOptions::default()).await;
+    let uploads = root.path().join("app/.tranship/uploads");
+    for number in 0..20 {
+        let location = client.start_upload("app").await;
+        if number % 2 == 0 {
+            client.send("PATCH", &location, &[], b"hel").await.is(202);
+        }
+        if number % 4 == 0 {
+            let headers = [("Content-Range", "7-8")];
+            let reply = client.send("PATCH", &location, &headers, b"lo").await;
+            reply.fails(416, "BLOB_UPLOAD_INVALID");
+            client.get(&location).await.is(204);
+        }
+    }
+    let files = std::fs::read_dir(&uploads).expect("listed").count();
+    assert_eq!((files, open_below(&uploads)), (20, 0));
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_it_was_paused() {
+    let root = tempfile::tempdir().expect("a directory");
+    let layouts = LayoutRegistry::create(root.path()).await.expect("layouts");
+    let client = Client::of(Arc::new(layouts), ServerOptions::default()).await;
+    let location = client.start_upload("app").await;
+    client.send("PATCH", &location, &[], b"hel").await.is(202);
+    client.send("PATCH", &location, &[], b"l").await.is(202);
+    let target = format!("{location}?digest={}", Digest::of(b"hello"));
+    client.send("PUT", &target, &[], b"o").await.is(201);
+}
+
+#[tokio::test]
+async fn uploads_of_earlier_runs_expire() {
+    let root = tempfile::tempdir().expect("a directory");
+    let open = || async { Arc::new(LayoutRegistry::create(root.path()).await.expect("layouts")) };
+    let earlier = Client::of(open().await, ServerOptions::default()).await;
+    let mut locations = Vec::new();
+    for name in ["new", "team/app"] {
+        let location = earlier.start_upload(name).await;
+        earlier.send("PATCH", &location, &[], b"hel").await.is(202);
+        locations.push(location);
+    }
+    earlier.push_blob("team/app", b"a blob").await;
+    drop(earlier);
+
+    let patient = router(open().await, ServerOptions::default());
+    patient.expire_uploads().await;
+    let options = ServerOptions::default().with_upload_expiry(Duration::ZERO);
+    let read_only = router(open().await, options.clone().with_read_only(true));
+    read_only.expire_uploads().await;
+    let files = |name: &str| {
+        let uploads = root.path().join(name).join(".tranship/uploads");
+        std::fs::read_dir(uploads).expect("listed").count()
+    };
+    assert_eq!((files("new"), files("team/app")), (1, 1));
+
+    let service = router(open().await, options);
+    service.expire_uploads().await;
+    assert_eq!((files("new"), files("team/app")), (0, 0));
+    let client = Client::of(open().await, ServerOptions::default()).await;
+    for location in locations {
+        client
+            .get(&location)
+            .await
+            .fails(404, "BLOB_UPLOAD_UNKNOWN");
+    }
 }

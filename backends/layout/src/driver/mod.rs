@@ -41,7 +41,7 @@ pub(crate) type Observer = Arc<dyn Fn(u64) + Send + Sync>;
 /// What is ours in a layout: everything that is not part of the format lies below this name.
 const PRIVATE: &str = ".tranship";
 
-const OCI_LAYOUT: &str = "oci-layout";
+pub(crate) const OCI_LAYOUT: &str = "oci-layout";
 const INDEX: &str = "index.json";
 const BLOBS: &str = "blobs";
 
@@ -237,6 +237,12 @@ pub(crate) trait RegistryDriver: fmt::Debug + Send + Sync {
 
     /// The layouts that exist, by name in ASCII order.
     fn names(&self, options: ListOptions) -> Listing<'_, RepositoryName>;
+
+    /// The repositories that may have uploads under way. Where they can be found without asking for every
+    /// repository's uploads, those without a layout yet are among them.
+    fn with_uploads(&self) -> Listing<'_, RepositoryName> {
+        self.names(ListOptions::default())
+    }
 
     /// Makes the blob `target` of the layout `from` appear in the layout `to`, without moving its
     /// bytes through this process where that can be avoided. `false` if `from` does not have it.

@@ -2,13 +2,14 @@
 //!
 //! The file lists each tag, and each manifest that has no tag and is not a child of something that
 //! is listed. So it grows with what a user would call the content, not with every manifest that was
-//! ever pushed, and nothing that was pushed becomes unreachable without being deleted.
+//! ever pushed, and nothing that was pushed becomes unreachable without being deleted. A manifest whose
+//! content does not tell its media type always has an entry, which does.
 
 use std::collections::HashMap;
 
 use tranship::{Descriptor, Digest, Error, Index, Result, Tag};
 
-use super::names::{CONTAINERD_NAME, Name, REF_NAME};
+use super::names::{CONTAINERD_NAME, Name, REF_NAME, UNTYPED};
 use super::{Entry, Snapshot};
 use crate::children::Children;
 
@@ -94,10 +95,13 @@ impl<'a> Draft<'a> {
                 tags,
                 children,
             } => {
+                self.retype(entry);
                 for tag in tags {
                     self.point(tag, entry);
                 }
-                if !self.is_listed(entry.digest()) && !self.is_held(entry.digest()) {
+                if !self.is_listed(entry.digest())
+                    && (is_untyped(entry) || !self.is_held(entry.digest()))
+                {
                     self.append(Entry::new(entry.clone()));
                 }
                 for child in children.iter() {
@@ -111,7 +115,9 @@ impl<'a> Draft<'a> {
                     self.set(position, None);
                 }
                 for child in children {
-                    if !self.is_listed(child.digest()) && !self.is_held(child.digest()) {
+                    if !self.is_listed(child.digest())
+                        && (is_untyped(child) || !self.is_held(child.digest()))
+                    {
                         self.append(Entry::new(child.clone()));
                     }
                 }
@@ -132,6 +138,21 @@ impl<'a> Draft<'a> {
             Snapshot::new(self.head, entries)
         });
         (snapshot, removed)
+    }
+
+    /// Gives all entries of a manifest the media type that it was pushed as last.
+    fn retype(&mut self, entry: &Descriptor) {
+        for position in self.positions(entry.digest()) {
+            let old = self.descriptor_at(position);
+            let old = old.filter(|old| old.media_type() != entry.media_type());
+            if let Some(old) = old.cloned() {
+                let mut new = old.with_media_type(entry.media_type().clone());
+                if is_untyped(entry) {
+                    new = new.with_annotation(UNTYPED, "true");
+                }
+                self.set(position, Some(Entry::new(new)));
+            }
+        }
     }
 
     fn point(&mut self, tag: &Tag, entry: &Descriptor) {
@@ -202,7 +223,7 @@ impl<'a> Draft<'a> {
             return;
         };
         self.set(position, None);
-        if self.is_listed(entry.digest()) || self.is_held(entry.digest()) {
+        if self.is_listed(entry.digest()) || (!is_untyped(&entry) && self.is_held(entry.digest())) {
             return;
         }
         let mut annotations = entry.annotations().clone();
@@ -338,6 +359,10 @@ impl<'a> Draft<'a> {
             positions.push(position);
         }
     }
+}
+
+fn is_untyped(entry: &Descriptor) -> bool {
+    entry.annotation(UNTYPED).is_some()
 }
 
 /// The entries that a tag means.

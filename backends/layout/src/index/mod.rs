@@ -13,8 +13,7 @@ use bytes::Bytes;
 use tranship::{Descriptor, Digest, Error, Index, Result, Tag, encode_json};
 
 pub(crate) use self::edit::{Draft, Edit, Holders};
-pub(crate) use self::names::Name;
-pub(crate) use self::names::{CONTAINERD_NAME, REF_NAME};
+pub(crate) use self::names::{CONTAINERD_NAME, Name, REF_NAME, UNTYPED};
 pub(crate) use self::writer::{Request, Writer, fail};
 
 use self::names::{Claim, name_of};
@@ -198,15 +197,21 @@ impl Snapshot {
         let points_there = |tag| match self.tags.get(tag) {
             Some(Claim::Exact(position) | Claim::Suffix(position)) => {
                 let target = self.entries[*position].descriptor();
-                target.is_some_and(|target| target.digest() == digest)
+                target.is_some_and(|target| {
+                    target.digest() == digest && target.media_type() == entry.media_type()
+                })
             }
             Some(Claim::Last(_) | Claim::Ambiguous) | None => false,
         };
         let is_unnamed =
             |position: &usize| matches!(self.entries[*position], Entry::Manifest(_, Name::None));
         let is_listed = |digest: &Digest| self.digests().contains_key(digest);
+        let is_there = match self.listed(digest) {
+            Some(listed) => listed.media_type() == entry.media_type(),
+            None => entry.annotation(UNTYPED).is_none() && holders.holds(digest, &is_listed),
+        };
         tags.iter().all(points_there)
-            && (is_listed(digest) || holders.holds(digest, &is_listed))
+            && is_there
             && !children.iter().any(|child| {
                 let positions = self.digests().get(child.digest());
                 positions.is_some_and(|positions| positions.iter().any(is_unnamed))

@@ -14,6 +14,11 @@ pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Holds the full name beside it, where containerd or buildkit wrote the entry.
 pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
+/// Marks the entry of a manifest whose content does not tell its media type. Such an entry stays, with a
+/// name or without, also where an index lists the manifest: otherwise the manifest would be served as what its
+/// content looks like, and not as what it was pushed as.
+pub(crate) const UNTYPED: &str = "io.tranship.untyped";
+
 /// Who claims a tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {

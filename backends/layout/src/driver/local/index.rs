@@ -6,12 +6,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use tempfile::NamedTempFile;
 use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::file::{
     changed, check_limit, failed, identity, not_named, open_no_follow, open_regular, stat_regular,
 };
 use super::place::{INDEX, Place};
+use super::reserve;
 use crate::driver::{IndexChange, IndexEdit, IndexRead, IndexVersion, vanished};
 
 /// Tools that write the file in place truncate it first. So often, and for so long in between, is a
@@ -207,6 +209,21 @@ pub(super) fn is_current(place: &Place, known: Option<&IndexVersion>) -> Result<
     Ok(found.map(|metadata| Stamp::of(&metadata)).as_ref() == known.map(|known| &known.stamp))
 }
 
+/// Writes what the file is to be replaced by.
+fn write_new(place: &Place, content: &[u8]) -> Result<NamedTempFile> {
+    let mut new = place.temporary_file(0o666)?;
+    new.write_all(content)
+        .map_err(|error| failed("written", new.path(), error))?;
+    place.sync_file(new.as_file(), new.path())?;
+    Ok(new)
+}
+
+/// Whether `content` is smaller than the file is now.
+fn is_smaller(place: &Place, content: &[u8]) -> Result<bool> {
+    let found = stat_regular(&place.file(INDEX))?;
+    Ok(found.is_some_and(|found| (content.len() as u64) < found.len()))
+}
+
 /// Replaces the file; `None` if it is not the one that is known any more.
 pub(super) fn replace(
     place: &Place,
@@ -216,10 +233,16 @@ pub(super) fn replace(
 ) -> Result<Option<IndexVersion>> {
     let path = &place.file(INDEX);
     check_size(content.len() as u64, limit, path)?;
-    let mut new = place.temporary_file(0o666)?;
-    new.write_all(content)
-        .map_err(|error| failed("written", new.path(), error))?;
-    place.sync_file(new.as_file(), new.path())?;
+    let new = match write_new(place, content) {
+        Err(error)
+            if error.kind() == ErrorKind::StorageFull
+                && is_smaller(place, content)?
+                && reserve::release(place) =>
+        {
+            write_new(place, content)?
+        }
+        new => new?,
+    };
     if !is_current(place, known)? {
         return Ok(None);
     }
@@ -227,6 +250,7 @@ pub(super) fn replace(
         .persist(path)
         .map_err(|error| not_named(path, error.error))?;
     place.sync_directory(place.root())?;
+    reserve::keep(place, content.len() as u64);
     let metadata = file
         .metadata()
         .map_err(|error| failed("inspected", path, error))?;

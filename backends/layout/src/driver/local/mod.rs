@@ -12,6 +12,7 @@ mod partial;
 pub(super) mod place;
 mod recent;
 mod registry;
+mod reserve;
 mod room;
 mod stored;
 mod sweep;

@@ -312,9 +312,7 @@ impl Place {
     }
 
     fn existing(&self, name: &str) -> Result<Option<PathBuf>> {
-        let private = self.root.join(PRIVATE);
-        let directory = private.join(name);
-        Ok((is_directory(&private)? && is_directory(&directory)?).then_some(directory))
+        existing_below(&self.root, name)
     }
 
     fn private(&self, name: &str) -> Result<PathBuf> {
@@ -510,4 +508,15 @@ pub(in crate::driver) fn with_mode<'a, 'b, 'c>(
     _: u32,
 ) -> &'a mut Builder<'b, 'c> {
     builder
+}
+
+/// Returns the directory of uploads of the layout at `root`, if there is one.
+pub(super) fn uploads_below(root: &Path) -> Result<Option<PathBuf>> {
+    existing_below(root, "uploads")
+}
+
+fn existing_below(root: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let private = root.join(PRIVATE);
+    let directory = private.join(name);
+    Ok((is_directory(&private)? && is_directory(&directory)?).then_some(directory))
 }

@@ -70,6 +70,22 @@ impl LocalRegistry {
     }
 }
 
+fn pages_of(walk: Walk, page: usize) -> Listing<'static, RepositoryName> {
+    let pages = stream::try_unfold(Some(walk), move |walk| async move {
+        let Some(mut walk) = walk else {
+            return Ok(None);
+        };
+        blocking(move || {
+            let names = walk.next(page)?;
+            let rest = (names.len() == page).then_some(walk);
+            Ok(Some((stream::iter(names).map(Ok), rest)))
+        })
+        .await
+        .map_err(|error: Error| error.with_operation("list repositories"))
+    });
+    Box::pin(pages.try_flatten())
+}
+
 #[async_trait]
 impl RegistryDriver for LocalRegistry {
     fn capabilities(&self) -> Capabilities {
@@ -82,20 +98,11 @@ impl RegistryDriver for LocalRegistry {
 
     fn names(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
         let page = options.page_size.filter(|size| *size > 0).unwrap_or(PAGE);
-        let walk = Some(Walk::new(&self.root, options.last));
-        let pages = stream::try_unfold(walk, move |walk| async move {
-            let Some(mut walk) = walk else {
-                return Ok(None);
-            };
-            blocking(move || {
-                let names = walk.next(page)?;
-                let rest = (names.len() == page).then_some(walk);
-                Ok(Some((stream::iter(names).map(Ok), rest)))
-            })
-            .await
-            .map_err(|error: Error| error.with_operation("list repositories"))
-        });
-        Box::pin(pages.try_flatten())
+        pages_of(Walk::new(&self.root, options.last), page)
+    }
+
+    fn with_uploads(&self) -> Listing<'_, RepositoryName> {
+        pages_of(Walk::for_uploads(&self.root), PAGE)
     }
 
     async fn mount(&self, target: &Descriptor, from: &dyn Driver, to: &dyn Driver) -> Result<bool> {

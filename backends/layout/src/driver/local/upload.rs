@@ -70,23 +70,7 @@ pub(super) async fn resume(place: &Arc<Place>, id: &UploadId) -> Result<Box<dyn 
     let session = blocking(move || {
         let directory = place.existing_uploads()?.ok_or_else(unknown)?;
         let path = directory.join(name);
-        let file =
-            open_no_follow(File::options().read(true).write(true), &path)?.ok_or_else(unknown)?;
-        wait_for_lock(&file, &path)?;
-        let metadata = file
-            .metadata()
-            .map_err(|error| failed("inspected", &path, error))?;
-        // Committed or cancelled while we waited.
-        let current = stat_regular(&path)?.ok_or_else(unknown)?;
-        if identity(&current) != identity(&metadata) {
-            return Err(unknown());
-        }
-        Ok(Session {
-            place,
-            path,
-            file,
-            offset: metadata.len(),
-        })
+        Session::open(place, path)
     })
     .await
     .map_err(|error| error.with_operation("resume an upload"))?;
@@ -140,6 +124,27 @@ struct Session {
 }
 
 impl Session {
+    /// Opens the file of an upload that exists, where it ends now.
+    fn open(place: Arc<Place>, path: PathBuf) -> Result<Self> {
+        let file =
+            open_no_follow(File::options().read(true).write(true), &path)?.ok_or_else(unknown)?;
+        wait_for_lock(&file, &path)?;
+        let metadata = file
+            .metadata()
+            .map_err(|error| failed("inspected", &path, error))?;
+        // Committed or cancelled while we waited.
+        let current = stat_regular(&path)?.ok_or_else(unknown)?;
+        if identity(&current) != identity(&metadata) {
+            return Err(unknown());
+        }
+        Ok(Self {
+            place,
+            path,
+            file,
+            offset: metadata.len(),
+        })
+    }
+
     fn write(&mut self, chunk: &[u8]) -> Result<()> {
         let written = self
             .file
@@ -213,8 +218,15 @@ pub(super) fn make_read_only(_: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// An upload whose file is closed, so that it holds no descriptor.
+struct Paused {
+    place: Arc<Place>,
+    path: PathBuf,
+}
+
 enum State {
     Idle(Box<Session>),
+    Paused(Paused),
     Writing(JoinHandle<(Box<Session>, Result<()>)>),
     /// The thread that had the session did not give it back.
     Lost,
@@ -258,7 +270,16 @@ impl LocalUpload {
         let _ = self.settle().await;
         match std::mem::replace(&mut self.state, State::Lost) {
             State::Idle(session) => Ok(session),
-            _ => Err(lost("the session is gone")),
+            State::Paused(Paused { place, path }) => {
+                let session = blocking(move || Session::open(place, path)).await?;
+                // Files of uploads only grow: with the same length it has the same bytes.
+                if session.offset != self.offset {
+                    self.offset = session.offset;
+                    self.hash = RunningHash::lost();
+                }
+                Ok(Box::new(session))
+            }
+            State::Writing(_) | State::Lost => Err(lost("the session is gone")),
         }
     }
 }
@@ -303,6 +324,23 @@ impl Upload for LocalUpload {
         self.settle()
             .await
             .map_err(|error| error.with_operation("write to an upload"))
+    }
+
+    async fn pause(&mut self) -> Result<()> {
+        if matches!(self.state, State::Paused(_)) {
+            return Ok(());
+        }
+        let session = self.session().await?;
+        self.offset = session.offset;
+        let Session {
+            place, path, file, ..
+        } = *session;
+        self.state = State::Paused(Paused { place, path });
+        blocking(move || {
+            drop(file);
+            Ok(())
+        })
+        .await
     }
 
     async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tranship::{RepositoryName, Result};
 
 use super::file::{failed, is_directory, stat_regular};
-use super::place::{BLOBS, INDEX};
+use super::place::{BLOBS, INDEX, uploads_below};
 use crate::driver::repository_path::component_of;
 use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
 
@@ -15,8 +15,27 @@ use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
 #[derive(Debug)]
 pub(super) struct Walk {
     last: Option<String>,
+    wanted: Wanted,
     // The next step is the last one.
     steps: Vec<Step>,
+}
+
+/// What a directory must have for its name to be listed.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// A layout that is not empty.
+    Layout,
+    /// A directory of uploads.
+    Uploads,
+}
+
+impl Wanted {
+    fn is_in(self, directory: &Path) -> bool {
+        match self {
+            Self::Layout => holds_something(directory),
+            Self::Uploads => uploads_below(directory).is_ok_and(|found| found.is_some()),
+        }
+    }
 }
 
 /// In the order of names, a repository `a` comes before `a-b`, and that before `a/b`: a directory
@@ -50,7 +69,16 @@ impl Walk {
     pub(super) fn new(root: &Path, last: Option<String>) -> Self {
         Self {
             last,
+            wanted: Wanted::Layout,
             steps: vec![Step::Below(String::new(), root.to_owned())],
+        }
+    }
+
+    /// Walks the directory `root` for what has a directory of uploads, a layout or not.
+    pub(super) fn for_uploads(root: &Path) -> Self {
+        Self {
+            wanted: Wanted::Uploads,
+            ..Self::new(root, None)
         }
     }
 
@@ -62,7 +90,7 @@ impl Walk {
         {
             match step {
                 Step::Layout(name, directory) => {
-                    if holds_something(&directory)
+                    if self.wanted.is_in(&directory)
                         && let Ok(name) = name.parse()
                     {
                         names.push(name);
