@@ -50,6 +50,7 @@ pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential
         _ => (ErrorKind::Unauthorized, "the token server gave no token"),
     };
     Error::new(kind, format!("{what} ({status})"))
+        .with_http_status(status.as_u16())
         .with_registry_errors(registry_errors(response.body(), credential))
 }
 

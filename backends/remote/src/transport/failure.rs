@@ -66,6 +66,7 @@ pub(crate) fn of_status(method: &Method, status: StatusCode, errors: Vec<Registr
     Error::new(kind, message)
         .with_retryable(super::retry::is_transient(status))
         .with_registry_errors(errors)
+        .with_http_status(status.as_u16())
 }
 
 fn kind_of_code(code: &str, status: StatusCode) -> Option<ErrorKind> {

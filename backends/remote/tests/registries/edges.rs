@@ -284,7 +284,9 @@ async fn failures_that_stay_are_not_tried_again() {
     ] {
         let fake = Fake::start(move |_| Reply::new(status)).await;
         let fetched = fake.repository().fetch(&blob(HELLO)).await;
-        assert_eq!(fetched.expect_err("refused").kind(), kind, "{status}");
+        let error = fetched.expect_err("refused");
+        assert_eq!(error.kind(), kind, "{status}");
+        assert_eq!(error.http_status(), Some(status));
         assert_eq!(fake.seen().len(), 1, "{status}");
     }
 }
