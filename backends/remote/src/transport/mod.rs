@@ -140,14 +140,19 @@ impl Transport {
                         && answer.headers().contains_key(WWW_AUTHENTICATE)
                         && same_origin(&answer.url, &inner.origin)
                     {
+                        let (scopes, sent) = (&request.scopes, authorization.as_ref());
+                        let authenticator = &inner.authenticator;
+                        let is_new = challenges > 0;
+                        let challenge =
+                            authenticator.challenge(answer.headers(), scopes, sent, is_new);
+                        let Some(challenge) = challenge else {
+                            return Ok(answer);
+                        };
                         challenges += 1;
                         // Its permit must not be held while a token is fetched.
-                        let headers = answer.headers().clone();
                         drop(answer);
-                        authorization = inner
-                            .authenticator
-                            .answer(&headers, &request.scopes, authorization.as_ref())
-                            .await?;
+                        let answered = authenticator.answer(challenge, scopes, sent).await?;
+                        authorization = Some(answered);
                         if !request.payload.is_replayable() {
                             return Err(not_replayable());
                         }
