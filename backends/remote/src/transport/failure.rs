@@ -17,7 +17,7 @@ pub(crate) const IF_HTTPS: &str =
 pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
     #[derive(Deserialize)]
     struct Body {
-        errors: Option<Vec<Entry>>,
+        errors: Option<Vec<Option<Entry>>>,
     }
     #[derive(Deserialize)]
     struct Entry {
@@ -39,6 +39,7 @@ pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
     };
     entries
         .into_iter()
+        .flatten()
         .take(20)
         .map(|entry| RegistryError {
             code: printable(entry.code),
@@ -258,7 +259,10 @@ mod tests {
 
     #[test]
     fn details_of_any_form_and_missing_fields_are_fine() {
-        let error = answered(403, r#"{"errors":[{"detail":[1,{"a":2}]},{"code":null}]}"#);
+        let error = answered(
+            403,
+            r#"{"errors":[null,{"detail":[1,{"a":2}]},{"code":null}]}"#,
+        );
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert_eq!(error.registry_errors().len(), 2);
     }
