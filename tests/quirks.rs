@@ -84,6 +84,14 @@ fn gaps(quirk: Quirk) -> Vec<Gap> {
                 "uploads::what_is_uploaded_is_not_there_before_the_commit",
             ],
         ),
+        Quirk::EncodingLabel => all(
+            "the registry does not say how large the blob is that it may have encoded",
+            &["blobs::a_wrong_size_names_nothing"],
+        ),
+        Quirk::PushToLook => all(
+            "what does not exist is seen only by those who have said that they will push",
+            &["mounts::a_present_blob_is_mounted"],
+        ),
         Quirk::HtmlErrors | Quirk::EmptyErrors => all(
             "the registry does not say that the digest is what it refuses",
             &[

@@ -79,6 +79,7 @@ impl<'a> Copier<'a> {
                 .with_operation("copy to")
                 .with_subject(self.destination.name()));
         }
+        self.destination.expect_pushes();
         if self.is_complete(&root.descriptor, tags).await? {
             return self.skip_all(root.descriptor).await;
         }

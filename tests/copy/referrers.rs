@@ -7,16 +7,16 @@ use crate::artifacts::{
 use crate::recorder::{Call, Faults, Recorder};
 use crate::{extended_copy_v1, reference, tags};
 
-struct Signed {
-    image: TwoPlatforms,
+pub(crate) struct Signed {
+    pub(crate) image: TwoPlatforms,
     sbom: Descriptor,
     signature: Descriptor,
-    attestation: Descriptor,
-    of_platform: Descriptor,
+    pub(crate) attestation: Descriptor,
+    pub(crate) of_platform: Descriptor,
 }
 
 /// An index with three levels of referrers, and one referrer of a platform's manifest.
-async fn push_signed(repository: &dyn Repository) -> Signed {
+pub(crate) async fn push_signed(repository: &dyn Repository) -> Signed {
     let image = push_two_platforms(repository).await;
     let sbom = push_referrer(repository, &image.index, "example/sbom", "sbom").await;
     let signature = push_referrer(repository, &sbom, "example/signature", "signature").await;

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use tranship::{Capabilities, Digest, RegistryIdentity, RepositoryName, Result, Support};
+use http::StatusCode;
+use tranship::{
+    Capabilities, Digest, Error, ErrorKind, RegistryIdentity, RepositoryName, Result, Support,
+};
 use url::Url;
 
 use crate::auth::{Scope, Scopes};
 use crate::referrers::Updates;
-use crate::transport::{Transport, failure};
+use crate::transport::{Answer, Request, Transport, failure};
 
 /// What all repositories of a registry share.
 pub(crate) struct Shared {
@@ -23,9 +26,42 @@ pub(crate) struct Shared {
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
     pub(crate) name: RepositoryName,
+    /// Whether the right to push is asked for with the right to pull.
+    expects_pushes: Arc<AtomicBool>,
 }
 
 impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>, name: RepositoryName) -> Self {
+        Self {
+            shared,
+            name,
+            expects_pushes: Arc::default(),
+        }
+    }
+
+    /// Asks for the right to push from now on, where the right to pull would do.
+    pub(crate) fn expect_pushes(&self) {
+        self.expects_pushes.store(true, Ordering::Release);
+    }
+
+    /// Sends a request that looks for something.
+    ///
+    /// Some registries, such as Artifactory, forbid to look at what does not exist. In a repository that is
+    /// about to be pushed to, what is forbidden counts as missing: the push finds out whether it is allowed.
+    ///
+    /// # Errors
+    /// - `NotFound` for 403 where pushes are expected.
+    /// - As [`Transport::send`].
+    pub(crate) async fn look(&self, request: Request<'_>) -> Result<Answer> {
+        let answer = self.transport().send(request).await?;
+        let expects_pushes = self.expects_pushes.load(Ordering::Acquire);
+        if answer.status() != StatusCode::FORBIDDEN || !expects_pushes {
+            return Ok(answer);
+        }
+        let error = Error::new(ErrorKind::NotFound, "not found, or forbidden to look at");
+        Err(error.with_source(answer.into_error().await))
+    }
+
     pub(crate) fn transport(&self) -> &Transport {
         &self.shared.transport
     }
@@ -54,7 +90,11 @@ impl Handle {
         url.map_err(|_| failure::protocol("the repository has no URL"))
     }
 
+    /// What a look at the repository needs.
     pub(crate) fn pull_scope(&self) -> Scopes {
+        if self.expects_pushes.load(Ordering::Acquire) {
+            return self.push_scope();
+        }
         Scope::pull(&self.name).into()
     }
 

@@ -70,10 +70,7 @@ impl RemoteRegistry {
     /// The repository `name`, which need not exist. No request is made.
     #[must_use]
     pub fn open(&self, name: &RepositoryName) -> RemoteRepository {
-        RemoteRepository::new(Handle {
-            shared: Arc::clone(&self.0),
-            name: name.clone(),
-        })
+        RemoteRepository::new(Handle::new(Arc::clone(&self.0), name.clone()))
     }
 
     /// Asks whether there is a registry, and whether the credentials are good for it

@@ -1,7 +1,8 @@
 //! Answers that a quirk changes on their way back.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, LINK, LOCATION, RANGE, WARNING,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, LINK, LOCATION,
+    RANGE, WARNING,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tranship::Digest;
@@ -122,6 +123,9 @@ fn content<R>(quirks: &Quirks, asked: &Asked, answer: &mut Response<QuirkyBody<R
     if has(Quirk::NoEtag) {
         headers.remove(ETAG);
     }
+    if has(Quirk::EncodingLabel) && (is_manifest || is_blob) && asked.is_read() && is_success {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("x-gzip"));
+    }
     if is_manifest && is_success {
         if has(Quirk::NoContentType) {
             headers.remove(CONTENT_TYPE);
@@ -142,6 +146,7 @@ fn content<R>(quirks: &Quirks, asked: &Asked, answer: &mut Response<QuirkyBody<R
     }
     let knows_no_subject = [
         Quirk::NoSubject,
+        Quirk::DigestTags,
         Quirk::NoReferrers,
         Quirk::NoReferrersNameUnknown,
         Quirk::HtmlReferrers,

@@ -64,6 +64,12 @@ quirks! {
     NoManifestHead "no-manifest-head" ["tags" "routing"]
     /// Answers have no `ETag`: the spec does not know it.
     NoEtag "no-etag" ["ranges"]
+    /// Manifests and blobs have a `Content-Encoding` and are not encoded, as where a server takes gzip
+    /// layers for files that it has compressed itself.
+    EncodingLabel "encoding-label" ["manifests" "blobs" "ranges" "tags" "routing"]
+    /// A tag `sha256-HEX` that does not exist stands for the digest `sha256:HEX`, as at GitLab. There is no
+    /// referrers API, for which that tag would be a substitute.
+    DigestTags "digest-tags" ["referrers" "predecessors" "tags"]
 
     /// Every `Location` is a whole URL, as at distribution.
     AbsoluteLocation "absolute-location" ["uploads" "mounts"]
@@ -170,6 +176,9 @@ quirks! {
     ShortConnections "short-connections" ["blobs" "uploads"]
     /// Tokens are wanted, and each is good for three requests: they expire in the middle of an upload.
     ShortTokens "short-tokens" ["uploads" "tags" "mounts"]
+    /// Tokens are wanted, and a repository that does not exist yet is shown only with one that allows
+    /// pushing (401), as at Quay.
+    PushToLook "push-to-look" ["uploads" "mounts"]
     /// The challenge for a token stands between others, in one header and in several.
     ManyChallenges "many-challenges" ["tags"]
 }

@@ -36,6 +36,8 @@ pub(crate) struct Quirks {
     requests: AtomicU64,
     /// Uploads that got a chunk that was too small.
     small_chunks: Mutex<HashSet<String>>,
+    /// The paths of tags that were set.
+    tags: Mutex<HashSet<String>>,
 }
 
 impl Quirks {
@@ -46,6 +48,21 @@ impl Quirks {
     /// The number of requests so far, this one excluded.
     pub(crate) fn count_request(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes that the tag at `path` is set, or that it is not.
+    pub(crate) fn note_tag(&self, path: &str, is_set: bool) {
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_set {
+            true => tags.insert(path.to_owned()),
+            false => tags.remove(path),
+        };
+    }
+
+    /// Whether the tag at `path` was set.
+    pub(crate) fn has_tag(&self, path: &str) -> bool {
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.contains(path)
     }
 
     /// Whether the upload `id` has got a small chunk before; from now on it has, if this one `is_small`.
@@ -62,6 +79,11 @@ impl Quirks {
 }
 
 impl<S> Quirky<S> {
+    /// The user whom quirks let in that ask for credentials.
+    pub const USER: &'static str = "quirky";
+    /// The password of [`USER`](Self::USER).
+    pub const PASSWORD: &'static str = "hunter2";
+
     /// `service` with `quirks`. Some do not go together, such as two about what has no referrers.
     pub fn new(service: S, quirks: impl IntoIterator<Item = Quirk>) -> Self {
         Self {
@@ -71,6 +93,7 @@ impl<S> Quirky<S> {
                 tokens: Tokens::default(),
                 requests: AtomicU64::new(0),
                 small_chunks: Mutex::default(),
+                tags: Mutex::default(),
             }),
         }
     }

@@ -30,7 +30,8 @@ pub(crate) fn instead(
     asked: &mut Asked,
     parts: &mut Parts,
 ) -> Option<Response<Bytes>> {
-    if quirks.has(Quirk::ShortTokens) || quirks.has(Quirk::ManyChallenges) {
+    let wants_tokens = [Quirk::ShortTokens, Quirk::PushToLook, Quirk::ManyChallenges];
+    if wants_tokens.into_iter().any(|quirk| quirks.has(quirk)) {
         let answer = quirks.tokens.instead(quirks, asked, parts);
         if answer.is_some() {
             return answer;
@@ -92,7 +93,7 @@ fn read(quirks: &Quirks, asked: &mut Asked, parts: &mut Parts) -> Option<Respons
             Some(empty(StatusCode::METHOD_NOT_ALLOWED))
         }
         Endpoint::Catalog if has(Quirk::NoCatalog) => Some(page_for_people(StatusCode::NOT_FOUND)),
-        Endpoint::Referrers if has(Quirk::NoReferrers) => {
+        Endpoint::Referrers if has(Quirk::NoReferrers) || has(Quirk::DigestTags) => {
             Some(page_for_people(StatusCode::NOT_FOUND))
         }
         Endpoint::Referrers if has(Quirk::NoReferrersNameUnknown) => {
@@ -175,10 +176,42 @@ fn deletion(quirks: &Quirks, asked: &Asked) -> Option<Response<Bytes>> {
         .then(|| error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"))
 }
 
+/// The path of the manifest whose digest a tag spells, as `sha256-HEX`.
+fn spelt_digest(path: &str) -> Option<String> {
+    let (repository, tag) = path.rsplit_once('/')?;
+    let hex = tag.strip_prefix("sha256-")?;
+    let is_digest = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then(|| format!("{repository}/sha256:{hex}"))
+}
+
+/// Keeps track of the tags that are set, and sends requests for others to the digests that they spell.
+fn digest_tags(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
+    match (&asked.method, asked.endpoint) {
+        (&Method::PUT, Endpoint::TaggedManifest) => quirks.note_tag(&asked.path, true),
+        (&Method::DELETE, Endpoint::TaggedManifest) => quirks.note_tag(&asked.path, false),
+        (&Method::PUT, Endpoint::Manifest) => {
+            for tag in asked.parameters("tag") {
+                if let Some((manifests, _)) = asked.path.rsplit_once('/') {
+                    quirks.note_tag(&format!("{manifests}/{tag}"), true);
+                }
+            }
+        }
+        (_, Endpoint::TaggedManifest) if asked.is_read() && !quirks.has_tag(&asked.path) => {
+            if let Some(path) = spelt_digest(&asked.path) {
+                redirect(parts, &path, asked.query.as_deref());
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What the server does not get to see.
 fn rewrite(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
     let has = |quirk| quirks.has(quirk);
     let query = asked.query.as_deref();
+    if has(Quirk::DigestTags) {
+        digest_tags(quirks, asked, parts);
+    }
     match asked.endpoint {
         endpoint if endpoint.is_listing() => {
             let wanted: Option<usize> = asked.parameter("n").and_then(|text| text.parse().ok());

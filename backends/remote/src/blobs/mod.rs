@@ -37,7 +37,7 @@ impl Blobs {
         let url = self.handle.blob_url(digest)?;
         let scopes = self.handle.pull_scope();
         let request = Request::new(RequestKind::BlobHead, Method::HEAD, url, scopes);
-        let answer = self.handle.transport().send(request).await?;
+        let answer = self.handle.look(request).await?;
         let answer = answer.expect(StatusCode::OK).await?;
         answer.check_digest(digest)?;
         Ok(answer)

@@ -28,6 +28,7 @@ pub(super) async fn push(
     if !expected.media_type().is_manifest() {
         return Err(Error::unsupported("only manifests have tags"));
     }
+    handle.expect_pushes();
     let Some(content) = content_to_push(handle, expected, source, tags).await? else {
         return Ok(());
     };

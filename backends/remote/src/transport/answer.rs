@@ -82,9 +82,12 @@ impl Answer {
         }
     }
 
-    /// The whole body, which must not be longer than `limit`.
+    /// The whole body, a JSON object, which must not be longer than `limit`.
+    ///
+    /// Some servers label what they did not encode, so a `Content-Encoding` is refused only where the body
+    /// shows it.
     pub(crate) async fn bytes(self, limit: u64) -> Result<Bytes> {
-        self.check_encoding()?;
+        let coding = self.coding().map(str::to_owned);
         let too_long = || {
             Error::new(
                 ErrorKind::SizeExceedsLimit,
@@ -102,7 +105,12 @@ impl Answer {
             }
             whole.extend_from_slice(&piece);
         }
-        Ok(whole.freeze())
+        match coding {
+            Some(coding) if !whole.trim_ascii_start().starts_with(b"{") => {
+                Err(failure::protocol(failure::encoded(&coding)))
+            }
+            _ => Ok(whole.freeze()),
+        }
     }
 
     /// As much of the body as comes, up to `limit`.
@@ -136,16 +144,16 @@ impl Answer {
         ))
     }
 
-    /// Refuses content that was encoded, which nobody asked for: its bytes are not those of the
-    /// digest, and may be many times as many as were sent.
-    pub(crate) fn check_encoding(&self) -> Result<()> {
-        match self.headers().get(CONTENT_ENCODING) {
-            None => Ok(()),
-            Some(encoding) if encoding.is_empty() || encoding == "identity" => Ok(()),
-            Some(_) => Err(failure::protocol(
-                "the registry answers with a Content-Encoding that was not asked for",
-            )),
-        }
+    /// The `Content-Encoding`, which is never asked for, unless it stands for none.
+    ///
+    /// It says little: gzip layers come with `x-gzip` (moby#17595), and storage adds labels such as
+    /// `aws-chunked` or `UTF-8`, all to bytes that have their digest. Encoded bytes do not have it, and rarely
+    /// the size.
+    pub(crate) fn coding(&self) -> Option<&str> {
+        let coding = self.headers().get(CONTENT_ENCODING)?;
+        let coding = coding.to_str().unwrap_or("of unknown name").trim();
+        let is_none = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+        (!is_none).then_some(coding)
     }
 
     fn text(&self, name: &HeaderName) -> Result<Option<&str>> {
@@ -172,8 +180,12 @@ impl Answer {
         }
     }
 
-    /// Whether the content has `size` bytes, as far as the registry says how many there are.
+    /// Whether the content has `size` bytes, as far as the registry says how many there are. Of what may
+    /// be encoded it does not.
     pub(crate) fn may_have(&self, size: u64) -> Result<bool> {
+        if self.coding().is_some() {
+            return Ok(true);
+        }
         Ok(self.content_length()?.is_none_or(|length| length == size))
     }
 

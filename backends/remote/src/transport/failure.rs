@@ -113,6 +113,12 @@ pub(crate) fn protocol(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message.into()).with_retryable(false)
 }
 
+/// What is said of content that does not fit to what it should be, and is labelled as encoded.
+pub(crate) fn encoded(coding: &str) -> String {
+    let coding: String = coding.chars().take(100).collect();
+    format!("the registry sends it with the Content-Encoding {coding:?}, which was not asked for")
+}
+
 /// Whether a request that failed in this way has surely not reached the registry.
 pub(crate) fn is_unsent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()

@@ -296,30 +296,47 @@ async fn chunks_of_exabytes_are_not_gathered() {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
 }
 
-/// A megabyte of zeros, as gzip would have it, over and over: nobody unpacks it.
-#[tokio::test]
-async fn content_that_was_compressed_on_the_way_is_refused() {
-    let fake = Fake::start(|_| {
+/// Replies to every request with the beginning of a gzip stream that is labelled as such.
+async fn compressing() -> Fake {
+    Fake::start(|_| {
         Reply::new(200)
             .header("content-encoding", "gzip")
             .header("content-type", MANIFEST)
             .body([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3])
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn content_that_was_compressed_on_the_way_is_refused() {
+    let fake = compressing().await;
     let repository = fake.repository();
     let tag: Tag = "v1".parse().expect("a tag");
     for error in [
-        repository.fetch(&claimed(10)).await.expect_err("a blob"),
         repository
             .fetch_reference(&tag.into())
             .await
             .expect_err("a manifest"),
         tags(&repository).await.expect_err("a page"),
+        repository.fetch(&claimed(11)).await.expect_err("a blob"),
     ] {
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        let kinds = [ErrorKind::Unavailable, ErrorKind::SizeMismatch];
+        assert!(kinds.contains(&error.kind()), "{error:?}");
         assert!(error.to_string().contains("Content-Encoding"), "{error}");
     }
+    // It has the size, and not the digest.
+    let read = repository.fetch(&claimed(10)).await.expect("an answer");
+    let error = read.bytes(10).await.expect_err("another digest");
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error:?}");
     for seen in fake.seen() {
         assert_eq!(seen.header("accept-encoding"), None, "{seen:?}");
     }
+}
+
+/// The number of bytes that are sent may not be that of the content.
+#[tokio::test]
+async fn a_label_of_an_encoding_hides_the_size() {
+    let fake = compressing().await;
+    let repository = fake.repository();
+    assert!(repository.exists(&claimed(1000)).await.expect("answered"));
 }
