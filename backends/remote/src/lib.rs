@@ -47,7 +47,7 @@ pub use credentials::{
     EnvironmentCredentials, NoCredentials, Secret, StaticCredentials, StoredIn,
 };
 pub use options::{RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
-pub use policy::SecurityPolicy;
+pub use policy::{PrivateTargets, SecurityPolicy};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;
 pub use transport::{RequestCounts, RequestKind};

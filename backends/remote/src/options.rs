@@ -74,8 +74,8 @@ pub struct RemoteOptions {
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scheme {
-    /// `http` for this machine (`localhost` and loopback addresses) unless one of the
-    /// [`TlsOptions`] is set, and `https` for all others.
+    /// For this machine (`localhost` and loopback addresses) the one that the registry speaks, which shows
+    /// when it is first used; `https` for all others.
     #[default]
     Auto,
     /// `http`.

@@ -82,9 +82,7 @@ impl Pages {
         if let Some(target) = target {
             let next = answer.url.join(target);
             let next = next.map_err(|_| failure::protocol("the next page has no URL"))?;
-            let policy = &self.transport.options().policy;
-            policy.check_page(self.transport.origin(), &next)?;
-            self.next = Some(next);
+            self.next = Some(self.transport.page(next)?);
         }
         let body = answer
             .bytes(self.transport.options().policy.max_manifest_size)

@@ -41,8 +41,8 @@ use crate::transport::{Request, RequestCounts, RequestKind, Transport, failure};
 pub struct RemoteRegistry(Arc<Shared>);
 
 impl RemoteRegistry {
-    /// The registry `name`, with the default options: anonymous, over TLS unless it is on this
-    /// machine. No request is made.
+    /// The registry `name`, with the default options: anonymous, and over TLS; on this machine over TLS
+    /// or not, as the registry speaks. No request is made.
     ///
     /// # Errors
     /// As [`with_options`](Self::with_options).

@@ -18,6 +18,9 @@ const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
+/// What a registry calls itself under [`Quirk::ConfiguredHost`].
+const CONFIGURED: &str = "https://registry.example";
+
 /// The answer as the client gets it.
 pub(crate) fn finish<R>(
     quirks: &Quirks,
@@ -213,6 +216,9 @@ fn locations(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
         let host = host.map_or(asked.host.as_str(), |(host, _)| host);
         location = format!("http://{host}{location}");
     }
+    if has(Quirk::ConfiguredHost) {
+        location = format!("{CONFIGURED}{location}");
+    }
     if let Ok(location) = HeaderValue::try_from(location) {
         headers.insert(LOCATION, location);
     }
@@ -235,6 +241,9 @@ fn pages(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
     }
     if has(Quirk::AbsoluteLink) {
         link = link.replacen("</", &format!("<http://{}/", asked.host), 1);
+    }
+    if has(Quirk::ConfiguredHost) {
+        link = link.replacen("</", &format!("<{CONFIGURED}/"), 1);
     }
     if let Ok(link) = HeaderValue::try_from(link) {
         headers.insert(LINK, link);

@@ -80,7 +80,10 @@ quirks! {
     LocationQuery "location-query" ["uploads" "verification"]
     /// Every `Location` is a whole URL without the port, as behind proxies that are set up badly. That
     /// is another origin, unless the port is the scheme's own.
-    PortlessLocation "portless-location" []
+    PortlessLocation "portless-location" ["uploads" "mounts" "verification"]
+    /// Every `Location` and `Link` is a whole URL with the scheme and host that the registry is configured
+    /// with, `https://registry.example`, whatever it is reached by, as at Harbor.
+    ConfiguredHost "configured-host" ["uploads" "mounts" "verification" "tag_listing" "catalog"]
     /// A manifest that was pushed has no `Location`, as at ECR.
     NoManifestLocation "no-manifest-location" ["tags"]
     /// The answer to `PATCH` has no `Location`.

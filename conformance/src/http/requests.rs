@@ -216,6 +216,7 @@ fn rewrite(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
         endpoint if endpoint.is_listing() => {
             let wanted: Option<usize> = asked.parameter("n").and_then(|text| text.parse().ok());
             let is_about_pages = has(Quirk::AbsoluteLink)
+                || has(Quirk::ConfiguredHost)
                 || has(Quirk::LinkWithoutRelation)
                 || has(Quirk::RepeatedItems);
             let size = match wanted {

@@ -29,6 +29,8 @@ pub(crate) struct Answer {
     pub(crate) max_error_size: u64,
     /// Whether an earlier try of the same request may have been carried out.
     pub(crate) may_be_repeated: bool,
+    /// What may help if the answer is an error.
+    pub(crate) hint: Option<String>,
 }
 
 impl Answer {
@@ -64,6 +66,7 @@ impl Answer {
         let limit = self.max_error_size;
         let asked = self.retry_after();
         let is_clear_text = self.url.scheme() == "http";
+        let hint = self.hint.clone();
         let body = self.prefix(limit).await;
         let error = failure::of_status(&method, status, failure::registry_errors(&body));
         match asked {
@@ -78,7 +81,10 @@ impl Answer {
             {
                 error.with_hint(failure::IF_HTTPS)
             }
-            _ => error,
+            _ => match hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            },
         }
     }
 

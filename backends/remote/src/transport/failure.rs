@@ -8,9 +8,8 @@ use tranship::{Error, ErrorKind, RegistryError};
 
 use crate::resolver::PrivateAddress;
 
-/// For who speaks http to a registry that may expect https.
-pub(crate) const IF_HTTPS: &str =
-    "if it speaks https, leave out --plain-http; on this machine add --ca-file FILE or --insecure";
+/// For clients that were told to speak http to a registry that may expect https.
+pub(crate) const IF_HTTPS: &str = "if it speaks https, leave out --plain-http";
 
 /// The error list of an answer (distribution-spec, "Error Codes"). Empty where the body is something
 /// else.
@@ -122,6 +121,25 @@ pub(crate) fn encoded(coding: &str) -> String {
 /// Whether a request that failed in this way has surely not reached the registry.
 pub(crate) fn is_unsent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
+}
+
+/// Whether the other side speaks TLS, and a connection is refused all the same, by it or by us.
+pub(crate) fn is_of_tls(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref() {
+            Some(rustls::Error::InvalidMessage(_)) => return false,
+            Some(_) => return true,
+            None => {}
+        }
+        // What is inside of an error of input and output is not its source.
+        let io = error.downcast_ref::<std::io::Error>();
+        cause = match io.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// What a request failed with before it was answered, or while its answer was read.

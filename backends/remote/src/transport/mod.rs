@@ -8,9 +8,11 @@ pub(crate) mod failure;
 mod gate;
 mod incoming;
 mod limit;
+mod origin;
 mod outgoing;
 mod request;
 pub(crate) mod retry;
+mod scheme;
 mod tls;
 mod tokens;
 mod warnings;
@@ -34,11 +36,13 @@ pub(crate) use retry::Retries;
 
 use crate::auth::Authenticator;
 use crate::options::RemoteOptions;
-use crate::policy::same_origin;
+use crate::policy::{Leader, same_origin};
+use crate::resolver::GuardedResolver;
 use connect::Clients;
 use counts::Counter;
 use direct::Route;
 use limit::{Limiter, Permit};
+use origin::Origin;
 use outgoing::Progress;
 use tokens::Tokens;
 use warnings::Warnings;
@@ -47,12 +51,17 @@ use warnings::Warnings;
 /// scopes that were not asked for.
 const MAX_CHALLENGES: usize = 2;
 
+/// How long a registry on this machine may take to show that it speaks a scheme. Those that do not speak
+/// TLS may wait for the end of a line.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The way to one registry. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Transport(Arc<Inner>);
 
 struct Inner {
-    origin: Url,
+    origin: Origin,
+    resolver: GuardedResolver,
     options: RemoteOptions,
     clients: Clients,
     authenticator: Authenticator,
@@ -63,11 +72,13 @@ struct Inner {
 
 impl Transport {
     pub(crate) fn new(registry: &RegistryName, options: RemoteOptions) -> Result<Self> {
-        let origin = connect::origin(registry, &options)?;
-        let clients = connect::clients(&origin, &options)?;
+        let origin = Origin::new(registry, &options)?;
+        let resolver = GuardedResolver::new(origin.url(), &options.resolve, options.policy);
+        let clients = connect::clients(origin.url(), &options, resolver.clone())?;
         let counter = Arc::new(Counter::default());
         let tokens = Tokens {
             origin: origin.clone(),
+            resolver: resolver.clone(),
             client: clients.small.clone(),
             policy: options.policy,
             retry: options.retry,
@@ -84,14 +95,73 @@ impl Transport {
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
             warnings: Warnings::new(options.warnings.clone()),
             origin,
+            resolver,
             options,
             clients,
             counter,
         })))
     }
 
+    /// The origin of the registry, as far as is known.
     pub(crate) fn origin(&self) -> &Url {
-        &self.0.origin
+        self.0.origin.url()
+    }
+
+    /// Where an upload continues that a registry says is at `named`. A path of the registry's API is one of
+    /// the registry itself, by whatever host and scheme the registry has been configured to call itself.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if the policy does not allow it.
+    pub(crate) fn upload(&self, named: &Url) -> Result<Url> {
+        let Inner {
+            origin, options, ..
+        } = &*self.0;
+        if !origin.has(named)
+            && !options.policy.foreign_uploads
+            && let Some(own) = origin.own(named)
+        {
+            tracing::debug!(named = %named.origin().ascii_serialization(), "an upload stays at the registry");
+            return Ok(own);
+        }
+        options.policy.check_upload(self.leader(), named)?;
+        Ok(named.clone())
+    }
+
+    /// Where an upload continues that was begun by another client, at `url`.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload).
+    pub(crate) fn resumed_upload(&self, url: Url) -> Result<Url> {
+        let origin = &self.0.origin;
+        // The other client has found out which scheme the registry speaks.
+        if origin
+            .alternative()
+            .is_some_and(|other| same_origin(other, &url))
+        {
+            origin.settle(true);
+        }
+        self.upload(&url)
+    }
+
+    /// Where the next page of a listing is that a registry says is at `named`, as for
+    /// [`upload`](Self::upload).
+    ///
+    /// # Errors
+    /// `PermissionDenied` if it is on another origin.
+    pub(crate) fn page(&self, named: Url) -> Result<Url> {
+        if let Some(own) = self.0.origin.own(&named) {
+            return Ok(own);
+        }
+        let policy = &self.0.options.policy;
+        policy.check_page(self.leader(), &named)?;
+        Ok(named)
+    }
+
+    fn leader(&self) -> Leader<'_> {
+        Leader {
+            origin: self.0.origin.url(),
+            is_private: self.0.resolver.registry_is_private(),
+        }
     }
 
     pub(crate) fn options(&self) -> &RemoteOptions {
@@ -125,20 +195,26 @@ impl Transport {
 
     async fn send_until_answered(&self, request: &Request<'_>) -> Result<Answer> {
         let inner = &*self.0;
+        self.find_scheme().await;
         let mut retries = self.retries();
         let mut challenges = 0;
         let mut may_be_repeated = false;
         let mut authorization = self.authorization(request).await?;
         loop {
             let permit = inner.limiter.admit(request.lane).await;
-            let failed = match self.try_once(request, authorization.clone(), permit).await {
+            let tried = inner.origin.url().clone();
+            let outcome = self.try_once(request, authorization.clone(), permit).await;
+            if self.speaks_tls(request, &tried, &outcome).await && request.payload.is_replayable() {
+                continue;
+            }
+            let failed = match outcome {
                 Ok(mut answer) => {
                     answer.may_be_repeated = may_be_repeated;
                     let status = answer.status();
                     if status == StatusCode::UNAUTHORIZED
                         && challenges < MAX_CHALLENGES
                         && answer.headers().contains_key(WWW_AUTHENTICATE)
-                        && same_origin(&answer.url, &inner.origin)
+                        && inner.origin.has(&answer.url)
                     {
                         let (scopes, sent) = (&request.scopes, authorization.as_ref());
                         let authenticator = &inner.authenticator;
@@ -186,10 +262,76 @@ impl Transport {
     }
 
     async fn authorization(&self, request: &Request<'_>) -> Result<Option<HeaderValue>> {
-        match same_origin(&request.url, &self.0.origin) {
-            true => self.0.authenticator.authorization(&request.scopes).await,
+        let Inner {
+            origin,
+            authenticator,
+            ..
+        } = &*self.0;
+        match origin.has(&origin.adapted(&request.url)) {
+            true => authenticator.authorization(&request.scopes).await,
             false => Ok(None),
         }
+    }
+
+    /// Asks a registry on this machine over http whether it speaks that, before options for TLS are used.
+    /// The request carries nothing. A server of http may keep waiting when it is spoken to in TLS, and one
+    /// of TLS never waits when it is spoken to in http.
+    async fn find_scheme(&self) {
+        let origin = &self.0.origin;
+        if let Some(http) = origin
+            .alternative()
+            .filter(|other| other.scheme() == "http")
+        {
+            origin.settle(self.speaks(http).await);
+        }
+    }
+
+    /// Finds out whether a registry on this machine speaks https if a request was `tried` over http. If
+    /// so, the registry has not understood the request, which can be sent again.
+    async fn speaks_tls(
+        &self,
+        request: &Request<'_>,
+        tried: &Url,
+        outcome: &Result<Answer, Failed>,
+    ) -> bool {
+        let origin = &self.0.origin;
+        if !origin.has(&origin.adapted(&request.url)) {
+            return false;
+        }
+        if !origin.has(tried) {
+            // Another request has found it out.
+            return true;
+        }
+        let Some(https) = origin.alternative() else {
+            return false;
+        };
+        let is_doubtful = match outcome {
+            Ok(answer) => scheme::is_doubtful(&answer.response, &answer.url),
+            Err(failed) => failed.error.kind() == ErrorKind::Unavailable,
+        };
+        if is_doubtful && self.speaks(https).await {
+            origin.settle(true);
+            return true;
+        }
+        if outcome.is_ok() {
+            origin.settle(false);
+        }
+        false
+    }
+
+    /// Whether something at `origin` speaks the scheme of that.
+    async fn speaks(&self, origin: &Url) -> bool {
+        let Ok(url) = origin.join("v2/") else {
+            return false;
+        };
+        let inner = &*self.0;
+        inner.counter.count(RequestKind::Ping);
+        let sending = inner.clients.small.get(url.clone()).send();
+        let patience = inner.options.connect_timeout.min(PATIENCE);
+        let answered = tokio::time::timeout(patience, sending).await;
+        let is_spoken = answered.is_ok_and(|answered| scheme::is_spoken(&url, &answered));
+        tracing::debug!(scheme = origin.scheme(), is_spoken, "asked for the scheme");
+        is_spoken
     }
 
     /// Sends a request once, and to where it is redirected.
@@ -200,10 +342,10 @@ impl Transport {
         permit: Permit,
     ) -> Result<Answer, Failed> {
         let inner = &*self.0;
-        let mut url = request.url.clone();
+        let mut url = inner.origin.adapted(&request.url);
         for _ in 0..=inner.options.policy.max_redirects {
             let response = self.dispatch(request, &url, authorization.as_ref()).await?;
-            if same_origin(&url, &inner.origin) {
+            if inner.origin.has(&url) {
                 inner.warnings.take_from(response.headers());
             }
             match self.redirect(request, &url, &response)? {
@@ -217,6 +359,7 @@ impl Transport {
                         silence: inner.options.silence_timeout,
                         max_error_size: inner.options.policy.max_error_size,
                         may_be_repeated: false,
+                        hint: None,
                     });
                 }
             }
@@ -301,7 +444,7 @@ impl Transport {
             headers.insert(CONTENT_LENGTH, request.payload.len().into());
         }
         // What is meant for the registry goes nowhere else.
-        if same_origin(url, &inner.origin) {
+        if inner.origin.has(url) {
             for (name, value) in &inner.options.headers {
                 headers.entry(name).or_insert_with(|| value.clone());
             }
@@ -333,8 +476,8 @@ impl Transport {
         let inner = &*self.0;
         let policy = &inner.options.policy;
         match is_read {
-            true => policy.check_redirect(&inner.origin, url, &next)?,
-            false => policy.check_upload(&inner.origin, &next)?,
+            true => policy.check_redirect(self.leader(), url, &next)?,
+            false => policy.check_upload(self.leader(), &next)?,
         }
         tracing::debug!(host = next.host_str(), "redirected");
         Ok(Some(next))
@@ -344,7 +487,7 @@ impl Transport {
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport")
-            .field("origin", &self.0.origin.as_str())
+            .field("origin", &self.0.origin.url().as_str())
             .finish_non_exhaustive()
     }
 }

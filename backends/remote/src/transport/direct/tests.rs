@@ -9,7 +9,9 @@ fn url(text: &str) -> Url {
 }
 
 fn direct(options: &RemoteOptions) -> Direct {
-    Direct::new(options, GuardedResolver::new("localhost", false))
+    let origin = url("http://localhost");
+    let resolver = GuardedResolver::new(&origin, &options.resolve, options.policy);
+    Direct::new(options, resolver)
 }
 
 #[test]
