@@ -161,6 +161,20 @@ impl Authenticator {
         }
     }
 
+    /// Whether there are credentials to show to the registry. That they cannot be looked up is left to the
+    /// request that needs them.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn has_credentials(&self, scopes: &Scopes) -> bool {
+        match self.inner.credential(scopes.repository()).await {
+            Ok(credential) => credential.is_some(),
+            Err(error) => {
+                tracing::debug!(registry = %self.inner.registry, %error, "credentials cannot be looked up");
+                false
+            }
+        }
+    }
+
     /// What to send after a 401, in answer to what [`challenge`](Self::challenge) has taken up.
     ///
     /// Cancel safe.

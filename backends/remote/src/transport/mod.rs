@@ -8,11 +8,13 @@ pub(crate) mod failure;
 mod gate;
 mod incoming;
 mod limit;
+mod locations;
 mod origin;
 mod outgoing;
 mod request;
 pub(crate) mod retry;
 mod scheme;
+mod strangers;
 mod tls;
 mod tokens;
 mod warnings;
@@ -23,8 +25,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::sync::OnceCell;
 use tracing::Instrument as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
@@ -36,7 +39,6 @@ pub(crate) use retry::Retries;
 
 use crate::auth::Authenticator;
 use crate::options::RemoteOptions;
-use crate::policy::{Leader, same_origin};
 use crate::resolver::GuardedResolver;
 use connect::Clients;
 use counts::Counter;
@@ -51,10 +53,6 @@ use warnings::Warnings;
 /// scopes that were not asked for.
 const MAX_CHALLENGES: usize = 2;
 
-/// How long a registry on this machine may take to show that it speaks a scheme. Those that do not speak
-/// TLS may wait for the end of a line.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// The way to one registry. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Transport(Arc<Inner>);
@@ -65,6 +63,8 @@ struct Inner {
     options: RemoteOptions,
     clients: Clients,
     authenticator: Authenticator,
+    /// The challenge at `/v2/`, if it had to be looked for.
+    challenge: OnceCell<Option<HeaderMap>>,
     limiter: Limiter,
     warnings: Warnings,
     counter: Arc<Counter>,
@@ -92,6 +92,7 @@ impl Transport {
         );
         Ok(Self(Arc::new(Inner {
             authenticator,
+            challenge: OnceCell::new(),
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
             warnings: Warnings::new(options.warnings.clone()),
             origin,
@@ -100,68 +101,6 @@ impl Transport {
             clients,
             counter,
         })))
-    }
-
-    /// The origin of the registry, as far as is known.
-    pub(crate) fn origin(&self) -> &Url {
-        self.0.origin.url()
-    }
-
-    /// Where an upload continues that a registry says is at `named`. A path of the registry's API is one of
-    /// the registry itself, by whatever host and scheme the registry has been configured to call itself.
-    ///
-    /// # Errors
-    /// `PermissionDenied` if the policy does not allow it.
-    pub(crate) fn upload(&self, named: &Url) -> Result<Url> {
-        let Inner {
-            origin, options, ..
-        } = &*self.0;
-        if !origin.has(named)
-            && !options.policy.foreign_uploads
-            && let Some(own) = origin.own(named)
-        {
-            tracing::debug!(named = %named.origin().ascii_serialization(), "an upload stays at the registry");
-            return Ok(own);
-        }
-        options.policy.check_upload(self.leader(), named)?;
-        Ok(named.clone())
-    }
-
-    /// Where an upload continues that was begun by another client, at `url`.
-    ///
-    /// # Errors
-    /// As [`upload`](Self::upload).
-    pub(crate) fn resumed_upload(&self, url: Url) -> Result<Url> {
-        let origin = &self.0.origin;
-        // The other client has found out which scheme the registry speaks.
-        if origin
-            .alternative()
-            .is_some_and(|other| same_origin(other, &url))
-        {
-            origin.settle(true);
-        }
-        self.upload(&url)
-    }
-
-    /// Where the next page of a listing is that a registry says is at `named`, as for
-    /// [`upload`](Self::upload).
-    ///
-    /// # Errors
-    /// `PermissionDenied` if it is on another origin.
-    pub(crate) fn page(&self, named: Url) -> Result<Url> {
-        if let Some(own) = self.0.origin.own(&named) {
-            return Ok(own);
-        }
-        let policy = &self.0.options.policy;
-        policy.check_page(self.leader(), &named)?;
-        Ok(named)
-    }
-
-    fn leader(&self) -> Leader<'_> {
-        Leader {
-            origin: self.0.origin.url(),
-            is_private: self.0.resolver.registry_is_private(),
-        }
     }
 
     pub(crate) fn options(&self) -> &RemoteOptions {
@@ -234,6 +173,17 @@ impl Transport {
                         }
                         continue;
                     }
+                    if authorization.is_none()
+                        && matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)
+                        && request.payload.is_replayable()
+                        && inner.origin.has(&answer.url)
+                        && let Some(challenge) = self.hidden_challenge(request).await
+                    {
+                        drop(answer);
+                        let (scopes, authenticator) = (&request.scopes, &inner.authenticator);
+                        authorization = Some(authenticator.answer(challenge, scopes, None).await?);
+                        continue;
+                    }
                     if !retry::is_transient(status)
                         || request.repeat != Repeat::Safe
                         || !request.payload.is_replayable()
@@ -271,67 +221,6 @@ impl Transport {
             true => authenticator.authorization(&request.scopes).await,
             false => Ok(None),
         }
-    }
-
-    /// Asks a registry on this machine over http whether it speaks that, before options for TLS are used.
-    /// The request carries nothing. A server of http may keep waiting when it is spoken to in TLS, and one
-    /// of TLS never waits when it is spoken to in http.
-    async fn find_scheme(&self) {
-        let origin = &self.0.origin;
-        if let Some(http) = origin
-            .alternative()
-            .filter(|other| other.scheme() == "http")
-        {
-            origin.settle(self.speaks(http).await);
-        }
-    }
-
-    /// Finds out whether a registry on this machine speaks https if a request was `tried` over http. If
-    /// so, the registry has not understood the request, which can be sent again.
-    async fn speaks_tls(
-        &self,
-        request: &Request<'_>,
-        tried: &Url,
-        outcome: &Result<Answer, Failed>,
-    ) -> bool {
-        let origin = &self.0.origin;
-        if !origin.has(&origin.adapted(&request.url)) {
-            return false;
-        }
-        if !origin.has(tried) {
-            // Another request has found it out.
-            return true;
-        }
-        let Some(https) = origin.alternative() else {
-            return false;
-        };
-        let is_doubtful = match outcome {
-            Ok(answer) => scheme::is_doubtful(&answer.response, &answer.url),
-            Err(failed) => failed.error.kind() == ErrorKind::Unavailable,
-        };
-        if is_doubtful && self.speaks(https).await {
-            origin.settle(true);
-            return true;
-        }
-        if outcome.is_ok() {
-            origin.settle(false);
-        }
-        false
-    }
-
-    /// Whether something at `origin` speaks the scheme of that.
-    async fn speaks(&self, origin: &Url) -> bool {
-        let Ok(url) = origin.join("v2/") else {
-            return false;
-        };
-        let inner = &*self.0;
-        inner.counter.count(RequestKind::Ping);
-        let sending = inner.clients.small.get(url.clone()).send();
-        let patience = inner.options.connect_timeout.min(PATIENCE);
-        let answered = tokio::time::timeout(patience, sending).await;
-        let is_spoken = answered.is_ok_and(|answered| scheme::is_spoken(&url, &answered));
-        tracing::debug!(scheme = origin.scheme(), is_spoken, "asked for the scheme");
-        is_spoken
     }
 
     /// Sends a request once, and to where it is redirected.
@@ -453,34 +342,6 @@ impl Transport {
             }
         }
         headers
-    }
-
-    /// Where an answer leads, if it is a redirect that is to be followed.
-    fn redirect(
-        &self,
-        request: &Request<'_>,
-        url: &Url,
-        response: &reqwest::Response,
-    ) -> Result<Option<Url>> {
-        let is_read = matches!(request.method, Method::GET | Method::HEAD);
-        let follows = match response.status().as_u16() {
-            301..=303 => is_read,
-            307 | 308 => is_read || request.payload.is_replayable(),
-            _ => false,
-        };
-        let Some(location) = response.headers().get(LOCATION).filter(|_| follows) else {
-            return Ok(None);
-        };
-        let next = location.to_str().ok().and_then(|text| url.join(text).ok());
-        let next = next.ok_or_else(|| failure::protocol("the registry redirects to no URL"))?;
-        let inner = &*self.0;
-        let policy = &inner.options.policy;
-        match is_read {
-            true => policy.check_redirect(self.leader(), url, &next)?,
-            false => policy.check_upload(self.leader(), &next)?,
-        }
-        tracing::debug!(host = next.host_str(), "redirected");
-        Ok(Some(next))
     }
 }
 

@@ -216,3 +216,62 @@ async fn a_challenge_that_makes_no_sense_is_the_last_word() {
         assert_eq!(fake.seen().len(), 1, "{challenge:?}");
     }
 }
+
+/// A registry that shows nothing to strangers, whom it asks for credentials at `/v2/` alone.
+async fn hidden_from_strangers() -> Fake {
+    Fake::start(|seen| match seen.header("authorization") {
+        Some(shown) if shown.starts_with("Basic") && !shown.ends_with("wrong") => {
+            match seen.target.as_str() {
+                "/v2/library/app/tags/list" => Reply::new(200).body(r#"{"tags":["v1"]}"#),
+                _ => Reply::new(404),
+            }
+        }
+        _ if seen.target == "/v2/" => {
+            Reply::new(401).header("www-authenticate", "Basic realm=\"x\"")
+        }
+        _ => Reply::new(404),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_404_for_strangers_is_met_with_the_credentials() {
+    let fake = hidden_from_strangers().await;
+    let repository = repository(&fake, Credential::basic("robot", PASSWORD));
+    for _ in 0..2 {
+        assert_eq!(tags(&repository).await.expect("tags").len(), 1);
+    }
+    // What is missing all the same is no reason to ask again.
+    let error = fetching(&repository).await.expect_err("missing");
+    assert!(error.is_not_found(), "{error:?}");
+    let targets: Vec<_> = fake.seen().into_iter().map(|seen| seen.target).collect();
+    let list = "/v2/library/app/tags/list";
+    assert_eq!(targets[..4], [list, "/v2/", list, list]);
+    assert_eq!(targets.len(), 5);
+}
+
+#[tokio::test]
+async fn without_credentials_a_404_is_final() {
+    let fake = hidden_from_strangers().await;
+    let repository = fake.repository();
+    assert!(tags(&repository).await.expect("none").is_empty());
+    assert_eq!(fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_registry_that_asks_nobody_for_credentials_is_asked_about_it_once() {
+    let fake = Fake::start(|seen| match seen.target.as_str() {
+        "/v2/" => Reply::new(200),
+        _ => Reply::new(404),
+    })
+    .await;
+    let repository = repository(&fake, Credential::basic("robot", PASSWORD));
+    for _ in 0..3 {
+        let error = fetching(&repository).await.expect_err("missing");
+        assert!(error.is_not_found(), "{error:?}");
+    }
+    assert_eq!(fake.seen().len(), 4);
+    for seen in fake.seen() {
+        assert_eq!(seen.header("authorization"), None, "{seen:?}");
+    }
+}
