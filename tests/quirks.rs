@@ -4,10 +4,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tranship::RegistryName;
 use tranship_conformance::http::{Quirk, Quirky};
 use tranship_conformance::{Fixture, Gap, Suite};
 use tranship_memory::MemoryRegistry;
-use tranship_remote::RemoteRegistry;
+use tranship_remote::{Credential, RemoteOptions, RemoteRegistry, StaticCredentials};
 use tranship_server::{ServerOptions, TestServer, router};
 
 fn main() -> ExitCode {
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     });
     let whole = [
         suite("remote-like-distribution".to_owned(), DISTRIBUTION),
+        suite("remote-like-gitlab".to_owned(), GITLAB),
         suite("remote-like-ecr".to_owned(), ECR),
     ];
     tranship_conformance::main(single.chain(whole))
@@ -27,6 +29,15 @@ const DISTRIBUTION: &[Quirk] = &[
     Quirk::AbsoluteLocation,
     Quirk::LocationQuery,
     Quirk::NoReferrers,
+    Quirk::NoTagParameters,
+    Quirk::NullLists,
+];
+
+/// What GitLab does, which is made of distribution.
+const GITLAB: &[Quirk] = &[
+    Quirk::AbsoluteLocation,
+    Quirk::LocationQuery,
+    Quirk::DigestTags,
     Quirk::NoTagParameters,
     Quirk::NullLists,
 ];
@@ -141,6 +152,11 @@ fn suite(name: String, quirks: &[Quirk]) -> Suite {
     gaps.into_iter().fold(suite, Suite::with_gap)
 }
 
+/// A client with credentials, which are shown to registries that ask for them.
 fn connect(server: &TestServer) -> tranship::Result<RemoteRegistry> {
-    RemoteRegistry::new(&server.host().parse()?)
+    let host: RegistryName = server.host().parse()?;
+    let credential = Credential::basic(Quirky::<()>::USER, Quirky::<()>::PASSWORD);
+    let credentials = StaticCredentials::new(host.clone(), credential);
+    let options = RemoteOptions::default().with_credentials(Arc::new(credentials));
+    RemoteRegistry::with_options(&host, options)
 }

@@ -25,7 +25,7 @@ use crate::descriptor::Descriptor;
 use crate::error::{Result, ResultExt as _};
 use crate::reference::{Tag, TagOrDigest};
 use crate::registry::Repository;
-use crate::resolve::select_platform;
+use crate::resolve::{expect_manifest, select_platform};
 use copier::{Copier, Root};
 
 /// Copies the artifact that `reference` names in `source`, and points `tags` at it in `destination`.
@@ -45,6 +45,8 @@ use copier::{Copier, Root};
 /// # Errors
 /// - [`NotFound`](crate::ErrorKind::NotFound) if `reference` names nothing, if something that it
 ///   refers to is missing in `source`, or if no manifest fits the platform asked for.
+/// - [`Unsupported`](crate::ErrorKind::Unsupported) if `reference` names a manifest of an unknown type,
+///   such as Docker's schema 1.
 /// - [`SizeExceedsLimit`](crate::ErrorKind::SizeExceedsLimit) if a manifest is larger than
 ///   [`CopyOptions::max_manifest_size`].
 /// - [`DigestMismatch`](crate::ErrorKind::DigestMismatch) or
@@ -125,6 +127,7 @@ async fn find_root(
         .await
         .during("resolve", reference)?;
     let found = content.descriptor().plain();
+    expect_manifest(found.media_type()).during("copy", reference)?;
     let bytes: Bytes = content.bytes(options.max_manifest_size).await?;
     let mut root = found.clone();
     if let Some(hooks) = &options.hooks {

@@ -22,6 +22,9 @@ pub(crate) struct Shared {
     pub(crate) updates: Updates,
 }
 
+/// What is said of a 403 that counts as missing.
+pub(crate) const HIDDEN: &str = "not found, or forbidden to look at";
+
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
@@ -46,20 +49,27 @@ impl Handle {
 
     /// Sends a request that looks for something.
     ///
-    /// Some registries, such as Artifactory, forbid to look at what does not exist. In a repository that is
-    /// about to be pushed to, what is forbidden counts as missing: the push finds out whether it is allowed.
-    ///
     /// # Errors
-    /// - `NotFound` for 403 where pushes are expected.
+    /// - `NotFound` for what is [hidden](Self::hides).
     /// - As [`Transport::send`].
     pub(crate) async fn look(&self, request: Request<'_>) -> Result<Answer> {
         let answer = self.transport().send(request).await?;
-        let expects_pushes = self.expects_pushes.load(Ordering::Acquire);
-        if answer.status() != StatusCode::FORBIDDEN || !expects_pushes {
+        if answer.status() != StatusCode::FORBIDDEN {
             return Ok(answer);
         }
-        let error = Error::new(ErrorKind::NotFound, "not found, or forbidden to look at");
-        Err(error.with_source(answer.into_error().await))
+        let error = answer.into_error().await;
+        if self.hides(&error) {
+            return Err(Error::new(ErrorKind::NotFound, HIDDEN).with_source(error));
+        }
+        Err(error)
+    }
+
+    /// Whether an error says that what was looked for is missing.
+    ///
+    /// Some registries, such as Artifactory, forbid to look at what does not exist. In a repository that is
+    /// about to be pushed to, what is forbidden counts as missing: the push finds out whether it is allowed.
+    pub(crate) fn hides(&self, error: &Error) -> bool {
+        error.http_status() == Some(403) && self.expects_pushes.load(Ordering::Acquire)
     }
 
     pub(crate) fn transport(&self) -> &Transport {
@@ -119,6 +129,8 @@ impl fmt::Debug for Handle {
 /// What a registry can do, as far as its answers to ordinary requests have told.
 #[derive(Debug, Default)]
 pub(crate) struct Learned {
+    /// Whether blobs can be looked for by `HEAD`.
+    pub(crate) blob_head: Fact,
     pub(crate) range: Fact,
     pub(crate) mount: Fact,
     pub(crate) anonymous_mount: Fact,

@@ -62,6 +62,8 @@ quirks! {
     ContentTypeParameter "content-type-parameter" ["manifests" "routing" "referrers"]
     /// `HEAD` of manifests is not allowed (405), as behind caches that know `GET` alone.
     NoManifestHead "no-manifest-head" ["tags" "routing"]
+    /// `HEAD` is not implemented at all (501), as at servers that know `GET` alone.
+    NoHead "no-head" ["blobs" "manifests" "tags" "routing" "mounts" "deletion"]
     /// Answers have no `ETag`: the spec does not know it.
     NoEtag "no-etag" ["ranges"]
     /// Manifests and blobs have a `Content-Encoding` and are not encoded, as where a server takes gzip
@@ -182,6 +184,8 @@ quirks! {
     /// Tokens are wanted, and a repository that does not exist yet is shown only with one that allows
     /// pushing (401), as at Quay.
     PushToLook "push-to-look" ["uploads" "mounts"]
+    /// Nothing is shown to users who are not logged in (404), who are asked for credentials at `/v2/` alone.
+    HiddenFromStrangers "hidden-from-strangers" ["tags" "blobs" "tag_listing" "referrers"]
     /// The challenge for a token stands between others, in one header and in several.
     ManyChallenges "many-challenges" ["tags"]
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
@@ -21,6 +21,9 @@ const STORAGE: &str = "/storage";
 /// How many items a page has where a quirk is about pages and the client does not say.
 const PAGE: usize = 5;
 
+/// The user and the password of [`Quirky`](super::Quirky) as a header.
+const LOGIN: &str = "Basic cXVpcmt5Omh1bnRlcjI=";
+
 /// How many requests there are from one burst of failures to the next.
 const BURST_EVERY: u64 = 12;
 
@@ -37,7 +40,8 @@ pub(crate) fn instead(
             return answer;
         }
     }
-    let answer = burst(quirks)
+    let answer = strangers(quirks, asked, parts)
+        .or_else(|| burst(quirks))
         .or_else(|| read(quirks, asked, parts))
         .or_else(|| upload(quirks, asked, parts))
         .or_else(|| deletion(quirks, asked));
@@ -45,6 +49,23 @@ pub(crate) fn instead(
         rewrite(quirks, asked, parts);
     }
     answer
+}
+
+fn strangers(quirks: &Quirks, asked: &Asked, parts: &Parts) -> Option<Response<Bytes>> {
+    if !quirks.has(Quirk::HiddenFromStrangers) {
+        return None;
+    }
+    let shown = parts.headers.get(AUTHORIZATION);
+    if shown.is_some_and(|shown| shown == LOGIN) {
+        return None;
+    }
+    if asked.path != "/v2/" {
+        return Some(error(StatusCode::NOT_FOUND, "NAME_UNKNOWN"));
+    }
+    let mut answer = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
+    let challenge = HeaderValue::from_static("Basic realm=\"quirky\"");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    Some(answer)
 }
 
 fn burst(quirks: &Quirks) -> Option<Response<Bytes>> {
@@ -85,6 +106,9 @@ fn read(quirks: &Quirks, asked: &mut Asked, parts: &mut Parts) -> Option<Respons
             let target = HeaderValue::try_from(target).ok()?;
             answer.headers_mut().insert(LOCATION, target);
             Some(answer)
+        }
+        _ if has(Quirk::NoHead) && asked.method == Method::HEAD => {
+            Some(empty(StatusCode::NOT_IMPLEMENTED))
         }
         _ if has(Quirk::NoManifestHead)
             && asked.endpoint.is_manifest()

@@ -77,7 +77,7 @@ impl Download {
             retries: handle.transport().retries(),
         };
         let answer = download.request().await?.expect(StatusCode::OK).await?;
-        download.target = describe(&answer, digest)?;
+        download.target = describe(answer.content_length()?, digest)?;
         download.end = download.target.size();
         download.accept(answer).await?;
         Ok((download.target.clone(), download))

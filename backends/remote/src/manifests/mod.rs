@@ -54,12 +54,7 @@ impl Manifests {
         };
         let media_type = answer.media_type().ok().flatten();
         let media_type = media_type.filter(MediaType::is_manifest);
-        // The length of what may be encoded is not that of the manifest.
-        let size = match answer.coding() {
-            Some(_) => None,
-            None => answer.content_length()?,
-        };
-        Ok(match (media_type, digest, size) {
+        Ok(match (media_type, digest, answer.length()?) {
             (Some(media_type), Some(digest), Some(size)) => {
                 Some(Descriptor::new(media_type, digest, size))
             }
@@ -119,7 +114,8 @@ impl ReadOnlyStorage for Manifests {
         match answer.status() {
             StatusCode::OK if answer.coding().is_none() => {
                 answer.check_digest(target.digest())?;
-                answer.may_have(target.size())
+                let length = answer.length()?;
+                Ok(length.is_none_or(|length| length == target.size()))
             }
             StatusCode::NOT_FOUND => Ok(false),
             StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {

@@ -186,13 +186,12 @@ impl Answer {
         }
     }
 
-    /// Whether the content has `size` bytes, as far as the registry says how many there are. Of what may
-    /// be encoded it does not.
-    pub(crate) fn may_have(&self, size: u64) -> Result<bool> {
-        if self.coding().is_some() {
-            return Ok(true);
+    /// How many bytes the content has, as far as the registry says so. Of what may be encoded it does not.
+    pub(crate) fn length(&self) -> Result<Option<u64>> {
+        match self.coding() {
+            Some(_) => Ok(None),
+            None => self.content_length(),
         }
-        Ok(self.content_length()?.is_none_or(|length| length == size))
     }
 
     /// The media type without its parameters.
