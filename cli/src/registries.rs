@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
-    CredentialFiles, Credentials, Environment, EnvironmentCredentials, PrivateTargets,
-    RemoteOptions, Scheme, Secret, SecurityPolicy, TlsOptions,
+    CertificateDirectories, CredentialFiles, Credentials, Environment, EnvironmentCredentials,
+    PrivateTargets, RemoteOptions, Scheme, Secret, SecurityPolicy, TlsOptions,
 };
 
 use crate::output::plain;
@@ -29,7 +29,8 @@ pub(crate) struct Registries {
     /// and change everything, credentials too
     #[arg(long, global = true, value_name = "REGISTRY", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     insecure: Vec<Which>,
-    /// Trust also the authorities, or the registry, whose certificates are in this file, in PEM
+    /// Trust also the authorities, or the registry, whose certificates are in this file, in PEM, besides those of
+    /// the system and in certs.d of containers and Docker
     #[arg(long, global = true, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Show the registry this certificate, in PEM
@@ -91,6 +92,7 @@ impl Registries {
             .or(self.files(&environment));
         let options = RemoteOptions::default()
             .with_tls(self.tls()?)
+            .with_certificates(CertificateDirectories::new(&environment))
             .with_headers(header_map(&self.headers))
             .with_credentials(Arc::new(credentials))
             .with_warnings(|text| eprintln!("warning: {}", plain(text)));

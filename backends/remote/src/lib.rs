@@ -28,6 +28,7 @@
 
 mod auth;
 mod blobs;
+mod certificates;
 mod credentials;
 mod deletion;
 mod handle;
@@ -42,6 +43,7 @@ mod repository;
 mod resolver;
 mod transport;
 
+pub use certificates::CertificateDirectories;
 pub use credentials::{
     Credential, CredentialFiles, CredentialProvider, Credentials, Environment,
     EnvironmentCredentials, NoCredentials, Secret, StaticCredentials, StoredIn,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::certificates::CertificateDirectories;
 use crate::credentials::{CredentialProvider, NoCredentials};
 use crate::policy::SecurityPolicy;
 
@@ -32,6 +33,9 @@ pub struct RemoteOptions {
     pub scheme: Scheme,
     /// Certificates, and whether they are looked at.
     pub tls: TlsOptions,
+    /// Where certificates for single registries are kept, which are used beside those of
+    /// [`tls`](Self::tls). They are read when the registry is opened. None by default.
+    pub certificates: CertificateDirectories,
     /// Who knows the credentials. Nobody by default, so that requests are anonymous.
     pub credentials: Arc<dyn CredentialProvider>,
     /// Where the registry may lead.
@@ -210,6 +214,7 @@ impl Default for RemoteOptions {
         Self {
             scheme: Scheme::default(),
             tls: TlsOptions::default(),
+            certificates: CertificateDirectories::default(),
             credentials: Arc::new(NoCredentials),
             policy: SecurityPolicy::default(),
             retry: RetryPolicy::default(),
@@ -246,6 +251,7 @@ impl RemoteOptions {
     setters! {
         with_scheme scheme: Scheme,
         with_tls tls: TlsOptions,
+        with_certificates certificates: CertificateDirectories,
         with_credentials credentials: Arc<dyn CredentialProvider>,
         with_policy policy: SecurityPolicy,
         with_retry retry: RetryPolicy,
@@ -283,6 +289,7 @@ impl fmt::Debug for RemoteOptions {
         f.debug_struct("RemoteOptions")
             .field("scheme", &self.scheme)
             .field("tls", &self.tls)
+            .field("certificates", &self.certificates)
             .field("credentials", &self.credentials)
             .field("policy", &self.policy)
             .field("retry", &self.retry)

@@ -50,12 +50,14 @@ impl RemoteRegistry {
         Self::with_options(name, RemoteOptions::default())
     }
 
-    /// The registry `name`, reached as the options say. No request is made.
+    /// The registry `name`, reached as the options say. No request is made. The files in
+    /// [`RemoteOptions::certificates`] are read, which blocks for a moment.
     ///
     /// # Errors
     /// - [`InvalidReference`](ErrorKind::InvalidReference) if there can be no registry under the name.
     /// - [`InvalidInput`](ErrorKind::InvalidInput) if a certificate, key or proxy in the options makes
     ///   no sense.
+    /// - As the file system, for the files of certificates.
     pub fn with_options(name: &RegistryName, options: RemoteOptions) -> Result<Self> {
         let transport = Transport::new(name, options).during("connect to", name)?;
         let identity = transport.origin().origin().ascii_serialization();

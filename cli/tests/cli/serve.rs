@@ -1,5 +1,6 @@
 //! `serve`.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -214,6 +215,13 @@ fn over_tls_a_client_trusts_the_authority_that_it_is_given() {
     trusting.env("SSL_CERT_FILE", here.path("certificate.pem"));
     let ran = Ran::of(trusting, b"");
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    let kept = here.path(&format!(
+        "home/.config/containers/certs.d/{}",
+        served.host()
+    ));
+    fs::create_dir_all(&kept).expect("created");
+    fs::copy(here.path("certificate.pem"), kept.join("ca.crt")).expect("copied");
+    assert_eq!(here.ok(&copy), INDEX);
     here.fails(3, &[&copy[..], &["--ca-file", "missing"]].concat());
     here.fails(2, &[&copy[..], &["--ca-file", "key.pem"]].concat());
 }

@@ -71,7 +71,8 @@ struct Inner {
 }
 
 impl Transport {
-    pub(crate) fn new(registry: &RegistryName, options: RemoteOptions) -> Result<Self> {
+    pub(crate) fn new(registry: &RegistryName, mut options: RemoteOptions) -> Result<Self> {
+        options.tls = options.certificates.add_to(options.tls, registry)?;
         let origin = Origin::new(registry, &options)?;
         let resolver = GuardedResolver::new(origin.url(), &options.resolve, options.policy);
         let clients = connect::clients(origin.url(), &options, resolver.clone())?;
