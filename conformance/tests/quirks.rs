@@ -139,6 +139,14 @@ const EXCHANGES: &[Exchange] = &[
         &[],
         "",
     ),
+    (
+        "PATCH",
+        "/v2/a/blobs/uploads/2",
+        2_000_000,
+        202,
+        &[UPLOAD],
+        "",
+    ),
     ("DELETE", "/v2/a/blobs/uploads/1", 0, 204, &[], ""),
     (
         "GET",

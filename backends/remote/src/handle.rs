@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use http::StatusCode;
 use tranship::{
@@ -141,6 +141,8 @@ pub(crate) struct Learned {
     pub(crate) catalog: Fact,
     /// Whether one `PUT` of a manifest sets several tags.
     pub(crate) tag_parameters: Fact,
+    /// How large the body of a request may be.
+    pub(crate) body_limit: Limit,
 }
 
 impl Learned {
@@ -167,6 +169,27 @@ impl Learned {
             ))
             .with_untag(told(&self.untag, "the registry does not remove tags"))
             .with_catalog(told(&self.catalog, "the registry has no catalog"))
+    }
+}
+
+/// The largest body that a request is sent with, once larger ones were refused.
+#[derive(Debug)]
+pub(crate) struct Limit(AtomicU64);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Limit {
+    /// The limit in bytes; `u64::MAX` for none.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn lower_to(&self, bytes: u64) {
+        self.0.fetch_min(bytes, Ordering::AcqRel);
     }
 }
 

@@ -103,6 +103,9 @@ quirks! {
     /// `PUT` of more than 64 KiB is too much (413), as behind proxies with a bound on bodies: larger
     /// blobs have to come in chunks.
     SmallPutsOnly "small-puts-only" ["blobs" "verification"]
+    /// No request may bring more than 1 MiB (413), as behind proxies with a small bound on bodies: larger
+    /// blobs have to come in chunks of that.
+    SmallBodies "small-bodies" ["blobs" "uploads"]
     /// Asks for chunks of at least 64 KiB by `OCI-Chunk-Min-Length`, and refuses what follows a
     /// smaller one (400), as where chunks are parts of an upload to S3.
     MinChunk "min-chunk" ["blobs" "uploads"]

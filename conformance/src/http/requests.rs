@@ -15,6 +15,9 @@ use super::quirky::Quirks;
 /// [`Quirk::MinChunk`], in bytes.
 pub(crate) const PIECE: u64 = 64 * 1024;
 
+/// The most that a request may bring under [`Quirk::SmallBodies`], in bytes.
+const MOST: u64 = 1024 * 1024;
+
 /// Where [`Quirk::RedirectedBlobs`] leads.
 const STORAGE: &str = "/storage";
 
@@ -131,6 +134,9 @@ fn read(quirks: &Quirks, asked: &mut Asked, parts: &mut Parts) -> Option<Respons
 fn upload(quirks: &Quirks, asked: &Asked, parts: &mut Parts) -> Option<Response<Bytes>> {
     let has = |quirk| quirks.has(quirk);
     let length = asked.length.unwrap_or(0);
+    if has(Quirk::SmallBodies) && length > MOST {
+        return Some(page_for_people(StatusCode::PAYLOAD_TOO_LARGE));
+    }
     match (&asked.method, asked.endpoint) {
         (&Method::POST, Endpoint::Uploads) => {
             asked.parameter("mount")?;
