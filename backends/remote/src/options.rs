@@ -68,8 +68,8 @@ pub struct RemoteOptions {
     /// Addresses that stand for what a name resolves to, for all ports.
     pub resolve: Vec<(String, SocketAddr)>,
     /// The proxy for all requests, as a URL; `None`, the default, for what the environment says
-    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), unless the registry is on this machine.
-    /// It may hold a password.
+    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, and `NO_PROXY` in all forms that curl and Go read),
+    /// unless the registry is on this machine. It may hold a password.
     pub proxy: Option<String>,
     pub(crate) warnings: Option<Arc<WarningHandler>>,
 }

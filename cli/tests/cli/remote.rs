@@ -323,4 +323,24 @@ fn a_proxy_comes_from_the_environment() {
         "GET http://registry.test/v2/app/manifests/v1"
     );
     assert_eq!(asked[0].header("host"), Some("registry.test"));
+
+    // Nor is what NO_PROXY lists, with a port as Go writes it and with a blank as curl does.
+    let host = registry.host();
+    let (_, port) = host.rsplit_once(':').expect("a port");
+    let reference = format!("registry.test:{port}/team/hello:v1");
+    let resolve = format!("registry.test:{port}:127.0.0.1");
+    let arguments = [
+        "manifest",
+        "fetch",
+        &reference,
+        "--plain-http",
+        "--resolve",
+        &resolve,
+    ];
+    let mut command = here.command(&arguments);
+    command.env("HTTP_PROXY", proxy.host());
+    command.env("NO_PROXY", format!("other.test:1 .test:{port}"));
+    let ran = Ran::of(command, b"");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(proxy.asked().len(), 1);
 }

@@ -6,9 +6,9 @@ use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
 use super::direct::Direct;
+use super::proxies::Proxies;
 use super::tls;
 use crate::options::RemoteOptions;
-use crate::policy::is_this_machine;
 use crate::resolver::GuardedResolver;
 
 /// Clients for small requests and for the bytes of blobs. The latter never speaks HTTP/2: with its
@@ -32,8 +32,9 @@ pub(super) fn clients(
     options: &RemoteOptions,
     resolver: GuardedResolver,
 ) -> Result<Clients> {
+    let proxies = Proxies::new(origin, options)?;
     let mut tls = tls::config(&options.tls)?;
-    let bulk = builder(origin, options, &resolver)?
+    let bulk = builder(&proxies, options, &resolver)
         .http1_only()
         .tls_backend_preconfigured(tls.clone())
         .build()
@@ -43,13 +44,13 @@ pub(super) fn clients(
         "http" => bulk.clone(),
         _ => {
             tls.alpn_protocols.insert(0, b"h2".to_vec());
-            builder(origin, options, &resolver)?
+            builder(&proxies, options, &resolver)
                 .tls_backend_preconfigured(tls)
                 .build()
                 .map_err(unusable)?
         }
     };
-    let direct = Direct::new(options, resolver);
+    let direct = Direct::new(options, resolver, proxies);
     Ok(Clients {
         small,
         bulk,
@@ -58,10 +59,10 @@ pub(super) fn clients(
 }
 
 fn builder(
-    origin: &Url,
+    proxies: &Proxies,
     options: &RemoteOptions,
     resolver: &GuardedResolver,
-) -> Result<reqwest::ClientBuilder> {
+) -> reqwest::ClientBuilder {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
@@ -76,21 +77,10 @@ fn builder(
     for (name, address) in &options.resolve {
         builder = builder.resolve(name, *address);
     }
-    match &options.proxy {
-        Some(proxy) => {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|_| {
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    "the address of the proxy is no URL",
-                )
-            })?;
-            builder = builder.proxy(proxy);
-        }
-        // A proxy would look for it on its own machine.
-        None if origin.host().is_some_and(is_this_machine) => builder = builder.no_proxy(),
-        None => {}
-    }
-    Ok(builder)
+    let proxies = proxies.clone();
+    let proxy = reqwest::Proxy::custom(move |url| proxies.for_url(url).cloned());
+    builder = builder.proxy(proxy);
+    builder
 }
 
 fn unusable(error: reqwest::Error) -> Error {

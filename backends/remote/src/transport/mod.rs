@@ -11,6 +11,7 @@ mod limit;
 mod locations;
 mod origin;
 mod outgoing;
+mod proxies;
 mod request;
 pub(crate) mod retry;
 mod scheme;

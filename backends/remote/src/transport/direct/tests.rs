@@ -11,7 +11,8 @@ fn url(text: &str) -> Url {
 fn direct(options: &RemoteOptions) -> Direct {
     let origin = url("http://localhost");
     let resolver = GuardedResolver::new(&origin, &options.resolve, options.policy);
-    Direct::new(options, resolver)
+    let proxies = Proxies::new(&origin, options).expect("proxies");
+    Direct::new(options, resolver, proxies)
 }
 
 #[test]
