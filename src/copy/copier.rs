@@ -1,8 +1,11 @@
 //! The single pieces of work of a copy: looking at a manifest, and moving content.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 
+use super::bounds::Bounds;
 use super::options::{CopyOptions, Existing, ExtendedCopyOptions, Follow};
 use super::progress::{CopyAction, CopyEvent, CopyReport, CopyStep};
 use super::schedule::{Graph, Place};
@@ -55,6 +58,7 @@ pub(super) struct Copier<'a> {
     destination: &'a dyn Repository,
     pub(super) options: &'a CopyOptions,
     extended: Option<&'a ExtendedCopyOptions>,
+    bounds: Arc<Bounds>,
 }
 
 impl<'a> Copier<'a> {
@@ -69,6 +73,7 @@ impl<'a> Copier<'a> {
             destination,
             options,
             extended,
+            bounds: Arc::default(),
         }
     }
 
@@ -92,6 +97,7 @@ impl<'a> Copier<'a> {
         };
         let copier = Copier {
             destination: batch.repository(),
+            bounds: Arc::clone(&self.bounds),
             ..*self
         };
         let bound = batch.concurrency().unwrap_or(usize::MAX);
@@ -263,6 +269,8 @@ impl<'a> Copier<'a> {
                 .during("list referrers of", node.digest())?
         };
         found.retain(|referrer| extended.follows(referrer));
+        let admitted = self.bounds.admit(place.steps as usize, &found);
+        admitted.during("list referrers of", node.digest())?;
         Ok(found)
     }
 

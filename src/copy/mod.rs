@@ -9,6 +9,7 @@
 //! error, ends all transfers at once. Whole pieces of content that have arrived stay, so a later copy
 //! goes on from there; no tag has moved.
 
+mod bounds;
 mod copier;
 mod nodes;
 mod options;
@@ -86,7 +87,9 @@ pub async fn copy_graph(
 /// what refers to those. Tags are set when all of it is there.
 ///
 /// # Errors
-/// As [`copy`].
+/// - [`SizeExceedsLimit`](crate::ErrorKind::SizeExceedsLimit) if the source lists more than 100 levels of
+///   referrers, or more than 100,000 of them, or more than 64 MiB of their annotations.
+/// - As [`copy`].
 pub async fn extended_copy(
     source: &dyn Repository,
     reference: &TagOrDigest,

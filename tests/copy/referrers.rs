@@ -220,3 +220,26 @@ async fn each_node_is_copied_once_however_it_is_reached() {
     let platform_only = 2;
     assert_eq!(count, whole + platform_only);
 }
+
+#[tokio::test]
+async fn a_chain_of_referrers_without_end_comes_to_one() {
+    let source = MemoryRepository::new();
+    let image = push_two_platforms(&source).await;
+    let mut subject = image.index.clone();
+    for number in 0..=100 {
+        subject = push_referrer(&source, &subject, "example/link", &number.to_string()).await;
+    }
+    let destination = MemoryRepository::new();
+    let options = ExtendedCopyOptions::default();
+    let error = extended_copy_v1(&source, &destination, &options).await;
+    let error = error.expect_err("too deep");
+    assert_eq!(error.kind(), ErrorKind::SizeExceedsLimit, "{error:?}");
+    assert!(error.to_string().contains("100 levels"), "{error}");
+    assert_eq!(tranship::tags(&destination).await.expect("tags"), []);
+
+    let bounded = ExtendedCopyOptions::default().with_depth(100);
+    let report = extended_copy_v1(&source, &destination, &bounded).await;
+    let steps = report.expect("copied").steps;
+    let is_link = |step: &&CopyStep| step.descriptor.artifact_type().is_some();
+    assert_eq!(steps.iter().filter(is_link).count(), 100);
+}

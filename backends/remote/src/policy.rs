@@ -2,6 +2,7 @@
 //! servers and pages.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tranship::{Error, ErrorKind, Result};
 use url::{Host, Url};
@@ -39,6 +40,12 @@ pub struct SecurityPolicy {
     pub max_redirects: usize,
     /// How many pages a listing may have. 10,000 by default.
     pub max_pages: usize,
+    /// How many bytes all pages of a listing may have together: 64 MiB by default, which is a million tags.
+    pub max_listing_size: u64,
+    /// How long the registry may take for all pages of a listing together: half an hour by default.
+    pub max_listing_time: Duration,
+    /// How long a manifest, a page or a token may take to arrive: 5 minutes by default.
+    pub max_metadata_time: Duration,
     /// How large a manifest, a list of referrers and a page of a listing may be, in bytes: 4 MiB by
     /// default ([`MAX_MANIFEST_SIZE`](tranship::MAX_MANIFEST_SIZE)).
     pub max_manifest_size: u64,
@@ -80,6 +87,9 @@ impl Default for SecurityPolicy {
             foreign_token_servers: true,
             max_redirects: 10,
             max_pages: 10_000,
+            max_listing_size: 64 * 1024 * 1024,
+            max_listing_time: Duration::from_secs(30 * 60),
+            max_metadata_time: Duration::from_secs(5 * 60),
             max_manifest_size: tranship::MAX_MANIFEST_SIZE,
             max_error_size: 64 * 1024,
             max_token_size: 128 * 1024,
@@ -109,6 +119,9 @@ impl SecurityPolicy {
         with_foreign_token_servers foreign_token_servers: bool,
         with_max_redirects max_redirects: usize,
         with_max_pages max_pages: usize,
+        with_max_listing_size max_listing_size: u64,
+        with_max_listing_time max_listing_time: Duration,
+        with_max_metadata_time max_metadata_time: Duration,
         with_max_manifest_size max_manifest_size: u64,
         with_max_error_size max_error_size: u64,
         with_max_token_size max_token_size: u64,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use tranship::{Descriptor, Digest, Location, MediaType, Repository, Result};
+use tranship::{Descriptor, Digest, Error, ErrorKind, Location, MediaType, Repository, Result};
 use tranship_backends::OpenOptions;
 
 use super::{open_existing, resolve};
@@ -35,6 +35,28 @@ pub(super) async fn run(args: Discover, places: &OpenOptions, output: Output) ->
     output.print(&Discovered::new(&location, &tree)).await
 }
 
+/// How many levels are followed at most, and how many referrers: a registry can make them up without end.
+const MAX_LEVELS: u32 = 100;
+const MAX_REFERRERS: usize = 100_000;
+
+/// How many bytes the annotations of all of them may have.
+const MAX_ANNOTATIONS: usize = 64 * 1024 * 1024;
+
+fn size_of_annotations(referrer: &Descriptor) -> usize {
+    let annotations = referrer.annotations().iter();
+    annotations
+        .map(|(key, value)| key.len() + value.len())
+        .sum()
+}
+
+fn too_much(what: &str) -> Error {
+    Error::new(
+        ErrorKind::SizeExceedsLimit,
+        format!("there are more than {what}"),
+    )
+    .with_hint("give --depth or --artifact-type")
+}
+
 /// What was discovered, the root first. Children are named by their place in the list, and stand
 /// behind their parent.
 struct Tree {
@@ -58,27 +80,36 @@ impl Tree {
         let mut seen: HashSet<Digest> = HashSet::from([*root.digest()]);
         let mut tree = Self { nodes: Vec::new() };
         let mut level = vec![tree.add(root)];
-        for _ in 0..depth {
+        let mut annotations = 0;
+        for step in 0..depth {
             let subjects = level
                 .iter()
                 .map(|&at| (at, tree.nodes[at].descriptor.clone()));
-            let listed: Vec<(usize, Vec<Descriptor>)> = stream::iter(subjects.collect::<Vec<_>>())
+            let mut listed = stream::iter(subjects.collect::<Vec<_>>())
                 .map(|(at, subject)| async move {
                     let found = tranship::referrers(repository, &subject, artifact_type).await?;
                     Ok::<_, tranship::Error>((at, found))
                 })
-                .buffered(CONCURRENCY)
-                .try_collect()
-                .await?;
+                .buffered(CONCURRENCY);
             level.clear();
-            for (parent, referrers) in listed {
+            while let Some((parent, referrers)) = listed.try_next().await? {
+                if step >= MAX_LEVELS && !referrers.is_empty() {
+                    return Err(too_much("100 levels of referrers"));
+                }
                 for referrer in referrers {
                     let is_new = seen.insert(*referrer.digest());
+                    annotations += size_of_annotations(&referrer);
                     let child = tree.add(referrer);
                     tree.nodes[parent].children.push(child);
                     if is_new {
                         level.push(child);
                     }
+                }
+                if tree.nodes.len() > MAX_REFERRERS {
+                    return Err(too_much("100000 referrers"));
+                }
+                if annotations > MAX_ANNOTATIONS {
+                    return Err(too_much("64 MiB of annotations"));
                 }
             }
             if level.is_empty() {

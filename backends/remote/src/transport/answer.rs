@@ -27,6 +27,8 @@ pub(crate) struct Answer {
     pub(crate) permit: Permit,
     pub(crate) silence: Duration,
     pub(crate) max_error_size: u64,
+    /// How long the body may take where it is read whole.
+    pub(crate) max_time: Duration,
     /// Whether an earlier try of the same request may have been carried out.
     pub(crate) may_be_repeated: bool,
     /// What may help if the answer is an error.
@@ -103,14 +105,20 @@ impl Answer {
         if self.content_length()?.is_some_and(|length| length > limit) {
             return Err(too_long());
         }
-        let mut body = self.into_stream();
-        let mut whole = BytesMut::new();
-        while let Some(piece) = body.next().await.transpose()? {
-            if (whole.len() + piece.len()) as u64 > limit {
-                return Err(too_long());
+        let (most, mut body) = (self.max_time, self.into_stream());
+        let reading = async {
+            let mut whole = BytesMut::new();
+            while let Some(piece) = body.next().await.transpose()? {
+                if (whole.len() + piece.len()) as u64 > limit {
+                    return Err(too_long());
+                }
+                whole.extend_from_slice(&piece);
             }
-            whole.extend_from_slice(&piece);
-        }
+            Ok(whole)
+        };
+        // Each piece may come in time, and their number have no end.
+        let whole = tokio::time::timeout(most, reading).await;
+        let whole = whole.map_err(|_| failure::too_slow(most))??;
         match coding {
             Some(coding) if !whole.trim_ascii_start().starts_with(b"{") => {
                 Err(failure::protocol(failure::encoded(&coding)))
@@ -121,15 +129,19 @@ impl Answer {
 
     /// As much of the body as comes, up to `limit`.
     async fn prefix(self, limit: u64) -> Bytes {
-        let mut body = self.into_stream();
+        let (most, mut body) = (self.max_time, self.into_stream());
         let mut prefix = BytesMut::new();
-        while let Some(Ok(piece)) = body.next().await {
-            let room = usize::try_from(limit).unwrap_or(usize::MAX) - prefix.len();
-            prefix.extend_from_slice(&piece[..piece.len().min(room)]);
-            if piece.len() >= room {
-                break;
+        let reading = async {
+            while let Some(Ok(piece)) = body.next().await {
+                let room = usize::try_from(limit).unwrap_or(usize::MAX) - prefix.len();
+                prefix.extend_from_slice(&piece[..piece.len().min(room)]);
+                if piece.len() >= room {
+                    break;
+                }
             }
-        }
+        };
+        // What has come by then is enough.
+        let _ = tokio::time::timeout(most, reading).await;
         prefix.freeze()
     }
 
@@ -288,6 +300,38 @@ fn parse_content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An answer of which a byte comes every 50 seconds, without end.
+    fn dripping(max_time: Duration) -> Answer {
+        let drops = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"{")), ()))
+        });
+        let body = reqwest::Body::wrap_stream(drops);
+        Answer {
+            method: Method::GET,
+            url: "https://registry.example/v2/".parse().expect("a URL"),
+            response: http::Response::new(body).into(),
+            permit: Permit::none(),
+            silence: Duration::from_secs(60),
+            max_error_size: 1000,
+            max_time,
+            may_be_repeated: false,
+            hint: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_drips_without_end_is_cut_off() {
+        let most = Duration::from_secs(299);
+        let begun = tokio::time::Instant::now();
+        let error = dripping(most).bytes(1000).await.expect_err("too slow");
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(!error.is_retryable());
+        assert_eq!(begun.elapsed().as_secs(), 299);
+        // Of an error what has come is enough.
+        assert_eq!(dripping(most).prefix(1000).await.len(), 5);
+    }
 
     #[test]
     fn a_content_range_says_which_part_of_how_much() {

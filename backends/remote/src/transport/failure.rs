@@ -212,6 +212,15 @@ pub(crate) fn no_connection() -> Error {
     Error::new(ErrorKind::Timeout, "no connection in time")
 }
 
+/// What took too long as a whole. It would take as long again.
+pub(crate) fn too_slow(limit: std::time::Duration) -> Error {
+    let message = format!(
+        "the registry takes more than {} seconds",
+        limit.as_secs_f32()
+    );
+    Error::new(ErrorKind::Timeout, message).with_retryable(false)
+}
+
 /// What nothing was heard of for too long.
 pub(crate) fn silence(limit: std::time::Duration) -> Error {
     Error::new(

@@ -249,6 +249,7 @@ impl Transport {
                         permit,
                         silence: inner.options.silence_timeout,
                         max_error_size: inner.options.policy.max_error_size,
+                        max_time: inner.options.policy.max_metadata_time,
                         may_be_repeated: false,
                         hint: None,
                     });

@@ -98,6 +98,7 @@ impl Tokens {
             permit: Permit::none(),
             silence: self.silence,
             max_error_size: self.policy.max_error_size,
+            max_time: self.policy.max_metadata_time,
             may_be_repeated: false,
             hint: None,
         };

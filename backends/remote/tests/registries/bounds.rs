@@ -189,6 +189,41 @@ async fn pages_without_end_come_to_one() {
     assert_eq!(fake.seen().len(), 25);
 }
 
+/// Each page has referrers that were not there before, and a link to another page.
+#[tokio::test]
+async fn referrers_without_end_come_to_one() {
+    let fake = Fake::start(|seen| {
+        let (_, page) = seen.target.split_once("page=").unwrap_or(("", "0"));
+        let page: u64 = page.parse().expect("a number");
+        let referrers: Vec<_> = (0..10)
+            .map(|number| {
+                Descriptor::of(
+                    MediaType::IMAGE_MANIFEST,
+                    format!("{page}.{number}").as_bytes(),
+                )
+            })
+            .collect();
+        let index = encode_json(&Index::new(referrers)).expect("JSON");
+        Reply::new(200)
+            .header("content-type", MediaType::IMAGE_INDEX)
+            .header("link", format!("<?page={}>; rel=\"next\"", page + 1))
+            .body(index.to_vec())
+    })
+    .await;
+    let policy = SecurityPolicy::default().with_max_listing_size(100_000);
+    let client = fake.client(RemoteOptions::default().with_policy(policy));
+    let listed = referrers(&client.open(&name()), &blob(b"subject"), None).await;
+    let error = listed.expect_err("too many");
+    assert_eq!(error.kind(), ErrorKind::SizeExceedsLimit, "{error:?}");
+    assert!(error.to_string().contains("100000 bytes"), "{error}");
+    // Some 140 bytes for each.
+    assert!(
+        (50..100).contains(&fake.seen().len()),
+        "{}",
+        fake.seen().len()
+    );
+}
+
 #[tokio::test]
 async fn pages_that_lead_to_each_other_end() {
     let fake = Fake::start(|seen| {
