@@ -11,14 +11,16 @@ use crate::transport::{Answer, Request, RequestKind};
 /// A blob that a registry has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Found {
-    /// How many bytes it has, if the registry says so.
+    /// How many bytes are sent, if the registry says so.
     pub(super) size: Option<u64>,
+    /// Whether these are said to be encoded, so that the blob may have another size.
+    is_encoded: bool,
 }
 
 impl Found {
     /// Whether it may have `size` bytes, as far as the registry says.
     pub(super) fn may_have(self, size: u64) -> bool {
-        self.size.is_none_or(|found| found == size)
+        self.is_encoded || self.size.is_none_or(|found| found == size)
     }
 }
 
@@ -64,7 +66,7 @@ fn is_refused(handle: &Handle, answer: &Answer) -> bool {
 
 async fn found(answer: Answer, digest: &Digest) -> Result<Option<Found>> {
     let size = match answer.status() {
-        StatusCode::OK => answer.length()?,
+        StatusCode::OK => answer.content_length()?,
         StatusCode::PARTIAL_CONTENT => answer.content_range()?.2,
         // An empty blob has no first byte.
         StatusCode::RANGE_NOT_SATISFIABLE => None,
@@ -72,5 +74,8 @@ async fn found(answer: Answer, digest: &Digest) -> Result<Option<Found>> {
         _ => return Err(answer.into_error().await),
     };
     answer.check_digest(digest)?;
-    Ok(Some(Found { size }))
+    Ok(Some(Found {
+        size,
+        is_encoded: answer.coding().is_some(),
+    }))
 }
