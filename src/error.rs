@@ -257,7 +257,7 @@ impl Error {
         self
     }
 
-    /// Adds the status code of the HTTP response that the error stands for.
+    /// Adds the status code of the HTTP response that the error was made from.
     #[must_use]
     pub fn with_http_status(mut self, status: u16) -> Self {
         self.inner.http_status = Some(status);
@@ -301,7 +301,7 @@ impl Error {
     }
 
     /// Returns the status code of the HTTP response with which a registry refused the request; `None`
-    /// if the error does not stand for such a response. It tells what a registry refused, such as an
+    /// if the error was not made from such a response. It tells what a registry refused, such as an
     /// [`InvalidInput`](ErrorKind::InvalidInput) with status 400, from what was refused here.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {

@@ -100,7 +100,7 @@ fn gaps(quirk: Quirk) -> Vec<Gap> {
             &["blobs::a_wrong_size_names_nothing"],
         ),
         Quirk::PushToLook => all(
-            "what does not exist is seen only by those who have said that they will push",
+            "a repository that does not exist is shown only to a client that expects to push",
             &["mounts::a_present_blob_is_mounted"],
         ),
         Quirk::HtmlErrors | Quirk::EmptyErrors => all(

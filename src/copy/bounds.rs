@@ -15,7 +15,7 @@ const MAX_FOLLOWED: usize = 100_000;
 /// How many bytes the annotations of all of them may have.
 const MAX_ANNOTATIONS: usize = 64 * 1024 * 1024;
 
-/// What has been followed so far.
+/// Counts of the referrers that have been followed so far.
 #[derive(Debug, Default)]
 pub(super) struct Bounds {
     followed: AtomicUsize,
@@ -23,7 +23,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Counts what refers to a node that is `steps` steps away from the root.
+    /// Counts the referrers of a node that is `steps` steps away from the root.
     ///
     /// # Errors
     /// [`ErrorKind::SizeExceedsLimit`] if that is too far away, or too much.

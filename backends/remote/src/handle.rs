@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) updates: Updates,
 }
 
-/// What is said of a 403 that counts as missing.
+/// The message for a 403 that counts as missing.
 pub(crate) const HIDDEN: &str = "not found, or forbidden to look at";
 
 #[derive(Clone)]

@@ -256,7 +256,7 @@ mod tests {
     use super::*;
     use crate::options::RemoteOptions;
 
-    /// A listing that asks nobody.
+    /// A listing that sends no request.
     fn pages(transport: &Transport) -> Pages {
         let first = "https://registry.example/v2/_catalog";
         Pages::new(

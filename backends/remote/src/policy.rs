@@ -70,7 +70,7 @@ pub enum PrivateTargets {
     Allowed,
 }
 
-/// What is known of the registry that leads somewhere.
+/// The registry that leads somewhere, as far as it is known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leader<'a> {
     pub(crate) origin: &'a Url,

@@ -126,7 +126,7 @@ fn what_is_not_there_has_no_referrers_to_show() {
 #[test]
 fn referrers_of_referrers_without_end_come_to_one() {
     let here = Workplace::new();
-    // Of each digest one other manifest is a referrer, which nobody has asked for before.
+    // Each digest has one referrer, whose digest is new.
     let registry = Scripted::start(|asked| {
         let (_, digest) = asked.line.rsplit_once("sha256:").expect("a digest");
         let kind = ["content-type: application/vnd.oci.image.index.v1+json"];

@@ -101,7 +101,7 @@ impl Asked {
         self.parameters(name).next()
     }
 
-    /// The values of a parameter, as they stand in the query.
+    /// The values of a parameter, percent-encoded as in the query.
     pub(crate) fn parameters(&self, name: &str) -> impl Iterator<Item = &str> {
         parameters(self.query.as_deref())
             .filter_map(move |(found, value)| (found == name).then_some(value))

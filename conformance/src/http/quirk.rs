@@ -69,8 +69,8 @@ quirks! {
     /// Manifests and blobs have a `Content-Encoding` and are not encoded, as where a server takes gzip
     /// layers for files that it has compressed itself.
     EncodingLabel "encoding-label" ["manifests" "blobs" "ranges" "tags" "routing"]
-    /// A tag `sha256-HEX` that does not exist stands for the digest `sha256:HEX`, as at GitLab. There is no
-    /// referrers API, for which that tag would be a substitute.
+    /// A tag `sha256-HEX` that does not exist is resolved to the digest `sha256:HEX`, as at GitLab. The
+    /// referrers API, for which that tag is the substitute, is missing.
     DigestTags "digest-tags" ["referrers" "predecessors" "tags"]
 
     /// Every `Location` is a whole URL, as at distribution.

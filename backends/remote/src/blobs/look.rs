@@ -13,7 +13,7 @@ use crate::transport::{Answer, Request, RequestKind};
 pub(super) struct Found {
     /// How many bytes are sent, if the registry says so.
     pub(super) size: Option<u64>,
-    /// Whether these are said to be encoded, so that the blob may have another size.
+    /// Whether they are labelled as encoded, so that the blob may have another size.
     is_encoded: bool,
 }
 

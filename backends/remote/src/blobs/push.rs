@@ -195,7 +195,7 @@ async fn upload(
                     true => (length / 2).max(least),
                     false => handle.transport().options().chunk_size,
                 };
-                // A chunk may be taken that is no smaller than what was to come at once.
+                // The registry may accept a chunk of the size that it refused as one request.
                 if smaller < length {
                     limit.lower_to(smaller);
                 }

@@ -45,7 +45,7 @@ pub(crate) struct HelperChoice {
 }
 
 impl Document {
-    /// Reads a file's content; one without any is an empty document, and so is `null`, as it is to Go.
+    /// Reads a file's content; one without any is an empty document, and so is `null`, as in Go.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if it is no JSON object. Nothing of it is shown.

@@ -24,8 +24,8 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
 /// registry in `credHelpers` is asked first, then that of all registries in `credsStore`, then comes
 /// what stands in `auths`. Files are read anew each time, so that a login by another program counts.
 ///
-/// What the variable `DOCKER_AUTH_CONFIG` holds is read as a file of its own, before all others, as Docker
-/// does. Nothing is stored there.
+/// The variable `DOCKER_AUTH_CONFIG` is read like a file that comes before all others, as Docker does.
+/// Nothing is stored there.
 ///
 /// `docker.io`, `https://index.docker.io/v1/` and `registry-1.docker.io` are one registry. Keys of
 /// `auths` may have a path, as Podman writes them: `registry.example/team` is for the repositories
@@ -103,7 +103,7 @@ impl CredentialFiles {
         paths.extend(docker.clone());
         let inline = environment.get(DOCKER_AUTH_CONFIG);
         Self {
-            // What is not UTF-8 is not JSON either, which is told when it is read.
+            // A value that is not UTF-8 is not JSON either, which is an error when it is used.
             inline: inline.map(|text| Secret::new(text.to_string_lossy())),
             paths,
             default: explicit.or(docker),

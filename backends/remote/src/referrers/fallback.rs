@@ -36,8 +36,8 @@ pub(super) fn tag_of(subject: &Digest) -> Result<Tag> {
 
 /// Reads the list of a subject; `None` if there is no tag for it.
 ///
-/// GitLab takes the tag `sha256-HEX` for the digest `sha256:HEX` where there is no such tag, so what the tag
-/// names may be the subject itself. That is an empty list, which a change replaces.
+/// GitLab resolves the tag `sha256-HEX` to the digest `sha256:HEX` if the tag does not exist, so the manifest
+/// that is returned may be the subject itself. It counts as an empty list, which a change replaces.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidManifest`] if the tag names something else than an index.

@@ -162,7 +162,7 @@ impl Answer {
         ))
     }
 
-    /// The `Content-Encoding`, which is never asked for, unless it stands for none.
+    /// The `Content-Encoding`, which is never asked for, unless it is empty or `identity`.
     ///
     /// It says little: gzip layers come with `x-gzip` (moby#17595), and storage adds labels such as
     /// `aws-chunked` or `UTF-8`, all to bytes that have their digest. Encoded bytes do not have it, and rarely

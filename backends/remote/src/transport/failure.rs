@@ -112,7 +112,7 @@ pub(crate) fn protocol(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message.into()).with_retryable(false)
 }
 
-/// What is said of content that does not fit to what it should be, and is labelled as encoded.
+/// The explanation for content that has a wrong size or digest and is labelled as encoded.
 pub(crate) fn encoded(coding: &str) -> String {
     let coding: String = coding.chars().take(100).collect();
     format!("the registry sends it with the Content-Encoding {coding:?}, which was not asked for")

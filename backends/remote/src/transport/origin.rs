@@ -30,7 +30,7 @@ impl Origin {
     /// The origin of `registry`: `https://host:port/`, or `http`.
     ///
     /// # Errors
-    /// `InvalidReference` if there can be no such host.
+    /// `InvalidReference` if the name cannot be the host of a URL.
     pub(crate) fn new(registry: &RegistryName, options: &RemoteOptions) -> Result<Self> {
         let host = registry.host();
         let parse = |scheme: &str| -> Result<Url> {
@@ -85,7 +85,7 @@ impl Origin {
         same_origin(self.url(), url)
     }
 
-    /// A URL that was made before the scheme was known, as it is now.
+    /// Returns a URL that was made before the scheme was known with the scheme that is known now.
     pub(crate) fn adapted(&self, url: &Url) -> Url {
         let own = self.url();
         let candidates = [Some(&self.0.likely), self.0.other.as_ref()];
@@ -97,7 +97,7 @@ impl Origin {
     }
 
     /// A URL that a registry names by another host or scheme than it is reached by, at its own origin.
-    /// `None` for what is not of its API.
+    /// `None` if the path is not one of its API.
     pub(crate) fn own(&self, url: &Url) -> Option<Url> {
         let is_http = matches!(url.scheme(), "http" | "https");
         let is_api = is_http && url.path().starts_with("/v2/");
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_likely_to_speak_http_and_all_others_speak_https() {
+    fn this_machine_likely_speaks_http_and_others_https() {
         let options = RemoteOptions::default();
         for (registry, expected, may_change) in [
             ("localhost", "http://localhost/", true),

@@ -22,7 +22,7 @@ impl Proxies {
     /// at `origin` is on this machine, for which a proxy would look on its own.
     ///
     /// # Errors
-    /// `InvalidInput` if one is no URL of a proxy. It is not shown, since it may hold a password.
+    /// `InvalidInput` if one is not the URL of a proxy. It is not shown, since it may hold a password.
     pub(super) fn new(origin: &Url, options: &RemoteOptions) -> Result<Self> {
         if let Some(given) = &options.proxy {
             let url = proxy_url("the option for a proxy", given)?;
@@ -107,8 +107,8 @@ fn proxy_url(name: &str, text: &str) -> Result<Url> {
 /// Hosts that are reached without a proxy: what `NO_PROXY` lists, in any form that curl or Go reads.
 ///
 /// The parts are separated by commas or blanks. A part is `*` for all hosts; an address; a network such as
-/// `10.0.0.0/8`; or a name, which stands for all names below it too, with `.` or `*.` in front or not. An address
-/// or a name may have a port, and then stands for that port alone.
+/// `10.0.0.0/8`; or a name, with or without `.` or `*.` in front, which includes all names below it. An address or
+/// a name may have a port, and is limited to that port then.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Exceptions(Vec<Exception>);
 

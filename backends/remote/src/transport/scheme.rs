@@ -78,8 +78,8 @@ impl Transport {
 }
 
 /// Whether a response from `url` over http may be that of a server which speaks https: those respond with
-/// 400 and words of their own, where registries send a list of errors in JSON, or lead to the same place
-/// over https.
+/// 400 and plain text, where registries send a list of errors in JSON, or redirect to the same URL over
+/// https.
 fn is_doubtful(response: &reqwest::Response, url: &Url) -> bool {
     if url.scheme() != "http" {
         return false;

@@ -58,8 +58,8 @@ impl TokenServer for Tokens {
     }
 }
 
-/// A token server that a registry calls by `http` although the registry itself is reached by `https`, as
-/// behind a proxy that ends TLS: on the same host it is asked over `https`.
+/// Returns the URL of a token server with `https` if the registry names it with `http`, is reached by `https`
+/// itself, and both are the same host. Registries whose TLS ends at a proxy do that.
 fn upgraded(url: Url, registry: &Url) -> Url {
     let is_own =
         url.host() == registry.host() && (url.port().is_none() || url.port() == registry.port());
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_server_on_the_host_of_the_registry_is_asked_over_https_too() {
+    fn a_token_server_on_the_registrys_host_is_asked_over_https() {
         let upgraded = |realm: &str, registry: &str| {
             let (realm, registry) = (realm.parse().expect("a URL"), registry.parse());
             upgraded(realm, &registry.expect("a URL")).to_string()

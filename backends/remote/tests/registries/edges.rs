@@ -139,7 +139,7 @@ async fn storage_that_refuses_head_is_asked_by_get() {
     assert!(repository.exists(&blob(HELLO)).await.expect("answered"));
 }
 
-/// A registry behind a proxy that takes no more than `most` bytes with a request.
+/// A registry whose proxy takes no more than `most` bytes with a request.
 async fn with_a_limit(most: usize) -> Fake {
     starting_uploads(move |seen| match seen.method.as_str() {
         _ if seen.body.len() > most => Reply::new(413).body("<html>Too Large</html>"),
@@ -197,7 +197,7 @@ async fn chunks_are_halved_until_the_registry_takes_them() {
 }
 
 #[tokio::test]
-async fn a_limit_below_the_smallest_chunk_is_an_error_that_says_what_to_change() {
+async fn a_limit_below_the_smallest_chunk_says_what_to_change() {
     let fake = with_a_limit(100_000).await;
     let content = vec![1; 3 << 20];
     let repository = fake.repository();
@@ -237,7 +237,7 @@ async fn the_pieces_of_a_caller_are_split_where_they_are_too_large() {
     assert_eq!(sizes, [5 << 19, 5 << 18, 1 << 20, 1 << 20, 1 << 19, 0]);
 }
 
-/// Old repositories have images of Docker's schema 1, and some registries know types of their own.
+/// Old repositories have images of Docker's schema 1, and some registries have types that others do not know.
 #[tokio::test]
 async fn a_manifest_of_an_unknown_type_is_refused_as_what_it_is() {
     for kind in [

@@ -143,7 +143,7 @@ fn upload_at(other: &Fake) -> String {
 
 /// As where a registry is reached by another name than it is configured with, or a proxy ends TLS.
 #[tokio::test]
-async fn an_upload_that_is_named_by_another_host_stays_at_the_registry() {
+async fn an_upload_named_by_another_host_stays_at_the_registry() {
     let other = Fake::start(|_| Reply::new(201)).await;
     let target = upload_at(&other);
     let registry = wanting_credentials(move |seen| match seen.method.as_str() {

@@ -241,7 +241,7 @@ async fn a_404_for_strangers_is_met_with_the_credentials() {
     for _ in 0..2 {
         assert_eq!(tags(&repository).await.expect("tags").len(), 1);
     }
-    // What is missing all the same is no reason to ask again.
+    // A blob that is missing all the same does not cause another question.
     let error = fetching(&repository).await.expect_err("missing");
     assert!(error.is_not_found(), "{error:?}");
     let targets: Vec<_> = fake.seen().into_iter().map(|seen| seen.target).collect();
@@ -259,7 +259,7 @@ async fn without_credentials_a_404_is_final() {
 }
 
 #[tokio::test]
-async fn a_registry_that_asks_nobody_for_credentials_is_asked_about_it_once() {
+async fn an_open_registry_is_asked_for_a_challenge_once() {
     let fake = Fake::start(|seen| match seen.target.as_str() {
         "/v2/" => Reply::new(200),
         _ => Reply::new(404),

@@ -70,7 +70,7 @@ async fn a_server_that_complains_about_http_is_taken_for_one_of_https() {
 
 /// As nginx with `error_page 497 =308 https://$http_host$request_uri`.
 #[tokio::test]
-async fn a_server_that_leads_to_https_is_spoken_to_over_https_with_secrets() {
+async fn a_server_that_leads_to_https_gets_no_request_over_http() {
     let (secure, _) = Fake::start_secure(|_| Reply::new(200).body(HELLO)).await;
     let doubtful = Fake::start(|seen| {
         let host = seen.header("host").expect("a host");
