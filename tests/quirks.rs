@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use tranship::RegistryName;
-use tranship_conformance::http::{Quirk, Quirky};
+use tranship_conformance::http::{PASSWORD, Quirk, Quirky, USER};
 use tranship_conformance::{Fixture, Gap, Suite};
 use tranship_memory::MemoryRegistry;
 use tranship_remote::{Credential, RemoteOptions, RemoteRegistry, StaticCredentials};
@@ -155,7 +155,7 @@ fn suite(name: String, quirks: &[Quirk]) -> Suite {
 /// A client with credentials, which are shown to registries that ask for them.
 fn connect(server: &TestServer) -> tranship::Result<RemoteRegistry> {
     let host: RegistryName = server.host().parse()?;
-    let credential = Credential::basic(Quirky::<()>::USER, Quirky::<()>::PASSWORD);
+    let credential = Credential::basic(USER, PASSWORD);
     let credentials = StaticCredentials::new(host.clone(), credential);
     let options = RemoteOptions::default().with_credentials(Arc::new(credentials));
     RemoteRegistry::with_options(&host, options)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tranship::*;
-use tranship_conformance::http::{Quirk, Quirky};
+use tranship_conformance::http::{PASSWORD, Quirk, Quirky, USER};
 use tranship_memory::{MemoryRegistry, MemoryRepository};
 use tranship_remote::{
     Credential, RemoteOptions, RemoteRegistry, RemoteRepository, RequestKind, StaticCredentials,
@@ -27,7 +27,7 @@ impl QuirkyRegistry {
     /// A client that knows nothing of the registry yet.
     fn client(&self) -> RemoteRegistry {
         let host: RegistryName = self.0.host().parse().expect("a name");
-        let credential = Credential::basic(Quirky::<()>::USER, Quirky::<()>::PASSWORD);
+        let credential = Credential::basic(USER, PASSWORD);
         let credentials = StaticCredentials::new(host.clone(), credential);
         let options = RemoteOptions::default().with_credentials(Arc::new(credentials));
         RemoteRegistry::with_options(&host, options).expect("a client")

@@ -19,6 +19,12 @@ use super::quirk::Quirk;
 use super::tokens::Tokens;
 use super::{BoxError, answers, listings, requests};
 
+/// The user that is let in by quirks that ask for credentials.
+pub const USER: &str = "quirky";
+
+/// The password of [`USER`].
+pub const PASSWORD: &str = "hunter2";
+
 /// A registry that misbehaves: a service around the one of a server that does not.
 ///
 /// It goes wherever the server's own service would. Clones share what quirks remember, such as which
@@ -79,11 +85,6 @@ impl Quirks {
 }
 
 impl<S> Quirky<S> {
-    /// The user whom quirks let in that ask for credentials.
-    pub const USER: &'static str = "quirky";
-    /// The password of [`USER`](Self::USER).
-    pub const PASSWORD: &'static str = "hunter2";
-
     /// `service` with `quirks`. Some do not go together, such as two about what has no referrers.
     pub fn new(service: S, quirks: impl IntoIterator<Item = Quirk>) -> Self {
         Self {

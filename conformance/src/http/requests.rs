@@ -24,7 +24,7 @@ const STORAGE: &str = "/storage";
 /// How many items a page has where a quirk is about pages and the client does not say.
 const PAGE: usize = 5;
 
-/// The user and the password of [`Quirky`](super::Quirky) as a header.
+/// [`USER`](super::USER) and [`PASSWORD`](super::PASSWORD) as a header.
 const LOGIN: &str = "Basic cXVpcmt5Omh1bnRlcjI=";
 
 /// How many requests there are from one burst of failures to the next.

@@ -175,6 +175,13 @@ impl Authenticator {
         }
     }
 
+    /// Goes back to anonymous requests until the registry asks for more.
+    pub(crate) fn forget(&self) {
+        let mut state = self.inner.state();
+        state.scheme = None;
+        state.credentials.clear();
+    }
+
     /// What to send after a 401, in answer to what [`challenge`](Self::challenge) has taken up.
     ///
     /// Cancel safe.

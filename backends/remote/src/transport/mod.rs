@@ -28,7 +28,6 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tokio::sync::OnceCell;
 use tracing::Instrument as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
@@ -47,6 +46,7 @@ use direct::Route;
 use limit::{Limiter, Permit};
 use origin::Origin;
 use outgoing::Progress;
+use strangers::Strangers;
 use tokens::Tokens;
 use warnings::Warnings;
 
@@ -64,8 +64,8 @@ struct Inner {
     options: RemoteOptions,
     clients: Clients,
     authenticator: Authenticator,
-    /// The challenge at `/v2/`, if it had to be looked for.
-    challenge: OnceCell<Option<HeaderMap>>,
+    /// The challenge for users who are not logged in, if it had to be looked for.
+    strangers: Strangers,
     limiter: Limiter,
     warnings: Warnings,
     counter: Arc<Counter>,
@@ -94,7 +94,7 @@ impl Transport {
         );
         Ok(Self(Arc::new(Inner {
             authenticator,
-            challenge: OnceCell::new(),
+            strangers: Strangers::default(),
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
             warnings: Warnings::new(options.warnings.clone()),
             origin,
@@ -140,6 +140,7 @@ impl Transport {
         let mut retries = self.retries();
         let mut challenges = 0;
         let mut may_be_repeated = false;
+        let mut hidden = None;
         let mut authorization = self.authorization(request).await?;
         loop {
             let permit = inner.limiter.admit(request.lane).await;
@@ -152,6 +153,11 @@ impl Transport {
                 Ok(mut answer) => {
                     answer.may_be_repeated = may_be_repeated;
                     let status = answer.status();
+                    if status == StatusCode::UNAUTHORIZED
+                        && let Some(hidden) = hidden.take()
+                    {
+                        return Ok(self.stays_hidden(hidden));
+                    }
                     if status == StatusCode::UNAUTHORIZED
                         && challenges < MAX_CHALLENGES
                         && answer.headers().contains_key(WWW_AUTHENTICATE)
@@ -181,7 +187,9 @@ impl Transport {
                         && inner.origin.has(&answer.url)
                         && let Some(challenge) = self.hidden_challenge(request).await
                     {
-                        drop(answer);
+                        // The next try needs the permit.
+                        answer.permit = Permit::none();
+                        hidden = Some(answer);
                         let (scopes, authenticator) = (&request.scopes, &inner.authenticator);
                         authorization = Some(authenticator.answer(challenge, scopes, None).await?);
                         continue;

@@ -1,10 +1,22 @@
 //! Registries that show nothing to users who are not logged in, and do not ask for a login.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::{HeaderMap, Method, StatusCode};
+use tokio::sync::OnceCell;
 
 use super::limit::Permit;
-use super::{Failed, Request, RequestKind, Transport, failure};
+use super::{Answer, Failed, Request, RequestKind, Transport, failure};
 use crate::auth::{Challenged, Scopes};
+
+/// What was found out about users who are not logged in.
+#[derive(Default)]
+pub(super) struct Strangers {
+    /// The header of the 401 at `/v2/`, if that is what is there.
+    challenge: OnceCell<Option<HeaderMap>>,
+    /// Whether the credentials turned out to be wrong.
+    are_refused: AtomicBool,
+}
 
 impl Transport {
     /// The challenge of a registry that refuses a request without credentials as if there were nothing, and
@@ -12,15 +24,28 @@ impl Transport {
     /// either, or there are none to show. It is asked once.
     pub(super) async fn hidden_challenge(&self, request: &Request<'_>) -> Option<Challenged> {
         let inner = &*self.0;
+        let strangers = &inner.strangers;
         if request.kind == RequestKind::Ping
+            || strangers.are_refused.load(Ordering::Acquire)
             || !inner.authenticator.has_credentials(&request.scopes).await
         {
             return None;
         }
-        let asked = inner.challenge.get_or_try_init(|| self.ping()).await;
+        let asked = strangers.challenge.get_or_try_init(|| self.ping()).await;
         let headers = asked.ok()?.as_ref()?;
         let scopes = &request.scopes;
         inner.authenticator.challenge(headers, scopes, None, false)
+    }
+
+    /// The answer that a request without credentials got, after the registry has refused the credentials
+    /// themselves. They are not shown again: without them, the registry may show something.
+    pub(super) fn stays_hidden(&self, mut answer: Answer) -> Answer {
+        let inner = &*self.0;
+        inner.strangers.are_refused.store(true, Ordering::Release);
+        inner.authenticator.forget();
+        let hint = "the registry does not accept the credentials for it; log in again, or log out";
+        answer.hint = Some(hint.to_owned());
+        answer
     }
 
     /// What a registry responds to `/v2/` without credentials, if it is a 401.

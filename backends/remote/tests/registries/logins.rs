@@ -275,3 +275,28 @@ async fn an_open_registry_is_asked_for_a_challenge_once() {
         assert_eq!(seen.header("authorization"), None, "{seen:?}");
     }
 }
+
+/// As at a registry that lets everyone read, and asks for credentials at `/v2/` for those who push.
+#[tokio::test]
+async fn wrong_credentials_do_not_spoil_what_strangers_may_read() {
+    let fake = Fake::start(|seen| match seen.header("authorization") {
+        Some(_) => Reply::new(401).header("www-authenticate", "Basic realm=\"x\""),
+        None if seen.target == "/v2/" => {
+            Reply::new(401).header("www-authenticate", "Basic realm=\"x\"")
+        }
+        None if seen.target.ends_with("/tags/list") => Reply::new(200).body(r#"{"tags":["v1"]}"#),
+        None => Reply::new(404),
+    })
+    .await;
+    let repository = repository(&fake, Credential::basic("robot", PASSWORD));
+    for _ in 0..2 {
+        let error = fetching(&repository).await.expect_err("missing");
+        assert!(error.is_not_found(), "{error:?}");
+        assert_eq!(tags(&repository).await.expect("tags").len(), 1);
+    }
+    let shown = fake
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.header("authorization").is_some());
+    assert_eq!(shown.count(), 1);
+}
