@@ -145,6 +145,7 @@ struct Inner {
     hint: Option<Cow<'static, str>>,
     retryable: bool,
     registry_errors: Vec<RegistryError>,
+    http_status: Option<u16>,
 }
 
 impl fmt::Display for Inner {
@@ -176,6 +177,7 @@ impl Error {
                     ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::Unavailable
                 ),
                 registry_errors: Vec::new(),
+                http_status: None,
             }),
         }
     }
@@ -255,6 +257,13 @@ impl Error {
         self
     }
 
+    /// Adds the status code of the HTTP response that the error was made from.
+    #[must_use]
+    pub fn with_http_status(mut self, status: u16) -> Self {
+        self.inner.http_status = Some(status);
+        self
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -291,6 +300,14 @@ impl Error {
         &self.inner.registry_errors
     }
 
+    /// Returns the status code of the HTTP response with which a registry refused the request; `None`
+    /// if the error was not made from such a response. It tells what a registry refused, such as an
+    /// [`InvalidInput`](ErrorKind::InvalidInput) with status 400, from what was refused here.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        self.inner.http_status
+    }
+
     /// Whether the kind is [`ErrorKind::NotFound`].
     #[must_use]
     pub fn is_not_found(&self) -> bool {
@@ -314,6 +331,9 @@ impl fmt::Debug for Error {
         }
         if !self.inner.registry_errors.is_empty() {
             debug.field("registry_errors", &self.inner.registry_errors);
+        }
+        if let Some(status) = self.inner.http_status {
+            debug.field("http_status", &status);
         }
         if let Some(source) = &self.source {
             debug.field("source", source);

@@ -107,6 +107,16 @@ impl MediaType {
         [Self::IMAGE_INDEX, Self::DOCKER_MANIFEST_LIST].contains(self)
     }
 
+    /// Whether this is the type of a Docker manifest of schema 1, which nothing here reads.
+    #[must_use]
+    pub fn is_schema_1(&self) -> bool {
+        [
+            "application/vnd.docker.distribution.manifest.v1+json",
+            "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        ]
+        .contains(&self.as_str())
+    }
+
     /// Whether a layer of this type must not be handed out by registries (image-spec,
     /// "Non-Distributable Layers", and Docker's foreign layers).
     #[must_use]

@@ -284,6 +284,14 @@ pub trait Repository:
     /// The repository's manifests.
     fn manifests(&self) -> &dyn ManifestStore;
 
+    /// Tells the repository that content will be pushed to it, before anything is looked up in it. The
+    /// copy functions do so with the destination.
+    ///
+    /// A registry may show a repository that does not exist yet only to users that may create it (Quay):
+    /// a client then asks for the right to push from the first request on, where it would ask for the
+    /// right to pull. Most backends need not know.
+    fn expect_pushes(&self) {}
+
     /// Begins changes that are made together; `None` if the backend gains nothing by that. Nothing
     /// happens until something is pushed through it.
     fn batch(&self) -> Option<Box<dyn Batch + '_>> {

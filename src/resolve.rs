@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::manifest::ManifestDocument;
 use crate::media_type::MediaType;
 use crate::platform::Platform;
+use crate::printable::Printable;
 use crate::reference::TagOrDigest;
 use crate::registry::Repository;
 
@@ -198,4 +199,23 @@ pub(crate) async fn select_platform(
         }
         _ => Err(without_platforms(root.media_type())),
     }
+}
+/// That content which a tag names, or which is fetched as a manifest, is of a type of manifest that is known.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`], which names the type.
+pub(crate) fn expect_manifest(media_type: &MediaType) -> Result<()> {
+    if media_type.is_manifest() {
+        return Ok(());
+    }
+    if media_type.is_schema_1() {
+        return Err(Error::unsupported(format!(
+            "it is a manifest of Docker's schema 1 ({media_type}), which is not supported"
+        ))
+        .with_hint("convert it first, for example by `skopeo copy --format v2s2`"));
+    }
+    let shown = Printable(media_type.as_str());
+    Err(Error::unsupported(format!(
+        "it is of the type {shown}, which is not that of a manifest that is supported"
+    )))
 }

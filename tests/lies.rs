@@ -64,11 +64,3 @@ async fn a_wrong_digest_of_a_blob_is_not_believed() {
     fails_with(kind, repository.exists(target).await);
     fails_with(kind, repository.push(target, item.source()).await);
 }
-
-#[tokio::test]
-async fn an_upload_does_not_go_on_at_another_port() {
-    let item = Item::noise(1, 1000);
-    let (repository, _server) = lying(Quirk::PortlessLocation, &[]).await;
-    let pushed = repository.push(item.descriptor(), item.source()).await;
-    fails_with(ErrorKind::PermissionDenied, pushed);
-}

@@ -4,10 +4,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tranship_conformance::http::{Quirk, Quirky};
+use tranship::RegistryName;
+use tranship_conformance::http::{PASSWORD, Quirk, Quirky, USER};
 use tranship_conformance::{Fixture, Gap, Suite};
 use tranship_memory::MemoryRegistry;
-use tranship_remote::RemoteRegistry;
+use tranship_remote::{Credential, RemoteOptions, RemoteRegistry, StaticCredentials};
 use tranship_server::{ServerOptions, TestServer, router};
 
 fn main() -> ExitCode {
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     });
     let whole = [
         suite("remote-like-distribution".to_owned(), DISTRIBUTION),
+        suite("remote-like-gitlab".to_owned(), GITLAB),
         suite("remote-like-ecr".to_owned(), ECR),
     ];
     tranship_conformance::main(single.chain(whole))
@@ -27,6 +29,15 @@ const DISTRIBUTION: &[Quirk] = &[
     Quirk::AbsoluteLocation,
     Quirk::LocationQuery,
     Quirk::NoReferrers,
+    Quirk::NoTagParameters,
+    Quirk::NullLists,
+];
+
+/// What GitLab does, which is made of distribution.
+const GITLAB: &[Quirk] = &[
+    Quirk::AbsoluteLocation,
+    Quirk::LocationQuery,
+    Quirk::DigestTags,
     Quirk::NoTagParameters,
     Quirk::NullLists,
 ];
@@ -91,6 +102,17 @@ fn gaps(quirk: Quirk) -> Vec<Gap> {
                 "uploads::what_is_uploaded_is_not_there_before_the_commit",
             ],
         ),
+        Quirk::EncodingLabel => all(
+            "the registry does not say how large the blob is that it may have encoded",
+            &[
+                "blobs::a_wrong_size_names_nothing",
+                "blobs::a_look_before_a_push_tells_what_is_stored",
+            ],
+        ),
+        Quirk::PushToLook => all(
+            "a repository that does not exist is shown only to a client that expects to push",
+            &["mounts::a_present_blob_is_mounted"],
+        ),
         Quirk::HtmlErrors | Quirk::EmptyErrors => all(
             "the registry does not say that the digest is what it refuses",
             &[
@@ -141,6 +163,11 @@ fn suite(name: String, quirks: &[Quirk]) -> Suite {
     gaps.into_iter().fold(suite, Suite::with_gap)
 }
 
+/// A client with credentials, which are shown to registries that ask for them.
 fn connect(server: &TestServer) -> tranship::Result<RemoteRegistry> {
-    RemoteRegistry::new(&server.host().parse()?)
+    let host: RegistryName = server.host().parse()?;
+    let credential = Credential::basic(USER, PASSWORD);
+    let credentials = StaticCredentials::new(host.clone(), credential);
+    let options = RemoteOptions::default().with_credentials(Arc::new(credentials));
+    RemoteRegistry::with_options(&host, options)
 }

@@ -38,6 +38,16 @@ Exit codes:
 impl From<&Error> for Status {
     fn from(error: &Error) -> Self {
         match error.kind() {
+            // A registry found something wrong with a request. The command line is not to blame for that.
+            ErrorKind::InvalidReference
+            | ErrorKind::InvalidDigest
+            | ErrorKind::InvalidMediaType
+            | ErrorKind::InvalidInput
+            | ErrorKind::RangeInvalid
+                if error.http_status().is_some() =>
+            {
+                Self::Failure
+            }
             ErrorKind::InvalidReference
             | ErrorKind::InvalidDigest
             | ErrorKind::InvalidMediaType
@@ -84,6 +94,20 @@ mod tests {
         let lost = Error::new(ErrorKind::Io, "the connection was reset");
         assert_eq!(Status::from(&lost), Status::Failure);
         assert_eq!(Status::from(&lost.with_retryable(true)), Status::TryAgain);
+    }
+
+    #[test]
+    fn what_a_registry_refuses_is_not_wrong_usage() {
+        for kind in [
+            ErrorKind::InvalidInput,
+            ErrorKind::InvalidReference,
+            ErrorKind::RangeInvalid,
+        ] {
+            let here = Error::new(kind, "no");
+            assert_eq!(Status::from(&here), Status::Usage);
+            let refused = here.with_http_status(400);
+            assert_eq!(Status::from(&refused), Status::Failure);
+        }
     }
 
     #[test]

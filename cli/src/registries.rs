@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
-    CredentialFiles, Credentials, Environment, EnvironmentCredentials, RemoteOptions, Scheme,
-    Secret, TlsOptions,
+    CertificateDirectories, CredentialFiles, Credentials, Environment, EnvironmentCredentials,
+    PrivateTargets, RemoteOptions, Scheme, Secret, SecurityPolicy, TlsOptions,
 };
 
 use crate::output::plain;
@@ -23,15 +23,16 @@ use crate::state;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options for registries")]
 pub(crate) struct Registries {
-    /// Speak http, not https, with all registries or with this one; may be repeated. For localhost that is the
-    /// default
+    /// Speak http, not https, with all registries or with this one; may be repeated. On localhost the scheme is
+    /// found out
     #[arg(long, global = true, value_name = "REGISTRY", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     plain_http: Vec<Which>,
     /// Accept any certificate, of all registries or of this one; may be repeated. Whoever sits between can read
     /// and change everything, credentials too
     #[arg(long, global = true, value_name = "REGISTRY", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     insecure: Vec<Which>,
-    /// Trust also the authorities, or the registry, whose certificates are in this file, in PEM
+    /// Trust also the authorities, or the registry, whose certificates are in this file, in PEM, besides those of
+    /// the system and in certs.d of containers and Docker
     #[arg(long, global = true, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Show the registry this certificate, in PEM
@@ -51,6 +52,11 @@ pub(crate) struct Registries {
     /// Send this header to this registry alone, in place of one of that name from --header; may be repeated
     #[arg(long, global = true, num_args = 2, value_names = ["REGISTRY", "NAME: VALUE"])]
     header_for: Vec<Secret>,
+    /// Let all registries or this one lead where they may not by default: uploads to another host or scheme,
+    /// without credentials (foreign-uploads), from https to http (downgrades), or from a public registry to a private
+    /// address (private-targets). May be repeated
+    #[arg(long, global = true, value_name = "RULE[=REGISTRY]")]
+    allow: Vec<AllowArg>,
     /// Connect to ADDRESS for HOST, as curl does; it holds for all ports. May be repeated
     #[arg(long, global = true, value_name = "HOST:PORT:ADDRESS")]
     resolve: Vec<ResolveArg>,
@@ -64,7 +70,8 @@ impl Registries {
     pub(crate) fn add_to(&self, options: OpenOptions) -> Result<OpenOptions> {
         let shared = self.shared()?;
         let headers = self.named_headers()?;
-        let protected = self.plain_http.iter().chain(&self.insecure);
+        let allowed = self.allow.iter().map(|allowed| &allowed.registry);
+        let protected = self.plain_http.iter().chain(&self.insecure).chain(allowed);
         let protected = protected.filter_map(|which| which.0.as_ref());
         let mut named = protected.chain(headers.iter().map(|(registry, _)| registry));
         let others = options.with_remote(self.reach(&shared, &headers, None)?);
@@ -87,6 +94,7 @@ impl Registries {
             .or(self.files(&environment));
         let options = RemoteOptions::default()
             .with_tls(self.tls()?)
+            .with_certificates(CertificateDirectories::new(&environment))
             .with_headers(header_map(&self.headers))
             .with_credentials(Arc::new(credentials))
             .with_upload_records(state::uploads())
@@ -117,7 +125,24 @@ impl Registries {
         // A map, unlike a sequence of pairs, replaces what has the same name.
         headers.extend(header_map(own.map(|(_, header)| header)));
         let options = shared.clone().with_scheme(scheme).with_tls(tls);
-        Ok(options.with_headers(headers))
+        let policy = self.policy(registry);
+        Ok(options.with_headers(headers).with_policy(policy))
+    }
+
+    /// Where `registry` may lead, or any that no option names.
+    fn policy(&self, registry: Option<&RegistryName>) -> SecurityPolicy {
+        let is_meant = |allowed: &&AllowArg| match &allowed.registry.0 {
+            None => true,
+            named => named.as_ref() == registry,
+        };
+        let allowed = self.allow.iter().filter(is_meant);
+        allowed.fold(SecurityPolicy::default(), |policy, allowed| {
+            match allowed.rule {
+                Rule::ForeignUploads => policy.with_foreign_uploads(true),
+                Rule::Downgrades => policy.with_downgrades(true),
+                Rule::PrivateTargets => policy.with_private_targets(PrivateTargets::Allowed),
+            }
+        })
     }
 
     /// What `--header-for` says.
@@ -191,6 +216,42 @@ impl FromStr for Which {
     }
 }
 
+/// A rule of the security policy that is loosened, and for which registry.
+#[derive(Debug, Clone)]
+struct AllowArg {
+    rule: Rule,
+    registry: Which,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    ForeignUploads,
+    Downgrades,
+    PrivateTargets,
+}
+
+impl FromStr for AllowArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (rule, registry) = text.split_once('=').unwrap_or((text, ""));
+        let rule = match rule {
+            "foreign-uploads" => Rule::ForeignUploads,
+            "downgrades" => Rule::Downgrades,
+            "private-targets" => Rule::PrivateTargets,
+            _ => {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    format!("{} is not a rule that can be loosened", plain(rule)),
+                )
+                .with_hint("the rules are foreign-uploads, downgrades and private-targets"));
+            }
+        };
+        let registry = registry.parse()?;
+        Ok(Self { rule, registry })
+    }
+}
+
 fn header_map<'a>(headers: impl IntoIterator<Item = &'a HeaderArg>) -> HeaderMap {
     let mut map = HeaderMap::new();
     for HeaderArg(name, value) in headers {
@@ -260,6 +321,8 @@ impl FromStr for ResolveArg {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
 
     #[test]
@@ -277,6 +340,27 @@ mod tests {
             } else {
                 panic!("{text:?} is no header");
             }
+        }
+    }
+
+    #[test]
+    fn a_rule_is_loosened_for_all_registries_or_for_one() {
+        let options = |allow: &[&str]| {
+            let arguments = allow.iter().flat_map(|rule| ["--allow", rule]);
+            let matches = Registries::augment_args(clap::Command::new("test"))
+                .get_matches_from(std::iter::once("test").chain(arguments));
+            Registries::from_arg_matches(&matches).expect("options")
+        };
+        let one: RegistryName = "a.example".parse().expect("a name");
+        let other: RegistryName = "b.example".parse().expect("a name");
+        let options = options(&["downgrades", "foreign-uploads=a.example"]);
+        let strict = SecurityPolicy::default();
+        assert_eq!(options.policy(None), strict.with_downgrades(true));
+        assert_eq!(options.policy(Some(&other)), strict.with_downgrades(true));
+        let both = strict.with_downgrades(true).with_foreign_uploads(true);
+        assert_eq!(options.policy(Some(&one)), both);
+        for text in ["", "everything", "foreign-uploads=A/b"] {
+            assert!(text.parse::<AllowArg>().is_err(), "{text}");
         }
     }
 

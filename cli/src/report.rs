@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) hint: Option<String>,
     causes: Vec<String>,
     registry_errors: Vec<RegistryEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
     retryable: bool,
     exit_code: u8,
 }
@@ -49,6 +51,7 @@ impl Report {
             hint: error.hint().map(str::to_owned),
             causes,
             registry_errors,
+            http_status: error.http_status(),
             retryable: error.is_retryable(),
             exit_code: Status::from(error).code(),
         }
@@ -70,6 +73,7 @@ impl Report {
             hint: None,
             causes: Vec::new(),
             registry_errors: Vec::new(),
+            http_status: None,
             retryable: false,
             exit_code: Status::Usage.code(),
         }

@@ -68,6 +68,18 @@ const EXCHANGES: &[Exchange] = &[
         &[("oci-tag", "v1")],
         "",
     ),
+    (
+        "GET",
+        concat!(
+            "/v2/a/manifests/sha256-",
+            "00000000000000000000000000000000",
+            "00000000000000000000000000000000"
+        ),
+        0,
+        404,
+        &[],
+        "",
+    ),
     ("DELETE", "/v2/a/manifests/v1", 0, 202, &[], ""),
     ("DELETE", "/v2/a/manifests/sha256:00", 0, 202, &[], ""),
     (
@@ -125,6 +137,14 @@ const EXCHANGES: &[Exchange] = &[
         100_000,
         201,
         &[],
+        "",
+    ),
+    (
+        "PATCH",
+        "/v2/a/blobs/uploads/2",
+        2_000_000,
+        202,
+        &[UPLOAD],
         "",
     ),
     ("DELETE", "/v2/a/blobs/uploads/1", 0, 204, &[], ""),

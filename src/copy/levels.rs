@@ -43,6 +43,11 @@ impl Levels {
         self.follow.is_some() && self.current < self.depth
     }
 
+    /// How many steps have been made.
+    pub(super) fn steps(&self) -> usize {
+        self.current
+    }
+
     /// Notes a node from which the next step is made.
     pub(super) fn reach(&mut self, id: Id) {
         if self.will_step() {

@@ -10,6 +10,7 @@
 //! goes on from there; no tag has moved.
 
 mod attached;
+mod bounds;
 mod copier;
 mod extended;
 mod hooks;
@@ -32,7 +33,7 @@ use crate::descriptor::Descriptor;
 use crate::error::{Result, ResultExt as _};
 use crate::reference::{Tag, TagOrDigest};
 use crate::registry::Repository;
-use crate::resolve::select_platform;
+use crate::resolve::{expect_manifest, select_platform};
 use copier::Copier;
 use run::{Root, run};
 
@@ -53,6 +54,8 @@ use run::{Root, run};
 /// # Errors
 /// - [`NotFound`](crate::ErrorKind::NotFound) if `reference` names nothing, if something that it
 ///   refers to is missing in `source`, or if no manifest fits the platform asked for.
+/// - [`Unsupported`](crate::ErrorKind::Unsupported) if `reference` names a manifest of an unknown type,
+///   such as Docker's schema 1.
 /// - [`SizeExceedsLimit`](crate::ErrorKind::SizeExceedsLimit) if a manifest is larger than
 ///   [`CopyOptions::max_manifest_size`].
 /// - [`DigestMismatch`](crate::ErrorKind::DigestMismatch) or
@@ -93,7 +96,9 @@ pub async fn copy_graph(
 /// what refers to those. Tags are set when all of it is there.
 ///
 /// # Errors
-/// As [`copy`].
+/// - [`SizeExceedsLimit`](crate::ErrorKind::SizeExceedsLimit) if the source lists more than 100 levels of
+///   referrers, or more than 100,000 of them, or more than 64 MiB of their annotations.
+/// - As [`copy`].
 pub async fn extended_copy(
     source: &dyn Repository,
     reference: &TagOrDigest,
@@ -132,6 +137,7 @@ async fn find_root(
         .await
         .during("resolve", reference)?;
     let found = content.descriptor().plain();
+    expect_manifest(found.media_type()).during("copy", reference)?;
     let bytes: Bytes = content.bytes(options.max_manifest_size).await?;
     let mut root = found.clone();
     if let Some(hooks) = &options.hooks {

@@ -34,6 +34,7 @@ pub(super) async fn run(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<
             .with_operation("copy to")
             .with_subject(copier.destination.name()));
     }
+    copier.destination.expect_pushes();
     if is_complete(copier, &root.descriptor, tags).await? {
         return skip_all(copier, root.descriptor).await;
     }

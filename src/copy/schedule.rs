@@ -13,12 +13,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::attached::Attached;
+use super::bounds::Bounds;
 use super::copier::{Copier, Outcome};
 use super::levels::Levels;
 use super::nodes::{Id, Node, Nodes};
 use super::progress::{CopyAction, CopyEvent, CopyStep};
 use crate::descriptor::Descriptor;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::reference::Tag;
 
 enum Work {
@@ -51,6 +52,7 @@ pub(super) struct Graph<'c, 'a> {
     copier: &'c Copier<'a>,
     nodes: Nodes,
     levels: Levels,
+    bounds: Bounds,
     attached: Attached,
     /// The work that can be done, the next piece last.
     ready: VecDeque<Work>,
@@ -74,6 +76,7 @@ impl<'c, 'a> Graph<'c, 'a> {
             copier,
             nodes: Nodes::default(),
             levels: Levels::new(copier.extended),
+            bounds: Bounds::default(),
             attached: Attached::default(),
             ready: VecDeque::new(),
             awaited: BTreeSet::new(),
@@ -242,6 +245,10 @@ impl<'c, 'a> Graph<'c, 'a> {
                 Ok(())
             }
             Outcome::Followed { found, attached } => {
+                let steps = self.levels.steps();
+                let attached_too = attached.iter().map(|(_, descriptor)| descriptor);
+                let admitted = self.bounds.admit(steps, found.iter().chain(attached_too));
+                admitted.during("list referrers of", self.nodes[id].descriptor.digest())?;
                 let is_upward = self.nodes[id].is_upward;
                 for descriptor in found {
                     self.discover(descriptor, is_upward, Turn::Late)?;

@@ -10,6 +10,7 @@ mod hooks;
 mod mounts;
 mod order;
 mod platforms;
+mod quirks;
 mod recorder;
 mod referrers;
 mod resume;

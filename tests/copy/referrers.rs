@@ -8,16 +8,16 @@ use crate::artifacts::{
 use crate::recorder::{Call, Faults, Recorder};
 use crate::{extended_copy_v1, reference, tags};
 
-struct Signed {
-    image: TwoPlatforms,
+pub(crate) struct Signed {
+    pub(crate) image: TwoPlatforms,
     sbom: Descriptor,
     signature: Descriptor,
-    attestation: Descriptor,
-    of_platform: Descriptor,
+    pub(crate) attestation: Descriptor,
+    pub(crate) of_platform: Descriptor,
 }
 
 /// An index with three levels of referrers, and one referrer of a platform's manifest.
-async fn push_signed(repository: &dyn Repository) -> Signed {
+pub(crate) async fn push_signed(repository: &dyn Repository) -> Signed {
     let image = push_two_platforms(repository).await;
     let sbom = push_referrer(repository, &image.index, "example/sbom", "sbom").await;
     let signature = push_referrer(repository, &sbom, "example/signature", "signature").await;
@@ -285,4 +285,29 @@ async fn the_subject_of_an_image_that_is_there_is_looked_at_for_referrers() {
         .expect("copy");
 
     assert!(has(&destination, &signature).await);
+}
+
+#[tokio::test]
+async fn a_chain_of_referrers_without_end_comes_to_one() {
+    let source = MemoryRepository::new();
+    let image = push_two_platforms(&source).await;
+    let mut chain = vec![image.index.clone()];
+    for number in 0..=100 {
+        let text = number.to_string();
+        let link = push_referrer(&source, &chain[number], "example/link", &text).await;
+        chain.push(link);
+    }
+    let destination = MemoryRepository::new();
+    let options = ExtendedCopyOptions::default();
+    let error = extended_copy_v1(&source, &destination, &options).await;
+    let error = error.expect_err("too deep");
+    assert_eq!(error.kind(), ErrorKind::SizeExceedsLimit, "{error:?}");
+    assert!(error.to_string().contains("100 levels"), "{error}");
+    assert_eq!(tranship::tags(&destination).await.expect("tags"), []);
+
+    let bounded = ExtendedCopyOptions::default().with_depth(100);
+    let report = extended_copy_v1(&source, &destination, &bounded).await;
+    report.expect("copied");
+    assert!(has(&destination, &chain[100]).await);
+    assert!(!has(&destination, &chain[101]).await);
 }

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use tranship::{Capabilities, Digest, RegistryIdentity, RepositoryName, Result, Support};
+use http::StatusCode;
+use tranship::{
+    Capabilities, Digest, Error, ErrorKind, RegistryIdentity, RepositoryName, Result, Support,
+};
 use url::Url;
 
 use crate::auth::{Scope, Scopes};
 use crate::referrers::Updates;
-use crate::transport::{Transport, failure};
+use crate::transport::{Answer, Request, Transport, failure};
 
 /// What all repositories of a registry share.
 pub(crate) struct Shared {
@@ -19,13 +22,56 @@ pub(crate) struct Shared {
     pub(crate) updates: Updates,
 }
 
+/// The message for a 403 that counts as missing.
+pub(crate) const HIDDEN: &str = "not found, or forbidden to look at";
+
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) shared: Arc<Shared>,
     pub(crate) name: RepositoryName,
+    /// Whether the right to push is asked for with the right to pull.
+    expects_pushes: Arc<AtomicBool>,
 }
 
 impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>, name: RepositoryName) -> Self {
+        Self {
+            shared,
+            name,
+            expects_pushes: Arc::default(),
+        }
+    }
+
+    /// Asks for the right to push from now on, where the right to pull would do.
+    pub(crate) fn expect_pushes(&self) {
+        self.expects_pushes.store(true, Ordering::Release);
+    }
+
+    /// Sends a request that looks for something.
+    ///
+    /// # Errors
+    /// - `NotFound` for what is [hidden](Self::hides).
+    /// - As [`Transport::send`].
+    pub(crate) async fn look(&self, request: Request<'_>) -> Result<Answer> {
+        let answer = self.transport().send(request).await?;
+        if answer.status() != StatusCode::FORBIDDEN {
+            return Ok(answer);
+        }
+        let error = answer.into_error().await;
+        if self.hides(&error) {
+            return Err(Error::new(ErrorKind::NotFound, HIDDEN).with_source(error));
+        }
+        Err(error)
+    }
+
+    /// Whether an error says that what was looked for is missing.
+    ///
+    /// Some registries, such as Artifactory, forbid to look at what does not exist. In a repository that is
+    /// about to be pushed to, what is forbidden counts as missing: the push finds out whether it is allowed.
+    pub(crate) fn hides(&self, error: &Error) -> bool {
+        error.http_status() == Some(403) && self.expects_pushes.load(Ordering::Acquire)
+    }
+
     pub(crate) fn transport(&self) -> &Transport {
         &self.shared.transport
     }
@@ -54,7 +100,11 @@ impl Handle {
         url.map_err(|_| failure::protocol("the repository has no URL"))
     }
 
+    /// What a look at the repository needs.
     pub(crate) fn pull_scope(&self) -> Scopes {
+        if self.expects_pushes.load(Ordering::Acquire) {
+            return self.push_scope();
+        }
         Scope::pull(&self.name).into()
     }
 
@@ -79,6 +129,8 @@ impl fmt::Debug for Handle {
 /// What a registry can do, as far as its answers to ordinary requests have told.
 #[derive(Debug, Default)]
 pub(crate) struct Learned {
+    /// Whether blobs can be looked for by `HEAD`.
+    pub(crate) blob_head: Fact,
     pub(crate) range: Fact,
     pub(crate) mount: Fact,
     pub(crate) anonymous_mount: Fact,
@@ -89,6 +141,8 @@ pub(crate) struct Learned {
     pub(crate) catalog: Fact,
     /// Whether one `PUT` of a manifest sets several tags.
     pub(crate) tag_parameters: Fact,
+    /// How large the body of a request may be.
+    pub(crate) body_limit: Limit,
 }
 
 impl Learned {
@@ -115,6 +169,27 @@ impl Learned {
             ))
             .with_untag(told(&self.untag, "the registry does not remove tags"))
             .with_catalog(told(&self.catalog, "the registry has no catalog"))
+    }
+}
+
+/// The largest body that a request is sent with, once larger ones were refused.
+#[derive(Debug)]
+pub(crate) struct Limit(AtomicU64);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Limit {
+    /// The limit in bytes; `u64::MAX` for none.
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn lower_to(&self, bytes: u64) {
+        self.0.fetch_min(bytes, Ordering::AcqRel);
     }
 }
 

@@ -28,6 +28,7 @@
 
 mod auth;
 mod blobs;
+mod certificates;
 mod credentials;
 mod deletion;
 mod handle;
@@ -42,12 +43,13 @@ mod repository;
 mod resolver;
 mod transport;
 
+pub use certificates::CertificateDirectories;
 pub use credentials::{
     Credential, CredentialFiles, CredentialProvider, Credentials, Environment,
     EnvironmentCredentials, NoCredentials, Secret, StaticCredentials, StoredIn,
 };
 pub use options::{RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
-pub use policy::SecurityPolicy;
+pub use policy::{PrivateTargets, SecurityPolicy};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;
 pub use transport::{RequestCounts, RequestKind};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::certificates::CertificateDirectories;
 use crate::credentials::{CredentialProvider, NoCredentials};
 use crate::policy::SecurityPolicy;
 
@@ -33,6 +34,9 @@ pub struct RemoteOptions {
     pub scheme: Scheme,
     /// Certificates, and whether they are looked at.
     pub tls: TlsOptions,
+    /// Where certificates for single registries are kept, which are used beside those of
+    /// [`tls`](Self::tls). They are read when the registry is opened. None by default.
+    pub certificates: CertificateDirectories,
     /// Who knows the credentials. Nobody by default, so that requests are anonymous.
     pub credentials: Arc<dyn CredentialProvider>,
     /// Where the registry may lead.
@@ -71,8 +75,8 @@ pub struct RemoteOptions {
     /// Addresses that stand for what a name resolves to, for all ports.
     pub resolve: Vec<(String, SocketAddr)>,
     /// The proxy for all requests, as a URL; `None`, the default, for what the environment says
-    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`), unless the registry is on this machine.
-    /// It may hold a password.
+    /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, and `NO_PROXY` in all forms that curl and Go read),
+    /// unless the registry is on this machine. It may hold a password.
     pub proxy: Option<String>,
     pub(crate) warnings: Option<Arc<WarningHandler>>,
 }
@@ -81,8 +85,8 @@ pub struct RemoteOptions {
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scheme {
-    /// `http` for this machine (`localhost` and loopback addresses) unless one of the
-    /// [`TlsOptions`] is set, and `https` for all others.
+    /// For this machine (`localhost` and loopback addresses) the one that the registry speaks, which shows
+    /// when it is first used; `https` for all others.
     #[default]
     Auto,
     /// `http`.
@@ -217,6 +221,7 @@ impl Default for RemoteOptions {
         Self {
             scheme: Scheme::default(),
             tls: TlsOptions::default(),
+            certificates: CertificateDirectories::default(),
             credentials: Arc::new(NoCredentials),
             policy: SecurityPolicy::default(),
             retry: RetryPolicy::default(),
@@ -254,6 +259,7 @@ impl RemoteOptions {
     setters! {
         with_scheme scheme: Scheme,
         with_tls tls: TlsOptions,
+        with_certificates certificates: CertificateDirectories,
         with_credentials credentials: Arc<dyn CredentialProvider>,
         with_policy policy: SecurityPolicy,
         with_retry retry: RetryPolicy,
@@ -292,6 +298,7 @@ impl fmt::Debug for RemoteOptions {
         f.debug_struct("RemoteOptions")
             .field("scheme", &self.scheme)
             .field("tls", &self.tls)
+            .field("certificates", &self.certificates)
             .field("credentials", &self.credentials)
             .field("policy", &self.policy)
             .field("retry", &self.retry)

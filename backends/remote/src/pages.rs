@@ -1,13 +1,16 @@
 //! Listings that come in pages.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::LINK;
 use http::{HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
-use tranship::{ErrorKind, ListOptions, Listing, Result};
+use tokio::time::Instant;
+use tranship::{Error, ErrorKind, ListOptions, Listing, Result};
 use url::Url;
 
 use crate::auth::Scopes;
@@ -21,8 +24,14 @@ pub(crate) struct Pages {
     scopes: Scopes,
     accept: HeaderValue,
     next: Option<Url>,
-    /// Which pages were read, so that no two lead to each other for ever.
-    read: HashSet<Url>,
+    /// Hashes of the URLs that were read, so that no two pages lead to each other for ever. URLs themselves
+    /// may be long.
+    read: HashSet<u64>,
+    hashes: RandomState,
+    /// How many bytes they have.
+    size: u64,
+    /// How long the registry took for them.
+    took: Duration,
 }
 
 pub(crate) struct Page(Bytes);
@@ -50,6 +59,9 @@ impl Pages {
             accept,
             next: Some(first),
             read: HashSet::new(),
+            hashes: RandomState::new(),
+            size: 0,
+            took: Duration::ZERO,
         }
     }
 
@@ -64,12 +76,24 @@ impl Pages {
                 "the registry's listing has more than {most} pages"
             )));
         }
-        if !self.read.insert(url.clone()) {
+        if !self.read.insert(self.hashes.hash_one(&url)) {
             return Err(failure::protocol("the registry's pages lead in a circle"));
         }
         let request = Request::new(self.kind, Method::GET, url, self.scopes.clone())
             .header(http::header::ACCEPT, self.accept.clone());
-        self.transport.send(request).await.map(Some)
+        let transport = self.transport.clone();
+        let answer = self.timed(transport.send(request)).await?;
+        Ok(Some(answer))
+    }
+
+    /// Waits for a part of a listing, for which there is so much time in all.
+    async fn timed<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let most = self.transport.options().policy.max_listing_time;
+        let left = most.saturating_sub(self.took);
+        let begun = Instant::now();
+        let done = tokio::time::timeout(left, work).await;
+        self.took += begun.elapsed();
+        done.unwrap_or_else(|_| Err(failure::too_slow(most)))
     }
 
     /// Reads the page of an answer, and where it says that the next one is.
@@ -82,13 +106,17 @@ impl Pages {
         if let Some(target) = target {
             let next = answer.url.join(target);
             let next = next.map_err(|_| failure::protocol("the next page has no URL"))?;
-            let policy = &self.transport.options().policy;
-            policy.check_page(self.transport.origin(), &next)?;
-            self.next = Some(next);
+            self.next = Some(self.transport.page(next)?);
         }
-        let body = answer
-            .bytes(self.transport.options().policy.max_manifest_size)
-            .await?;
+        let policy = self.transport.options().policy;
+        let left = policy.max_listing_size.saturating_sub(self.size);
+        let body = self.timed(answer.bytes(policy.max_manifest_size)).await?;
+        if body.len() as u64 > left {
+            let most = policy.max_listing_size;
+            let message = format!("the registry's listing has more than {most} bytes");
+            return Err(Error::new(ErrorKind::SizeExceedsLimit, message));
+        }
+        self.size += body.len() as u64;
         Ok(Page(body))
     }
 
@@ -220,5 +248,47 @@ pub(crate) fn nothing_there(error: tranship::Error) -> Result<()> {
     match error.kind() {
         ErrorKind::NotFound => Ok(()),
         _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::RemoteOptions;
+
+    /// A listing that sends no request.
+    fn pages(transport: &Transport) -> Pages {
+        let first = "https://registry.example/v2/_catalog";
+        Pages::new(
+            transport,
+            RequestKind::Catalog,
+            Scopes::default(),
+            first.parse().expect("a URL"),
+            HeaderValue::from_static("application/json"),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_pages_together_may_take_so_long() {
+        let registry = "registry.example".parse().expect("a name");
+        let transport = Transport::new(&registry, RemoteOptions::default());
+        let transport = transport.expect("a transport");
+        let most = transport.options().policy.max_listing_time;
+        let mut pages = pages(&transport);
+        let page = || async {
+            tokio::time::sleep(most / 3).await;
+            Ok(())
+        };
+        pages.timed(page()).await.expect("in time");
+        // A reader may take its time between them.
+        tokio::time::sleep(most).await;
+        pages.timed(page()).await.expect("in time");
+        let late = async {
+            tokio::time::sleep(most / 2).await;
+            Ok(())
+        };
+        let error = pages.timed(late).await.expect_err("too late");
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(!error.is_retryable());
     }
 }

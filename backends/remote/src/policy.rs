@@ -2,6 +2,7 @@
 //! servers and pages.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use tranship::{Error, ErrorKind, Result};
 use url::{Host, Url};
@@ -24,11 +25,13 @@ pub struct SecurityPolicy {
     /// Whether `https` may lead to `http`: by a redirect, an upload location or a token server.
     /// No by default.
     pub downgrades: bool,
-    /// Whether a registry with a public address may lead to private ones (loopback, link-local, and
-    /// the ranges of private networks), also by a name that resolves to one. No by default. A
-    /// registry that has a private address itself may.
-    pub private_targets: bool,
-    /// Whether uploads may go on at another origin, without credentials. No by default.
+    /// Which registries may lead to private addresses: loopback, link-local, and the ranges of private
+    /// networks, also by a name that resolves to one. By default those that have a private address
+    /// themselves.
+    pub private_targets: PrivateTargets,
+    /// Whether uploads may continue at another origin, without credentials. No by default: the upload
+    /// continues at the registry itself if the path is one of its API, since a registry that is reached by
+    /// another host or scheme than it is configured with names that one; otherwise it fails.
     pub foreign_uploads: bool,
     /// Whether the token server may be on another host than the registry, as it is for Docker Hub.
     /// Yes by default.
@@ -37,6 +40,12 @@ pub struct SecurityPolicy {
     pub max_redirects: usize,
     /// How many pages a listing may have. 10,000 by default.
     pub max_pages: usize,
+    /// How many bytes all pages of a listing may have together: 64 MiB by default, which is a million tags.
+    pub max_listing_size: u64,
+    /// How long the registry may take for all pages of a listing together: half an hour by default.
+    pub max_listing_time: Duration,
+    /// How long a manifest, a page or a token may take to arrive: 5 minutes by default.
+    pub max_metadata_time: Duration,
     /// How large a manifest, a list of referrers and a page of a listing may be, in bytes: 4 MiB by
     /// default ([`MAX_MANIFEST_SIZE`](tranship::MAX_MANIFEST_SIZE)).
     pub max_manifest_size: u64,
@@ -48,15 +57,39 @@ pub struct SecurityPolicy {
     pub max_headers: usize,
 }
 
+/// Which registries may lead to private addresses, other than their own.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PrivateTargets {
+    /// None.
+    Refused,
+    /// Those that have a private address themselves.
+    #[default]
+    FromPrivate,
+    /// All.
+    Allowed,
+}
+
+/// The registry that leads somewhere, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leader<'a> {
+    pub(crate) origin: &'a Url,
+    /// Whether it has a private address.
+    pub(crate) is_private: bool,
+}
+
 impl Default for SecurityPolicy {
     fn default() -> Self {
         Self {
             downgrades: false,
-            private_targets: false,
+            private_targets: PrivateTargets::default(),
             foreign_uploads: false,
             foreign_token_servers: true,
             max_redirects: 10,
             max_pages: 10_000,
+            max_listing_size: 64 * 1024 * 1024,
+            max_listing_time: Duration::from_secs(30 * 60),
+            max_metadata_time: Duration::from_secs(5 * 60),
             max_manifest_size: tranship::MAX_MANIFEST_SIZE,
             max_error_size: 64 * 1024,
             max_token_size: 128 * 1024,
@@ -81,11 +114,14 @@ macro_rules! setters {
 impl SecurityPolicy {
     setters! {
         with_downgrades downgrades: bool,
-        with_private_targets private_targets: bool,
+        with_private_targets private_targets: PrivateTargets,
         with_foreign_uploads foreign_uploads: bool,
         with_foreign_token_servers foreign_token_servers: bool,
         with_max_redirects max_redirects: usize,
         with_max_pages max_pages: usize,
+        with_max_listing_size max_listing_size: u64,
+        with_max_listing_time max_listing_time: Duration,
+        with_max_metadata_time max_metadata_time: Duration,
         with_max_manifest_size max_manifest_size: u64,
         with_max_error_size max_error_size: u64,
         with_max_token_size max_token_size: u64,
@@ -93,80 +129,99 @@ impl SecurityPolicy {
     }
 
     /// Whether an answer of `from` may lead a download to `to`.
-    pub(crate) fn check_redirect(&self, registry: &Url, from: &Url, to: &Url) -> Result<()> {
+    pub(crate) fn check_redirect(&self, registry: Leader<'_>, from: &Url, to: &Url) -> Result<()> {
         self.check_target(registry, from, to, "a redirect")
     }
 
-    /// Whether an upload may go on at `to`.
-    pub(crate) fn check_upload(&self, registry: &Url, to: &Url) -> Result<()> {
-        self.check_target(registry, registry, to, "the location of an upload")?;
-        if same_origin(registry, to) || self.foreign_uploads {
-            return Ok(());
+    /// Whether an upload may continue at `to`.
+    pub(crate) fn check_upload(&self, registry: Leader<'_>, to: &Url) -> Result<()> {
+        let own = registry.origin;
+        if !same_origin(own, to) && !self.foreign_uploads {
+            return Err(refused(
+                "the location of an upload leads to another origin",
+                to,
+                "`--allow foreign-uploads` follows it, without credentials",
+            ));
         }
-        Err(refused(
-            "the location of an upload leads to another origin",
-            to,
-        ))
+        self.check_target(registry, own, to, "the location of an upload")
     }
 
     /// Whether a page of a listing may be at `to`.
-    pub(crate) fn check_page(&self, registry: &Url, to: &Url) -> Result<()> {
-        if same_origin(registry, to) {
+    pub(crate) fn check_page(&self, registry: Leader<'_>, to: &Url) -> Result<()> {
+        if same_origin(registry.origin, to) {
             return Ok(());
         }
-        Err(refused("the next page lies on another origin", to))
+        let hint = "reach the registry by the host and the scheme that it names";
+        Err(refused("the next page is on another origin", to, hint))
     }
 
     /// Whether tokens may be asked for at `to`, with credentials.
-    pub(crate) fn check_realm(&self, registry: &Url, to: &Url) -> Result<()> {
-        self.check_target(registry, registry, to, "the token server")?;
-        if self.foreign_token_servers || registry.host() == to.host() {
+    pub(crate) fn check_realm(&self, registry: Leader<'_>, to: &Url) -> Result<()> {
+        let own = registry.origin;
+        self.check_target(registry, own, to, "the token server")?;
+        if self.foreign_token_servers || own.host() == to.host() {
             return Ok(());
         }
-        Err(refused("the token server is on another host", to))
+        let hint = "SecurityPolicy::foreign_token_servers allows it";
+        Err(refused("the token server is on another host", to, hint))
     }
 
-    fn check_target(&self, registry: &Url, from: &Url, to: &Url, what: &str) -> Result<()> {
+    fn check_target(&self, registry: Leader<'_>, from: &Url, to: &Url, what: &str) -> Result<()> {
+        let never = "it may be an attack; ask whoever runs the registry";
         match to.scheme() {
             "https" => {}
             "http" if from.scheme() == "http" || self.downgrades => {}
             "http" => {
                 return Err(refused(
-                    &format!("{what} leads from https to http, where anybody can read along"),
+                    &format!("{what} leads from https to http, where others can read along"),
                     to,
+                    "`--allow downgrades` follows it",
                 ));
             }
-            _ => return Err(refused(&format!("{what} is neither https nor http"), to)),
+            _ => {
+                let message = format!("{what} is neither https nor http");
+                return Err(refused(&message, to, never));
+            }
         }
         if !to.username().is_empty() || to.password().is_some() {
-            return Err(refused(&format!("{what} carries credentials"), to));
+            return Err(refused(&format!("{what} carries credentials"), to, never));
         }
         let Some(host) = to.host() else {
-            return Err(refused(&format!("{what} names no host"), to));
+            return Err(refused(&format!("{what} names no host"), to, never));
         };
-        let leads_inside = literal(&host).is_some_and(is_private) || is_local_name(&host);
-        if leads_inside && !self.may_be_private(registry, to) {
-            return Err(refused(&format!("{what} leads to a private address"), to));
+        if is_inside(&host) && !self.may_be_private(registry, to) {
+            let message = format!("{what} leads to a private address");
+            return Err(refused(&message, to, IF_PRIVATE));
         }
         Ok(())
     }
 
-    /// Whether `to` may have a private address: it is the registry's host, or the registry has one
-    /// as far as its name tells. What names resolve to is looked at when they are resolved.
-    fn may_be_private(&self, registry: &Url, to: &Url) -> bool {
-        let registry_is_inside = registry
-            .host()
-            .is_some_and(|host| literal(&host).is_some_and(is_private) || is_local_name(&host));
-        self.private_targets || registry.host() == to.host() || registry_is_inside
+    /// Whether `to` may have a private address. What names resolve to is looked at when they are
+    /// resolved.
+    fn may_be_private(&self, registry: Leader<'_>, to: &Url) -> bool {
+        registry.origin.host() == to.host() || self.allows_private(registry.is_private)
+    }
+
+    /// Whether private addresses are allowed to a registry that has one itself, or not.
+    pub(crate) fn allows_private(&self, is_private: bool) -> bool {
+        match self.private_targets {
+            PrivateTargets::Refused => false,
+            PrivateTargets::FromPrivate => is_private,
+            PrivateTargets::Allowed => true,
+        }
     }
 }
 
-fn refused(message: &str, to: &Url) -> Error {
+/// What helps where a private address is not allowed.
+pub(crate) const IF_PRIVATE: &str = "`--allow private-targets` follows it";
+
+fn refused(message: &str, to: &Url, hint: &'static str) -> Error {
     let origin = to.origin().ascii_serialization();
     Error::new(
         ErrorKind::PermissionDenied,
         format!("{message} ({origin}), which the security policy does not allow"),
     )
+    .with_hint(hint)
 }
 
 /// Whether two URLs have the same scheme, host and port.
@@ -181,6 +236,11 @@ pub(crate) fn is_this_machine(host: Host<&str>) -> bool {
 
 fn is_local_name(host: &Host<&str>) -> bool {
     matches!(host, Host::Domain(name) if *name == "localhost" || name.ends_with(".localhost"))
+}
+
+/// Whether the host has a private address, as far as its name tells.
+pub(crate) fn is_inside(host: &Host<&str>) -> bool {
+    literal(host).is_some_and(is_private) || is_local_name(host)
 }
 
 fn literal(host: &Host<&str>) -> Option<IpAddr> {
@@ -237,10 +297,18 @@ mod tests {
         text.parse().expect("a URL")
     }
 
+    /// A registry whose address is private if its name tells so.
+    fn leader(origin: &Url) -> Leader<'_> {
+        Leader {
+            origin,
+            is_private: origin.host().is_some_and(|host| is_inside(&host)),
+        }
+    }
+
     fn redirect(policy: SecurityPolicy, registry: &str, to: &str) -> bool {
         let registry = url(registry);
         policy
-            .check_redirect(&registry, &registry, &url(to))
+            .check_redirect(leader(&registry), &registry, &url(to))
             .is_ok()
     }
 
@@ -293,7 +361,8 @@ mod tests {
             "https://2130706433/",
         ] {
             assert!(!redirect(policy, PUBLIC, inside), "{inside}");
-            assert!(redirect(policy.with_private_targets(true), PUBLIC, inside));
+            let allowing = policy.with_private_targets(PrivateTargets::Allowed);
+            assert!(redirect(allowing, PUBLIC, inside));
         }
     }
 
@@ -310,6 +379,16 @@ mod tests {
             "http://localhost:5000",
             "http://10.0.0.1/"
         ));
+        // Of its name nothing is known, but of what it resolved to.
+        let registry = url("http://registry.internal");
+        let leader = Leader {
+            origin: &registry,
+            is_private: true,
+        };
+        let target = url("http://10.0.0.1/");
+        assert!(policy.check_redirect(leader, &registry, &target).is_ok());
+        let strict = policy.with_private_targets(PrivateTargets::Refused);
+        assert!(strict.check_redirect(leader, &registry, &target).is_err());
     }
 
     #[test]
@@ -328,8 +407,9 @@ mod tests {
     fn uploads_stay_on_the_registry_unless_allowed() {
         let policy = SecurityPolicy::default();
         let registry = url(PUBLIC);
-        let check =
-            |policy: SecurityPolicy, to: &str| policy.check_upload(&registry, &url(to)).is_ok();
+        let check = |policy: SecurityPolicy, to: &str| {
+            policy.check_upload(leader(&registry), &url(to)).is_ok()
+        };
         assert!(check(policy, "https://registry.example.com:443/upload/1"));
         assert!(!check(policy, "https://registry.example.com:444/upload/1"));
         assert!(!check(policy, "https://uploads.example.com/1"));
@@ -345,7 +425,10 @@ mod tests {
         let registry = url("https://localhost:5000/");
         assert!(
             policy
-                .check_page(&registry, &url("https://LOCALHOST:5000/v2/_catalog?last=a"))
+                .check_page(
+                    leader(&registry),
+                    &url("https://LOCALHOST:5000/v2/_catalog?last=a")
+                )
                 .is_ok()
         );
         for other in [
@@ -354,7 +437,7 @@ mod tests {
             "https://169.254.169.254/",
         ] {
             assert!(
-                policy.check_page(&registry, &url(other)).is_err(),
+                policy.check_page(leader(&registry), &url(other)).is_err(),
                 "{other}"
             );
         }
@@ -364,7 +447,7 @@ mod tests {
     fn a_token_server_may_be_elsewhere_but_not_inside_nor_in_clear_text() {
         let policy = SecurityPolicy::default();
         let check = |policy: SecurityPolicy, registry: &str, to: &str| {
-            policy.check_realm(&url(registry), &url(to)).is_ok()
+            policy.check_realm(leader(&url(registry)), &url(to)).is_ok()
         };
         assert!(check(policy, PUBLIC, "https://auth.example.net/token"));
         assert!(!check(policy, PUBLIC, "http://auth.example.net/token"));
@@ -390,7 +473,10 @@ mod tests {
     #[test]
     fn a_refusal_names_the_origin_and_no_more() {
         let error = SecurityPolicy::default()
-            .check_upload(&url(PUBLIC), &url("https://other.example/u?state=secret"))
+            .check_upload(
+                leader(&url(PUBLIC)),
+                &url("https://other.example/u?state=secret"),
+            )
             .expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert!(error.to_string().contains("https://other.example"));

@@ -41,8 +41,8 @@ use crate::transport::{Request, RequestCounts, RequestKind, Transport, failure};
 pub struct RemoteRegistry(Arc<Shared>);
 
 impl RemoteRegistry {
-    /// The registry `name`, with the default options: anonymous, over TLS unless it is on this
-    /// machine. No request is made.
+    /// The registry `name`, with the default options: anonymous, and over TLS; on this machine over TLS
+    /// or not, as the registry speaks. No request is made.
     ///
     /// # Errors
     /// As [`with_options`](Self::with_options).
@@ -50,12 +50,14 @@ impl RemoteRegistry {
         Self::with_options(name, RemoteOptions::default())
     }
 
-    /// The registry `name`, reached as the options say. No request is made.
+    /// The registry `name`, reached as the options say. No request is made. The files in
+    /// [`RemoteOptions::certificates`] are read, which blocks for a moment.
     ///
     /// # Errors
     /// - [`InvalidReference`](ErrorKind::InvalidReference) if there can be no registry under the name.
     /// - [`InvalidInput`](ErrorKind::InvalidInput) if a certificate, key or proxy in the options makes
     ///   no sense.
+    /// - As the file system, for the files of certificates.
     pub fn with_options(name: &RegistryName, options: RemoteOptions) -> Result<Self> {
         let transport = Transport::new(name, options).during("connect to", name)?;
         let identity = transport.origin().origin().ascii_serialization();
@@ -70,10 +72,7 @@ impl RemoteRegistry {
     /// The repository `name`, which need not exist. No request is made.
     #[must_use]
     pub fn open(&self, name: &RepositoryName) -> RemoteRepository {
-        RemoteRepository::new(Handle {
-            shared: Arc::clone(&self.0),
-            name: name.clone(),
-        })
+        RemoteRepository::new(Handle::new(Arc::clone(&self.0), name.clone()))
     }
 
     /// Asks whether there is a registry, and whether the credentials are good for it

@@ -68,6 +68,10 @@ impl Repository for RemoteRepository {
     fn manifests(&self) -> &dyn ManifestStore {
         &self.manifests
     }
+
+    fn expect_pushes(&self) {
+        self.handle.expect_pushes();
+    }
 }
 
 #[async_trait]

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Url;
 
-use crate::policy::is_private;
+use crate::policy::{SecurityPolicy, is_inside, is_private};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -19,16 +20,34 @@ pub(crate) struct GuardedResolver(Arc<Guard>);
 #[derive(Debug)]
 struct Guard {
     registry: String,
-    /// Whether private addresses are allowed, which a registry that has one itself brings about.
-    inside: AtomicBool,
+    policy: SecurityPolicy,
+    /// Whether the registry has a private address.
+    is_private: AtomicBool,
 }
 
 impl GuardedResolver {
-    pub(crate) fn new(registry: &str, private_targets: bool) -> Self {
+    /// For the registry at `origin`, of which `given` are addresses that the user has named.
+    pub(crate) fn new(
+        origin: &Url,
+        given: &[(String, SocketAddr)],
+        policy: SecurityPolicy,
+    ) -> Self {
+        let registry = origin.host_str().unwrap_or_default();
+        let mut given = given.iter().rev();
+        let is_private = match given.find(|(name, _)| name.eq_ignore_ascii_case(registry)) {
+            Some((_, address)) => is_private(address.ip()),
+            None => origin.host().is_some_and(|host| is_inside(&host)),
+        };
         Self(Arc::new(Guard {
             registry: registry.to_ascii_lowercase(),
-            inside: AtomicBool::new(private_targets),
+            policy,
+            is_private: AtomicBool::new(is_private),
         }))
+    }
+
+    /// Whether the registry has a private address, as far as is known.
+    pub(crate) fn registry_is_private(&self) -> bool {
+        self.0.is_private.load(Ordering::Acquire)
     }
 
     /// The addresses of `name`, with port 0.
@@ -44,10 +63,14 @@ impl Guard {
         name: &str,
         addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, PrivateAddress> {
-        let is_inside = addresses.iter().any(|address| is_private(address.ip()));
+        let leads_inside = addresses.iter().any(|address| is_private(address.ip()));
         if name.eq_ignore_ascii_case(&self.registry) {
-            self.inside.fetch_or(is_inside, Ordering::AcqRel);
-        } else if is_inside && !self.inside.load(Ordering::Acquire) {
+            self.is_private.fetch_or(leads_inside, Ordering::AcqRel);
+        } else if leads_inside
+            && !self
+                .policy
+                .allows_private(self.is_private.load(Ordering::Acquire))
+        {
             return Err(PrivateAddress(name.to_owned()));
         }
         Ok(addresses)
@@ -83,6 +106,7 @@ impl std::error::Error for PrivateAddress {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::PrivateTargets;
 
     const INSIDE: &str = "10.0.0.1:0";
     const OUTSIDE: &str = "93.184.216.34:0";
@@ -94,28 +118,72 @@ mod tests {
         guard.admit(name, addresses.collect()).is_ok()
     }
 
-    fn guard(private_targets: bool) -> GuardedResolver {
-        GuardedResolver::new("registry.example.com", private_targets)
+    fn guard(origin: &str) -> GuardedResolver {
+        guard_with(origin, &[], PrivateTargets::default())
     }
+
+    fn guard_with(
+        origin: &str,
+        given: &[(String, SocketAddr)],
+        private_targets: PrivateTargets,
+    ) -> GuardedResolver {
+        let policy = SecurityPolicy::default().with_private_targets(private_targets);
+        GuardedResolver::new(&origin.parse().expect("a URL"), given, policy)
+    }
+
+    const REGISTRY: &str = "https://registry.example.com";
 
     #[test]
     fn a_public_registry_does_not_lead_to_names_of_private_addresses() {
-        let GuardedResolver(guard) = guard(false);
-        assert!(admits(&guard, "registry.example.com", &[OUTSIDE]));
-        assert!(admits(&guard, "cdn.example.net", &[OUTSIDE]));
-        assert!(!admits(&guard, "rebound.example.net", &[OUTSIDE, INSIDE]));
+        let resolver = guard(REGISTRY);
+        let guard = &resolver.0;
+        assert!(admits(guard, "registry.example.com", &[OUTSIDE]));
+        assert!(!resolver.registry_is_private());
+        assert!(admits(guard, "cdn.example.net", &[OUTSIDE]));
+        assert!(!admits(guard, "rebound.example.net", &[OUTSIDE, INSIDE]));
     }
 
     #[test]
-    fn a_private_registry_leads_to_its_like() {
-        let GuardedResolver(guard) = guard(false);
-        assert!(admits(&guard, "Registry.Example.com", &[INSIDE]));
-        assert!(admits(&guard, "minio.internal", &[INSIDE]));
+    fn a_private_registry_leads_to_other_private_addresses() {
+        let resolver = guard(REGISTRY);
+        assert!(admits(&resolver.0, "Registry.Example.com", &[INSIDE]));
+        assert!(resolver.registry_is_private());
+        assert!(admits(&resolver.0, "minio.internal", &[INSIDE]));
+    }
+
+    /// Such a host is never resolved.
+    #[test]
+    fn a_registry_that_is_named_by_a_private_address_is_private() {
+        for origin in [
+            "http://127.0.0.1:5000",
+            "https://10.0.0.7",
+            "http://[::1]:5000",
+            "http://localhost:5000",
+        ] {
+            let resolver = guard(origin);
+            assert!(resolver.registry_is_private(), "{origin}");
+            assert!(admits(&resolver.0, "minio.internal", &[INSIDE]), "{origin}");
+        }
+        assert!(!guard("https://93.184.216.34").registry_is_private());
     }
 
     #[test]
-    fn the_policy_can_allow_them() {
-        let GuardedResolver(guard) = guard(true);
-        assert!(admits(&guard, "minio.internal", &[INSIDE]));
+    fn the_address_that_a_user_names_is_that_of_the_registry() {
+        let given = |address: &str| {
+            let address = address.parse().expect("an address");
+            let given = [("registry.example.com".to_owned(), address)];
+            guard_with(REGISTRY, &given, PrivateTargets::default()).registry_is_private()
+        };
+        assert!(given(INSIDE));
+        assert!(!given(OUTSIDE));
+    }
+
+    #[test]
+    fn the_policy_can_allow_private_addresses_or_refuse_them_to_all() {
+        let allowing = guard_with(REGISTRY, &[], PrivateTargets::Allowed);
+        assert!(admits(&allowing.0, "minio.internal", &[INSIDE]));
+        let strict = guard_with("http://127.0.0.1:5000", &[], PrivateTargets::Refused);
+        assert!(!admits(&strict.0, "minio.internal", &[INSIDE]));
+        assert!(admits(&strict.0, "127.0.0.1", &[INSIDE]));
     }
 }

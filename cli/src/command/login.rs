@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::io::AsyncReadExt as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use tranship_backends::remote::{
-    Credential, Environment, RemoteRegistry, StaticCredentials, StoredIn,
+    Credential, CredentialFiles, Environment, RemoteRegistry, StaticCredentials, StoredIn,
 };
 
 use crate::args::{Login, Logout};
@@ -85,7 +85,18 @@ pub(super) async fn login(args: Login, registries: &Registries, output: Output) 
         }
         _ => {}
     }
+    warn_of_inline(&files, registry, output);
     output.print(&result).await
+}
+
+/// Tells that the environment goes before whatever was stored or removed.
+fn warn_of_inline(files: &CredentialFiles, registry: &RegistryName, output: Output) {
+    // A variable that cannot be read is an error when it is needed, and says nothing about this login.
+    if files.has_inline(registry).unwrap_or(false) {
+        output.note(format_args!(
+            "warning: DOCKER_AUTH_CONFIG is set and has credentials for {registry}, which are used instead"
+        ));
+    }
 }
 
 pub(super) async fn logout(args: Logout, registries: &Registries, output: Output) -> Outcome {
@@ -96,6 +107,7 @@ pub(super) async fn logout(args: Logout, registries: &Registries, output: Output
         true => format!("logged out of {registry}"),
         false => format!("there were no credentials for {registry}"),
     });
+    warn_of_inline(&files, registry, output);
     let result = LoggedOut {
         registry: registry.to_string(),
         had_credentials,

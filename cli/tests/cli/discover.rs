@@ -1,3 +1,4 @@
+use crate::registries::{Scripted, message};
 use crate::support::{AMD64, ATTESTATION, INDEX, NOTHING, SBOM, SIGNATURE, Workplace};
 
 #[test]
@@ -182,4 +183,32 @@ fn what_is_not_there_has_no_referrers_to_show() {
     here.fails(3, &["discover", &format!("oci:hello@{NOTHING}")]);
     here.fails(2, &["discover", "oci:hello"]);
     here.fails(3, &["discover", "oci:missing:v1"]);
+}
+
+#[test]
+fn referrers_of_referrers_without_end_come_to_one() {
+    let here = Workplace::new();
+    // Each digest has one referrer, whose digest is new.
+    let registry = Scripted::start(|asked| {
+        let Some((_, digest)) = asked.line.rsplit_once("sha256:") else {
+            return message("404 Not Found", &[], "");
+        };
+        let kind = ["content-type: application/vnd.oci.image.index.v1+json"];
+        if !asked.line.contains("/referrers/") {
+            let kind = ["content-type: application/vnd.oci.image.manifest.v1+json"];
+            return message("200 OK", &kind, "");
+        }
+        let number = u64::from_str_radix(&digest[48..], 16).expect("a number");
+        let next = format!("sha256:{:064x}", number + 1);
+        let body = format!(
+            r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{next}","size":2}}]}}"#
+        );
+        message("200 OK", &kind, &body)
+    });
+    let reference = format!("{}/app@{NOTHING}", registry.host());
+    let stderr = here.fails(7, &["discover", &reference]);
+    assert!(stderr.contains("more than 100 levels"), "{stderr}");
+    assert!(stderr.contains("--depth"), "{stderr}");
+    let some = here.ok(&["discover", &reference, "--depth", "3"]);
+    assert_eq!(some.lines().count(), 4, "{some}");
 }

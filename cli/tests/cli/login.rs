@@ -167,6 +167,39 @@ fn the_environment_has_credentials_for_one_registry() {
     assert!(nobody.stderr.contains("TRANSHIP_REGISTRY"), "{nobody:?}");
 }
 
+#[test]
+fn docker_auth_config_is_used_and_a_login_says_so() {
+    let here = Workplace::new();
+    let registry = TestRegistry::closed(&here);
+    let host = registry.host();
+    let given = json!({"auths": {&host: {"auth": BASIC}}}).to_string();
+    let run = |arguments: &[&str]| {
+        let mut command = here.command(arguments);
+        command.env("DOCKER_AUTH_CONFIG", &given);
+        let ran = Ran::of(command, PASSWORD.as_bytes());
+        tells_no_secret(&ran, &[PASSWORD, BASIC]);
+        ran
+    };
+    assert_eq!(run(&["repo", "ls", &host]).code, Some(0));
+    here.fails(5, &["repo", "ls", &host]);
+    // A file that is named by hand is the only one.
+    assert_eq!(
+        run(&["repo", "ls", &host, "--config", "none.json"]).code,
+        Some(5)
+    );
+    let login = run(&["login", &host, "-u", USER, "--password-stdin"]);
+    assert_eq!(login.code, Some(0), "{login:?}");
+    assert!(
+        login.stderr.contains("DOCKER_AUTH_CONFIG is set"),
+        "{login:?}"
+    );
+    let logout = run(&["logout", &host]);
+    assert!(
+        logout.stderr.contains("DOCKER_AUTH_CONFIG is set"),
+        "{logout:?}"
+    );
+}
+
 /// A helper that keeps what it is told in the directory `keys`, and the `PATH` to find it.
 #[cfg(unix)]
 fn helper(here: &Workplace) -> std::ffi::OsString {

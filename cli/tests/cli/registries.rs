@@ -137,6 +137,11 @@ impl Scripted {
 
 fn read(stream: TcpStream) -> Option<(TcpStream, Asked)> {
     let mut reader = BufReader::new(stream);
+    // No method begins as TLS does.
+    let first = reader.fill_buf().ok()?.first().copied()?;
+    if !first.is_ascii_alphabetic() {
+        return None;
+    }
     let mut head = Vec::new();
     loop {
         let mut line = String::new();

@@ -164,13 +164,14 @@ fn where_nobody_listens_the_user_is_told_what_to_look_at() {
 }
 
 #[test]
-fn https_where_http_is_spoken_is_met_with_the_option() {
+fn http_on_this_machine_is_found_whatever_the_options_for_tls() {
     let here = Workplace::new();
-    let registry = TestRegistry::open();
-    let reference = format!("{}/app:v1", registry.host());
-    let stderr = here.fails(8, &["resolve", &reference, "--insecure"]);
-    assert!(stderr.contains("does not speak TLS"), "{stderr}");
-    assert!(stderr.contains("--plain-http"), "{stderr}");
+    let registry = filled(&here);
+    let reference = format!("{}/team/hello:v1", registry.host());
+    let insecure = format!("--insecure={}", registry.host());
+    for option in ["--insecure", &insecure] {
+        assert_eq!(here.ok(&["resolve", &reference, option]), INDEX);
+    }
 }
 
 #[test]
@@ -182,11 +183,11 @@ fn http_where_https_is_spoken_is_met_with_the_option() {
     for answer in [alert, message("400 Bad Request", &[], sentence)] {
         let server = Scripted::start(move |_| answer.clone());
         let reference = format!("{}/app:v1", server.host());
-        let ran = here.run(&["manifest", "fetch", &reference]);
+        let ran = here.run(&["manifest", "fetch", &reference, "--plain-http"]);
         assert_ne!(ran.code, Some(0));
         let hint = ran.stderr.lines().nth(1).unwrap_or_default();
         assert!(hint.contains("https"), "{ran:?}");
-        assert!(hint.contains("--ca-file"), "{ran:?}");
+        assert!(hint.contains("leave out --plain-http"), "{ran:?}");
     }
 }
 
@@ -322,4 +323,24 @@ fn a_proxy_comes_from_the_environment() {
         "GET http://registry.test/v2/app/manifests/v1"
     );
     assert_eq!(asked[0].header("host"), Some("registry.test"));
+
+    // Nor is what NO_PROXY lists, with a port as Go writes it and with a blank as curl does.
+    let host = registry.host();
+    let (_, port) = host.rsplit_once(':').expect("a port");
+    let reference = format!("registry.test:{port}/team/hello:v1");
+    let resolve = format!("registry.test:{port}:127.0.0.1");
+    let arguments = [
+        "manifest",
+        "fetch",
+        &reference,
+        "--plain-http",
+        "--resolve",
+        &resolve,
+    ];
+    let mut command = here.command(&arguments);
+    command.env("HTTP_PROXY", proxy.host());
+    command.env("NO_PROXY", format!("other.test:1 .test:{port}"));
+    let ran = Ran::of(command, b"");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(proxy.asked().len(), 1);
 }

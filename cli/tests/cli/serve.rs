@@ -1,12 +1,13 @@
 //! `serve`.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{AMD64, HELLO, INDEX, Workplace};
+use crate::support::{AMD64, HELLO, INDEX, Ran, Workplace};
 
 /// A server that is killed when the test ends.
 struct Served {
@@ -196,7 +197,8 @@ fn a_server_that_cannot_start_says_why() {
 fn over_tls_a_client_trusts_the_authority_that_it_is_given() {
     let here = Workplace::new();
     let mut served = Served::start_over_tls(&here);
-    let app = format!("{}/app", served.host());
+    let host = served.host();
+    let app = format!("{host}/app");
     let copy = ["cp", "oci:hello:v1", &app];
     let trusted = here.ok(&[&copy[..], &["--ca-file", "certificate.pem"]].concat());
     assert_eq!(trusted, INDEX);
@@ -207,8 +209,20 @@ fn over_tls_a_client_trusts_the_authority_that_it_is_given() {
     let unknown = here.fails(8, &[&copy[..], &["--ca-file", "other.pem"]].concat());
     assert!(unknown.contains("certificate is not accepted"), "{unknown}");
     assert!(unknown.contains("hint: "), "{unknown}");
-    let clear = here.fails(8, &copy);
-    assert!(clear.contains("if it speaks https"), "{clear}");
+    // Without an option https is found too, and its certificate is looked at.
+    let found = here.fails(8, &copy);
+    assert!(found.contains("certificate is not accepted"), "{found}");
+    assert!(found.contains("--ca-file"), "{found}");
+    let clear = here.fails(8, &[&copy[..], &["--plain-http"]].concat());
+    assert!(clear.contains("leave out --plain-http"), "{clear}");
+    let mut trusting = here.command(&copy);
+    trusting.env("SSL_CERT_FILE", here.path("certificate.pem"));
+    let ran = Ran::of(trusting, b"");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let kept = here.path(&format!("home/.config/containers/certs.d/{host}"));
+    fs::create_dir_all(&kept).expect("created");
+    fs::copy(here.path("certificate.pem"), kept.join("ca.crt")).expect("copied");
+    assert_eq!(here.ok(&copy), INDEX);
     here.fails(3, &[&copy[..], &["--ca-file", "missing"]].concat());
     here.fails(2, &[&copy[..], &["--ca-file", "key.pem"]].concat());
 }
@@ -229,6 +243,9 @@ fn one_end_of_a_copy_may_speak_https_and_the_other_not() {
     assert_eq!(copied(&[&plain, "--ca-file", "certificate.pem"]), INDEX);
     assert_eq!(copied(&[&plain, "--insecure"]), INDEX);
     assert_eq!(copied(&["--plain-http", &insecure]), INDEX);
+    // On this machine each is found out.
+    assert_eq!(copied(&["--insecure"]), INDEX);
+    assert_eq!(copied(&["--ca-file", "certificate.pem"]), INDEX);
 
     let contradiction = format!("--plain-http={secure}");
     for options in [

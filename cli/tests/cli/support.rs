@@ -33,11 +33,12 @@ pub(crate) const NOTHING: &str =
 pub(crate) struct Workplace(TempDir);
 
 /// Where the program would look for credentials, proxies and certificates of whoever runs the tests.
-const PRIVATE: [&str; 18] = [
+const PRIVATE: [&str; 19] = [
     "TRANSHIP_REGISTRY",
     "TRANSHIP_USERNAME",
     "TRANSHIP_PASSWORD",
     "TRANSHIP_TOKEN",
+    "DOCKER_AUTH_CONFIG",
     "REGISTRY_AUTH_FILE",
     "XDG_RUNTIME_DIR",
     "XDG_CONFIG_HOME",

@@ -1,7 +1,8 @@
 //! Answers that a quirk changes on their way back.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, LINK, LOCATION, RANGE, WARNING,
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, LINK, LOCATION,
+    RANGE, WARNING,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tranship::Digest;
@@ -16,6 +17,9 @@ const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-conten
 const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// What a registry calls itself under [`Quirk::ConfiguredHost`].
+const CONFIGURED: &str = "https://registry.example";
 
 /// The answer as the client gets it.
 pub(crate) fn finish<R>(
@@ -122,6 +126,9 @@ fn content<R>(quirks: &Quirks, asked: &Asked, answer: &mut Response<QuirkyBody<R
     if has(Quirk::NoEtag) {
         headers.remove(ETAG);
     }
+    if has(Quirk::EncodingLabel) && (is_manifest || is_blob) && asked.is_read() && is_success {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("x-gzip"));
+    }
     if is_manifest && is_success {
         if has(Quirk::NoContentType) {
             headers.remove(CONTENT_TYPE);
@@ -142,6 +149,7 @@ fn content<R>(quirks: &Quirks, asked: &Asked, answer: &mut Response<QuirkyBody<R
     }
     let knows_no_subject = [
         Quirk::NoSubject,
+        Quirk::DigestTags,
         Quirk::NoReferrers,
         Quirk::NoReferrersNameUnknown,
         Quirk::HtmlReferrers,
@@ -208,6 +216,9 @@ fn locations(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
         let host = host.map_or(asked.host.as_str(), |(host, _)| host);
         location = format!("http://{host}{location}");
     }
+    if has(Quirk::ConfiguredHost) {
+        location = format!("{CONFIGURED}{location}");
+    }
     if let Ok(location) = HeaderValue::try_from(location) {
         headers.insert(LOCATION, location);
     }
@@ -230,6 +241,9 @@ fn pages(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
     }
     if has(Quirk::AbsoluteLink) {
         link = link.replacen("</", &format!("<http://{}/", asked.host), 1);
+    }
+    if has(Quirk::ConfiguredHost) {
+        link = link.replacen("</", &format!("<{CONFIGURED}/"), 1);
     }
     if let Ok(link) = HeaderValue::try_from(link) {
         headers.insert(LINK, link);

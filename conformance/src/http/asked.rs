@@ -98,8 +98,25 @@ impl Asked {
 
     /// The first value of a parameter, as it stands in the query.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters(name).next()
+    }
+
+    /// The values of a parameter, percent-encoded as in the query.
+    pub(crate) fn parameters(&self, name: &str) -> impl Iterator<Item = &str> {
         parameters(self.query.as_deref())
-            .find_map(|(found, value)| (found == name).then_some(value))
+            .filter_map(move |(found, value)| (found == name).then_some(value))
+    }
+
+    /// The repository, if the path is below one.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        let path = self.path.strip_prefix("/v2/")?;
+        let parts = match self.endpoint {
+            Endpoint::Uploads | Endpoint::Upload => 3,
+            Endpoint::Catalog | Endpoint::Other => return None,
+            _ => 2,
+        };
+        let (end, _) = path.rmatch_indices('/').nth(parts - 1)?;
+        Some(&path[..end])
     }
 }
 
@@ -150,6 +167,22 @@ mod tests {
             ("/v2/a/referrers/sha256:0", Endpoint::Referrers),
         ] {
             assert_eq!(Endpoint::of(path), endpoint, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_front_of_a_path_names_the_repository() {
+        for (path, repository) in [
+            ("/v2/", None),
+            ("/v2/_catalog", None),
+            ("/v2/a/b/tags/list", Some("a/b")),
+            ("/v2/a/b/blobs/uploads/", Some("a/b")),
+            ("/v2/a/blobs/uploads/1", Some("a")),
+            ("/v2/a/manifests/v1", Some("a")),
+        ] {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            parts.uri = path.parse().expect("a path");
+            assert_eq!(Asked::of(&parts).repository(), repository, "{path}");
         }
     }
 

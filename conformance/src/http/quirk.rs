@@ -62,8 +62,16 @@ quirks! {
     ContentTypeParameter "content-type-parameter" ["manifests" "routing" "referrers"]
     /// `HEAD` of manifests is not allowed (405), as behind caches that know `GET` alone.
     NoManifestHead "no-manifest-head" ["tags" "routing"]
+    /// `HEAD` is not implemented at all (501), as at servers that know `GET` alone.
+    NoHead "no-head" ["blobs" "manifests" "tags" "routing" "mounts" "deletion"]
     /// Answers have no `ETag`: the spec does not know it.
     NoEtag "no-etag" ["ranges"]
+    /// Manifests and blobs have a `Content-Encoding` and are not encoded, as where a server takes gzip
+    /// layers for files that it has compressed itself.
+    EncodingLabel "encoding-label" ["manifests" "blobs" "ranges" "tags" "routing"]
+    /// A tag `sha256-HEX` that does not exist is resolved to the digest `sha256:HEX`, as at GitLab. The
+    /// referrers API, for which that tag is the substitute, is missing.
+    DigestTags "digest-tags" ["referrers" "predecessors" "tags"]
 
     /// Every `Location` is a whole URL, as at distribution.
     AbsoluteLocation "absolute-location" ["uploads" "mounts"]
@@ -74,7 +82,10 @@ quirks! {
     LocationQuery "location-query" ["uploads" "verification"]
     /// Every `Location` is a whole URL without the port, as behind proxies that are set up badly. That
     /// is another origin, unless the port is the scheme's own.
-    PortlessLocation "portless-location" []
+    PortlessLocation "portless-location" ["uploads" "mounts" "verification"]
+    /// Every `Location` and `Link` is a whole URL with the scheme and host that the registry is configured
+    /// with, `https://registry.example`, whatever it is reached by, as at Harbor.
+    ConfiguredHost "configured-host" ["uploads" "mounts" "verification" "tag_listing" "catalog"]
     /// A manifest that was pushed has no `Location`, as at ECR.
     NoManifestLocation "no-manifest-location" ["tags"]
     /// The answer to `PATCH` has no `Location`.
@@ -92,6 +103,9 @@ quirks! {
     /// `PUT` of more than 64 KiB is too much (413), as behind proxies with a bound on bodies: larger
     /// blobs have to come in chunks.
     SmallPutsOnly "small-puts-only" ["blobs" "verification"]
+    /// No request may bring more than 1 MiB (413), as behind proxies with a small bound on bodies: larger
+    /// blobs have to come in chunks of that.
+    SmallBodies "small-bodies" ["blobs" "uploads"]
     /// Asks for chunks of at least 64 KiB by `OCI-Chunk-Min-Length`, and refuses what follows a
     /// smaller one (400), as where chunks are parts of an upload to S3.
     MinChunk "min-chunk" ["blobs" "uploads"]
@@ -170,6 +184,11 @@ quirks! {
     ShortConnections "short-connections" ["blobs" "uploads"]
     /// Tokens are wanted, and each is good for three requests: they expire in the middle of an upload.
     ShortTokens "short-tokens" ["uploads" "tags" "mounts"]
+    /// Tokens are wanted, and a repository that does not exist yet is shown only with one that allows
+    /// pushing (401), as at Quay.
+    PushToLook "push-to-look" ["uploads" "mounts"]
+    /// Nothing is shown to users who are not logged in (404), who are asked for credentials at `/v2/` alone.
+    HiddenFromStrangers "hidden-from-strangers" ["tags" "blobs" "tag_listing" "referrers"]
     /// The challenge for a token stands between others, in one header and in several.
     ManyChallenges "many-challenges" ["tags"]
 }

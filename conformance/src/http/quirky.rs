@@ -19,6 +19,12 @@ use super::quirk::Quirk;
 use super::tokens::Tokens;
 use super::{BoxError, answers, listings, requests};
 
+/// The user that is let in by quirks that ask for credentials.
+pub const USER: &str = "quirky";
+
+/// The password of [`USER`].
+pub const PASSWORD: &str = "hunter2";
+
 /// A registry that misbehaves: a service around the one of a server that does not.
 ///
 /// It goes wherever the server's own service would. Clones share what quirks remember, such as which
@@ -36,6 +42,8 @@ pub(crate) struct Quirks {
     requests: AtomicU64,
     /// Uploads that got a chunk that was too small.
     small_chunks: Mutex<HashSet<String>>,
+    /// The paths of tags that were set.
+    tags: Mutex<HashSet<String>>,
 }
 
 impl Quirks {
@@ -46,6 +54,21 @@ impl Quirks {
     /// The number of requests so far, this one excluded.
     pub(crate) fn count_request(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes that the tag at `path` is set, or that it is not.
+    pub(crate) fn note_tag(&self, path: &str, is_set: bool) {
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_set {
+            true => tags.insert(path.to_owned()),
+            false => tags.remove(path),
+        };
+    }
+
+    /// Whether the tag at `path` was set.
+    pub(crate) fn has_tag(&self, path: &str) -> bool {
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.contains(path)
     }
 
     /// Whether the upload `id` has got a small chunk before; from now on it has, if this one `is_small`.
@@ -71,6 +94,7 @@ impl<S> Quirky<S> {
                 tokens: Tokens::default(),
                 requests: AtomicU64::new(0),
                 small_chunks: Mutex::default(),
+                tags: Mutex::default(),
             }),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
@@ -15,11 +15,17 @@ use super::quirky::Quirks;
 /// [`Quirk::MinChunk`], in bytes.
 pub(crate) const PIECE: u64 = 64 * 1024;
 
+/// The most that a request may bring under [`Quirk::SmallBodies`], in bytes.
+const MOST: u64 = 1024 * 1024;
+
 /// Where [`Quirk::RedirectedBlobs`] leads.
 const STORAGE: &str = "/storage";
 
 /// How many items a page has where a quirk is about pages and the client does not say.
 const PAGE: usize = 5;
+
+/// [`USER`](super::USER) and [`PASSWORD`](super::PASSWORD) as a header.
+const LOGIN: &str = "Basic cXVpcmt5Omh1bnRlcjI=";
 
 /// How many requests there are from one burst of failures to the next.
 const BURST_EVERY: u64 = 12;
@@ -30,13 +36,15 @@ pub(crate) fn instead(
     asked: &mut Asked,
     parts: &mut Parts,
 ) -> Option<Response<Bytes>> {
-    if quirks.has(Quirk::ShortTokens) || quirks.has(Quirk::ManyChallenges) {
+    let wants_tokens = [Quirk::ShortTokens, Quirk::PushToLook, Quirk::ManyChallenges];
+    if wants_tokens.into_iter().any(|quirk| quirks.has(quirk)) {
         let answer = quirks.tokens.instead(quirks, asked, parts);
         if answer.is_some() {
             return answer;
         }
     }
-    let answer = burst(quirks)
+    let answer = strangers(quirks, asked, parts)
+        .or_else(|| burst(quirks))
         .or_else(|| read(quirks, asked, parts))
         .or_else(|| upload(quirks, asked, parts))
         .or_else(|| deletion(quirks, asked));
@@ -44,6 +52,23 @@ pub(crate) fn instead(
         rewrite(quirks, asked, parts);
     }
     answer
+}
+
+fn strangers(quirks: &Quirks, asked: &Asked, parts: &Parts) -> Option<Response<Bytes>> {
+    if !quirks.has(Quirk::HiddenFromStrangers) {
+        return None;
+    }
+    let shown = parts.headers.get(AUTHORIZATION);
+    if shown.is_some_and(|shown| shown == LOGIN) {
+        return None;
+    }
+    if asked.path != "/v2/" {
+        return Some(error(StatusCode::NOT_FOUND, "NAME_UNKNOWN"));
+    }
+    let mut answer = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
+    let challenge = HeaderValue::from_static("Basic realm=\"quirky\"");
+    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    Some(answer)
 }
 
 fn burst(quirks: &Quirks) -> Option<Response<Bytes>> {
@@ -85,6 +110,9 @@ fn read(quirks: &Quirks, asked: &mut Asked, parts: &mut Parts) -> Option<Respons
             answer.headers_mut().insert(LOCATION, target);
             Some(answer)
         }
+        _ if has(Quirk::NoHead) && asked.method == Method::HEAD => {
+            Some(empty(StatusCode::NOT_IMPLEMENTED))
+        }
         _ if has(Quirk::NoManifestHead)
             && asked.endpoint.is_manifest()
             && asked.method == Method::HEAD =>
@@ -92,7 +120,7 @@ fn read(quirks: &Quirks, asked: &mut Asked, parts: &mut Parts) -> Option<Respons
             Some(empty(StatusCode::METHOD_NOT_ALLOWED))
         }
         Endpoint::Catalog if has(Quirk::NoCatalog) => Some(page_for_people(StatusCode::NOT_FOUND)),
-        Endpoint::Referrers if has(Quirk::NoReferrers) => {
+        Endpoint::Referrers if has(Quirk::NoReferrers) || has(Quirk::DigestTags) => {
             Some(page_for_people(StatusCode::NOT_FOUND))
         }
         Endpoint::Referrers if has(Quirk::NoReferrersNameUnknown) => {
@@ -106,6 +134,9 @@ fn read(quirks: &Quirks, asked: &mut Asked, parts: &mut Parts) -> Option<Respons
 fn upload(quirks: &Quirks, asked: &Asked, parts: &mut Parts) -> Option<Response<Bytes>> {
     let has = |quirk| quirks.has(quirk);
     let length = asked.length.unwrap_or(0);
+    if has(Quirk::SmallBodies) && length > MOST {
+        return Some(page_for_people(StatusCode::PAYLOAD_TOO_LARGE));
+    }
     match (&asked.method, asked.endpoint) {
         (&Method::POST, Endpoint::Uploads) => {
             asked.parameter("mount")?;
@@ -175,14 +206,47 @@ fn deletion(quirks: &Quirks, asked: &Asked) -> Option<Response<Bytes>> {
         .then(|| error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"))
 }
 
+/// The path of the manifest whose digest a tag spells, as `sha256-HEX`.
+fn spelt_digest(path: &str) -> Option<String> {
+    let (repository, tag) = path.rsplit_once('/')?;
+    let hex = tag.strip_prefix("sha256-")?;
+    let is_digest = hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_digest.then(|| format!("{repository}/sha256:{hex}"))
+}
+
+/// Keeps track of the tags that are set, and sends requests for others to the digests that they spell.
+fn digest_tags(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
+    match (&asked.method, asked.endpoint) {
+        (&Method::PUT, Endpoint::TaggedManifest) => quirks.note_tag(&asked.path, true),
+        (&Method::DELETE, Endpoint::TaggedManifest) => quirks.note_tag(&asked.path, false),
+        (&Method::PUT, Endpoint::Manifest) => {
+            for tag in asked.parameters("tag") {
+                if let Some((manifests, _)) = asked.path.rsplit_once('/') {
+                    quirks.note_tag(&format!("{manifests}/{tag}"), true);
+                }
+            }
+        }
+        (_, Endpoint::TaggedManifest) if asked.is_read() && !quirks.has_tag(&asked.path) => {
+            if let Some(path) = spelt_digest(&asked.path) {
+                redirect(parts, &path, asked.query.as_deref());
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What the server does not get to see.
 fn rewrite(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
     let has = |quirk| quirks.has(quirk);
     let query = asked.query.as_deref();
+    if has(Quirk::DigestTags) {
+        digest_tags(quirks, asked, parts);
+    }
     match asked.endpoint {
         endpoint if endpoint.is_listing() => {
             let wanted: Option<usize> = asked.parameter("n").and_then(|text| text.parse().ok());
             let is_about_pages = has(Quirk::AbsoluteLink)
+                || has(Quirk::ConfiguredHost)
                 || has(Quirk::LinkWithoutRelation)
                 || has(Quirk::RepeatedItems);
             let size = match wanted {

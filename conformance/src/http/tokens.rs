@@ -1,6 +1,6 @@
 //! A token server, and the door that its tokens open.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -26,7 +26,16 @@ pub(crate) struct Tokens(Mutex<Given>);
 #[derive(Debug, Default)]
 struct Given {
     count: u64,
-    left: HashMap<String, u32>,
+    tokens: HashMap<String, Token>,
+    /// Repositories that something was pushed to.
+    known: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Token {
+    /// For how many requests it is still good.
+    left: u32,
+    allows_pushes: bool,
 }
 
 impl Tokens {
@@ -38,25 +47,34 @@ impl Tokens {
         parts: &Parts,
     ) -> Option<Response<Bytes>> {
         if asked.path == REALM {
-            return Some(self.give(quirks));
+            return Some(self.give(quirks, asked));
         }
         let shown = parts.headers.get(AUTHORIZATION);
         let shown = shown.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        if shown.is_some_and(|token| self.is_good(token)) {
+        if shown.is_some_and(|token| self.is_good(token, quirks, asked)) {
             return None;
         }
         Some(challenge(quirks, asked, shown.is_some()))
     }
 
-    fn give(&self, quirks: &Quirks) -> Response<Bytes> {
-        let uses = match quirks.has(Quirk::ShortTokens) {
+    fn give(&self, quirks: &Quirks, asked: &Asked) -> Response<Bytes> {
+        let left = match quirks.has(Quirk::ShortTokens) {
             true => USES,
             false => u32::MAX,
         };
+        let allows_pushes = asked
+            .parameters("scope")
+            .any(|scope| scope.contains("push"));
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         given.count += 1;
         let token = format!("quirky-{}", given.count);
-        given.left.insert(token.clone(), uses);
+        given.tokens.insert(
+            token.clone(),
+            Token {
+                left,
+                allows_pushes,
+            },
+        );
         drop(given);
         let mut answer = empty(StatusCode::OK);
         *answer.body_mut() = format!(r#"{{"token":"{token}","expires_in":300}}"#).into();
@@ -65,22 +83,32 @@ impl Tokens {
         answer
     }
 
-    fn is_good(&self, token: &str) -> bool {
+    fn is_good(&self, token: &str, quirks: &Quirks, asked: &Asked) -> bool {
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(left) = given.left.get_mut(token).filter(|left| **left > 0) else {
+        let Given { tokens, known, .. } = &mut *given;
+        let Some(token) = tokens.get_mut(token).filter(|token| token.left > 0) else {
             return false;
         };
-        *left -= 1;
+        token.left -= 1;
+        if let Some(repository) = asked.repository().filter(|_| quirks.has(Quirk::PushToLook)) {
+            if !asked.is_read() && token.allows_pushes {
+                known.insert(repository.to_owned());
+            }
+            return token.allows_pushes || known.contains(repository);
+        }
         true
     }
 }
 
 fn challenge(quirks: &Quirks, asked: &Asked, has_token: bool) -> Response<Bytes> {
     let mut answer = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
-    let problem = if has_token {
-        r#",error="invalid_token""#
-    } else {
-        ""
+    let problem = match asked.repository() {
+        // Quay repeats itself, whatever is wrong with the token.
+        Some(repository) if quirks.has(Quirk::PushToLook) => {
+            format!(r#",scope="repository:{repository}:pull""#)
+        }
+        _ if has_token => r#",error="invalid_token""#.to_owned(),
+        _ => String::new(),
     };
     let host = &asked.host;
     let bearer = format!(r#"Bearer realm="http://{host}{REALM}",service="quirky"{problem}"#);

@@ -67,6 +67,9 @@ fn unshare(error: Arc<Error>) -> Error {
         let mut copy = Error::new(error.kind(), error.to_string())
             .with_retryable(error.is_retryable())
             .with_registry_errors(error.registry_errors().to_vec());
+        if let Some(status) = error.http_status() {
+            copy = copy.with_http_status(status);
+        }
         if let Some(hint) = error.hint() {
             copy = copy.with_hint(hint.to_owned());
         }

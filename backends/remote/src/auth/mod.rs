@@ -131,11 +131,58 @@ impl Authenticator {
         .map_err(|error| inner.explain(error))
     }
 
-    /// What to send after a 401: the answer to the best of the `challenges` in its header. `None`
-    /// if there is none that can be answered, and the 401 is the last word.
+    /// Takes up the best of the challenges in the header of a 401; `None` if none can be met, and the
+    /// 401 is the last word.
     ///
-    /// `sent` is what was refused. A request that is refused again, with the token that was given
-    /// here, should fail: the token does not allow it.
+    /// `sent` is what was refused, and `is_new` whether it was obtained for this very request. A token
+    /// that is new and was granted for all that is wanted would be granted in the same way again, so a
+    /// registry that refuses it has decided. One that calls it invalid has not: others may have used it up.
+    pub(crate) fn challenge(
+        &self,
+        headers: &HeaderMap,
+        scopes: &Scopes,
+        sent: Option<&HeaderValue>,
+        is_new: bool,
+    ) -> Option<Challenged> {
+        let challenges = Challenge::parse_all(headers);
+        let basic = challenges.iter().any(|challenge| challenge.is("Basic"));
+        let mut bearer = challenges.into_iter().filter(|one| one.is("Bearer"));
+        let first = bearer.next();
+        let has_realm = |one: &Challenge| one.parameter("realm").is_some();
+        let bearer = match first {
+            Some(first) if !has_realm(&first) => bearer.find(has_realm).or(Some(first)),
+            first => first,
+        };
+        match bearer {
+            Some(bearer) if has_realm(&bearer) || !basic => {
+                self.inner.challenge_bearer(bearer, scopes, sent, is_new)
+            }
+            _ => basic.then_some(Challenged::Basic),
+        }
+    }
+
+    /// Whether there are credentials to show to the registry. That they cannot be looked up is left to the
+    /// request that needs them.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn has_credentials(&self, scopes: &Scopes) -> bool {
+        match self.inner.credential(scopes.repository()).await {
+            Ok(credential) => credential.is_some(),
+            Err(error) => {
+                tracing::debug!(registry = %self.inner.registry, %error, "credentials cannot be looked up");
+                false
+            }
+        }
+    }
+
+    /// Goes back to anonymous requests until the registry asks for more.
+    pub(crate) fn forget(&self) {
+        let mut state = self.inner.state();
+        state.scheme = None;
+        state.credentials.clear();
+    }
+
+    /// What to send after a 401, in answer to what [`challenge`](Self::challenge) has taken up.
     ///
     /// Cancel safe.
     ///
@@ -145,27 +192,31 @@ impl Authenticator {
     /// - As the token server and the provider of credentials.
     pub(crate) async fn answer(
         &self,
-        headers: &HeaderMap,
+        challenged: Challenged,
         scopes: &Scopes,
         sent: Option<&HeaderValue>,
-    ) -> Result<Option<HeaderValue>> {
-        let challenges = Challenge::parse_all(headers);
-        let mut bearer = challenges.iter().filter(|one| one.is("Bearer"));
-        let first = bearer.clone().next();
-        let bearer = bearer
-            .find(|one| one.parameter("realm").is_some())
-            .or(first);
-        let basic = challenges.iter().any(|challenge| challenge.is("Basic"));
+    ) -> Result<HeaderValue> {
         let inner = &self.inner;
-        match bearer {
-            Some(bearer) if bearer.parameter("realm").is_some() || !basic => {
-                inner.answer_bearer(bearer, scopes, sent).await.map(Some)
-            }
-            _ if basic => inner.answer_basic(scopes, sent).await.map(Some),
-            _ => Ok(None),
-        }
-        .map_err(|error| inner.explain(error))
+        let answered = match challenged {
+            Challenged::Basic => inner.answer_basic(scopes, sent).await,
+            Challenged::Bearer(asked) => inner.answer_bearer(asked, scopes, sent).await,
+        };
+        answered.map_err(|error| inner.explain(error))
     }
+}
+
+/// A challenge that can be met.
+pub(crate) enum Challenged {
+    Basic,
+    Bearer(TokenAsked),
+}
+
+/// What a registry wants a token for, and from where.
+pub(crate) struct TokenAsked {
+    challenge: Challenge,
+    wanted: Scopes,
+    /// Whether the token that was refused had all the scopes that are wanted, as far as was granted.
+    is_insufficient: bool,
 }
 
 impl Inner {
@@ -187,34 +238,53 @@ impl Inner {
         }
     }
 
-    async fn answer_bearer(
-        self: &Arc<Self>,
-        challenge: &Challenge,
+    fn challenge_bearer(
+        &self,
+        challenge: Challenge,
         scopes: &Scopes,
         sent: Option<&HeaderValue>,
-    ) -> Result<HeaderValue> {
-        let repository = scopes.repository();
+        is_new: bool,
+    ) -> Option<Challenged> {
         let wanted = scopes.union(&Scopes::parse(challenge.parameter("scope").unwrap_or("")));
         let refused = {
             let mut state = self.state();
             state.scheme = Some(Scheme::Bearer);
             sent.and_then(|sent| state.tokens.remove(sent))
         };
+        let problem = challenge.parameter("error");
+        let was_enough = refused.is_some_and(|token| token.scopes.covers(&wanted));
+        let is_insufficient = was_enough && problem == Some("insufficient_scope");
+        if was_enough && is_new && !is_insufficient && problem != Some("invalid_token") {
+            return None;
+        }
+        Some(Challenged::Bearer(TokenAsked {
+            challenge,
+            wanted,
+            is_insufficient,
+        }))
+    }
+
+    async fn answer_bearer(
+        self: &Arc<Self>,
+        asked: TokenAsked,
+        scopes: &Scopes,
+        sent: Option<&HeaderValue>,
+    ) -> Result<HeaderValue> {
+        let repository = scopes.repository();
         match self.shown(Scheme::Bearer, &repository, sent).await? {
             Some(header) if sent != Some(&header) => return Ok(header),
             Some(_) => return Err(self.refused(&repository, "the registry refuses the token")),
             None => {}
         }
         // The token server left out what the user may not do; it would do so again.
-        if challenge.parameter("error") == Some("insufficient_scope")
-            && refused.is_some_and(|token| token.scopes.covers(&wanted))
-        {
+        if asked.is_insufficient {
             return Err(match self.credential(repository.clone()).await? {
                 Some(_) => Error::new(ErrorKind::Denied, "the user may not do that"),
                 None => self.refused(&repository, "anonymous users may not do that"),
             });
         }
-        self.token(Realm::of(challenge)?, wanted, repository).await
+        let realm = Realm::of(&asked.challenge)?;
+        self.token(realm, asked.wanted, repository).await
     }
 
     /// The header that shows the registry the credential itself, if there is one of the kind that

@@ -50,6 +50,7 @@ pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential
         _ => (ErrorKind::Unauthorized, "the token server gave no token"),
     };
     Error::new(kind, format!("{what} ({status})"))
+        .with_http_status(status.as_u16())
         .with_registry_errors(registry_errors(response.body(), credential))
 }
 
@@ -58,7 +59,7 @@ pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Explanation {
-    errors: Vec<Entry>,
+    errors: Option<Vec<Option<Entry>>>,
     error: Option<String>,
     error_description: Option<String>,
     details: Option<String>,
@@ -67,32 +68,33 @@ struct Explanation {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Entry {
-    code: String,
-    message: String,
+    code: Option<String>,
+    message: Option<String>,
 }
 
 fn registry_errors(body: &[u8], credential: Option<&Credential>) -> Vec<RegistryError> {
     let Ok(explanation) = serde_json::from_slice::<Explanation>(body) else {
         return Vec::new();
     };
-    let mut entries = explanation.errors;
+    let entries = explanation.errors.unwrap_or_default();
+    let mut entries: Vec<Entry> = entries.into_iter().flatten().collect();
     if let Some(code) = explanation.error {
         entries.push(Entry {
-            code,
-            message: explanation.error_description.unwrap_or_default(),
+            code: Some(code),
+            message: explanation.error_description,
         });
     } else if let Some(message) = explanation.details {
         entries.push(Entry {
-            code: "UNAUTHORIZED".to_owned(),
-            message,
+            code: Some("UNAUTHORIZED".to_owned()),
+            message: Some(message),
         });
     }
     entries
         .into_iter()
         .take(MOST_ERRORS)
         .map(|entry| RegistryError {
-            code: presentable(&entry.code, credential),
-            message: presentable(&entry.message, credential),
+            code: presentable(&entry.code.unwrap_or_default(), credential),
+            message: presentable(&entry.message.unwrap_or_default(), credential),
         })
         .collect()
 }
@@ -164,7 +166,12 @@ mod tests {
                 "too old",
             ),
             (
-                r#"{"details":"incorrect username or password"}"#,
+                r#"{"errors":[null,{"code":"DENIED","message":null}],"error":null}"#,
+                "DENIED",
+                "",
+            ),
+            (
+                r#"{"errors":null,"details":"incorrect username or password"}"#,
                 "UNAUTHORIZED",
                 "incorrect username or password",
             ),

@@ -22,6 +22,8 @@ pub(crate) struct Download {
     validator: Option<HeaderValue>,
     /// Whether the registry answered with the part that it was asked for.
     is_partial: bool,
+    /// How the registry says that the content is encoded, which the digest may disprove.
+    coding: Option<String>,
     body: Option<ByteStream>,
     retries: Retries,
 }
@@ -45,6 +47,7 @@ impl Download {
             end: range.end,
             validator: None,
             is_partial: false,
+            coding: None,
             body: None,
             retries: handle.transport().retries(),
         };
@@ -69,11 +72,12 @@ impl Download {
             end: 0,
             validator: None,
             is_partial: false,
+            coding: None,
             body: None,
             retries: handle.transport().retries(),
         };
         let answer = download.request().await?.expect(StatusCode::OK).await?;
-        download.target = describe(&answer, digest)?;
+        download.target = describe(answer.content_length()?, digest)?;
         download.end = download.target.size();
         download.accept(answer).await?;
         Ok((download.target.clone(), download))
@@ -122,7 +126,7 @@ impl Download {
         let size = self.target.size();
         match answer.status() {
             StatusCode::OK => {
-                answer.check_encoding()?;
+                self.coding = answer.coding().map(str::to_owned);
                 answer.check_digest(self.target.digest())?;
                 if let Some(length) = answer.content_length()?.filter(|length| *length != size) {
                     return Err(self.wrong_size(&format!("the registry has {length}")));
@@ -136,7 +140,7 @@ impl Download {
                 Ok(())
             }
             StatusCode::PARTIAL_CONTENT => {
-                answer.check_encoding()?;
+                self.coding = answer.coding().map(str::to_owned);
                 answer.check_digest(self.target.digest())?;
                 let (start, end, total) = answer.content_range()?;
                 if let Some(total) = total.filter(|total| *total != size) {
@@ -226,15 +230,16 @@ impl Download {
     }
 
     fn wrong_size(&self, what: &str) -> Error {
-        Error::new(
-            ErrorKind::SizeMismatch,
-            format!(
-                "the content should have {} bytes, and {what}",
-                self.target.size()
-            ),
-        )
-        .with_operation("fetch")
-        .with_subject(self.target.digest())
+        let mut message = format!(
+            "the content should have {} bytes, and {what}",
+            self.target.size()
+        );
+        if let Some(coding) = &self.coding {
+            message = format!("{message}; {}", failure::encoded(coding));
+        }
+        Error::new(ErrorKind::SizeMismatch, message)
+            .with_operation("fetch")
+            .with_subject(self.target.digest())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The blobs of a repository, as the core's traits see them.
 
 mod download;
+mod look;
 mod parallel;
 mod push;
 mod record;
@@ -8,7 +9,7 @@ mod session;
 mod upload;
 
 use async_trait::async_trait;
-use http::{Method, StatusCode};
+use http::Method;
 use tranship::{
     BlobStore, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
     MediaType, MountOutcome, Mounter, Presence, PushOptions, Pusher, ReadOnlyStorage,
@@ -16,9 +17,11 @@ use tranship::{
     Uploader,
 };
 
+use crate::handle::HIDDEN;
 use crate::handle::Handle;
-use crate::transport::{Answer, Request, RequestKind, failure};
+use crate::transport::{Request, RequestKind, failure};
 pub(crate) use download::Download;
+use look::{Found, look};
 use upload::Uploads;
 
 #[derive(Debug, Clone)]
@@ -35,38 +38,28 @@ impl Blobs {
         }
     }
 
-    async fn head(&self, digest: &Digest) -> Result<Answer> {
-        let url = self.handle.blob_url(digest)?;
-        let scopes = self.handle.pull_scope();
-        let request = Request::new(RequestKind::BlobHead, Method::HEAD, url, scopes);
-        let answer = self.handle.transport().send(request).await?;
-        let answer = answer.expect(StatusCode::OK).await?;
-        answer.check_digest(digest)?;
-        Ok(answer)
+    /// Looks for a blob that is there.
+    async fn found(&self, digest: &Digest) -> Result<Found> {
+        let handle = &self.handle;
+        match look(handle, digest, handle.pull_scope()).await {
+            Ok(found) => found.ok_or_else(|| Error::not_found(digest)),
+            Err(error) if handle.hides(&error) => {
+                Err(Error::new(ErrorKind::NotFound, HIDDEN).with_source(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
 /// Looks for a blob with the rights that pushing it needs.
 async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
-    let url = handle.blob_url(target.digest())?;
-    let request = Request::new(
-        RequestKind::BlobHead,
-        Method::HEAD,
-        url,
-        handle.push_scope(),
-    );
-    let answer = handle.transport().send(request).await?;
-    match answer.status() {
-        StatusCode::OK => {
-            answer.check_digest(target.digest())?;
-            Ok(match answer.may_have(target.size())? {
-                true => Presence::Whole,
-                false => Presence::OtherSize,
-            })
-        }
-        // Some registries forbid to look at what is not there. The push tells what is really so.
-        StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(Presence::Absent),
-        _ => Err(answer.into_error().await),
+    match look(handle, target.digest(), handle.push_scope()).await {
+        Ok(Some(found)) if found.may_have(target.size()) => Ok(Presence::Whole),
+        Ok(Some(_)) => Ok(Presence::OtherSize),
+        Ok(None) => Ok(Presence::Absent),
+        // Some registries forbid to look at what does not exist. The push finds out whether it is allowed.
+        Err(error) if error.http_status() == Some(403) => Ok(Presence::Absent),
+        Err(error) => Err(error),
     }
 }
 
@@ -74,7 +67,9 @@ async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
 impl Fetcher for Blobs {
     async fn fetch(&self, target: &Descriptor) -> Result<Content> {
         let body = parallel::whole(&self.handle, target).await;
-        let body = body.during("fetch", target.digest())?;
+        let body = body
+            .map_err(|error| unsupported_manifest(error, target))
+            .during("fetch", target.digest())?;
         Ok(Content::new(target.clone(), body))
     }
 
@@ -91,8 +86,8 @@ impl Fetcher for Blobs {
 #[async_trait]
 impl ReadOnlyStorage for Blobs {
     async fn exists(&self, target: &Descriptor) -> Result<bool> {
-        match self.head(target.digest()).await {
-            Ok(answer) => answer.may_have(target.size()),
+        match self.found(target.digest()).await {
+            Ok(found) => Ok(found.may_have(target.size())),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error
                 .with_operation("look for")
@@ -133,8 +128,8 @@ impl Deleter for Blobs {
 impl Resolver for Blobs {
     async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
         let digest = digest_of(reference)?;
-        let answer = self.head(&digest).await.during("resolve", reference)?;
-        describe(&answer, digest).during("resolve", reference)
+        let found = self.found(&digest).await.during("resolve", reference)?;
+        describe(found.size, digest).during("resolve", reference)
     }
 }
 
@@ -191,11 +186,27 @@ impl BlobStore for Blobs {
     }
 }
 
-/// What is known of a blob from the head of an answer.
-fn describe(answer: &Answer, digest: Digest) -> Result<Descriptor> {
-    let size = answer
-        .content_length()?
-        .ok_or_else(|| failure::protocol("the registry does not say how large the blob is"))?;
+/// Says of a manifest that is not supported, and so was looked for among the blobs, what it is.
+fn unsupported_manifest(error: Error, target: &Descriptor) -> Error {
+    let media_type = target.media_type();
+    let is_of_docker = media_type.is_schema_1();
+    let is_unknown =
+        media_type.as_str().contains(".manifest.") || media_type.as_str().contains(".index.");
+    if !error.is_not_found() || !(is_of_docker || is_unknown) {
+        return error;
+    }
+    let name = match is_of_docker {
+        true => "a manifest of Docker's schema 1",
+        false => "a manifest",
+    };
+    Error::unsupported(format!("{name} of the type {media_type} is not supported"))
+        .with_source(error)
+}
+
+/// The descriptor of a blob whose `size` in bytes the registry has said, or not.
+fn describe(size: Option<u64>, digest: Digest) -> Result<Descriptor> {
+    let size =
+        size.ok_or_else(|| failure::protocol("the registry does not say how large the blob is"))?;
     Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
 }
 

@@ -19,6 +19,13 @@ use crate::transport::{Answer, Payload};
 /// How often an upload may be continued that does not get ahead.
 const MAX_STUCK: u32 = 3;
 
+/// Chunks are not made smaller than that because a registry refuses larger ones, in bytes.
+pub(super) const SMALLEST_CHUNK: u64 = 1024 * 1024;
+
+/// What helps against a limit that no chunk keeps.
+const IF_TOO_LARGE: &str =
+    "a proxy before the registry may limit the size of requests, nginx by client_max_body_size";
+
 pub(super) async fn push(
     handle: &Handle,
     expected: &Descriptor,
@@ -188,6 +195,8 @@ enum Stopped {
     Interrupted(Error, Option<Duration>),
     /// The registry does not take it in this way.
     Refused(Error),
+    /// The registry, or a proxy before it, does not take bodies of so many bytes.
+    TooLarge(Error, u64),
 }
 
 impl From<Error> for Stopped {
@@ -206,7 +215,14 @@ async fn upload(
     session: Session,
 ) -> Result<MountOutcome> {
     let mode = handle.transport().options().upload;
-    let mut in_chunks = mode == UploadMode::Chunked && expected.size() > 0 || session.offset() > 0;
+    let limit = &handle.learned().body_limit;
+    let mut in_chunks = session.offset() > 0
+        || expected.size() > 0
+            && match mode {
+                UploadMode::Chunked => true,
+                UploadMode::Auto => expected.size() > limit.get() && source.is_reopenable(),
+                UploadMode::Monolithic => false,
+            };
     let mut retries = handle.transport().retries();
     let mut furthest = 0;
     let mut stuck = 0;
@@ -254,6 +270,30 @@ async fn upload(
                 tracing::debug!(%error, "a blob is pushed in chunks instead of at once");
                 in_chunks = true;
                 record = current.take_record();
+                continue;
+            }
+            Err(Stopped::TooLarge(error, length)) => {
+                let least = SMALLEST_CHUNK.max(current.min_chunk());
+                let is_least = in_chunks && length <= least;
+                if is_least || mode == UploadMode::Monolithic || !source.is_reopenable() {
+                    return Err(error.with_hint(IF_TOO_LARGE));
+                }
+                let smaller = match in_chunks {
+                    true => (length / 2).max(least),
+                    false => handle.transport().options().chunk_size,
+                };
+                // The registry may accept a chunk of the size that it refused as one request.
+                if smaller < length {
+                    limit.lower_to(smaller);
+                }
+                tracing::debug!(%error, limit = limit.get(), "a blob is pushed in smaller pieces");
+                in_chunks = true;
+                // A proxy refuses what is large, and the registry behind it keeps the upload.
+                if current.refresh().await.is_ok() && current.offset() <= expected.size() {
+                    session = Some(current);
+                } else {
+                    record = current.take_record();
+                }
                 continue;
             }
             Err(Stopped::Interrupted(error, asked)) => (error, asked),
@@ -315,7 +355,8 @@ async fn send_chunks(
     source: &Source<'_>,
 ) -> Result<(), Stopped> {
     let total = expected.size();
-    let wanted = handle.transport().options().chunk_size.max(1);
+    let limit = handle.learned().body_limit.get();
+    let wanted = handle.transport().options().chunk_size.min(limit).max(1);
     let mut displaced = 0;
     while session.offset() < total {
         let start = session.offset();
@@ -340,7 +381,7 @@ async fn send_chunks(
                     format!("the registry does not take the bytes of the upload from {start} on"),
                 )));
             }
-            Sent::Refused(answer) => return Err(stopped(*answer).await),
+            Sent::Refused(answer) => return Err(stopped(*answer, length).await),
         }
     }
     finish(session, expected, Payload::Empty).await
@@ -351,13 +392,15 @@ async fn finish(
     expected: &Descriptor,
     payload: Payload<'_>,
 ) -> Result<(), Stopped> {
+    let length = payload.len();
     match session.finish(expected.digest(), payload, None).await? {
         None => Ok(()),
-        Some(answer) => Err(stopped(answer).await),
+        Some(answer) => Err(stopped(answer, length).await),
     }
 }
 
-async fn stopped(answer: Answer) -> Stopped {
+/// What the answer to a request with a body of `length` bytes means.
+async fn stopped(answer: Answer, length: u64) -> Stopped {
     let status = answer.status();
     let asked = answer.retry_after();
     let error = answer.into_error().await;
@@ -366,10 +409,10 @@ async fn stopped(answer: Answer) -> Stopped {
         status if is_transient(status) || status == StatusCode::CONFLICT => {
             Stopped::Interrupted(error, asked)
         }
-        StatusCode::NOT_FOUND
-        | StatusCode::METHOD_NOT_ALLOWED
-        | StatusCode::LENGTH_REQUIRED
-        | StatusCode::PAYLOAD_TOO_LARGE => Stopped::Refused(error),
+        StatusCode::PAYLOAD_TOO_LARGE => Stopped::TooLarge(error, length),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::LENGTH_REQUIRED => {
+            Stopped::Refused(error)
+        }
         _ => Stopped::Failed(error),
     }
 }

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::record::Record;
 use crate::handle::Handle;
+use crate::policy::same_origin;
 use crate::transport::{Answer, Payload, Repeat, Request, RequestKind, failure};
 
 const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
@@ -23,6 +24,8 @@ const LARGEST_CHUNK_ASKED_FOR: u64 = 1024 * 1024 * 1024;
 pub(super) struct Session {
     handle: Handle,
     url: Url,
+    /// The other origin that the registry names for the upload, if it does.
+    named: Option<String>,
     offset: u64,
     /// The least that a chunk may hold unless it is the last one, in bytes.
     min_chunk: u64,
@@ -77,9 +80,11 @@ impl Session {
             return Ok(Started::Mounted);
         }
         let answer = answer.expect(StatusCode::ACCEPTED).await?;
+        let (url, named) = location(handle, &answer)?;
         let mut session = Self {
             handle: handle.clone(),
-            url: location(handle, &answer)?,
+            url,
+            named,
             offset: 0,
             min_chunk: 0,
             is_wanted: false,
@@ -91,14 +96,11 @@ impl Session {
 
     /// An upload that was begun before, at `url`.
     pub(super) async fn resume(handle: &Handle, url: Url) -> Result<Self> {
-        handle
-            .transport()
-            .options()
-            .policy
-            .check_upload(handle.transport().origin(), &url)?;
+        let url = handle.transport().resumed_upload(url)?;
         let mut session = Self {
             handle: handle.clone(),
             url,
+            named: None,
             offset: 0,
             min_chunk: 0,
             is_wanted: true,
@@ -212,7 +214,7 @@ impl Session {
                 self.moved_to(&answer).await?;
                 Ok(Sent::Elsewhere)
             }
-            _ => Ok(Sent::Refused(Box::new(answer))),
+            _ => Ok(Sent::Refused(Box::new(self.refused(answer)))),
         }
     }
 
@@ -240,8 +242,19 @@ impl Session {
                 self.end().await;
                 Ok(None)
             }
-            _ => Ok(Some(answer)),
+            _ => Ok(Some(self.refused(answer))),
         }
+    }
+
+    /// An answer that refuses what was sent, perhaps because it belongs elsewhere.
+    fn refused(&self, mut answer: Answer) -> Answer {
+        if let Some(named) = &self.named {
+            answer.hint = Some(format!(
+                "the registry names {named} for uploads; `--allow foreign-uploads` sends them there, \
+                 without credentials"
+            ));
+        }
+        answer
     }
 
     /// Ends the upload without a blob.
@@ -260,7 +273,7 @@ impl Session {
 
     async fn moved_to(&mut self, answer: &Answer) -> Result<()> {
         if answer.location()?.is_some() {
-            self.url = location(&self.handle, answer)?;
+            (self.url, self.named) = location(&self.handle, answer)?;
             if let Some(record) = &self.record {
                 record.note(&self.url).await;
             }
@@ -333,17 +346,14 @@ fn content_range(range: &Range<u64>) -> Result<HeaderValue> {
         .map_err(|_| failure::protocol("the range is no header"))
 }
 
-/// Where the upload goes on.
-fn location(handle: &Handle, answer: &Answer) -> Result<Url> {
-    let url = answer
+/// Where the upload continues, and the origin that the registry names instead, if it does.
+fn location(handle: &Handle, answer: &Answer) -> Result<(Url, Option<String>)> {
+    let named = answer
         .location()?
-        .ok_or_else(|| failure::protocol("the registry does not say where the upload goes on"))?;
-    let transport = handle.transport();
-    transport
-        .options()
-        .policy
-        .check_upload(transport.origin(), &url)?;
-    Ok(url)
+        .ok_or_else(|| failure::protocol("the registry does not say where the upload continues"))?;
+    let url = handle.transport().upload(&named)?;
+    let other = (!same_origin(&named, &url)).then(|| named.origin().ascii_serialization());
+    Ok((url, other))
 }
 
 /// How many bytes the answer says have arrived.

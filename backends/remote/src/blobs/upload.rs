@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
 use tranship::{
     Descriptor, Error, ErrorKind, Presence, Result, ResultExt as _, Upload, UploadId, Uploader,
 };
 use url::Url;
 
+use super::push::SMALLEST_CHUNK;
 use super::session::{Sent, Session, Started};
 use crate::handle::Handle;
 use crate::transport::{Payload, Retries, failure};
@@ -86,14 +88,25 @@ impl RemoteUpload {
             else {
                 return Err(moved(at));
             };
-            let left = chunk.slice(left..);
-            let sent = self.session.send_chunk(at..end, Payload::Bytes(left)).await;
+            let limit = &self.handle.learned().body_limit;
+            let length = (end - at).min(limit.get());
+            let piece = usize::try_from(length).unwrap_or(usize::MAX);
+            let piece = chunk.slice(left..left.saturating_add(piece).min(chunk.len()));
+            let range = at..at + piece.len() as u64;
+            let sent = self.session.send_chunk(range, Payload::Bytes(piece)).await;
             self.id = id_of(&self.handle, self.session.url());
             match sent {
                 Ok(Sent::Accepted) if self.session.offset() > at => {}
                 Ok(Sent::Accepted) => self.go_on(&mut retries, moved(at)).await?,
                 Ok(Sent::Elsewhere) => {
                     return Err(moved(self.session.offset()));
+                }
+                Ok(Sent::Refused(answer))
+                    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE
+                        && length > SMALLEST_CHUNK.max(self.session.min_chunk()) =>
+                {
+                    let least = SMALLEST_CHUNK.max(self.session.min_chunk());
+                    limit.lower_to((length / 2).max(least));
                 }
                 Ok(Sent::Refused(answer)) => {
                     let error = answer.into_error().await;

@@ -45,13 +45,13 @@ pub(crate) struct HelperChoice {
 }
 
 impl Document {
-    /// Reads a file's content; one without any is an empty document.
+    /// Reads a file's content; one without any is an empty document, and so is `null`, as in Go.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if it is no JSON object. Nothing of it is shown.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        if bytes.trim_ascii().is_empty() {
+        if matches!(bytes.trim_ascii(), b"" | b"null") {
             return Ok(Self::default());
         }
         // What serde says may quote a secret.
@@ -205,8 +205,14 @@ fn entry<'a>(object: &'a Map<String, Value>, server: &Server) -> Option<(&'a str
 }
 
 fn decode(entry: &Value) -> Result<Option<Credential>> {
-    let Value::Object(fields) = entry else {
-        return Err(corrupt("the registry's entry is no JSON object".to_owned()));
+    let fields = match entry {
+        Value::Object(fields) => fields,
+        Value::Null => return Ok(None),
+        _ => {
+            return Err(corrupt(
+                "the registry's entry is not a JSON object".to_owned(),
+            ));
+        }
     };
     let text = |name: &str| match fields.get(name) {
         None | Some(Value::Null) => Ok(None),

@@ -14,13 +14,16 @@ const USERNAME: &str = "TRANSHIP_USERNAME";
 const PASSWORD: &str = "TRANSHIP_PASSWORD";
 const TOKEN: &str = "TRANSHIP_TOKEN";
 const REGISTRY: &str = "TRANSHIP_REGISTRY";
+/// What Docker's `config.json` would hold, given by the environment.
+pub(super) const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
 
 /// All that is ever asked for.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     USERNAME,
     PASSWORD,
     TOKEN,
     REGISTRY,
+    DOCKER_AUTH_CONFIG,
     "DOCKER_CONFIG",
     "REGISTRY_AUTH_FILE",
     "XDG_RUNTIME_DIR",
@@ -70,7 +73,7 @@ impl Environment {
         self.get(name).map(PathBuf::from)
     }
 
-    fn text(&self, name: &'static str) -> Result<Option<String>> {
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<String>> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };

@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 
-use super::document::HelperChoice;
-use super::environment::Environment;
+use super::document::{Document, HelperChoice};
+use super::environment::{DOCKER_AUTH_CONFIG, Environment};
 use super::helper::Helper;
 use super::server::Server;
-use super::{Credential, CredentialProvider, disk};
+use super::{Credential, CredentialProvider, Secret, disk};
 
 /// A helper may have to ask the user to unlock the keychain.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
@@ -23,6 +23,9 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
 /// The first file that has a credential for the registry counts. In a file, the helper of the
 /// registry in `credHelpers` is asked first, then that of all registries in `credsStore`, then comes
 /// what stands in `auths`. Files are read anew each time, so that a login by another program counts.
+///
+/// The variable `DOCKER_AUTH_CONFIG` is read like a file that comes before all others, as Docker does.
+/// Nothing is stored there.
 ///
 /// `docker.io`, `https://index.docker.io/v1/` and `registry-1.docker.io` are one registry. Keys of
 /// `auths` may have a path, as Podman writes them: `registry.example/team` is for the repositories
@@ -45,6 +48,8 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialFiles {
+    /// The content of a file that the environment holds.
+    inline: Option<Secret>,
     paths: Vec<PathBuf>,
     /// Where credentials go that no file has yet.
     default: Option<PathBuf>,
@@ -63,7 +68,8 @@ pub enum StoredIn {
 }
 
 impl CredentialFiles {
-    /// The files where Podman and Docker look for credentials, in this order:
+    /// What `DOCKER_AUTH_CONFIG` holds, and then the files where Podman and Docker look for credentials,
+    /// in this order:
     ///
     /// 1. `$REGISTRY_AUTH_FILE`
     /// 2. `$XDG_RUNTIME_DIR/containers/auth.json`
@@ -95,14 +101,17 @@ impl CredentialFiles {
         let mut paths: Vec<PathBuf> = explicit.clone().into_iter().collect();
         paths.extend(podman);
         paths.extend(docker.clone());
+        let inline = environment.get(DOCKER_AUTH_CONFIG);
         Self {
+            // A value that is not UTF-8 is not JSON either, which is an error when it is used.
+            inline: inline.map(|text| Secret::new(text.to_string_lossy())),
             paths,
             default: explicit.or(docker),
             ..Self::empty(environment)
         }
     }
 
-    /// The file at `path` and no other. It need not exist.
+    /// The file at `path` and nothing else. It need not exist.
     pub fn at(path: impl Into<PathBuf>, environment: &Environment) -> Self {
         let path = path.into();
         Self {
@@ -114,6 +123,7 @@ impl CredentialFiles {
 
     fn empty(environment: &Environment) -> Self {
         Self {
+            inline: None,
             paths: Vec::new(),
             default: None,
             search_path: environment.get("PATH").map(OsString::from),
@@ -126,6 +136,17 @@ impl CredentialFiles {
     pub fn with_helper_timeout(mut self, timeout: Duration) -> Self {
         self.helper_timeout = timeout;
         self
+    }
+
+    /// Returns whether `DOCKER_AUTH_CONFIG` is set and has something on `registry`. If so, it is used
+    /// whatever the files hold.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if it cannot be understood.
+    pub fn has_inline(&self, registry: &RegistryName) -> Result<bool> {
+        let server = Server::new(registry);
+        let document = self.inline_document()?;
+        Ok(document.is_some_and(|document| document.knows(&server)))
     }
 
     /// The files, in the order in which they are searched. Not all need exist.
@@ -173,14 +194,14 @@ impl CredentialFiles {
         server: &Server,
         repository: Option<&RepositoryName>,
     ) -> Result<Option<Credential>> {
+        if let Some(entry) = self.read_inline(server, repository).await?
+            && let Some(credential) = entry.credential(server).await?
+        {
+            return Ok(Some(credential));
+        }
         for path in &self.paths {
             let entry = self.read(path, server, repository).await?;
-            if let Some(helper) = entry.helper
-                && let Some(credential) = helper.get(server.name()).await?
-            {
-                return Ok(Some(credential));
-            }
-            if let Some(credential) = entry.credential? {
+            if let Some(credential) = entry.credential(server).await? {
                 return Ok(Some(credential));
             }
         }
@@ -248,6 +269,33 @@ impl CredentialFiles {
         Ok(erased)
     }
 
+    fn inline_document(&self) -> Result<Option<Document>> {
+        let Some(text) = &self.inline else {
+            return Ok(None);
+        };
+        let document = Document::parse(text.expose().as_bytes());
+        document
+            .map(Some)
+            .map_err(|error| error.with_subject(DOCKER_AUTH_CONFIG))
+    }
+
+    /// What `DOCKER_AUTH_CONFIG` says about the server.
+    async fn read_inline(
+        &self,
+        server: &Server,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Option<Entry>> {
+        let Some(document) = self.inline_document()? else {
+            return Ok(None);
+        };
+        let (search, server) = (self.search(), server.clone());
+        let repository = repository.cloned();
+        let entry = in_file(Path::new(DOCKER_AUTH_CONFIG), move |name| {
+            Entry::of(&document, &server, repository.as_ref(), name, &search)
+        });
+        entry.await.map(Some)
+    }
+
     /// What the file at `path` says about the server.
     async fn read(
         &self,
@@ -255,36 +303,27 @@ impl CredentialFiles {
         server: &Server,
         repository: Option<&RepositoryName>,
     ) -> Result<Entry> {
-        let (server, repository) = (server.clone(), repository.cloned());
-        let (search_path, timeout) = (self.search_path.clone(), self.helper_timeout);
+        let (search, server) = (self.search(), server.clone());
+        let repository = repository.cloned();
         in_file(path, move |path| {
             let document = disk::read(path)?.unwrap_or_default();
-            let choice = document.helper(&server)?;
-            let helper = match &choice {
-                Some(choice) => Helper::find(&choice.name, search_path.as_deref(), timeout)?,
-                None => None,
-            };
-            match &choice {
-                Some(HelperChoice { name, explicit }) if helper.is_none() => {
-                    if *explicit {
-                        return Err(not_installed(name, path));
-                    }
-                    // A file that came from another machine, such as the host of this container.
-                    tracing::warn!(path = %path.display(), helper = name, "the credential helper is not installed");
-                }
-                _ => {}
-            }
-            Ok(Entry {
-                known: document.knows(&server),
-                credential: document
-                    .credential(&server, repository.as_ref())
-                    .map_err(|error| error.with_subject(path.display())),
-                choice,
-                helper,
-            })
+            Entry::of(&document, &server, repository.as_ref(), path, &search)
         })
         .await
     }
+
+    fn search(&self) -> HelperSearch {
+        HelperSearch {
+            path: self.search_path.clone(),
+            timeout: self.helper_timeout,
+        }
+    }
+}
+
+/// Where helpers are looked for, and how long they may take.
+struct HelperSearch {
+    path: Option<OsString>,
+    timeout: Duration,
 }
 
 /// What one file says about one registry.
@@ -292,8 +331,52 @@ struct Entry {
     known: bool,
     choice: Option<HelperChoice>,
     helper: Option<Helper>,
-    /// An error matters only to whoever wants the credential: a login replaces it.
+    /// An error matters only to callers that want the credential: a login replaces it.
     credential: Result<Option<Credential>>,
+}
+
+impl Entry {
+    /// Reads the entry in `document`, which is from `origin`. This blocks.
+    fn of(
+        document: &Document,
+        server: &Server,
+        repository: Option<&RepositoryName>,
+        origin: &Path,
+        search: &HelperSearch,
+    ) -> Result<Self> {
+        let choice = document.helper(server)?;
+        let helper = match &choice {
+            Some(choice) => Helper::find(&choice.name, search.path.as_deref(), search.timeout)?,
+            None => None,
+        };
+        match &choice {
+            Some(HelperChoice { name, explicit }) if helper.is_none() => {
+                if *explicit {
+                    return Err(not_installed(name, origin));
+                }
+                // A file that came from another machine, such as the host of this container.
+                tracing::warn!(path = %origin.display(), helper = name, "the credential helper is not installed");
+            }
+            _ => {}
+        }
+        let credential = document.credential(server, repository);
+        Ok(Self {
+            known: document.knows(server),
+            credential: credential.map_err(|error| error.with_subject(origin.display())),
+            choice,
+            helper,
+        })
+    }
+
+    /// The credential that the helper has, or else the one in the file itself.
+    async fn credential(self, server: &Server) -> Result<Option<Credential>> {
+        if let Some(helper) = self.helper
+            && let Some(credential) = helper.get(server.name()).await?
+        {
+            return Ok(Some(credential));
+        }
+        self.credential
+    }
 }
 
 #[async_trait]

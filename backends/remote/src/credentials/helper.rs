@@ -30,16 +30,22 @@ pub(crate) struct Helper {
     timeout: Duration,
 }
 
-/// What goes over stdin and stdout, but for the names of servers.
-#[derive(Serialize, Deserialize)]
+/// What a helper is told to store.
+#[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Login {
-    #[serde(rename = "ServerURL", default)]
-    server_url: String,
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    secret: String,
+struct Login<'a> {
+    #[serde(rename = "ServerURL")]
+    server_url: &'a str,
+    username: &'a str,
+    secret: &'a str,
+}
+
+/// What a helper has stored. A field that is `null` is read as an empty one.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct Stored {
+    username: Option<String>,
+    secret: Option<String>,
 }
 
 impl Helper {
@@ -82,13 +88,15 @@ impl Helper {
             return Ok(None);
         };
         // What serde says may quote the secret.
-        let login: Login = serde_json::from_slice(&answer)
-            .map_err(|_| self.failure("answers with what is no JSON that it should be"))?;
-        let secret = Secret::new(login.secret);
-        Ok(match login.username.as_str() {
+        let stored: Option<Stored> = serde_json::from_slice(&answer)
+            .map_err(|_| self.failure("does not return the JSON of a credential"))?;
+        let stored = stored.unwrap_or_default();
+        let username = stored.username.unwrap_or_default();
+        let secret = Secret::new(stored.secret.unwrap_or_default());
+        Ok(match username.as_str() {
             "" if secret.expose().is_empty() => None,
             TOKEN_USER => Some(Credential::IdentityToken(secret)),
-            _ => Some(Credential::basic(login.username, secret)),
+            _ => Some(Credential::basic(username, secret)),
         })
     }
 
@@ -108,9 +116,9 @@ impl Helper {
             }
         };
         let login = Login {
-            server_url: server.to_owned(),
-            username: username.to_owned(),
-            secret: secret.expose().to_owned(),
+            server_url: server,
+            username,
+            secret: secret.expose(),
         };
         let input = serde_json::to_vec(&login)
             .map_err(|_| self.failure("cannot be told the credential"))?;

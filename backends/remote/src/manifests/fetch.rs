@@ -36,11 +36,12 @@ pub(crate) async fn fetch(
         handle.pull_scope(),
     )
     .header(ACCEPT, accept.unwrap_or_else(every_type));
-    let answer = handle.transport().send(request).await?;
+    let answer = handle.look(request).await?;
     let answer = answer.expect(StatusCode::OK).await?;
     let told_digest = answer.digest()?;
     let told_type = answer.media_type();
     let etag = answer.strong_etag();
+    let coding = answer.coding().map(str::to_owned);
     let content = answer.bytes(limit).await?;
     let digest = match (reference, told_digest) {
         // Another algorithm than the one asked for says nothing against the content.
@@ -54,9 +55,11 @@ pub(crate) async fn fetch(
         (TagOrDigest::Tag(_), None) => Algorithm::Sha256.digest(&content),
     };
     if !digest.matches(&content) {
-        return Err(mismatch(format!(
-            "the registry sends something else than {digest}"
-        )));
+        let mut message = format!("the registry sends something else than {digest}");
+        if let Some(coding) = coding {
+            message = format!("{message}; {}", failure::encoded(&coding));
+        }
+        return Err(mismatch(message));
     }
     let media_type = match expected {
         Some(expected) => expected.media_type().clone(),

@@ -34,7 +34,7 @@ impl Manifests {
         let scopes = handle.pull_scope();
         let request = Request::new(RequestKind::ManifestHead, Method::HEAD, url, scopes)
             .header(ACCEPT, every_type());
-        handle.transport().send(request).await
+        handle.look(request).await
     }
 
     /// What `HEAD` says of a manifest; `None` if that is not enough.
@@ -54,7 +54,7 @@ impl Manifests {
         };
         let media_type = answer.media_type().ok().flatten();
         let media_type = media_type.filter(MediaType::is_manifest);
-        Ok(match (media_type, digest, answer.content_length()?) {
+        Ok(match (media_type, digest, answer.length()?) {
             (Some(media_type), Some(digest), Some(size)) => {
                 Some(Descriptor::new(media_type, digest, size))
             }
@@ -106,17 +106,19 @@ impl Fetcher for Manifests {
 impl ReadOnlyStorage for Manifests {
     async fn exists(&self, target: &Descriptor) -> Result<bool> {
         let reference = TagOrDigest::Digest(*target.digest());
-        let answer = self
-            .head(&reference)
-            .await
-            .during("look for", target.digest())?;
+        let answer = match self.head(&reference).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) => return Err(error).during("look for", target.digest()),
+        };
         match answer.status() {
-            StatusCode::OK => {
+            StatusCode::OK if answer.coding().is_none() => {
                 answer.check_digest(target.digest())?;
-                answer.may_have(target.size())
+                let length = answer.length()?;
+                Ok(length.is_none_or(|length| length == target.size()))
             }
             StatusCode::NOT_FOUND => Ok(false),
-            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+            StatusCode::OK | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
                 match fetch(&self.0, &reference, Some(target)).await {
                     Ok(fetched) => Ok(fetched.descriptor.size() == target.size()),
                     Err(error) if error.is_not_found() => Ok(false),

@@ -26,8 +26,12 @@ pub(super) async fn push(
     tags: &[Tag],
 ) -> Result<()> {
     if !expected.media_type().is_manifest() {
-        return Err(Error::unsupported("only manifests have tags"));
+        return Err(Error::unsupported(format!(
+            "{} is not the type of a manifest that is supported, and only manifests have tags",
+            expected.media_type()
+        )));
     }
+    handle.expect_pushes();
     let Some(content) = content_to_push(handle, expected, source, tags).await? else {
         return Ok(());
     };

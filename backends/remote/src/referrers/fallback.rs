@@ -36,6 +36,9 @@ pub(super) fn tag_of(subject: &Digest) -> Result<Tag> {
 
 /// Reads the list of a subject; `None` if there is no tag for it.
 ///
+/// GitLab resolves the tag `sha256-HEX` to the digest `sha256:HEX` if the tag does not exist, so the manifest
+/// that is returned may be the subject itself. It counts as an empty list, which a change replaces.
+///
 /// # Errors
 /// [`ErrorKind::InvalidManifest`] if the tag names something else than an index.
 pub(super) async fn read(handle: &Handle, subject: &Digest) -> Result<Option<List>> {
@@ -45,6 +48,12 @@ pub(super) async fn read(handle: &Handle, subject: &Digest) -> Result<Option<Lis
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.with_subject(tag)),
     };
+    if subject.matches(&fetched.content) {
+        return Ok(Some(List {
+            index: Index::new(Vec::new()),
+            etag: fetched.etag,
+        }));
+    }
     let index = match *fetched.descriptor.media_type() == MediaType::IMAGE_INDEX {
         true => serde_json::from_slice::<Index>(&fetched.content).ok(),
         false => None,

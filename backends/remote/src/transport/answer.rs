@@ -27,8 +27,12 @@ pub(crate) struct Answer {
     pub(crate) permit: Permit,
     pub(crate) silence: Duration,
     pub(crate) max_error_size: u64,
+    /// How long the body may take where it is read whole.
+    pub(crate) max_time: Duration,
     /// Whether an earlier try of the same request may have been carried out.
     pub(crate) may_be_repeated: bool,
+    /// What may help if the answer is an error.
+    pub(crate) hint: Option<String>,
 }
 
 impl Answer {
@@ -64,6 +68,7 @@ impl Answer {
         let limit = self.max_error_size;
         let asked = self.retry_after();
         let is_clear_text = self.url.scheme() == "http";
+        let hint = self.hint.clone();
         let body = self.prefix(limit).await;
         let error = failure::of_status(&method, status, failure::registry_errors(&body));
         match asked {
@@ -78,13 +83,19 @@ impl Answer {
             {
                 error.with_hint(failure::IF_HTTPS)
             }
-            _ => error,
+            _ => match hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            },
         }
     }
 
-    /// The whole body, which must not be longer than `limit`.
+    /// The whole body, a JSON object, which must not be longer than `limit`.
+    ///
+    /// Some servers label what they did not encode, so a `Content-Encoding` is refused only where the body
+    /// shows it.
     pub(crate) async fn bytes(self, limit: u64) -> Result<Bytes> {
-        self.check_encoding()?;
+        let coding = self.coding().map(str::to_owned);
         let too_long = || {
             Error::new(
                 ErrorKind::SizeExceedsLimit,
@@ -94,28 +105,43 @@ impl Answer {
         if self.content_length()?.is_some_and(|length| length > limit) {
             return Err(too_long());
         }
-        let mut body = self.into_stream();
-        let mut whole = BytesMut::new();
-        while let Some(piece) = body.next().await.transpose()? {
-            if (whole.len() + piece.len()) as u64 > limit {
-                return Err(too_long());
+        let (most, mut body) = (self.max_time, self.into_stream());
+        let reading = async {
+            let mut whole = BytesMut::new();
+            while let Some(piece) = body.next().await.transpose()? {
+                if (whole.len() + piece.len()) as u64 > limit {
+                    return Err(too_long());
+                }
+                whole.extend_from_slice(&piece);
             }
-            whole.extend_from_slice(&piece);
+            Ok(whole)
+        };
+        // Each piece may come in time, and their number have no end.
+        let whole = tokio::time::timeout(most, reading).await;
+        let whole = whole.map_err(|_| failure::too_slow(most))??;
+        match coding {
+            Some(coding) if !whole.trim_ascii_start().starts_with(b"{") => {
+                Err(failure::protocol(failure::encoded(&coding)))
+            }
+            _ => Ok(whole.freeze()),
         }
-        Ok(whole.freeze())
     }
 
     /// As much of the body as comes, up to `limit`.
     async fn prefix(self, limit: u64) -> Bytes {
-        let mut body = self.into_stream();
+        let (most, mut body) = (self.max_time, self.into_stream());
         let mut prefix = BytesMut::new();
-        while let Some(Ok(piece)) = body.next().await {
-            let room = usize::try_from(limit).unwrap_or(usize::MAX) - prefix.len();
-            prefix.extend_from_slice(&piece[..piece.len().min(room)]);
-            if piece.len() >= room {
-                break;
+        let reading = async {
+            while let Some(Ok(piece)) = body.next().await {
+                let room = usize::try_from(limit).unwrap_or(usize::MAX) - prefix.len();
+                prefix.extend_from_slice(&piece[..piece.len().min(room)]);
+                if piece.len() >= room {
+                    break;
+                }
             }
-        }
+        };
+        // What has come by then is enough.
+        let _ = tokio::time::timeout(most, reading).await;
         prefix.freeze()
     }
 
@@ -136,16 +162,16 @@ impl Answer {
         ))
     }
 
-    /// Refuses content that was encoded, which nobody asked for: its bytes are not those of the
-    /// digest, and may be many times as many as were sent.
-    pub(crate) fn check_encoding(&self) -> Result<()> {
-        match self.headers().get(CONTENT_ENCODING) {
-            None => Ok(()),
-            Some(encoding) if encoding.is_empty() || encoding == "identity" => Ok(()),
-            Some(_) => Err(failure::protocol(
-                "the registry answers with a Content-Encoding that was not asked for",
-            )),
-        }
+    /// The `Content-Encoding`, which is never asked for, unless it is empty or `identity`.
+    ///
+    /// It says little: gzip layers come with `x-gzip` (moby#17595), and storage adds labels such as
+    /// `aws-chunked` or `UTF-8`, all to bytes that have their digest. Encoded bytes do not have it, and rarely
+    /// the size.
+    pub(crate) fn coding(&self) -> Option<&str> {
+        let coding = self.headers().get(CONTENT_ENCODING)?;
+        let coding = coding.to_str().unwrap_or("of unknown name").trim();
+        let is_none = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+        (!is_none).then_some(coding)
     }
 
     fn text(&self, name: &HeaderName) -> Result<Option<&str>> {
@@ -172,9 +198,12 @@ impl Answer {
         }
     }
 
-    /// Whether the content has `size` bytes, as far as the registry says how many there are.
-    pub(crate) fn may_have(&self, size: u64) -> Result<bool> {
-        Ok(self.content_length()?.is_none_or(|length| length == size))
+    /// How many bytes the content has, as far as the registry says so. Of what may be encoded it does not.
+    pub(crate) fn length(&self) -> Result<Option<u64>> {
+        match self.coding() {
+            Some(_) => Ok(None),
+            None => self.content_length(),
+        }
     }
 
     /// The media type without its parameters.
@@ -271,6 +300,38 @@ fn parse_content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An answer of which a byte comes every 50 seconds, without end.
+    fn dripping(max_time: Duration) -> Answer {
+        let drops = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"{")), ()))
+        });
+        let body = reqwest::Body::wrap_stream(drops);
+        Answer {
+            method: Method::GET,
+            url: "https://registry.example/v2/".parse().expect("a URL"),
+            response: http::Response::new(body).into(),
+            permit: Permit::none(),
+            silence: Duration::from_secs(60),
+            max_error_size: 1000,
+            max_time,
+            may_be_repeated: false,
+            hint: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_drips_without_end_is_cut_off() {
+        let most = Duration::from_secs(299);
+        let begun = tokio::time::Instant::now();
+        let error = dripping(most).bytes(1000).await.expect_err("too slow");
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(!error.is_retryable());
+        assert_eq!(begun.elapsed().as_secs(), 299);
+        // Of an error what has come is enough.
+        assert_eq!(dripping(most).prefix(1000).await.len(), 5);
+    }
 
     #[test]
     fn a_content_range_says_which_part_of_how_much() {

@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body::Body as _;
 use hyper::client::conn::http1::{self, Builder, SendRequest};
 use hyper::rt::{Read, Write};
-use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -21,9 +20,9 @@ use tranship_sendfile::{Connection, Outlet};
 use url::{Host, Url};
 
 use super::gate::{Gate, Opener};
+use super::proxies::Proxies;
 use super::{connect, incoming};
 use crate::options::RemoteOptions;
-use crate::policy::is_this_machine;
 use crate::resolver::GuardedResolver;
 
 /// From how many bytes on a connection of its own pays off.
@@ -56,18 +55,21 @@ pub(super) struct Direct {
     resolve: Vec<(String, SocketAddr)>,
     connect_timeout: Duration,
     max_headers: usize,
-    /// `None` where the options name a proxy.
-    proxies: Option<Matcher>,
+    proxies: Proxies,
 }
 
 impl Direct {
-    pub(super) fn new(options: &RemoteOptions, resolver: GuardedResolver) -> Self {
+    pub(super) fn new(
+        options: &RemoteOptions,
+        resolver: GuardedResolver,
+        proxies: Proxies,
+    ) -> Self {
         Self {
             resolver,
             resolve: options.resolve.clone(),
             connect_timeout: options.connect_timeout,
             max_headers: options.policy.max_headers,
-            proxies: options.proxy.is_none().then(Matcher::from_env),
+            proxies,
         }
     }
 
@@ -141,14 +143,7 @@ impl Direct {
     }
 
     fn has_proxy(&self, url: &Url) -> bool {
-        let Some(proxies) = &self.proxies else {
-            return true;
-        };
-        if url.host().is_some_and(is_this_machine) {
-            return false;
-        }
-        let uri = url.as_str().parse::<Uri>();
-        uri.map_or(true, |uri| proxies.intercept(&uri).is_some())
+        self.proxies.for_url(url).is_some()
     }
 
     async fn addresses(&self, url: &Url) -> Option<Vec<SocketAddr>> {

@@ -8,16 +8,15 @@ use tranship::{Error, ErrorKind, RegistryError};
 
 use crate::resolver::PrivateAddress;
 
-/// For who speaks http to a registry that may expect https.
-pub(crate) const IF_HTTPS: &str =
-    "if it speaks https, leave out --plain-http; on this machine add --ca-file FILE or --insecure";
+/// For clients that were told to speak http to a registry that may expect https.
+pub(crate) const IF_HTTPS: &str = "if it speaks https, leave out --plain-http";
 
 /// The error list of an answer (distribution-spec, "Error Codes"). Empty where the body is something
 /// else.
 pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
     #[derive(Deserialize)]
     struct Body {
-        errors: Option<Vec<Entry>>,
+        errors: Option<Vec<Option<Entry>>>,
     }
     #[derive(Deserialize)]
     struct Entry {
@@ -39,6 +38,7 @@ pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
     };
     entries
         .into_iter()
+        .flatten()
         .take(20)
         .map(|entry| RegistryError {
             code: printable(entry.code),
@@ -66,6 +66,7 @@ pub(crate) fn of_status(method: &Method, status: StatusCode, errors: Vec<Registr
     Error::new(kind, message)
         .with_retryable(super::retry::is_transient(status))
         .with_registry_errors(errors)
+        .with_http_status(status.as_u16())
 }
 
 fn kind_of_code(code: &str, status: StatusCode) -> Option<ErrorKind> {
@@ -111,9 +112,34 @@ pub(crate) fn protocol(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message.into()).with_retryable(false)
 }
 
+/// The explanation for content that has a wrong size or digest and is labelled as encoded.
+pub(crate) fn encoded(coding: &str) -> String {
+    let coding: String = coding.chars().take(100).collect();
+    format!("the registry sends it with the Content-Encoding {coding:?}, which was not asked for")
+}
+
 /// Whether a request that failed in this way has surely not reached the registry.
 pub(crate) fn is_unsent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
+}
+
+/// Whether the other side speaks TLS, and a connection is refused all the same, by it or by us.
+pub(crate) fn is_of_tls(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref() {
+            Some(rustls::Error::InvalidMessage(_)) => return false,
+            Some(_) => return true,
+            None => {}
+        }
+        // What is inside of an error of input and output is not its source.
+        let io = error.downcast_ref::<std::io::Error>();
+        cause = match io.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// What a request failed with before it was answered, or while its answer was read.
@@ -184,6 +210,15 @@ pub(crate) fn of_connection(error: impl StdError + Send + Sync + 'static) -> Err
 /// What could not even be begun in time.
 pub(crate) fn no_connection() -> Error {
     Error::new(ErrorKind::Timeout, "no connection in time")
+}
+
+/// What took too long as a whole. It would take as long again.
+pub(crate) fn too_slow(limit: std::time::Duration) -> Error {
+    let message = format!(
+        "the registry takes more than {} seconds",
+        limit.as_secs_f32()
+    );
+    Error::new(ErrorKind::Timeout, message).with_retryable(false)
 }
 
 /// What nothing was heard of for too long.
@@ -257,7 +292,10 @@ mod tests {
 
     #[test]
     fn details_of_any_form_and_missing_fields_are_fine() {
-        let error = answered(403, r#"{"errors":[{"detail":[1,{"a":2}]},{"code":null}]}"#);
+        let error = answered(
+            403,
+            r#"{"errors":[null,{"detail":[1,{"a":2}]},{"code":null}]}"#,
+        );
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert_eq!(error.registry_errors().len(), 2);
     }

@@ -8,9 +8,14 @@ pub(crate) mod failure;
 mod gate;
 mod incoming;
 mod limit;
+mod locations;
+mod origin;
 mod outgoing;
+mod proxies;
 mod request;
 pub(crate) mod retry;
+mod scheme;
+mod strangers;
 mod tls;
 mod tokens;
 mod trace;
@@ -22,7 +27,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tracing::Instrument as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
@@ -35,12 +40,14 @@ pub(crate) use retry::Retries;
 
 use crate::auth::Authenticator;
 use crate::options::RemoteOptions;
-use crate::policy::same_origin;
+use crate::resolver::GuardedResolver;
 use connect::Clients;
 use counts::Counter;
 use direct::Route;
 use limit::{Limiter, Permit};
+use origin::Origin;
 use outgoing::Progress;
+use strangers::Strangers;
 use tokens::Tokens;
 use warnings::Warnings;
 
@@ -53,22 +60,28 @@ const MAX_CHALLENGES: usize = 2;
 pub(crate) struct Transport(Arc<Inner>);
 
 struct Inner {
-    origin: Url,
+    origin: Origin,
+    resolver: GuardedResolver,
     options: RemoteOptions,
     clients: Clients,
     authenticator: Authenticator,
+    /// The challenge for users who are not logged in, if it had to be looked for.
+    strangers: Strangers,
     limiter: Limiter,
     warnings: Warnings,
     counter: Arc<Counter>,
 }
 
 impl Transport {
-    pub(crate) fn new(registry: &RegistryName, options: RemoteOptions) -> Result<Self> {
-        let origin = connect::origin(registry, &options)?;
-        let clients = connect::clients(&origin, &options)?;
+    pub(crate) fn new(registry: &RegistryName, mut options: RemoteOptions) -> Result<Self> {
+        options.tls = options.certificates.add_to(options.tls, registry)?;
+        let origin = Origin::new(registry, &options)?;
+        let resolver = GuardedResolver::new(origin.url(), &options.resolve, options.policy);
+        let clients = connect::clients(origin.url(), &options, resolver.clone())?;
         let counter = Arc::new(Counter::default());
         let tokens = Tokens {
             origin: origin.clone(),
+            resolver: resolver.clone(),
             client: clients.small.clone(),
             policy: options.policy,
             retry: options.retry,
@@ -82,17 +95,15 @@ impl Transport {
         );
         Ok(Self(Arc::new(Inner {
             authenticator,
+            strangers: Strangers::default(),
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
             warnings: Warnings::new(options.warnings.clone()),
             origin,
+            resolver,
             options,
             clients,
             counter,
         })))
-    }
-
-    pub(crate) fn origin(&self) -> &Url {
-        &self.0.origin
     }
 
     pub(crate) fn options(&self) -> &RemoteOptions {
@@ -126,32 +137,62 @@ impl Transport {
 
     async fn send_until_answered(&self, request: &Request<'_>) -> Result<Answer> {
         let inner = &*self.0;
+        self.find_scheme().await;
         let mut retries = self.retries();
         let mut challenges = 0;
         let mut may_be_repeated = false;
+        let mut hidden = None;
         let mut authorization = self.authorization(request).await?;
         loop {
             let permit = inner.limiter.admit(request.lane).await;
-            let failed = match self.try_once(request, authorization.clone(), permit).await {
+            let tried = inner.origin.url().clone();
+            let outcome = self.try_once(request, authorization.clone(), permit).await;
+            if self.speaks_tls(request, &tried, &outcome).await && request.payload.is_replayable() {
+                continue;
+            }
+            let failed = match outcome {
                 Ok(mut answer) => {
                     answer.may_be_repeated = may_be_repeated;
                     let status = answer.status();
                     if status == StatusCode::UNAUTHORIZED
+                        && let Some(hidden) = hidden.take()
+                    {
+                        return Ok(self.stays_hidden(hidden));
+                    }
+                    if status == StatusCode::UNAUTHORIZED
                         && challenges < MAX_CHALLENGES
                         && answer.headers().contains_key(WWW_AUTHENTICATE)
-                        && same_origin(&answer.url, &inner.origin)
+                        && inner.origin.has(&answer.url)
                     {
+                        let (scopes, sent) = (&request.scopes, authorization.as_ref());
+                        let authenticator = &inner.authenticator;
+                        let is_new = challenges > 0;
+                        let challenge =
+                            authenticator.challenge(answer.headers(), scopes, sent, is_new);
+                        let Some(challenge) = challenge else {
+                            return Ok(answer);
+                        };
                         challenges += 1;
                         // Its permit must not be held while a token is fetched.
-                        let headers = answer.headers().clone();
                         drop(answer);
-                        authorization = inner
-                            .authenticator
-                            .answer(&headers, &request.scopes, authorization.as_ref())
-                            .await?;
+                        let answered = authenticator.answer(challenge, scopes, sent).await?;
+                        authorization = Some(answered);
                         if !request.payload.is_replayable() {
                             return Err(not_replayable());
                         }
+                        continue;
+                    }
+                    if authorization.is_none()
+                        && matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)
+                        && request.payload.is_replayable()
+                        && inner.origin.has(&answer.url)
+                        && let Some(challenge) = self.hidden_challenge(request).await
+                    {
+                        // The next try needs the permit.
+                        answer.permit = Permit::none();
+                        hidden = Some(answer);
+                        let (scopes, authenticator) = (&request.scopes, &inner.authenticator);
+                        authorization = Some(authenticator.answer(challenge, scopes, None).await?);
                         continue;
                     }
                     if !retry::is_transient(status)
@@ -182,8 +223,13 @@ impl Transport {
     }
 
     async fn authorization(&self, request: &Request<'_>) -> Result<Option<HeaderValue>> {
-        match same_origin(&request.url, &self.0.origin) {
-            true => self.0.authenticator.authorization(&request.scopes).await,
+        let Inner {
+            origin,
+            authenticator,
+            ..
+        } = &*self.0;
+        match origin.has(&origin.adapted(&request.url)) {
+            true => authenticator.authorization(&request.scopes).await,
             false => Ok(None),
         }
     }
@@ -196,11 +242,11 @@ impl Transport {
         permit: Permit,
     ) -> Result<Answer, Failed> {
         let inner = &*self.0;
-        let mut url = request.url.clone();
+        let mut url = inner.origin.adapted(&request.url);
         for _ in 0..=inner.options.policy.max_redirects {
             let sending = self.dispatch(request, &url, authorization.as_ref());
             let response = trace::exchange(request.kind, &request.method, &url, sending).await?;
-            if same_origin(&url, &inner.origin) {
+            if inner.origin.has(&url) {
                 inner.warnings.take_from(response.headers());
             }
             match self.redirect(request, &url, &response)? {
@@ -213,7 +259,9 @@ impl Transport {
                         permit,
                         silence: inner.options.silence_timeout,
                         max_error_size: inner.options.policy.max_error_size,
+                        max_time: inner.options.policy.max_metadata_time,
                         may_be_repeated: false,
+                        hint: None,
                     });
                 }
             }
@@ -298,7 +346,7 @@ impl Transport {
             headers.insert(CONTENT_LENGTH, request.payload.len().into());
         }
         // What is meant for the registry goes nowhere else.
-        if same_origin(url, &inner.origin) {
+        if inner.origin.has(url) {
             for (name, value) in &inner.options.headers {
                 headers.entry(name).or_insert_with(|| value.clone());
             }
@@ -308,40 +356,12 @@ impl Transport {
         }
         headers
     }
-
-    /// Where an answer leads, if it is a redirect that is to be followed.
-    fn redirect(
-        &self,
-        request: &Request<'_>,
-        url: &Url,
-        response: &reqwest::Response,
-    ) -> Result<Option<Url>> {
-        let is_read = matches!(request.method, Method::GET | Method::HEAD);
-        let follows = match response.status().as_u16() {
-            301..=303 => is_read,
-            307 | 308 => is_read || request.payload.is_replayable(),
-            _ => false,
-        };
-        let Some(location) = response.headers().get(LOCATION).filter(|_| follows) else {
-            return Ok(None);
-        };
-        let next = location.to_str().ok().and_then(|text| url.join(text).ok());
-        let next = next.ok_or_else(|| failure::protocol("the registry redirects to no URL"))?;
-        let inner = &*self.0;
-        let policy = &inner.options.policy;
-        match is_read {
-            true => policy.check_redirect(&inner.origin, url, &next)?,
-            false => policy.check_upload(&inner.origin, &next)?,
-        }
-        tracing::debug!(host = next.host_str(), "redirected");
-        Ok(Some(next))
-    }
 }
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport")
-            .field("origin", &self.0.origin.as_str())
+            .field("origin", &self.0.origin.url().as_str())
             .finish_non_exhaustive()
     }
 }

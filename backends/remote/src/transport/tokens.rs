@@ -12,17 +12,20 @@ use super::answer::Answer;
 use super::counts::{Counter, RequestKind};
 use super::failure;
 use super::limit::Permit;
+use super::origin::Origin;
 use super::outgoing::Progress;
 use super::retry::{Retries, is_transient, retry_after};
 use super::trace;
 use crate::auth::TokenServer;
 use crate::options::RetryPolicy;
-use crate::policy::SecurityPolicy;
+use crate::policy::{Leader, SecurityPolicy};
+use crate::resolver::GuardedResolver;
 
 /// Sends requests for tokens, which carry the credentials: to where the policy allows, and never on
 /// to where they are redirected.
 pub(crate) struct Tokens {
-    pub(crate) origin: Url,
+    pub(crate) origin: Origin,
+    pub(crate) resolver: GuardedResolver,
     pub(crate) client: reqwest::Client,
     pub(crate) policy: SecurityPolicy,
     pub(crate) retry: RetryPolicy,
@@ -35,7 +38,12 @@ impl TokenServer for Tokens {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>> {
         let url = Url::parse(&request.uri().to_string())
             .map_err(|_| failure::protocol("the registry's token server has no URL"))?;
-        self.policy.check_realm(&self.origin, &url)?;
+        let url = upgraded(url, self.origin.url());
+        let leader = Leader {
+            origin: self.origin.url(),
+            is_private: self.resolver.registry_is_private(),
+        };
+        self.policy.check_realm(leader, &url)?;
         let mut retries = Retries::new(self.retry);
         loop {
             let sent = self.send_once(&request, &url).await;
@@ -49,6 +57,20 @@ impl TokenServer for Tokens {
             }
         }
     }
+}
+
+/// Returns the URL of a token server with `https` if the registry names it with `http`, is reached by `https`
+/// itself, and both are the same host. Registries whose TLS ends at a proxy do that.
+fn upgraded(url: Url, registry: &Url) -> Url {
+    let is_own =
+        url.host() == registry.host() && (url.port().is_none() || url.port() == registry.port());
+    if registry.scheme() != "https" || url.scheme() != "http" || !is_own {
+        return url;
+    }
+    let mut secure = registry.clone();
+    secure.set_path(url.path());
+    secure.set_query(url.query());
+    secure
 }
 
 impl Tokens {
@@ -80,12 +102,56 @@ impl Tokens {
             permit: Permit::none(),
             silence: self.silence,
             max_error_size: self.policy.max_error_size,
+            max_time: self.policy.max_metadata_time,
             may_be_repeated: false,
+            hint: None,
         };
         let body = answer.bytes(self.policy.max_token_size).await?;
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Ok(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_server_on_the_registrys_host_is_asked_over_https() {
+        let upgraded = |realm: &str, registry: &str| {
+            let (realm, registry) = (realm.parse().expect("a URL"), registry.parse());
+            upgraded(realm, &registry.expect("a URL")).to_string()
+        };
+        for (realm, registry, expected) in [
+            (
+                "http://a.example/token?service=x",
+                "https://a.example",
+                "https://a.example/token?service=x",
+            ),
+            (
+                "http://a.example/token",
+                "https://a.example:8443",
+                "https://a.example:8443/token",
+            ),
+            (
+                "http://a.example:81/token",
+                "https://a.example",
+                "http://a.example:81/token",
+            ),
+            (
+                "http://b.example/token",
+                "https://a.example",
+                "http://b.example/token",
+            ),
+            (
+                "http://a.example/token",
+                "http://a.example:5000",
+                "http://a.example/token",
+            ),
+        ] {
+            assert_eq!(upgraded(realm, registry), expected);
+        }
     }
 }

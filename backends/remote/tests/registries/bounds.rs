@@ -189,6 +189,41 @@ async fn pages_without_end_come_to_one() {
     assert_eq!(fake.seen().len(), 25);
 }
 
+/// Each page has referrers that were not there before, and a link to another page.
+#[tokio::test]
+async fn referrers_without_end_come_to_one() {
+    let fake = Fake::start(|seen| {
+        let (_, page) = seen.target.split_once("page=").unwrap_or(("", "0"));
+        let page: u64 = page.parse().expect("a number");
+        let referrers: Vec<_> = (0..10)
+            .map(|number| {
+                Descriptor::of(
+                    MediaType::IMAGE_MANIFEST,
+                    format!("{page}.{number}").as_bytes(),
+                )
+            })
+            .collect();
+        let index = encode_json(&Index::new(referrers)).expect("JSON");
+        Reply::new(200)
+            .header("content-type", MediaType::IMAGE_INDEX)
+            .header("link", format!("<?page={}>; rel=\"next\"", page + 1))
+            .body(index.to_vec())
+    })
+    .await;
+    let policy = SecurityPolicy::default().with_max_listing_size(100_000);
+    let client = fake.client(RemoteOptions::default().with_policy(policy));
+    let listed = referrers(&client.open(&name()), &blob(b"subject"), None).await;
+    let error = listed.expect_err("too many");
+    assert_eq!(error.kind(), ErrorKind::SizeExceedsLimit, "{error:?}");
+    assert!(error.to_string().contains("100000 bytes"), "{error}");
+    // Some 140 bytes for each.
+    assert!(
+        (50..100).contains(&fake.seen().len()),
+        "{}",
+        fake.seen().len()
+    );
+}
+
 #[tokio::test]
 async fn pages_that_lead_to_each_other_end() {
     let fake = Fake::start(|seen| {
@@ -296,30 +331,47 @@ async fn chunks_of_exabytes_are_not_gathered() {
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
 }
 
-/// A megabyte of zeros, as gzip would have it, over and over: nobody unpacks it.
-#[tokio::test]
-async fn content_that_was_compressed_on_the_way_is_refused() {
-    let fake = Fake::start(|_| {
+/// Replies to every request with the beginning of a gzip stream that is labelled as such.
+async fn compressing() -> Fake {
+    Fake::start(|_| {
         Reply::new(200)
             .header("content-encoding", "gzip")
             .header("content-type", MANIFEST)
             .body([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3])
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn content_that_was_compressed_on_the_way_is_refused() {
+    let fake = compressing().await;
     let repository = fake.repository();
     let tag: Tag = "v1".parse().expect("a tag");
     for error in [
-        repository.fetch(&claimed(10)).await.expect_err("a blob"),
         repository
             .fetch_reference(&tag.into())
             .await
             .expect_err("a manifest"),
         tags(&repository).await.expect_err("a page"),
+        repository.fetch(&claimed(11)).await.expect_err("a blob"),
     ] {
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        let kinds = [ErrorKind::Unavailable, ErrorKind::SizeMismatch];
+        assert!(kinds.contains(&error.kind()), "{error:?}");
         assert!(error.to_string().contains("Content-Encoding"), "{error}");
     }
+    // It has the size, and not the digest.
+    let read = repository.fetch(&claimed(10)).await.expect("an answer");
+    let error = read.bytes(10).await.expect_err("another digest");
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error:?}");
     for seen in fake.seen() {
         assert_eq!(seen.header("accept-encoding"), None, "{seen:?}");
     }
+}
+
+/// The number of bytes that are sent may not be that of the content.
+#[tokio::test]
+async fn a_label_of_an_encoding_hides_the_size() {
+    let fake = compressing().await;
+    let repository = fake.repository();
+    assert!(repository.exists(&claimed(1000)).await.expect("answered"));
 }

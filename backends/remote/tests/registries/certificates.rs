@@ -8,7 +8,9 @@ use rustls::crypto::ring;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::WebPkiClientVerifier;
 use tranship::{ErrorKind, Result};
-use tranship_remote::{RemoteOptions, RemoteRegistry, RetryPolicy, TlsOptions};
+use tranship_remote::{
+    CertificateDirectories, RemoteOptions, RemoteRegistry, RetryPolicy, TlsOptions,
+};
 
 use super::fake::{Fake, Reply, SECURE_NAME, name, server_config};
 
@@ -91,8 +93,11 @@ fn be_an_authority(params: &mut CertificateParams) {
 
 /// Asks `registry` for something.
 async fn ask(registry: &Fake, tls: TlsOptions) -> Result<()> {
-    let options = RemoteOptions::default()
-        .with_tls(tls)
+    ask_with(registry, RemoteOptions::default().with_tls(tls)).await
+}
+
+async fn ask_with(registry: &Fake, options: RemoteOptions) -> Result<()> {
+    let options = options
         .with_retry(RetryPolicy::default().with_max_retries(0))
         .with_resolve(SECURE_NAME, registry.host().parse().expect("an address"));
     let host = format!("{SECURE_NAME}:{}", registry.port());
@@ -184,4 +189,35 @@ async fn a_client_shows_its_certificate_to_a_registry_that_asks_for_one() {
         .with_identity(pem.as_bytes(), another.as_bytes());
     let error = ask(&serving, mixed_up).await.expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+}
+
+#[tokio::test]
+async fn certificates_that_docker_keeps_for_a_registry_are_used() {
+    let registry = Certified::made_out_for_an_authority(SECURE_NAME);
+    let authority = Certified::made_out_for_an_authority("clients.example.com");
+    let client = Certified::by_an_authority("client.example.com", &authority);
+    let serving = registry.serve(Some(&authority)).await;
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let own = directory
+        .path()
+        .join(format!("{SECURE_NAME}:{}", serving.port()));
+    std::fs::create_dir(&own).expect("created");
+    for (name, content) in [
+        ("ca.crt", registry.certificate.pem()),
+        ("client.cert", client.certificate.pem()),
+        ("client.key", client.key.serialize_pem()),
+    ] {
+        std::fs::write(own.join(name), content).expect("written");
+    }
+    let options =
+        RemoteOptions::default().with_certificates(CertificateDirectories::at(directory.path()));
+    ask_with(&serving, options).await.expect("let in");
+
+    std::fs::write(own.join("ca.crt"), "nothing").expect("written");
+    let options =
+        RemoteOptions::default().with_certificates(CertificateDirectories::at(directory.path()));
+    let error = ask_with(&serving, options).await.expect_err("broken");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
+    assert!(error.to_string().contains("ca.crt"), "{error}");
 }

@@ -7,7 +7,7 @@ use futures_util::stream;
 use tranship::*;
 use tranship_remote::{RemoteOptions, RemoteRepository, UploadMode};
 
-use crate::fake::{Fake, HELLO, Reply, Seen, blob, name};
+use crate::fake::{Fake, HELLO, Reply, Seen, blob, claimed, name};
 
 const UPLOAD: &str = "/v2/library/app/blobs/uploads/1";
 
@@ -84,6 +84,185 @@ async fn a_blob_of_unknown_length_does_not_resolve() {
     let error = repository.blobs().resolve(&digest).await;
     let error = error.expect_err("no length");
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+}
+
+/// A registry with the blob, which does not know `HEAD`.
+async fn without_head(status: u16, has_ranges: bool) -> Fake {
+    Fake::start(move |seen| match seen.method.as_str() {
+        "HEAD" => Reply::new(status),
+        "GET" if !seen.target.contains(&blob(HELLO).digest().hex()) => Reply::new(404),
+        "GET" if has_ranges => Reply::new(206)
+            .header("content-range", "bytes 0-0/5")
+            .body("h"),
+        _ => Reply::new(200).body(HELLO),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn blobs_are_looked_for_by_get_where_head_is_refused() {
+    for (status, has_ranges) in [(405, true), (501, false)] {
+        let fake = without_head(status, has_ranges).await;
+        let repository = fake.repository();
+        let item = blob(HELLO);
+        assert!(repository.exists(&item).await.expect("answered"));
+        assert!(!repository.exists(&claimed(5)).await.expect("answered"));
+        let digest = (*item.digest()).into();
+        let found = repository.blobs().resolve(&digest).await.expect("found");
+        assert_eq!(found.size(), 5);
+        let other = Descriptor::new(MediaType::OCTET_STREAM, *item.digest(), 6);
+        assert!(!repository.exists(&other).await.expect("answered"));
+        repository.push(&item, HELLO.into()).await.expect("there");
+        // It is not tried again.
+        let heads = fake.seen().into_iter().filter(|seen| seen.method == "HEAD");
+        assert_eq!(heads.count(), 1);
+        let ranges: Vec<_> = fake
+            .seen()
+            .iter()
+            .filter_map(|seen| Some(seen.header("range")?.to_owned()))
+            .collect();
+        assert_eq!(ranges, ["bytes=0-0"; 5]);
+    }
+}
+
+/// URLs of storage may be signed for one method.
+#[tokio::test]
+async fn storage_that_refuses_head_is_asked_by_get() {
+    let storage = Fake::start(|seen| match seen.method.as_str() {
+        "GET" => Reply::new(200).body(HELLO),
+        _ => Reply::new(403),
+    })
+    .await;
+    let target = storage.url("/hello?signature=of-get");
+    let fake = Fake::start(move |_| Reply::redirect(&target)).await;
+    let repository = fake.repository();
+    assert!(repository.exists(&blob(HELLO)).await.expect("answered"));
+}
+
+/// A registry whose proxy takes no more than `most` bytes with a request.
+async fn with_a_limit(most: usize) -> Fake {
+    starting_uploads(move |seen| match seen.method.as_str() {
+        _ if seen.body.len() > most => Reply::new(413).body("<html>Too Large</html>"),
+        "PATCH" => Reply::new(202),
+        "PUT" => Reply::new(201),
+        _ => Reply::new(204),
+    })
+    .await
+}
+
+/// How many bytes came with the requests of uploads.
+fn lengths(fake: &Fake) -> Vec<(String, usize)> {
+    let seen = fake.seen();
+    let bodies = seen.into_iter().filter(|seen| seen.method.starts_with('P'));
+    let bodies = bodies.filter(|seen| seen.method != "POST");
+    bodies.map(|seen| (seen.method, seen.body.len())).collect()
+}
+
+#[tokio::test]
+async fn chunks_are_halved_until_the_registry_takes_them() {
+    const MIB: usize = 1024 * 1024;
+    let fake = with_a_limit(2 * MIB).await;
+    let options = RemoteOptions::default().with_chunk_size(4 * MIB as u64);
+    let repository = fake.client(options).open(&name());
+    for (size, expected) in [
+        // At once, in chunks of four, and in chunks of two.
+        (
+            5,
+            &[
+                ("PUT", 5),
+                ("PATCH", 4),
+                ("PATCH", 2),
+                ("PATCH", 2),
+                ("PATCH", 1),
+                ("PUT", 0),
+            ][..],
+        ),
+        // From then on it is known.
+        (3, &[("PATCH", 2), ("PATCH", 1), ("PUT", 0)]),
+        (2, &[("PUT", 2)]),
+    ] {
+        let before = lengths(&fake).len();
+        let content = vec![size; usize::from(size) * MIB];
+        let pushed = repository
+            .push(&blob(&content), content.clone().into())
+            .await;
+        pushed.expect("pushed");
+        let sent = lengths(&fake).split_off(before);
+        let sent: Vec<_> = sent
+            .iter()
+            .map(|(method, length)| (method.as_str(), length / MIB))
+            .collect();
+        assert_eq!(sent, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_below_the_smallest_chunk_says_what_to_change() {
+    let fake = with_a_limit(100_000).await;
+    let content = vec![1; 3 << 20];
+    let repository = fake.repository();
+    let pushed = repository
+        .push(&blob(&content), content.clone().into())
+        .await;
+    let error = pushed.expect_err("too large");
+    assert_eq!(error.kind(), ErrorKind::SizeExceedsLimit, "{error:?}");
+    assert!(
+        error
+            .hint()
+            .expect("a hint")
+            .contains("client_max_body_size")
+    );
+    let sizes: Vec<_> = lengths(&fake)
+        .into_iter()
+        .map(|(_, length)| length)
+        .collect();
+    assert_eq!(sizes, [3 << 20, 3 << 20, 3 << 19, 1 << 20]);
+}
+
+#[tokio::test]
+async fn the_pieces_of_a_caller_are_split_where_they_are_too_large() {
+    let fake = with_a_limit(1 << 20).await;
+    let repository = fake.repository();
+    let uploader = repository.blobs().uploader().expect("an uploader");
+    let content = vec![7; 5 << 19];
+    let mut upload = uploader.start().await.expect("started");
+    let written = upload.write(0, content.clone().into()).await;
+    written.expect("written");
+    upload.commit(&blob(&content)).await.expect("committed");
+    let sizes: Vec<_> = lengths(&fake)
+        .into_iter()
+        .map(|(_, length)| length)
+        .collect();
+    // Two and a half, one and a quarter, and then what is taken.
+    assert_eq!(sizes, [5 << 19, 5 << 18, 1 << 20, 1 << 20, 1 << 19, 0]);
+}
+
+/// Old repositories have images of Docker's schema 1, and some registries have types that others do not know.
+#[tokio::test]
+async fn a_manifest_of_an_unknown_type_is_refused_as_what_it_is() {
+    for kind in [
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+        "application/vnd.example.manifest.v7+json",
+    ] {
+        let content = r#"{"schemaVersion":1,"name":"app","fsLayers":[]}"#;
+        let fake = Fake::start(move |seen| match seen.target.contains("/manifests/") {
+            true => Reply::new(200).header("content-type", kind).body(content),
+            false => Reply::new(404),
+        })
+        .await;
+        let repository = fake.repository();
+        let tag: TagOrDigest = "old".parse().expect("a tag");
+        let named = repository.resolve(&tag).await.expect("a digest");
+        assert_eq!(named.media_type().as_str(), kind);
+        let options = CopyOptions::default();
+        let copied = copy(&repository, &tag, &repository, &[], &options).await;
+        // Listed by an index, it is looked for among the blobs.
+        let fetched = repository.fetch(&named).await;
+        for error in [copied.expect_err("refused"), fetched.expect_err("refused")] {
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+            assert!(error.to_string().contains(kind), "{error}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -171,6 +350,7 @@ async fn an_upload_whose_answer_was_lost_is_not_made_again() {
 #[tokio::test]
 async fn content_that_comes_once_is_not_sent_to_who_asks_for_credentials_in_its_middle() {
     let fake = starting_uploads(|seen| match seen.header("authorization") {
+        _ if seen.target == "/v2/" => Reply::new(200),
         None => Reply::new(401).header("www-authenticate", "Basic realm=\"x\""),
         Some(_) => Reply::new(201),
     })
@@ -284,7 +464,9 @@ async fn failures_that_stay_are_not_tried_again() {
     ] {
         let fake = Fake::start(move |_| Reply::new(status)).await;
         let fetched = fake.repository().fetch(&blob(HELLO)).await;
-        assert_eq!(fetched.expect_err("refused").kind(), kind, "{status}");
+        let error = fetched.expect_err("refused");
+        assert_eq!(error.kind(), kind, "{status}");
+        assert_eq!(error.http_status(), Some(status));
         assert_eq!(fake.seen().len(), 1, "{status}");
     }
 }

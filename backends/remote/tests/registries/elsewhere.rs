@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue};
 use tranship::*;
 use tranship_remote::{
-    Credential, RemoteOptions, RemoteRegistry, RemoteRepository, Scheme, SecurityPolicy,
-    StaticCredentials, TlsOptions,
+    Credential, PrivateTargets, RemoteOptions, RemoteRegistry, RemoteRepository, Scheme,
+    SecurityPolicy, StaticCredentials, TlsOptions, UploadMode,
 };
 
 use crate::fake::{Fake, HELLO, Reply, SECURE_NAME, Seen, blob, name};
@@ -136,6 +136,67 @@ async fn an_upload_does_not_go_on_at_another_origin() {
     other.was_not_asked();
 }
 
+/// The URL of an upload by the registry's API, on the server `other`.
+fn upload_at(other: &Fake) -> String {
+    other.url("/v2/library/app/blobs/uploads/1?_state=a%2Fb")
+}
+
+/// As where a registry is reached by another name than it is configured with, or a proxy ends TLS.
+#[tokio::test]
+async fn an_upload_named_by_another_host_stays_at_the_registry() {
+    let other = Fake::start(|_| Reply::new(201)).await;
+    let target = upload_at(&other);
+    let registry = wanting_credentials(move |seen| match seen.method.as_str() {
+        "POST" | "PATCH" => Reply::new(202).header("location", &target),
+        "PUT" => Reply::new(201),
+        _ => Reply::new(404),
+    })
+    .await;
+    for mode in [UploadMode::Auto, UploadMode::Chunked] {
+        let options = with_secrets(&registry.host()).with_upload(mode);
+        let repository = registry.client(options).open(&name());
+        let pushed = repository.push(&blob(HELLO), HELLO.into()).await;
+        pushed.expect("pushed");
+        let last = registry.seen().pop().expect("a request");
+        let expected = "/v2/library/app/blobs/uploads/1?_state=a%2Fb&digest=";
+        assert!(last.target.starts_with(expected), "{last:?}");
+        assert!(last.header("authorization").is_some(), "{last:?}");
+    }
+    other.was_not_asked();
+}
+
+#[tokio::test]
+async fn an_upload_that_the_registry_does_not_know_names_the_option() {
+    let other = Fake::start(|_| Reply::new(201)).await;
+    let target = upload_at(&other);
+    let registry = starting_uploads_at(target).await;
+    let error = pushing(&repository(&registry)).await;
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
+    let hint = error.hint().expect("a hint");
+    assert!(hint.contains(&other.host()), "{hint}");
+    assert!(hint.contains("--allow foreign-uploads"), "{hint}");
+    other.was_not_asked();
+
+    let policy = SecurityPolicy::default().with_foreign_uploads(true);
+    repository_with(&registry, policy)
+        .push(&blob(HELLO), HELLO.into())
+        .await
+        .expect("pushed");
+    assert_eq!(other.seen()[0].body, b"hello");
+    got_no_secret(&other);
+}
+
+#[tokio::test]
+async fn a_private_registry_redirects_to_private_names() {
+    let storage = Fake::start(|_| Reply::new(200).body("hello")).await;
+    let target = format!("http://localhost:{}/hello", storage.port());
+    // It is named by its address, so no name of it is ever resolved.
+    let registry = wanting_credentials(move |_| Reply::redirect(&target)).await;
+    let read = fetching(&repository(&registry)).await.expect("read");
+    assert_eq!(read, "hello");
+    got_no_secret(&storage);
+}
+
 #[tokio::test]
 async fn an_upload_that_may_go_on_at_another_origin_takes_no_secret_along() {
     let other = Fake::start(|_| Reply::new(201)).await;
@@ -198,7 +259,7 @@ async fn an_upload_is_not_resumed_at_another_origin() {
 #[tokio::test]
 async fn a_page_does_not_lie_on_another_origin() {
     let other = Fake::start(|_| Reply::new(200).body(r#"{"tags":[]}"#)).await;
-    let target = other.url("/v2/library/app/tags/list?page=2");
+    let target = other.url("/tags?page=2");
     let registry = wanting_credentials(move |_| {
         Reply::new(200)
             .header("link", format!("<{target}>; rel=\"next\""))
@@ -211,9 +272,26 @@ async fn a_page_does_not_lie_on_another_origin() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_named_by_another_host_is_read_at_the_registry() {
+    let other = Fake::start(|_| Reply::new(200).body(r#"{"tags":[]}"#)).await;
+    let target = other.url("/v2/library/app/tags/list?page=2");
+    let registry = wanting_credentials(move |seen| match seen.target.as_str() {
+        "/v2/library/app/tags/list" => Reply::new(200)
+            .header("link", format!("<{target}>; rel=\"next\""))
+            .body(r#"{"tags":["v1"]}"#),
+        "/v2/library/app/tags/list?page=2" => Reply::new(200).body(r#"{"tags":["v2"]}"#),
+        _ => Reply::new(404),
+    })
+    .await;
+    let listed = tags(&repository(&registry)).await.expect("listed");
+    assert_eq!(listed.len(), 2);
+    other.was_not_asked();
+}
+
+#[tokio::test]
 async fn a_page_of_referrers_does_not_lie_on_another_origin() {
     let other = Fake::start(|_| Reply::new(404)).await;
-    let target = other.url("/v2/library/app/referrers/2");
+    let target = other.url("/referrers/2");
     let registry = wanting_credentials(move |_| {
         Reply::new(200)
             .header("content-type", "application/vnd.oci.image.index.v1+json")
@@ -229,7 +307,12 @@ async fn a_page_of_referrers_does_not_lie_on_another_origin() {
     other.was_not_asked();
 }
 
-/// A registry under a public name, for whatever that resolves to here.
+/// What holds for a registry with a public address, which none has here.
+fn strict() -> SecurityPolicy {
+    SecurityPolicy::default().with_private_targets(PrivateTargets::Refused)
+}
+
+/// A registry under a public name.
 fn public(fake: &Fake, policy: SecurityPolicy) -> RemoteRepository {
     let host = format!("registry.example.com:{}", fake.port());
     let address = fake.host().parse().expect("an address");
@@ -246,11 +329,11 @@ async fn a_public_registry_does_not_redirect_to_a_private_address() {
     let inside = Fake::start(|_| Reply::new(200).body("hello")).await;
     let target = inside.url("/latest/meta-data");
     let registry = wanting_credentials(move |_| Reply::redirect(&target)).await;
-    let repository = public(&registry, SecurityPolicy::default());
+    let repository = public(&registry, strict());
     is_refused(&fetching(&repository).await.expect_err("refused"));
     inside.was_not_asked();
 
-    let policy = SecurityPolicy::default().with_private_targets(true);
+    let policy = SecurityPolicy::default().with_private_targets(PrivateTargets::Allowed);
     let read = fetching(&public(&registry, policy)).await.expect("read");
     assert_eq!(read, "hello");
     got_no_secret(&inside);
@@ -268,7 +351,7 @@ async fn a_public_registry_does_not_redirect_to_this_machine_by_its_name() {
     ] {
         let target = format!("http://{host}:{}/hello", inside.port());
         let registry = wanting_credentials(move |_| Reply::redirect(&target)).await;
-        let repository = public(&registry, SecurityPolicy::default());
+        let repository = public(&registry, strict());
         is_refused(&fetching(&repository).await.expect_err(host));
     }
     inside.was_not_asked();
@@ -291,7 +374,7 @@ async fn a_public_registry_does_not_redirect_to_a_name_of_a_private_address() {
     let inside = Fake::start(|_| Reply::new(200).body("hello")).await;
     let target = format!("http://{name}:{}/hello", inside.port());
     let registry = wanting_credentials(move |_| Reply::redirect(&target)).await;
-    let repository = public(&registry, SecurityPolicy::default());
+    let repository = public(&registry, strict());
     is_refused(&fetching(&repository).await.expect_err("refused"));
     inside.was_not_asked();
 }
@@ -304,7 +387,7 @@ async fn a_public_registry_has_no_token_server_at_a_private_address() {
         Reply::new(401).header("www-authenticate", format!("Bearer realm=\"{realm}\""))
     })
     .await;
-    let repository = public(&registry, SecurityPolicy::default());
+    let repository = public(&registry, strict());
     is_refused(&fetching(&repository).await.expect_err("refused"));
     inside.was_not_asked();
 }
@@ -314,7 +397,7 @@ async fn a_public_registry_does_not_take_uploads_at_a_private_address() {
     let inside = Fake::start(|_| Reply::new(201)).await;
     let target = inside.url("/upload");
     let registry = starting_uploads_at(target).await;
-    let policy = SecurityPolicy::default().with_foreign_uploads(true);
+    let policy = strict().with_foreign_uploads(true);
     is_refused(&pushing(&public(&registry, policy)).await);
     inside.was_not_asked();
 }
@@ -391,7 +474,11 @@ fn secure(fake: &Fake, pem: &str, policy: SecurityPolicy) -> RemoteRepository {
     let options = with_secrets(&host)
         .with_tls(TlsOptions::default().with_roots(pem))
         // So that nothing but the scheme is in the way.
-        .with_policy(policy.with_private_targets(true).with_foreign_uploads(true))
+        .with_policy(
+            policy
+                .with_private_targets(PrivateTargets::Allowed)
+                .with_foreign_uploads(true),
+        )
         .with_resolve(SECURE_NAME, fake.host().parse().expect("an address"));
     let registry = RemoteRegistry::with_options(&host.parse().expect("a name"), options);
     registry.expect("a client").open(&name())
@@ -442,15 +529,23 @@ async fn tokens_are_not_asked_for_over_http() {
 async fn the_next_page_does_not_come_over_http() {
     let (registry, pem) = Fake::start_secure(|seen| {
         let host = seen.header("host").expect("a host");
-        let target = format!("http://{host}/v2/library/app/tags/list?page=2");
-        Reply::new(200)
-            .header("link", format!("<{target}>; rel=\"next\""))
-            .body(r#"{"tags":["v1"]}"#)
+        let page = Reply::new(200).body(r#"{"tags":["v1"]}"#);
+        match seen.target.as_str() {
+            "/v2/library/app/tags/list" => {
+                let target = format!("http://{host}/v2/library/app/tags/list?page=2");
+                page.header("link", format!("<{target}>; rel=\"next\""))
+            }
+            "/v2/library/app/tags/list?page=2" => {
+                page.header("link", format!("<http://{host}/tags>; rel=\"next\""))
+            }
+            _ => Reply::new(404),
+        }
     })
     .await;
     let repository = secure(&registry, &pem, SecurityPolicy::default());
     is_refused(&tags(&repository).await.expect_err("refused"));
-    assert_eq!(registry.seen().len(), 1);
+    // The first link is to a page of the API, which is read over TLS.
+    assert_eq!(registry.seen().len(), 2);
 }
 
 #[tokio::test]

@@ -252,6 +252,10 @@ async fn read(stream: &mut BufReader<impl Stream>) -> Option<Seen> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
+        // No method begins like this, and TLS does.
+        if !head[0].is_ascii_alphabetic() {
+            return None;
+        }
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut lines = head.lines();

@@ -110,7 +110,27 @@ async fn a_registry_that_is_never_content_with_a_token_is_asked_a_few_times() {
         .expect_err("refused");
     let kinds = [ErrorKind::Unauthorized, ErrorKind::Denied];
     assert!(kinds.contains(&error.kind()), "{error:?}");
-    assert!(fake.seen().len() <= 6, "{} requests", fake.seen().len());
+    // Without a token, for a token, with the token.
+    assert_eq!(fake.seen().len(), 3);
+}
+
+/// In the time between, others may have used it up.
+#[tokio::test]
+async fn a_new_token_that_is_called_invalid_is_replaced_once() {
+    let fake = Fake::start(|seen| {
+        if seen.target.starts_with("/token") {
+            return Reply::new(200).body(r#"{"token":"t"}"#);
+        }
+        let host = seen.header("host").expect("a host");
+        let challenge = format!("Bearer realm=\"http://{host}/token\",error=\"invalid_token\"");
+        Reply::new(401).header("www-authenticate", challenge)
+    })
+    .await;
+    let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
+        .await
+        .expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");
+    assert_eq!(fake.seen().len(), 5);
 }
 
 #[tokio::test]
@@ -193,5 +213,90 @@ async fn a_challenge_that_makes_no_sense_is_the_last_word() {
         for seen in fake.seen() {
             assert_eq!(seen.header("authorization"), None, "{challenge:?}");
         }
+        assert_eq!(fake.seen().len(), 1, "{challenge:?}");
     }
+}
+
+/// A registry that shows nothing to strangers, whom it asks for credentials at `/v2/` alone.
+async fn hidden_from_strangers() -> Fake {
+    Fake::start(|seen| match seen.header("authorization") {
+        Some(shown) if shown.starts_with("Basic") && !shown.ends_with("wrong") => {
+            match seen.target.as_str() {
+                "/v2/library/app/tags/list" => Reply::new(200).body(r#"{"tags":["v1"]}"#),
+                _ => Reply::new(404),
+            }
+        }
+        _ if seen.target == "/v2/" => {
+            Reply::new(401).header("www-authenticate", "Basic realm=\"x\"")
+        }
+        _ => Reply::new(404),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_404_for_strangers_is_met_with_the_credentials() {
+    let fake = hidden_from_strangers().await;
+    let repository = repository(&fake, Credential::basic("robot", PASSWORD));
+    for _ in 0..2 {
+        assert_eq!(tags(&repository).await.expect("tags").len(), 1);
+    }
+    // A blob that is missing all the same does not cause another question.
+    let error = fetching(&repository).await.expect_err("missing");
+    assert!(error.is_not_found(), "{error:?}");
+    let targets: Vec<_> = fake.seen().into_iter().map(|seen| seen.target).collect();
+    let list = "/v2/library/app/tags/list";
+    assert_eq!(targets[..4], [list, "/v2/", list, list]);
+    assert_eq!(targets.len(), 5);
+}
+
+#[tokio::test]
+async fn without_credentials_a_404_is_final() {
+    let fake = hidden_from_strangers().await;
+    let repository = fake.repository();
+    assert!(tags(&repository).await.expect("none").is_empty());
+    assert_eq!(fake.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_open_registry_is_asked_for_a_challenge_once() {
+    let fake = Fake::start(|seen| match seen.target.as_str() {
+        "/v2/" => Reply::new(200),
+        _ => Reply::new(404),
+    })
+    .await;
+    let repository = repository(&fake, Credential::basic("robot", PASSWORD));
+    for _ in 0..3 {
+        let error = fetching(&repository).await.expect_err("missing");
+        assert!(error.is_not_found(), "{error:?}");
+    }
+    assert_eq!(fake.seen().len(), 4);
+    for seen in fake.seen() {
+        assert_eq!(seen.header("authorization"), None, "{seen:?}");
+    }
+}
+
+/// As at a registry that lets everyone read, and asks for credentials at `/v2/` for those who push.
+#[tokio::test]
+async fn wrong_credentials_do_not_spoil_what_strangers_may_read() {
+    let fake = Fake::start(|seen| match seen.header("authorization") {
+        Some(_) => Reply::new(401).header("www-authenticate", "Basic realm=\"x\""),
+        None if seen.target == "/v2/" => {
+            Reply::new(401).header("www-authenticate", "Basic realm=\"x\"")
+        }
+        None if seen.target.ends_with("/tags/list") => Reply::new(200).body(r#"{"tags":["v1"]}"#),
+        None => Reply::new(404),
+    })
+    .await;
+    let repository = repository(&fake, Credential::basic("robot", PASSWORD));
+    for _ in 0..2 {
+        let error = fetching(&repository).await.expect_err("missing");
+        assert!(error.is_not_found(), "{error:?}");
+        assert_eq!(tags(&repository).await.expect("tags").len(), 1);
+    }
+    let shown = fake
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.header("authorization").is_some());
+    assert_eq!(shown.count(), 1);
 }

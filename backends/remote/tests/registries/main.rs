@@ -9,3 +9,4 @@ mod elsewhere;
 mod fake;
 mod lies;
 mod logins;
+mod schemes;

@@ -26,7 +26,7 @@ async fn a_basic_challenge_is_answered_and_the_answer_is_sent_from_then_on() {
 async fn without_credentials_a_basic_challenge_is_an_error_that_says_how_to_log_in() {
     let authenticator = anonymous(&Server::counting(300));
     let error = authenticator
-        .answer(&challenge("Basic"), &pull(), None)
+        .respond(&challenge("Basic"), &pull(), None)
         .await
         .expect_err("no credentials");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -45,7 +45,7 @@ async fn credentials_that_were_just_refused_are_not_sent_again() {
     let authenticator = authenticator(&Server::counting(300), user());
     let first = answer(&authenticator, "Basic", &pull()).await;
     let error = authenticator
-        .answer(&challenge("Basic"), &pull(), Some(&first))
+        .respond(&challenge("Basic"), &pull(), Some(&first))
         .await
         .expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -67,7 +67,7 @@ async fn credentials_that_were_refused_are_looked_up_anew() {
         let first = answer(&authenticator, text, &pull()).await;
         provider.set(new);
         let second = authenticator
-            .answer(&challenge(text), &pull(), Some(&first))
+            .respond(&challenge(text), &pull(), Some(&first))
             .await;
         let second = second.expect("an answer").expect("something to send");
         assert_ne!(first, second);
@@ -80,7 +80,7 @@ async fn credentials_that_were_refused_are_looked_up_anew() {
 async fn a_token_is_no_answer_to_a_basic_challenge() {
     let token = Credential::IdentityToken("id".into());
     let error = authenticator(&Server::counting(300), token)
-        .answer(&challenge("Basic"), &pull(), None)
+        .respond(&challenge("Basic"), &pull(), None)
         .await
         .expect_err("no password");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -93,7 +93,7 @@ async fn bearer_is_chosen_before_basic_and_unknown_schemes_are_passed_over() {
     let all = format!("Negotiate abc, Basic realm=x, {CHALLENGE}");
     assert_eq!(answer(&authenticator, &all, &pull()).await, "Bearer t1");
     let unknown = authenticator
-        .answer(&challenge("Negotiate abc, Digest realm=x"), &pull(), None)
+        .respond(&challenge("Negotiate abc, Digest realm=x"), &pull(), None)
         .await;
     assert_eq!(unknown.expect("no error"), None);
 }
@@ -107,7 +107,7 @@ async fn a_bearer_challenge_without_a_realm_is_passed_over() {
         BASIC
     );
     let error = authenticator
-        .answer(&challenge("Bearer"), &pull(), None)
+        .respond(&challenge("Bearer"), &pull(), None)
         .await
         .expect_err("no realm");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -134,7 +134,7 @@ async fn an_access_token_goes_to_the_registry_as_it_is() {
         "Bearer given"
     );
     let error = authenticator
-        .answer(&challenge(CHALLENGE), &pull(), Some(&header))
+        .respond(&challenge(CHALLENGE), &pull(), Some(&header))
         .await
         .expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -147,7 +147,7 @@ async fn a_registry_may_change_its_scheme() {
     let authenticator = authenticator(&server, user());
     let token = answer(&authenticator, CHALLENGE, &pull()).await;
     let basic = authenticator
-        .answer(&challenge("Basic"), &pull(), Some(&token))
+        .respond(&challenge("Basic"), &pull(), Some(&token))
         .await;
     assert_eq!(basic.expect("an answer").expect("credentials"), BASIC);
     assert_eq!(sent(&authenticator, &pull()).await.expect("known"), BASIC);

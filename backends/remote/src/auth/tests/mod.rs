@@ -145,8 +145,23 @@ fn push() -> Scopes {
 }
 
 async fn answer(authenticator: &Authenticator, text: &str, scopes: &Scopes) -> HeaderValue {
-    let answer = authenticator.answer(&challenge(text), scopes, None).await;
+    let answer = authenticator.respond(&challenge(text), scopes, None).await;
     answer.expect("an answer").expect("something to send")
+}
+
+impl Authenticator {
+    /// Takes up a challenge that came in response to a request with `sent`, and meets it.
+    async fn respond(
+        &self,
+        headers: &HeaderMap,
+        scopes: &Scopes,
+        sent: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>> {
+        match self.challenge(headers, scopes, sent, false) {
+            Some(challenge) => self.answer(challenge, scopes, sent).await.map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
 async fn sent(authenticator: &Authenticator, scopes: &Scopes) -> Option<HeaderValue> {

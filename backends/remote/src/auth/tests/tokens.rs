@@ -63,7 +63,7 @@ async fn a_token_that_was_refused_is_replaced_once_for_all_who_sent_it() {
     let old = answer(&authenticator, CHALLENGE, &pull()).await;
     for _ in 0..2 {
         let new = authenticator
-            .answer(&challenge(CHALLENGE), &pull(), Some(&old))
+            .respond(&challenge(CHALLENGE), &pull(), Some(&old))
             .await;
         assert_eq!(new.expect("an answer").expect("a token"), "Bearer t2");
     }
@@ -82,7 +82,7 @@ async fn a_token_that_does_not_suffice_is_not_asked_for_again() {
             Authenticator::new(registry(), Counting::new(credential), server.clone());
         let token = answer(&authenticator, CHALLENGE, &pull()).await;
         let error = authenticator
-            .answer(&challenge(&text), &pull(), Some(&token))
+            .respond(&challenge(&text), &pull(), Some(&token))
             .await
             .expect_err("not enough");
         assert_eq!(error.kind(), kind);
@@ -97,7 +97,7 @@ async fn a_token_that_the_registry_wants_more_of_is_widened() {
     let narrow = answer(&authenticator, CHALLENGE, &pull()).await;
     let text = format!("{CHALLENGE},scope=\"repository:a:push\",error=\"insufficient_scope\"");
     let wide = authenticator
-        .answer(&challenge(&text), &pull(), Some(&narrow))
+        .respond(&challenge(&text), &pull(), Some(&narrow))
         .await;
     assert_eq!(wide.expect("an answer").expect("a token"), "Bearer t2");
 }
@@ -186,7 +186,7 @@ async fn a_token_server_that_refuses_is_an_error_and_the_next_call_asks_again() 
     let provider = Counting::new(Some(user()));
     let authenticator = Authenticator::new(registry(), provider.clone(), server);
     let error = authenticator
-        .answer(&challenge(CHALLENGE), &pull(), None)
+        .respond(&challenge(CHALLENGE), &pull(), None)
         .await
         .expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -207,7 +207,7 @@ async fn an_identity_token_is_exchanged_and_its_successor_is_shown_next() {
     let first = answer(&authenticator, CHALLENGE, &pull()).await;
     assert_eq!(first, "Bearer t1");
     let second = authenticator
-        .answer(&challenge(CHALLENGE), &pull(), Some(&first))
+        .respond(&challenge(CHALLENGE), &pull(), Some(&first))
         .await;
     assert_eq!(second.expect("an answer").expect("a token"), "Bearer t2");
     let asked = server.asked();

@@ -21,7 +21,16 @@ fn entries_hold_credentials_in_several_forms() {
     let user = |name, password| Some(Credential::basic(name, password));
     for (entry, expected) in [
         ("{}", None),
+        ("null", None),
         (r#"{"auth":""}"#, None),
+        (
+            r#"{"auth":null,"username":null,"password":null,"identitytoken":null,"registrytoken":null}"#,
+            None,
+        ),
+        (
+            r#"{"auth":"OnB3","identitytoken":null,"registrytoken":null}"#,
+            user("", "pw"),
+        ),
         (r#"{"auth":"dXNlcjpwdzphYg=="}"#, user("user", "pw:ab")),
         (r#"{"auth":"dXNlcjpwdzphYg"}"#, user("user", "pw:ab")),
         (r#"{"auth":"dXNlcjo="}"#, user("user", "")),
@@ -76,11 +85,18 @@ fn a_broken_entry_does_not_hide_the_others() {
 
 #[test]
 fn an_empty_file_is_a_document_and_other_json_is_not() {
-    for text in ["", " \n\t", "{}", "\u{feff}{}", r#"{"auths":null}"#] {
+    for text in [
+        "",
+        " \n\t",
+        "{}",
+        "\u{feff}{}",
+        "null",
+        r#"{"auths":null,"credHelpers":null,"credsStore":null}"#,
+    ] {
         let found = document(text).credential(&server("a.example"), None);
         assert_eq!(found.expect("no error"), None);
     }
-    for text in ["[]", "{\"hunter2", "\"hunter2\"", "null"] {
+    for text in ["[]", "{\"hunter2", "\"hunter2\""] {
         let Err(error) = Document::parse(text.as_bytes()) else {
             panic!("{text} was taken");
         };

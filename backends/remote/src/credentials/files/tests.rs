@@ -349,3 +349,55 @@ async fn the_credential_for_a_part_of_a_registry_counts_there_only() {
         assert_eq!(found.expect("no error"), Some(user(expected)));
     }
 }
+
+#[tokio::test]
+async fn docker_auth_config_goes_before_the_files() {
+    let home = Home::new();
+    home.write(".docker/config.json", &file_of("file", "a.example"));
+    home.write("own.json", &file_of("own", "a.example"));
+    let environment = |text: &str| {
+        let home = home.path("").into_os_string();
+        Environment::new([("HOME", home), (DOCKER_AUTH_CONFIG, text.into())])
+    };
+    let given = environment(&file_of("given", "a.example"));
+    let files = CredentialFiles::new(&given);
+    assert_eq!(found(&files, "a.example").await, Some(user("given")));
+    assert!(files.has_inline(&registry("a.example")).expect("read"));
+    assert!(!files.has_inline(&registry("b.example")).expect("read"));
+    assert!(!format!("{files:?}").contains("Z2l2ZW"), "{files:?}");
+    // A file that is named by hand is the only one.
+    let own = CredentialFiles::at(home.path("own.json"), &given);
+    assert_eq!(found(&own, "a.example").await, Some(user("own")));
+
+    let of_another = environment(&file_of("given", "b.example"));
+    let files = CredentialFiles::new(&of_another);
+    assert_eq!(found(&files, "a.example").await, Some(user("file")));
+}
+
+#[tokio::test]
+async fn helpers_of_docker_auth_config_are_asked() {
+    let home = Home::new();
+    home.install("given", r#"echo '{"Username":"helper","Secret":"pw"}'"#);
+    let environment = Environment::new([
+        ("HOME", home.path("").into_os_string()),
+        ("PATH", home.path("bin").into_os_string()),
+        (
+            DOCKER_AUTH_CONFIG,
+            r#"{"credHelpers":{"a.example":"given"}}"#.into(),
+        ),
+    ]);
+    let files = CredentialFiles::new(&environment);
+    assert_eq!(found(&files, "a.example").await, Some(user("helper")));
+}
+
+#[tokio::test]
+async fn a_broken_docker_auth_config_is_named_and_not_shown() {
+    let environment = Environment::new([(DOCKER_AUTH_CONFIG, r#"{"auths": hunter2"#)]);
+    let files = CredentialFiles::new(&environment);
+    let error = files.credential(&registry("a.example"), None).await;
+    let error = error.expect_err("broken");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let shown = format!("{error:?}");
+    assert!(shown.contains(DOCKER_AUTH_CONFIG), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}

@@ -32,6 +32,16 @@ async fn a_helper_is_told_the_server_and_answers_with_a_login() {
 }
 
 #[tokio::test]
+async fn a_field_that_is_null_is_empty() {
+    let (_directory, helper) =
+        scripted(r#"echo '{"ServerURL":null,"Username":null,"Secret":"pw"}'"#);
+    assert_eq!(
+        helper.get(SERVER).await.expect("an answer"),
+        Some(Credential::basic("", "pw"))
+    );
+}
+
+#[tokio::test]
 async fn a_user_called_token_has_an_identity_token() {
     let (_directory, helper) = scripted(r#"echo '{"Username":"<token>","Secret":"id"}'"#);
     assert_eq!(
@@ -46,6 +56,9 @@ async fn not_to_have_credentials_is_no_error() {
         "echo 'credentials not found in native keychain'; exit 1",
         "echo 'error: credentials not found' >&2; exit 1",
         r#"echo '{"ServerURL":"","Username":"","Secret":""}'"#,
+        r#"echo '{"ServerURL":null,"Username":null,"Secret":null}'"#,
+        "echo null",
+        "echo '{}'",
     ] {
         let (_directory, helper) = scripted(script);
         assert_eq!(helper.get(SERVER).await.expect(script), None);

@@ -9,7 +9,10 @@ fn url(text: &str) -> Url {
 }
 
 fn direct(options: &RemoteOptions) -> Direct {
-    Direct::new(options, GuardedResolver::new("localhost", false))
+    let origin = url("http://localhost");
+    let resolver = GuardedResolver::new(&origin, &options.resolve, options.policy);
+    let proxies = Proxies::new(&origin, options).expect("proxies");
+    Direct::new(options, resolver, proxies)
 }
 
 #[test]
