@@ -52,9 +52,10 @@ pub trait Batch: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Makes the changes. When this has succeeded everybody sees them, and what was pushed is as
-    /// durable as what a push on its own has stored. If it is dropped, whether they are made is not
-    /// known.
+    /// Makes the changes. When this has succeeded, every reader sees them. All content that was pushed
+    /// through the batch, or that it had when it was asked by [`exists`](crate::ReadOnlyStorage::exists), is
+    /// as durable as after a single push, whoever stored it. If this is dropped, it is not known whether the
+    /// changes are made.
     ///
     /// # Errors
     /// As [`push`](crate::Pusher::push) and [`tag`](crate::Tagger::tag). No tag has moved then.

@@ -276,17 +276,17 @@ impl ManifestDocument {
     /// in their order.
     #[must_use]
     pub fn successors(&self) -> Vec<Descriptor> {
+        self.iter_successors().cloned().collect()
+    }
+
+    /// The same as [`successors`](Self::successors), one by one: an index can list very many.
+    pub fn iter_successors(&self) -> impl Iterator<Item = &Descriptor> {
         let (config, rest) = match self {
             Self::Manifest(manifest) => (Some(&manifest.config), &manifest.layers),
             Self::Index(index) => (None, &index.manifests),
             Self::Artifact(artifact) => (None, &artifact.blobs),
         };
-        self.subject()
-            .into_iter()
-            .chain(config)
-            .chain(rest)
-            .cloned()
-            .collect()
+        self.subject().into_iter().chain(config).chain(rest)
     }
 
     /// The same as [`successors`](Self::successors), taken over: an index can list very many.

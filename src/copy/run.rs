@@ -35,17 +35,25 @@ pub(super) async fn run(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<
             .with_subject(copier.destination.name()));
     }
     copier.destination.expect_pushes();
-    if is_complete(copier, &root.descriptor, tags).await? {
-        return skip_all(copier, root.descriptor).await;
-    }
+    let is_complete = is_complete(copier, &root.descriptor, tags).await?;
     let batch = match copier.options.dry_run {
         false => copier.destination.batch(),
         true => None,
     };
     let concurrency = copier.options.concurrency;
     let Some(batch) = batch else {
+        if is_complete {
+            return skip_all(copier, root.descriptor).await;
+        }
         return copy_all(copier, root, tags, concurrency).await;
     };
+    // The root may have been stored by a program that makes nothing durable. A batch that has seen it
+    // does that when it is committed.
+    if is_complete && batch.repository().exists(&root.descriptor).await? {
+        let committed = batch.commit().await;
+        committed.during("copy", root.descriptor.digest())?;
+        return skip_all(copier, root.descriptor).await;
+    }
     let in_batch = Copier {
         destination: batch.repository(),
         ..copier

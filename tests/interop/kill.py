@@ -122,7 +122,7 @@ def alone(temporary, rounds, rng):
     """Kills copies at moments spread over their time; each time fsck and a second copy follow."""
     source = Source(temporary / "source", rng)
     images = [
-        source.image(f"image {number}", [rng.randint(4096, 65536) for _ in range(40)])
+        source.image(f"image {number}", [rng.randint(16384, 200_000) for _ in range(40)])
         for number in range(10)
     ]
     large = source.image("large", [3 << 20, 2 << 20, 1 << 20])

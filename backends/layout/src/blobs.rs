@@ -80,7 +80,7 @@ impl Blobs {
     async fn has(&self, target: &Descriptor) -> Result<bool> {
         let is_there = self.size(target.digest()).await? == Some(target.size());
         if is_there {
-            self.store.rely_on(target.digest(), target.size());
+            self.store.rely_on_found(target.digest(), target.size());
         }
         Ok(is_there)
     }
@@ -109,6 +109,9 @@ impl Blobs {
         let is_missing = matches!(options.found, Some(Presence::Absent | Presence::OtherSize));
         // A blob of another size was cut short by another program, and is replaced.
         if !is_missing && self.has(expected).await? {
+            self.store
+                .secure(expected.digest(), expected.size())
+                .await?;
             return Ok(MountOutcome::Present);
         }
         let driver = self.store.driver().await?;
@@ -157,6 +160,7 @@ impl Blobs {
         fallback: Option<Source<'_>>,
     ) -> Result<MountOutcome> {
         if self.has(target).await? {
+            self.store.secure(target.digest(), target.size()).await?;
             return Ok(MountOutcome::Mounted);
         }
         let mounted = match &self.siblings {

@@ -208,7 +208,8 @@ impl Layout {
 
     /// Checks the layout as [`fsck`](Self::fsck) does, and repairs what it can from the repository
     /// `from`: content that is missing, truncated, altered or unreadable is fetched and verified, and
-    /// only then replaces what is there. Missing content is not fetched where that is no error, as in
+    /// only then replaces the stored file. An `oci-layout` that is missing or was cut short is written
+    /// again. Missing content is not fetched where its absence is allowed, as in
     /// a sparse layout: copying with [`Existing::Check`](tranship::Existing::Check) does that. Of
     /// several entries of `index.json` with one tag the last keeps it. Nothing that is sound is touched.
     ///

@@ -68,10 +68,10 @@
 //!
 //! # Power cuts and damage
 //!
-//! With [`Durability::Full`], the default, what a finished call has stored survives a power cut.
-//! A blob of the wrong size, as other tools leave it behind when they are stopped, counts as absent
-//! and is replaced by the next push. An `index.json` that cannot be read is an error and is never
-//! overwritten.
+//! With [`Durability::Full`], the default, everything that the result of a successful call depends on
+//! survives a power cut, whoever stored it. A blob of the wrong size, as other tools leave it behind when
+//! they are stopped, counts as absent and is replaced by the next push. An `index.json` that cannot be read
+//! is an error and is never overwritten.
 //!
 //! # Garbage and checks
 //!

@@ -119,6 +119,12 @@ impl Manifests {
         let document = ManifestDocument::decode_plain(media_type, &content)?;
         let document = document
             .ok_or_else(|| Error::unsupported(format!("{media_type} cannot be decoded")))?;
+        if is_stored {
+            let found = vec![expected.plain()];
+            self.store.secure_closure(found).await?;
+        } else {
+            self.store.secure_successors(&document).await?;
+        }
         let (node, leaves) = Node::new(expected, document);
         let edit = listing(expected, &node, tags);
         // A batch can be very long, so what its manifests refer to is not kept: whoever asks for that
@@ -171,15 +177,19 @@ impl Manifests {
         }
         // What was read last is enough to guess by; only that nothing is to be done must be sure.
         let mut snapshot = self.store.last_index().await?;
+        let mut version = None;
         if self.store.is_idle(&snapshot, edit) {
-            snapshot = self.store.index().await?;
+            (snapshot, version) = self.store.versioned_index().await?;
         }
         if needs_indexes(&snapshot, edit) {
             self.store.load_indexes(&snapshot).await;
         }
+        if self.store.is_idle(&snapshot, edit) && version.is_none() {
+            (snapshot, version) = self.store.versioned_index().await?;
+        }
         // Without a layout an idle change still has to make one.
         if self.store.is_idle(&snapshot, edit) && self.store.is_layout().await? {
-            return Ok(());
+            return self.store.secure_index(version.as_ref()).await;
         }
         self.store.commit(edit.clone()).await
     }
@@ -209,6 +219,7 @@ impl Manifests {
         if !entry.same_content(target) || !self.is_stored(target).await? {
             return Err(missing());
         }
+        self.store.secure_closure(vec![entry.plain()]).await?;
         self.list(&edit).await?;
         // A batch goes on it from now on.
         if self.store.is_batch() || self.is_stored(target).await? {
@@ -262,6 +273,7 @@ impl Manifests {
         for child in absent {
             // Pushed meanwhile, as a child of what was listed until now.
             if self.is_stored(&child).await? {
+                self.store.secure_closure(vec![child.clone()]).await?;
                 let edit = Edit::List {
                     entry: child,
                     tags: Vec::new(),

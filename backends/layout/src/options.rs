@@ -122,15 +122,16 @@ impl LayoutOptions {
     }
 }
 
-/// What a finished call promises of a power cut.
+/// What a finished call promises for a power cut.
 ///
 /// Either way a process that dies leaves nothing half made: files get their names when they are
 /// complete.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Durability {
-    /// What a finished call has stored is still there: files and directories are synced, blobs
-    /// before the index that names them.
+    /// Everything that the result of a successful call depends on is still there, whoever stored it. Files and
+    /// directories are synced, blobs before the index that names them. Content that another program has
+    /// stored without a sync is synced, too.
     #[default]
     Full,
     /// Nothing is synced. After a power cut what was stored in the last seconds may be missing or

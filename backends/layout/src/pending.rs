@@ -27,12 +27,28 @@ struct State {
     edits: Vec<Box<Edit>>,
     /// The manifests that the changes list.
     listed: Sizes,
-    /// What else the batch goes on being there.
+    /// What else must be there: what the batch has stored, or what the index vouches for.
     relied: Sizes,
+    /// What else must be there, and may be not durable yet: what the batch has found.
+    found: Sizes,
     view: Option<View>,
 }
 
+/// What a batch has come to.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) edits: Vec<Edit>,
+    /// What must be there when the changes are made.
+    pub(crate) required: Vec<Arc<Sizes>>,
+    /// That part of it which others stored.
+    pub(crate) found: Arc<Sizes>,
+}
+
 impl State {
+    fn knows(&self, digest: &Digest) -> bool {
+        self.listed.contains(digest) || self.relied.contains(digest) || self.found.contains(digest)
+    }
+
     /// Drops the last changes, as far as they list nothing but children of what comes next: those
     /// would be listed and dropped again. Children are pushed right before their parent.
     fn drop_covered(&mut self, children: &[Descriptor]) {
@@ -78,14 +94,31 @@ impl Pending {
         state.edits.push(Box::new(edit));
     }
 
+    /// Returns those of `all` that the batch has neither stored nor found.
+    pub(crate) fn unknown<'a>(&self, all: impl Iterator<Item = &'a Descriptor>) -> Vec<Descriptor> {
+        let state = self.lock();
+        all.filter(|content| !state.knows(content.digest()))
+            .cloned()
+            .collect()
+    }
+
     /// Whether one of the changes lists the manifest `digest`.
     pub(crate) fn lists(&self, digest: &Digest) -> bool {
         self.lock().listed.contains(digest)
     }
 
-    /// Remembers that the batch goes on the blob of `digest`, of `size` bytes, being there.
+    /// Remembers that the batch needs the blob of `digest`, of `size` bytes, which it has stored, or which
+    /// is durable for another reason.
     pub(crate) fn rely_on(&self, digest: &Digest, size: u64) {
         self.lock().relied.insert(digest, size);
+    }
+
+    /// Remembers that the batch needs the blob of `digest`, of `size` bytes, which it has found.
+    pub(crate) fn rely_on_found(&self, digest: &Digest, size: u64) {
+        let mut state = self.lock();
+        if !state.relied.contains(digest) {
+            state.found.insert(digest, size);
+        }
     }
 
     /// `base` with the changes made.
@@ -113,15 +146,20 @@ impl Pending {
     }
 
     /// Takes the changes out, and what must be there for them.
-    pub(crate) fn take(&self) -> (Vec<Edit>, Vec<Sizes>) {
+    pub(crate) fn take(&self) -> Taken {
         let State {
             edits,
             listed,
             relied,
+            found,
             ..
         } = std::mem::take(&mut *self.lock());
-        let edits = edits.into_iter().map(|edit| *edit).collect();
-        (edits, vec![listed, relied])
+        let found = Arc::new(found);
+        Taken {
+            edits: edits.into_iter().map(|edit| *edit).collect(),
+            required: vec![Arc::new(listed), Arc::new(relied), Arc::clone(&found)],
+            found,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -31,6 +31,10 @@ impl Sizes {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sha256.is_empty() && self.others.is_empty()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Digest, u64)> + Send {
         let sha256 = self
             .sha256

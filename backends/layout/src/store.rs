@@ -1,5 +1,6 @@
 //! What the blobs, the manifests and the repository of one layout share.
 
+mod closure;
 mod sweep;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use crate::graph::{Graph, Node, Reachable, decode};
 use crate::index::{Draft, Edit, Holders as _, Request, Snapshot, Writer, fail};
 use crate::manifests::needs_indexes;
 use crate::options::LayoutOptions;
-use crate::pending::Pending;
+use crate::pending::{Pending, Taken};
 use crate::sizes::Sizes;
 
 pub(crate) use self::sweep::SweepOutcome;
@@ -123,11 +124,29 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers that the batch, if this is one, goes on a blob being there.
+    /// Remembers that the batch, if this is one, needs a blob that it has stored.
     pub(crate) fn rely_on(&self, digest: &Digest, size: u64) {
         if let Some(pending) = &self.pending {
             pending.rely_on(digest, size);
         }
+    }
+
+    /// Remembers that the batch, if this is one, needs a blob that it has found.
+    pub(crate) fn rely_on_found(&self, digest: &Digest, size: u64) {
+        if let Some(pending) = &self.pending {
+            pending.rely_on_found(digest, size);
+        }
+    }
+
+    /// Takes a blob that was found for stored: makes it durable, now or with the batch.
+    pub(crate) async fn secure(&self, digest: &Digest, size: u64) -> Result<()> {
+        if self.is_batch() {
+            self.rely_on_found(digest, size);
+            return Ok(());
+        }
+        let mut found = Sizes::default();
+        found.insert(digest, size);
+        self.core.driver.secure_blobs(Arc::new(found)).await
     }
 
     /// Whether a manifest that is there can be taken for complete, with all that it refers to.
@@ -143,13 +162,19 @@ impl Store {
         if pending.lists(digest) {
             return Ok(true);
         }
-        let base = pending.base.get_or_try_init(|| self.core.index()).await?;
-        if base.listed(digest).is_some() {
-            return Ok(true);
+        let base = pending.base.get_or_try_init(|| self.core.secured_index());
+        let base = base.await?;
+        Ok(self.leads_to(base, digest).await)
+    }
+
+    /// Whether `snapshot` lists the manifest `digest`, or an index that it lists has it as a child.
+    pub(crate) async fn leads_to(&self, snapshot: &Snapshot, digest: &Digest) -> bool {
+        if snapshot.listed(digest).is_some() {
+            return true;
         }
-        self.load_indexes(base).await;
-        let is_listed = |other: &Digest| base.listed(other).is_some();
-        Ok(self.core.graph.holds(digest, &is_listed))
+        self.load_indexes(snapshot).await;
+        let is_listed = |other: &Digest| snapshot.listed(other).is_some();
+        self.core.graph.holds(digest, &is_listed)
     }
 
     /// Makes durable and visible what waits.
@@ -157,18 +182,27 @@ impl Store {
         let Some(pending) = &self.pending else {
             return Ok(());
         };
-        self.driver().await?.flush().await?;
-        let (edits, required) = pending.take();
-        if edits.is_empty() {
-            return self.core.driver.finish().await;
+        let driver = self.driver().await?;
+        driver.flush().await?;
+        let Taken {
+            edits,
+            required,
+            found,
+        } = pending.take();
+        if !found.is_empty() {
+            driver.secure_blobs(found).await?;
         }
-        let snapshot = self.core.index().await?;
+        if edits.is_empty() {
+            return driver.finish().await;
+        }
+        let (snapshot, version) = self.core.versioned_index().await?;
         if edits.iter().any(|edit| needs_indexes(&snapshot, edit)) {
             self.load_indexes(&snapshot).await;
         }
         let is_idle = |edit| snapshot.is_idle(edit, &*self.core.graph);
         if edits.iter().all(is_idle) && self.is_layout().await? {
-            return self.core.driver.finish().await;
+            self.secure_index(version.as_ref()).await?;
+            return driver.finish().await;
         }
         self.write(edits, required).await
     }
@@ -234,6 +268,17 @@ impl Store {
         })
     }
 
+    /// Returns the current `index.json`, without the changes of a batch, and its state.
+    pub(crate) async fn versioned_index(&self) -> Result<(Arc<Snapshot>, Option<IndexVersion>)> {
+        self.core.check_version().await?;
+        self.core.versioned_index().await
+    }
+
+    /// Makes durable the index in the state `version`, and all that it leads to.
+    pub(crate) async fn secure_index(&self, version: Option<&IndexVersion>) -> Result<()> {
+        self.core.secure_index(version).await
+    }
+
     /// `index.json` as this process saw it last, which need not be as it is now.
     pub(crate) async fn last_index(&self) -> Result<Arc<Snapshot>> {
         match self.core.cached() {
@@ -255,7 +300,7 @@ impl Store {
         }
     }
 
-    async fn write(&self, edits: Vec<Edit>, required: Vec<Sizes>) -> Result<()> {
+    async fn write(&self, edits: Vec<Edit>, required: Vec<Arc<Sizes>>) -> Result<()> {
         self.writer
             .commit(edits, required, |requests| {
                 Arc::clone(&self.core).write(requests).boxed()
@@ -361,17 +406,37 @@ impl Core {
     }
 
     async fn index(&self) -> Result<Arc<Snapshot>> {
+        let (snapshot, _) = self.versioned_index().await?;
+        Ok(snapshot)
+    }
+
+    /// The index, which is durable then, with all that it leads to.
+    async fn secured_index(&self) -> Result<Arc<Snapshot>> {
+        let (snapshot, version) = self.versioned_index().await?;
+        self.secure_index(version.as_ref()).await?;
+        Ok(snapshot)
+    }
+
+    async fn secure_index(&self, version: Option<&IndexVersion>) -> Result<()> {
+        match version {
+            Some(version) => self.driver.secure_index(version).await,
+            None => Ok(()),
+        }
+    }
+
+    /// `None` as its version says that there is none.
+    async fn versioned_index(&self) -> Result<(Arc<Snapshot>, Option<IndexVersion>)> {
         let _permit = self.readers.acquire().await.map_err(|error| {
             Error::new(ErrorKind::Io, "the layout was closed").with_source(error)
         })?;
         let known = self.cached();
         let version = known.as_ref().map(|known| known.version.clone());
         match self.driver.read_index(version, self.max_index_size).await? {
-            IndexRead::Absent => Ok(Arc::new(Snapshot::empty())),
+            IndexRead::Absent => Ok((Arc::new(Snapshot::empty()), None)),
             IndexRead::Unchanged(version) => {
                 let snapshot = known.map_or_else(|| Arc::new(Snapshot::empty()), |k| k.snapshot);
-                self.cache(version, Arc::clone(&snapshot));
-                Ok(snapshot)
+                self.cache(version.clone(), Arc::clone(&snapshot));
+                Ok((snapshot, Some(version)))
             }
             IndexRead::Read(content, version) => {
                 let snapshot = if content.len() < LARGE {
@@ -380,8 +445,8 @@ impl Core {
                     blocking(move || Snapshot::decode(&content)).await
                 };
                 let snapshot = Arc::new(snapshot.map_err(|error| self.in_index(error))?);
-                self.cache(version, Arc::clone(&snapshot));
-                Ok(snapshot)
+                self.cache(version.clone(), Arc::clone(&snapshot));
+                Ok((snapshot, Some(version)))
             }
         }
     }

@@ -172,6 +172,31 @@ async fn many_manifests_of_a_batch_write_the_index_once() {
     assert_eq!(tranship::tags(&layout).await.expect("listed").len(), 51);
 }
 
+#[tokio::test]
+async fn large_blobs_stay_when_a_batch_is_dropped() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let content = noise(16 * 1024 * 1024);
+    let target = blob(&content);
+    let batch = layout.batch().expect("a batch");
+    let pushed = batch.repository().push(&target, content.into()).await;
+    pushed.expect("pushed");
+    drop(batch);
+    assert!(layout.blobs().exists(&target).await.expect("asked"));
+    assert!(support::leftovers(&directory.path().join("app")).is_empty());
+}
+
+#[tokio::test]
+async fn a_dropped_batch_leaves_no_temporary_files() {
+    let directory = directory();
+    let layout = layout(&directory).await;
+    let batch = layout.batch().expect("a batch");
+    push(&*batch, &manifest("one"), "v1").await;
+    assert!(!support::leftovers(&directory.path().join("app")).is_empty());
+    drop(batch);
+    assert!(support::leftovers(&directory.path().join("app")).is_empty());
+}
+
 /// A directory of layouts, and a blob in the one that is called `from`.
 async fn registry(directory: &tempfile::TempDir) -> (LayoutRegistry, Descriptor) {
     let registry = LayoutRegistry::create(directory.path()).await;
@@ -216,10 +241,12 @@ async fn a_blob_that_is_mounted_in_a_batch_is_not_copied() {
 }
 
 #[tokio::test]
-async fn a_batch_fails_if_a_blob_that_it_mounted_is_removed() {
+async fn a_batch_fails_if_a_mounted_blob_that_was_there_is_removed() {
     let directory = directory();
     let (registry, blob) = registry(&directory).await;
     let target = target(&registry).await;
+    let here = registry.layout(target.name()).await.expect("a layout");
+    support::push_blob(&here, &noise(300_000)).await;
 
     let batch = target.batch().expect("a batch");
     mount(&*batch, &blob).await;

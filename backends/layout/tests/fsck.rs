@@ -286,6 +286,53 @@ async fn an_invalid_marker_is_told() {
     );
 }
 
+async fn repaired(path: &Path, good: &Layout) -> FsckReport {
+    let layout = opened(path).await;
+    let report = layout.repair(good, &FsckOptions::default()).await;
+    report.expect("checked")
+}
+
+#[tokio::test]
+async fn an_oci_layout_that_was_cut_short_is_repaired() {
+    let (directory, other) = (directory(), support::directory());
+    let layout = relaxed(directory.path()).await;
+    let good = relaxed(other.path()).await;
+    image(&layout).await;
+    image(&good).await;
+    let marker = directory.path().join("oci-layout");
+    let whole = fs::read(&marker).expect("readable");
+    for torn in [Some(&b""[..]), Some(&whole[..10]), Some(&[0; 30]), None] {
+        fs::remove_file(&marker).expect("removed");
+        if let Some(torn) = torn {
+            fs::write(&marker, torn).expect("written");
+        }
+        let report = repaired(directory.path(), &good).await;
+        assert!(report.sound);
+        let kinds: Vec<_> = report.repaired.iter().map(|one| one.kind).collect();
+        assert_eq!(kinds, [Kind::InvalidLayout]);
+        assert_eq!(fs::read(&marker).expect("readable"), whole);
+        let layout = Layout::open(directory.path()).await.expect("a layout");
+        assert_eq!(tags(&layout).await.expect("listed"), [tag("v1")]);
+    }
+}
+
+#[tokio::test]
+async fn an_oci_layout_that_is_whole_is_not_replaced() {
+    let (directory, other) = (directory(), support::directory());
+    image(&relaxed(directory.path()).await).await;
+    let good = relaxed(other.path()).await;
+    image(&good).await;
+    let marker = directory.path().join("oci-layout");
+    fs::remove_file(&marker).expect("removed");
+    fs::write(&marker, r#"{"version":"1.0.0"}"#).expect("written");
+    let report = repaired(directory.path(), &good).await;
+    assert!(!report.sound);
+    let why = report.findings[0].not_repaired.as_deref();
+    assert!(why.is_some_and(|why| why.contains("version")), "{why:?}");
+    let content = fs::read_to_string(&marker).expect("readable");
+    assert_eq!(content, r#"{"version":"1.0.0"}"#);
+}
+
 #[tokio::test]
 async fn a_layout_that_is_half_made_is_sound_and_nothing_is_no_layout() {
     let directory = directory();

@@ -172,3 +172,13 @@ fn a_layout_with_an_invalid_marker_is_checked_all_the_same() {
         ran.stdout
     );
 }
+
+#[test]
+fn an_invalid_marker_is_repaired() {
+    let here = Workplace::new();
+    here.ok(&["cp", "-r", "oci:hello:v1", "oci:good:v1"]);
+    here.write("hello/oci-layout", "");
+    let stdout = here.ok(&["fsck", "oci:hello", "--repair-from", "oci:good"]);
+    assert_eq!(stdout, "repaired: invalid layout oci-layout");
+    assert_eq!(here.ok(&["fsck", "--quiet", "oci:hello"]), "");
+}

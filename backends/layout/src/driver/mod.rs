@@ -5,6 +5,7 @@
 
 #[cfg(feature = "archive")]
 pub(crate) mod archive;
+pub(crate) mod disk;
 pub(crate) mod linked;
 pub(crate) mod local;
 mod marker;
@@ -102,8 +103,8 @@ pub(crate) trait Driver: Any + fmt::Debug + Send + Sync {
         edit: IndexEdit,
     ) -> Result<Option<IndexVersion>>;
 
-    /// A driver of the same place for the pushes of a batch: what they store need not be durable
-    /// before [`flush`](Self::flush).
+    /// A driver of the same place for the pushes of a batch: what they store need not be durable, nor be
+    /// there for others, before [`flush`](Self::flush).
     fn for_batch(&self) -> Arc<dyn Driver>;
 
     /// Whether what a batch stores is held back until its change of the index is made, which nobody
@@ -112,8 +113,35 @@ pub(crate) trait Driver: Any + fmt::Debug + Send + Sync {
         false
     }
 
-    /// Makes all that was stored through this driver durable, as far as it promises that at all.
+    /// Publishes all that was stored through this driver, and makes it durable, as far as it promises that
+    /// at all. Nothing is published before it is durable.
     async fn flush(&self) -> Result<()>;
+
+    /// Whether something that is there may have to be made durable: whether the two calls that follow do
+    /// anything.
+    fn is_to_secure(&self) -> bool {
+        false
+    }
+
+    /// Makes durable those of `blobs` that are there, whoever stored them.
+    async fn secure_blobs(&self, _blobs: Arc<Sizes>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes durable the index in the state `version`, and everything that it leads to, whoever stored it.
+    async fn secure_index(&self, _version: &IndexVersion) -> Result<()> {
+        Ok(())
+    }
+
+    /// Writes `oci-layout` anew.
+    ///
+    /// # Errors
+    /// `Unsupported` if the place cannot replace that alone.
+    async fn write_version(&self) -> Result<()> {
+        Err(Error::unsupported(
+            "oci-layout cannot be replaced without the rest",
+        ))
+    }
 
     /// All that lies under `blobs/`, in no particular order. What comes or goes meanwhile may be
     /// missing or listed.
@@ -293,7 +321,7 @@ pub(crate) struct IndexChange {
     /// Blobs to remove when the new content is in place, as a part of the same change.
     pub(crate) remove: Vec<Digest>,
     /// What [`required`](Self::required) goes through, shared with those who rely on it.
-    pub(crate) required: Vec<Arc<Vec<Sizes>>>,
+    pub(crate) required: Vec<Arc<Vec<Arc<Sizes>>>>,
 }
 
 impl IndexChange {
@@ -301,7 +329,7 @@ impl IndexChange {
     /// somebody relies on them, and they may have been removed meanwhile.
     pub(crate) fn required(&self) -> impl Iterator<Item = (Digest, u64)> + Send {
         let required = self.required.iter().flat_map(|blobs| blobs.iter());
-        required.flat_map(Sizes::iter)
+        required.flat_map(|blobs| blobs.iter())
     }
 }
 

@@ -24,9 +24,30 @@ pub(super) async fn repair(
         {
             Some(replace(store.unchecked_driver(), finding, from).await)
         }
+        FindingKind::InvalidLayout if finding.severity == Severity::Error => {
+            Some(restore_version(store.unchecked_driver()).await)
+        }
         FindingKind::DuplicateTag => Some(settle(store, finding, snapshot?).await),
         _ => None,
     }
+}
+
+/// Writes `oci-layout`, if it is missing or was cut short. What is whole and says something else was not
+/// written for this version of the format.
+async fn restore_version(driver: &dyn Driver) -> Result<()> {
+    if let Err(error) = driver.version().await
+        && !is_torn(&error)
+    {
+        return Err(error);
+    }
+    driver.write_version().await
+}
+
+/// Whether a file was not JSON at all.
+fn is_torn(error: &Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<serde_json::Error>());
+    cause.is_some_and(|cause| !cause.is_data())
 }
 
 /// Stores the content anew. What lies there is replaced when the new content is complete and

@@ -53,7 +53,7 @@ pub(crate) async fn collect(store: &Store, options: &GcOptions) -> Result<GcRepo
     };
     // The listing comes first: what is pushed from now on is not in it, and safe.
     collection.list().await?;
-    let (snapshot, version) = store.versioned_index().await?;
+    let (snapshot, version) = store.read_index().await?;
     let plan = collection.plan(&snapshot, Policy::Listed).await?;
     collection.clear_leftovers().await?;
     if options.dry_run {

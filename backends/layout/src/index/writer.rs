@@ -20,7 +20,7 @@ use crate::sizes::Sizes;
 pub(crate) struct Request {
     pub(crate) edits: Arc<Vec<Edit>>,
     /// The blobs, and their sizes in bytes, that must be there.
-    pub(crate) required: Arc<Vec<Sizes>>,
+    pub(crate) required: Arc<Vec<Arc<Sizes>>>,
     pub(crate) answer: oneshot::Sender<Result<()>>,
 }
 
@@ -42,7 +42,7 @@ impl Writer {
     pub(crate) async fn commit(
         &self,
         edits: Vec<Edit>,
-        required: Vec<Sizes>,
+        required: Vec<Arc<Sizes>>,
         write: impl Fn(Vec<Request>) -> BoxFuture<'static, ()>,
     ) -> Result<()> {
         let (answer, mut answered) = oneshot::channel();

@@ -23,7 +23,7 @@ impl Store {
     ///
     /// # Errors
     /// `Corrupt` if it is missing.
-    pub(crate) async fn versioned_index(&self) -> Result<(Arc<Snapshot>, IndexVersion)> {
+    pub(crate) async fn read_index(&self) -> Result<(Arc<Snapshot>, IndexVersion)> {
         let driver = self.driver().await?;
         let limit = self.core.max_index_size;
         let read = driver.read_index(None, limit).await?;
@@ -142,7 +142,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let (one, other) = (open(directory.path()), open(directory.path()));
         let digest = put(&one, b"{}").await;
-        let (_, version) = one.versioned_index().await.expect("an index");
+        let (_, version) = one.read_index().await.expect("an index");
         let listing = Edit::List {
             entry: Descriptor::of(MediaType::IMAGE_MANIFEST, b"{}"),
             tags: vec!["v1".parse().expect("a tag")],
@@ -172,7 +172,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let store = open(directory.path());
         let digest = put(&store, b"{}").await;
-        let (_, version) = store.versioned_index().await.expect("an index");
+        let (_, version) = store.read_index().await.expect("an index");
         let minute = Duration::from_secs(60);
         let outcome = store.sweep(version, None, vec![digest], minute).await;
         assert!(outcome.expect("swept").swept.removed.is_empty());
@@ -184,7 +184,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let store = open(directory.path());
         let digest = put(&store, b"{}").await;
-        let (_, version) = store.versioned_index().await.expect("an index");
+        let (_, version) = store.read_index().await.expect("an index");
         let lock = directory.path().join(".tranship/lock");
         let held = std::fs::File::create(lock).expect("ours");
         held.lock().expect("locked");

@@ -353,3 +353,24 @@ async fn checks_find_what_is_altered_missing_or_cut_off_and_repair_it() {
     assert_eq!(repaired.expect("repaired").repaired.len(), 3);
     assert!(sound(&opened(&store).await.expect("a layout")).await);
 }
+
+#[tokio::test]
+async fn an_oci_layout_that_was_cut_short_is_repaired() {
+    let store = Arc::new(Faulty::new());
+    push_image(&layout(&store).await, "v1")
+        .await
+        .expect("pushed");
+    let marker = Path::from("app/oci-layout");
+    let torn = store.inner.put(&marker, r#"{"image"#.into());
+    torn.await.expect("written");
+    let prefix = Path::default();
+    let registry = LayoutRegistry::open_in(store.clone(), prefix, LayoutOptions::default()).await;
+    let registry = registry.expect("a registry");
+    let damaged = registry.layout(&"app".parse().expect("a name")).await;
+    let damaged = damaged.expect("a layout");
+    let good = opened(&Arc::new(Faulty::new())).await.expect("a layout");
+    let report = damaged.repair(&good, &FsckOptions::default()).await;
+    assert_eq!(report.expect("repaired").repaired.len(), 1);
+    let found = opened(&store).await.expect("a layout");
+    found.resolve(&tag("v1").into()).await.expect("tagged");
+}

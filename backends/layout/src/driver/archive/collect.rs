@@ -12,6 +12,7 @@ use tranship::{Digest, Result};
 use super::contents::Contents;
 use super::place::Place;
 use crate::blocking::blocking;
+use crate::driver::disk;
 use crate::driver::local::file::{age, failed};
 use crate::driver::{Leftover, LeftoverKind, Pages, Stored, StoredName};
 
@@ -107,7 +108,7 @@ pub(super) async fn remove_leftover(
         let Some((_, _lock)) = look_at(path.clone(), name, min_age)? else {
             return Ok(false);
         };
-        match std::fs::remove_file(&path) {
+        match disk::remove_file(&path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed("removed", &path, error)),

@@ -40,6 +40,7 @@ use super::{
 use crate::blocking::blocking;
 use crate::index::EMPTY_INDEX;
 use crate::options::LayoutOptions;
+use crate::sizes::Sizes;
 
 /// An `oci-archive`.
 #[derive(Debug)]
@@ -294,6 +295,18 @@ impl Driver for Archive {
 
     async fn flush(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn is_to_secure(&self) -> bool {
+        self.place.syncs()
+    }
+
+    async fn secure_blobs(&self, _: Arc<Sizes>) -> Result<()> {
+        self.place.secure_all().await
+    }
+
+    async fn secure_index(&self, _: &IndexVersion) -> Result<()> {
+        self.place.secure_all().await
     }
 
     async fn finish(&self) -> Result<()> {

@@ -4,18 +4,21 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::{Builder, NamedTempFile};
 use tokio::sync::Semaphore;
 use tranship::{Capabilities, Error, ErrorKind, Result, Support};
 
 use super::contents::{Contents, Opened, stat};
+use super::position::read_pieces;
 use crate::blocking::blocking;
+use crate::driver::disk;
+use crate::driver::local::durable::{sync_names, sync_names_above};
 use crate::driver::local::file::{failed, identity};
 use crate::driver::local::index::Stamp;
 use crate::driver::local::place::with_mode;
-use crate::driver::local::sync::sync_directory;
+use crate::driver::position::write_all_at;
 use crate::options::{Durability, LayoutOptions};
 
 /// How often the archive may be replaced while we prepare to replace it.
@@ -34,6 +37,8 @@ pub(super) struct Place {
     max_unpacked: u64,
     reader: Reader,
     current: Mutex<Option<Arc<Contents>>>,
+    /// The state in which the archive is known to be durable, with its name.
+    durable: Mutex<Option<Stamp>>,
     is_compressed: AtomicBool,
     /// Who changes the archive through this process.
     changing: Arc<Semaphore>,
@@ -48,6 +53,7 @@ impl Place {
             max_unpacked: options.max_unpacked_size,
             reader,
             current: Mutex::default(),
+            durable: Mutex::default(),
             is_compressed: AtomicBool::new(false),
             changing: Arc::new(Semaphore::new(1)),
         }
@@ -131,7 +137,7 @@ impl Place {
         Ok(Some(contents))
     }
 
-    fn lock_current(&self) -> std::sync::MutexGuard<'_, Option<Arc<Contents>>> {
+    fn lock_current(&self) -> MutexGuard<'_, Option<Arc<Contents>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -193,7 +199,8 @@ impl Place {
     /// An empty file beside the archive. It is removed when it is dropped.
     pub(super) fn temporary(&self) -> Result<NamedTempFile> {
         let directory = self.path.parent().unwrap_or(&self.path);
-        std::fs::create_dir_all(directory).map_err(|error| failed("created", directory, error))?;
+        disk::naming(directory, || std::fs::create_dir_all(directory))
+            .map_err(|error| failed("created", directory, error))?;
         let prefix = self.temporary_prefix();
         let file = with_mode(Builder::new().prefix(&prefix).suffix(".tmp"), 0o666)
             .tempfile_in(directory)
@@ -211,22 +218,85 @@ impl Place {
         format!(".{name}.tranship-")
     }
 
+    pub(super) fn syncs(&self) -> bool {
+        self.durability == Durability::Full
+    }
+
+    fn lock_durable(&self) -> MutexGuard<'_, Option<Stamp>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the current archive durable, whoever wrote it, unless durability is relaxed.
+    pub(super) async fn secure_all(self: &Arc<Self>) -> Result<()> {
+        if !self.syncs() {
+            return Ok(());
+        }
+        let place = Arc::clone(self);
+        blocking(move || place.secure()).await
+    }
+
+    fn secure(&self) -> Result<()> {
+        let found = stat(&self.path)?.map(|found| Stamp::of(&found));
+        if found.is_none() || *self.lock_durable() == found {
+            return Ok(());
+        }
+        let file = File::open(&self.path).map_err(|error| failed("opened", &self.path, error))?;
+        if let Err(error) = disk::sync_file(&file, &self.path) {
+            // A second sync of the same file would say nothing of what was lost.
+            let rewritten = self.replacing(|current| self.rewrite(current.as_deref()));
+            return rewritten.map_err(|_| failed("synced", &self.path, error));
+        }
+        self.secure_name()?;
+        *self.lock_durable() = found;
+        Ok(())
+    }
+
+    /// Makes durable that the archive has its path.
+    fn secure_name(&self) -> Result<()> {
+        let is_above_durable = self.lock_durable().is_some();
+        match self.path.parent() {
+            Some(directory) if is_above_durable => sync_names(directory),
+            _ => sync_names_above(&self.path),
+        }
+    }
+
+    /// Replaces the archive by one of the same content; `None` if it was replaced by another one.
+    fn rewrite(&self, current: Option<&Contents>) -> Result<Option<()>> {
+        let Some(current) = current else {
+            return Ok(Some(()));
+        };
+        let new = self.temporary()?;
+        let mut at = 0;
+        read_pieces(
+            &current.opened.file,
+            &(0..current.opened.metadata.len()),
+            |piece| {
+                write_all_at(new.as_file(), piece, at)?;
+                at += piece.len() as u64;
+                Ok::<_, io::Error>(())
+            },
+        )
+        .map_err(|error| failed("copied", &self.path, error))?;
+        Ok(match self.replace(new, Some(current))? {
+            Replaced::Yes(_) => Some(()),
+            Replaced::No(_) => None,
+        })
+    }
+
     /// Gives a complete file the archive's path, unless something else lies there than `current`.
     pub(super) fn replace(
         &self,
         file: NamedTempFile,
         current: Option<&Contents>,
     ) -> Result<Replaced> {
-        let is_full = self.durability == Durability::Full;
         if let Some(current) = current {
             let permissions = current.opened.metadata.permissions();
             file.as_file()
                 .set_permissions(permissions)
                 .map_err(|error| failed("written", file.path(), error))?;
         }
-        if is_full {
-            file.as_file()
-                .sync_all()
+        if self.syncs() {
+            disk::sync_file(file.as_file(), file.path())
                 .map_err(|error| failed("synced", file.path(), error))?;
         }
         let found = stat(&self.path)?.map(|found| Stamp::of(&found));
@@ -234,8 +304,8 @@ impl Place {
             return Ok(Replaced::No(file));
         }
         let persisted = match current {
-            Some(_) => file.persist(&self.path),
-            None => file.persist_noclobber(&self.path),
+            Some(_) => disk::persist(file, &self.path),
+            None => disk::persist_noclobber(file, &self.path),
         };
         let file = match persisted {
             Ok(file) => file,
@@ -249,13 +319,15 @@ impl Place {
         // Others may still read it through this handle, and who changes it next waits for the lock.
         file.unlock()
             .map_err(|error| failed("unlocked", &self.path, error))?;
-        if let (true, Some(directory)) = (is_full, self.path.parent()) {
-            sync_directory(directory).map_err(|error| failed("synced", directory, error))?;
-        }
         let ours = file
             .metadata()
             .map_err(|error| failed("inspected", &self.path, error))?;
-        let is_ours = |new: &Arc<Contents>| new.opened.stamp == Stamp::of(&ours);
+        let ours = Stamp::of(&ours);
+        if self.syncs() {
+            self.secure_name()?;
+            *self.lock_durable() = Some(ours.clone());
+        }
+        let is_ours = |new: &Arc<Contents>| new.opened.stamp == ours;
         Ok(Replaced::Yes(new?.filter(is_ours)))
     }
 }

@@ -29,10 +29,10 @@ fn hash_now(
     observe: &Observer,
     stopped: &AtomicBool,
 ) -> Result<Option<Hashed>> {
-    let Some(path) = place.blob(digest)? else {
-        return Ok(None);
-    };
-    let Some((file, metadata)) = open_regular(&path)? else {
+    let found = place.find_blob(digest, |path| {
+        Ok(open_regular(&path)?.map(|(file, metadata)| (file, metadata, path)))
+    })?;
+    let Some((file, metadata, path)) = found else {
         return Ok(None);
     };
     let mut digester = Digester::new(digest.algorithm());

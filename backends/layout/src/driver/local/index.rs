@@ -1,19 +1,20 @@
 //! `index.json` on a local disk: read when it has changed, and replaced under a lock.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 use tranship::{Digest, Error, ErrorKind, Result};
 
-use super::file::{
-    changed, check_limit, failed, identity, not_named, open_no_follow, open_regular, stat_regular,
-};
+use super::durable::open_to_sync;
+use super::file::{changed, check_limit, failed, identity, not_named, open_regular, stat_regular};
+use super::lock::{Lock, is_noted};
 use super::place::{INDEX, Place};
 use super::reserve;
+use crate::driver::disk;
 use crate::driver::{IndexChange, IndexEdit, IndexRead, IndexVersion, vanished};
 
 /// Tools that write the file in place truncate it first. So often, and for so long in between, is a
@@ -37,7 +38,7 @@ struct Version {
     racy: Option<Digest>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::driver) struct Stamp {
     identity: Option<(u64, u64)>,
     length: u64,
@@ -60,6 +61,24 @@ impl Stamp {
         self.modified
             .and_then(|modified| SystemTime::now().duration_since(modified).ok())
             .is_none_or(|age| age < TIMESTAMP_STEP)
+    }
+
+    /// As text; empty if it tells too little.
+    pub(super) fn note(&self) -> String {
+        let modified = self
+            .modified
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let Some(modified) = modified else {
+            return String::new();
+        };
+        let (device, inode) = self.identity.unwrap_or_default();
+        format!(
+            "index.json {device} {inode} {} {} {}.{:09} is durable\n",
+            self.length,
+            modified.as_nanos(),
+            self.changed.0,
+            self.changed.1
+        )
     }
 }
 
@@ -157,7 +176,11 @@ pub(super) fn update(
     mut edit: IndexEdit,
 ) -> Result<Option<IndexVersion>> {
     place.ensure_layout()?;
-    let _lock = lock(place)?;
+    // This may take long, so it is done before the lock is taken; mostly nothing is left to do then.
+    if let Some(found) = stat_regular(&place.file(INDEX))? {
+        secure(place, &Stamp::of(&found), None)?;
+    }
+    let lock = Lock::take(place)?;
     for _ in 0..MAX_ATTEMPTS {
         let found = read(place, known.as_ref(), limit)?;
         let change = edit(&found)?;
@@ -166,12 +189,14 @@ pub(super) fn update(
             IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
         };
         require(place, &change)?;
+        secure_version(place, known.as_ref(), Some(&lock))?;
         if let Some(content) = &change.content {
             match replace(place, known.as_ref(), content, limit)? {
                 Some(version) => known = Some(version),
                 None => continue,
             }
         }
+        note(place, &lock, known.as_ref());
         for digest in &change.remove {
             super::remove_blob(place, digest)?;
         }
@@ -200,6 +225,93 @@ fn require(place: &Place, change: &IndexChange) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the file in the state `version` durable, and everything that it leads to. The next state leads to
+/// most of that, too.
+///
+/// If the file itself cannot be synced, it is replaced by a copy, and is in another state afterwards.
+pub(super) fn secure_version(
+    place: &Place,
+    version: Option<&IndexVersion>,
+    held: Option<&Lock>,
+) -> Result<()> {
+    match version.and_then(IndexVersion::get::<Version>) {
+        Some(version) => secure(place, &version.stamp, held),
+        None => Ok(()),
+    }
+}
+
+fn secure(place: &Place, stamp: &Stamp, held: Option<&Lock>) -> Result<()> {
+    if !is_secure(place, stamp) {
+        let is_synced = place.sync_file_system();
+        if !is_synced {
+            place.sync_all_blobs()?;
+        }
+        if (!is_synced || place.is_suspect(INDEX)) && !sync(place, held)? {
+            return Ok(());
+        }
+    }
+    place.durable().remember_index(stamp);
+    Ok(())
+}
+
+/// Makes the file itself durable. Before a blob is removed, the state that does not need it must be on the
+/// disk: a power cut could bring an older one back.
+pub(super) fn secure_file(place: &Place, held: Option<&Lock>) -> Result<()> {
+    match stat_regular(&place.file(INDEX))? {
+        Some(found) if !is_secure(place, &Stamp::of(&found)) => sync(place, held).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether nothing needs a sync for the file in the state `stamp`.
+pub(super) fn is_secure(place: &Place, stamp: &Stamp) -> bool {
+    !place.syncs() || place.durable().knows_index(stamp) || is_noted(place, stamp)
+}
+
+/// Syncs the file and its name. If that fails, or has failed before, the file is written anew. Returns
+/// whether it is still the same file.
+fn sync(place: &Place, held: Option<&Lock>) -> Result<bool> {
+    let path = place.file(INDEX);
+    let Some(file) = open_to_sync(&path)? else {
+        return Ok(true);
+    };
+    if !place.is_suspect(INDEX) {
+        if disk::sync_file(&file, &path).is_ok() {
+            place.sync_directory(place.root())?;
+            return Ok(true);
+        }
+        place.suspect(INDEX);
+    }
+    match held {
+        Some(_) => rewrite(place)?,
+        None => {
+            let _lock = Lock::take(place)?;
+            rewrite(place)?;
+        }
+    }
+    Ok(false)
+}
+
+/// Replaces the file, under the lock, by one of the same content.
+fn rewrite(place: &Place) -> Result<()> {
+    if let IndexRead::Read(content, version) = read(place, None, u64::MAX)?
+        && replace(place, Some(&version), &content, u64::MAX)?.is_none()
+    {
+        return Err(replaced_all_the_time(place));
+    }
+    Ok(())
+}
+
+/// Remembers, for this process and the next, that the file is durable in the state `version`, with
+/// everything that it names.
+pub(super) fn note(place: &Place, lock: &Lock, version: Option<&IndexVersion>) {
+    let version = version.and_then(IndexVersion::get::<Version>);
+    if let Some(version) = version.filter(|_| place.syncs()) {
+        place.durable().remember_index(&version.stamp);
+        lock.note(&version.stamp);
+    }
 }
 
 /// Whether the file is the one that is known.
@@ -246,36 +358,12 @@ pub(super) fn replace(
     if !is_current(place, known)? {
         return Ok(None);
     }
-    let file = new
-        .persist(path)
-        .map_err(|error| not_named(path, error.error))?;
+    let file = disk::persist(new, path).map_err(|error| not_named(path, error.error))?;
     place.sync_directory(place.root())?;
     reserve::keep(place, content.len() as u64);
+    place.trust(INDEX);
     let metadata = file
         .metadata()
         .map_err(|error| failed("inspected", path, error))?;
     Ok(Some(Version::opaque(file, Stamp::of(&metadata), content)))
-}
-
-/// The right to change the file, until it is dropped. The system takes it back from a process that
-/// dies.
-pub(super) fn lock(place: &Place) -> Result<File> {
-    let path = place.lock_file()?;
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    let opened = match open_no_follow(&mut options, &path) {
-        // Created by another user; a lock needs no more than an open file.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            open_no_follow(File::options().read(true), &path)?
-        }
-        opened => opened?,
-    };
-    let file = opened.ok_or_else(|| Error::not_found(path.display()))?;
-    file.lock().map_err(|error| match error.kind() {
-        io::ErrorKind::Unsupported => Error::unsupported("the file system cannot lock files")
-            .with_subject(path.display())
-            .with_source(error),
-        _ => failed("locked", &path, error),
-    })?;
-    Ok(file)
 }

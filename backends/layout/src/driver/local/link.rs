@@ -8,13 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tempfile::{Builder, NamedTempFile};
+use tempfile::{Builder, NamedTempFile, TempPath};
 use tranship::{Descriptor, Error, ErrorKind, LocalFile, Result, Verifier};
 
 use super::copy::{Copy, Failure};
-use super::file::{failed, identity, open_regular, read_pieces};
+use super::file::{failed, identity, not_named, open_regular, read_pieces, stat_regular};
 use super::place::{Place, SMALL};
+use super::staging::{StagedKind, Staging};
+use super::suspects::name_of;
 use super::write::{BLOB_MODE, publish};
+use crate::driver::disk;
 
 /// How far what is taken over can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub(super) async fn take_over(
     origin: &LocalFile,
     trust: Trust,
 ) -> Result<bool> {
-    let (digest, size) = (*expected.digest(), expected.size());
+    let size = expected.size();
     let (shared, expected, origin) = (Arc::clone(place), expected.clone(), origin.clone());
     let stop = StopOnDrop::default();
     let stopped = stop.flag();
@@ -59,7 +62,9 @@ pub(super) async fn take_over(
         };
         work.take_over(&source, &metadata).map(|()| true)
     };
-    place.take_over(&digest, size, work).await
+    let is_taken = place.take_over(size, work).await?;
+    place.flush_if_due().await?;
+    Ok(is_taken)
 }
 
 /// The origin, if it is a file of the expected size. Otherwise reading it as a stream tells what is
@@ -92,7 +97,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn take_over(&self, source: &File, metadata: &Metadata) -> Result<()> {
+    fn take_over(&self, source: &Arc<File>, metadata: &Metadata) -> Result<()> {
         if let Some(file) = self.clone(source)? {
             self.verify(file.as_file(), file.path())?;
             return publish(self.place, file, self.expected);
@@ -123,46 +128,83 @@ impl Work<'_> {
         }
     }
 
-    /// Gives the file a second name, which is that of the blob; `false` if it cannot have one here: it
-    /// lies on another file system, belongs to somebody else, or has too many.
-    fn link(&self, source: &File) -> Result<bool> {
+    /// Gives the file a second name, that of the blob, now or with the batch. Returns `false` if the file
+    /// cannot have one here: it is on another file system, belongs to another user, has too many names, or
+    /// cannot be made durable.
+    fn link(&self, source: &Arc<File>) -> Result<bool> {
+        if self.place.is_suspect_link(self.expected.digest()) {
+            return Ok(false);
+        }
         self.verify(source, self.origin.path())?;
-        self.place.sync_file(source, self.origin.path())?;
+        let is_linked = match self.place.staging() {
+            Some(staging) => self.link_staged(staging, source)?,
+            None => self.link_now(source)?,
+        };
+        if !is_linked {
+            let mut source: &File = source;
+            let rewound = source.rewind();
+            rewound.map_err(|error| failed("read", self.origin.path(), error))?;
+        }
+        Ok(is_linked)
+    }
+
+    fn link_staged(&self, staging: &Staging, source: &Arc<File>) -> Result<bool> {
+        let Some(linked) = self.link_aside(source)? else {
+            self.place.forget_links();
+            return Ok(false);
+        };
+        let (digest, size) = (self.expected.digest(), self.expected.size());
+        staging.add(digest, (linked, Arc::clone(source)), StagedKind::Link, size)?;
+        Ok(true)
+    }
+
+    fn link_now(&self, source: &File) -> Result<bool> {
         self.place.ensure_layout()?;
-        let path = self.place.blob_to_write(self.expected.digest())?;
-        match link_opened(source, &path) {
-            Ok(()) => self.place.published(&path).map(|()| true),
-            // Links cannot be made so here, or what lies there has the wrong size and is replaced.
-            Err(_) => match self.link_aside(source)? {
-                Some(linked) => self.place.publish(linked, &path).map(|()| true),
-                None => {
-                    self.place.forget_links();
-                    let mut source = source;
-                    let rewound = source.rewind();
-                    rewound.map_err(|error| failed("read", self.origin.path(), error))?;
-                    Ok(false)
-                }
-            },
+        let digest = self.expected.digest();
+        let path = self.place.blob_to_write(digest)?;
+        if self.place.sync_file(source, &path).is_err() {
+            self.place.suspect(&name_of(digest));
+            return Ok(false);
+        }
+        if disk::naming(&path, || link_opened(source, &path)).is_ok() {
+            self.place.published(digest, &path)?;
+            return Ok(true);
+        }
+        // Such links cannot be made here, or a file of the wrong size is in the way and is replaced.
+        match self.link_aside(source)? {
+            Some(linked) => {
+                let named = disk::persist_link(linked, &path);
+                named.map_err(|error| not_named(&path, error.error))?;
+                self.place.published(digest, &path)?;
+                Ok(true)
+            }
+            None => {
+                self.place.forget_links();
+                Ok(false)
+            }
         }
     }
 
     /// A second name for the file among the temporary ones.
-    fn link_aside(&self, source: &File) -> Result<Option<NamedTempFile>> {
+    fn link_aside(&self, source: &File) -> Result<Option<TempPath>> {
         let directory = self.place.temporary()?;
+        let linked = Builder::new().make_in(&directory, |new| link_opened(source, new));
+        if let Ok(linked) = linked {
+            return Ok(Some(linked.into_temp_path()));
+        }
         let path = self.origin.path();
         let linked = Builder::new().make_in(&directory, |new| std::fs::hard_link(path, new));
         let Ok(linked) = linked else {
             return Ok(None);
         };
-        // What was linked may not be what was opened.
-        let Some((file, metadata)) = open_regular(linked.path())? else {
+        // What was linked by its path may not be what was opened.
+        let Some(metadata) = stat_regular(linked.path())? else {
             return Ok(None);
         };
         let same = source
             .metadata()
             .is_ok_and(|opened| identity(&opened) == identity(&metadata));
-        let (_, path) = linked.into_parts();
-        Ok(same.then(|| NamedTempFile::from_parts(file, path)))
+        Ok(same.then(|| linked.into_temp_path()))
     }
 
     fn verify(&self, file: &File, path: &Path) -> Result<()> {

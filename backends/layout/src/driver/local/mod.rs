@@ -1,11 +1,13 @@
 //! A layout in a directory of a local disk. Everything that touches it runs on blocking threads.
 
 mod copy;
+pub(super) mod durable;
 pub(super) mod file;
 mod hash;
 pub(super) mod index;
 mod leftover;
 mod link;
+mod lock;
 mod pace;
 mod pages;
 mod partial;
@@ -14,9 +16,11 @@ mod recent;
 mod registry;
 mod reserve;
 mod room;
+mod staging;
 mod stored;
+mod suspects;
 mod sweep;
-pub(super) mod sync;
+mod sync;
 mod upload;
 mod upload_hash;
 mod walk;
@@ -42,10 +46,11 @@ use self::link::Trust;
 use self::place::{OCI_LAYOUT, Place, SMALL};
 use super::{
     Driver, Hashed, IndexEdit, IndexRead, IndexVersion, Leftover, Observer, Pages, Stored,
-    SweepPlan, Swept, check_size, marker,
+    SweepPlan, Swept, check_size, disk, marker,
 };
 use crate::blocking::blocking;
 use crate::options::Durability;
+use crate::sizes::Sizes;
 
 pub(crate) use self::registry::LocalRegistry;
 
@@ -107,11 +112,10 @@ impl Local {
     pub(super) async fn blob_file(&self, target: &Descriptor) -> Result<Option<LocalFile>> {
         let target = target.clone();
         self.briefly(move |place| {
-            let Some(path) = place.blob(target.digest())? else {
-                return Ok(None);
-            };
-            let found = stat_regular(&path)?.filter(|found| found.len() == target.size());
-            Ok(found.map(|found| as_local_file(path, &found)))
+            place.find_blob(target.digest(), |path| {
+                let found = stat_regular(&path)?.filter(|found| found.len() == target.size());
+                Ok(found.map(|found| as_local_file(path, &found)))
+            })
         })
         .await
     }
@@ -134,10 +138,8 @@ impl Driver for Local {
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
         let digest = *digest;
         self.briefly(move |place| {
-            let Some(path) = place.blob(&digest)? else {
-                return Ok(None);
-            };
-            Ok(stat_regular(&path)?.map(|metadata| metadata.len()))
+            let found = place.find_blob(&digest, |path| stat_regular(&path))?;
+            Ok(found.map(|metadata| metadata.len()))
         })
         .await
     }
@@ -150,11 +152,13 @@ impl Driver for Local {
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let digest = *digest;
-        let found = self.briefly(move |place| find_blob(place, &digest, limit));
+        let found = self.briefly(move |place| {
+            place.find_blob(&digest, |path| find_blob(place, &digest, path, limit))
+        });
         let (file, path, metadata) = match found.await? {
-            Found::Nothing => return Ok(None),
-            Found::Content(content) => return Ok(Some(content)),
-            Found::File(file, path, metadata) => (file, path, metadata),
+            None => return Ok(None),
+            Some(Found::Content(content)) => return Ok(Some(content)),
+            Some(Found::File(file, path, metadata)) => (file, path, metadata),
         };
         let place = Arc::clone(&self.place);
         let size = metadata.len();
@@ -181,8 +185,12 @@ impl Driver for Local {
 
     async fn delete_blob(&self, digest: &Digest) -> Result<bool> {
         let digest = *digest;
-        self.on_thread(move |place| remove_blob(place, &digest))
-            .await
+        self.on_thread(move |place| {
+            // If a power cut brought an older state of the index back, that might need the blob.
+            index::secure_file(place, None)?;
+            remove_blob(place, &digest)
+        })
+        .await
     }
 
     async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
@@ -211,6 +219,24 @@ impl Driver for Local {
 
     async fn flush(&self) -> Result<()> {
         self.on_thread(Place::flush).await
+    }
+
+    fn is_to_secure(&self) -> bool {
+        self.place.syncs()
+    }
+
+    async fn secure_blobs(&self, blobs: Arc<Sizes>) -> Result<()> {
+        self.on_thread(move |place| place.secure_blobs(blobs.iter().map(|(digest, _)| digest)))
+            .await
+    }
+
+    async fn secure_index(&self, version: &IndexVersion) -> Result<()> {
+        let (place, version) = (Arc::clone(&self.index), version.clone());
+        blocking(move || index::secure_version(&place, Some(&version), None)).await
+    }
+
+    async fn write_version(&self) -> Result<()> {
+        self.on_thread(Place::write_marker).await
     }
 
     fn stored(&self) -> Pages<'_, Stored> {
@@ -272,9 +298,10 @@ fn read_version(place: &Place) -> Result<Option<String>> {
 }
 
 fn open_blob(place: &Place, target: &Descriptor, range: Range<u64>) -> Result<Body> {
-    let missing = || Error::not_found(target.digest());
-    let path = place.blob(target.digest())?.ok_or_else(missing)?;
-    let (mut file, metadata) = open_regular(&path)?.ok_or_else(missing)?;
+    let found = place.find_blob(target.digest(), |path| {
+        Ok(open_regular(&path)?.map(|(file, metadata)| (file, metadata, path)))
+    })?;
+    let (mut file, metadata, path) = found.ok_or_else(|| Error::not_found(target.digest()))?;
     check_size(metadata.len(), target)?;
     if range.start > 0 {
         file.seek(SeekFrom::Start(range.start))
@@ -316,7 +343,6 @@ fn as_local_file(path: PathBuf, metadata: &Metadata) -> LocalFile {
 
 /// What there is of a small blob.
 enum Found {
-    Nothing,
     /// It was read of late, and its file is still the same.
     Content(Bytes),
     /// Its file, where that is, and its state when it was opened.
@@ -324,24 +350,21 @@ enum Found {
 }
 
 /// Looks for a blob each time, whether it was read of late or not: others may have removed it.
-fn find_blob(place: &Place, digest: &Digest, limit: u64) -> Result<Found> {
-    let Some(path) = place.blob(digest)? else {
-        return Ok(Found::Nothing);
-    };
+fn find_blob(place: &Place, digest: &Digest, path: PathBuf, limit: u64) -> Result<Option<Found>> {
     if let Some(known) = place.recent().get(digest) {
         match stat_regular(&path)? {
             Some(found) if Stamp::of(&found) == known.stamp => {
                 check_limit(found.len(), limit).map_err(|error| error.with_subject(digest))?;
-                return Ok(Found::Content(known.content));
+                return Ok(Some(Found::Content(known.content)));
             }
             _ => place.recent().forget(digest),
         }
     }
     let Some((file, metadata)) = open_regular(&path)? else {
-        return Ok(Found::Nothing);
+        return Ok(None);
     };
     check_limit(metadata.len(), limit).map_err(|error| error.with_subject(digest))?;
-    Ok(Found::File(file, path, metadata))
+    Ok(Some(Found::File(file, path, metadata)))
 }
 
 fn read_blob(
@@ -365,7 +388,7 @@ fn remove_blob(place: &Place, digest: &Digest) -> Result<bool> {
     let Some(path) = place.blob(digest)? else {
         return Ok(false);
     };
-    match std::fs::remove_file(&path) {
+    match disk::remove_file(&path) {
         Ok(()) => {
             if let Some(directory) = path.parent() {
                 place.sync_directory(directory)?;

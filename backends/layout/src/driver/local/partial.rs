@@ -18,6 +18,7 @@ use super::place::{Place, SMALL};
 use super::upload::{make_read_only, wait_for_lock};
 use super::write::{self, BLOB_MODE, Growing, fill, publish};
 use crate::blocking::{Chain, blocking};
+use crate::driver::disk;
 
 /// Stores the content of `source` as the blob `expected`. Where no part can be kept, as another user has begun
 /// it or the file system knows no locks, the push is like any other. The part that has arrived stays when this fails or
@@ -187,7 +188,7 @@ impl Partial {
             rest.into_stream(),
         );
         let outcome = filled.await;
-        let (place, expected) = (Arc::clone(place), expected.clone());
+        let (to, place, expected) = (place, Arc::clone(place), expected.clone());
         blocking(move || {
             let outcome = match outcome {
                 Ok(file) => give_name(&place, file, &expected),
@@ -204,7 +205,8 @@ impl Partial {
             drop(held);
             outcome
         })
-        .await
+        .await?;
+        to.flush_if_due().await
     }
 }
 
@@ -212,7 +214,8 @@ impl Partial {
 fn give_name(place: &Place, file: NamedTempFile, expected: &Descriptor) -> Result<()> {
     let temporary = place.temporary_file(BLOB_MODE)?.into_temp_path();
     let (file, kept) = file.into_parts();
-    std::fs::rename(&kept, &temporary).map_err(|error| not_named(&kept, error))?;
+    disk::naming(&temporary, || std::fs::rename(&kept, &temporary))
+        .map_err(|error| not_named(&kept, error))?;
     make_read_only(&file).map_err(|error| failed("written", &temporary, error))?;
     publish(place, NamedTempFile::from_parts(file, temporary), expected)
 }

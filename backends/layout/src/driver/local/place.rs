@@ -1,7 +1,7 @@
 //! Where the files of one layout lie, and how files come there.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fs::{DirBuilder, File, Metadata};
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,13 +10,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tempfile::{Builder, NamedTempFile};
 use tranship::{Digest, Result};
 
-use super::file::{failed, identity, is_directory, not_named, open_regular, stat_regular};
+use super::durable::Durable;
+use super::file::{failed, identity, is_directory, not_named, stat_regular};
+use super::index::Stamp;
 use super::pace::Pace;
 use super::recent::Recent;
-use super::sync::{SharedSync, sync_directory, sync_file_system};
+use super::staging::Staging;
+use super::sync::SharedSync;
 use super::write::Writers;
 use crate::blocking::{Lanes, blocking};
-use crate::driver::{PRIVATE, marker};
+use crate::driver::{PRIVATE, disk, marker};
 use crate::options::Durability;
 
 pub(in crate::driver) use crate::driver::{BLOBS, INDEX, OCI_LAYOUT};
@@ -40,24 +43,17 @@ pub(super) struct Place {
     lanes: Arc<Lanes>,
     recent: Arc<Recent>,
     writers: Arc<Writers>,
-    /// What is still to be synced, if that waits for the end of a batch.
-    deferred: Option<Mutex<Deferred>>,
-}
-
-/// What a batch has stored and not synced.
-#[derive(Debug, Default)]
-struct Deferred {
-    /// The first of the files.
-    files: Vec<PathBuf>,
-    /// Whether there are more, somewhere in the directories.
-    are_many: bool,
-    directories: BTreeSet<PathBuf>,
+    /// The files and directories that are known to be durable.
+    durable: Arc<Durable>,
+    /// The blobs that are not published yet, in a batch that syncs.
+    staging: Option<Staging>,
 }
 
 /// Up to this size, in bytes, content is handled in one go.
 pub(super) const SMALL: u64 = 128 * 1024;
 
 /// The bits of [`Place::seen`] that are not those of an algorithm's directory.
+const SEEN_NO_SUSPECTS: u32 = 1 << 29;
 const SEEN_TEMPORARY: u32 = 1 << 30;
 const SEEN_LAYOUT: u32 = 1 << 31;
 
@@ -65,9 +61,6 @@ const SEEN_LAYOUT: u32 = 1 << 31;
 fn seen_algorithm(digest: &Digest) -> u32 {
     1 << (digest.algorithm() as u32)
 }
-
-/// With more files than this, one sync of the whole file system is cheaper than one of each.
-const MANY: usize = 16;
 
 impl Place {
     /// `root` is absolute.
@@ -85,47 +78,48 @@ impl Place {
             lanes: Arc::default(),
             recent: Arc::default(),
             writers: Arc::default(),
-            deferred: None,
+            durable: Arc::default(),
+            staging: None,
         }
     }
 
-    /// The same directory, where what is published need not be durable before [`flush`](Self::flush).
+    /// The same directory, where blobs are published in groups, and by [`flush`](Self::flush).
     pub(super) fn for_batch(&self) -> Self {
-        let deferred = (self.durability == Durability::Full).then(Mutex::default);
         Self {
-            deferred,
+            staging: self.syncs().then(Staging::default),
             is_batch: true,
             pace: Arc::clone(&self.pace),
             lanes: Arc::clone(&self.lanes),
             recent: Arc::clone(&self.recent),
             writers: Arc::clone(&self.writers),
+            durable: Arc::clone(&self.durable),
             ..Self::new(self.root.clone(), self.durability)
         }
     }
 
-    /// Makes durable what was published since the last time.
+    /// Publishes all blobs of the batch that are not published yet, and makes them durable.
     pub(super) fn flush(&self) -> Result<()> {
-        let Some(deferred) = &self.deferred else {
+        match &self.staging {
+            Some(staging) => staging.publish(self),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`flush`](Self::flush), if enough has been stored, or long enough ago.
+    pub(super) async fn flush_if_due(self: &Arc<Self>) -> Result<()> {
+        if !self.staging.as_ref().is_some_and(Staging::is_due) {
             return Ok(());
-        };
-        let Deferred {
-            files,
-            are_many,
-            directories,
-        } = std::mem::take(&mut *deferred.lock().unwrap_or_else(PoisonError::into_inner));
-        if are_many && sync_file_system(&self.root) {
-            return Ok(());
         }
-        if !are_many {
-            files.iter().try_for_each(|path| sync_file(path))?;
-        }
-        for directory in &directories {
-            if are_many {
-                sync_files_in(directory)?;
-            }
-            sync_directory(directory).map_err(|error| failed("synced", directory, error))?;
-        }
-        Ok(())
+        let place = Arc::clone(self);
+        blocking(move || place.flush()).await
+    }
+
+    pub(super) fn staging(&self) -> Option<&Staging> {
+        self.staging.as_ref()
+    }
+
+    pub(super) fn durable(&self) -> &Durable {
+        &self.durable
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -144,19 +138,18 @@ impl Place {
         &self.pace
     }
 
-    /// Runs work that makes `size` bytes of content, wherever they are, the blob `digest`. If they are many
-    /// it has a blocking thread of its own; else it shares those that there are, and the calling one too
-    /// as long as the file system is quick.
+    /// Runs work that turns `size` bytes of content, wherever they are, into a blob: large content on a blocking
+    /// thread of its own, other content on the shared ones, or on the calling thread while the file system is
+    /// quick.
     pub(super) async fn take_over<T: Send + 'static>(
         &self,
-        digest: &Digest,
         size: u64,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         if size > SMALL {
             return blocking(work).await;
         }
-        if self.may_sync(digest) {
+        if self.syncs_at_once() {
             return self.lanes.run(work).await;
         }
         let work = self.timed(work);
@@ -166,14 +159,13 @@ impl Place {
         }
     }
 
-    /// Runs work that writes the small blob `digest` and gives it its name: in place, if the file system is
-    /// quick and nothing has to be on the disk in the end.
+    /// Runs work that writes a small blob: in place, if the file system is quick and nothing has to be on
+    /// the disk in the end.
     pub(super) async fn write_small<T: Send + 'static>(
         &self,
-        digest: &Digest,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.may_sync(digest) {
+        if self.syncs_at_once() {
             return self.lanes.run(work).await;
         }
         let work = self.timed(work);
@@ -190,13 +182,9 @@ impl Place {
         move || pace.time(work)
     }
 
-    /// Whether the blob `digest` may come to be only with something on the disk.
-    fn may_sync(&self, digest: &Digest) -> bool {
-        // Directories are synced when they are created, whatever waits for the end of a batch.
-        let is_ready = self.has_seen(SEEN_TEMPORARY)
-            && self.has_seen(SEEN_LAYOUT)
-            && self.has_seen(seen_algorithm(digest));
-        self.syncs_at_once() || self.syncs() && !is_ready
+    /// Whether a blob is stored only with something on the disk.
+    fn syncs_at_once(&self) -> bool {
+        self.syncs() && self.staging.is_none()
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -239,7 +227,30 @@ impl Place {
         if !is_directory(&private)? {
             self.create_directory(&private)?;
         }
-        Ok(private.join("lock"))
+        Ok(self.private_file("lock"))
+    }
+
+    /// The path of a file of ours.
+    pub(super) fn private_file(&self, name: &str) -> PathBuf {
+        self.root.join(PRIVATE).join(name)
+    }
+
+    /// Returns whether no file is known whose sync has failed, as `look` tells. In a batch the answer is kept
+    /// until a sync of the batch fails.
+    pub(super) fn has_no_suspects(&self, look: impl FnOnce() -> bool) -> bool {
+        if self.is_batch && self.has_seen(SEEN_NO_SUSPECTS) {
+            return true;
+        }
+        let are_none = look();
+        if are_none {
+            self.saw(SEEN_NO_SUSPECTS);
+        }
+        are_none
+    }
+
+    /// Drops that answer.
+    pub(super) fn has_suspects(&self) {
+        self.seen.fetch_and(!SEEN_NO_SUSPECTS, Ordering::Relaxed);
     }
 
     fn has_seen(&self, bit: u32) -> bool {
@@ -248,6 +259,25 @@ impl Place {
 
     fn saw(&self, bit: u32) {
         self.seen.fetch_or(bit, Ordering::Relaxed);
+    }
+
+    /// Returns what `look` finds at the path of the blob `digest`, in a batch also at its temporary one.
+    pub(super) fn find_blob<T>(
+        &self,
+        digest: &Digest,
+        look: impl Fn(PathBuf) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        // It may be published between the two looks, so they have this order.
+        let staged = self.staging.as_ref();
+        if let Some(path) = staged.and_then(|staging| staging.find(digest))
+            && let Some(found) = look(path)?
+        {
+            return Ok(Some(found));
+        }
+        match self.blob(digest)? {
+            Some(path) => look(path),
+            None => Ok(None),
+        }
     }
 
     /// The path of a blob, if the directories above it are directories; `None` if they are missing.
@@ -293,6 +323,9 @@ impl Place {
         }
         let directory = self.private(TEMPORARY)?;
         self.saw(SEEN_TEMPORARY);
+        if let Some(staging) = &self.staging {
+            staging.begin(&directory);
+        }
         Ok(directory)
     }
 
@@ -315,7 +348,8 @@ impl Place {
         existing_below(&self.root, name)
     }
 
-    fn private(&self, name: &str) -> Result<PathBuf> {
+    /// A directory of ours, created if need be.
+    pub(super) fn private(&self, name: &str) -> Result<PathBuf> {
         let private = self.root.join(PRIVATE);
         let directory = private.join(name);
         if !is_directory(&private)? || !is_directory(&directory)? {
@@ -337,30 +371,18 @@ impl Place {
         self.durability == Durability::Full
     }
 
-    /// Whether what is written is synced before it gets its name.
-    fn syncs_at_once(&self) -> bool {
-        self.syncs() && self.deferred.is_none()
-    }
-
-    /// Makes what was written to `file` durable, where that is asked for.
+    /// Makes the content of `file` durable, unless durability is relaxed.
     pub(super) fn sync_file(&self, file: &File, path: &Path) -> Result<()> {
-        if !self.syncs_at_once() {
+        if !self.syncs() {
             return Ok(());
         }
-        file.sync_all()
-            .map_err(|error| failed("synced", path, error))
+        disk::sync_file(file, path).map_err(|error| failed("synced", path, error))
     }
 
-    /// Makes the entries of `directory` durable, where that is asked for.
+    /// Makes the entries of `directory` durable, unless durability is relaxed. Concurrent callers share one
+    /// sync.
     pub(super) fn sync_directory(&self, directory: &Path) -> Result<()> {
-        if self.durability == Durability::Relaxed {
-            return Ok(());
-        }
-        if let Some(deferred) = &self.deferred {
-            let mut deferred = deferred.lock().unwrap_or_else(PoisonError::into_inner);
-            if !deferred.directories.contains(directory) {
-                deferred.directories.insert(directory.to_owned());
-            }
+        if !self.syncs() {
             return Ok(());
         }
         let shared = {
@@ -375,31 +397,28 @@ impl Place {
             .map_err(|error| failed("synced", directory, error))
     }
 
-    /// Gives a complete and verified temporary file its name, over whatever has it.
-    pub(super) fn publish<F>(&self, file: NamedTempFile<F>, path: &Path) -> Result<()> {
-        file.persist(path)
-            .map_err(|error| not_named(path, error.error))?;
-        self.published(path)
+    /// Gives a complete, verified and durable temporary file the name of a blob, over whatever has it.
+    pub(super) fn publish<F>(
+        &self,
+        file: NamedTempFile<F>,
+        digest: &Digest,
+        path: &Path,
+    ) -> Result<()> {
+        disk::persist(file, path).map_err(|error| not_named(path, error.error))?;
+        self.published(digest, path)
     }
 
-    /// Makes durable that a file has its name, now or with the batch.
-    pub(super) fn published(&self, path: &Path) -> Result<()> {
-        if let Some(deferred) = &self.deferred {
-            let mut deferred = deferred.lock().unwrap_or_else(PoisonError::into_inner);
-            if deferred.files.len() < MANY {
-                deferred.files.push(path.to_owned());
-            } else {
-                deferred.are_many = true;
-            }
+    /// Makes durable that the file of a blob has its name.
+    pub(super) fn published(&self, digest: &Digest, path: &Path) -> Result<()> {
+        if let (true, Some(directory)) = (self.syncs(), path.parent()) {
+            self.secure_names(directory)?;
+            self.durable.remember(digest, path);
         }
-        match path.parent() {
-            Some(directory) => self.sync_directory(directory),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Makes the directory a layout, if it is none. Everything is in place before the file that says
-    /// so: a layout is never seen half made.
+    /// so: a layout is never seen half made, not after a power cut either.
     pub(super) fn ensure_layout(&self) -> Result<()> {
         if self.is_batch && self.has_seen(SEEN_LAYOUT) {
             return Ok(());
@@ -412,30 +431,53 @@ impl Place {
         if !is_directory(&blobs)? {
             self.create_directory(&blobs)?;
         }
-        self.create_file(INDEX, crate::index::EMPTY_INDEX)?;
+        let index = self.create_file(INDEX, crate::index::EMPTY_INDEX)?;
+        self.sync_directory(&self.root)?;
         self.create_file(OCI_LAYOUT, marker::CONTENT)?;
+        self.sync_directory(&self.root)?;
+        self.secure_directory(&self.root)?;
+        self.durable.remember_directory(&blobs);
+        if let Some(Ok(created)) = index.map(|index| index.metadata()) {
+            // It names nothing that would have to be durable.
+            self.durable.remember_index(&Stamp::of(&created));
+        }
+        Ok(())
+    }
+
+    /// Writes `oci-layout`, over the file that is there.
+    pub(super) fn write_marker(&self) -> Result<()> {
+        let path = self.file(OCI_LAYOUT);
+        let file = self.complete_file(marker::CONTENT)?;
+        disk::persist(file, &path).map_err(|error| not_named(&path, error.error))?;
         self.sync_directory(&self.root)
     }
 
-    fn create_file(&self, name: &str, content: &[u8]) -> Result<()> {
-        use std::io::Write as _;
-
+    /// Creates a file, or returns `None` if there is one.
+    fn create_file(&self, name: &str, content: &[u8]) -> Result<Option<File>> {
         let path = self.file(name);
         if stat_regular(&path)?.is_some() {
-            return Ok(());
+            return Ok(None);
         }
-        let mut file = self.temporary_file(0o666)?;
-        file.write_all(content)
-            .map_err(|error| failed("written", file.path(), error))?;
-        self.sync_file(file.as_file(), file.path())?;
-        match file.persist_noclobber(&path) {
-            Ok(_) => Ok(()),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        match disk::persist_noclobber(self.complete_file(content)?, &path) {
+            Ok(created) => Ok(Some(created)),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
             Err(error) => Err(not_named(&path, error.error)),
         }
     }
 
-    /// Creates a directory and those above it.
+    /// A temporary file with `content`, which is durable.
+    pub(super) fn complete_file(&self, content: &[u8]) -> Result<NamedTempFile> {
+        use std::io::Write as _;
+
+        let mut file = self.temporary_file(0o666)?;
+        file.write_all(content)
+            .map_err(|error| failed("written", file.path(), error))?;
+        self.sync_file(file.as_file(), file.path())?;
+        Ok(file)
+    }
+
+    /// Creates a directory and those above it. [`secure_directory`](Self::secure_directory) makes their names
+    /// durable.
     fn create_directory(&self, path: &Path) -> Result<()> {
         let mut missing = Vec::new();
         let mut next = Some(path);
@@ -453,44 +495,15 @@ impl Place {
             next = directory.parent();
         }
         for directory in missing.into_iter().rev() {
-            match DirBuilder::new().create(directory) {
+            match disk::create_directory(directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                     return Err(failed("created", directory, error));
                 }
                 _ => {}
             }
-            if let (Durability::Full, Some(parent)) = (self.durability, directory.parent()) {
-                match sync_directory(parent) {
-                    // Whoever may create an entry need not be allowed to open the directory.
-                    Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
-                        return Err(failed("synced", parent, error));
-                    }
-                    _ => {}
-                }
-            }
         }
         Ok(())
     }
-}
-
-/// Makes a file durable, if it is still there: if not, whoever relies on it will notice.
-fn sync_file(path: &Path) -> Result<()> {
-    let Some((file, _)) = open_regular(path)? else {
-        return Ok(());
-    };
-    file.sync_all()
-        .map_err(|error| failed("synced", path, error))
-}
-
-fn sync_files_in(directory: &Path) -> Result<()> {
-    let listed = |error| failed("listed", directory, error);
-    for entry in std::fs::read_dir(directory).map_err(listed)? {
-        let entry = entry.map_err(listed)?;
-        if entry.file_type().map_err(listed)?.is_file() {
-            sync_file(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(unix)]

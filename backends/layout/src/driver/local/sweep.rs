@@ -7,8 +7,13 @@ use std::time::Duration;
 use tranship::Result;
 
 use super::file::{age, failed, is_shared, stat_regular};
-use super::index::{MAX_ATTEMPTS, is_current, lock, read, replace, replaced_all_the_time};
+use super::index::{
+    MAX_ATTEMPTS, is_current, note, read, replace, replaced_all_the_time, secure_file,
+    secure_version,
+};
+use super::lock::Lock;
 use super::place::Place;
+use crate::driver::disk;
 use crate::driver::{IndexRead, IndexVersion, Stored, StoredName, SweepPlan, Swept};
 
 /// Removes what `plan` says, under the lock of the index.
@@ -19,7 +24,7 @@ pub(super) fn sweep(
     min_age: Duration,
     mut plan: SweepPlan,
 ) -> Result<Swept> {
-    let _lock = lock(place)?;
+    let lock = Lock::take(place)?;
     let mut removed = Vec::new();
     let mut directories = BTreeSet::new();
     'attempts: for _ in 0..MAX_ATTEMPTS {
@@ -30,10 +35,15 @@ pub(super) fn sweep(
             IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
         };
         if let Some(content) = &wanted.content {
+            secure_version(place, known.as_ref(), Some(&lock))?;
             match replace(place, known.as_ref(), content, limit)? {
                 Some(version) => known = Some(version),
                 None => continue,
             }
+            note(place, &lock, known.as_ref());
+        } else if !wanted.remove.is_empty() {
+            // If a power cut brought an older state back, that might name what is removed now.
+            secure_file(place, Some(&lock))?;
         }
         for digest in wanted.remove {
             // Whoever takes no lock is noticed up to the moment of removing.
@@ -50,7 +60,7 @@ pub(super) fn sweep(
             if age < min_age {
                 continue;
             }
-            match std::fs::remove_file(&path) {
+            match disk::remove_file(&path) {
                 Ok(()) => removed.push(Stored {
                     name: StoredName::Blob(digest),
                     size: metadata.len(),

@@ -1,9 +1,10 @@
 //! Syncs of one directory, shared by all who wait for one at the same time.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::driver::disk::sync_directory;
 
 /// A sync makes durable every entry that was there when it began. So those who come while one is
 /// running share the next one.
@@ -63,34 +64,6 @@ impl SharedSync {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Makes the entries of a directory durable.
-#[cfg(unix)]
-pub(in crate::driver) fn sync_directory(directory: &Path) -> io::Result<()> {
-    match File::open(directory)?.sync_all() {
-        // Some network and user-space file systems have no such call.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        outcome => outcome,
-    }
-}
-
-// Elsewhere a directory cannot be opened as a file, and file systems order such changes themselves.
-#[cfg(not(unix))]
-pub(in crate::driver) fn sync_directory(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-/// Makes everything durable that was written to the file system of `directory`; `false` if that
-/// cannot be done, or said.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) fn sync_file_system(directory: &Path) -> bool {
-    File::open(directory).is_ok_and(|directory| rustix::fs::syncfs(directory).is_ok())
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) fn sync_file_system(_: &Path) -> bool {
-    false
 }
 
 #[cfg(test)]

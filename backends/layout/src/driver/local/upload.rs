@@ -346,7 +346,12 @@ impl Upload for LocalUpload {
     async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
         let session = self.session().await?;
         let (target, actual) = (expected.clone(), self.hash.finish(session.offset).await);
-        blocking(move || session.commit(&target, actual))
+        let place = Arc::clone(&session.place);
+        let committed = async {
+            blocking(move || session.commit(&target, actual)).await?;
+            place.flush_if_due().await
+        };
+        committed
             .await
             .during("commit an upload", expected.digest())
     }

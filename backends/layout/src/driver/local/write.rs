@@ -13,6 +13,7 @@ use tranship::{Body, ByteStream, Descriptor, Result, Verifier};
 use super::file::failed;
 use super::place::{Place, SMALL};
 use super::room::Room;
+use super::staging::StagedKind;
 use crate::blocking::{Chain, blocking};
 
 /// What all large pushes together gather, in bytes, before blocking threads get it. With batches being
@@ -54,10 +55,11 @@ pub(super) const BLOB_MODE: u32 = 0o444;
 pub(super) async fn write(place: &Arc<Place>, expected: &Descriptor, body: Body) -> Result<()> {
     let stream = body.into_stream();
     if expected.size() <= SMALL {
-        write_small(place, expected, stream).await
+        write_small(place, expected, stream).await?;
     } else {
-        write_large(place, expected, stream).await
+        write_large(place, expected, stream).await?;
     }
+    place.flush_if_due().await
 }
 
 async fn write_small(
@@ -78,7 +80,7 @@ async fn write_small(
         write_all(&mut file, &pieces)?;
         publish(&shared, file, &owned)
     };
-    place.write_small(expected.digest(), work).await
+    place.write_small(work).await
 }
 
 async fn write_large(place: &Arc<Place>, expected: &Descriptor, stream: ByteStream) -> Result<()> {
@@ -97,7 +99,7 @@ async fn write_large(place: &Arc<Place>, expected: &Descriptor, stream: ByteStre
 /// No blocking thread is kept waiting for bytes: a source that needs such threads itself, as a file
 /// does, could then never deliver them once all are taken.
 pub(super) async fn fill(
-    place: &Place,
+    place: &Arc<Place>,
     mut writing: Chain<Growing>,
     verifier: Verifier,
     mut stream: ByteStream,
@@ -117,6 +119,8 @@ pub(super) async fn fill(
                     .then(move |verifier| check(verifier, &pieces))
                     .await?;
                 writing.then(move |file| file.append(&written)).await?;
+                // What came with others does not wait for this one, which may take hours.
+                place.flush_if_due().await?;
             }
             if is_last {
                 return checking.finish().await?.finish();
@@ -173,12 +177,18 @@ impl Growing {
     }
 }
 
-/// Gives the complete file of a blob its name.
+/// Gives the complete and verified file of a blob its name when it is durable: now, or with the batch.
 pub(super) fn publish(place: &Place, file: NamedTempFile, expected: &Descriptor) -> Result<()> {
+    let digest = expected.digest();
+    if let Some(staging) = place.staging() {
+        let (file, path) = file.into_parts();
+        let file = (path, Arc::new(file));
+        return staging.add(digest, file, StagedKind::Written, expected.size());
+    }
     place.sync_file(file.as_file(), file.path())?;
     place.ensure_layout()?;
-    let path = place.blob_to_write(expected.digest())?;
-    place.publish(file, &path)
+    let path = place.blob_to_write(digest)?;
+    place.publish(file, digest, &path)
 }
 
 #[derive(Default)]

@@ -141,6 +141,10 @@ impl Driver for Object {
         Ok(())
     }
 
+    async fn write_version(&self) -> Result<()> {
+        self.place.write_marker().await
+    }
+
     fn stored(&self) -> Pages<'_, Stored> {
         stored::list(&self.place)
     }

@@ -70,6 +70,12 @@ impl Place {
         Ok(true)
     }
 
+    /// Says that this is a layout, over whatever says so now.
+    pub(super) async fn write_marker(&self) -> Result<()> {
+        let content = marker::CONTENT.into();
+        self.bucket.put(&self.marker(), content).await.map(drop)
+    }
+
     /// The prefix of the uploads.
     pub(super) fn uploads(&self) -> Path {
         child(&child(&self.prefix, PRIVATE), "uploads")

@@ -33,6 +33,7 @@ use crate::driver::{
     check_size,
 };
 use crate::options::LayoutOptions;
+use crate::sizes::Sizes;
 
 const ONLY_IMAGES: &str = "an archive of docker holds whole images, and no single blobs";
 
@@ -218,6 +219,18 @@ impl Driver for DockerArchive {
 
     async fn flush(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn is_to_secure(&self) -> bool {
+        self.place.syncs()
+    }
+
+    async fn secure_blobs(&self, _: Arc<Sizes>) -> Result<()> {
+        self.place.secure_all().await
+    }
+
+    async fn secure_index(&self, _: &IndexVersion) -> Result<()> {
+        self.place.secure_all().await
     }
 
     fn stored(&self) -> Pages<'_, Stored> {

@@ -1,0 +1,104 @@
+//! The right to change `index.json`: a lock on a file of ours.
+//!
+//! The file also holds a note of the state in which `index.json` was durable with everything that it leads
+//! to, so that the next process need not sync all of that again. The note is written afterwards. A power cut
+//! may lose it, but cannot make it wrong.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+use tranship::{Error, ErrorKind, Result};
+
+use super::file::{failed, open_no_follow};
+use super::index::Stamp;
+use super::place::Place;
+use crate::driver::position::{read_at, write_all_at};
+
+/// More than any note has, in bytes.
+const MAX_NOTE: usize = 256;
+
+/// The lock, until it is dropped. The system takes it back from a process that dies.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// Waits for the right to change `index.json`.
+    ///
+    /// # Errors
+    /// `Unsupported` if the file system cannot lock files.
+    pub(super) fn take(place: &Place) -> Result<Self> {
+        let path = place.lock_file()?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let opened = match open_no_follow(&mut options, &path) {
+            // Created by another user; a lock needs no more than an open file.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                open_no_follow(File::options().read(true), &path)?
+            }
+            opened => opened?,
+        };
+        let file = opened.ok_or_else(|| Error::not_found(path.display()))?;
+        file.lock().map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => Error::unsupported("the file system cannot lock files")
+                .with_subject(path.display())
+                .with_source(error),
+            _ => failed("locked", &path, error),
+        })?;
+        Ok(Self(file))
+    }
+
+    /// Notes that `index.json` is durable in the state `stamp`, with everything that it leads to. If the note
+    /// cannot be written, as on a full disk, the next process syncs once more.
+    pub(super) fn note(&self, stamp: &Stamp) {
+        let note = stamp.note();
+        if note.is_empty() || read_note(&self.0).as_deref() == Some(note.as_bytes()) {
+            return;
+        }
+        let _ = write_all_at(&self.0, note.as_bytes(), 0)
+            .and_then(|()| self.0.set_len(note.len() as u64));
+    }
+}
+
+/// Returns whether there is a note that `index.json` is durable in the state `stamp`.
+pub(super) fn is_noted(place: &Place, stamp: &Stamp) -> bool {
+    let path: PathBuf = place.private_file("lock");
+    let Ok(Some(file)) = open_no_follow(File::options().read(true), &path) else {
+        return false;
+    };
+    let note = stamp.note();
+    !note.is_empty() && read_note(&file).as_deref() == Some(note.as_bytes())
+}
+
+fn read_note(file: &File) -> Option<Vec<u8>> {
+    let mut note = vec![0; MAX_NOTE];
+    let length = read_at(file, &mut note, 0).ok()?;
+    note.truncate(length);
+    Some(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Durability;
+
+    #[test]
+    fn a_note_is_about_one_state_of_the_index() {
+        let root = tempfile::tempdir().expect("a directory");
+        let place = || Place::new(root.path().to_owned(), Durability::Full);
+        let state = |content: &str| {
+            let path = root.path().join("index.json");
+            std::fs::write(&path, content).expect("written");
+            Stamp::of(&path.metadata().expect("there"))
+        };
+        let first = state("first");
+        assert!(!is_noted(&place(), &first));
+        Lock::take(&place()).expect("locked").note(&first);
+        assert!(is_noted(&place(), &first));
+        let longer = state("a longer one");
+        assert!(!is_noted(&place(), &longer));
+        Lock::take(&place()).expect("locked").note(&longer);
+        assert!(is_noted(&place(), &longer));
+        assert!(!is_noted(&place(), &first));
+    }
+}

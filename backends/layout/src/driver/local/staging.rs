@@ -1,0 +1,256 @@
+//! The blobs of a batch that are not published yet: complete and verified, under temporary names.
+//!
+//! A blob gets its name when its content is durable, not before. So a process that finds a blob can rely on
+//! its content, and after a sync that fails there is no blob that a second attempt could take for stored.
+//! Syncing each blob on its own would take most of the time of a copy, so they are published in groups.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tempfile::TempPath;
+use tranship::{Digest, Error, ErrorKind, Result};
+
+use super::durable::{MANY, rewritten};
+use super::file::not_named;
+use super::place::Place;
+use super::suspects::name_of;
+use crate::driver::disk;
+
+/// The most that a group holds, in files and in bytes, and for how long. A copy that is killed has to
+/// transfer so much again.
+const FILES: usize = 2048;
+const BYTES: u64 = 16 * 1024 * 1024;
+const AGE: Duration = Duration::from_millis(500);
+
+/// The blobs of one batch that are still to be published.
+#[derive(Debug, Default)]
+pub(super) struct Staging {
+    group: Mutex<Group>,
+    /// One thread publishes at a time.
+    publishing: Mutex<()>,
+    /// Opened before the first blob is written: a sync of the file system reports all writes that have failed
+    /// since then.
+    file_system: OnceLock<Option<File>>,
+    has_failed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    blobs: HashMap<Digest, Staged>,
+    /// How many of them are not being published, their size in bytes, and when the first one came.
+    count: usize,
+    bytes: u64,
+    since: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Staged {
+    /// Removes the file when it is dropped.
+    path: TempPath,
+    /// For the first few, the file through which the content was written: a sync through it reports every
+    /// write that has failed.
+    file: Option<Arc<File>>,
+    kind: StagedKind,
+}
+
+/// How a temporary name was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StagedKind {
+    /// The only name of its file.
+    Written,
+    /// Another name of a file, which may have that of the blob, too, by now.
+    Link,
+}
+
+impl Group {
+    fn is_due(&self, now: Instant) -> bool {
+        let is_old = |since| now.saturating_duration_since(since) >= AGE;
+        self.count >= FILES || self.bytes >= BYTES || self.since.is_some_and(is_old)
+    }
+}
+
+impl Staging {
+    /// Prepares for files in `directory`, before the first is created.
+    pub(super) fn begin(&self, directory: &Path) {
+        self.file_system.get_or_init(|| File::open(directory).ok());
+    }
+
+    /// Takes a complete and verified blob of `size` bytes.
+    ///
+    /// # Errors
+    /// `Io` if another blob of the batch could not be made durable.
+    pub(super) fn add(
+        &self,
+        digest: &Digest,
+        (path, file): (TempPath, Arc<File>),
+        kind: StagedKind,
+        size: u64,
+    ) -> Result<()> {
+        self.check()?;
+        let mut group = self.lock();
+        group.count += 1;
+        group.bytes = group.bytes.saturating_add(size);
+        group.since.get_or_insert_with(Instant::now);
+        let file = (group.count <= MANY).then_some(file);
+        group.blobs.insert(*digest, Staged { path, file, kind });
+        Ok(())
+    }
+
+    /// Returns the temporary name of a blob.
+    pub(super) fn find(&self, digest: &Digest) -> Option<PathBuf> {
+        let group = self.lock();
+        group.blobs.get(digest).map(|staged| staged.path.to_owned())
+    }
+
+    /// Whether it is time to publish.
+    pub(super) fn is_due(&self) -> bool {
+        self.lock().is_due(Instant::now())
+    }
+
+    /// Publishes all blobs that have been added so far.
+    ///
+    /// # Errors
+    /// If a blob cannot be made durable or named. All of them are lost then, and every later call fails.
+    pub(super) fn publish(&self, place: &Place) -> Result<()> {
+        let _turn = self
+            .publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.check()?;
+        let outcome = self.publish_group(place);
+        if outcome.is_err() {
+            self.has_failed.store(true, Ordering::Relaxed);
+            let lost = std::mem::take(&mut *self.lock());
+            drop(lost);
+        }
+        outcome
+    }
+
+    fn publish_group(&self, place: &Place) -> Result<()> {
+        let group = self.begin_group();
+        if group.is_empty() {
+            return Ok(());
+        }
+        self.sync(place, &group)?;
+        place.ensure_layout()?;
+        let mut directories = Vec::new();
+        for (digest, staged, _) in &group {
+            let path = place.blob_to_write(digest)?;
+            self.name(digest, staged, &path)?;
+            if group.len() <= MANY {
+                place.durable().remember(digest, &path);
+            }
+            let directory = path.parent().unwrap_or(&path);
+            if directories.last().map(PathBuf::as_path) != Some(directory)
+                && !directories.iter().any(|known| known == directory)
+            {
+                directories.push(directory.to_owned());
+            }
+        }
+        for directory in &directories {
+            place.secure_names(directory)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the blobs to publish now. [`find`](Self::find) finds them until they have their names.
+    fn begin_group(&self) -> Vec<(Digest, PathBuf, Option<Arc<File>>)> {
+        let mut group = self.lock();
+        (group.count, group.bytes, group.since) = (0, 0, None);
+        let blobs = group.blobs.iter_mut();
+        blobs
+            .map(|(digest, staged)| (*digest, staged.path.to_owned(), staged.file.take()))
+            .collect()
+    }
+
+    fn sync(&self, place: &Place, group: &[(Digest, PathBuf, Option<Arc<File>>)]) -> Result<()> {
+        if group.len() > MANY
+            && let Some(Some(file_system)) = self.file_system.get()
+            && place.sync_file_system_of(file_system)
+        {
+            return Ok(());
+        }
+        for (digest, path, file) in group {
+            let synced = match file {
+                Some(file) => disk::sync_file(file, path),
+                None => File::open(path).and_then(|file| disk::sync_file(&file, path)),
+            };
+            if synced.is_ok() {
+                continue;
+            }
+            // The file may be a link to one of another layout, which the next copy must not link again.
+            place.suspect(&name_of(digest));
+            let new = rewritten(place, digest, path)?;
+            let mut group = self.lock();
+            if let Some(staged) = group.blobs.get_mut(digest)
+                && *staged.path == **path
+            {
+                disk::persist(new, path).map_err(|error| not_named(path, error.error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames the blob `digest` from `staged` to `path`, unless the same blob was added again since.
+    fn name(&self, digest: &Digest, staged: &Path, path: &Path) -> Result<()> {
+        let mut group = self.lock();
+        if group
+            .blobs
+            .get(digest)
+            .is_none_or(|found| *found.path != *staged)
+        {
+            return Ok(());
+        }
+        let Some(found) = group.blobs.remove(digest) else {
+            return Ok(());
+        };
+        let named = match found.kind {
+            StagedKind::Written => disk::persist_path(found.path, path),
+            StagedKind::Link => disk::persist_link(found.path, path),
+        };
+        named.map_err(|error| not_named(path, error.error))
+    }
+
+    fn check(&self) -> Result<()> {
+        if !self.has_failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Io,
+            "other content of the same batch could not be made durable",
+        )
+        .with_hint("push everything again, in a new batch"))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Group> {
+        self.group.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(count: usize, bytes: u64, since: Option<Instant>) -> Group {
+        Group {
+            blobs: HashMap::new(),
+            count,
+            bytes,
+            since,
+        }
+    }
+
+    #[test]
+    fn a_group_is_published_when_it_is_large_or_old() {
+        let now = Instant::now();
+        assert!(!group(0, 0, None).is_due(now + AGE));
+        assert!(!group(FILES - 1, BYTES - 1, Some(now)).is_due(now));
+        assert!(group(FILES, 1, Some(now)).is_due(now));
+        assert!(group(1, BYTES, Some(now)).is_due(now));
+        assert!(group(1, 1, Some(now)).is_due(now + AGE));
+    }
+}
