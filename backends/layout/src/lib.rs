@@ -110,6 +110,8 @@ mod manifests;
 mod objects;
 mod options;
 mod pending;
+#[cfg(all(test, unix))]
+mod power_cut;
 mod registry;
 mod sizes;
 mod store;

@@ -1,7 +1,7 @@
 //! The calls that decide what survives a power cut, in one place.
 //!
-//! Drivers change names and sync through these functions and not through `std::fs`, so that what reaches the disk, and
-//! in which order, can be told from one file.
+//! Drivers change names and sync through these functions and not through `std::fs`, so that a test can
+//! record what reaches the disk and make a sync fail (`crate::power_cut`).
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -13,7 +13,10 @@ use tempfile::{NamedTempFile, PathPersistError, PersistError, TempPath};
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Synced<'a> {
     /// The content of a file.
-    #[expect(dead_code, reason = "only a recorder looks at the file")]
+    #[cfg_attr(
+        not(all(test, unix)),
+        expect(dead_code, reason = "only a recorder looks at the file")
+    )]
     File(&'a File),
     /// The names in a directory.
     Directory,
@@ -21,15 +24,23 @@ pub(crate) enum Synced<'a> {
     FileSystem,
 }
 
-/// Runs `call`, which changes the name `path`.
+/// Runs `call`, which changes the name `path`. In a test that records, the recorder runs it.
+#[cfg(not(all(test, unix)))]
 pub(super) fn naming<T>(_: &Path, call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// Runs `call`, which syncs the file or directory `path`.
+/// Runs `call`, which syncs the file or directory `path`. In a test that records, the recorder returns an
+/// outcome instead.
+#[cfg(not(all(test, unix)))]
 fn syncing(_: &Path, _: Synced<'_>, call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     call()
 }
+
+#[cfg(all(test, unix))]
+pub(super) use crate::power_cut::naming;
+#[cfg(all(test, unix))]
+use crate::power_cut::syncing;
 
 /// Makes the content of `file`, which has the name `path`, durable.
 pub(super) fn sync_file(file: &File, path: &Path) -> io::Result<()> {
