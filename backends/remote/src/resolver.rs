@@ -2,6 +2,7 @@
 //! to, so a name that resolves to something else a moment later gains nothing.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +53,11 @@ impl GuardedResolver {
 
     /// The addresses of `name`, with port 0.
     pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, BoxError> {
-        let addresses: Vec<_> = tokio::net::lookup_host((name, 0)).await?.collect();
+        let found = tokio::net::lookup_host((name, 0)).await;
+        let addresses = match found {
+            Err(error) if does_not_exist(&error) => return Err(UnknownHost(name.to_owned()).into()),
+            found => found?.collect(),
+        };
         Ok(self.0.admit(name, addresses)?)
     }
 }
@@ -87,6 +92,32 @@ impl Resolve for GuardedResolver {
     }
 }
 
+/// Whether a name server has responded that there is no such host, in the words of the C libraries of Linux, the
+/// BSDs and macOS, or Windows. The standard library has no kind for that.
+fn does_not_exist(error: &io::Error) -> bool {
+    let text = error.to_string();
+    let known = [
+        "Name or service not known",
+        "Name does not resolve",
+        "No address associated with",
+        "nodename nor servname provided",
+        "No such host is known",
+    ];
+    known.iter().any(|known| text.contains(known))
+}
+
+/// A name of a host that does not exist.
+#[derive(Debug)]
+pub(crate) struct UnknownHost(pub(crate) String);
+
+impl fmt::Display for UnknownHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no address is known for {}", self.0)
+    }
+}
+
+impl std::error::Error for UnknownHost {}
+
 /// A name that the policy does not allow, because of where it leads.
 #[derive(Debug)]
 pub(crate) struct PrivateAddress(String);
@@ -107,6 +138,16 @@ impl std::error::Error for PrivateAddress {}
 mod tests {
     use super::*;
     use crate::policy::PrivateTargets;
+
+    #[test]
+    fn a_host_that_does_not_exist_is_told_from_a_name_server_that_fails() {
+        let of = |text: &str| does_not_exist(&io::Error::other(text));
+        let glibc = "failed to lookup address information: Name or service not known";
+        assert!(of(glibc) && of("No such host is known. (os error 11001)"));
+        assert!(!of(
+            "failed to lookup address information: Temporary failure in name resolution"
+        ));
+    }
 
     const INSIDE: &str = "10.0.0.1:0";
     const OUTSIDE: &str = "93.184.216.34:0";

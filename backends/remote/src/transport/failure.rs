@@ -6,7 +6,8 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use tranship::{Error, ErrorKind, RegistryError};
 
-use crate::resolver::PrivateAddress;
+use super::tls_failure;
+use crate::resolver::{PrivateAddress, UnknownHost};
 
 /// For clients that were told to speak http to a registry that may expect https.
 pub(crate) const IF_HTTPS: &str = "if it speaks https, leave out --plain-http";
@@ -125,21 +126,8 @@ pub(crate) fn is_unsent(error: &reqwest::Error) -> bool {
 
 /// Whether the other side speaks TLS, and a connection is refused all the same, by it or by us.
 pub(crate) fn is_of_tls(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
-    while let Some(error) = cause {
-        match error.downcast_ref() {
-            Some(rustls::Error::InvalidMessage(_)) => return false,
-            Some(_) => return true,
-            None => {}
-        }
-        // What is inside of an error of input and output is not its source.
-        let io = error.downcast_ref::<std::io::Error>();
-        cause = match io.and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    false
+    let found = find::<rustls::Error>(error);
+    found.is_some_and(|error| !matches!(error, rustls::Error::InvalidMessage(_)))
 }
 
 /// What a request failed with before it was answered, or while its answer was read.
@@ -153,27 +141,17 @@ pub(crate) fn of_network(error: reqwest::Error) -> Error {
         )
         .with_source(error);
     }
-    let causes = causes(&error);
-    if causes.contains("certificate") {
-        let is_unknown = ["UnknownIssuer", "unknown issuer", "CaUsedAsEndEntity"];
-        let hint = if is_unknown.iter().any(|cause| causes.contains(cause)) {
-            "if it is your own or your own authority's, trust that with --ca-file FILE"
-        } else {
-            "look at the certificate, the name and the clock; --insecure accepts any certificate"
-        };
+    if let Some(error) = find::<rustls::Error>(&error) {
+        return tls_failure::of_tls(error);
+    }
+    if let Some(UnknownHost(host)) = find(&error) {
         return Error::new(
             ErrorKind::Unavailable,
-            "the registry's certificate is not accepted",
+            format!("the host {host} does not exist"),
         )
         .with_retryable(false)
-        .with_hint(hint)
+        .with_hint("look at the spelling of its name, or at the name server")
         .with_source(error);
-    }
-    if causes.contains("corrupt message") || causes.contains("InvalidContentType") {
-        return Error::new(ErrorKind::Unavailable, "the registry does not speak TLS")
-            .with_retryable(false)
-            .with_hint("if it speaks http, say so with --plain-http=REGISTRY")
-            .with_source(error);
     }
     if error.is_timeout() {
         return no_connection().with_source(error);
@@ -235,7 +213,12 @@ fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        cause = error.source();
+        // The content of an error of input and output is not its source.
+        let io = error.downcast_ref::<std::io::Error>();
+        cause = match io.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
     None
 }

@@ -17,6 +17,7 @@ pub(crate) mod retry;
 mod scheme;
 mod strangers;
 mod tls;
+mod tls_failure;
 mod tokens;
 mod trace;
 mod warnings;
