@@ -1,4 +1,4 @@
-//! What stays on a real terminal: that of tmux. Without tmux these tests pass without looking.
+//! What stays on a real terminal, that of tmux: `cargo test -p tranship-cli --test cli -- --ignored`.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,9 +14,8 @@ struct Terminal {
 }
 
 impl Terminal {
-    /// Opens the terminal `name` of `width` columns in which `script` runs; `None` without tmux.
-    fn open(here: &Workplace, name: &str, width: u16, script: &str) -> Option<Self> {
-        Command::new("tmux").arg("-V").output().ok()?;
+    /// Opens the terminal `name` of `width` columns in which `script` runs.
+    fn open(here: &Workplace, name: &str, width: u16, script: &str) -> Self {
         let terminal = Self {
             // A server that was told to end may still be there.
             server: here.path(&format!("tmux-{name}")).display().to_string(),
@@ -41,7 +40,7 @@ impl Terminal {
             &script,
         ]);
         assert!(opened.status.success(), "{opened:?}");
-        Some(terminal)
+        terminal
     }
 
     fn tmux(&self, arguments: &[&str]) -> std::process::Output {
@@ -103,14 +102,13 @@ fn with_large_image(here: &Workplace) {
 }
 
 #[test]
+#[ignore = "needs tmux"]
 fn a_copy_leaves_its_result_and_nothing_else() {
     let here = Workplace::new();
     with_large_image(&here);
     for width in [120, 60, 40] {
         let script = "tranship cp --durability relaxed oci:large:v1 oci-archive:out.tar";
-        let Some(terminal) = Terminal::open(&here, &width.to_string(), width, script) else {
-            return;
-        };
+        let terminal = Terminal::open(&here, &width.to_string(), width, script);
         let screen = terminal.wait_for("rc 0").concat();
         assert!(screen.starts_with("sha256:"), "{width}: {screen}");
         assert!(!screen.contains('─'), "{width}: {screen}");
@@ -119,6 +117,7 @@ fn a_copy_leaves_its_result_and_nothing_else() {
 }
 
 #[test]
+#[ignore = "needs tmux"]
 fn an_interrupted_wait_is_shown_and_leaves_a_word() {
     let here = Workplace::new();
     // A registry that accepts a connection and says nothing.
@@ -127,9 +126,7 @@ fn an_interrupted_wait_is_shown_and_leaves_a_word() {
     for (command, shown) in [("resolve", "waiting for"), ("cp", "copying")] {
         let destination = if command == "cp" { "oci:out" } else { "" };
         let script = format!("trap : INT; tranship {command} {address}/app:v1 {destination}");
-        let Some(terminal) = Terminal::open(&here, command, 80, &script) else {
-            return;
-        };
+        let terminal = Terminal::open(&here, command, 80, &script);
         terminal.wait_for(shown);
         terminal.tmux(&["send-keys", "C-c"]);
         let screen = terminal.wait_for("rc 130");
