@@ -84,6 +84,7 @@ pub(super) fn unpack(
             written: 0,
             next_look: STEP,
             limit,
+            is_nearly_full,
         },
     );
     let mut buffer = vec![0; PIECE];
@@ -104,8 +105,10 @@ pub(super) fn unpack(
 struct Limited {
     file: File,
     written: u64,
+    /// How many bytes are written before the next look at the free space.
     next_look: u64,
     limit: u64,
+    is_nearly_full: fn(&File) -> bool,
 }
 
 impl Write for Limited {
@@ -116,7 +119,7 @@ impl Write for Limited {
         }
         if after >= self.next_look {
             self.next_look = after.saturating_add(STEP);
-            if is_nearly_full(&self.file) {
+            if (self.is_nearly_full)(&self.file) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
         }
@@ -150,6 +153,25 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+
+    #[test]
+    fn a_disk_is_not_filled_to_its_end() {
+        let file = |is_nearly_full| Limited {
+            file: tempfile::tempfile().expect("a file"),
+            written: 0,
+            next_look: 10,
+            limit: 2 * STEP,
+            is_nearly_full,
+        };
+        let mut nearly_full = file(|_| true);
+        nearly_full.write_all(&[0; 9]).expect("not looked at yet");
+        let error = nearly_full.write_all(&[0; 9]).expect_err("nearly full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(nearly_full.written, 9);
+        let mut roomy = file(|_| false);
+        roomy.write_all(&[0; 100]).expect("room");
+        assert_eq!(roomy.next_look, 100 + STEP);
+    }
 
     #[test]
     fn an_archive_is_not_decompressed_beyond_the_limit() {
