@@ -22,7 +22,7 @@ const DECOY: &str = "CwTycUXWue0Thq9StjUM0uJ8cbHUG5x4NKhkLHe.vZ/Xw3sOe9fZi";
 /// `USER:HASH` each, where the hash is bcrypt's. The file is read again when it changes.
 ///
 /// Hashing is slow by intent. Checks run on at most half of the processors, a bounded number of others wait,
-/// and what comes beyond that is refused as [busy](Verdict::Busy). A password that was right before is
+/// and what comes beyond that is refused with 429. A password that was right before is
 /// recognised without hashing and without the queue, so that a flood of wrong ones does not affect it.
 #[derive(Debug)]
 pub struct Htpasswd {
