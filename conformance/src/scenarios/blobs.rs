@@ -255,7 +255,7 @@ async fn a_look_before_a_push_tells_what_is_stored(context: &Context) -> Verdict
 async fn a_push_after_a_look_stores_the_blob(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let blobs = repository.blobs();
-    let item = Item::noise(1, 100_000);
+    let item = Item::noise(21, 100_000);
     let found = blobs.presence(item.descriptor()).await?;
     let options = PushOptions::default().with_found(found);
     let pushed = blobs.push_with(item.descriptor(), item.source(), &options);
@@ -276,7 +276,7 @@ async fn a_resumable_push_can_break_and_be_repeated(context: &Context) -> Verdic
     let repository = context.repository().await?;
     let blobs = repository.blobs();
     let options = PushOptions::default().with_resumable(true);
-    for (seed, size) in [(1, 100_000), (2, 4_000_000)] {
+    for (seed, size) in [(22, 100_000), (23, 4_000_000)] {
         let item = Item::noise(seed, size);
         let broken = Breaking(item.bytes().slice(..size * 3 / 4));
         let pushed = blobs.push_with(item.descriptor(), from(&broken), &options);
@@ -299,7 +299,7 @@ async fn a_resumable_push_starts_over_after_wrong_bytes(context: &Context) -> Ve
     let repository = context.repository().await?;
     let blobs = repository.blobs();
     let options = PushOptions::default().with_resumable(true);
-    let (item, other) = (Item::noise(1, 4_000_000), Item::noise(2, 4_000_000));
+    let (item, other) = (Item::noise(24, 4_000_000), Item::noise(25, 4_000_000));
     let broken = Breaking(other.bytes().slice(..3_000_000));
     let pushed = blobs.push_with(item.descriptor(), from(&broken), &options);
     check::refused(
