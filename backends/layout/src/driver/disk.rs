@@ -160,11 +160,32 @@ pub(super) fn persist_link(
     file: TempPath,
     path: &Path,
 ) -> std::result::Result<(), PathPersistError> {
+    let file = match naming(path, || rename_to_free(&file, path)) {
+        Ok(()) => {
+            // There is nothing left to remove.
+            let _ = file.keep();
+            return Ok(());
+        }
+        Err(_) => file,
+    };
     let old = file.to_path_buf();
     persist_path(file, path)?;
     // `rename(2)` keeps both names if they are those of one file.
     let _ = std::fs::remove_file(old);
     Ok(())
+}
+
+/// Gives the file `old` the name `new`, if nothing has it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn rename_to_free(old: &Path, new: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+    renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE).map_err(io::Error::from)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn rename_to_free(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Removes the file at `path`.

@@ -154,6 +154,7 @@ impl Work<'_> {
             return Ok(false);
         };
         let (digest, size) = (self.expected.digest(), self.expected.size());
+        self.place.prepare(digest)?;
         staging.add(digest, (linked, Arc::clone(source)), StagedKind::Link, size)?;
         Ok(true)
     }

@@ -316,6 +316,13 @@ impl Place {
         path
     }
 
+    /// Makes the directory a layout with a directory for the blob `digest`, where a batch will publish it. Looks at
+    /// a layout that does not exist cost more than looks at one.
+    pub(super) fn prepare(&self, digest: &Digest) -> Result<()> {
+        self.ensure_layout()?;
+        self.blob_to_write(digest).map(drop)
+    }
+
     /// The directory of temporary files, created if need be.
     pub(super) fn temporary(&self) -> Result<PathBuf> {
         if self.is_batch && self.has_seen(SEEN_TEMPORARY) {

@@ -41,10 +41,11 @@ pub(super) struct Staging {
 #[derive(Debug, Default)]
 struct Group {
     blobs: HashMap<Digest, Staged>,
-    /// How many of them are not being published, their size in bytes, and when the first one came.
-    count: usize,
+    /// Their size in bytes, and when the first one came.
     bytes: u64,
     since: Option<Instant>,
+    /// The temporary names of blobs that are being published.
+    published: HashMap<Digest, PathBuf>,
 }
 
 #[derive(Debug)]
@@ -69,7 +70,7 @@ pub(super) enum StagedKind {
 impl Group {
     fn is_due(&self, now: Instant) -> bool {
         let is_old = |since| now.saturating_duration_since(since) >= AGE;
-        self.count >= FILES || self.bytes >= BYTES || self.since.is_some_and(is_old)
+        self.blobs.len() >= FILES || self.bytes >= BYTES || self.since.is_some_and(is_old)
     }
 }
 
@@ -92,18 +93,22 @@ impl Staging {
     ) -> Result<()> {
         self.check()?;
         let mut group = self.lock();
-        group.count += 1;
         group.bytes = group.bytes.saturating_add(size);
         group.since.get_or_insert_with(Instant::now);
-        let file = (group.count <= MANY).then_some(file);
-        group.blobs.insert(*digest, Staged { path, file, kind });
+        let file = (group.blobs.len() < MANY).then_some(file);
+        let replaced = group.blobs.insert(*digest, Staged { path, file, kind });
+        drop(group);
+        // Removes a file.
+        drop(replaced);
         Ok(())
     }
 
     /// Returns the temporary name of a blob.
     pub(super) fn find(&self, digest: &Digest) -> Option<PathBuf> {
         let group = self.lock();
-        group.blobs.get(digest).map(|staged| staged.path.to_owned())
+        let staged = group.blobs.get(digest);
+        let staged = staged.map(|staged| staged.path.to_owned());
+        staged.or_else(|| group.published.get(digest).cloned())
     }
 
     /// Whether it is time to publish.
@@ -131,51 +136,57 @@ impl Staging {
     }
 
     fn publish_group(&self, place: &Place) -> Result<()> {
-        let group = self.begin_group();
+        let mut group = self.begin_group();
         if group.is_empty() {
             return Ok(());
         }
-        self.sync(place, &group)?;
+        self.sync(place, &mut group)?;
         place.ensure_layout()?;
+        let are_few = group.len() <= MANY;
         let mut directories = Vec::new();
-        for (digest, staged, _) in &group {
-            let path = place.blob_to_write(digest)?;
-            self.name(digest, staged, &path)?;
-            if group.len() <= MANY {
-                place.durable().remember(digest, &path);
+        for (digest, staged) in group {
+            let path = place.blob_to_write(&digest)?;
+            let named = match staged.kind {
+                StagedKind::Written => disk::persist_path(staged.path, &path),
+                StagedKind::Link => disk::persist_link(staged.path, &path),
+            };
+            named.map_err(|error| not_named(&path, error.error))?;
+            if are_few {
+                place.durable().remember(&digest, &path);
             }
             let directory = path.parent().unwrap_or(&path);
-            if directories.last().map(PathBuf::as_path) != Some(directory)
-                && !directories.iter().any(|known| known == directory)
-            {
+            if !directories.iter().any(|known| known == directory) {
                 directories.push(directory.to_owned());
             }
         }
+        self.lock().published.clear();
         for directory in &directories {
             place.secure_names(directory)?;
         }
         Ok(())
     }
 
-    /// Returns the blobs to publish now. [`find`](Self::find) finds them until they have their names.
-    fn begin_group(&self) -> Vec<(Digest, PathBuf, Option<Arc<File>>)> {
+    /// Takes the blobs to publish now. [`find`](Self::find) finds their temporary names until all of them have
+    /// their own.
+    fn begin_group(&self) -> Vec<(Digest, Staged)> {
         let mut group = self.lock();
-        (group.count, group.bytes, group.since) = (0, 0, None);
-        let blobs = group.blobs.iter_mut();
-        blobs
-            .map(|(digest, staged)| (*digest, staged.path.to_owned(), staged.file.take()))
-            .collect()
+        (group.bytes, group.since) = (0, None);
+        let blobs = std::mem::take(&mut group.blobs);
+        let path = |(digest, staged): (&Digest, &Staged)| (*digest, staged.path.to_owned());
+        group.published = blobs.iter().map(path).collect();
+        blobs.into_iter().collect()
     }
 
-    fn sync(&self, place: &Place, group: &[(Digest, PathBuf, Option<Arc<File>>)]) -> Result<()> {
+    fn sync(&self, place: &Place, group: &mut [(Digest, Staged)]) -> Result<()> {
         if group.len() > MANY
             && let Some(Some(file_system)) = self.file_system.get()
             && place.sync_file_system_of(file_system)
         {
             return Ok(());
         }
-        for (digest, path, file) in group {
-            let synced = match file {
+        for (digest, staged) in group {
+            let path = &*staged.path;
+            let synced = match &staged.file {
                 Some(file) => disk::sync_file(file, path),
                 None => File::open(path).and_then(|file| disk::sync_file(&file, path)),
             };
@@ -185,34 +196,10 @@ impl Staging {
             // The file may be a link to one of another layout, which the next copy must not link again.
             place.suspect(&name_of(digest));
             let new = rewritten(place, digest, path)?;
-            let mut group = self.lock();
-            if let Some(staged) = group.blobs.get_mut(digest)
-                && *staged.path == **path
-            {
-                disk::persist(new, path).map_err(|error| not_named(path, error.error))?;
-            }
+            disk::persist(new, path).map_err(|error| not_named(path, error.error))?;
+            staged.kind = StagedKind::Written;
         }
         Ok(())
-    }
-
-    /// Renames the blob `digest` from `staged` to `path`, unless the same blob was added again since.
-    fn name(&self, digest: &Digest, staged: &Path, path: &Path) -> Result<()> {
-        let mut group = self.lock();
-        if group
-            .blobs
-            .get(digest)
-            .is_none_or(|found| *found.path != *staged)
-        {
-            return Ok(());
-        }
-        let Some(found) = group.blobs.remove(digest) else {
-            return Ok(());
-        };
-        let named = match found.kind {
-            StagedKind::Written => disk::persist_path(found.path, path),
-            StagedKind::Link => disk::persist_link(found.path, path),
-        };
-        named.map_err(|error| not_named(path, error.error))
     }
 
     fn check(&self) -> Result<()> {
@@ -236,11 +223,20 @@ mod tests {
     use super::*;
 
     fn group(count: usize, bytes: u64, since: Option<Instant>) -> Group {
+        let staged = |number: usize| {
+            let path = TempPath::try_from_path(format!("/{number}")).expect("a path");
+            let staged = Staged {
+                path,
+                file: None,
+                kind: StagedKind::Written,
+            };
+            (Digest::of(&number.to_le_bytes()), staged)
+        };
         Group {
-            blobs: HashMap::new(),
-            count,
+            blobs: (0..count).map(staged).collect(),
             bytes,
             since,
+            published: HashMap::new(),
         }
     }
 

@@ -181,6 +181,7 @@ impl Growing {
 pub(super) fn publish(place: &Place, file: NamedTempFile, expected: &Descriptor) -> Result<()> {
     let digest = expected.digest();
     if let Some(staging) = place.staging() {
+        place.prepare(digest)?;
         let (file, path) = file.into_parts();
         let file = (path, Arc::new(file));
         return staging.add(digest, file, StagedKind::Written, expected.size());
