@@ -153,9 +153,11 @@ impl Work<'_> {
             self.place.forget_links();
             return Ok(false);
         };
-        let (digest, size) = (self.expected.digest(), self.expected.size());
+        let digest = self.expected.digest();
         self.place.prepare(digest)?;
-        staging.add(digest, (linked, Arc::clone(source)), StagedKind::Link, size)?;
+        let file = (linked, Arc::clone(source));
+        // A copy that is killed has nothing of it to transfer again, whatever its size.
+        staging.add(digest, file, StagedKind::Link, 0)?;
         Ok(true)
     }
 
