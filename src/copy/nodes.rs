@@ -16,11 +16,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// has room for nodes.
 pub(super) type Id = u32;
 
-/// What is known of one piece of content. There is one for each, to the end of the copy, so they are
+/// One piece of content. There is one for each, to the end of the copy, so they are
 /// kept small.
 pub(super) struct Node {
     pub(super) descriptor: Descriptor,
-    /// What is known of a manifest from when it is looked at until it is done.
+    /// The state of a manifest from its inspection until it is done.
     pub(super) open: Option<Box<Open>>,
     /// What became of it, when it is done.
     pub(super) action: Option<CopyAction>,

@@ -74,7 +74,7 @@ impl Layout {
     /// Nothing is created, and no more is read than `oci-layout`.
     ///
     /// # Errors
-    /// - [`NotFound`](ErrorKind::NotFound) if there is no layout.
+    /// - [`NotFound`](ErrorKind::NotFound) if the layout does not exist.
     /// - [`UnsupportedVersion`](ErrorKind::UnsupportedVersion) if it has another version than 1.0.0.
     /// - [`Corrupt`](ErrorKind::Corrupt) if `oci-layout` does not say a version, or is no regular
     ///   file.
@@ -157,7 +157,7 @@ impl Layout {
     /// If this is dropped, what is under way is finished, and the rest stays.
     ///
     /// # Errors
-    /// - [`NotFound`](ErrorKind::NotFound) if there is no layout.
+    /// - [`NotFound`](ErrorKind::NotFound) if the layout does not exist.
     /// - [`Corrupt`](ErrorKind::Corrupt), [`SizeExceedsLimit`](ErrorKind::SizeExceedsLimit) or
     ///   [`Unsupported`](ErrorKind::Unsupported), before anything is removed, if a manifest that is in
     ///   use cannot be read: what it refers to cannot be told. What is absent is passed over.
@@ -175,7 +175,7 @@ impl Layout {
     /// Entries by a digest of an unknown algorithm are left out.
     ///
     /// # Errors
-    /// - [`NotFound`](ErrorKind::NotFound) if there is no layout.
+    /// - [`NotFound`](ErrorKind::NotFound) if the layout does not exist.
     /// - [`Corrupt`](ErrorKind::Corrupt) or [`SizeExceedsLimit`](ErrorKind::SizeExceedsLimit) if `index.json` cannot
     ///   be read.
     pub async fn entries(&self) -> Result<Vec<IndexEntry>> {
@@ -196,7 +196,7 @@ impl Layout {
     /// it is found twice.
     ///
     /// # Errors
-    /// - [`NotFound`](ErrorKind::NotFound) if there is no layout.
+    /// - [`NotFound`](ErrorKind::NotFound) if the layout does not exist.
     /// - [`UnsupportedVersion`](ErrorKind::UnsupportedVersion) if it has another version than 1.0.0.
     /// - [`PermissionDenied`](ErrorKind::PermissionDenied) and [`Io`](ErrorKind::Io) if it cannot be
     ///   listed. What is wrong with single files is no error of this call, but a [finding](FsckReport).

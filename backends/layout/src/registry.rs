@@ -284,7 +284,7 @@ impl Registry for LayoutRegistry {
     }
 }
 
-/// Removes the uploads that nobody has written to for `idle`, and returns how many.
+/// Removes the uploads that have not been written to for `idle`, and returns how many.
 async fn expire(driver: &dyn Driver, idle: Duration) -> Result<u64> {
     let mut expired = 0;
     let mut pages = driver.leftovers(idle);

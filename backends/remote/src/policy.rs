@@ -70,7 +70,7 @@ pub enum PrivateTargets {
     Allowed,
 }
 
-/// The registry that leads somewhere, as far as it is known.
+/// The registry whose response names another URL.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leader<'a> {
     pub(crate) origin: &'a Url,

@@ -62,7 +62,7 @@ impl Linked {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.missing(&path),
             Err(error) => return Err(failed("opened", &path, error)),
         };
-        // What is no link anywhere is in the layout itself, which need not be below the root.
+        // Content that no link leads out of is in the layout itself, which need not be below the root.
         let is_inside = |root: &Path| root.canonicalize().is_ok_and(|root| real.starts_with(root));
         if !is_inside(&self.root) && !is_inside(&self.layout) {
             return Err(Error::new(

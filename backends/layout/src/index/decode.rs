@@ -20,7 +20,7 @@ impl Snapshot {
             }
             Err(_) => Self::decode_one_by_one(content).map_err(|(why, source)| {
                 let error = Error::new(ErrorKind::Corrupt, why)
-                    .with_hint("the file was left as it is; restore it, or repair it by hand");
+                    .with_hint("the file was not changed; restore it, or repair it by hand");
                 match source {
                     Some(source) => error.with_source(source),
                     None => error,

@@ -14,7 +14,7 @@ pub(super) fn check_keys(content: &[u8]) -> Result<()> {
     let mut document = serde_json::Deserializer::from_slice(content);
     UniqueKeys.deserialize(&mut document).map_err(|error| {
         Error::new(ErrorKind::Corrupt, "an object in it has the same key twice")
-            .with_hint("other tools read the one or the other; the file was left as it is, remove one by hand")
+            .with_hint("other tools read the one or the other; the file was not changed, remove one by hand")
             .with_source(error)
     })
 }

@@ -288,7 +288,7 @@ async fn upload(
                 }
                 tracing::debug!(%error, limit = limit.get(), "a blob is pushed in smaller pieces");
                 in_chunks = true;
-                // A proxy refuses what is large, and the registry behind it keeps the upload.
+                // A proxy may have refused it; the registry still has the upload then.
                 if current.refresh().await.is_ok() && current.offset() <= expected.size() {
                     session = Some(current);
                 } else {

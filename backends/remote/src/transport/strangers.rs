@@ -12,7 +12,7 @@ use crate::auth::{Challenged, Scopes};
 /// What was found out about users who are not logged in.
 #[derive(Default)]
 pub(super) struct Strangers {
-    /// The header of the 401 at `/v2/`, if that is what is there.
+    /// The headers of the response to `/v2/`, if that is a 401.
     challenge: OnceCell<Option<HeaderMap>>,
     /// Whether the credentials turned out to be wrong.
     are_refused: AtomicBool,

@@ -24,7 +24,7 @@ const PLAIN: [&str; 9] = [
     "tag",
 ];
 
-/// Why there was no response.
+/// Why the request got no response.
 pub(super) trait Cause {
     fn cause(&self) -> &Error;
 }

@@ -276,7 +276,7 @@ async fn an_open_registry_is_asked_for_a_challenge_once() {
     }
 }
 
-/// As at a registry that lets everyone read, and asks for credentials at `/v2/` for those who push.
+/// As at a registry that allows anonymous reads, and asks for credentials at `/v2/` for pushes.
 #[tokio::test]
 async fn wrong_credentials_do_not_spoil_what_strangers_may_read() {
     let fake = Fake::start(|seen| match seen.header("authorization") {

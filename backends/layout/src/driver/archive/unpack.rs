@@ -34,7 +34,7 @@ const STEP: u64 = 64 * 1024 * 1024;
 /// closed. At most `limit` bytes are written, and the last twentieth of the disk is left to others.
 ///
 /// # Errors
-/// `Corrupt` if the content cannot be decompressed, `StorageFull` if there is no room for it, `SizeExceedsLimit` if it
+/// `Corrupt` if the content cannot be decompressed, `StorageFull` if the disk has too little room, `SizeExceedsLimit` if it
 /// has more than `limit` bytes.
 pub(super) fn unpack(
     file: &File,

@@ -1,7 +1,7 @@
 //! The blobs of a batch that are not published yet: complete and verified, under temporary names.
 //!
 //! A blob gets its name when its content is durable, not before. So a process that finds a blob can rely on
-//! its content, and after a sync that fails there is no blob that a second attempt could take for stored.
+//! its content, and after a sync that fails, a second attempt finds no blob that it could take for stored.
 //! Syncing each blob on its own would take most of the time of a copy, so they are published in groups.
 
 use std::collections::HashMap;

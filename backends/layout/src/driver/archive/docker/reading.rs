@@ -290,7 +290,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// The digests of a compressed member, as it is and decompressed.
+    /// The digests of a compressed member: of its compressed and of its decompressed content.
     fn hash(
         &mut self,
         data: &Range<u64>,
@@ -329,7 +329,7 @@ impl Reading<'_> {
     }
 }
 
-/// Hashes what is written to it.
+/// Hashes all bytes that are written to it.
 struct Hash(Digester);
 
 impl Write for Hash {
