@@ -41,12 +41,8 @@ impl Node {
             subject.is_some() || declared.is_some_and(|kind| !kind.as_str().is_empty());
         let is_untyped = document.own_media_type().is_none()
             && match &document {
-                ManifestDocument::Manifest(manifest) => {
-                    manifest.schema_version != 2 || *plain.media_type() != MediaType::IMAGE_MANIFEST
-                }
-                ManifestDocument::Index(index) => {
-                    index.schema_version != 2 || *plain.media_type() != MediaType::IMAGE_INDEX
-                }
+                ManifestDocument::Manifest(_) => *plain.media_type() != MediaType::IMAGE_MANIFEST,
+                ManifestDocument::Index(_) => *plain.media_type() != MediaType::IMAGE_INDEX,
                 _ => true,
             };
         let (children, leaves) = match document {
