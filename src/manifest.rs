@@ -166,14 +166,34 @@ pub enum ManifestDocument {
     Artifact(ArtifactManifest),
 }
 
+/// The fields of manifests of every kind.
+const SHARED_FIELDS: [&str; 4] = ["mediaType", "artifactType", "subject", "annotations"];
+
+/// The fields that make a Docker manifest of schema 1, and that no other kind has.
+const SCHEMA_1_FIELDS: [&str; 3] = ["fsLayers", "history", "signatures"];
+
+/// Whether Go's decoder of JSON takes `name` for the field `field`, which is in ASCII: it folds the case of
+/// names as Unicode does, by which two characters beyond ASCII are letters in ASCII.
+fn is_same_field(field: &str, name: &str) -> bool {
+    let folded = name.chars().map(|character| match character {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    });
+    folded.eq(field
+        .chars()
+        .map(|character| character.to_ascii_lowercase()))
+}
+
 impl ManifestDocument {
     /// Decodes `content` as what `media_type` says it is; returns `None` for every type that is not a
     /// manifest.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidManifest`] if the content is not such a document, if its own `mediaType` is
-    /// another one, or if it also has what makes a manifest of another kind, such as `layers` beside
-    /// `manifests`: two programs could take it for two different things (CVE-2021-41190).
+    /// [`ErrorKind::InvalidManifest`] if the content is not such a document, if its own `mediaType` or
+    /// `schemaVersion` is another one, or if it also has what makes a manifest of another kind, such as
+    /// `layers` beside `manifests`, or a field of its own in another case, such as `Layers`: two programs could
+    /// take it for two different things (CVE-2021-41190).
     pub fn decode(media_type: &MediaType, content: &[u8]) -> Result<Option<Self>> {
         let document = if *media_type == MediaType::ARTIFACT_MANIFEST {
             Self::Artifact(decode_json(media_type, content)?)
@@ -195,6 +215,12 @@ impl ManifestDocument {
             )
             .with_hint("programs would disagree about what it is; remove one of the two"));
         }
+        if let Some(version) = self.schema_version().filter(|version| *version != 2) {
+            return Err(Error::new(
+                ErrorKind::InvalidManifest,
+                format!("the manifest has the schemaVersion {version}, and {media_type} has 2"),
+            ));
+        }
         match self.own_media_type() {
             Some(own) if own != media_type => Err(Error::new(
                 ErrorKind::InvalidManifest,
@@ -204,22 +230,51 @@ impl ManifestDocument {
         }
     }
 
-    /// The field that only a manifest of another kind has, unless it is `null`. Some decoders of JSON ignore
-    /// the case of names.
+    /// Returns the name of a field that only a manifest of another kind has, unless it is `null`, or that some
+    /// programs take for a field of this kind, and others do not: Go's decoder of JSON ignores the case of
+    /// names.
     fn contradiction(&self) -> Option<&str> {
-        let (other, kinds): (_, &[&str]) = match self {
-            Self::Manifest(manifest) => (&manifest.other, &["manifests", "fsLayers"]),
-            Self::Index(index) => (&index.other, &["config", "layers", "fsLayers"]),
+        let (other, own, foreign): (_, &[&str], &[&str]) = match self {
+            Self::Manifest(manifest) => (
+                &manifest.other,
+                &["schemaVersion", "config", "layers"],
+                &["manifests", "blobs"],
+            ),
+            Self::Index(index) => (
+                &index.other,
+                &["schemaVersion", "manifests"],
+                &["config", "layers", "blobs"],
+            ),
+            // Some programs write a schemaVersion here, which the withdrawn format does not have.
             Self::Artifact(artifact) => (
                 &artifact.other,
-                &["config", "layers", "manifests", "fsLayers"],
+                &["blobs"],
+                &["config", "layers", "manifests"],
             ),
         };
-        let is_of_another = |name: &str| kinds.iter().any(|kind| name.eq_ignore_ascii_case(kind));
+        let is_own = |name: &str| {
+            own.iter()
+                .chain(&SHARED_FIELDS)
+                .any(|own| is_same_field(own, name))
+        };
+        let is_foreign = |name: &str| {
+            foreign
+                .iter()
+                .chain(&SCHEMA_1_FIELDS)
+                .any(|field| is_same_field(field, name))
+        };
         other
             .iter()
-            .find(|(name, value)| is_of_another(name) && !value.is_null())
+            .find(|(name, value)| is_own(name) || is_foreign(name) && !value.is_null())
             .map(|(name, _)| name.as_str())
+    }
+
+    fn schema_version(&self) -> Option<u32> {
+        match self {
+            Self::Manifest(manifest) => Some(manifest.schema_version),
+            Self::Index(index) => Some(index.schema_version),
+            Self::Artifact(_) => None,
+        }
     }
 
     /// Like [`decode`](Self::decode), but keeps of each manifest that an index lists the three
@@ -338,7 +393,9 @@ impl ManifestDocument {
         }
     }
 
-    /// Returns the media type that the document says it has, if it says one.
+    /// Returns the media type that the document says it has, if it says one. An empty text says none: Go programs,
+    /// such as distribution and containerd, cannot tell it from an absent field, and image-spec does not require
+    /// the field.
     #[must_use]
     pub fn own_media_type(&self) -> Option<&MediaType> {
         let own = match self {
@@ -524,6 +581,22 @@ mod tests {
             image(r#","manifests":[]"#),
             image(r#","Manifests":[]"#),
             image(r#","fsLayers":[]"#),
+            image(r#","blobs":[]"#),
+            image(r#","signatures":[]"#),
+            image(r#","history":[]"#),
+            image(&own_type.replace("mediaType", "MediaType")),
+            image(&own_type.replace("mediaType", "MEDIATYPE")),
+            image(r#","mediatype":"""#),
+            image(r#","Config":{}"#),
+            image(r#","Layers":null"#),
+            image(r#","layerſ":[]"#),
+            image(r#","Subject":{}"#),
+            image(r#","SchemaVersion":2"#),
+            index(r#","Manifests":[]"#),
+            index(r#","blobs":[]"#),
+            index(r#","Signatures":[]"#),
+            artifact(r#","Blobs":[]"#),
+            artifact(r#","history":[]"#),
             index(r#","layers":[]"#),
             index(r#","CONFIG":{}"#),
             artifact(r#","layers":[]"#),
@@ -538,8 +611,33 @@ mod tests {
             image(r#","manifests":null,"mediaType":"""#),
             index(r#","layers":null,"config":null"#),
             index(r#","annotations":{"layers":"1"}"#),
+            index(r#","blobs":null,"history":null"#),
+            artifact(r#","schemaVersion":2"#),
         ] {
             decode(&kind, &json).expect(&json);
+        }
+    }
+
+    #[test]
+    fn another_schema_version_is_refused() {
+        for version in ["0", "1", "3"] {
+            for (kind, fields) in [
+                (
+                    MediaType::IMAGE_MANIFEST,
+                    format!(r#""config":{EMPTY},"layers":[]"#),
+                ),
+                (
+                    MediaType::DOCKER_MANIFEST,
+                    format!(r#""config":{EMPTY},"layers":[]"#),
+                ),
+                (MediaType::IMAGE_INDEX, r#""manifests":[]"#.to_owned()),
+            ] {
+                let json = format!(r#"{{"schemaVersion":{version},{fields}}}"#);
+                let error = decode(&kind, &json).expect_err(&json);
+                assert_eq!(error.kind(), ErrorKind::InvalidManifest, "{json}");
+                let plain = ManifestDocument::decode_plain(&kind, json.as_bytes());
+                plain.expect_err(&json);
+            }
         }
     }
 

@@ -62,6 +62,9 @@ pub trait Pusher: Send + Sync {
     /// Content that is there already is a success, and `source` is not read. Otherwise the content
     /// becomes visible only when it is complete and has the size and digest that `expected` says.
     ///
+    /// A repository has one media type for each manifest. Pushing the bytes of a stored manifest again as
+    /// another type, which is possible if they have no `mediaType` of their own, changes it for every tag.
+    ///
     /// # Errors
     /// - [`DigestMismatch`](crate::ErrorKind::DigestMismatch) or
     ///   [`SizeMismatch`](crate::ErrorKind::SizeMismatch) if the source has other bytes. Nothing is

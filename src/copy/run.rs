@@ -79,26 +79,82 @@ async fn copy_all(
     let content = root.content.clone();
     let mut graph = Graph::new(&copier, root.descriptor.clone(), content, tags_with_root)?;
     graph.run(concurrency.max(1)).await?;
-    let still_to_tag = graph.has_untagged_root();
-    let finished = graph.into_finished();
-    let report = CopyReport {
-        root: root.descriptor,
-        steps: finished.steps,
-        digest_tags: finished.digest_tags,
-    };
-    if copier.options.dry_run {
-        return Ok(report);
-    }
-    for (node, tag) in &finished.late_tags {
-        if !names(copier, tag, node).await? {
-            let tagged = copier.destination.tag(node, tag).await;
-            tagged.during("tag", tag)?;
+    let (late_tags, digest_tags) = graph.take_attached();
+    if !copier.options.dry_run {
+        for (node, tag) in &late_tags {
+            if !names(copier, tag, node).await? {
+                set_late_tag(copier, &mut graph, concurrency, node, tag).await?;
+            }
+        }
+        if !tags.is_empty() {
+            tag_root(copier, &mut graph, concurrency, &root, tags).await?;
         }
     }
-    if still_to_tag && !tags.is_empty() {
-        tag(copier, &report.root, root.content, tags).await?;
+    Ok(CopyReport {
+        root: root.descriptor,
+        steps: graph.into_steps(),
+        digest_tags,
+    })
+}
+
+async fn set_late_tag(
+    copier: Copier<'_>,
+    graph: &mut Graph<'_, '_>,
+    concurrency: usize,
+    node: &Descriptor,
+    tag: &Tag,
+) -> Result<()> {
+    let tagged = copier.destination.tag(node, tag).await;
+    match tagged.during("tag", tag) {
+        Err(error) if error.kind() == ErrorKind::ManifestBlobUnknown => {
+            complete(graph, concurrency, node, None, error).await?;
+            copier.destination.tag(node, tag).await.during("tag", tag)
+        }
+        tagged => tagged,
     }
-    Ok(report)
+}
+
+/// Points the tags at the root, unless it was pushed with them.
+async fn tag_root(
+    copier: Copier<'_>,
+    graph: &mut Graph<'_, '_>,
+    concurrency: usize,
+    root: &Root,
+    tags: &[Tag],
+) -> Result<()> {
+    if !graph.has_untagged_root() {
+        return Ok(());
+    }
+    match tag(copier, &root.descriptor, root.content.clone(), tags).await {
+        Err(error) if error.kind() == ErrorKind::ManifestBlobUnknown => {
+            let content = root.content.clone();
+            complete(graph, concurrency, &root.descriptor, content, error).await?;
+            if graph.has_untagged_root() {
+                tag(copier, &root.descriptor, root.content.clone(), tags).await?;
+            }
+            Ok(())
+        }
+        tagged => tagged,
+    }
+}
+
+/// Copies a manifest once more, and what is missing below it, after the destination refused to tag it with
+/// `error`: it has the manifest, and some of what is below it has been deleted since.
+async fn complete(
+    graph: &mut Graph<'_, '_>,
+    concurrency: usize,
+    manifest: &Descriptor,
+    content: Option<Bytes>,
+    error: Error,
+) -> Result<()> {
+    if !graph.distrust(manifest, content)? {
+        return Err(error);
+    }
+    graph.run(concurrency.max(1)).await?;
+    match graph.is_left_out(manifest)? {
+        true => Err(error),
+        false => Ok(()),
+    }
 }
 
 /// Points the tags at a root that is there.

@@ -37,15 +37,6 @@ enum Turn {
     Late,
 }
 
-/// The results of a graph that was worked off.
-pub(super) struct Finished {
-    pub(super) steps: Vec<CopyStep>,
-    /// The tags that are still to be set.
-    pub(super) late_tags: Vec<(Descriptor, Tag)>,
-    /// All tags of manifests that were found by them.
-    pub(super) digest_tags: Vec<Tag>,
-}
-
 type Running<'a> = FuturesUnordered<BoxFuture<'a, (Id, Result<Outcome>)>>;
 
 pub(super) struct Graph<'c, 'a> {
@@ -130,10 +121,36 @@ impl<'c, 'a> Graph<'c, 'a> {
         root.present && !copied || copied && self.tags.is_empty()
     }
 
-    /// What became of everything, in the order in which it was done, and the tags of what was found by
-    /// them.
-    pub(super) fn into_finished(self) -> Finished {
-        let (late_tags, digest_tags) = self.attached.finish(&self.nodes);
+    /// Returns the tags of manifests that were found by them: those that are still to be set, and all of them.
+    pub(super) fn take_attached(&mut self) -> (Vec<(Descriptor, Tag)>, Vec<Tag>) {
+        std::mem::take(&mut self.attached).finish(&self.nodes)
+    }
+
+    /// Makes the next [`run`](Self::run) copy a manifest once more that the destination has, and what is missing
+    /// below it, blobs included. Returns `false` if that has been done before, or if there is no such manifest.
+    pub(super) fn distrust(
+        &mut self,
+        manifest: &Descriptor,
+        content: Option<Bytes>,
+    ) -> Result<bool> {
+        let Some(id) = self.nodes.find(manifest)? else {
+            return Ok(false);
+        };
+        if !self.force(id) {
+            return Ok(false);
+        }
+        self.nodes[id].open().content = content;
+        Ok(true)
+    }
+
+    /// Whether the caller left a manifest out.
+    pub(super) fn is_left_out(&self, manifest: &Descriptor) -> Result<bool> {
+        let id = self.nodes.find(manifest)?;
+        Ok(id.is_some_and(|id| self.nodes[id].action == Some(CopyAction::LeftOut)))
+    }
+
+    /// Returns what became of everything, in the order in which it was done.
+    pub(super) fn into_steps(self) -> Vec<CopyStep> {
         let mut nodes = self.nodes.into_vec();
         nodes.sort_unstable_by_key(|node| node.turn);
         let step = |node: Node| {
@@ -143,12 +160,7 @@ impl<'c, 'a> Graph<'c, 'a> {
             })
         };
         // In the place of the nodes, which are larger.
-        let steps = nodes.into_iter().filter_map(step).collect();
-        Finished {
-            steps,
-            late_tags,
-            digest_tags,
-        }
+        nodes.into_iter().filter_map(step).collect()
     }
 
     /// Returns the part of a node's descriptor that is pushed and reported: of a manifest other than the root
@@ -336,14 +348,22 @@ impl<'c, 'a> Graph<'c, 'a> {
         }
         for child in below {
             // Another parent may have had the same trouble: then it is on its way already.
-            let node = &mut self.nodes[child];
-            if !std::mem::replace(&mut node.forced, true) {
-                node.action = None;
-                self.levels.search_begins();
-                self.ready.push_back(Work::Inspect(child));
-            }
+            self.force(child);
         }
         self.await_children(id);
         Ok(())
+    }
+
+    /// Looks at a manifest anew as if the destination did not have it. Returns `false` if that has been done
+    /// before.
+    fn force(&mut self, id: Id) -> bool {
+        let node = &mut self.nodes[id];
+        if std::mem::replace(&mut node.forced, true) {
+            return false;
+        }
+        node.action = None;
+        self.levels.search_begins();
+        self.ready.push_back(Work::Inspect(id));
+        true
     }
 }

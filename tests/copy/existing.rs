@@ -1,7 +1,10 @@
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tranship::*;
-use tranship_memory::MemoryRepository;
+use tranship_memory::{MemoryRegistry, MemoryRepository};
+use tranship_remote::RemoteRegistry;
+use tranship_server::{ServerOptions, TestServer, router};
 
 use crate::artifacts::{assert_same_graph, everything_below, push_two_platforms};
 use crate::recorder::{Call, Faults, Recorder};
@@ -129,6 +132,115 @@ async fn a_destination_that_claims_what_it_lacks_is_completed_when_it_notices() 
         let nodes = everything_below(&source, &artifact.index).await.len();
         assert_eq!(report.count(CopyAction::Copied), nodes);
     }
+}
+
+#[tokio::test]
+async fn a_new_tag_fills_the_holes_below_a_root_that_is_there() {
+    let source = MemoryRepository::new();
+    let artifact = push_two_platforms(&source).await;
+    let hole = crate::artifacts::text("amd64 only");
+    for concurrency in [1, 8] {
+        let destination = Recorder::new(MemoryRepository::new()).with_faults(Faults {
+            wants_children: true,
+            ..Faults::default()
+        });
+        let options = CopyOptions::default().with_concurrency(concurrency);
+        let from = reference(&artifact.amd64.digest().to_string());
+        let first = copy(&source, &from, &destination, &tags(&["v1"]), &options).await;
+        first.expect("copy");
+        destination.delete(&hole).await.expect("delete");
+
+        let second = copy(&source, &from, &destination, &tags(&["v2"]), &options).await;
+
+        let report = second.expect("copy");
+        let copied = report
+            .steps
+            .iter()
+            .filter(|step| step.action == CopyAction::Copied);
+        let mut copied: Vec<_> = copied.map(|step| *step.descriptor.digest()).collect();
+        copied.sort_unstable();
+        let mut expected = [*hole.digest(), *artifact.amd64.digest()];
+        expected.sort_unstable();
+        assert_eq!(copied, expected);
+        let resolved = destination
+            .resolve(&reference("v2"))
+            .await
+            .expect("the tag");
+        assert!(resolved.same_content(&artifact.amd64));
+        assert_same_graph(&source, &destination, &artifact.amd64).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_tag_fills_the_holes_of_an_extended_copy() {
+    let source = MemoryRepository::new();
+    let artifact = push_two_platforms(&source).await;
+    let destination = Recorder::new(MemoryRepository::new()).with_faults(Faults {
+        wants_children: true,
+        ..Faults::default()
+    });
+    let options = ExtendedCopyOptions::default();
+    let from = reference(&artifact.amd64.digest().to_string());
+    let first = extended_copy(&source, &from, &destination, &tags(&["v1"]), &options).await;
+    first.expect("copy");
+    let hole = crate::artifacts::text("amd64 only");
+    destination.delete(&hole).await.expect("delete");
+
+    let second = extended_copy(&source, &from, &destination, &tags(&["v2"]), &options).await;
+
+    second.expect("copy");
+    destination
+        .resolve(&reference("v2"))
+        .await
+        .expect("the tag");
+    assert_same_graph(&source, &destination, &artifact.amd64).await;
+}
+
+#[tokio::test]
+async fn a_new_tag_fills_the_holes_in_a_registry_over_http() {
+    let source = MemoryRepository::new();
+    let artifact = push_two_platforms(&source).await;
+    let router = router(Arc::new(MemoryRegistry::new()), ServerOptions::default());
+    let server = TestServer::serve(router).await.expect("a server");
+    let registry = RemoteRegistry::new(&server.host().parse().expect("a host"));
+    let name = "hole".parse().expect("a name");
+    let destination = registry
+        .expect("a client")
+        .repository(&name)
+        .await
+        .expect("a repository");
+    let options = CopyOptions::default();
+    let from = reference(&artifact.amd64.digest().to_string());
+    let first = copy(&source, &from, &*destination, &tags(&["v1"]), &options).await;
+    first.expect("copy");
+    let hole = crate::artifacts::text("amd64 only");
+    destination.delete(&hole).await.expect("delete");
+
+    let second = copy(&source, &from, &*destination, &tags(&["v2"]), &options).await;
+
+    second.expect("copy");
+    destination
+        .resolve(&reference("v2"))
+        .await
+        .expect("the tag");
+    assert_same_graph(&source, &*destination, &artifact.amd64).await;
+}
+
+#[tokio::test]
+async fn a_destination_that_keeps_refusing_a_tag_has_the_last_word() {
+    let source = MemoryRepository::new();
+    let artifact = push_two_platforms(&source).await;
+    let destination = Recorder::new(MemoryRepository::new()).with_faults(Faults {
+        claims: HashSet::from([*artifact.amd64.digest(), Digest::of(b"shared")]),
+        wants_children: true,
+        ..Faults::default()
+    });
+    let from = reference(&artifact.amd64.digest().to_string());
+    let options = CopyOptions::default();
+    let copied = copy(&source, &from, &destination, &tags(&["v2"]), &options).await;
+    let error = copied.expect_err("incomplete");
+    assert_eq!(error.kind(), ErrorKind::ManifestBlobUnknown);
+    assert!(destination.resolve(&reference("v2")).await.is_err());
 }
 
 #[tokio::test]

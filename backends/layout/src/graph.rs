@@ -41,12 +41,8 @@ impl Node {
             subject.is_some() || declared.is_some_and(|kind| !kind.as_str().is_empty());
         let is_untyped = document.own_media_type().is_none()
             && match &document {
-                ManifestDocument::Manifest(manifest) => {
-                    manifest.schema_version != 2 || *plain.media_type() != MediaType::IMAGE_MANIFEST
-                }
-                ManifestDocument::Index(index) => {
-                    index.schema_version != 2 || *plain.media_type() != MediaType::IMAGE_INDEX
-                }
+                ManifestDocument::Manifest(_) => *plain.media_type() != MediaType::IMAGE_MANIFEST,
+                ManifestDocument::Index(_) => *plain.media_type() != MediaType::IMAGE_INDEX,
                 _ => true,
             };
         let (children, leaves) = match document {
@@ -313,7 +309,14 @@ impl Walk<'_> {
     }
 }
 
-/// The manifest's document, checked to be what its digest says.
+/// Decodes a manifest, checked to be what its digest says. Returns `None` for undamaged content that is not a
+/// manifest.
+///
+/// A manifest that refers to another one can give a wrong media type for it, which no check of the content
+/// prevents where it arrives later. Then the content itself decides what it is.
+///
+/// # Errors
+/// `Corrupt` if the content does not hash to its digest.
 pub(crate) fn decode(
     digest: &Digest,
     media_type: &MediaType,
@@ -321,13 +324,17 @@ pub(crate) fn decode(
 ) -> Result<Option<(Descriptor, ManifestDocument)>, Error> {
     use tranship::ErrorKind;
 
-    let corrupt = |why| Error::new(ErrorKind::Corrupt, why).with_subject(digest);
     if !digest.matches(content) {
-        return Err(corrupt("the manifest does not hash to its digest")
+        let why = "the manifest does not hash to its digest";
+        return Err(Error::new(ErrorKind::Corrupt, why)
+            .with_subject(digest)
             .with_hint("delete it, and push it again"));
     }
-    let document = ManifestDocument::decode_plain(media_type, content)
-        .map_err(|error| corrupt("the manifest cannot be decoded").with_source(error))?;
-    let plain = Descriptor::new(media_type.clone(), *digest, content.len() as u64);
-    Ok(document.map(|document| (plain, document)))
+    let decode_as = |media_type: MediaType| {
+        let document = ManifestDocument::decode_plain(&media_type, content);
+        let plain = Descriptor::new(media_type, *digest, content.len() as u64);
+        document.ok().flatten().map(|document| (plain, document))
+    };
+    let by_content = || ManifestDocument::sniff(content).and_then(decode_as);
+    Ok(decode_as(media_type.clone()).or_else(by_content))
 }

@@ -55,6 +55,14 @@ struct Core {
     is_checked: AtomicBool,
 }
 
+/// The content that a descriptor with the media type of a manifest names.
+enum Loaded {
+    Manifest(Arc<Node>),
+    /// Undamaged content that is not a manifest.
+    Other,
+    Absent,
+}
+
 #[derive(Debug, Clone)]
 struct Cached {
     version: IndexVersion,
@@ -360,12 +368,14 @@ impl Store {
                 break;
             }
             let mut loads = stream::iter(unknown)
-                .map(|manifest| async move { self.core.node(&manifest).await })
+                .map(|manifest| async move { self.core.load(&manifest).await })
                 .buffer_unordered(MANIFESTS);
             while let Some(loaded) = loads.next().await {
                 match loaded {
-                    Ok(Some(node)) => walk.found(&node),
-                    Ok(None) => walk.missed(),
+                    Ok(Loaded::Manifest(node)) => walk.found(&node),
+                    // It will not become a manifest.
+                    Ok(Loaded::Other) => {}
+                    Ok(Loaded::Absent) => walk.missed(),
                     Err(error) => {
                         walk.missed();
                         failure.get_or_insert(error);
@@ -462,29 +472,37 @@ impl Core {
     }
 
     async fn node(&self, target: &Descriptor) -> Result<Option<Arc<Node>>> {
+        Ok(match self.load(target).await? {
+            Loaded::Manifest(node) => Some(node),
+            Loaded::Other | Loaded::Absent => None,
+        })
+    }
+
+    async fn load(&self, target: &Descriptor) -> Result<Loaded> {
         if let Some(node) = self.graph.node(target.digest()) {
-            return Ok(Some(node));
+            return Ok(Loaded::Manifest(node));
         }
         let digest = *target.digest();
         let media_type = target.media_type().clone();
-        let Some(content) = self
-            .driver
-            .read_blob(&digest, self.max_manifest_size)
-            .await?
-        else {
-            return Ok(None);
+        let content = match self.driver.read_blob(&digest, self.max_manifest_size).await {
+            Ok(Some(content)) => content,
+            Ok(None) => return Ok(Loaded::Absent),
+            // A blob that is listed as a manifest.
+            Err(error) if error.kind() == ErrorKind::SizeExceedsLimit => return Ok(Loaded::Other),
+            Err(error) => return Err(error),
         };
         let decoded = if content.len() < LARGE {
             decode(&digest, &media_type, &content)?
         } else {
             blocking(move || decode(&digest, &media_type, &content)).await?
         };
-        Ok(decoded.map(|(plain, document)| {
-            let (node, leaves) = Node::new(&plain, document);
-            let node = Arc::new(node);
-            self.graph.insert(&node, &leaves);
-            node
-        }))
+        let Some((plain, document)) = decoded else {
+            return Ok(Loaded::Other);
+        };
+        let (node, leaves) = Node::new(&plain, document);
+        let node = Arc::new(node);
+        self.graph.insert(&node, &leaves);
+        Ok(Loaded::Manifest(node))
     }
 
     /// Makes the changes of all who still wait.

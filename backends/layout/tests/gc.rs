@@ -13,10 +13,13 @@ use support::{
     referrer, relaxed, tag, write_layout,
 };
 use tranship::{
-    CopyOptions, Descriptor, Digest, Error, ErrorKind, Manifest, MediaType, ReadOnlyStorage,
-    Repository, Resolver, Tagger, Untagger, copy, encode_json,
+    CopyOptions, Descriptor, Digest, Error, ErrorKind, Index, Manifest, MediaType,
+    PredecessorFinder as _, ReadOnlyStorage, Repository, Resolver, Tagger, Untagger, copy,
+    encode_json,
 };
-use tranship_layout::{FsckOptions, GcOptions, GcReport, Layout, LayoutOptions, LeftoverKind};
+use tranship_layout::{
+    FindingKind, FsckOptions, GcOptions, GcReport, Layout, LayoutOptions, LeftoverKind,
+};
 
 /// Young is what has changed within a millisecond, or says that it will.
 const GRACE: Duration = Duration::from_millis(1);
@@ -265,33 +268,103 @@ async fn a_manifest_below_an_index_that_is_damaged_stops_it() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_cannot_be_decoded_stops_it() {
-    let confused = format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[]}}"#);
+async fn what_is_not_what_its_type_says_keeps_what_it_names() {
+    let (kept, other) = (blob(b"kept"), blob(b"kept, too"));
+    let (one, two) = (kept.digest(), other.digest());
+    let named = format!(r#"{{"digest":"{one}","size":4}}, {{"digest":"{two}","size":9}}"#);
     for content in [
-        &b"no json"[..],
-        br#"{"schemaVersion":2}"#,
-        confused.as_bytes(),
+        format!("no json, {named}"),
+        format!(r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[{named}]}}"#),
+        format!(r#"{{"schemaVersion":2,"config":{{}},"layers":[{named}]}}"#),
+        format!(r#"{{"schemaVersion":2,"layers":[{named}],"layers":[]}}"#),
+        format!("{}{named}{}", "[".repeat(1000), "]".repeat(1000)),
     ] {
-        let directory = directory();
-        let layout = layout_of(directory.path(), &json!([entry(MANIFEST, content)])).await;
-        write_blob(directory.path(), content).await;
-        let error = refused(&layout, directory.path()).await;
-        assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert_eq!(error.subject(), Some(&*Digest::of(content).to_string()));
+        let content = content.as_bytes();
+        let parent = Index::new(vec![Descriptor::of(MediaType::IMAGE_MANIFEST, content)]);
+        let parent = encode_json(&parent).expect("json");
+        for listed in [entry(MANIFEST, content), entry(INDEX, &parent)] {
+            let directory = directory();
+            let layout = layout_of(directory.path(), &json!([listed])).await;
+            for content in [&parent[..], content, b"kept", b"kept, too"] {
+                write_blob(directory.path(), content).await;
+            }
+            let report = collect(&layout).await;
+            assert!(layout.exists(&kept).await.expect("looked"));
+            assert!(layout.exists(&other).await.expect("looked"));
+            assert!(removed(&report).contains(&Digest::of(b"garbage").hex()));
+        }
     }
 }
 
 #[tokio::test]
-async fn a_manifest_over_the_limit_stops_it() {
+async fn a_manifest_over_the_limit_keeps_what_it_names() {
     let directory = directory();
-    let (_, content) = manifest(&"long ".repeat(100));
+    let layer = blob(b"layer");
+    let document = Manifest::new(Descriptor::empty_json().plain(), vec![layer.clone()]);
+    let content = encode_json(&document).expect("json");
     layout_of(directory.path(), &json!([entry(MANIFEST, &content)])).await;
-    write_blob(directory.path(), &content).await;
+    for content in [&content[..], b"layer"] {
+        write_blob(directory.path(), content).await;
+    }
     let options = LayoutOptions::default().with_max_manifest_size(100);
     let layout = Layout::open_with(directory.path(), options).await;
-    let error = refused(&layout.expect("a layout"), directory.path()).await;
-    assert_eq!(error.kind(), ErrorKind::SizeExceedsLimit);
-    assert_eq!(error.subject(), Some(&*Digest::of(&content).to_string()));
+    let layout = layout.expect("a layout");
+    assert_eq!(
+        removed(&collect(&layout).await),
+        [Digest::of(b"garbage").hex()]
+    );
+    let altered = content.to_ascii_uppercase();
+    fs::write(blob_path(directory.path(), &Digest::of(&content)), altered).expect("written");
+    let error = refused(&layout, directory.path()).await;
+    assert_eq!(error.kind(), ErrorKind::DigestMismatch);
+}
+
+/// A layout as another tool leaves it: its index lists a manifest without `mediaType` as an index. Returns the
+/// manifest, with its type, and its layer.
+async fn contradictory_layout(path: &Path) -> (Layout, Descriptor, Descriptor) {
+    let layer = write_blob(path, b"layer").await;
+    let mut document = Manifest::new(Descriptor::empty_json().plain(), vec![layer.clone()]);
+    document.media_type = None;
+    let content = encode_json(&document).expect("json");
+    write_blob(path, &content).await;
+    let image = Descriptor::of(MediaType::IMAGE_MANIFEST, &content);
+    let listed = Descriptor::of(MediaType::IMAGE_INDEX, &content);
+    let subject = Descriptor::of(MediaType::IMAGE_INDEX, b"layer");
+    let mut parent = Index::new(vec![listed]);
+    parent.subject = Some(subject);
+    let parent = encode_json(&parent).expect("json");
+    write_blob(path, &parent).await;
+    let layout = layout_of(path, &json!([entry(INDEX, &parent)])).await;
+    (layout, image, layer)
+}
+
+#[tokio::test]
+async fn a_child_of_a_contradicting_type_breaks_nothing() {
+    let directory = directory();
+    let (layout, image, layer) = contradictory_layout(directory.path()).await;
+
+    let referrer = referrer(&image, "application/sbom");
+    push(&layout, &referrer, &["v1"]).await;
+    let found = layout.predecessors(&image).await.expect("listed");
+    assert!(found.iter().any(|found| found.same_content(&referrer.0)));
+    let resolved = layout.manifests().resolve(&(*image.digest()).into()).await;
+    assert_eq!(resolved.expect("there").media_type(), image.media_type());
+
+    let report = layout.fsck(&FsckOptions::default()).await.expect("checked");
+    let wrong: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::WrongMediaType)
+        .map(|finding| finding.subject.clone())
+        .collect();
+    assert_eq!(wrong, [image.digest().to_string()]);
+    assert!(!report.findings.iter().any(|finding| {
+        finding.kind == FindingKind::Unreferenced && finding.subject == layer.digest().to_string()
+    }));
+
+    let report = collect(&layout).await;
+    assert_eq!(removed(&report), [Digest::of(b"garbage").hex()]);
+    assert!(layout.exists(&layer).await.expect("looked"));
 }
 
 #[tokio::test]

@@ -209,7 +209,8 @@ fn declared_type(request: &Parts) -> Result<Option<MediaType>, Failure> {
     }
     let text = header.to_str().map_err(|_| invalid())?;
     let text = text.split(';').next().unwrap_or_default().trim();
-    let media_type = MediaType::from_stored(text);
+    // Upper and lower case are the same (RFC 9110, section 8.3.1).
+    let media_type = MediaType::from_stored(&text.to_ascii_lowercase());
     if !media_type.is_manifest() {
         media_type.validate().map_err(|_| invalid())?;
         return Err(Failure::bad_request(

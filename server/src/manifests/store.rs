@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
-use tranship::{Descriptor, ManifestDocument, Repository, Tag};
+use tranship::{Descriptor, Error, ErrorKind, ManifestDocument, Repository, Tag};
 
 use crate::failure::{About, Code, Failure};
 use crate::service::Shared;
@@ -36,6 +36,7 @@ pub(super) async fn store(
             return Err(incomplete(&missing));
         }
     }
+    check_types(shared, target, document).await?;
     target
         .manifests()
         .push_reference(manifest, content.into(), tags)
@@ -71,6 +72,65 @@ async fn missing(
         .try_filter_map(future::ok)
         .try_collect()
         .await
+}
+
+/// Checks that what the manifest lists as manifests are, where they are stored, what it says. A program that
+/// trusts the list would otherwise read them as something else (CVE-2021-41190).
+///
+/// A subject is not checked: its media type decides nothing, and it may come later anyway.
+async fn check_types(
+    shared: &Shared,
+    repository: &dyn Repository,
+    document: &ManifestDocument,
+) -> Result<(), Failure> {
+    let subject = document.subject().cloned();
+    let listed = document
+        .successors()
+        .into_iter()
+        .filter(|listed| Some(listed) != subject.as_ref())
+        .filter(|listed| listed.media_type().is_manifest());
+    stream::iter(listed)
+        .map(|listed| async move { check_type(shared, repository, &listed).await })
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await
+}
+
+async fn check_type(
+    shared: &Shared,
+    repository: &dyn Repository,
+    listed: &Descriptor,
+) -> Result<(), Failure> {
+    let failed = |error: Error| Failure::of(&error, About::NewManifest);
+    let manifests = repository.manifests();
+    let stored = match manifests.resolve(&(*listed.digest()).into()).await {
+        Ok(stored) => stored,
+        // It is not stored, or not whole. Whether that matters has been decided.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) => {
+            return Ok(());
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let (said, found) = (listed.media_type(), stored.media_type());
+    if said == found {
+        return Ok(());
+    }
+    // Content that does not name its type may be a Docker manifest to one and an OCI manifest to another.
+    if said.is_index() == found.is_index() {
+        let limit = shared.options.max_manifest_size;
+        let content = manifests.fetch(&stored).await.map_err(failed)?;
+        let content = content.bytes(limit).await.map_err(failed)?;
+        if ManifestDocument::decode(said, &content).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(Failure::bad_request(
+        Code::ManifestInvalid,
+        format!(
+            "the manifest lists {} as {said}, and it is stored as {found}",
+            listed.digest()
+        ),
+    ))
 }
 
 fn incomplete(missing: &[Descriptor]) -> Failure {

@@ -49,6 +49,18 @@ async fn the_type_comes_from_the_header_without_its_parameters() {
 }
 
 #[tokio::test]
+async fn the_type_in_the_header_may_have_capitals() {
+    let client = Client::new().await;
+    let headers = [("Content-Type", &*INDEX.to_ascii_uppercase())];
+    let reply = client
+        .send("PUT", "/v2/app/manifests/v1", &headers, &index("x"))
+        .await;
+    reply.is(201);
+    let reply = client.get("/v2/app/manifests/v1").await;
+    assert_eq!(reply.header("content-type"), Some(INDEX));
+}
+
+#[tokio::test]
 async fn a_manifest_without_type_is_known_by_its_content() {
     let client = Client::new().await;
     let reply = client
@@ -463,6 +475,113 @@ async fn what_was_pushed_as_one_type_is_served_as_it() {
             assert_eq!(reply.header("content-type"), Some(DOCKER));
             let reply = client.push_manifest("app", "all", listing.as_bytes()).await;
             reply.is(201);
+        }
+    }
+}
+
+const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+const DOCKER: &str = "application/vnd.docker.distribution.manifest.v2+json";
+
+/// A manifest with the config `{}`; `own` gives its media type.
+fn image(own: Option<&str>) -> Vec<u8> {
+    let config = serde_json::json!({
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+        "digest": Digest::of(b"{}").to_string(),
+        "size": 2,
+    });
+    let mut image = serde_json::json!({"schemaVersion": 2, "config": config, "layers": []});
+    if let Some(own) = own {
+        image["mediaType"] = own.into();
+    }
+    serde_json::to_vec(&image).expect("JSON")
+}
+
+fn index_of(media_type: &str, child: &[u8]) -> Vec<u8> {
+    let digest = Digest::of(child).to_string();
+    let child = serde_json::json!({"mediaType": media_type, "digest": digest, "size": child.len()});
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [child]});
+    serde_json::to_vec(&index).expect("JSON")
+}
+
+/// Clients of servers over each kind of backend, with an image's config pushed.
+async fn clients(options: &ServerOptions) -> Vec<(Client, Option<tempfile::TempDir>)> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let layouts = LayoutRegistry::create(directory.path())
+        .await
+        .expect("layouts");
+    let clients = vec![
+        (Client::with(options.clone()).await, None),
+        (
+            Client::of(Arc::new(layouts), options.clone()).await,
+            Some(directory),
+        ),
+    ];
+    for (client, _) in &clients {
+        client.push_blob("app", b"{}").await;
+    }
+    clients
+}
+
+#[tokio::test]
+async fn an_index_that_gives_a_child_another_type_is_refused() {
+    for complete in [true, false] {
+        let options = ServerOptions::default().with_complete_manifests(complete);
+        for (client, _directory) in clients(&options).await {
+            for (own, said) in [(None, INDEX), (Some(IMAGE), INDEX), (Some(IMAGE), DOCKER)] {
+                let image = image(own);
+                let headers = [("Content-Type", IMAGE)];
+                let target = format!("/v2/app/manifests/{}", Digest::of(&image));
+                client.send("PUT", &target, &headers, &image).await.is(201);
+                let reply = client
+                    .push_manifest("app", "v1", &index_of(said, &image))
+                    .await;
+                reply.fails(400, "MANIFEST_INVALID");
+                let reply = client
+                    .push_manifest("app", "v2", &index_of(IMAGE, &image))
+                    .await;
+                reply.is(201);
+            }
+            client.get("/v2/app/manifests/v1").await.is(404);
+            let image = image(None);
+            let reply = client
+                .push_manifest("app", "v3", &index_of(DOCKER, &image))
+                .await;
+            reply.is(201);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_child_pushed_after_its_index_has_the_type_it_was_pushed_as() {
+    let options = ServerOptions::default().with_complete_manifests(false);
+    for own in [None, Some(IMAGE)] {
+        for (client, directory) in clients(&options).await {
+            let image = image(own);
+            let digest = Digest::of(&image);
+            let parent = index_of(INDEX, &image);
+            client.push_manifest("app", "v1", &parent).await.is(201);
+            let headers = [("Content-Type", IMAGE)];
+            let target = format!("/v2/app/manifests/{digest}");
+            client.send("PUT", &target, &headers, &image).await.is(201);
+            let fresh = match &directory {
+                // Another process has to read all of it anew.
+                Some(directory) => {
+                    let layouts = LayoutRegistry::create(directory.path())
+                        .await
+                        .expect("layouts");
+                    Some(Client::of(Arc::new(layouts), options.clone()).await)
+                }
+                None => None,
+            };
+            for client in fresh.iter().chain([&client]) {
+                let reply = client.get(&target).await;
+                assert_eq!(reply.is(200).header("content-type"), Some(IMAGE));
+                let reply = client.get(&format!("/v2/app/referrers/{digest}")).await;
+                reply.is(200);
+                client.get("/v2/app/tags/list").await.is(200);
+                let reply = client.push_manifest("app", "v2", &index("more")).await;
+                reply.is(201);
+            }
         }
     }
 }

@@ -78,7 +78,8 @@ pub enum FindingKind {
     Unreadable,
     /// A manifest is not what its media type says.
     Undecodable,
-    /// A manifest says of itself that it has another media type than whoever refers to it says.
+    /// A manifest has another media type, by its own `mediaType` or else by its fields, than the manifest or
+    /// the entry that refers to it says.
     WrongMediaType,
     /// Several entries of `index.json` have the same tag. The last one counts here; other tools may
     /// take the first. A warning.

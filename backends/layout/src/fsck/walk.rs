@@ -216,11 +216,30 @@ impl<'a> Walk<'a> {
             Ok(Some(document)) => self.enter(digest, &document),
             Ok(None) => {}
             Err(error) => {
-                let kind = match own_media_type(&content) {
-                    Some(own) if own != *descriptor.media_type() => FindingKind::WrongMediaType,
-                    _ => FindingKind::Undecodable,
+                // What it says of itself, or else what its fields make it.
+                let by_content = ManifestDocument::sniff(&content);
+                let other = own_media_type(&content)
+                    .or_else(|| by_content.clone())
+                    .filter(|other| other != descriptor.media_type());
+                let (kind, message) = match other {
+                    Some(other) => (
+                        FindingKind::WrongMediaType,
+                        format!(
+                            "is listed as {} and is {other}: {}",
+                            descriptor.media_type(),
+                            describe(&error)
+                        ),
+                    ),
+                    None => (FindingKind::Undecodable, describe(&error)),
                 };
-                self.undecodable(kind, reference, describe(&error));
+                self.undecodable(kind, reference, message);
+                // What it refers to is in use all the same.
+                if let Some(by_content) = by_content
+                    && self.read.insert((digest, by_content.clone()))
+                    && let Ok(Some(document)) = ManifestDocument::decode(&by_content, &content)
+                {
+                    self.enter(digest, &document);
+                }
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! Finds what is in use. What cannot be read stops it: what is below might be in use.
+//! Finds what is in use. Damaged content stops it: what is below might be in use. Undamaged content that
+//! is not what its media type says keeps everything that it names.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,6 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 use tranship::{Descriptor, Digest, Error, ErrorKind, ManifestDocument, MediaType, Result};
 
+use super::text::{named_in_large, named_in_text};
 use crate::blocking::blocking;
 use crate::graph::decode;
 use crate::index::{Entry, Snapshot};
@@ -84,6 +86,20 @@ fn is_leaf(media_type: &MediaType) -> bool {
 struct Known {
     links: Vec<Link>,
     subject: Option<Digest>,
+}
+
+impl Known {
+    /// What is known of content that names `names`, in a format that cannot be decoded.
+    fn naming(names: HashSet<Digest>, subject: Option<Digest>) -> Self {
+        let links = names.into_iter().map(|digest| Link {
+            digest,
+            kind: Kind::Named,
+        });
+        Self {
+            links: links.collect(),
+            subject,
+        }
+    }
 }
 
 /// What is in use.
@@ -189,6 +205,11 @@ async fn load(store: &Store, link: &Link) -> Result<Known> {
         Err(error) if link.kind == Kind::Named && error.kind() == ErrorKind::SizeExceedsLimit => {
             None
         }
+        // A blob that is listed as a manifest, or a manifest from when the limit was another one.
+        Err(error) if error.kind() == ErrorKind::SizeExceedsLimit => {
+            let names = named_in_large(store, &digest).await?;
+            return Ok(Known::naming(names, None));
+        }
         content => content?,
     };
     let Some(content) = content else {
@@ -224,18 +245,22 @@ fn look_into(digest: &Digest, kind: &Kind, content: &Bytes) -> Result<Known> {
     }
     // A format that we do not know. Where it is JSON, whatever it names is taken for needed.
     let mut names = HashSet::new();
-    if let Ok(document) = serde_json::from_slice(content) {
-        digests_in(&document, &mut names);
+    let document: Option<Value> = serde_json::from_slice(content).ok();
+    if let Some(document) = &document {
+        digests_in(document, &mut names);
     }
-    let kind = Kind::Named;
-    let links = names.into_iter().map(|digest| Link {
-        digest,
-        kind: kind.clone(),
-    });
-    Ok(Known {
-        links: links.collect(),
-        subject: None,
-    })
+    let mut subject = None;
+    if let Kind::Manifest(_) = kind {
+        // Something says that this is a manifest, and it cannot be decoded as one. Another program might: one
+        // that takes the first of two fields of one name, or nests deeper than our parser. Its text is
+        // searched, too.
+        names.extend(named_in_text(content));
+        subject = document
+            .as_ref()
+            .and_then(|document| document.get("subject")?.get("digest")?.as_str())
+            .and_then(|digest| digest.parse().ok());
+    }
+    Ok(Known::naming(names, subject))
 }
 
 fn links(document: &ManifestDocument) -> Vec<Link> {

@@ -7,6 +7,7 @@
 mod mark;
 mod options;
 mod report;
+mod text;
 mod untagged;
 
 use std::collections::{HashMap, HashSet};
