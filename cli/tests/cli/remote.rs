@@ -192,6 +192,15 @@ fn http_where_https_is_spoken_is_met_with_the_option() {
 }
 
 #[test]
+fn an_option_that_was_not_given_is_not_to_be_left_out() {
+    let here = Workplace::new();
+    let server = Scripted::start(move |_| message("400 Bad Request", &[], "no"));
+    let reference = format!("{}/app:v1", server.host());
+    let stderr = here.fails(2, &["manifest", "fetch", &reference]);
+    assert!(!stderr.contains("--plain-http"), "{stderr}");
+}
+
+#[test]
 fn a_registry_that_asks_for_a_long_pause_may_work_later() {
     let here = Workplace::new();
     let headers = &["Retry-After: 3600", "Content-Type: application/json"][..];
