@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use tranship::{Error, Location};
+
 /// Words that are not commands, and what does the job of each.
 const COMMANDS: &[(&[&str], &str)] = &[
     (
@@ -84,6 +86,29 @@ pub(crate) fn option_hint(name: &str, arguments: &[OsString]) -> Option<&'static
     (is_copy && is_all).then_some("all platforms are copied unless --platform chooses one")
 }
 
+/// Reads a location that is written to.
+///
+/// # Errors
+/// Those of [`Location`], with hints about how to write where another tool reads.
+pub(crate) fn parse_written(text: &str) -> Result<Location, Error> {
+    text.parse().map_err(|error: Error| {
+        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+        // Without a hint it is a host that has such a name.
+        match (error.hint(), scheme) {
+            (Some(_), "docker-daemon" | "docker-engine") => error.with_hint(
+                "write docker-archive:FILE, and give it to Docker with `docker load -i FILE`",
+            ),
+            (Some(_), "containers-storage") => error.with_hint(
+                "write oci-archive:FILE, and give it to podman with `podman load -i FILE`",
+            ),
+            (Some(_), "dir" | "ostree" | "sif" | "atomic") => error.with_hint(format!(
+                "write oci:DIR:TAG, and convert it with `skopeo copy oci:DIR:TAG {scheme}:...`"
+            )),
+            _ => error,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
@@ -149,6 +174,23 @@ mod tests {
             of(&["tranship", "cp", "--all"]).is_some_and(|hint| hint.contains("all platforms"))
         );
         assert_eq!(of(&["tranship", "resolve", "--all"]), None);
+    }
+
+    #[test]
+    fn a_destination_of_another_tool_is_met_with_how_to_write_there() {
+        for (text, expected) in [
+            ("docker-daemon:a:v", "docker load"),
+            ("docker-daemon:localhost/a:v", "docker load"),
+            ("containers-storage:a:v", "podman load"),
+            ("dir:/some/path", "skopeo copy oci:DIR:TAG dir:"),
+            ("ocidir:a:v", "oci:a:v"),
+        ] {
+            let error = parse_written(text).expect_err(text);
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.contains(expected), "{text}: {hint}");
+            assert!(!hint.contains("save"), "{text}: {hint}");
+        }
+        parse_written("dir:5000/app:v1").expect("a registry");
     }
 
     #[test]

@@ -196,7 +196,7 @@ fn an_option_that_was_not_given_is_not_to_be_left_out() {
     let here = Workplace::new();
     let server = Scripted::start(move |_| message("400 Bad Request", &[], "no"));
     let reference = format!("{}/app:v1", server.host());
-    let stderr = here.fails(2, &["manifest", "fetch", &reference]);
+    let stderr = here.fails(1, &["manifest", "fetch", &reference]);
     assert!(!stderr.contains("--plain-http"), "{stderr}");
 }
 
