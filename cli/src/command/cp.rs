@@ -15,7 +15,7 @@ use tranship_backends::OpenOptions;
 use super::source::open_source;
 use super::{manifest, open, resolve, stream};
 use crate::args::Cp;
-use crate::failure::{At as _, Outcome, suggest_listing};
+use crate::failure::{At as _, Outcome, suggest_destination, suggest_listing};
 use crate::output::{Output, plain};
 use crate::progress::CopyProgress;
 
@@ -184,7 +184,7 @@ pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outco
         report => report,
     };
     let report = report
-        .map_err(|error| suggest_listing(error, &args.source))
+        .map_err(|error| suggest_for_both(error, &args))
         .at(format_args!("copy {} to {}", args.source, args.destination))?;
     let copied = Copied::new(&args, &tags, report);
     match outgoing.filter(|_| !args.dry_run) {
@@ -195,6 +195,24 @@ pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outco
         output.note(copied.summary());
     }
     Ok(())
+}
+
+/// Says what to do about what failed at the source or, if that is not to blame, at the destination.
+fn suggest_for_both(error: Error, args: &Cp) -> Error {
+    // Only a copy to a registry pushes with requests.
+    if let Location::Remote(_) = args.source
+        && error.operation() != Some("push")
+    {
+        let before = error.hint().map(str::to_owned);
+        let error = suggest_listing(error, &args.source);
+        let is_explained = error.hint() != before.as_deref();
+        if is_explained || error.http_status().is_some() {
+            return error;
+        }
+        return suggest_destination(error, &args.destination);
+    }
+    let error = suggest_listing(error, &args.source);
+    suggest_destination(error, &args.destination)
 }
 
 /// The tags to set: those that are given or, if none is, that of the source.
