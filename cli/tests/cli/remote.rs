@@ -218,6 +218,16 @@ fn a_destination_that_is_not_there_is_met_with_a_hint() {
 }
 
 #[test]
+fn a_web_page_does_not_resolve() {
+    let here = Workplace::new();
+    let headers = &["Content-Type: text/html"][..];
+    let server = Scripted::start(move |_| message("200 OK", headers, "<html></html>"));
+    let reference = format!("{}/app:v1", server.host());
+    let stderr = here.fails(6, &["resolve", &reference]);
+    assert!(stderr.contains("text/html"), "{stderr}");
+}
+
+#[test]
 fn an_option_that_was_not_given_is_not_to_be_left_out() {
     let here = Workplace::new();
     let server = Scripted::start(move |_| message("400 Bad Request", &[], "no"));
