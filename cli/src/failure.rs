@@ -6,7 +6,7 @@ use std::io;
 use tranship::{Error, ErrorKind, Location};
 
 use crate::exit::Status;
-use crate::location::quoted;
+use crate::location::{is_stream, quoted};
 
 /// What a command answers.
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
@@ -78,6 +78,9 @@ pub(crate) fn suggest_listing(error: Error, location: &Location) -> Error {
     }
     let hint = match error.hint() {
         Some(hint) => hint.to_owned(),
+        None if is_stream(location) => {
+            "keep the archive in a FILE: `tranship repo tags oci-archive:FILE`, or docker-archive:FILE, lists the tags".to_owned()
+        }
         None => format!(
             "`tranship repo tags {}` lists the tags",
             quoted(&location.clone().without_reference())

@@ -82,6 +82,16 @@ pub(crate) fn parse_destination(text: &str) -> Result<Location> {
     })
 }
 
+/// Whether `location` is an archive on a standard stream.
+pub(crate) fn is_stream(location: &Location) -> bool {
+    let path = match location {
+        Location::OciArchive(archive) => archive.path(),
+        Location::DockerArchive(archive) => archive.path(),
+        _ => return false,
+    };
+    path == std::path::Path::new("-")
+}
+
 /// A location as one word of a shell.
 pub(crate) fn quoted(location: &Location) -> String {
     let text = location.to_string();
