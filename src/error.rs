@@ -226,6 +226,13 @@ impl Error {
         self
     }
 
+    /// Replaces the reference or digest at hand, if there is one, by what `rename` returns for it.
+    #[must_use]
+    pub fn map_subject(mut self, rename: impl FnOnce(String) -> String) -> Self {
+        self.inner.subject = self.inner.subject.map(rename);
+        self
+    }
+
     /// Adds what the user can do about it, as one sentence without a full stop.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {

@@ -11,6 +11,7 @@ use tranship::{
 use tranship_backends::{Durability, OpenOptions};
 
 use crate::exit;
+use crate::foreign;
 use crate::input::Input;
 use crate::location::{
     self, AnnotationFilter, DurationArg, GrantArg, Place, RangeArg, StoreOption,
@@ -279,7 +280,7 @@ pub(crate) struct ManifestFetch {
 #[derive(Debug, Args)]
 pub(crate) struct ManifestPush {
     /// Where to, with a tag, with the digest that the manifest must have, or with neither
-    #[arg(value_name = "LOCATION")]
+    #[arg(value_name = "LOCATION", value_parser = location::parse_destination)]
     pub(crate) location: Location,
     /// The file, or - for standard input
     #[arg(value_name = "FILE")]
@@ -337,7 +338,7 @@ pub(crate) struct BlobFetch {
 #[derive(Debug, Args)]
 pub(crate) struct BlobPush {
     /// Where to; may have the digest that the blob must have
-    #[arg(value_name = "LOCATION")]
+    #[arg(value_name = "LOCATION", value_parser = foreign::parse_written)]
     pub(crate) location: Location,
     /// The file, or - for standard input
     #[arg(value_name = "FILE")]

@@ -6,7 +6,7 @@ use std::io;
 use tranship::{Error, ErrorKind, Location};
 
 use crate::exit::Status;
-use crate::location::quoted;
+use crate::location::{is_stream, quoted};
 
 /// What a command answers.
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
@@ -45,6 +45,9 @@ pub(crate) trait At<T> {
     /// In the repository of `location`. If its tag was not found, the user is told how to list the
     /// tags.
     fn within(self, location: &Location) -> Outcome<T>;
+
+    /// In the repository of `location`, to which something is pushed.
+    fn pushed_to(self, location: &Location) -> Outcome<T>;
 }
 
 impl<T> At<T> for Result<T, Error> {
@@ -54,6 +57,11 @@ impl<T> At<T> for Result<T, Error> {
 
     fn within(self, location: &Location) -> Outcome<T> {
         self.map_err(|error| suggest_listing(error, location))
+            .at(location.clone().without_reference())
+    }
+
+    fn pushed_to(self, location: &Location) -> Outcome<T> {
+        self.map_err(|error| suggest_destination(error, location))
             .at(location.clone().without_reference())
     }
 }
@@ -70,6 +78,9 @@ pub(crate) fn suggest_listing(error: Error, location: &Location) -> Error {
     }
     let hint = match error.hint() {
         Some(hint) => hint.to_owned(),
+        None if is_stream(location) => {
+            "keep the archive in a FILE: `tranship repo tags oci-archive:FILE`, or docker-archive:FILE, lists the tags".to_owned()
+        }
         None => format!(
             "`tranship repo tags {}` lists the tags",
             quoted(&location.clone().without_reference())
@@ -79,6 +90,33 @@ pub(crate) fn suggest_listing(error: Error, location: &Location) -> Error {
     Error::not_found(tag)
         .with_hint(hint)
         .with_registry_errors(error.registry_errors().to_vec())
+}
+
+/// Says what to do about a destination that does not take what is pushed.
+pub(crate) fn suggest_destination(error: Error, location: &Location) -> Error {
+    let Location::Remote(reference) = location else {
+        return error;
+    };
+    let (host, name) = (
+        reference.registry().as_str(),
+        reference.repository().as_str(),
+    );
+    let is_push = error.operation() == Some("push");
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::Unauthorized | ErrorKind::Denied
+    );
+    if host == "docker.io" && !name.contains('/') && is_refused {
+        return error.with_hint(format!(
+            "Docker Hub keeps images below the name of a user or an organization: write docker.io/USER/{name}"
+        ));
+    }
+    if is_push && error.is_not_found() && error.hint().is_none() {
+        return error.with_hint(format!(
+            "look at the spelling of {name}; some registries want a repository, or its project, to be created before the first push"
+        ));
+    }
+    suggest_for_bare_host(error, location)
 }
 
 /// Docker adds `docker.io/` and `library/` to names, and here they are written.
@@ -102,8 +140,17 @@ fn suggest_docker_hub(error: Error, location: &Location) -> Error {
             "the official images of Docker Hub are in library/: write {full}"
         ));
     }
+    suggest_for_bare_host(error, location)
+}
+
+/// Docker takes the first part of a name without a dot for a user's at Docker Hub, and here it is a host.
+fn suggest_for_bare_host(error: Error, location: &Location) -> Error {
+    let Location::Remote(reference) = location else {
+        return error;
+    };
+    let host = reference.registry().as_str();
     let is_bare = host != "localhost" && !host.contains(['.', ':']);
-    if is_bare && error.kind() == ErrorKind::Unavailable {
+    if is_bare && error.http_status().is_none() && error.kind() == ErrorKind::Unavailable {
         return error.with_hint(format!(
             "{host} was taken for the name of a registry; for an image of Docker Hub write docker.io/{location}"
         ));
@@ -114,6 +161,18 @@ fn suggest_docker_hub(error: Error, location: &Location) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_destination_is_met_with_where_one_can_push() {
+        let location: Location = "docker.io/app:v1".parse().expect("a location");
+        let hint = |kind| {
+            let error = suggest_destination(Error::new(kind, "no"), &location);
+            error.hint().map(ToOwned::to_owned)
+        };
+        let denied = hint(ErrorKind::Denied).unwrap_or_default();
+        assert!(denied.contains("docker.io/USER/app"), "{denied}");
+        assert_eq!(hint(ErrorKind::Io), None);
+    }
 
     fn hint(error: Error, location: &str) -> Option<String> {
         let location = location.parse().expect("a location");

@@ -1,66 +1,233 @@
-//! The commands of other tools, and what they are called here.
+//! The commands and options of other tools, and what they are called here.
+
+use std::ffi::OsString;
+
+use tranship::{Error, Location};
+
+/// Words that are not commands, and what does the job of each.
+const COMMANDS: &[(&[&str], &str)] = &[
+    (
+        &["inspect", "config", "raw", "head"],
+        "`tranship manifest fetch --pretty REF` prints a manifest, and `tranship resolve REF` its digest",
+    ),
+    (
+        &["tags", "ls", "list", "list-tags", "taglist"],
+        "`tranship repo tags LOCATION` lists the tags of a repository",
+    ),
+    (
+        &["catalog", "repos", "repositories", "images"],
+        "`tranship repo ls REGISTRY` lists the repositories of a registry",
+    ),
+    (
+        &["referrer"],
+        "`tranship discover REF` shows what refers to a manifest",
+    ),
+    (&["version"], "`tranship --version` prints the version"),
+    (
+        &["rm", "rmi", "del", "delete", "remove"],
+        "`tranship manifest delete REF` deletes a manifest, and `tranship untag REF` removes a tag alone",
+    ),
+    (
+        &["pull", "download", "backup"],
+        "`tranship cp HOST/NAME:TAG oci:DIR` copies an image to a directory, and oci-archive:FILE or docker-archive:FILE name archives",
+    ),
+    (
+        &["push", "upload", "restore"],
+        "`tranship cp oci:DIR:TAG HOST/NAME:TAG` copies an image to a registry, and oci-archive:FILE or docker-archive:FILE name archives",
+    ),
+    (
+        &["save", "export"],
+        "`tranship cp HOST/NAME:TAG docker-archive:FILE` writes an archive that `docker load` reads, and oci-archive:FILE names one of an image layout",
+    ),
+    (
+        &["load", "import"],
+        "`tranship cp docker-archive:FILE HOST/NAME:TAG` copies an image from an archive to a registry, and oci-archive:FILE names one of an image layout",
+    ),
+    (
+        &["image", "artifact", "index", "tag-list"],
+        "`tranship cp` copies, `tranship manifest fetch` prints, and `tranship repo tags` lists",
+    ),
+    (
+        &["layout", "layouts", "oci"],
+        "every command takes image layouts: `tranship repo tags oci:DIR` lists the tags of one, and `tranship fsck oci:DIR` checks it",
+    ),
+    (
+        &["sync", "mirror"],
+        "`tranship cp -r SRC DST` copies an artifact with what refers to it",
+    ),
+    (
+        &["auth", "registry"],
+        "`tranship login HOST` and `tranship logout HOST` keep and remove credentials",
+    ),
+    (
+        &["validate", "verify", "check"],
+        "`tranship fsck LOCATION` checks image layouts",
+    ),
+    (
+        &["prune"],
+        "`tranship gc LOCATION` removes from image layouts what nothing refers to",
+    ),
+];
 
 /// Returns what does the job of the unknown command `name`.
 pub(crate) fn hint(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "inspect" | "config" | "raw" | "head" => {
-            "`tranship manifest fetch --pretty REF` prints a manifest, and `tranship resolve REF` its digest"
+    let mut commands = COMMANDS.iter();
+    commands
+        .find(|(names, _)| names.contains(&name))
+        .map(|(_, hint)| *hint)
+}
+
+/// Returns what does the job of the unknown option `name` on the command line `arguments`.
+pub(crate) fn option_hint(name: &str, arguments: &[OsString]) -> Option<&'static str> {
+    let is_copy = arguments
+        .iter()
+        .any(|argument| argument == "cp" || argument == "copy");
+    let is_all = ["--all", "--all-platforms", "--multi-arch"].contains(&name);
+    (is_copy && is_all).then_some("all platforms are copied unless --platform chooses one")
+}
+
+/// Reads a location that is written to.
+///
+/// # Errors
+/// Those of [`Location`], with hints about how to write where another tool reads.
+pub(crate) fn parse_written(text: &str) -> Result<Location, Error> {
+    text.parse().map_err(|error: Error| {
+        let scheme = text.split_once(':').map_or("", |(scheme, _)| scheme);
+        // Without a hint it is a host that has such a name.
+        match (error.hint(), scheme) {
+            (Some(_), "docker-daemon" | "docker-engine") => error.with_hint(
+                "write docker-archive:FILE, and give it to Docker with `docker load -i FILE`",
+            ),
+            (Some(_), "containers-storage") => error.with_hint(
+                "write oci-archive:FILE, and give it to podman with `podman load -i FILE`",
+            ),
+            (Some(_), "dir" | "ostree" | "sif" | "atomic") => error.with_hint(format!(
+                "write oci:DIR:TAG, and convert it with `skopeo copy oci:DIR:TAG {scheme}:...`"
+            )),
+            _ => error,
         }
-        "tags" | "ls" | "list" | "list-tags" | "taglist" => {
-            "`tranship repo tags LOCATION` lists the tags of a repository"
-        }
-        "catalog" | "repos" | "repositories" | "images" => {
-            "`tranship repo ls REGISTRY` lists the repositories of a registry"
-        }
-        "referrer" => "`tranship discover REF` shows what refers to a manifest",
-        "version" => "`tranship --version` prints the version",
-        "rm" | "rmi" | "del" | "delete" | "remove" => {
-            "`tranship manifest delete REF` deletes a manifest, and `tranship untag REF` removes a tag alone"
-        }
-        "pull" | "download" | "import" | "load" | "backup" => {
-            "`tranship cp HOST/NAME:TAG oci:DIR` copies an image to a directory, and oci-archive:FILE or docker-archive:FILE name archives"
-        }
-        "push" | "upload" | "export" | "save" | "restore" => {
-            "`tranship cp oci:DIR:TAG HOST/NAME:TAG` copies an image to a registry, and oci-archive:FILE or docker-archive:FILE name archives"
-        }
-        "image" | "artifact" | "index" | "tag-list" => {
-            "`tranship cp` copies, `tranship manifest fetch` prints, and `tranship repo tags` lists"
-        }
-        "sync" | "mirror" => "`tranship cp -r SRC DST` copies an artifact with what refers to it",
-        "auth" | "registry" => {
-            "`tranship login HOST` and `tranship logout HOST` keep and remove credentials"
-        }
-        "validate" | "verify" | "check" => "`tranship fsck LOCATION` checks image layouts",
-        "prune" => "`tranship gc LOCATION` removes from image layouts what nothing refers to",
-        _ => return None,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
     use crate::args::Cli;
 
     #[test]
-    fn commands_of_other_tools_are_known_by_a_hint_or_an_alias() {
-        for name in [
-            "inspect",
-            "ls",
-            "list-tags",
-            "catalog",
-            "tree",
-            "digest",
-            "version",
-            "rm",
-            "tags",
-            "pull",
-            "push",
-        ] {
+    fn words_of_other_tools_are_no_commands_and_met_once() {
+        let words: Vec<_> = COMMANDS.iter().flat_map(|(names, _)| *names).collect();
+        for (place, word) in words.iter().enumerate() {
             let command = Cli::command();
-            let is_alias = command.find_subcommand(name).is_some();
-            assert!(is_alias != hint(name).is_some(), "{name}");
+            assert!(command.find_subcommand(word).is_none(), "{word}");
+            assert!(!words[..place].contains(word), "{word}");
+        }
+        for alias in ["tree", "digest", "copy"] {
+            assert!(Cli::command().find_subcommand(alias).is_some(), "{alias}");
+        }
+    }
+
+    /// The commands of tranship in a hint.
+    fn commands(hint: &str) -> impl Iterator<Item = &str> {
+        let quoted = hint.split('`').skip(1).step_by(2);
+        quoted.filter(|command| command.starts_with("tranship "))
+    }
+
+    #[test]
+    fn each_hint_leads_to_a_command_that_exists() {
+        for (names, hint) in COMMANDS {
+            assert!(commands(hint).count() > 0, "{names:?}");
+            for command in commands(hint) {
+                // Those without arguments only name the command.
+                let is_whole = command.contains(|letter: char| letter.is_ascii_uppercase());
+                let filled = command
+                    .replace("HOST/NAME:TAG", "registry.example/app:v1")
+                    .replace("LOCATION", "oci:dir")
+                    .replace("REGISTRY", "registry.example")
+                    .replace("HOST", "registry.example")
+                    .replace("REF", "registry.example/app:v1")
+                    .replace("SRC", "registry.example/app:v1")
+                    .replace("DST", "oci:dir")
+                    .replace("TAG", "v1");
+                match Cli::try_parse_from(filled.split(' ')) {
+                    Ok(_) => assert!(is_whole, "{command}"),
+                    Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {}
+                    Err(error) => {
+                        assert!(!is_whole, "{command}: {error}");
+                        let missing = clap::error::ErrorKind::MissingRequiredArgument;
+                        assert_eq!(error.kind(), missing, "{command}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn all_platforms_are_copied_without_an_option() {
+        let of = |words: &[&str]| {
+            let words: Vec<_> = words.iter().map(OsString::from).collect();
+            option_hint("--all", &words)
+        };
+        assert!(
+            of(&["tranship", "cp", "--all"]).is_some_and(|hint| hint.contains("all platforms"))
+        );
+        assert_eq!(of(&["tranship", "resolve", "--all"]), None);
+    }
+
+    #[test]
+    fn a_destination_of_another_tool_is_met_with_how_to_write_there() {
+        for (text, expected) in [
+            ("docker-daemon:a:v", "docker load"),
+            ("docker-daemon:localhost/a:v", "docker load"),
+            ("containers-storage:a:v", "podman load"),
+            ("dir:/some/path", "skopeo copy oci:DIR:TAG dir:"),
+            ("ocidir:a:v", "oci:a:v"),
+        ] {
+            let error = parse_written(text).expect_err(text);
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.contains(expected), "{text}: {hint}");
+            assert!(!hint.contains("save"), "{text}: {hint}");
+        }
+        parse_written("dir:5000/app:v1").expect("a registry");
+    }
+
+    #[test]
+    fn each_word_of_a_copy_leads_from_and_to_the_right_place() {
+        for (words, expected) in [
+            (
+                ["pull", "download", "backup"].as_slice(),
+                "tranship cp HOST/NAME:TAG oci:DIR",
+            ),
+            (
+                &["push", "upload", "restore"],
+                "tranship cp oci:DIR:TAG HOST/NAME:TAG",
+            ),
+            (
+                &["save", "export"],
+                "tranship cp HOST/NAME:TAG docker-archive:FILE",
+            ),
+            (
+                &["load", "import"],
+                "tranship cp docker-archive:FILE HOST/NAME:TAG",
+            ),
+            (&["sync", "mirror"], "tranship cp -r SRC DST"),
+            (&["layout"], "tranship repo tags oci:DIR"),
+            (&["version"], "tranship --version"),
+            (&["rm", "rmi", "delete"], "tranship manifest delete REF"),
+            (&["tags", "ls", "list-tags"], "tranship repo tags LOCATION"),
+            (&["catalog", "images"], "tranship repo ls REGISTRY"),
+            (&["inspect"], "tranship manifest fetch --pretty REF"),
+            (&["referrer"], "tranship discover REF"),
+            (&["auth"], "tranship login HOST"),
+            (&["verify"], "tranship fsck LOCATION"),
+            (&["prune"], "tranship gc LOCATION"),
+        ] {
+            for word in words {
+                let hint = hint(word).unwrap_or_default();
+                assert_eq!(commands(hint).next(), Some(expected), "{word}: {hint}");
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::foreign;
 use tranship::{
     ByteRange, Digest, Error, ErrorKind, Location, RegistryLocation, Result, Tag, TagOrDigest,
 };
@@ -72,13 +73,23 @@ pub(crate) fn no_reference(location: &Location) -> Result<()> {
 
 /// Where a copy goes. Other tools take several tags with commas between them.
 pub(crate) fn parse_destination(text: &str) -> Result<Location> {
-    text.parse().map_err(|error: Error| {
+    foreign::parse_written(text).map_err(|error| {
         if text.contains(',') {
             error.with_hint("give further tags with --tag")
         } else {
             error
         }
     })
+}
+
+/// Whether `location` is an archive on a standard stream.
+pub(crate) fn is_stream(location: &Location) -> bool {
+    let path = match location {
+        Location::OciArchive(archive) => archive.path(),
+        Location::DockerArchive(archive) => archive.path(),
+        _ => return false,
+    };
+    path == std::path::Path::new("-")
 }
 
 /// A location as one word of a shell.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use indicatif::{
     BinaryBytes, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState,
-    ProgressStyle,
+    ProgressStyle, style::ProgressTracker,
 };
 use tranship::{
     Body, CopyAction, CopyEvent, CopyHooks, Descriptor, Digest, OpenAt, Result, Source,
@@ -56,34 +56,107 @@ const FOR_RATE: u16 = 72;
 const FOR_TOTAL: u16 = 56;
 const FOR_BYTES: u16 = 32;
 
+/// How long nothing may move before a line shows a wait.
+const WAIT: Duration = Duration::from_secs(1);
+
 /// A prefix, the bar in what room there is, and how far it is.
 fn style(rest: Rest, columns: Columns) -> ProgressStyle {
-    let write_amount = move |state: &ProgressState, out: &mut dyn fmt::Write| {
-        let bytes = BinaryBytes(state.pos()).to_string();
-        let _ = match columns() {
-            FOR_TOTAL.. => {
-                let total = BinaryBytes(state.len().unwrap_or_default()).to_string();
-                write!(out, " {bytes:>11} of {total:<11}")
-            }
-            FOR_BYTES.. => write!(out, " {bytes:>11}"),
-            _ => Ok(()),
-        };
-    };
-    let write_rest = move |state: &ProgressState, out: &mut dyn fmt::Write| {
-        if columns() >= FOR_RATE {
-            write_rate(state, out);
-        }
-        // Where nothing comes, the time shows that the program is not stuck.
-        let for_time = if has_rate(state) { FOR_TIME } else { FOR_RATE };
-        if rest == Rest::RateAndTime && columns() >= for_time {
-            write_time(state, out);
-        }
-    };
-    ProgressStyle::with_template("{prefix:>14} {wide_bar:.cyan}{amount}{rest}")
+    style_with_wait(rest, columns, WAIT)
+}
+
+fn style_with_wait(rest: Rest, columns: Columns, shown_from: Duration) -> ProgressStyle {
+    ProgressStyle::with_template("{prefix:>14} {wide_bar:.cyan}{amount}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
-        .with_key("amount", write_amount)
-        .with_key("rest", write_rest)
+        .with_key(
+            "amount",
+            Amount {
+                rest,
+                columns,
+                shown_from,
+                moved: None,
+            },
+        )
+}
+
+/// Writes what follows the bar: the amount and the rate or, while nothing moves, for how long.
+#[derive(Clone)]
+struct Amount {
+    rest: Rest,
+    columns: Columns,
+    shown_from: Duration,
+    moved: Option<Moved>,
+}
+
+/// The last state that differed from the one before it.
+#[derive(Clone, Copy)]
+struct Moved {
+    position: u64,
+    length: Option<u64>,
+    at: Instant,
+    now: Instant,
+}
+
+impl Amount {
+    /// How long nothing has moved, if that is long enough to be shown.
+    fn wait(&self) -> Option<Duration> {
+        let moved = self.moved?;
+        let wait = moved.now.duration_since(moved.at);
+        // One line is enough to show it.
+        (self.rest == Rest::RateAndTime && wait >= self.shown_from).then_some(wait)
+    }
+}
+
+impl ProgressTracker for Amount {
+    fn clone_box(&self) -> Box<dyn ProgressTracker> {
+        Box::new(self.clone())
+    }
+
+    fn tick(&mut self, state: &ProgressState, now: Instant) {
+        let (position, length) = (state.pos(), state.len());
+        let at = match self.moved {
+            Some(moved) if (moved.position, moved.length) == (position, length) => moved.at,
+            _ => now,
+        };
+        self.moved = Some(Moved {
+            position,
+            length,
+            at,
+            now,
+        });
+    }
+
+    fn reset(&mut self, _: &ProgressState, _: Instant) {
+        self.moved = None;
+    }
+
+    fn write(&self, state: &ProgressState, out: &mut dyn fmt::Write) {
+        let (columns, wait) = ((self.columns)(), self.wait());
+        if columns < FOR_BYTES {
+            return;
+        }
+        // Where the room is short, a wait takes the place of the amount.
+        if wait.is_none() || columns >= FOR_RATE {
+            let bytes = BinaryBytes(state.pos()).to_string();
+            let _ = write!(out, " {bytes:>11}");
+            if columns >= FOR_TOTAL {
+                let total = BinaryBytes(state.len().unwrap_or_default()).to_string();
+                let _ = write!(out, " of {total:<11}");
+            }
+        }
+        match wait {
+            Some(wait) => {
+                let _ = write!(out, " waiting for {:#}", HumanDuration(wait));
+            }
+            None if columns >= FOR_RATE => {
+                write_rate(state, out);
+                if self.rest == Rest::RateAndTime && columns >= FOR_TIME {
+                    write_time(state, out);
+                }
+            }
+            None => {}
+        }
+    }
 }
 
 /// A store that links or clones files reads nothing, and some read without telling: then there is no
@@ -99,11 +172,9 @@ fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
 }
 
 fn write_time(state: &ProgressState, out: &mut dyn fmt::Write) {
-    let _ = if has_rate(state) {
-        write!(out, ", {:#} left", HumanDuration(state.eta()))
-    } else {
-        write!(out, " for {:#}", HumanDuration(state.elapsed()))
-    };
+    if has_rate(state) {
+        let _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
+    }
 }
 
 /// A bar that is drawn when it has its place: a new one would draw itself below what is there, and leave a line behind.
@@ -173,12 +244,13 @@ struct UnderWay {
 impl CopyProgress {
     pub(crate) fn new(output: Output) -> Self {
         stop_waiting();
-        Self::drawn_on(target(output), columns)
+        Self::drawn_on(target(output), columns, WAIT)
     }
 
-    fn drawn_on(target: ProgressDrawTarget, columns: Columns) -> Self {
+    fn drawn_on(target: ProgressDrawTarget, columns: Columns, shown_from: Duration) -> Self {
         let bars = MultiProgress::with_draw_target(target);
-        let total = bars.add(undrawn(0).with_style(style(Rest::RateAndTime, columns)));
+        let style = style_with_wait(Rest::RateAndTime, columns, shown_from);
+        let total = bars.add(undrawn(0).with_style(style));
         total.set_prefix("copying");
         if !total.is_hidden() {
             total.enable_steady_tick(REDRAW);
@@ -395,28 +467,72 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn screen() -> (CopyProgress, InMemoryTerm) {
-        narrow_screen(100, || 100)
+        narrow_screen(100, || 100, Duration::MAX)
     }
 
-    fn narrow_screen(width: u16, columns: Columns) -> (CopyProgress, InMemoryTerm) {
+    fn narrow_screen(
+        width: u16,
+        columns: Columns,
+        shown_from: Duration,
+    ) -> (CopyProgress, InMemoryTerm) {
         let term = InMemoryTerm::new(10, width);
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        (CopyProgress::drawn_on(target, columns), term)
+        (CopyProgress::drawn_on(target, columns, shown_from), term)
+    }
+
+    const WIDTHS: [(u16, Columns); 8] = [
+        (120, || 120),
+        (89, || 89),
+        (80, || 80),
+        (71, || 71),
+        (60, || 60),
+        (55, || 55),
+        (40, || 40),
+        (20, || 20),
+    ];
+
+    #[test]
+    fn a_wait_is_shown_on_narrow_screens_and_does_not_wrap() {
+        for (width, columns) in WIDTHS.into_iter().filter(|(width, _)| *width >= 40) {
+            let (progress, term) = narrow_screen(width, columns, Duration::ZERO);
+            let line = last_line(&progress, &term);
+            assert!(line.contains("waiting for 0s"), "{width}: {line}");
+            assert_eq!(term.contents().lines().count(), 1, "{width}: {line}");
+            let node = blob(b"a", 1023 * MIB);
+            progress.on_event(CopyEvent::Found(&node));
+            progress.on_event(CopyEvent::Started(&node));
+            progress.on_event(CopyEvent::Bytes(&node, 1000 * MIB));
+            let line = last_line(&progress, &term);
+            assert!(line.contains("waiting for 0s"), "{width}: {line}");
+            assert_eq!(term.contents().lines().count(), 2, "{width}: {line}");
+        }
+    }
+
+    #[test]
+    fn what_moves_is_no_wait() {
+        let mut amount = Amount {
+            rest: Rest::RateAndTime,
+            columns: || 80,
+            shown_from: WAIT,
+            moved: None,
+        };
+        let begin = Instant::now();
+        let moved = |position, at, now| Moved {
+            position,
+            length: Some(2),
+            at: begin + Duration::from_secs(at),
+            now: begin + Duration::from_secs(now),
+        };
+        amount.moved = Some(moved(1, 5, 5));
+        assert_eq!(amount.wait(), None);
+        amount.moved = Some(moved(1, 5, 8));
+        assert_eq!(amount.wait(), Some(Duration::from_secs(3)));
     }
 
     #[test]
     fn lines_do_not_wrap_on_narrow_screens() {
-        let widths: [(u16, Columns); 7] = [
-            (120, || 120),
-            (89, || 89),
-            (71, || 71),
-            (60, || 60),
-            (55, || 55),
-            (40, || 40),
-            (20, || 20),
-        ];
-        for (width, columns) in widths {
-            let (progress, term) = narrow_screen(width, columns);
+        for (width, columns) in WIDTHS {
+            let (progress, term) = narrow_screen(width, columns, Duration::MAX);
             let node = blob(b"a", 1023 * MIB);
             progress.on_event(CopyEvent::Found(&node));
             progress.on_event(CopyEvent::Started(&node));

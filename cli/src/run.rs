@@ -157,8 +157,15 @@ fn refuse(mut error: clap::Error, arguments: &[OsString]) -> Status {
         Report::new(cause).at(argument).print(format, false);
         return Status::from(cause);
     }
-    let hint = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
-        (ClapErrorKind::InvalidSubcommand, Some(ContextValue::String(name))) => foreign::hint(name),
+    let hint = match error.kind() {
+        ClapErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(name)) => foreign::hint(name),
+            _ => None,
+        },
+        ClapErrorKind::UnknownArgument => match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(name)) => foreign::option_hint(name, arguments),
+            _ => None,
+        },
         _ => None,
     };
     if hint.is_some() || format == Format::Json {
@@ -188,6 +195,12 @@ fn mend_suggestions(error: &mut clap::Error) {
     if let Some(kept) = kept {
         error.insert(ContextKind::SuggestedSubcommand, kept);
     }
+    // Of the options of another tool that begin like one that loosens the security here.
+    let is_all = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name == "--all");
+    if is_all {
+        error.remove(ContextKind::SuggestedArg);
+        error.remove(ContextKind::Usage);
+    }
     if let Some(ContextValue::StyledStrs(tips)) = error.remove(ContextKind::Suggested) {
         let is_value = |tip: &clap::builder::StyledStr| tip.to_string().contains("as a value, use");
         let kept: Vec<_> = tips.into_iter().filter(|tip| !is_value(tip)).collect();
@@ -214,4 +227,23 @@ fn wanted_format(arguments: &[OsString]) -> Format {
             .windows(2)
             .any(|pair| pair[0] == "--format" && pair[1] == "json");
     if is_json { Format::Json } else { Format::Text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_not_taken_for_allow() {
+        for command in ["cp", "resolve"] {
+            let arguments = ["tranship", command, "--all", "oci:a:v1", "oci:b"].map(OsString::from);
+            let mut error = Cli::try_parse_from(&arguments).expect_err("unknown");
+            mend_suggestions(&mut error);
+            let text = error.to_string();
+            assert!(
+                text.contains("--all") && !text.contains("--allow"),
+                "{text}"
+            );
+        }
+    }
 }

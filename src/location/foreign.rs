@@ -3,7 +3,12 @@
 /// Returns what to write instead of `text`, if it begins as the locations of another tool do.
 pub(super) fn hint(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once(':')?;
-    let path = rest.trim_start_matches('/');
+    // A third slash starts an absolute path.
+    let path = match rest.strip_prefix("//") {
+        Some(path) if path.starts_with('/') => &format!("/{}", path.trim_start_matches('/')),
+        Some(path) => path,
+        None => rest,
+    };
     // A host may have any of these names, and a port.
     let port = rest.split('/').next().unwrap_or_default();
     if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && rest.contains('/') {
@@ -21,6 +26,10 @@ pub(super) fn hint(text: &str) -> Option<String> {
             format!("convert it with `skopeo copy {text} oci:PATH`, and write oci:PATH")
         }
         "ocidir" | "ocilayout" | "oci-layout" | "oci-dir" | "layout" => format!("an image layout is written oci:{path}"),
+        "oci" if rest.starts_with("///") => format!("an image layout is written oci:{path}"),
+        "oci-archive" | "docker-archive" if rest.starts_with("//") => {
+            format!("an archive is written {scheme}:{path}")
+        }
         "oci" if rest.starts_with("//") => {
             format!("an image layout is written oci:{path}, and a registry without a scheme: {path}")
         }
@@ -28,15 +37,44 @@ pub(super) fn hint(text: &str) -> Option<String> {
         "docker-tar" | "dockerarchive" => format!("an archive of docker is written docker-archive:{path}"),
         "http" | "https" if rest.starts_with("//") => {
             let plain = if scheme == "http" { ", and --plain-http to speak http" } else { "" };
-            format!("a registry is written without a scheme: {path}{plain}")
+            let registry = path.trim_start_matches('/');
+            format!("a registry is written without a scheme: {registry}{plain}")
         }
         _ => return None,
     })
 }
 
+/// Returns the scheme of `text`, which has a [`hint`], unless it is one of a location here.
+pub(super) fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once(':')?;
+    let is_own = ["oci", "oci-archive", "docker-archive"].contains(&scheme);
+    (!is_own).then_some(scheme)
+}
+
 #[cfg(test)]
 mod tests {
     use crate::Location;
+
+    #[test]
+    fn what_other_tools_write_is_an_unknown_kind_of_location() {
+        for text in [
+            "docker-daemon:alpine:3",
+            "docker-daemon:localhost/app:3",
+            "containers-storage:alpine",
+            "dir:path",
+            "dir:/path",
+            "ostree:app@/repo",
+            "sif:app.sif",
+            "tarball:a.tar",
+            "ocidir:dir:v1",
+            "https://registry.example/app:v1",
+        ] {
+            let message = text.parse::<Location>().expect_err(text).to_string();
+            let (scheme, _) = text.split_once(':').expect("a scheme");
+            let expected = format!("\"{scheme}\": is not a kind of location");
+            assert!(message.contains(&expected), "{message}");
+        }
+    }
 
     #[test]
     fn what_other_tools_write_is_met_with_what_to_write_here() {
@@ -54,6 +92,10 @@ mod tests {
             ("oci://some/dir:v1", "oci:some/dir:v1"),
             ("ocidir://some/dir:v1", "oci:some/dir:v1"),
             ("ocidir:dir:v1", "oci:dir:v1"),
+            ("ocidir:/abs/dir", "oci:/abs/dir"),
+            ("oci:///abs/dir", "written oci:/abs/dir"),
+            ("oci-archive:///abs/a.tar", "written oci-archive:/abs/a.tar"),
+            ("docker-archive://a.tar", "written docker-archive:a.tar"),
             (
                 "https://registry.example/app:v1",
                 ": registry.example/app:v1",

@@ -218,11 +218,19 @@ impl FromStr for Location {
     /// - [`ErrorKind::Unsupported`] if a layout is named by a URL that no object store has.
     fn from_str(text: &str) -> Result<Self> {
         Self::read(text).map_err(|error| match foreign::hint(text) {
-            // A hint must not repeat a secret in a URL.
-            Some(hint) if !text.contains("://") || !text.contains(['@', '?']) => {
-                error.with_hint(hint)
+            Some(hint) => {
+                let error = match foreign::scheme(text) {
+                    Some(scheme) => unknown_kind(text, scheme),
+                    None => error,
+                };
+                // A hint must not repeat a secret in a URL.
+                if text.contains("://") && text.contains(['@', '?']) {
+                    error
+                } else {
+                    error.with_hint(hint)
+                }
             }
-            _ => error,
+            None => error,
         })
     }
 }
@@ -300,12 +308,17 @@ impl<'a> Scheme<'a> {
             }
             // Else `dir:/some/path` would be the host `dir` with an empty port.
             (scheme, rest) if !scheme.is_empty() && rest.starts_with(['/', '\\']) => {
-                Err(invalid(format!("{}: is no scheme known here", Printable(scheme)))
+                Err(unknown_kind(text, scheme)
                     .with_hint("a registry is written without a scheme, as in registry.example/name:tag, and a layout as oci:PATH"))
             }
             _ => Ok(Self::Remote(text)),
         }
     }
+}
+
+fn unknown_kind(text: &str, scheme: &str) -> Error {
+    let why = format!("{}: is not a kind of location", Printable(scheme));
+    Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(&redacted(text)))
 }
 
 fn is_path(text: &str) -> bool {

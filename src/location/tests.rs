@@ -456,7 +456,7 @@ fn an_unknown_scheme_is_not_taken_for_a_host() {
     for text in ["dir:/some/path", "ocidir://path", "http://localhost/app"] {
         let error = error(text);
         assert_eq!(error.kind(), ErrorKind::InvalidReference, "{text}");
-        assert!(error.to_string().contains("scheme"), "{error}");
+        assert!(error.to_string().contains("kind of location"), "{error}");
     }
 }
 

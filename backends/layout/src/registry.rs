@@ -229,7 +229,7 @@ fn check_is_no_layout(root: &Path) -> Result<()> {
     .with_subject(root.display());
     Err(match root.parent() {
         Some(parent) => error.with_hint(format!(
-            "name the directory that it is in, {}, to find it there as a repository; or name this layout oci:{}",
+            "name the directory that it is in, layouts:{}, whose other layouts are found there too; commands for a single layout take oci:{}",
             parent.display(),
             root.display()
         )),

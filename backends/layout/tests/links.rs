@@ -69,6 +69,40 @@ async fn a_link_that_leads_out_of_the_root_is_refused() {
 }
 
 #[tokio::test]
+async fn a_root_that_does_not_exist_is_named() {
+    let directory = directory();
+    let (files, links) = (directory.path().join("files"), directory.path().join("out"));
+    push(&relaxed(&files).await, &manifest("image"), &["v1"]).await;
+    link(&files, &links);
+    let options = LayoutOptions::default().with_follow_links(directory.path().join("nope"));
+    let error = Layout::open_with(&links, options)
+        .await
+        .expect_err("no root");
+    assert!(
+        error.subject().is_some_and(|it| it.ends_with("nope")),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("outside"), "{error}");
+}
+
+#[tokio::test]
+async fn a_linked_directory_is_met_with_how_to_follow_it() {
+    let directory = directory();
+    let (files, links) = (directory.path().join("files"), directory.path().join("out"));
+    let image = manifest("image");
+    push(&relaxed(&files).await, &image, &["v1"]).await;
+    fs::create_dir(&links).expect("created");
+    for name in ["oci-layout", "index.json"] {
+        fs::copy(files.join(name), links.join(name)).expect("copied");
+    }
+    symlink(files.join("blobs"), links.join("blobs")).expect("linked");
+    let error = Layout::open(&links).await.expect("a layout");
+    let error = error.fetch(&image.0).await.expect_err("a link");
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains("--follow-links"), "{error}: {hint}");
+}
+
+#[tokio::test]
 async fn a_link_is_not_followed_unless_that_is_asked_for() {
     let directory = directory();
     let (files, links) = (directory.path().join("files"), directory.path().join("out"));

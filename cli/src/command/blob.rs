@@ -110,7 +110,7 @@ pub(super) async fn push(args: BlobPush, places: &OpenOptions, output: Output) -
     blobs
         .push(&descriptor, Source::open_at(&source))
         .await
-        .within(&location)?;
+        .pushed_to(&location)?;
     drop(progress);
     let descriptor = descriptor.with_media_type(args.media_type);
     output.print(&Named::new(location, descriptor)).await

@@ -12,10 +12,11 @@ use tranship::{
 };
 use tranship_backends::OpenOptions;
 
-use super::source::open_source;
-use super::{manifest, open, resolve, stream};
+use super::source::open_source_as;
+use super::stream::{self, Kept};
+use super::{manifest, open, resolve};
 use crate::args::Cp;
-use crate::failure::{At as _, Outcome, suggest_listing};
+use crate::failure::{At as _, Outcome, suggest_destination, suggest_listing};
 use crate::output::{Output, plain};
 use crate::progress::CopyProgress;
 
@@ -156,10 +157,22 @@ const fn verb(action: CopyAction) -> &'static str {
 pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outcome {
     let outgoing = stream::to_write_out(&args.destination, &args.source)?;
     let incoming = stream::read_in(&args.source).await?;
-    let opened = incoming
-        .as_ref()
-        .map_or(&args.source, |kept| &kept.location);
-    let (source, reference) = open_source(opened, places, output).await?;
+    let copied = copy(args, incoming.as_ref(), outgoing, places, output).await;
+    match &incoming {
+        Some(kept) => copied.map_err(|failure| kept.explain(failure)),
+        None => copied,
+    }
+}
+
+async fn copy(
+    args: Cp,
+    incoming: Option<&Kept>,
+    outgoing: Option<Kept>,
+    places: &OpenOptions,
+    output: Output,
+) -> Outcome {
+    let opened = incoming.map_or(&args.source, |kept| &kept.location);
+    let (source, reference) = open_source_as(&args.source, opened, places, output).await?;
     let reference = &reference;
     let tags = destination_tags(&args, reference);
     expect_digest(&args, &*source, reference).await?;
@@ -184,7 +197,7 @@ pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outco
         report => report,
     };
     let report = report
-        .map_err(|error| suggest_listing(error, &args.source))
+        .map_err(|error| suggest_for_both(error, &args))
         .at(format_args!("copy {} to {}", args.source, args.destination))?;
     let copied = Copied::new(&args, &tags, report);
     match outgoing.filter(|_| !args.dry_run) {
@@ -195,6 +208,24 @@ pub(super) async fn run(args: Cp, places: &OpenOptions, output: Output) -> Outco
         output.note(copied.summary());
     }
     Ok(())
+}
+
+/// Says what to do about what failed at the source or, if that is not to blame, at the destination.
+fn suggest_for_both(error: Error, args: &Cp) -> Error {
+    // Only a copy to a registry pushes with requests.
+    if let Location::Remote(_) = args.source
+        && error.operation() != Some("push")
+    {
+        let before = error.hint().map(str::to_owned);
+        let error = suggest_listing(error, &args.source);
+        let is_explained = error.hint() != before.as_deref();
+        if is_explained || error.http_status().is_some() {
+            return error;
+        }
+        return suggest_destination(error, &args.destination);
+    }
+    let error = suggest_listing(error, &args.source);
+    suggest_destination(error, &args.destination)
 }
 
 /// The tags to set: those that are given or, if none is, that of the source.
@@ -274,7 +305,7 @@ async fn explain_missing(
     source: &dyn Repository,
     reference: &TagOrDigest,
 ) -> Error {
-    let options = resolve::options(args.platform.platform.clone());
+    let options = resolve::options(None);
     let Ok((root, content)) = tranship::fetch_bytes(source, reference, &options).await else {
         return error;
     };
@@ -283,26 +314,33 @@ async fn explain_missing(
     else {
         return error;
     };
+    let is_wanted = |child: &Descriptor| match &args.platform.platform {
+        None => true,
+        Some(wanted) => child.platform().is_some_and(|it| it.satisfies(wanted)),
+    };
     let (mut missing, mut there) = (Vec::new(), Vec::new());
     for child in &index.manifests {
         let name = child
             .platform()
             .map_or_else(|| child.digest().to_string(), ToString::to_string);
         match source.manifests().exists(child).await {
-            Ok(true) => there.push((name, child.platform().is_some())),
-            Ok(false) => missing.push(name),
+            Ok(true) if child.platform().is_some() => there.push(name),
+            Ok(true) => {}
+            Ok(false) if is_wanted(child) => missing.push(name),
+            Ok(false) => {}
             Err(_) => return error,
         }
     }
     if missing.is_empty() {
         return error;
     }
-    let mut there = there.iter().filter(|(_, is_platform)| *is_platform);
-    let hint = match there.next() {
-        Some((platform, _)) => {
-            format!("copy the platform that is stored, with --platform {platform}")
-        }
-        None => "none of its platforms is there".to_owned(),
+    let hint = match there.as_slice() {
+        [] => "none of its platforms is there".to_owned(),
+        [platform] => format!("copy the platform that is stored, with --platform {platform}"),
+        platforms => format!(
+            "copy a platform that is stored, with --platform: {}",
+            platforms.join(", ")
+        ),
     };
     Error::new(
         ErrorKind::NotFound,

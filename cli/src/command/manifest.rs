@@ -103,7 +103,7 @@ pub(super) async fn push(args: ManifestPush, places: &OpenOptions, output: Outpu
         .manifests()
         .push_reference(&descriptor, Source::from(bytes), &tags)
         .await
-        .within(&location)?;
+        .pushed_to(&location)?;
     let named = Named::new(location, descriptor).with_tags(&tags);
     output.print(&named).await
 }

@@ -10,7 +10,7 @@ use tranship_backends::layout::{IndexEntry, Layout};
 
 use super::open_existing;
 use crate::failure::{At as _, Outcome};
-use crate::location::{quoted, required_reference};
+use crate::location::{is_stream, quoted, required_reference};
 use crate::output::Output;
 
 /// How many manifests a hint names.
@@ -25,7 +25,17 @@ pub(super) async fn open_source(
     places: &OpenOptions,
     output: Output,
 ) -> Outcome<(Arc<dyn Repository>, TagOrDigest)> {
-    let Some((layout, entries)) = open_entries(location, places).await? else {
+    open_source_as(location, location, places, output).await
+}
+
+/// Does as [`open_source`], with what the user calls `location` where its content is at `opened`.
+pub(super) async fn open_source_as(
+    location: &Location,
+    opened: &Location,
+    places: &OpenOptions,
+    output: Output,
+) -> Outcome<(Arc<dyn Repository>, TagOrDigest)> {
+    let Some((layout, entries)) = open_entries(opened, places).await? else {
         let reference = required_reference(location)?.clone();
         return Ok((open_existing(location, places).await?, reference));
     };
@@ -83,12 +93,28 @@ fn the_only(
             format!("a tag or a digest is missing, and there are {count} manifests"),
         )
         .with_hint(format!(
-            "add one of these to it: {}; `tranship repo tags {}` lists the tags",
+            "add one of these to it: {}{}",
             choices(entries),
-            quoted(location)
+            listing(location, entries)
         )),
     };
     Err(error.with_subject(location))
+}
+
+/// How to list more than a hint does. Standard input is only read once.
+fn listing(location: &Location, entries: &[IndexEntry]) -> String {
+    if is_stream(location) {
+        return String::new();
+    }
+    let location = quoted(location);
+    if entries
+        .iter()
+        .any(|entry| entry.is_current && entry.tag.is_some())
+    {
+        format!("; `tranship repo tags {location}` lists the tags")
+    } else {
+        format!("; `tranship repo tags --untagged {location}` lists the digests")
+    }
 }
 
 /// Tells of manifests that have the same tag, of which one is taken.

@@ -4,7 +4,7 @@
 //! places.
 
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futures_util::TryStreamExt as _;
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ use tranship::{
 
 use crate::failure::{Failure, Outcome};
 use crate::input::standard_input;
+use crate::location::is_stream;
 use crate::output;
 
 /// How many bytes are moved at a time.
@@ -26,16 +27,6 @@ pub(super) struct Kept {
     pub(super) location: Location,
     path: PathBuf,
     _directory: TempDir,
-}
-
-/// Whether `location` is an archive on a standard stream.
-fn is_stream(location: &Location) -> bool {
-    let path = match location {
-        Location::OciArchive(archive) => archive.path(),
-        Location::DockerArchive(archive) => archive.path(),
-        _ => return false,
-    };
-    path == Path::new("-")
 }
 
 impl Kept {
@@ -65,6 +56,24 @@ impl Kept {
             path,
             _directory: directory,
         })
+    }
+
+    /// Names standard input where a failure names the temporary file.
+    pub(super) fn explain(&self, failure: Failure) -> Failure {
+        let Failure::Error(mut error, place) = failure else {
+            return failure;
+        };
+        let file = self.path.display().to_string();
+        let renamed = |text: &str| text.replace(&file, "-");
+        error = error.map_subject(|subject| match subject == file {
+            true => "standard input".to_owned(),
+            false => renamed(&subject),
+        });
+        if let Some(hint) = error.hint().filter(|hint| hint.contains(&file)) {
+            let hint = renamed(hint);
+            error = error.with_hint(hint);
+        }
+        Failure::Error(error, place.map(|place| renamed(&place)))
     }
 
     /// Writes the archive to standard output.

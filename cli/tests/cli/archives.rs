@@ -354,3 +354,24 @@ fn archives_are_streamed_and_no_file_is_named_like_a_stream() {
     }
     assert_eq!(here.files(), ["copy", "hello"]);
 }
+
+#[test]
+fn an_archive_on_standard_input_is_named_as_such() {
+    let here = Workplace::new();
+    here.ok(&["cp", "oci:hello:v1", "oci-archive:a.tar"]);
+    let tar = here.read("a.tar");
+    let one = here.run_with(&["cp", "oci-archive:-", "oci:one"], &tar);
+    assert_eq!(one.code, Some(0), "{one:?}");
+    assert!(
+        one.stderr.contains("the only manifest in oci-archive:-\n"),
+        "{one:?}"
+    );
+    let missing = here.run_with(&["cp", "oci-archive:-:nope", "oci:two"], &tar);
+    assert_eq!(missing.code, Some(3), "{missing:?}");
+    assert!(!missing.stderr.contains("oci-archive:-`"), "{missing:?}");
+    for input in [&tar[..0], &tar[..tar.len() / 2], b"no tar"] {
+        let ran = here.run_with(&["cp", "oci-archive:-", "oci:three"], input);
+        assert_ne!(ran.code, Some(0), "{ran:?}");
+        assert!(!ran.stderr.contains("stdin.tar"), "{ran:?}");
+    }
+}

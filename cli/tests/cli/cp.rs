@@ -390,3 +390,36 @@ fn a_missing_platform_is_met_with_the_platforms_that_are_there() {
         "oci:out",
     ]);
 }
+
+#[test]
+fn a_platform_that_is_listed_and_not_there_is_named() {
+    let here = Workplace::new();
+    let index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(here.blob("hello", INDEX)).expect("read"))
+            .expect("JSON");
+    let mut index = index;
+    let mut absent = index["manifests"][0].clone();
+    absent["digest"] = NOTHING.into();
+    absent["platform"] = serde_json::json!({"os": "linux", "architecture": "s390x"});
+    index["manifests"]
+        .as_array_mut()
+        .expect("a list")
+        .push(absent);
+    here.write("index", index.to_string());
+    here.ok(&["manifest", "push", "oci:hello:sparse", "index"]);
+    let stderr = here.fails(
+        3,
+        &[
+            "cp",
+            "--platform",
+            "linux/s390x",
+            "oci:hello:sparse",
+            "oci:new",
+        ],
+    );
+    assert!(stderr.contains("not there, for linux/s390x"), "{stderr}");
+    assert!(
+        stderr.contains("--platform") && stderr.contains("linux/amd64"),
+        "{stderr}"
+    );
+}

@@ -192,6 +192,51 @@ fn http_where_https_is_spoken_is_met_with_the_option() {
 }
 
 #[test]
+fn a_destination_that_is_not_there_is_met_with_a_hint() {
+    let here = Workplace::new();
+    let server = Scripted::start(move |_| message("404 Not Found", &[], ""));
+    let new = format!("{}/team/new:v1", server.host());
+    let resolve = ["--resolve", "myuser:443:127.0.0.1"];
+    for push in [
+        ["cp", "oci:hello:v1", &new].as_slice(),
+        &["manifest", "push", &new, "hello/index.json"],
+        &["blob", "push", &new[..new.len() - 3], "hello/index.json"],
+    ] {
+        let stderr = here.fails(3, push);
+        assert!(stderr.contains("created before the first push"), "{stderr}");
+    }
+    for push in [
+        ["cp", "oci:hello:v1", "myuser/app:v1"].as_slice(),
+        &["manifest", "push", "myuser/app:v1", "hello/index.json"],
+        &["blob", "push", "myuser/app", "hello/index.json"],
+        &["cp", "myuser/app:v1", "oci:new"],
+    ] {
+        let ran = here.run(&[push, &resolve].concat());
+        let write = "write docker.io/myuser/app";
+        assert!(ran.stderr.contains(write), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_web_page_does_not_resolve() {
+    let here = Workplace::new();
+    let headers = &["Content-Type: text/html"][..];
+    let server = Scripted::start(move |_| message("200 OK", headers, "<html></html>"));
+    let reference = format!("{}/app:v1", server.host());
+    let stderr = here.fails(6, &["resolve", &reference]);
+    assert!(stderr.contains("text/html"), "{stderr}");
+}
+
+#[test]
+fn an_option_that_was_not_given_is_not_to_be_left_out() {
+    let here = Workplace::new();
+    let server = Scripted::start(move |_| message("400 Bad Request", &[], "no"));
+    let reference = format!("{}/app:v1", server.host());
+    let stderr = here.fails(1, &["manifest", "fetch", &reference]);
+    assert!(!stderr.contains("--plain-http"), "{stderr}");
+}
+
+#[test]
 fn a_registry_that_asks_for_a_long_pause_may_work_later() {
     let here = Workplace::new();
     let headers = &["Retry-After: 3600", "Content-Type: application/json"][..];

@@ -123,10 +123,11 @@ fn an_interrupted_wait_is_shown_and_leaves_a_word() {
     // A registry that accepts a connection and says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("bound");
-    for (command, shown) in [("resolve", "waiting for"), ("cp", "copying")] {
+    for (command, width) in [("resolve", 80), ("cp", 80), ("cp", 60), ("cp", 40)] {
         let destination = if command == "cp" { "oci:out" } else { "" };
         let script = format!("trap : INT; tranship {command} {address}/app:v1 {destination}");
-        let terminal = Terminal::open(&here, command, 80, &script);
+        let terminal = Terminal::open(&here, &format!("{command}{width}"), width, &script);
+        let shown = "waiting for";
         terminal.wait_for(shown);
         terminal.tmux(&["send-keys", "C-c"]);
         let screen = terminal.wait_for("rc 130");

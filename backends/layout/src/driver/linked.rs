@@ -65,6 +65,13 @@ impl Linked {
         // Content that no link leads out of is in the layout itself, which need not be below the root.
         let is_inside = |root: &Path| root.canonicalize().is_ok_and(|root| real.starts_with(root));
         if !is_inside(&self.root) && !is_inside(&self.layout) {
+            if let Err(error) = self.root.canonicalize() {
+                return Err(Error::io(
+                    "cannot be opened, and the links to files below it not be followed",
+                    error,
+                )
+                .with_subject(self.root.display()));
+            }
             return Err(Error::new(
                 ErrorKind::PermissionDenied,
                 format!("is a symbolic link to {}, which is outside the directory whose links are followed", real.display()),

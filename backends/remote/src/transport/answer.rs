@@ -31,6 +31,8 @@ pub(crate) struct Answer {
     pub(crate) max_time: Duration,
     /// Whether an earlier try of the same request may have been carried out.
     pub(crate) may_be_repeated: bool,
+    /// Whether an option chose http, which the registry may not expect.
+    pub(crate) is_http_told: bool,
     /// What may help if the answer is an error.
     pub(crate) hint: Option<String>,
 }
@@ -67,7 +69,7 @@ impl Answer {
         }
         let limit = self.max_error_size;
         let asked = self.retry_after();
-        let is_clear_text = self.url.scheme() == "http";
+        let is_told_clear_text = self.is_http_told && self.url.scheme() == "http";
         let hint = self.hint.clone();
         let body = self.prefix(limit).await;
         let error = failure::of_status(&method, status, failure::registry_errors(&body));
@@ -77,7 +79,7 @@ impl Answer {
                 asked.as_secs()
             )),
             // What servers that expect TLS answer to who speaks HTTP, in words of their own.
-            _ if is_clear_text
+            _ if is_told_clear_text
                 && status == StatusCode::BAD_REQUEST
                 && error.registry_errors().is_empty() =>
             {
@@ -154,7 +156,7 @@ impl Answer {
             move |(mut body, permit)| async move {
                 match tokio::time::timeout(silence, body.next()).await {
                     Ok(Some(Ok(piece))) => Ok(Some((piece, (body, permit)))),
-                    Ok(Some(Err(error))) => Err(failure::of_network(error)),
+                    Ok(Some(Err(error))) => Err(failure::of_network(error, false)),
                     Ok(None) => Ok(None),
                     Err(_) => Err(failure::silence(silence)),
                 }
@@ -317,6 +319,7 @@ mod tests {
             max_error_size: 1000,
             max_time,
             may_be_repeated: false,
+            is_http_told: false,
             hint: None,
         }
     }

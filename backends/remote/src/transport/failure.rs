@@ -130,8 +130,9 @@ pub(crate) fn is_of_tls(error: &reqwest::Error) -> bool {
     found.is_some_and(|error| !matches!(error, rustls::Error::InvalidMessage(_)))
 }
 
-/// What a request failed with before it was answered, or while its answer was read.
-pub(crate) fn of_network(error: reqwest::Error) -> Error {
+/// What a request failed with before it was answered, or while its answer was read. `is_http_told` says whether an
+/// option chose http.
+pub(crate) fn of_network(error: reqwest::Error, is_http_told: bool) -> Error {
     // Its own words would name the URL, which may carry a signature.
     let error = error.without_url();
     if find::<PrivateAddress>(&error).is_some() {
@@ -164,19 +165,26 @@ pub(crate) fn of_network(error: reqwest::Error) -> Error {
     // A request that could not even be made will not get better.
     let is_ours = error.is_builder()
         || find::<reqwest::Error>(&error).is_some_and(reqwest::Error::is_builder);
-    let broken = of_connection(error);
+    let broken = of_connection(error, is_http_told);
     let may_pass = !is_ours && broken.is_retryable();
     broken.with_retryable(may_pass)
 }
 
-/// What a connection failed with that had been made.
-pub(crate) fn of_connection(error: impl StdError + Send + Sync + 'static) -> Error {
+/// What a connection failed with that had been made. `is_http_told` says whether an option chose http.
+pub(crate) fn of_connection(
+    error: impl StdError + Send + Sync + 'static,
+    is_http_told: bool,
+) -> Error {
     let causes = format!("{error}\n{}", causes(&error));
     if causes.contains("invalid HTTP version") {
-        return Error::new(ErrorKind::Unavailable, "the registry does not speak HTTP")
+        let failed = Error::new(ErrorKind::Unavailable, "the registry does not speak HTTP")
             .with_retryable(false)
-            .with_hint(IF_HTTPS)
             .with_source(error);
+        return if is_http_told {
+            failed.with_hint(IF_HTTPS)
+        } else {
+            failed
+        };
     }
     // An answer that is no HTTP will not get better.
     let malformed = causes.contains("invalid HTTP") || causes.contains("message head is too large");

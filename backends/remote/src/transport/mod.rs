@@ -40,7 +40,7 @@ pub(crate) use request::{Payload, Repeat, Request};
 pub(crate) use retry::Retries;
 
 use crate::auth::Authenticator;
-use crate::options::RemoteOptions;
+use crate::options::{RemoteOptions, Scheme};
 use crate::resolver::GuardedResolver;
 use connect::Clients;
 use counts::Counter;
@@ -262,6 +262,7 @@ impl Transport {
                         max_error_size: inner.options.policy.max_error_size,
                         max_time: inner.options.policy.max_metadata_time,
                         may_be_repeated: false,
+                        is_http_told: self.is_http_told(),
                         hint: None,
                     });
                 }
@@ -299,7 +300,7 @@ impl Transport {
                 Route::Download(download) => download.send(url, headers).await,
                 Route::Shared => return self.exchange(request, url, headers, body).await,
             };
-            answered.map_err(|error| failure::of_connection(error).into())
+            answered.map_err(|error| failure::of_connection(error, self.is_http_told()).into())
         };
         let sent = unless_silent(sending, &progress, inner.options.silence_timeout).await;
         // A registry may answer before it has read a body whose source then fails.
@@ -331,8 +332,13 @@ impl Transport {
         }
         built.send().await.map_err(|error| Failed {
             is_unsent: failure::is_unsent(&error),
-            error: failure::of_network(error),
+            error: failure::of_network(error, self.is_http_told()),
         })
+    }
+
+    /// Whether an option chose http.
+    fn is_http_told(&self) -> bool {
+        self.0.options.scheme == Scheme::Http
     }
 
     fn headers(

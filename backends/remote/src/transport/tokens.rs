@@ -91,7 +91,7 @@ impl Tokens {
             super::unless_silent(sending, &progress, self.silence)
                 .await
                 .ok_or_else(|| failure::silence(self.silence))?
-                .map_err(failure::of_network)
+                .map_err(|error| failure::of_network(error, false))
         };
         let response = trace::exchange(RequestKind::Token, request.method(), url, sending).await?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -104,6 +104,7 @@ impl Tokens {
             max_error_size: self.policy.max_error_size,
             max_time: self.policy.max_metadata_time,
             may_be_repeated: false,
+            is_http_told: false,
             hint: None,
         };
         let body = answer.bytes(self.policy.max_token_size).await?;

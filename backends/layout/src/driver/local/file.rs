@@ -83,6 +83,10 @@ pub(super) fn open_no_follow(
     }
 }
 
+/// What to do about links in a layout.
+const FOLLOW: &str = "build tools such as Bazel make such layouts: copy the files with `cp -rL`, or follow the links \
+                      with --follow-links DIR, where DIR holds what they lead to";
+
 /// Whether there is a directory at `path`.
 ///
 /// # Errors
@@ -96,7 +100,12 @@ pub(super) fn is_directory(path: &Path) -> Result<bool> {
             } else {
                 "is not a directory"
             };
-            Err(Error::new(ErrorKind::Corrupt, what).with_subject(path.display()))
+            let error = Error::new(ErrorKind::Corrupt, what).with_subject(path.display());
+            if metadata.is_symlink() {
+                Err(error.with_hint(FOLLOW))
+            } else {
+                Err(error)
+            }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed("inspected", path, error)),
@@ -227,10 +236,10 @@ fn not_regular(path: &Path, symlink: bool) -> Error {
         return Error::new(ErrorKind::Corrupt, "is not a regular file")
             .with_subject(path.display());
     }
-    Error::new(ErrorKind::Corrupt, "is a symbolic link, which is not followed")
-        .with_subject(path.display())
-        .with_hint(
-            "build tools such as Bazel make such layouts: copy the files with `cp -rL`, or follow the links with \
-             --follow-links DIR, where DIR holds what they lead to",
-        )
+    Error::new(
+        ErrorKind::Corrupt,
+        "is a symbolic link, which is not followed",
+    )
+    .with_subject(path.display())
+    .with_hint(FOLLOW)
 }
