@@ -184,12 +184,25 @@ impl Registries {
     fn tls(&self) -> Result<TlsOptions> {
         let mut tls = TlsOptions::default();
         if let Some(path) = &self.ca_file {
-            tls = tls.with_roots(read(path)?);
+            tls = tls.with_roots(read_certificates(path)?);
         }
         if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
             tls = tls.with_identity(&read(certificate)?, &read(key)?);
         }
         Ok(tls)
+    }
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<u8>> {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    let pem = read(path)?;
+    match pem.windows(BEGIN.len()).any(|part| part == BEGIN) {
+        true => Ok(pem),
+        false => Err(
+            Error::new(ErrorKind::InvalidInput, "holds no certificate in PEM")
+                .with_operation("read")
+                .with_subject(path.display()),
+        ),
     }
 }
 

@@ -172,11 +172,13 @@ fn read_certificates(path: &Path) -> Result<Vec<u8>> {
         return Ok(pem);
     }
     let message = "the file does not hold certificates in PEM";
-    Err(Error::new(ErrorKind::InvalidInput, message).with_subject(path.display()))
+    let error = Error::new(ErrorKind::InvalidInput, message).with_operation("read");
+    Err(error.with_subject(path.display()))
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {
-    Error::io("cannot be read", error).with_subject(path.display())
+    let error = Error::io("cannot be read", error).with_operation("read");
+    error.with_subject(path.display())
 }
 
 fn incomplete(path: &Path, what: &str, missing: &Path) -> Error {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tranship::{Error, ErrorKind, Repository};
 use tranship_backends::OpenOptions;
-use tranship_backends::layout::{FindingKind, FsckReport, Layout, Severity};
+use tranship_backends::layout::{Finding, FindingKind, FsckReport, Layout, Severity};
 
 use super::layouts::Layouts;
 use super::open_existing;
@@ -50,6 +50,8 @@ pub(super) async fn run(args: Fsck, places: &OpenOptions, output: Output) -> Out
     let unsound: Vec<_> = unsound.map(|one| one.location.clone()).collect();
     let errors = layouts.iter().map(|one| one.report.count(Severity::Error));
     let errors: usize = errors.sum();
+    let mut findings = layouts.iter().flat_map(|one| &one.report.findings);
+    let can_be_repaired = findings.any(may_be_repaired);
     if output.is_json() {
         let sound = unsound.is_empty();
         output.print_json(&Checked { sound, layouts }).await?;
@@ -63,10 +65,26 @@ pub(super) async fn run(args: Fsck, places: &OpenOptions, output: Output) -> Out
     };
     let error = Error::new(ErrorKind::Corrupt, format!("{errors} errors were found"));
     let hint = match from {
-        None => "--repair-from LOCATION replaces what is missing or damaged",
         Some(_) => "what is left could not be repaired from there",
+        None if can_be_repaired => "--repair-from LOCATION replaces what is missing or damaged",
+        None => {
+            "--repair-from does not help against that; correct the file, or restore it from a backup"
+        }
     };
     Err(Failure::Error(error.with_hint(hint), Some(place)))
+}
+
+/// Whether another copy of the content helps against an error.
+fn may_be_repaired(finding: &Finding) -> bool {
+    let is_of_content = matches!(
+        finding.kind,
+        FindingKind::InvalidLayout
+            | FindingKind::Missing
+            | FindingKind::Truncated
+            | FindingKind::Altered
+            | FindingKind::Unreadable
+    );
+    finding.severity == Severity::Error && is_of_content
 }
 
 async fn check(

@@ -182,3 +182,13 @@ fn an_invalid_marker_is_repaired() {
     assert_eq!(stdout, "repaired: invalid layout oci-layout");
     assert_eq!(here.ok(&["fsck", "--quiet", "oci:hello"]), "");
 }
+
+#[test]
+fn an_index_that_was_cut_short_is_not_met_with_a_repair() {
+    let here = Workplace::new();
+    let index = here.read("hello/index.json");
+    here.write("hello/index.json", &index[..index.len() / 2]);
+    let ran = here.run(&["fsck", "oci:hello"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("does not help"), "{ran:?}");
+}

@@ -224,7 +224,8 @@ fn over_tls_a_client_trusts_the_authority_that_it_is_given() {
     fs::copy(here.path("certificate.pem"), kept.join("ca.crt")).expect("copied");
     assert_eq!(here.ok(&copy), INDEX);
     here.fails(3, &[&copy[..], &["--ca-file", "missing"]].concat());
-    here.fails(2, &[&copy[..], &["--ca-file", "key.pem"]].concat());
+    let key = here.fails(2, &[&copy[..], &["--ca-file", "key.pem"]].concat());
+    assert!(key.contains("read key.pem: holds no certificate"), "{key}");
 }
 
 #[test]
