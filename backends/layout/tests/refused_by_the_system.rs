@@ -11,7 +11,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::{
-    blob, blob_path, directory, entries, leftovers, manifest, noise, push, push_blob, relaxed, tag,
+    blob, blob_path, directory, entries, index, leftovers, manifest, noise, push, push_blob,
+    relaxed, tag,
 };
 use tranship::{
     Deleter, ErrorKind, Fetcher, PredecessorFinder, Pusher, ReadOnlyStorage, ReferencePusher,
@@ -392,6 +393,8 @@ async fn a_full_disk_is_freed_by_deleting() {
     for image in &images {
         push(&layout, image, &[]).await;
     }
+    let all = index(&images.each_ref().map(|image| &image.0));
+    push(&layout, &all, &["all"]).await;
     for name in &names {
         layout.tag(&images[0].0, name).await.expect("tagged");
     }
@@ -402,6 +405,8 @@ async fn a_full_disk_is_freed_by_deleting() {
     let error = layout.tag(&images[1].0, &tag("new")).await;
     assert_eq!(error.expect_err("full").kind(), ErrorKind::StorageFull);
 
+    // Its manifests are listed then, with which index.json is larger.
+    layout.delete(&all.0).await.expect("deleted");
     // None of them frees as much as the next one needs to write.
     for name in &names[..50] {
         layout.untag(name).await.expect("untagged");

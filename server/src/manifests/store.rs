@@ -75,20 +75,15 @@ async fn missing(
 }
 
 /// Checks that what the manifest lists as manifests are, where they are stored, what it says. A program that
-/// trusts the list would otherwise read them as something else (CVE-2021-41190).
-///
-/// A subject is not checked: its media type decides nothing, and it may come later anyway.
+/// trusts the list would otherwise read them as something else (CVE-2021-41190), and one that finds a contradiction
+/// refuses all of it. The same applies to the subject.
 async fn check_types(
     shared: &Shared,
     repository: &dyn Repository,
     document: &ManifestDocument,
 ) -> Result<(), Failure> {
-    let subject = document.subject().cloned();
-    let listed = document
-        .successors()
-        .into_iter()
-        .filter(|listed| Some(listed) != subject.as_ref())
-        .filter(|listed| listed.media_type().is_manifest());
+    let listed = document.successors().into_iter();
+    let listed = listed.filter(|listed| listed.media_type().is_manifest());
     stream::iter(listed)
         .map(|listed| async move { check_type(shared, repository, &listed).await })
         .buffered(CONCURRENCY)
@@ -111,6 +106,17 @@ async fn check_type(
         }
         Err(error) => return Err(failed(error)),
     };
+    if listed.size() != stored.size() {
+        return Err(Failure::bad_request(
+            Code::ManifestInvalid,
+            format!(
+                "the manifest says that {} has {} bytes, and it has {}",
+                listed.digest(),
+                listed.size(),
+                stored.size()
+            ),
+        ));
+    }
     let (said, found) = (listed.media_type(), stored.media_type());
     if said == found {
         return Ok(());

@@ -552,6 +552,28 @@ async fn an_index_that_gives_a_child_another_type_is_refused() {
 }
 
 #[tokio::test]
+async fn a_referrer_that_misdescribes_its_subject_is_refused() {
+    for (client, _directory) in clients(&ServerOptions::default()).await {
+        let image = image(Some(IMAGE));
+        let target = "/v2/app/manifests/v1";
+        let headers = [("Content-Type", IMAGE)];
+        client.send("PUT", target, &headers, &image).await.is(201);
+        let (digest, size) = (Digest::of(&image), image.len());
+        for (said, size, status) in [
+            (INDEX, size, 400),
+            (IMAGE, size + 1, 400),
+            (IMAGE, size, 201),
+        ] {
+            let referrer = format!(
+                r#"{{"schemaVersion":2,"mediaType":"{INDEX}","manifests":[],"subject":{{"mediaType":"{said}","digest":"{digest}","size":{size}}}}}"#
+            );
+            let pushed = client.push_manifest("app", "note", referrer.as_bytes());
+            pushed.await.is(status);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_child_pushed_after_its_index_has_the_type_it_was_pushed_as() {
     let options = ServerOptions::default().with_complete_manifests(false);
     for own in [None, Some(IMAGE)] {

@@ -201,13 +201,25 @@ pub(in crate::driver) fn failed(done: &str, path: &Path, error: io::Error) -> Er
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => Some("check who owns the layout and its directories"),
         io::ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only"),
-        io::ErrorKind::StorageFull => Some("free some space; what is complete was kept"),
-        io::ErrorKind::QuotaExceeded => Some("the quota is used up; what is complete was kept"),
+        io::ErrorKind::StorageFull => Some("free some space, and run it again"),
+        io::ErrorKind::QuotaExceeded => {
+            Some("the quota is used up; free some of it, and run it again")
+        }
         _ => None,
     };
-    let error = Error::io(format!("cannot be {done}"), error).with_subject(path.display());
+    let error = Error::io(format!("cannot be {done}"), without_path(error));
+    let error = error.with_subject(path.display());
     match hint {
         Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// The error without the path that `tempfile` adds in the notation of Rust. The subject names it.
+fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path \"") {
+        Some((text, _)) => io::Error::new(error.kind(), text),
         None => error,
     }
 }

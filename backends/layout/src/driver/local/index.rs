@@ -191,7 +191,8 @@ pub(super) fn update(
         require(place, &change)?;
         secure_version(place, known.as_ref(), Some(&lock))?;
         if let Some(content) = &change.content {
-            match replace(place, known.as_ref(), content, limit)? {
+            let frees = !change.remove.is_empty();
+            match replace(place, known.as_ref(), content, limit, frees)? {
                 Some(version) => known = Some(version),
                 None => continue,
             }
@@ -297,7 +298,7 @@ fn sync(place: &Place, held: Option<&Lock>) -> Result<bool> {
 /// Replaces the file, under the lock, by one of the same content.
 fn rewrite(place: &Place) -> Result<()> {
     if let IndexRead::Read(content, version) = read(place, None, u64::MAX)?
-        && replace(place, Some(&version), &content, u64::MAX)?.is_none()
+        && replace(place, Some(&version), &content, u64::MAX, false)?.is_none()
     {
         return Err(replaced_all_the_time(place));
     }
@@ -336,19 +337,21 @@ fn is_smaller(place: &Place, content: &[u8]) -> Result<bool> {
     Ok(found.is_some_and(|found| (content.len() as u64) < found.len()))
 }
 
-/// Replaces the file; `None` if it is not the one that is known any more.
+/// Replaces the file; `None` if it is not the one that is known any more. A change that `frees` space may use the
+/// [reserve] even if it makes the file larger: without an index its manifests are listed one by one.
 pub(super) fn replace(
     place: &Place,
     known: Option<&IndexVersion>,
     content: &[u8],
     limit: u64,
+    frees: bool,
 ) -> Result<Option<IndexVersion>> {
     let path = &place.file(INDEX);
     check_size(content.len() as u64, limit, path)?;
     let new = match write_new(place, content) {
         Err(error)
             if error.kind() == ErrorKind::StorageFull
-                && is_smaller(place, content)?
+                && (frees || is_smaller(place, content)?)
                 && reserve::release(place) =>
         {
             write_new(place, content)?

@@ -2,8 +2,8 @@
 //!
 //! To delete a tag or a manifest a new `index.json` is written beside the old one, which a full disk has no room
 //! for. So a file of zeros, at least as large as the index, is stored in the private directory. It is removed when a
-//! new index that is smaller than the old one does not fit, and made again by a later change. A larger index does
-//! not get it: otherwise a disk that fills up would use it before it is needed.
+//! new index that is smaller than the old one does not fit, or one with which a blob is removed, and made again by a
+//! later change. Other changes do not get it: a disk that fills up would use it before it is needed.
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -36,7 +36,8 @@ pub(super) fn sweep(
         };
         if let Some(content) = &wanted.content {
             secure_version(place, known.as_ref(), Some(&lock))?;
-            match replace(place, known.as_ref(), content, limit)? {
+            let frees = !wanted.remove.is_empty();
+            match replace(place, known.as_ref(), content, limit, frees)? {
                 Some(version) => known = Some(version),
                 None => continue,
             }
