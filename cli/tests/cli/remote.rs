@@ -223,7 +223,7 @@ fn a_web_page_does_not_resolve() {
     let headers = &["Content-Type: text/html"][..];
     let server = Scripted::start(move |_| message("200 OK", headers, "<html></html>"));
     let reference = format!("{}/app:v1", server.host());
-    let stderr = here.fails(6, &["resolve", &reference]);
+    let stderr = here.fails(8, &["resolve", &reference]);
     assert!(stderr.contains("text/html"), "{stderr}");
 }
 

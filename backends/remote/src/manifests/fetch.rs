@@ -80,7 +80,7 @@ fn media_type(told: Result<Option<MediaType>>, content: &[u8]) -> Result<MediaTy
             (Some(shown), _) => Ok(shown),
             // Not even what could be a manifest of an unknown type: the page of a web server, for example.
             (None, Ok(Some(told))) if !content.trim_ascii_start().starts_with(b"{") => {
-                Err(Error::unsupported(format!(
+                Err(failure::protocol(format!(
                     "the registry sends content of the type {told}, which is not a manifest"
                 ))
                 .with_hint("look at the name of the registry, which may be that of another server"))

@@ -61,7 +61,7 @@ fn of_certificate(why: &CertificateError) -> (String, &'static str) {
             return (what.to_owned(), IF_OWN);
         }
         Why::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
-            let what = "it is that of an authority, which is not trusted here";
+            let what = "it is self-signed or that of an authority, and not trusted here";
             return (what.to_owned(), IF_OWN);
         }
         Why::Expired => "it has expired".to_owned(),
