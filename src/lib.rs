@@ -55,7 +55,8 @@ pub use content::{
 };
 pub use copy::{
     CopyAction, CopyEvent, CopyHooks, CopyOptions, CopyReport, CopyStep, Existing,
-    ExtendedCopyOptions, Follow, PreCopy, copy, copy_graph, extended_copy, extended_copy_graph,
+    ExtendedCopyOptions, Follow, PreCopy, ReferrerBounds, copy, copy_graph, extended_copy,
+    extended_copy_graph,
 };
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Algorithm, Digest};

@@ -1,5 +1,4 @@
-//! How much an extended copy follows against the direction of the graph: a source can make up manifests that
-//! refer to each other without end.
+//! How many referrers are followed: a repository can make up manifests that refer to each other without end.
 
 use crate::descriptor::Descriptor;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,19 +12,21 @@ const MAX_FOLLOWED: usize = 100_000;
 /// How many bytes the annotations of all of them may have.
 const MAX_ANNOTATIONS: usize = 64 * 1024 * 1024;
 
-/// Counts of the referrers that have been followed so far.
+/// Counts the referrers that have been followed, for programs that follow referrers of referrers. Extended copies
+/// keep to the same bounds: 100 steps, 100,000 referrers, and 64 MiB of their annotations.
 #[derive(Debug, Default)]
-pub(super) struct Bounds {
+pub struct ReferrerBounds {
     followed: usize,
     annotations: usize,
 }
 
-impl Bounds {
-    /// Counts what one node of the step number `steps` is followed to; the first step is number 1.
+impl ReferrerBounds {
+    /// Counts `found`, the referrers of one manifest, which the step number `steps` leads to; the first step is
+    /// number 1.
     ///
     /// # Errors
     /// [`ErrorKind::SizeExceedsLimit`] if that is too far away, or too much.
-    pub(super) fn admit<'d>(
+    pub fn admit<'d>(
         &mut self,
         steps: usize,
         found: impl Iterator<Item = &'d Descriptor>,
@@ -46,11 +47,10 @@ impl Bounds {
         } else {
             return Ok(());
         };
-        Err(Error::new(
-            ErrorKind::SizeExceedsLimit,
-            format!("the source lists {too_much}"),
+        Err(
+            Error::new(ErrorKind::SizeExceedsLimit, format!("there are {too_much}"))
+                .with_hint("follow fewer levels, or only some types of artifacts"),
         )
-        .with_hint("copy fewer levels, or only some types of artifacts"))
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn steps_end_where_a_chain_may_have_none() {
-        let mut bounds = Bounds::default();
+        let mut bounds = ReferrerBounds::default();
         let one = referrers(1);
         bounds.admit(MAX_STEPS, one.iter()).expect("near");
         bounds.admit(MAX_STEPS + 1, [].iter()).expect("the end");
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn all_levels_together_are_bounded() {
-        let mut bounds = Bounds::default();
+        let mut bounds = ReferrerBounds::default();
         let all = referrers(MAX_FOLLOWED);
         bounds.admit(1, all[1..].iter()).expect("few");
         bounds.admit(2, all[..1].iter()).expect("few");
@@ -100,7 +100,7 @@ mod tests {
     fn so_are_their_annotations() {
         let annotations = Annotations::from([("a".to_owned(), "b".repeat(1 << 20))]);
         let large = referrers(1).remove(0).with_annotations(annotations);
-        let mut bounds = Bounds::default();
+        let mut bounds = ReferrerBounds::default();
         for _ in 0..63 {
             bounds.admit(1, [&large].into_iter()).expect("few");
         }

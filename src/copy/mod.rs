@@ -22,6 +22,7 @@ mod run;
 mod schedule;
 mod transfer;
 
+pub use bounds::ReferrerBounds;
 pub use extended::{ExtendedCopyOptions, Follow};
 pub use hooks::{CopyHooks, PreCopy};
 pub use options::{CopyOptions, Existing};

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::attached::Attached;
-use super::bounds::Bounds;
+use super::bounds::ReferrerBounds;
 use super::copier::{Copier, Outcome};
 use super::levels::Levels;
 use super::nodes::{Id, Node, Nodes};
@@ -43,7 +43,7 @@ pub(super) struct Graph<'c, 'a> {
     copier: &'c Copier<'a>,
     nodes: Nodes,
     levels: Levels,
-    bounds: Bounds,
+    bounds: ReferrerBounds,
     attached: Attached,
     /// The work that can be done, the next piece last.
     ready: VecDeque<Work>,
@@ -67,7 +67,7 @@ impl<'c, 'a> Graph<'c, 'a> {
             copier,
             nodes: Nodes::default(),
             levels: Levels::new(copier.extended),
-            bounds: Bounds::default(),
+            bounds: ReferrerBounds::default(),
             attached: Attached::default(),
             ready: VecDeque::new(),
             awaited: BTreeSet::new(),
@@ -127,7 +127,7 @@ impl<'c, 'a> Graph<'c, 'a> {
     }
 
     /// Makes the next [`run`](Self::run) copy a manifest once more that the destination has, and what is missing
-    /// below it, blobs included. Returns `false` if that has been done before, or if there is no such manifest.
+    /// below it, blobs included. Returns `false` if that has been done before, or if the manifest is unknown.
     pub(super) fn distrust(
         &mut self,
         manifest: &Descriptor,

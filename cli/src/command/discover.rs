@@ -6,8 +6,8 @@ use std::fmt::{self, Write as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use tranship::{
-    Descriptor, Digest, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, MediaType, Repository,
-    Result, ResultExt as _, Tag, describe_referrer, digest_tagged, fetch_document,
+    Descriptor, Digest, Location, MAX_MANIFEST_SIZE, MediaType, ReferrerBounds, Repository, Result,
+    ResultExt as _, Tag, describe_referrer, digest_tagged, fetch_document,
 };
 use tranship_backends::OpenOptions;
 
@@ -95,28 +95,6 @@ struct Found {
     tag: Option<Tag>,
 }
 
-/// How many levels are followed at most, and how many referrers: a registry can make them up without end.
-const MAX_LEVELS: u32 = 100;
-const MAX_REFERRERS: usize = 100_000;
-
-/// How many bytes the annotations of all of them may have.
-const MAX_ANNOTATIONS: usize = 64 * 1024 * 1024;
-
-fn size_of_annotations(referrer: &Descriptor) -> usize {
-    let annotations = referrer.annotations().iter();
-    annotations
-        .map(|(key, value)| key.len() + value.len())
-        .sum()
-}
-
-fn too_much(what: &str) -> Error {
-    Error::new(
-        ErrorKind::SizeExceedsLimit,
-        format!("there are more than {what}"),
-    )
-    .with_hint("give --depth or --artifact-type")
-}
-
 /// What was discovered, the root first. Children are named by their place in the list, and stand
 /// behind their parent.
 struct Tree {
@@ -138,8 +116,8 @@ impl Tree {
             descriptor: root,
             tag: None,
         })];
-        let mut annotations = 0;
-        for step in 0..depth {
+        let mut bounds = ReferrerBounds::default();
+        for step in 1..=depth {
             let subjects = level
                 .iter()
                 .map(|&at| (at, tree.nodes[at].found.descriptor.clone()));
@@ -151,23 +129,16 @@ impl Tree {
                 .buffered(CONCURRENCY);
             level.clear();
             while let Some((parent, found)) = listed.try_next().await? {
-                if step >= MAX_LEVELS && !found.is_empty() {
-                    return Err(too_much("100 levels of referrers"));
-                }
+                let referrers = found.iter().map(|found| &found.descriptor);
+                let admitted = bounds.admit(step as usize, referrers);
+                admitted.map_err(|error| error.with_hint("give --depth or --artifact-type"))?;
                 for found in found {
                     let is_new = seen.insert(*found.descriptor.digest());
-                    annotations += size_of_annotations(&found.descriptor);
                     let child = tree.add(found);
                     tree.nodes[parent].children.push(child);
                     if is_new {
                         level.push(child);
                     }
-                }
-                if tree.nodes.len() > MAX_REFERRERS {
-                    return Err(too_much("100000 referrers"));
-                }
-                if annotations > MAX_ANNOTATIONS {
-                    return Err(too_much("64 MiB of annotations"));
                 }
             }
             if level.is_empty() {
