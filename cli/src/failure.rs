@@ -66,8 +66,7 @@ impl<T> At<T> for Result<T, Error> {
     }
 }
 
-/// Says what to do about what was not found: which tags there are, or how the registry names what Docker names
-/// shorter.
+/// Adds to an error about a missing tag how to list the tags, or the full name of an image of Docker Hub.
 pub(crate) fn suggest_listing(error: Error, location: &Location) -> Error {
     let error = suggest_docker_hub(error, location);
     let Some(tag) = location.reference().and_then(|name| name.tag()) else {
@@ -92,26 +91,19 @@ pub(crate) fn suggest_listing(error: Error, location: &Location) -> Error {
         .with_registry_errors(error.registry_errors().to_vec())
 }
 
-/// Says what to do about a destination that does not take what is pushed.
+/// Adds to an error of a push how to name the destination.
 pub(crate) fn suggest_destination(error: Error, location: &Location) -> Error {
-    let Location::Remote(reference) = location else {
-        return error;
-    };
-    let (host, name) = (
-        reference.registry().as_str(),
-        reference.repository().as_str(),
-    );
-    let is_push = error.operation() == Some("push");
-    let is_refused = matches!(
-        error.kind(),
-        ErrorKind::NotFound | ErrorKind::Unauthorized | ErrorKind::Denied
-    );
-    if host == "docker.io" && !name.contains('/') && is_refused {
+    if let Some(name) = refused_at_docker_hub(&error, location) {
         return error.with_hint(format!(
             "Docker Hub keeps images below the name of a user or an organization: write docker.io/USER/{name}"
         ));
     }
-    if is_push && error.is_not_found() && error.hint().is_none() {
+    if let Location::Remote(reference) = location
+        && error.operation() == Some("push")
+        && error.is_not_found()
+        && error.hint().is_none()
+    {
+        let name = reference.repository();
         return error.with_hint(format!(
             "look at the spelling of {name}; some registries want a repository, or its project, to be created before the first push"
         ));
@@ -121,18 +113,7 @@ pub(crate) fn suggest_destination(error: Error, location: &Location) -> Error {
 
 /// Docker adds `docker.io/` and `library/` to names, and here they are written.
 fn suggest_docker_hub(error: Error, location: &Location) -> Error {
-    let Location::Remote(reference) = location else {
-        return error;
-    };
-    let (host, name) = (
-        reference.registry().as_str(),
-        reference.repository().as_str(),
-    );
-    let is_refused = matches!(
-        error.kind(),
-        ErrorKind::NotFound | ErrorKind::Unauthorized | ErrorKind::Denied
-    );
-    if host == "docker.io" && !name.contains('/') && is_refused {
+    if refused_at_docker_hub(&error, location).is_some() {
         let full = location
             .to_string()
             .replacen("docker.io/", "docker.io/library/", 1);
@@ -141,6 +122,20 @@ fn suggest_docker_hub(error: Error, location: &Location) -> Error {
         ));
     }
     suggest_for_bare_host(error, location)
+}
+
+/// Returns the name of an image that Docker Hub refuses, if it lacks the part before a slash.
+fn refused_at_docker_hub<'l>(error: &Error, location: &'l Location) -> Option<&'l str> {
+    let Location::Remote(reference) = location else {
+        return None;
+    };
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::Unauthorized | ErrorKind::Denied
+    );
+    let name = reference.repository().as_str();
+    let is_meant = reference.registry().as_str() == "docker.io" && !name.contains('/');
+    (is_refused && is_meant).then_some(name)
 }
 
 /// Docker takes the first part of a name without a dot for a user's at Docker Hub, and here it is a host.

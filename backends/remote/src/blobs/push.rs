@@ -289,7 +289,7 @@ async fn upload(
                 tracing::debug!(%error, limit = limit.get(), "a blob is pushed in smaller pieces");
                 in_chunks = true;
                 // A proxy may have refused it; the registry still has the upload then.
-                if current.refresh().await.is_ok() && current.offset() <= expected.size() {
+                if is_open(&mut current, expected).await {
                     session = Some(current);
                 } else {
                     record = current.take_record();
@@ -317,8 +317,7 @@ async fn upload(
         // begun anew. It refuses the others then, but may hang up before they have read that.
         if mode != UploadMode::Monolithic
             && stuck < MAX_STUCK
-            && current.refresh().await.is_ok()
-            && current.offset() <= expected.size()
+            && is_open(&mut current, expected).await
         {
             if current.offset() > furthest {
                 (furthest, stuck) = (current.offset(), 0);
@@ -330,6 +329,11 @@ async fn upload(
             record = current.take_record();
         }
     }
+}
+
+/// Whether the registry still knows an upload, and it may be completed to `expected`.
+async fn is_open(session: &mut Session, expected: &Descriptor) -> bool {
+    session.refresh().await.is_ok() && session.offset() <= expected.size()
 }
 
 /// Sends all that there is with the request that ends the upload.

@@ -1,20 +1,21 @@
 //! Blobs whose content is kept when a push ends before they are complete, for the next push of the same
 //! blob to continue.
 //!
-//! Such a file is stored among the uploads, under the digest that its content is to have, and locked by the
-//! push that writes to it. Garbage collection removes it as it removes uploads: when it is old and not
-//! locked. Nothing in it is verified; the push that completes it hashes all of it.
+//! Such a file is stored among the uploads, under the digest that its content is to have, with a dash, which no id
+//! of an upload has. It is locked by the push that writes to it. Garbage collection removes it as it removes
+//! uploads: when it is old and not locked. Nothing in it is verified; the push that completes it hashes all of it.
 
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::{NamedTempFile, TempPath};
-use tranship::{Body, Descriptor, Digest, ErrorKind, Result, Source, Verifier};
+use tranship::{Body, Descriptor, ErrorKind, Result, Source, Verifier};
 
 use super::file::{failed, identity, not_named, open_no_follow, read_pieces, stat_regular};
 use super::link::{self, Trust};
 use super::place::{Place, SMALL};
+use super::suspects::name_of;
 use super::upload::{make_read_only, wait_for_lock};
 use super::write::{self, BLOB_MODE, Growing, fill, publish};
 use crate::blocking::{Chain, blocking};
@@ -91,7 +92,7 @@ async fn find(place: &Arc<Place>, expected: &Descriptor) -> Result<Found> {
         let Some(directory) = place.existing_uploads()? else {
             return Ok(Found::Nothing);
         };
-        let path = directory.join(name(expected.digest()));
+        let path = directory.join(name_of(expected.digest()));
         let options = &mut File::options();
         let Some(file) = open_no_follow(options.read(true).write(true), &path)? else {
             return Ok(Found::Nothing);
@@ -108,7 +109,7 @@ async fn find(place: &Arc<Place>, expected: &Descriptor) -> Result<Found> {
 async fn create(place: &Arc<Place>, expected: &Descriptor) -> Result<Option<Partial>> {
     let (place, expected) = (Arc::clone(place), expected.clone());
     blocking(move || {
-        let path = place.uploads()?.join(name(expected.digest()));
+        let path = place.uploads()?.join(name_of(expected.digest()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let Some(file) = open_no_follow(options, &path)? else {
@@ -120,11 +121,6 @@ async fn create(place: &Arc<Place>, expected: &Descriptor) -> Result<Option<Part
         partial.truncate().map(Some)
     })
     .await
-}
-
-/// The name of the file: other than the id of an upload, it has a dash.
-fn name(digest: &Digest) -> String {
-    format!("{}-{}", digest.algorithm(), digest.hex())
 }
 
 impl Partial {

@@ -141,7 +141,6 @@ impl Staging {
             return Ok(());
         }
         self.sync(place, &mut group)?;
-        place.ensure_layout()?;
         let are_few = group.len() <= MANY;
         let mut directories = Vec::new();
         for (digest, staged) in group {

@@ -61,7 +61,7 @@ impl Place {
     }
 }
 
-/// Returns the name of the note for a blob.
+/// Returns the name of a file that is about a blob, such as its note.
 pub(super) fn name_of(digest: &Digest) -> String {
     format!("{}-{}", digest.algorithm(), digest.hex())
 }
