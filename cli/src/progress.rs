@@ -177,7 +177,7 @@ fn write_time(state: &ProgressState, out: &mut dyn fmt::Write) {
     }
 }
 
-/// A bar that is drawn when it has its place: a new one would draw itself below what is there, and leave a line behind.
+/// A bar that is first drawn in its place. Otherwise it would be drawn below the other bars, and leave a line there.
 fn undrawn(size: u64) -> ProgressBar {
     ProgressBar::with_draw_target(Some(size), ProgressDrawTarget::hidden())
 }

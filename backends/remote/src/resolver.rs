@@ -92,8 +92,8 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// Whether a name server has responded that there is no such host, in the words of the C libraries of Linux, the
-/// BSDs and macOS, or Windows. The standard library has no kind for that.
+/// Whether a name server has responded that the host does not exist, judged by the messages of glibc, musl, the BSDs
+/// and macOS, and Windows. The standard library has no error kind for that.
 fn does_not_exist(error: &io::Error) -> bool {
     let text = error.to_string();
     let known = [

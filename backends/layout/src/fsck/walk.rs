@@ -216,7 +216,7 @@ impl<'a> Walk<'a> {
             Ok(Some(document)) => self.enter(digest, &document),
             Ok(None) => {}
             Err(error) => {
-                // What it says of itself, or else what its fields make it.
+                // Its own `mediaType`, or else the type that its fields show.
                 let by_content = ManifestDocument::sniff(&content);
                 let other = own_media_type(&content)
                     .or_else(|| by_content.clone())

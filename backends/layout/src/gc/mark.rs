@@ -1,5 +1,5 @@
-//! Finds what is in use. Damaged content stops it: what is below might be in use. Undamaged content that
-//! is not what its media type says keeps everything that it names.
+//! Finds the content in use. Damaged content stops it, since the content below might be in use. Undamaged content
+//! that does not have its media type keeps everything that it names.
 
 use std::collections::{HashMap, HashSet};
 
@@ -89,7 +89,7 @@ struct Known {
 }
 
 impl Known {
-    /// What is known of content that names `names`, in a format that cannot be decoded.
+    /// The links of content that mentions the digests `names` and cannot be decoded.
     fn naming(names: HashSet<Digest>, subject: Option<Digest>) -> Self {
         let links = names.into_iter().map(|digest| Link {
             digest,

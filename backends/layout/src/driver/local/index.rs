@@ -337,7 +337,7 @@ fn is_smaller(place: &Place, content: &[u8]) -> Result<bool> {
     Ok(found.is_some_and(|found| (content.len() as u64) < found.len()))
 }
 
-/// Replaces the file; `None` if it is not the one that is known any more. A change that `frees` space may use the
+/// Replaces the file; `None` if it is no longer the known one. A change that `frees` space may use the
 /// [reserve] even if it makes the file larger: without an index its manifests are listed one by one.
 pub(super) fn replace(
     place: &Place,

@@ -201,7 +201,7 @@ struct Reading<'a> {
     opened: &'a Opened,
     members: &'a Members<'a>,
     blobs: HashMap<Digest, Blob>,
-    /// The digests of members that are compressed, as they are and decompressed, by where they begin.
+    /// The digests of compressed members, of both their compressed and decompressed content, by the offsets where they begin.
     hashed: HashMap<u64, (Digest, Digest)>,
     images: Vec<Image>,
 }
