@@ -15,7 +15,7 @@
 //! | read content | [`Content`], which checks itself |
 //! | push content | [`Source`], [`Uploader`] |
 //! | look into manifests | [`ManifestDocument`], [`successors`], [`referrers`] |
-//! | write a backend | [`BlobStore`], [`ManifestStore`], [`Repository`], [`Registry`], [`Verifier`] |
+//! | write a backend | [`Backend`], [`Registry`], [`Verifier`] |
 //!
 //! # Concurrency
 //!
@@ -23,7 +23,7 @@
 //! and ends when that is dropped. The exception are reads of local files, which run on tokio's
 //! blocking threads, one chunk of 256 KiB at a time.
 
-mod batch;
+mod backend;
 mod capabilities;
 mod content;
 mod copy;
@@ -33,6 +33,8 @@ mod digest_tag;
 mod digester;
 mod error;
 mod graph;
+mod identity;
+mod listing;
 mod location;
 mod manifest;
 mod media_type;
@@ -41,13 +43,15 @@ mod platform;
 mod printable;
 mod reference;
 mod registry;
+mod repository;
 mod resolve;
-mod routing;
 pub mod storage;
 mod tagging;
 mod upload;
 
-pub use batch::Batch;
+pub use backend::{
+    Access, Backend, Batch, ContentKind, Presence, PushOptions, PushOutcome, RepositoryInfo,
+};
 pub use capabilities::{Capabilities, Support};
 pub use content::{
     Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, OpenFile, Source,
@@ -64,6 +68,8 @@ pub use digest_tag::{digest_tagged, digest_tags};
 pub use digester::Digester;
 pub use error::{Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
+pub use identity::RegistryIdentity;
+pub use listing::{ListOptions, Listing};
 pub use location::{
     DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation, Location,
     ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, OciArchiveLocation,
@@ -74,10 +80,9 @@ pub use media_type::MediaType;
 pub use pack::{PackOptions, PackVersion, pack_manifest};
 pub use platform::Platform;
 pub use reference::{Reference, RegistryName, RepositoryName, Tag, TagOrDigest};
-pub use registry::{
-    BlobStore, ListOptions, Listing, ManifestStore, MountOutcome, Mounter, Presence, PushOptions,
-    ReferrerLister, Registry, RegistryIdentity, Repository, TagLister, referrers, repositories,
-    tags,
+pub use registry::{Registry, repositories};
+pub use repository::{
+    BlobStore, ManifestStore, Mounter, ReferrerLister, Repository, TagLister, referrers, tags,
 };
 pub use resolve::{ResolveOptions, fetch, fetch_bytes, resolve};
 #[doc(inline)]
@@ -87,3 +92,14 @@ pub use storage::{
 };
 pub use tagging::{push_bytes, tag, tag_n};
 pub use upload::{Upload, UploadId, Uploader};
+
+/// The traits to use a repository or registry with, for `use tranship::prelude::*`. A `&dyn Repository` has the
+/// methods of a repository without it; concrete types need the traits in scope.
+pub mod prelude {
+    pub use crate::{
+        BlobStore as _, Deleter as _, Fetcher as _, ManifestStore as _, Mounter as _,
+        PredecessorFinder as _, Pusher as _, ReadOnlyStorage as _, ReferenceFetcher as _,
+        ReferencePusher as _, ReferrerLister as _, Registry as _, Repository as _, Resolver as _,
+        TagLister as _, Tagger as _, Untagger as _, Upload as _, Uploader as _,
+    };
+}

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::manifest::{Manifest, encode_json};
 use crate::media_type::MediaType;
 use crate::reference::Tag;
-use crate::registry::Repository;
+use crate::repository::Repository;
 
 /// The annotation that says when an artifact was packed.
 const CREATED: &str = "org.opencontainers.image.created";

@@ -10,7 +10,7 @@ use crate::media_type::MediaType;
 use crate::platform::Platform;
 use crate::printable::Printable;
 use crate::reference::TagOrDigest;
-use crate::registry::Repository;
+use crate::repository::Repository;
 
 /// How [`resolve`], [`fetch`] and [`fetch_bytes`] find what they are asked for.
 #[non_exhaustive]

@@ -12,7 +12,8 @@
 
 use async_trait::async_trait;
 
-use crate::content::{Body, ByteRange, Content, Source};
+use crate::backend::PushOutcome;
+use crate::content::{ByteRange, Content, Source};
 use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::reference::{Tag, TagOrDigest};
@@ -48,18 +49,16 @@ pub trait Fetcher: Send + Sync {
     /// - [`RangeInvalid`](crate::ErrorKind::RangeInvalid) as [`ByteRange::resolve`] says.
     async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
         let range = range.resolve(target.size())?;
-        let whole = self.fetch(target).await?.into_body();
-        let part = skip::part_of(whole, range.clone());
-        Ok(Content::partial(target.clone(), range, part))
+        Ok(self.fetch(target).await?.into_part(range))
     }
 }
 
 /// Stores content under its descriptor.
 #[async_trait]
 pub trait Pusher: Send + Sync {
-    /// Stores the content of `source` as `expected`.
+    /// Stores the content of `source` as `expected`, and returns whether it was stored or present.
     ///
-    /// Content that is there already is a success, and `source` is not read. Otherwise the content
+    /// Content that is present is a success, and `source` is not read. Otherwise the content
     /// becomes visible only when it is complete and has the size and digest that `expected` says.
     ///
     /// A repository has one media type for each manifest. Pushing the bytes of a stored manifest again as
@@ -77,7 +76,7 @@ pub trait Pusher: Send + Sync {
     /// - [`StorageFull`](crate::ErrorKind::StorageFull) and
     ///   [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
     /// - What `source` fails with, of the same kind, even if all bytes had come before.
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()>;
+    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<PushOutcome>;
 }
 
 /// [`Fetcher`] with a look at what is there.
@@ -186,52 +185,13 @@ pub trait ReferencePusher: Send + Sync {
         expected: &Descriptor,
         source: Source<'_>,
         tags: &[Tag],
-    ) -> Result<()>;
-}
-
-mod skip {
-    use std::ops::Range;
-
-    use bytes::Bytes;
-    use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-
-    use super::Body;
-    use crate::content::ByteStream;
-    use crate::error::Result;
-
-    /// The bytes `range` of a whole body.
-    pub(super) fn part_of(whole: Body, range: Range<u64>) -> Body {
-        let state = (whole.into_stream(), 0_u64);
-        let pieces = stream::try_unfold(state, move |(stream, position)| {
-            next_piece(stream, position, range.clone())
-        });
-        Body::from_stream(pieces.try_filter(|piece| std::future::ready(!piece.is_empty())))
-    }
-
-    async fn next_piece(
-        mut stream: ByteStream,
-        position: u64,
-        range: Range<u64>,
-    ) -> Result<Option<(Bytes, (ByteStream, u64))>> {
-        if position >= range.end {
-            return Ok(None);
-        }
-        let Some(mut piece) = stream.next().await.transpose()? else {
-            return Ok(None);
-        };
-        let after = position + piece.len() as u64;
-        if after > range.end {
-            piece.truncate(usize::try_from(range.end - position).unwrap_or(usize::MAX));
-        }
-        let before = range.start.saturating_sub(position).min(piece.len() as u64);
-        let kept = piece.slice(usize::try_from(before).unwrap_or(usize::MAX)..);
-        Ok(Some((kept, (stream, after))))
-    }
+    ) -> Result<PushOutcome>;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Body;
     use crate::media_type::MediaType;
     use bytes::Bytes;
     use futures_util::stream;

@@ -7,7 +7,7 @@ use crate::descriptor::Descriptor;
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::media_type::MediaType;
 use crate::reference::{Tag, TagOrDigest};
-use crate::registry::Repository;
+use crate::repository::Repository;
 
 /// Points `tag` at what `reference` names, and answers what that is.
 ///

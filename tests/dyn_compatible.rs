@@ -29,6 +29,8 @@ fn every_trait_can_be_a_shared_trait_object() {
     crosses_threads::<Arc<dyn ManifestStore>>();
     crosses_threads::<Arc<dyn Repository>>();
     crosses_threads::<Arc<dyn Registry>>();
+    crosses_threads::<Arc<dyn Backend>>();
+    crosses_threads::<Box<dyn Batch>>();
     crosses_threads::<Arc<dyn CopyHooks>>();
     crosses_threads::<Error>();
     crosses_threads::<CopyOptions>();
@@ -39,7 +41,9 @@ fn every_trait_can_be_a_shared_trait_object() {
 fn a_repository_stands_for_each_of_its_abilities() {
     let repository = tranship_memory::MemoryRepository::new();
     let repository: &dyn Repository = &repository;
+    let _: &dyn Backend = repository;
     let _: &dyn Fetcher = repository;
+    let _: &dyn Mounter = repository;
     let _: &dyn Storage = repository;
     let _: &dyn Deleter = repository;
     let _: &dyn TagResolver = repository;
@@ -49,8 +53,8 @@ fn a_repository_stands_for_each_of_its_abilities() {
     let _: &dyn ReferencePusher = repository;
     let _: &dyn ReferrerLister = repository;
     let _: &dyn TagLister = repository;
-    let _: &dyn Storage = repository.blobs();
-    let _: &dyn Tagger = repository.manifests();
+    let _: &dyn Storage = &*repository.blobs();
+    let _: &dyn Tagger = &*repository.manifests();
 }
 
 #[test]

@@ -363,7 +363,7 @@ async fn an_upload_goes_on_in_another_process_where_it_stopped() {
     let half = item.bytes().len() / 2;
     let id = {
         let repository = registry.client().open(&name());
-        let uploader = repository.blobs().uploader().expect("an uploader");
+        let uploader = repository.blobs();
         let mut upload = uploader.start().await.expect("started");
         let first = item.bytes().slice(..half);
         upload.write(0, first).await.expect("written");
@@ -371,7 +371,7 @@ async fn an_upload_goes_on_in_another_process_where_it_stopped() {
     };
     // Nothing of the first client is left but the text of the id.
     let repository = registry.client().open(&name());
-    let uploader = repository.blobs().uploader().expect("an uploader");
+    let uploader = repository.blobs();
     let mut upload = uploader.resume(&UploadId::new(id)).await.expect("resumed");
     assert_eq!(upload.offset(), half as u64);
     let rest = item.bytes().slice(half..);

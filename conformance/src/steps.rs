@@ -23,7 +23,7 @@ pub(crate) fn push<'a>(
     let at = Location::caller();
     async move {
         let pushed = store.push(item.descriptor(), item.source()).await;
-        pushed.map_err(|error| {
+        pushed.map(drop).map_err(|error| {
             Failure::caused(&format!("pushing {} failed", item.descriptor()), &error).at(at)
         })
     }
@@ -73,7 +73,7 @@ pub(crate) fn push_with_tags<'a>(
         let pushed = repository
             .push_reference(item.descriptor(), item.source(), tags)
             .await;
-        pushed.map_err(|error| {
+        pushed.map(drop).map_err(|error| {
             let what = format!("pushing {} with tags failed", item.descriptor());
             Failure::caused(&what, &error).at(at)
         })

@@ -2,6 +2,7 @@
 
 mod body;
 mod file;
+mod part;
 mod range;
 mod source;
 mod verify;
@@ -69,6 +70,15 @@ impl Content {
             body,
             part: Some(range),
         }
+    }
+
+    /// Cuts whole content to the bytes `range`. The bytes before the range are read and dropped, in constant
+    /// memory.
+    ///
+    /// `range` must lie within the content, as a range from [`ByteRange::resolve`] does.
+    pub fn into_part(self, range: Range<u64>) -> Self {
+        let part = part::part_of(self.body, range.clone());
+        Self::partial(self.descriptor, range, part)
     }
 
     /// The whole content, from memory.

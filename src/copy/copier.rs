@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::graph::{describe_referrer, fetch_document};
 use crate::manifest::ManifestDocument;
 use crate::reference::Tag;
-use crate::registry::Repository;
+use crate::repository::Repository;
 use crate::storage::Fetcher;
 
 /// What a piece of work has found or done.

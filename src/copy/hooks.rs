@@ -6,7 +6,7 @@ use super::progress::CopyEvent;
 use crate::descriptor::Descriptor;
 use crate::error::Result;
 use crate::reference::RepositoryName;
-use crate::registry::Repository;
+use crate::repository::Repository;
 
 /// What to do with content that is about to be copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -33,7 +33,7 @@ use bytes::Bytes;
 use crate::descriptor::Descriptor;
 use crate::error::{Result, ResultExt as _};
 use crate::reference::{Tag, TagOrDigest};
-use crate::registry::Repository;
+use crate::repository::Repository;
 use crate::resolve::{expect_manifest, select_platform};
 use copier::Copier;
 use run::{Root, run};

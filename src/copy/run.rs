@@ -10,6 +10,7 @@ use crate::capabilities::Support;
 use crate::descriptor::Descriptor;
 use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::reference::{Tag, TagOrDigest};
+use crate::storage::ReadOnlyStorage as _;
 
 /// Where a copy begins.
 pub(super) struct Root {
@@ -49,13 +50,13 @@ pub(super) async fn run(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<
     };
     // The root may have been stored by a program that makes nothing durable. A batch that has seen it
     // does that when it is committed.
-    if is_complete && batch.repository().exists(&root.descriptor).await? {
+    if is_complete && batch.exists(&root.descriptor).await? {
         let committed = batch.commit().await;
         committed.during("copy", root.descriptor.digest())?;
         return skip_all(copier, root.descriptor).await;
     }
     let in_batch = Copier {
-        destination: batch.repository(),
+        destination: &batch,
         ..copier
     };
     let bound = batch.concurrency().unwrap_or(usize::MAX);
@@ -168,7 +169,7 @@ async fn tag(
     // Pushed once more it gets all of them at once, and need not be read where it is.
     if let Some(content) = content {
         let pushed = destination.push_reference(root, content.into(), tags).await;
-        return pushed.during("tag", root.digest());
+        return pushed.map(drop).during("tag", root.digest());
     }
     for tag in tags {
         destination.tag(root, tag).await.during("tag", tag)?;

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use super::hooks::PreCopy;
 use super::options::CopyOptions;
 use super::progress::{CopyAction, CopyEvent};
+use crate::backend::{Presence, PushOptions, PushOutcome};
 use crate::content::{Body, OpenAt, Source};
 use crate::descriptor::Descriptor;
 use crate::error::{Result, ResultExt as _};
 use crate::reference::{RepositoryName, Tag};
-use crate::registry::{MountOutcome, Mounter, Presence, PushOptions, Repository};
+use crate::repository::Repository;
 
 pub(super) struct Transfer<'a> {
     source: &'a dyn Repository,
@@ -24,8 +25,7 @@ pub(super) struct Transfer<'a> {
 }
 
 /// Where a blob may be mounted from.
-struct Mounts<'a> {
-    mounter: Option<&'a dyn Mounter>,
+struct Mounts {
     from: Vec<RepositoryName>,
     /// Whether the source is one of them. It has the blob, so that a mount is likely to succeed.
     include_source: bool,
@@ -68,9 +68,9 @@ impl<'a> Transfer<'a> {
             });
         }
         match self.mount_or_push(&mounts, found).await? {
-            MountOutcome::Mounted => self.mounted().await,
-            MountOutcome::Pushed => self.copied().await,
-            MountOutcome::Present => self.skipped().await,
+            PushOutcome::Mounted => self.mounted().await,
+            PushOutcome::Pushed => self.copied().await,
+            PushOutcome::Present => self.skipped().await,
         }
     }
 
@@ -95,23 +95,20 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    async fn mounts(&self) -> Result<Mounts<'a>> {
+    async fn mounts(&self) -> Result<Mounts> {
         let is_possible = self.destination.capabilities().mount.is_possible();
-        let mounter = self.destination.blobs().mounter().filter(|_| is_possible);
-        let mut from = match (&self.options.hooks, mounter) {
-            (Some(hooks), Some(_)) => hooks.mount_from(self.node).await?,
+        let mut from = match &self.options.hooks {
+            Some(hooks) if is_possible => hooks.mount_from(self.node).await?,
             _ => Vec::new(),
         };
         let (source, destination) = (self.source, self.destination);
         let is_one_registry =
             source.registry().is_some() && source.registry() == destination.registry();
-        let include_source =
-            mounter.is_some() && is_one_registry && source.name() != destination.name();
+        let include_source = is_possible && is_one_registry && source.name() != destination.name();
         if include_source && !from.contains(source.name()) {
             from.push(source.name().clone());
         }
         Ok(Mounts {
-            mounter,
             from,
             include_source,
         })
@@ -119,20 +116,14 @@ impl<'a> Transfer<'a> {
 
     /// Tries one repository after the other, and gives the last one the content to fall back on, unless
     /// the push is to be resumable.
-    async fn mount_or_push(
-        &self,
-        mounts: &Mounts<'_>,
-        found: Option<Presence>,
-    ) -> Result<MountOutcome> {
-        let Some(mounter) = mounts.mounter else {
-            return self.push(found).await;
-        };
+    async fn mount_or_push(&self, mounts: &Mounts, found: Option<Presence>) -> Result<PushOutcome> {
+        let destination = self.destination;
         let (last, others) = match mounts.from.split_last() {
             Some((last, others)) if !self.is_resumable() => (Some(last), others),
             _ => (None, mounts.from.as_slice()),
         };
         for from in others {
-            match mounter.mount(self.node, from, None).await {
+            match destination.mount(self.node, from, None).await {
                 // Declined, in whatever way registries do that.
                 Err(error) if !error.is_retryable() => {}
                 outcome => return outcome.during("mount from", from),
@@ -141,7 +132,7 @@ impl<'a> Transfer<'a> {
         match last {
             Some(last) => {
                 let fallback = Some(Source::open_at(self));
-                mounter.mount(self.node, last, fallback).await
+                destination.mount(self.node, last, fallback).await
             }
             None => self.push(found).await,
         }
@@ -153,7 +144,7 @@ impl<'a> Transfer<'a> {
         least.is_some_and(|least| self.node.size() >= least)
     }
 
-    async fn push(&self, found: Option<Presence>) -> Result<MountOutcome> {
+    async fn push(&self, found: Option<Presence>) -> Result<PushOutcome> {
         let options = PushOptions::default().with_resumable(self.is_resumable());
         let options = match found {
             Some(found) => options.with_found(found),

@@ -129,8 +129,17 @@ impl std::fmt::Debug for Recorder {
 }
 
 #[async_trait]
-impl Fetcher for Recorder {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
+impl Backend for Recorder {
+    fn info(&self) -> RepositoryInfo<'_> {
+        let info = self.inner.info();
+        if self.faults.read_only {
+            let capabilities = info.capabilities;
+            return info.with_capabilities(capabilities.with_push(Support::No("it is read-only")));
+        }
+        info
+    }
+
+    async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
         self.note(Call::Fetch(*target.digest()));
         self.hesitate(target.digest()).await;
         if self.faults.unreadable.contains(target.digest()) {
@@ -142,7 +151,7 @@ impl Fetcher for Recorder {
                 Body::from_stream(stream::pending()),
             ));
         }
-        let content = self.inner.fetch(target).await?;
+        let content = self.inner.read(kind, target).await?;
         let Some(&left) = self.faults.breaks_after.get(target.digest()) else {
             return Ok(content);
         };
@@ -160,94 +169,92 @@ impl Fetcher for Recorder {
         });
         Ok(Content::new(target.clone(), Body::from_stream(cut)))
     }
-}
 
-#[async_trait]
-impl ReadOnlyStorage for Recorder {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
-        self.note(Call::Exists(*target.digest()));
-        self.hesitate(target.digest()).await;
-        let claimed = self.faults.claims.contains(target.digest());
-        Ok(claimed || self.inner.exists(target).await?)
-    }
-}
-
-#[async_trait]
-impl Pusher for Recorder {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.note(Call::Push(*expected.digest()));
-        self.hesitate(expected.digest()).await;
-        if self.faults.claims.contains(expected.digest()) && !expected.media_type().is_manifest() {
-            return Ok(());
-        }
-        self.check_children(expected, &source).await?;
-        self.inner.push(expected, source).await
-    }
-}
-
-#[async_trait]
-impl ReferencePusher for Recorder {
-    async fn push_reference(
-        &self,
-        expected: &Descriptor,
-        source: Source<'_>,
-        tags: &[Tag],
-    ) -> Result<()> {
-        self.note(Call::PushReference(*expected.digest(), tags.to_vec()));
-        self.check_children(expected, &source).await?;
-        self.inner.push_reference(expected, source, tags).await
-    }
-}
-
-#[async_trait]
-impl Deleter for Recorder {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
-        self.inner.delete(target).await
-    }
-}
-
-#[async_trait]
-impl Resolver for Recorder {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
-        self.note(Call::Resolve);
-        self.inner.resolve(reference).await
-    }
-}
-
-#[async_trait]
-impl Tagger for Recorder {
-    async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
-        self.note(Call::Tag(tag.clone()));
-        self.inner.tag(target, tag).await
-    }
-}
-
-#[async_trait]
-impl Untagger for Recorder {
-    async fn untag(&self, tag: &Tag) -> Result<()> {
-        self.inner.untag(tag).await
-    }
-}
-
-#[async_trait]
-impl ReferenceFetcher for Recorder {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
-        let content = self.inner.fetch_reference(reference).await?;
+    async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {
+        let content = self.inner.read_reference(kind, reference).await?;
         self.note(Call::Fetch(*content.descriptor().digest()));
         Ok(content)
     }
-}
 
-#[async_trait]
-impl PredecessorFinder for Recorder {
-    async fn predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
-        self.hesitate(node.digest()).await;
-        self.inner.predecessors(node).await
+    async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
+        self.note(Call::Resolve);
+        self.inner.stat(kind, reference).await
     }
-}
 
-impl ReferrerLister for Recorder {
-    fn referrers<'a>(
+    async fn find(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        access: Access,
+    ) -> Result<Presence> {
+        self.note(Call::Exists(*target.digest()));
+        self.hesitate(target.digest()).await;
+        if self.faults.claims.contains(target.digest()) {
+            return Ok(Presence::Whole);
+        }
+        self.inner.find(kind, target, access).await
+    }
+
+    async fn write(
+        &self,
+        kind: ContentKind,
+        expected: &Descriptor,
+        source: Source<'_>,
+        options: &PushOptions<'_>,
+    ) -> Result<PushOutcome> {
+        let digest = *expected.digest();
+        if options.tags.is_empty() {
+            self.note(Call::Push(digest));
+            self.hesitate(&digest).await;
+        } else {
+            self.note(Call::PushReference(digest, options.tags.to_vec()));
+        }
+        if self.faults.claims.contains(&digest) && kind == ContentKind::Blob {
+            return Ok(PushOutcome::Pushed);
+        }
+        self.check_children(expected, &source).await?;
+        self.inner.write(kind, expected, source, options).await
+    }
+
+    async fn mount_blob(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<Source<'_>>,
+    ) -> Result<PushOutcome> {
+        self.note(Call::Mount(*target.digest(), from.clone()));
+        if self.faults.denies_mounts_from.as_ref() == Some(from) {
+            return Err(Error::new(ErrorKind::Denied, "not that one"));
+        }
+        if self.faults.refuses_mounts {
+            let Some(fallback) = fallback else {
+                return Err(Error::not_found(target.digest()));
+            };
+            let options = PushOptions::default();
+            let kind = ContentKind::Blob;
+            return self.inner.write(kind, target, fallback, &options).await;
+        }
+        self.inner.mount_blob(target, from, fallback).await
+    }
+
+    async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
+        self.inner.remove(kind, target).await
+    }
+
+    async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        self.note(Call::Tag(tag.clone()));
+        self.inner.set_tag(target, tag).await
+    }
+
+    async fn remove_tag(&self, tag: &Tag) -> Result<()> {
+        self.inner.remove_tag(tag).await
+    }
+
+    fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
+        self.inner.list_tags(options)
+    }
+
+    fn list_referrers<'a>(
         &'a self,
         subject: &Descriptor,
         artifact_type: Option<&MediaType>,
@@ -258,75 +265,12 @@ impl ReferrerLister for Recorder {
         hesitation
             .filter_map(|()| std::future::ready(None))
             .chain(stream::iter(lies))
-            .chain(self.inner.referrers(subject, artifact_type))
+            .chain(self.inner.list_referrers(subject, artifact_type))
             .boxed()
     }
-}
 
-impl TagLister for Recorder {
-    fn tags(&self, options: ListOptions) -> Listing<'_, Tag> {
-        self.inner.tags(options)
-    }
-}
-
-#[async_trait]
-impl Mounter for Recorder {
-    async fn mount(
-        &self,
-        target: &Descriptor,
-        from: &RepositoryName,
-        fallback: Option<Source<'_>>,
-    ) -> Result<MountOutcome> {
-        self.note(Call::Mount(*target.digest(), from.clone()));
-        if self.faults.denies_mounts_from.as_ref() == Some(from) {
-            return Err(Error::new(ErrorKind::Denied, "not that one"));
-        }
-        if self.faults.refuses_mounts {
-            let Some(fallback) = fallback else {
-                return Err(Error::not_found(target.digest()));
-            };
-            let options = PushOptions::default();
-            return self
-                .inner
-                .blobs()
-                .push_with(target, fallback, &options)
-                .await;
-        }
-        match self.inner.blobs().mounter() {
-            Some(mounter) => mounter.mount(target, from, fallback).await,
-            None => Err(Error::unsupported("no mounts")),
-        }
-    }
-}
-
-impl BlobStore for Recorder {
-    fn mounter(&self) -> Option<&dyn Mounter> {
-        self.inner.blobs().mounter().map(|_| self as &dyn Mounter)
-    }
-}
-
-impl Repository for Recorder {
-    fn name(&self) -> &RepositoryName {
-        self.inner.name()
-    }
-
-    fn registry(&self) -> Option<&RegistryIdentity> {
-        self.inner.registry()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let capabilities = self.inner.capabilities();
-        if self.faults.read_only {
-            return capabilities.with_push(Support::No("it is read-only"));
-        }
-        capabilities
-    }
-
-    fn blobs(&self) -> &dyn BlobStore {
-        self
-    }
-
-    fn manifests(&self) -> &dyn ManifestStore {
-        self
+    async fn list_predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
+        self.hesitate(node.digest()).await;
+        self.inner.list_predecessors(node).await
     }
 }

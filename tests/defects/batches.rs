@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use tranship::{Batch, Repository, Result};
+use tranship::{Backend, Batch, Repository, Result};
 
 use crate::defect::Defect;
 
@@ -47,15 +47,15 @@ impl fmt::Debug for FaultyBatch<'_> {
 
 #[async_trait]
 impl Batch for FaultyBatch<'_> {
-    fn repository(&self) -> &dyn Repository {
+    fn backend(&self) -> &dyn Backend {
         match self.defect {
             Defect::BatchWritesThrough => self.repository,
             Defect::BatchForgetsBetweenViews
                 if self.asked.fetch_add(1, Ordering::SeqCst) % 2 == 1 =>
             {
-                self.another.repository()
+                self.another.backend()
             }
-            _ => self.batch.repository(),
+            _ => self.batch.backend(),
         }
     }
 

@@ -4,33 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tranship::prelude::*;
 use tranship::{
-    BlobStore, Body, ByteRange, Content, Deleter, Descriptor, Error, ErrorKind, Fetcher, MediaType,
-    MountOutcome, Mounter, Presence, Pusher, ReadOnlyStorage, ReferenceFetcher, RepositoryName,
-    Resolver, Result, Source, TagOrDigest, Uploader,
+    BlobStore, Body, ByteRange, Content, Descriptor, Error, ErrorKind, MediaType, Presence,
+    PushOutcome, RepositoryName, Result, Source, TagOrDigest,
 };
 
 use crate::defect::Defect;
 use crate::repository::{Inner, lock};
-use crate::uploads::Uploads;
 
 pub(crate) struct Blobs {
-    inner: Arc<Inner>,
-    uploads: Uploads,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Blobs {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self {
-            uploads: Uploads(Arc::clone(&inner)),
-            inner,
-        }
-    }
-
-    fn right(&self) -> &dyn BlobStore {
+    fn right(&self) -> Box<dyn BlobStore + '_> {
         self.inner.repository.blobs()
     }
 
@@ -66,9 +56,8 @@ async fn read_all(source: &Source<'_>) -> Result<Bytes> {
     Ok(bytes.freeze())
 }
 
-#[async_trait]
-impl Fetcher for Blobs {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
+impl Blobs {
+    pub(crate) async fn fetch(&self, target: &Descriptor) -> Result<Content> {
         if let Some(bytes) = self.unverified(target) {
             return Ok(Content::from_bytes(target.clone(), bytes));
         }
@@ -92,8 +81,12 @@ impl Fetcher for Blobs {
         }
     }
 
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
-        let right = || self.right().fetch_range(target, range);
+    pub(crate) async fn fetch_range(
+        &self,
+        target: &Descriptor,
+        range: ByteRange,
+    ) -> Result<Content> {
+        let right = || async { self.right().fetch_range(target, range).await };
         if let Some(bytes) = self.unverified(target) {
             return Ok(Content::from_bytes(target.clone(), bytes));
         }
@@ -137,9 +130,8 @@ impl Fetcher for Blobs {
     }
 }
 
-#[async_trait]
-impl ReadOnlyStorage for Blobs {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
+impl Blobs {
+    pub(crate) async fn exists(&self, target: &Descriptor) -> Result<bool> {
         let begun = || lock(&self.inner.state.begun).contains(target.digest());
         match self.inner.defect {
             Defect::ExistsAlways => Ok(true),
@@ -152,9 +144,12 @@ impl ReadOnlyStorage for Blobs {
     }
 }
 
-#[async_trait]
-impl Pusher for Blobs {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+impl Blobs {
+    pub(crate) async fn push(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+    ) -> Result<PushOutcome> {
         self.inner.allow_push(expected)?;
         match self.inner.defect {
             Defect::StoresUnverified => {
@@ -163,7 +158,7 @@ impl Pusher for Blobs {
                 if pushed.is_err() {
                     lock(&self.inner.state.unverified).insert(*expected.digest(), bytes);
                 }
-                Ok(())
+                Ok(PushOutcome::Pushed)
             }
             Defect::CleansUpTooMuch => {
                 let pushed = self.right().push(expected, source).await;
@@ -195,7 +190,7 @@ impl Pusher for Blobs {
                 self.right().push(expected, source).await
             }
             Defect::FindsPresentContentByDigestAlone => match self.actual(expected).await {
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(PushOutcome::Present),
                 Err(_) => self.right().push(expected, source).await,
             },
             Defect::SwallowsTheSourcesError => {
@@ -234,9 +229,8 @@ impl Pusher for Blobs {
     }
 }
 
-#[async_trait]
-impl Deleter for Blobs {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
+impl Blobs {
+    pub(crate) async fn delete(&self, target: &Descriptor) -> Result<()> {
         self.inner.allow(|able| able.delete_blobs)?;
         match self.inner.defect {
             Defect::DeletesNothing => match self.right().exists(target).await? {
@@ -253,9 +247,8 @@ impl Deleter for Blobs {
     }
 }
 
-#[async_trait]
-impl Resolver for Blobs {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+impl Blobs {
+    pub(crate) async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
         let right = self.right();
         match (self.inner.defect, reference) {
             (Defect::ResolvesBlobsWithoutSize, TagOrDigest::Digest(digest)) => {
@@ -274,9 +267,8 @@ impl Resolver for Blobs {
     }
 }
 
-#[async_trait]
-impl ReferenceFetcher for Blobs {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+impl Blobs {
+    pub(crate) async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
         match self.inner.defect {
             Defect::ResolvesBlobsWithoutSize => {
                 self.right().fetch(&self.resolve(reference).await?).await
@@ -286,17 +278,8 @@ impl ReferenceFetcher for Blobs {
     }
 }
 
-#[async_trait]
-impl BlobStore for Blobs {
-    fn mounter(&self) -> Option<&dyn Mounter> {
-        (!self.inner.is(Defect::OffersNothing)).then_some(self)
-    }
-
-    fn uploader(&self) -> Option<&dyn Uploader> {
-        (!self.inner.is(Defect::OffersNothing)).then_some(&self.uploads)
-    }
-
-    async fn presence(&self, target: &Descriptor) -> Result<Presence> {
+impl Blobs {
+    pub(crate) async fn presence(&self, target: &Descriptor) -> Result<Presence> {
         let actual = match self.inner.defect {
             Defect::LooksAtTheDigestAlone => self.actual(target).await.ok(),
             _ => None,
@@ -310,18 +293,19 @@ impl BlobStore for Blobs {
     }
 }
 
-#[async_trait]
-impl Mounter for Blobs {
-    async fn mount(
+impl Blobs {
+    pub(crate) async fn mount(
         &self,
         target: &Descriptor,
         from: &RepositoryName,
         fallback: Option<Source<'_>>,
-    ) -> Result<MountOutcome> {
-        let missing = || Error::unsupported("the decorated backend does not mount");
-        let right = self.right().mounter().ok_or_else(missing)?;
+    ) -> Result<PushOutcome> {
+        if self.inner.is(Defect::OffersNothing) {
+            return Err(Error::unsupported("mounts are only claimed"));
+        }
+        let right = self.right();
         match self.inner.defect {
-            Defect::MountsNothing => Ok(MountOutcome::Mounted),
+            Defect::MountsNothing => Ok(PushOutcome::Mounted),
             Defect::MountForgetsTheFallback => right.mount(target, from, None).await,
             Defect::MountReadsTheFallback => {
                 if let Some(fallback) = &fallback {

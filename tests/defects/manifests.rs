@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use tranship::prelude::*;
 use tranship::{
-    ByteRange, Content, Deleter, Descriptor, Error, ErrorKind, Fetcher, ListOptions,
-    MAX_MANIFEST_SIZE, ManifestDocument, ManifestStore, MediaType, Pusher, ReadOnlyStorage,
-    ReferenceFetcher, ReferencePusher, Resolver, Result, Source, Tag, TagOrDigest, Tagger,
+    ByteRange, Content, Descriptor, Error, ErrorKind, ListOptions, MAX_MANIFEST_SIZE,
+    ManifestDocument, ManifestStore, MediaType, PushOutcome, Result, Source, Tag, TagOrDigest,
 };
 
 use crate::defect::Defect;
@@ -17,7 +16,7 @@ use crate::repository::{Inner, lock};
 pub(crate) struct Manifests(pub(crate) Arc<Inner>);
 
 impl Manifests {
-    fn right(&self) -> &dyn ManifestStore {
+    fn right(&self) -> Box<dyn ManifestStore + '_> {
         self.0.repository.manifests()
     }
 
@@ -36,25 +35,31 @@ impl Manifests {
     }
 
     /// What every push does, after the manifest or the refusal.
-    async fn pushed(&self, expected: &Descriptor, result: Result<()>) -> Result<()> {
+    async fn pushed(
+        &self,
+        expected: &Descriptor,
+        result: Result<PushOutcome>,
+    ) -> Result<PushOutcome> {
         match self.0.defect {
             Defect::TakesInvalidManifests => match result {
-                Err(error) if error.kind() == ErrorKind::InvalidManifest => Ok(()),
+                Err(error) if error.kind() == ErrorKind::InvalidManifest => Ok(PushOutcome::Pushed),
                 result => result,
             },
             Defect::TakesManifestsOfAnySize => match result {
-                Err(error) if error.kind() == ErrorKind::SizeExceedsLimit => Ok(()),
+                Err(error) if error.kind() == ErrorKind::SizeExceedsLimit => {
+                    Ok(PushOutcome::Pushed)
+                }
                 result => result,
             },
             Defect::ParentsAreReferrers => {
-                result?;
+                let outcome = result?;
                 let repository = &*self.0.repository;
                 let children =
                     tranship::successors(repository, expected, MAX_MANIFEST_SIZE).await?;
                 if expected.media_type().is_index() {
                     lock(&self.0.state.parents).push((expected.clone(), children));
                 }
-                Ok(())
+                Ok(outcome)
             }
             _ => result,
         }
@@ -88,9 +93,8 @@ impl Manifests {
     }
 }
 
-#[async_trait]
-impl Fetcher for Manifests {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
+impl Manifests {
+    pub(crate) async fn fetch(&self, target: &Descriptor) -> Result<Content> {
         let content = self.right().fetch(target).await?;
         if !self.0.is(Defect::WritesManifestsAnew) {
             return Ok(content);
@@ -103,7 +107,11 @@ impl Fetcher for Manifests {
         ))
     }
 
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
+    pub(crate) async fn fetch_range(
+        &self,
+        target: &Descriptor,
+        range: ByteRange,
+    ) -> Result<Content> {
         let range = match self.0.defect {
             Defect::RangesOfManifestsStartAtZero => ByteRange::from(0..range.end().unwrap_or(0)),
             _ => range,
@@ -112,9 +120,8 @@ impl Fetcher for Manifests {
     }
 }
 
-#[async_trait]
-impl ReadOnlyStorage for Manifests {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
+impl Manifests {
+    pub(crate) async fn exists(&self, target: &Descriptor) -> Result<bool> {
         match self.0.defect {
             Defect::ExistsAlways => Ok(true),
             Defect::ExistsIgnoresSize => Ok(self.actual(target).await.is_ok()),
@@ -123,9 +130,12 @@ impl ReadOnlyStorage for Manifests {
     }
 }
 
-#[async_trait]
-impl Pusher for Manifests {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+impl Manifests {
+    pub(crate) async fn push(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+    ) -> Result<PushOutcome> {
         self.0.allow_push(expected)?;
         self.check_layers(&source, expected).await?;
         if self.0.is(Defect::ReadsThePresentSource) {
@@ -136,14 +146,13 @@ impl Pusher for Manifests {
     }
 }
 
-#[async_trait]
-impl ReferencePusher for Manifests {
-    async fn push_reference(
+impl Manifests {
+    pub(crate) async fn push_reference(
         &self,
         expected: &Descriptor,
         source: Source<'_>,
         tags: &[Tag],
-    ) -> Result<()> {
+    ) -> Result<PushOutcome> {
         self.0.allow_push(expected)?;
         let right = self.right();
         match self.0.defect {
@@ -151,7 +160,9 @@ impl ReferencePusher for Manifests {
                 let first = &tags[..tags.len().min(1)];
                 right.push_reference(expected, source, first).await
             }
-            Defect::SkipsTagsOfPresentManifests if right.exists(expected).await? => Ok(()),
+            Defect::SkipsTagsOfPresentManifests if right.exists(expected).await? => {
+                Ok(PushOutcome::Present)
+            }
             Defect::DropsTagsOfRefusedManifests => {
                 let result = right.push_reference(expected, source, tags).await;
                 if result.is_err() {
@@ -176,12 +187,12 @@ impl ReferencePusher for Manifests {
                 self.0.repository.push(expected, source).await
             }
             Defect::PushesInTwoSteps => {
-                right.push(expected, source).await?;
+                let outcome = right.push(expected, source).await?;
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 for tag in tags {
                     right.tag(expected, tag).await?;
                 }
-                Ok(())
+                Ok(outcome)
             }
             _ => {
                 self.check_layers(&source, expected).await?;
@@ -192,9 +203,8 @@ impl ReferencePusher for Manifests {
     }
 }
 
-#[async_trait]
-impl Deleter for Manifests {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
+impl Manifests {
+    pub(crate) async fn delete(&self, target: &Descriptor) -> Result<()> {
         self.0.allow(|able| able.delete_manifests)?;
         match self.0.defect {
             Defect::DeletesTheAbsent => match self.right().delete(target).await {
@@ -223,9 +233,8 @@ impl Deleter for Manifests {
     }
 }
 
-#[async_trait]
-impl Resolver for Manifests {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+impl Manifests {
+    pub(crate) async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
         let right = self.right();
         match (self.0.defect, reference) {
             (Defect::ResolvesTheAbsent, reference) => {
@@ -280,9 +289,8 @@ impl Resolver for Manifests {
     }
 }
 
-#[async_trait]
-impl Tagger for Manifests {
-    async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+impl Manifests {
+    pub(crate) async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
         self.0.allow(|able| able.push)?;
         let right = self.right();
         match self.0.defect {
@@ -339,9 +347,8 @@ impl Tagger for Manifests {
     }
 }
 
-#[async_trait]
-impl ReferenceFetcher for Manifests {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+impl Manifests {
+    pub(crate) async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
         self.fetch(&self.resolve(reference).await?).await
     }
 }

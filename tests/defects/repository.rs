@@ -8,16 +8,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tranship::prelude::*;
 use tranship::{
-    Algorithm, Batch, BlobStore, Capabilities, Descriptor, Digest, Error, ListOptions, Listing,
-    ManifestStore, MediaType, PredecessorFinder, ReferrerLister, RegistryIdentity, Repository,
-    RepositoryName, Result, Support, Tag, TagLister, TagOrDigest, Untagger,
+    Access, Algorithm, Backend, Batch, ByteRange, Capabilities, Content, ContentKind, Descriptor,
+    Digest, Error, ListOptions, Listing, MediaType, Presence, PushOptions, PushOutcome, Repository,
+    RepositoryInfo, RepositoryName, Result, Source, Support, Tag, TagOrDigest, Upload, UploadId,
 };
 
 use crate::batches::FaultyBatch;
 use crate::blobs::Blobs;
 use crate::defect::Defect;
 use crate::manifests::Manifests;
+use crate::uploads::Uploads;
 
 /// What the decorators of one repository share.
 pub(crate) struct Inner {
@@ -96,13 +98,17 @@ pub(crate) struct Faulty {
     inner: Arc<Inner>,
     blobs: Blobs,
     manifests: Manifests,
+    uploads: Uploads,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: Inner) -> Self {
         let inner = Arc::new(inner);
         Self {
-            blobs: Blobs::new(Arc::clone(&inner)),
+            blobs: Blobs {
+                inner: Arc::clone(&inner),
+            },
+            uploads: Uploads(Arc::clone(&inner)),
             manifests: Manifests(Arc::clone(&inner)),
             inner,
         }
@@ -115,50 +121,124 @@ impl fmt::Debug for Faulty {
     }
 }
 
-tranship::route_by_media_type!(Faulty);
-
-impl Repository for Faulty {
-    fn name(&self) -> &RepositoryName {
-        self.inner.repository.name()
-    }
-
-    fn registry(&self) -> Option<&RegistryIdentity> {
-        match self.inner.defect {
-            Defect::StandsAlone => None,
-            _ => self.inner.repository.registry(),
-        }
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        match self.inner.defect {
-            Defect::RepositoriesClaimLess => Capabilities::unknown(),
-            _ => self.inner.claimed,
-        }
-    }
-
-    fn blobs(&self) -> &dyn BlobStore {
-        &self.blobs
-    }
-
-    fn manifests(&self) -> &dyn ManifestStore {
-        &self.manifests
-    }
-
-    fn batch(&self) -> Option<Box<dyn Batch + '_>> {
-        let Inner {
-            repository,
-            defect,
-            state,
-            ..
-        } = &*self.inner;
-        let batch = FaultyBatch::begin(&**repository, *defect, &state.batches)?;
-        Some(Box::new(batch))
+impl Faulty {
+    fn plain_referrers<'a>(
+        &'a self,
+        subject: &Descriptor,
+        change: impl Fn(Descriptor) -> Descriptor + Send + 'a,
+        artifact_type: Option<&MediaType>,
+    ) -> Listing<'a, Descriptor> {
+        let listing = self.inner.repository.referrers(subject, artifact_type);
+        changed(listing, move |found| {
+            found.into_iter().map(change).collect()
+        })
     }
 }
 
 #[async_trait]
-impl Untagger for Faulty {
-    async fn untag(&self, tag: &Tag) -> Result<()> {
+impl Backend for Faulty {
+    fn info(&self) -> RepositoryInfo<'_> {
+        let info = self.inner.repository.info();
+        let claimed = match self.inner.defect {
+            Defect::RepositoriesClaimLess => Capabilities::unknown(),
+            _ => self.inner.claimed,
+        };
+        match self.inner.defect {
+            Defect::StandsAlone => RepositoryInfo::new(info.name, claimed),
+            _ => info.with_capabilities(claimed),
+        }
+    }
+
+    async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.fetch(target).await,
+            ContentKind::Manifest => self.manifests.fetch(target).await,
+        }
+    }
+
+    async fn read_range(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        range: ByteRange,
+    ) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.fetch_range(target, range).await,
+            ContentKind::Manifest => self.manifests.fetch_range(target, range).await,
+        }
+    }
+
+    async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.fetch_reference(reference).await,
+            ContentKind::Manifest => self.manifests.fetch_reference(reference).await,
+        }
+    }
+
+    async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
+        match kind {
+            ContentKind::Blob => self.blobs.resolve(reference).await,
+            ContentKind::Manifest => self.manifests.resolve(reference).await,
+        }
+    }
+
+    async fn find(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        access: Access,
+    ) -> Result<Presence> {
+        let exists = match (kind, access) {
+            (ContentKind::Blob, Access::Push) => return self.blobs.presence(target).await,
+            (ContentKind::Blob, Access::Read) => self.blobs.exists(target).await?,
+            (ContentKind::Manifest, _) => self.manifests.exists(target).await?,
+        };
+        Ok(match exists {
+            true => Presence::Whole,
+            false => Presence::Absent,
+        })
+    }
+
+    async fn write(
+        &self,
+        kind: ContentKind,
+        expected: &Descriptor,
+        source: Source<'_>,
+        options: &PushOptions<'_>,
+    ) -> Result<PushOutcome> {
+        match (kind, options.tags) {
+            (ContentKind::Blob, _) if options.found == Some(Presence::Whole) => {
+                Ok(PushOutcome::Present)
+            }
+            (ContentKind::Blob, _) => self.blobs.push(expected, source).await,
+            (ContentKind::Manifest, []) => self.manifests.push(expected, source).await,
+            (ContentKind::Manifest, tags) => {
+                self.manifests.push_reference(expected, source, tags).await
+            }
+        }
+    }
+
+    async fn mount_blob(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<Source<'_>>,
+    ) -> Result<PushOutcome> {
+        self.blobs.mount(target, from, fallback).await
+    }
+
+    async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
+        match kind {
+            ContentKind::Blob => self.blobs.delete(target).await,
+            ContentKind::Manifest => self.manifests.delete(target).await,
+        }
+    }
+
+    async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        self.manifests.tag(target, tag).await
+    }
+
+    async fn remove_tag(&self, tag: &Tag) -> Result<()> {
         self.inner.allow(|able| able.untag)?;
         let repository = &self.inner.repository;
         match self.inner.defect {
@@ -173,10 +253,8 @@ impl Untagger for Faulty {
             _ => repository.untag(tag).await,
         }
     }
-}
 
-impl TagLister for Faulty {
-    fn tags(&self, options: ListOptions) -> Listing<'_, Tag> {
+    fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
         let repository = &self.inner.repository;
         let all = || repository.tags(options.clone());
         match self.inner.defect {
@@ -251,24 +329,8 @@ impl TagLister for Faulty {
             _ => all(),
         }
     }
-}
 
-impl Faulty {
-    fn plain_referrers<'a>(
-        &'a self,
-        subject: &Descriptor,
-        change: impl Fn(Descriptor) -> Descriptor + Send + 'a,
-        artifact_type: Option<&MediaType>,
-    ) -> Listing<'a, Descriptor> {
-        let listing = self.inner.repository.referrers(subject, artifact_type);
-        changed(listing, move |found| {
-            found.into_iter().map(change).collect()
-        })
-    }
-}
-
-impl ReferrerLister for Faulty {
-    fn referrers<'a>(
+    fn list_referrers<'a>(
         &'a self,
         subject: &Descriptor,
         artifact_type: Option<&MediaType>,
@@ -350,11 +412,8 @@ impl ReferrerLister for Faulty {
             _ => right(),
         }
     }
-}
 
-#[async_trait]
-impl PredecessorFinder for Faulty {
-    async fn predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
+    async fn list_predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
         let mut found = self.inner.repository.predecessors(node).await?;
         if self.inner.is(Defect::PredecessorsUnsorted) {
             found.reverse();
@@ -363,5 +422,24 @@ impl PredecessorFinder for Faulty {
             found.push(node.clone());
         }
         Ok(found)
+    }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        self.uploads.start().await
+    }
+
+    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        self.uploads.resume(id).await
+    }
+
+    fn begin_batch(&self) -> Option<Box<dyn Batch + '_>> {
+        let Inner {
+            repository,
+            defect,
+            state,
+            ..
+        } = &*self.inner;
+        let batch = FaultyBatch::begin(&**repository, *defect, &state.batches)?;
+        Some(Box::new(batch))
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tranship::{Descriptor, Error, Result, Upload, UploadId, Uploader};
+use tranship::prelude::*;
+use tranship::{BlobStore, Descriptor, Error, Result, Upload, UploadId};
 
 use crate::defect::Defect;
 use crate::repository::Inner;
@@ -12,9 +13,11 @@ use crate::repository::Inner;
 pub(crate) struct Uploads(pub(crate) Arc<Inner>);
 
 impl Uploads {
-    fn right(&self) -> Result<&dyn Uploader> {
-        let missing = || Error::unsupported("the decorated backend has no uploads");
-        self.0.repository.blobs().uploader().ok_or_else(missing)
+    fn right(&self) -> Result<Box<dyn BlobStore + '_>> {
+        match self.0.defect {
+            Defect::OffersNothing => Err(Error::unsupported("uploads are only claimed")),
+            _ => Ok(self.0.repository.blobs()),
+        }
     }
 
     fn wrap(&self, upload: Box<dyn Upload>) -> Box<dyn Upload> {
@@ -26,14 +29,13 @@ impl Uploads {
     }
 }
 
-#[async_trait]
-impl Uploader for Uploads {
-    async fn start(&self) -> Result<Box<dyn Upload>> {
+impl Uploads {
+    pub(crate) async fn start(&self) -> Result<Box<dyn Upload>> {
         self.0.allow(|able| able.uploads)?;
         Ok(self.wrap(self.right()?.start().await?))
     }
 
-    async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+    pub(crate) async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
         let resumed = self.right()?.resume(id).await;
         match self.0.defect {
             Defect::ResumesFromTheStart => {
@@ -77,9 +79,7 @@ impl Upload for FaultyUpload {
 
     async fn pause(&mut self) -> Result<()> {
         if self.inner.is(Defect::PauseLosesTheUpload) {
-            let uploader = self.inner.repository.blobs().uploader();
-            let missing = || Error::unsupported("the decorated backend has no uploads");
-            self.upload = uploader.ok_or_else(missing)?.start().await?;
+            self.upload = self.inner.repository.blobs().start().await?;
         }
         self.upload.pause().await
     }

@@ -3,12 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
 use tranship::{
-    BlobStore, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
-    MediaType, MountOutcome, Mounter, Presence, PushOptions, Pusher, ReadOnlyStorage,
-    ReferenceFetcher, RepositoryName, Resolver, Result, ResultExt as _, Source, TagOrDigest,
-    Upload, UploadId, Uploader,
+    ByteRange, Content, Descriptor, Digest, Error, ErrorKind, MediaType, Presence, PushOptions,
+    PushOutcome, RepositoryName, Result, Source, TagOrDigest,
 };
 
 use crate::driver::{Driver, RegistryDriver};
@@ -77,7 +74,7 @@ impl Blobs {
     }
 
     /// Whether the blob is there. A batch may go on that.
-    async fn has(&self, target: &Descriptor) -> Result<bool> {
+    pub(crate) async fn has(&self, target: &Descriptor) -> Result<bool> {
         let is_there = self.size(target.digest()).await? == Some(target.size());
         if is_there {
             self.store.rely_on_found(target.digest(), target.size());
@@ -85,7 +82,11 @@ impl Blobs {
         Ok(is_there)
     }
 
-    async fn try_fetch(&self, target: &Descriptor, range: Option<ByteRange>) -> Result<Content> {
+    pub(crate) async fn read(
+        &self,
+        target: &Descriptor,
+        range: Option<ByteRange>,
+    ) -> Result<Content> {
         let driver = self.store.driver().await?;
         match range {
             None => {
@@ -100,19 +101,19 @@ impl Blobs {
         }
     }
 
-    async fn try_push(
+    pub(crate) async fn write(
         &self,
         expected: &Descriptor,
         source: Source<'_>,
-        options: &PushOptions,
-    ) -> Result<MountOutcome> {
+        options: &PushOptions<'_>,
+    ) -> Result<PushOutcome> {
         let is_missing = matches!(options.found, Some(Presence::Absent | Presence::OtherSize));
         // A blob of another size was cut short by another program, and is replaced.
         if !is_missing && self.has(expected).await? {
             self.store
                 .secure(expected.digest(), expected.size())
                 .await?;
-            return Ok(MountOutcome::Present);
+            return Ok(PushOutcome::Present);
         }
         let driver = self.store.driver().await?;
         match options.resumable {
@@ -120,10 +121,10 @@ impl Blobs {
             false => driver.put_blob(expected, source).await?,
         }
         self.store.rely_on(expected.digest(), expected.size());
-        Ok(MountOutcome::Pushed)
+        Ok(PushOutcome::Pushed)
     }
 
-    async fn try_delete(&self, target: &Descriptor) -> Result<()> {
+    pub(crate) async fn remove(&self, target: &Descriptor) -> Result<()> {
         self.store.check_removal()?;
         let digest = target.digest();
         if self.size(digest).await? != Some(target.size()) {
@@ -143,7 +144,7 @@ impl Blobs {
         }
     }
 
-    async fn try_resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+    pub(crate) async fn stat(&self, reference: &TagOrDigest) -> Result<Descriptor> {
         let TagOrDigest::Digest(digest) = reference else {
             let why = "a blob has no tags, only a digest names it";
             return Err(Error::new(ErrorKind::InvalidReference, why).with_subject(reference));
@@ -153,15 +154,15 @@ impl Blobs {
         Ok(Descriptor::new(MediaType::OCTET_STREAM, *digest, size))
     }
 
-    async fn try_mount(
+    pub(crate) async fn mount(
         &self,
         target: &Descriptor,
         from: &RepositoryName,
         fallback: Option<Source<'_>>,
-    ) -> Result<MountOutcome> {
+    ) -> Result<PushOutcome> {
         if self.has(target).await? {
             self.store.secure(target.digest(), target.size()).await?;
-            return Ok(MountOutcome::Mounted);
+            return Ok(PushOutcome::Mounted);
         }
         let mounted = match &self.siblings {
             Some(siblings) => {
@@ -173,11 +174,11 @@ impl Blobs {
         match (mounted, fallback) {
             (Ok(true), _) => {
                 self.store.rely_on(target.digest(), target.size());
-                Ok(MountOutcome::Mounted)
+                Ok(PushOutcome::Mounted)
             }
             (_, Some(fallback)) => {
                 let options = PushOptions::default().with_found(Presence::Absent);
-                self.try_push(target, fallback, &options).await
+                self.write(target, fallback, &options).await
             }
             (Ok(false), None) => Err(Error::not_found(format_args!(
                 "{} in {from}",
@@ -191,110 +192,5 @@ impl Blobs {
 impl fmt::Debug for Blobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Blobs").finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Fetcher for Blobs {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
-        self.try_fetch(target, None)
-            .await
-            .during("fetch", target.digest())
-    }
-
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
-        self.try_fetch(target, Some(range))
-            .await
-            .during("fetch", target.digest())
-    }
-}
-
-#[async_trait]
-impl ReadOnlyStorage for Blobs {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
-        self.has(target).await.during("look for", target.digest())
-    }
-}
-
-#[async_trait]
-impl Pusher for Blobs {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.push_with(expected, source, &PushOptions::default())
-            .await
-            .map(|_| ())
-    }
-}
-
-#[async_trait]
-impl Deleter for Blobs {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
-        self.try_delete(target)
-            .await
-            .during("delete", target.digest())
-    }
-}
-
-#[async_trait]
-impl Resolver for Blobs {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
-        self.try_resolve(reference)
-            .await
-            .during("resolve", reference)
-    }
-}
-
-#[async_trait]
-impl ReferenceFetcher for Blobs {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
-        let target = self.try_resolve(reference).await;
-        self.fetch(&target.during("fetch", reference)?).await
-    }
-}
-
-#[async_trait]
-impl Mounter for Blobs {
-    async fn mount(
-        &self,
-        target: &Descriptor,
-        from: &RepositoryName,
-        fallback: Option<Source<'_>>,
-    ) -> Result<MountOutcome> {
-        self.try_mount(target, from, fallback)
-            .await
-            .during("mount", target.digest())
-    }
-}
-
-#[async_trait]
-impl Uploader for Blobs {
-    async fn start(&self) -> Result<Box<dyn Upload>> {
-        self.store.driver().await?.start_upload().await
-    }
-
-    async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
-        self.store.driver().await?.resume_upload(id).await
-    }
-}
-
-#[async_trait]
-impl BlobStore for Blobs {
-    fn mounter(&self) -> Option<&dyn Mounter> {
-        self.siblings.is_some().then_some(self)
-    }
-
-    fn uploader(&self) -> Option<&dyn Uploader> {
-        let is_possible = self.store.capabilities().uploads.is_possible();
-        is_possible.then_some(self)
-    }
-
-    async fn push_with(
-        &self,
-        expected: &Descriptor,
-        source: Source<'_>,
-        options: &PushOptions,
-    ) -> Result<MountOutcome> {
-        self.try_push(expected, source, options)
-            .await
-            .during("push", expected.digest())
     }
 }

@@ -4,12 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
-    Batch, BlobStore, Capabilities, Descriptor, Digest, Error, ErrorKind, ListOptions, Listing,
-    ManifestStore, MediaType, PredecessorFinder, ReferrerLister, RegistryIdentity, Repository,
-    RepositoryName, Result, ResultExt as _, Support, Tag, TagLister, Untagger,
+    Descriptor, Digest, Error, ErrorKind, RegistryIdentity, Repository, RepositoryName, Result,
+    ResultExt as _, Tag,
 };
 
 use crate::blobs::{Blobs, Siblings};
@@ -30,8 +28,8 @@ const LOOKS: usize = 16;
 
 /// An image layout in a directory, as a repository.
 ///
-/// Cloning is cheap, and clones share what they know. So does nobody else need to: any number of
-/// them, in any number of processes, may work on one directory at the same time.
+/// Cloning is cheap, and clones share what they know. Any number of layouts, in any number of processes, may work
+/// on one directory at the same time.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -57,15 +55,15 @@ const LOOKS: usize = 16;
 /// ```
 #[derive(Clone)]
 pub struct Layout {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-struct Shared {
-    name: RepositoryName,
-    registry: Option<RegistryIdentity>,
-    store: Arc<Store>,
-    blobs: Blobs,
-    manifests: Manifests,
+pub(crate) struct Shared {
+    pub(crate) name: RepositoryName,
+    pub(crate) registry: Option<RegistryIdentity>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) blobs: Blobs,
+    pub(crate) manifests: Manifests,
 }
 
 impl Layout {
@@ -243,7 +241,6 @@ impl Layout {
         Self::over(name, registry, store, siblings)
     }
 
-    #[cfg(feature = "archive")]
     pub(crate) fn store(&self) -> &Store {
         &self.shared.store
     }
@@ -270,7 +267,7 @@ impl Layout {
         self.shared.store.is_layout().await.map(drop)
     }
 
-    fn for_batch(&self) -> Self {
+    pub(crate) fn for_batch(&self) -> Self {
         let Shared {
             name,
             registry,
@@ -300,7 +297,7 @@ impl Layout {
             .await
     }
 
-    async fn find_predecessors(
+    pub(crate) async fn find_predecessors(
         &self,
         digest: &Digest,
         wanted: impl Fn(&Node) -> bool,
@@ -313,7 +310,7 @@ impl Layout {
         Ok((found, failure))
     }
 
-    async fn try_untag(&self, tag: &Tag) -> Result<()> {
+    pub(crate) async fn remove_tag_from_index(&self, tag: &Tag) -> Result<()> {
         self.shared.store.check_removal()?;
         let store = &self.shared.store;
         let snapshot = store.index().await?;
@@ -358,122 +355,6 @@ impl fmt::Debug for Layout {
             .field("name", &self.shared.name)
             .field("location", &self.shared.store.location())
             .finish_non_exhaustive()
-    }
-}
-
-tranship::route_by_media_type!(Layout);
-
-#[async_trait]
-impl Untagger for Layout {
-    async fn untag(&self, tag: &Tag) -> Result<()> {
-        self.try_untag(tag).await.during("untag", tag)
-    }
-}
-
-#[async_trait]
-impl PredecessorFinder for Layout {
-    async fn predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
-        let found = self.find_predecessors(node.digest(), |_| true).await;
-        match found.during("find predecessors of", node.digest())? {
-            (found, None) => Ok(found),
-            (_, Some(failure)) => Err(failure.with_operation("find predecessors of")),
-        }
-    }
-}
-
-impl ReferrerLister for Layout {
-    fn referrers<'a>(
-        &'a self,
-        subject: &Descriptor,
-        artifact_type: Option<&MediaType>,
-    ) -> Listing<'a, Descriptor> {
-        let digest = *subject.digest();
-        let artifact_type = artifact_type.cloned();
-        let listing = async move {
-            let refers = |node: &Node| {
-                node.subject == Some(digest)
-                    && (artifact_type.is_none() || node.artifact_type == artifact_type)
-            };
-            let (found, failure) = self
-                .find_predecessors(&digest, refers)
-                .await
-                .during("list referrers of", digest)?;
-            // A damaged manifest does not hide the others, nor do they hide it.
-            let failure = failure.map(|error| Err(error.with_operation("list referrers of")));
-            Ok(stream::iter(found.into_iter().map(Ok).chain(failure)))
-        };
-        Box::pin(listing.into_stream().try_flatten())
-    }
-}
-
-impl TagLister for Layout {
-    fn tags(&self, options: ListOptions) -> Listing<'_, Tag> {
-        let listing = async move {
-            let snapshot = self.shared.store.index().await;
-            let snapshot = snapshot.map_err(|error| error.with_operation("list tags"))?;
-            let tags: Vec<_> = snapshot
-                .tags(options.last.as_deref())
-                .cloned()
-                .map(Ok)
-                .collect();
-            Ok(stream::iter(tags))
-        };
-        Box::pin(listing.into_stream().try_flatten())
-    }
-}
-
-impl Repository for Layout {
-    fn name(&self) -> &RepositoryName {
-        &self.shared.name
-    }
-
-    fn registry(&self) -> Option<&RegistryIdentity> {
-        self.shared.registry.as_ref()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        let capabilities = self.shared.store.capabilities();
-        if self.shared.registry.is_some() {
-            return capabilities;
-        }
-        capabilities
-            .with_mount(Support::No(
-                "a layout on its own has no sibling repositories to mount from",
-            ))
-            .with_catalog(Support::No("a layout on its own is no registry"))
-    }
-
-    fn blobs(&self) -> &dyn BlobStore {
-        &self.shared.blobs
-    }
-
-    fn manifests(&self) -> &dyn ManifestStore {
-        &self.shared.manifests
-    }
-
-    fn batch(&self) -> Option<Box<dyn Batch + '_>> {
-        let is_batch = self.shared.store.is_batch();
-        (!is_batch).then(|| Box::new(LayoutBatch(self.for_batch())) as Box<dyn Batch>)
-    }
-}
-
-/// Pushes that share their syncs and one write of `index.json`.
-#[derive(Debug)]
-struct LayoutBatch(Layout);
-
-#[async_trait]
-impl Batch for LayoutBatch {
-    fn repository(&self) -> &dyn Repository {
-        &self.0
-    }
-
-    fn concurrency(&self) -> Option<usize> {
-        self.0.shared.store.batch_concurrency()
-    }
-
-    async fn commit(self: Box<Self>) -> Result<()> {
-        let Shared { name, store, .. } = &*self.0.shared;
-        store.finish().await.during("push to", name)
     }
 }
 

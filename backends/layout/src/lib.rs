@@ -113,6 +113,7 @@ mod pending;
 #[cfg(all(test, unix))]
 mod power_cut;
 mod registry;
+mod repository;
 mod sizes;
 mod store;
 

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use tranship::{
-    Body, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
-    ManifestDocument, Pusher, ReadOnlyStorage, ReferenceFetcher, ReferencePusher, Resolver, Result,
-    ResultExt as _, Source, Tag, TagOrDigest, Tagger,
+    Body, ByteRange, Content, Descriptor, Digest, Error, ErrorKind, ManifestDocument, PushOutcome,
+    Result, Source, Tag, TagOrDigest,
 };
 
 use crate::children::Children;
@@ -29,8 +27,13 @@ impl Manifests {
         Self { store }
     }
 
-    /// The manifest's bytes, unchecked.
-    async fn read(&self, target: &Descriptor) -> Result<Bytes> {
+    pub(crate) async fn read(&self, target: &Descriptor) -> Result<Content> {
+        let content = self.bytes(target).await?;
+        Ok(Content::from_bytes(target.clone(), content))
+    }
+
+    /// Returns the manifest's bytes, unchecked.
+    async fn bytes(&self, target: &Descriptor) -> Result<Bytes> {
         let missing = || Error::not_found(target.digest());
         let digest = target.digest();
         let content = self
@@ -46,6 +49,44 @@ impl Manifests {
         }
         check_size(content.len() as u64, target)?;
         Ok(content)
+    }
+
+    pub(crate) async fn read_range(
+        &self,
+        target: &Descriptor,
+        range: ByteRange,
+    ) -> Result<Content> {
+        let range = range.resolve(target.size())?;
+        let content = self.bytes(target).await?;
+        let bounds = |at| usize::try_from(at).unwrap_or(usize::MAX);
+        let part = content.slice(bounds(range.start)..bounds(range.end));
+        Ok(Content::partial(
+            target.clone(),
+            range,
+            Body::from_bytes(part),
+        ))
+    }
+
+    /// Whether the manifest is stored. A batch may rely on that.
+    pub(crate) async fn has(&self, target: &Descriptor) -> Result<bool> {
+        match self.bytes(target).await {
+            Ok(_) => {
+                let vouched = self.store.vouches_for(target.digest()).await?;
+                if vouched {
+                    self.store.rely_on(target.digest(), target.size());
+                }
+                Ok(vouched)
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::SizeMismatch | ErrorKind::SizeExceedsLimit
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn by_digest(&self, digest: &Digest) -> Result<Descriptor> {
@@ -64,7 +105,7 @@ impl Manifests {
         sniffed.ok_or_else(|| Error::not_found(digest))
     }
 
-    async fn try_resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+    pub(crate) async fn stat(&self, reference: &TagOrDigest) -> Result<Descriptor> {
         let found = self.named(reference).await?;
         let driver = self.store.driver().await?;
         match driver.blob_size(found.digest()).await? {
@@ -73,7 +114,7 @@ impl Manifests {
         }
     }
 
-    async fn try_fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+    pub(crate) async fn read_reference(&self, reference: &TagOrDigest) -> Result<Content> {
         // It is listed, or was seen to be a manifest just now, so nobody need look at that again.
         let target = self.named(reference).await?;
         let content = self.store.read_manifest(target.digest()).await?;
@@ -95,12 +136,12 @@ impl Manifests {
         }
     }
 
-    async fn try_push(
+    pub(crate) async fn write(
         &self,
         expected: &Descriptor,
         source: Source<'_>,
         tags: &[Tag],
-    ) -> Result<()> {
+    ) -> Result<PushOutcome> {
         let media_type = expected.media_type();
         if !media_type.is_manifest() {
             return Err(Error::unsupported(format!(
@@ -109,6 +150,10 @@ impl Manifests {
         }
         let stored = self.stored_content(expected).await?;
         let mut is_stored = stored.is_some();
+        let outcome = match is_stored {
+            true => PushOutcome::Present,
+            false => PushOutcome::Pushed,
+        };
         let content = match stored {
             Some(content) => content,
             None => {
@@ -138,14 +183,15 @@ impl Manifests {
                     .await?;
             }
             let Some(node) = &kept else {
-                return self.store.commit(edit).await;
+                self.store.commit(edit).await?;
+                return Ok(outcome);
             };
             self.list(&edit).await?;
             self.store.graph().insert(node, &leaves);
             // Somebody may have deleted it before it was listed; from then on nobody does unseen.
             is_stored = self.is_stored(expected).await?;
             if is_stored {
-                return Ok(());
+                return Ok(outcome);
             }
         }
         Err(Error::new(
@@ -194,7 +240,7 @@ impl Manifests {
         self.store.commit(edit.clone()).await
     }
 
-    async fn try_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+    pub(crate) async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
         let missing = || Error::not_found(target.digest());
         let node = match self.store.graph().node(target.digest()) {
             Some(node) => Some(node),
@@ -235,7 +281,7 @@ impl Manifests {
         Err(missing())
     }
 
-    async fn try_delete(&self, target: &Descriptor) -> Result<()> {
+    pub(crate) async fn remove(&self, target: &Descriptor) -> Result<()> {
         self.store.check_removal()?;
         let digest = target.digest();
         let missing = || Error::not_found(digest);
@@ -331,107 +377,5 @@ fn named_and_missing(reference: &TagOrDigest) -> Error {
 impl fmt::Debug for Manifests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manifests").finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Fetcher for Manifests {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
-        let content = self.read(target).await.during("fetch", target.digest())?;
-        Ok(Content::from_bytes(target.clone(), content))
-    }
-
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
-        let range = range
-            .resolve(target.size())
-            .during("fetch", target.digest())?;
-        let content = self.read(target).await.during("fetch", target.digest())?;
-        let bounds = |at| usize::try_from(at).unwrap_or(usize::MAX);
-        let part = content.slice(bounds(range.start)..bounds(range.end));
-        Ok(Content::partial(
-            target.clone(),
-            range,
-            Body::from_bytes(part),
-        ))
-    }
-}
-
-#[async_trait]
-impl ReadOnlyStorage for Manifests {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
-        match self.read(target).await {
-            Ok(_) => {
-                let vouched = self.store.vouches_for(target.digest()).await;
-                let vouched = vouched.during("look for", target.digest())?;
-                if vouched {
-                    self.store.rely_on(target.digest(), target.size());
-                }
-                Ok(vouched)
-            }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::NotFound | ErrorKind::SizeMismatch | ErrorKind::SizeExceedsLimit
-                ) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(error).during("look for", target.digest()),
-        }
-    }
-}
-
-#[async_trait]
-impl Pusher for Manifests {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.push_reference(expected, source, &[]).await
-    }
-}
-
-#[async_trait]
-impl ReferencePusher for Manifests {
-    async fn push_reference(
-        &self,
-        expected: &Descriptor,
-        source: Source<'_>,
-        tags: &[Tag],
-    ) -> Result<()> {
-        self.try_push(expected, source, tags)
-            .await
-            .during("push", expected.digest())
-    }
-}
-
-#[async_trait]
-impl Deleter for Manifests {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
-        self.try_delete(target)
-            .await
-            .during("delete", target.digest())
-    }
-}
-
-#[async_trait]
-impl Resolver for Manifests {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
-        self.try_resolve(reference)
-            .await
-            .during("resolve", reference)
-    }
-}
-
-#[async_trait]
-impl Tagger for Manifests {
-    async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
-        self.try_tag(target, tag).await.during("tag", tag)
-    }
-}
-
-#[async_trait]
-impl ReferenceFetcher for Manifests {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
-        self.try_fetch_reference(reference)
-            .await
-            .during("fetch", reference)
     }
 }

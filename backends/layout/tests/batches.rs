@@ -5,9 +5,8 @@ mod support;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tranship::{
-    Batch, Descriptor, ErrorKind, MountOutcome, Registry, Repository, Resolver, TagOrDigest,
-};
+use tranship::prelude::*;
+use tranship::{Descriptor, ErrorKind, PushOutcome, Repository, TagOrDigest};
 use tranship_layout::{Layout, LayoutRegistry};
 
 use support::{blob, blob_path, directory, manifest, noise, tag};
@@ -18,9 +17,8 @@ async fn layout(directory: &tempfile::TempDir) -> Layout {
         .expect("a layout")
 }
 
-async fn push(batch: &dyn Batch, (target, content): &(Descriptor, Bytes), name: &str) {
-    let repository = batch.repository();
-    repository
+async fn push(batch: &dyn Repository, (target, content): &(Descriptor, Bytes), name: &str) {
+    batch
         .push_reference(target, content.clone().into(), &[tag(name)])
         .await
         .expect("pushed");
@@ -37,8 +35,8 @@ async fn a_batch_shows_its_own_tags_and_nobody_elses_view_does_before_the_commit
     let image = manifest("one");
 
     let batch = layout.batch().expect("layouts have batches");
-    push(&*batch, &image, "v1").await;
-    let seen = batch.repository().resolve(&named("v1")).await;
+    push(&batch, &image, "v1").await;
+    let seen = batch.resolve(&named("v1")).await;
     assert_eq!(seen.expect("in the batch"), image.0);
     assert!(layout.resolve(&named("v1")).await.is_err());
 
@@ -51,7 +49,7 @@ async fn a_dropped_batch_has_set_no_tag() {
     let directory = directory();
     let layout = layout(&directory).await;
     let batch = layout.batch().expect("a batch");
-    push(&*batch, &manifest("one"), "v1").await;
+    push(&batch, &manifest("one"), "v1").await;
     drop(batch);
     assert!(tranship::tags(&layout).await.expect("listed").is_empty());
 }
@@ -63,7 +61,7 @@ async fn what_others_tag_meanwhile_is_kept() {
     let (one, two) = (manifest("one"), manifest("two"));
 
     let batch = layout.batch().expect("a batch");
-    push(&*batch, &one, "v1").await;
+    push(&batch, &one, "v1").await;
     support::push(&layout, &two, &["v2"]).await;
     batch.commit().await.expect("committed");
 
@@ -79,8 +77,8 @@ async fn a_batch_fails_if_a_blob_that_it_found_is_removed() {
     let layer = support::push_blob(&layout, &content).await;
 
     let batch = layout.batch().expect("a batch");
-    assert!(batch.repository().exists(&layer).await.expect("asked"));
-    push(&*batch, &manifest("one"), "v1").await;
+    assert!(batch.exists(&layer).await.expect("asked"));
+    push(&batch, &manifest("one"), "v1").await;
     layout.blobs().delete(&layer).await.expect("deleted");
     let error = batch.commit().await.expect_err("the blob is gone");
 
@@ -97,10 +95,10 @@ async fn a_batch_fails_alone() {
     let layer = support::push_blob(&layout, &noise(1000)).await;
 
     let doomed = layout.batch().expect("a batch");
-    assert!(doomed.repository().exists(&layer).await.expect("asked"));
-    push(&*doomed, &one, "v1").await;
+    assert!(doomed.exists(&layer).await.expect("asked"));
+    push(&doomed, &one, "v1").await;
     let sound = layout.batch().expect("a batch");
-    push(&*sound, &two, "v2").await;
+    push(&sound, &two, "v2").await;
     layout.blobs().delete(&layer).await.expect("deleted");
 
     let (doomed, sound) = futures_util::future::join(doomed.commit(), sound.commit()).await;
@@ -118,7 +116,7 @@ async fn a_batch_can_only_add() {
     let layer = support::push_blob(&layout, &noise(10)).await;
 
     let batch = layout.batch().expect("a batch");
-    let repository = batch.repository();
+    let repository = &batch;
     let refused = [
         repository.untag(&tag("v1")).await,
         repository.delete(&image.0).await,
@@ -138,11 +136,7 @@ async fn a_batch_without_manifests_stores_its_blobs() {
     let target: Descriptor = blob(&content);
 
     let batch = layout.batch().expect("a batch");
-    let repository = batch.repository();
-    repository
-        .push(&target, content.into())
-        .await
-        .expect("pushed");
+    batch.push(&target, content.into()).await.expect("pushed");
     batch.commit().await.expect("committed");
 
     let again = Layout::open(directory.path().join("app")).await;
@@ -161,7 +155,7 @@ async fn many_manifests_of_a_batch_write_the_index_once() {
     let batch = layout.batch().expect("a batch");
     for number in 0..50 {
         push(
-            &*batch,
+            &batch,
             &manifest(&number.to_string()),
             &format!("t{number}"),
         )
@@ -179,7 +173,7 @@ async fn large_blobs_stay_when_a_batch_is_dropped() {
     let content = noise(16 * 1024 * 1024);
     let target = blob(&content);
     let batch = layout.batch().expect("a batch");
-    let pushed = batch.repository().push(&target, content.into()).await;
+    let pushed = batch.push(&target, content.into()).await;
     pushed.expect("pushed");
     drop(batch);
     assert!(layout.blobs().exists(&target).await.expect("asked"));
@@ -191,7 +185,7 @@ async fn a_dropped_batch_leaves_no_temporary_files() {
     let directory = directory();
     let layout = layout(&directory).await;
     let batch = layout.batch().expect("a batch");
-    push(&*batch, &manifest("one"), "v1").await;
+    push(&batch, &manifest("one"), "v1").await;
     assert!(!support::leftovers(&directory.path().join("app")).is_empty());
     drop(batch);
     assert!(support::leftovers(&directory.path().join("app")).is_empty());
@@ -211,11 +205,10 @@ async fn target(registry: &LayoutRegistry) -> Arc<dyn Repository> {
     registry.repository(&name).await.expect("a repository")
 }
 
-async fn mount(batch: &dyn Batch, blob: &Descriptor) {
+async fn mount(batch: &dyn Repository, blob: &Descriptor) {
     let from = "from".parse().expect("a name");
-    let mounter = batch.repository().blobs().mounter().expect("a mounter");
-    let outcome = mounter.mount(blob, &from, None).await.expect("mounted");
-    assert_eq!(outcome, MountOutcome::Mounted);
+    let outcome = batch.mount(blob, &from, None).await.expect("mounted");
+    assert_eq!(outcome, PushOutcome::Mounted);
 }
 
 #[cfg(unix)]
@@ -228,7 +221,7 @@ async fn a_blob_that_is_mounted_in_a_batch_is_not_copied() {
     let target = target(&registry).await;
 
     let batch = target.batch().expect("a batch");
-    mount(&*batch, &blob).await;
+    mount(&batch, &blob).await;
     batch.commit().await.expect("committed");
 
     assert!(target.blobs().exists(&blob).await.expect("asked"));
@@ -249,8 +242,8 @@ async fn a_batch_fails_if_a_mounted_blob_that_was_there_is_removed() {
     support::push_blob(&here, &noise(300_000)).await;
 
     let batch = target.batch().expect("a batch");
-    mount(&*batch, &blob).await;
-    push(&*batch, &manifest("one"), "v1").await;
+    mount(&batch, &blob).await;
+    push(&batch, &manifest("one"), "v1").await;
     target.blobs().delete(&blob).await.expect("deleted");
     let error = batch.commit().await.expect_err("the blob is gone");
 

@@ -33,13 +33,7 @@ async fn files_have_the_modes_that_other_users_can_read() {
     let small = push_blob(&layout, &noise(10)).await;
     let large = push_blob(&layout, &noise(3_000_000)).await;
     let uploaded = noise(20);
-    let mut upload = layout
-        .blobs()
-        .uploader()
-        .expect("one")
-        .start()
-        .await
-        .expect("started");
+    let mut upload = layout.blobs().start().await.expect("started");
     upload.write(0, uploaded.clone()).await.expect("written");
     upload.commit(&blob(&uploaded)).await.expect("committed");
     push(&layout, &manifest("a"), &["v1"]).await;
@@ -440,7 +434,7 @@ async fn ids_of_uploads_are_no_paths() {
     let directory = directory();
     let layout = relaxed(directory.path()).await;
     push_blob(&layout, &Bytes::from_static(b"x")).await;
-    let uploader = layout.blobs().uploader().expect("one");
+    let uploader = layout.blobs();
     let upload = uploader.start().await.expect("started");
     let id = upload.id().as_str().to_owned();
     drop(upload);
@@ -464,7 +458,7 @@ async fn a_write_that_was_dropped_counts_when_the_upload_goes_on() {
     let directory = directory();
     let layout = relaxed(directory.path()).await;
     let content = noise(2_000_000);
-    let uploader = layout.blobs().uploader().expect("one");
+    let uploader = layout.blobs();
     let mut upload = uploader.start().await.expect("started");
     let id = upload.id().clone();
     {

@@ -12,9 +12,9 @@ use support::{
     blob, blob_path, directory, entries, index, leftovers, manifest, noise, push, push_blob,
     referrer, relaxed, tag, write_layout,
 };
+use tranship::prelude::*;
 use tranship::{
-    CopyOptions, Descriptor, Digest, Error, ErrorKind, Index, Manifest, MediaType,
-    PredecessorFinder as _, ReadOnlyStorage, Repository, Resolver, Tagger, Untagger, copy,
+    CopyOptions, Descriptor, Digest, Error, ErrorKind, Index, Manifest, MediaType, copy,
     encode_json,
 };
 use tranship_layout::{
@@ -638,7 +638,7 @@ async fn what_dead_processes_left_behind_goes() {
     let directory = directory();
     let layout = relaxed(directory.path()).await;
     push_blob(&layout, &noise(10)).await;
-    let uploader = layout.blobs().uploader().expect("one");
+    let uploader = layout.blobs();
     let mut abandoned = uploader.start().await.expect("started");
     abandoned.write(0, noise(3)).await.expect("written");
     let abandoned_id = abandoned.id().clone();
@@ -677,14 +677,13 @@ async fn a_batch_that_goes_on_what_was_removed_fails_and_may_try_again() {
     let image = Descriptor::of(MediaType::IMAGE_MANIFEST, &content);
 
     let batch = layout.batch().expect("one");
-    assert!(batch.repository().exists(&garbage).await.expect("looked"));
+    assert!(batch.exists(&garbage).await.expect("looked"));
     // Another handle, as another process has it.
     let other = relaxed(directory.path()).await;
     assert_eq!(removed(&collect(&other).await), hex(&[garbage.digest()]));
     let source = content.clone().into();
     let tags = [tag("v1")];
     batch
-        .repository()
         .push_reference(&image, source, &tags)
         .await
         .expect("pushed");
@@ -707,10 +706,10 @@ async fn a_batch_that_was_told_of_a_manifest_goes_on_it() {
     let child = push_image(&layout, "child", &[]).await;
     let parent = index(&[&child[0]]);
     let batch = layout.batch().expect("one");
-    assert!(batch.repository().exists(&child[0]).await.expect("looked"));
+    assert!(batch.exists(&child[0]).await.expect("looked"));
     let other = relaxed(directory.path()).await;
     other.manifests().delete(&child[0]).await.expect("deleted");
-    let repository = batch.repository();
+    let repository = &batch;
     repository
         .push(&parent.0, parent.1.clone().into())
         .await

@@ -159,7 +159,7 @@ async fn an_index_that_would_outgrow_its_limit_is_not_written() {
         let (target, content) = manifest(&count.to_string());
         let tags = [tag(&format!("t{count}"))];
         match layout.push_reference(&target, content.into(), &tags).await {
-            Ok(()) => count += 1,
+            Ok(_) => count += 1,
             Err(error) => break error,
         }
     };

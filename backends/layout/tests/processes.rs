@@ -110,7 +110,7 @@ async fn an_upload_is_resumed_by_another_process() {
     let content = support::noise(700_000);
     if let Some((path, id)) = part() {
         let layout = Layout::create(&path).await.expect("a layout");
-        let uploader = layout.blobs().uploader().expect("uploads");
+        let uploader = layout.blobs();
         let mut upload = uploader.resume(&UploadId::new(id)).await.expect("found");
         assert_eq!(upload.offset(), 300_000);
         let rest = content.slice(300_000..);
@@ -120,7 +120,7 @@ async fn an_upload_is_resumed_by_another_process() {
     }
     let directory = directory();
     let layout = Layout::create(directory.path()).await.expect("a layout");
-    let uploader = layout.blobs().uploader().expect("uploads");
+    let uploader = layout.blobs();
     let mut upload = uploader.start().await.expect("started");
     let id = upload.id().clone();
     upload
@@ -142,14 +142,14 @@ async fn an_upload_is_resumed_by_another_process() {
 async fn an_upload_of_another_process_is_not_taken_over() {
     if let Some((path, id)) = part() {
         let layout = Layout::create(&path).await.expect("a layout");
-        let uploader = layout.blobs().uploader().expect("uploads");
+        let uploader = layout.blobs();
         let error = uploader.resume(&UploadId::new(id)).await.err();
         assert_eq!(error.expect("locked").kind(), ErrorKind::Conflict);
         return;
     }
     let directory = directory();
     let layout = Layout::create(directory.path()).await.expect("a layout");
-    let uploader = layout.blobs().uploader().expect("uploads");
+    let uploader = layout.blobs();
     let upload = uploader.start().await.expect("started");
     let test = "an_upload_of_another_process_is_not_taken_over";
     let mut child = start(test, directory.path(), upload.id().as_str());

@@ -125,7 +125,7 @@ async fn a_read_only_layout_is_read_and_not_written() {
 
     let (other, other_content) = manifest("other");
     let large = noise(600_000);
-    let uploader = layout.blobs().uploader().expect("one");
+    let uploader = layout.blobs();
     for (what, error) in [
         (
             "push",
@@ -315,13 +315,7 @@ async fn a_full_disk_is_told_and_nothing_is_half_written() {
     let file = path.join("../file");
     // Written by the parent's rules, in pieces that the limit allows.
     fs::write(&file, &large[..100_000]).expect("written");
-    let mut upload = layout
-        .blobs()
-        .uploader()
-        .expect("one")
-        .start()
-        .await
-        .expect("started");
+    let mut upload = layout.blobs().start().await.expect("started");
     upload.write(0, large.slice(..100_000)).await.expect("room");
     let error = upload.write(100_000, large.slice(100_000..)).await;
     assert_eq!(error.expect_err("full").kind(), ErrorKind::StorageFull);

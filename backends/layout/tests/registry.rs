@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use support::{blob, blob_path, directory, manifest, noise, push_blob, relaxed, tag};
 use tranship::{
-    ErrorKind, ListOptions, MountOutcome, Registry, Repository, RepositoryName, Resolver,
+    ErrorKind, ListOptions, PushOutcome, Registry, Repository, RepositoryName, Resolver,
     repositories,
 };
 use tranship_layout::{Durability, LayoutOptions, LayoutRegistry};
@@ -102,7 +102,6 @@ async fn each_repository_is_a_layout_by_itself() {
     );
     assert!(alone.registry().is_none());
     assert!(!alone.capabilities().mount.is_possible());
-    assert!(alone.blobs().mounter().is_none());
 }
 
 #[tokio::test]
@@ -193,9 +192,9 @@ async fn a_mount_links_the_file_unread() {
     let from = repository(&registry, "from").await;
     from.push(&target, content.into()).await.expect("pushed");
     let to = repository(&registry, "to/here").await;
-    let mounter = to.blobs().mounter().expect("one");
+    let mounter = to.blobs();
     let outcome = mounter.mount(&target, &name("from"), None).await;
-    assert_eq!(outcome.expect("mounted"), MountOutcome::Mounted);
+    assert_eq!(outcome.expect("mounted"), PushOutcome::Mounted);
     let inodes = ["from", "to/here"].map(|each| {
         let path = blob_path(&directory.path().join(each), target.digest());
         fs::metadata(path).expect("a blob")
@@ -247,7 +246,7 @@ async fn a_paused_upload_can_be_continued_by_another() {
         .expect("created");
     let app = registry.repository(&"app".parse().expect("a name")).await;
     let app = app.expect("a repository");
-    let uploader = app.blobs().uploader().expect("uploads");
+    let uploader = app.blobs();
     let mut first = uploader.start().await.expect("started");
     first.write(0, b"hel"[..].into()).await.expect("written");
     first.pause().await.expect("paused");

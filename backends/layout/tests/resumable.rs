@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use support::{blob, blob_path, directory, leftovers, noise, relaxed};
+use tranship::prelude::*;
 use tranship::{
-    Body, Deleter, Descriptor, Error, ErrorKind, MountOutcome, OpenAt, PushOptions,
-    ReadOnlyStorage, Repository, Result, Source,
+    Body, Descriptor, Error, ErrorKind, OpenAt, PushOptions, PushOutcome, Result, Source,
 };
 use tranship_layout::{Durability, GcOptions, Layout, LayoutOptions};
 
@@ -79,7 +79,7 @@ impl OpenAt for Origin {
     }
 }
 
-async fn push(layout: &Layout, target: &Descriptor, origin: &Origin) -> Result<MountOutcome> {
+async fn push(layout: &Layout, target: &Descriptor, origin: &Origin) -> Result<PushOutcome> {
     let options = PushOptions::default().with_resumable(true);
     let source = Source::open_at(origin);
     layout.blobs().push_with(target, source, &options).await
@@ -121,7 +121,7 @@ async fn a_push_that_broke_is_continued_where_it_stopped() {
         let origin = Origin::new(&content);
         let outcome = push(&layout.expect("a layout"), &target, &origin).await;
 
-        assert_eq!(outcome.expect("pushed"), MountOutcome::Pushed);
+        assert_eq!(outcome.expect("pushed"), PushOutcome::Pushed);
         assert_eq!(origin.opened_at(), [arrived]);
         let path = blob_path(directory.path(), target.digest());
         assert_eq!(fs::read(&path).expect("a blob"), content);
@@ -163,7 +163,6 @@ async fn in_a_batch_it_is_continued_as_well() {
     let origin = Origin::new(&content);
     let options = PushOptions::default().with_resumable(true);
     batch
-        .repository()
         .blobs()
         .push_with(&target, Source::open_at(&origin), &options)
         .await
@@ -225,7 +224,7 @@ async fn two_pushes_of_one_blob_do_not_write_to_one_file() {
         _ = &mut first => unreachable!("it stalls"),
         outcome = second => outcome,
     };
-    assert_eq!(outcome.expect("pushed"), MountOutcome::Pushed);
+    assert_eq!(outcome.expect("pushed"), PushOutcome::Pushed);
     assert_eq!(origin.opened_at(), [0]);
     drop(first);
     let path = blob_path(directory.path(), target.digest());

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tranship::{
-    BlobStore, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
-    MediaType, MountOutcome, Mounter, Presence, PushOptions, Pusher, ReadOnlyStorage,
-    ReferenceFetcher, RepositoryName, Resolver, Result, ResultExt as _, Source, TagOrDigest,
-    Uploader,
+    ByteRange, Content, Descriptor, Digest, Error, ErrorKind, MediaType, PushOutcome,
+    RepositoryName, Result, Source, TagOrDigest,
 };
 
 use crate::lock::{read, write};
@@ -38,16 +35,8 @@ impl Blobs {
         drop(replaced);
     }
 
-    fn by_reference(&self, reference: &TagOrDigest) -> Result<(Descriptor, Arc<Blob>)> {
-        let digest = reference.digest().ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidReference,
-                "a blob has no tags, only a digest names it",
-            )
-        })?;
-        let blob = self.get(digest).ok_or_else(|| Error::not_found(digest))?;
-        let descriptor = Descriptor::new(MediaType::OCTET_STREAM, *digest, blob.size());
-        Ok((descriptor, blob))
+    fn stored(&self, digest: &Digest) -> Result<Arc<Blob>> {
+        self.get(digest).ok_or_else(|| Error::not_found(digest))
     }
 }
 
@@ -80,42 +69,69 @@ fn check_size(target: &Descriptor, blob: &Blob) -> Result<()> {
     ))
 }
 
-#[async_trait]
-impl Fetcher for Blobs {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
-        self.get(target.digest())
-            .ok_or_else(|| Error::not_found(target.digest()))
-            .and_then(|blob| whole(target, blob))
-            .during("fetch", target.digest())
+impl Blobs {
+    pub(crate) fn read(&self, target: &Descriptor) -> Result<Content> {
+        whole(target, self.stored(target.digest())?)
     }
 
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
-        self.get(target.digest())
-            .ok_or_else(|| Error::not_found(target.digest()))
-            .and_then(|blob| part(target, blob, range))
-            .during("fetch", target.digest())
+    pub(crate) fn read_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
+        part(target, self.stored(target.digest())?, range)
     }
-}
 
-#[async_trait]
-impl ReadOnlyStorage for Blobs {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
-        Ok(self.has(target))
+    pub(crate) fn stat(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        let digest = reference.digest().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidReference,
+                "a blob has no tags, only a digest names it",
+            )
+        })?;
+        let blob = self.stored(digest)?;
+        Ok(Descriptor::new(
+            MediaType::OCTET_STREAM,
+            *digest,
+            blob.size(),
+        ))
     }
-}
 
-#[async_trait]
-impl Pusher for Blobs {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.push_with(expected, source, &PushOptions::default())
-            .await
-            .map(|_| ())
+    pub(crate) async fn write(
+        &self,
+        expected: &Descriptor,
+        source: Source<'_>,
+    ) -> Result<PushOutcome> {
+        // To look again costs nothing here, and another push may have come first.
+        if self.has(expected) {
+            return Ok(PushOutcome::Present);
+        }
+        let blob = receive(&self.0.shared.store, expected, &source).await?;
+        self.add(*expected.digest(), blob);
+        Ok(PushOutcome::Pushed)
     }
-}
 
-#[async_trait]
-impl Deleter for Blobs {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
+    pub(crate) async fn mount(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<Source<'_>>,
+    ) -> Result<PushOutcome> {
+        if self.has(target) {
+            return Ok(PushOutcome::Mounted);
+        }
+        let digest = target.digest();
+        let found = self.0.shared.blob_of(from, digest);
+        if let Some(blob) = found.filter(|blob| blob.size() == target.size()) {
+            self.add(*digest, blob);
+            return Ok(PushOutcome::Mounted);
+        }
+        match fallback {
+            Some(source) => self.write(target, source).await,
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("is not in {from} either"),
+            )),
+        }
+    }
+
+    pub(crate) fn remove(&self, target: &Descriptor) -> Result<()> {
         let digest = target.digest();
         let removed = {
             let mut blobs = write(self.0.contents.blobs.of(digest));
@@ -124,84 +140,7 @@ impl Deleter for Blobs {
                 _ => None,
             }
         };
-        match removed {
-            Some(_) => Ok(()),
-            None => Err(Error::not_found(digest).with_operation("delete")),
-        }
-    }
-}
-
-#[async_trait]
-impl Resolver for Blobs {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
-        let (descriptor, _) = self.by_reference(reference).during("resolve", reference)?;
-        Ok(descriptor)
-    }
-}
-
-#[async_trait]
-impl ReferenceFetcher for Blobs {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
-        let (descriptor, blob) = self.by_reference(reference).during("fetch", reference)?;
-        whole(&descriptor, blob)
-    }
-}
-
-#[async_trait]
-impl Mounter for Blobs {
-    async fn mount(
-        &self,
-        target: &Descriptor,
-        from: &RepositoryName,
-        fallback: Option<Source<'_>>,
-    ) -> Result<MountOutcome> {
-        if self.has(target) {
-            return Ok(MountOutcome::Mounted);
-        }
-        let digest = target.digest();
-        let there = self.0.shared.blob_of(from, digest);
-        if let Some(blob) = there.filter(|blob| blob.size() == target.size()) {
-            self.add(*digest, blob);
-            return Ok(MountOutcome::Mounted);
-        }
-        match fallback {
-            Some(source) => {
-                let options = PushOptions::default().with_found(Presence::Absent);
-                self.push_with(target, source, &options).await
-            }
-            None => Err(
-                Error::new(ErrorKind::NotFound, format!("is not in {from} either"))
-                    .with_operation("mount")
-                    .with_subject(digest),
-            ),
-        }
-    }
-}
-
-#[async_trait]
-impl BlobStore for Blobs {
-    fn mounter(&self) -> Option<&dyn Mounter> {
-        Some(self)
-    }
-
-    fn uploader(&self) -> Option<&dyn Uploader> {
-        Some(self)
-    }
-
-    async fn push_with(
-        &self,
-        expected: &Descriptor,
-        source: Source<'_>,
-        _: &PushOptions,
-    ) -> Result<MountOutcome> {
-        // Looking costs nothing here, and another push may have come first.
-        if self.has(expected) {
-            return Ok(MountOutcome::Present);
-        }
-        let blob = receive(&self.0.shared.store, expected, &source)
-            .await
-            .during("push", expected.digest())?;
-        self.add(*expected.digest(), blob);
-        Ok(MountOutcome::Pushed)
+        // The blob is freed here, and not under the lock.
+        removed.map(drop).ok_or_else(|| Error::not_found(digest))
     }
 }

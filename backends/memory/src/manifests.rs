@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tranship::{
-    ByteRange, Content, Deleter, Descriptor, Error, ErrorKind, Fetcher, Pusher, ReadOnlyStorage,
-    ReferenceFetcher, ReferencePusher, Resolver, Result, ResultExt as _, Source, Tag, TagOrDigest,
-    Tagger,
+    ByteRange, Content, Descriptor, Error, ErrorKind, PushOutcome, Result, Source, Tag, TagOrDigest,
 };
 
 use crate::blobs::{part, whole};
@@ -34,7 +31,12 @@ impl Manifests {
             .ok_or_else(|| Error::not_found(reference))
     }
 
-    async fn store(&self, expected: &Descriptor, source: &Source<'_>, tags: &[Tag]) -> Result<()> {
+    pub(crate) async fn write(
+        &self,
+        expected: &Descriptor,
+        source: &Source<'_>,
+        tags: &[Tag],
+    ) -> Result<PushOutcome> {
         if !expected.media_type().is_manifest() {
             return Err(not_a_manifest(expected));
         }
@@ -45,13 +47,13 @@ impl Manifests {
                 .filter(|entry| entry.blob.size() == expected.size());
             if stored.is_some_and(|entry| entry.description.media_type() == expected.media_type()) {
                 set_tags(&mut index, expected, tags);
-                return Ok(());
+                return Ok(PushOutcome::Present);
             }
             stored.map(|entry| Arc::clone(&entry.blob))
         };
-        let blob = match stored {
-            Some(blob) => blob,
-            None => self.receive(expected, source).await?,
+        let (blob, outcome) = match stored {
+            Some(blob) => (blob, PushOutcome::Present),
+            None => (self.receive(expected, source).await?, PushOutcome::Pushed),
         };
         let entry = Entry::decode(expected, blob).await?;
         let replaced = {
@@ -61,7 +63,7 @@ impl Manifests {
             replaced
         };
         drop(replaced);
-        Ok(())
+        Ok(outcome)
     }
 
     async fn receive(&self, expected: &Descriptor, source: &Source<'_>) -> Result<Arc<Blob>> {
@@ -85,96 +87,50 @@ fn set_tags(index: &mut ManifestIndex, target: &Descriptor, tags: &[Tag]) {
     }
 }
 
-#[async_trait]
-impl Fetcher for Manifests {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
+impl Manifests {
+    pub(crate) fn read(&self, target: &Descriptor) -> Result<Content> {
+        whole(target, self.blob(target)?)
+    }
+
+    pub(crate) fn read_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
+        part(target, self.blob(target)?, range)
+    }
+
+    pub(crate) fn read_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+        let (descriptor, blob) = self.by_reference(reference)?;
+        whole(&descriptor, blob)
+    }
+
+    pub(crate) fn stat(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        Ok(self.by_reference(reference)?.0)
+    }
+
+    pub(crate) fn has(&self, target: &Descriptor) -> bool {
         self.blob(target)
-            .and_then(|blob| whole(target, blob))
-            .during("fetch", target.digest())
+            .is_ok_and(|blob| blob.size() == target.size())
     }
 
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
-        self.blob(target)
-            .and_then(|blob| part(target, blob, range))
-            .during("fetch", target.digest())
-    }
-}
-
-#[async_trait]
-impl ReadOnlyStorage for Manifests {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
-        Ok(self
-            .blob(target)
-            .is_ok_and(|blob| blob.size() == target.size()))
-    }
-}
-
-#[async_trait]
-impl Pusher for Manifests {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.push_reference(expected, source, &[]).await
-    }
-}
-
-#[async_trait]
-impl ReferencePusher for Manifests {
-    async fn push_reference(
-        &self,
-        expected: &Descriptor,
-        source: Source<'_>,
-        tags: &[Tag],
-    ) -> Result<()> {
-        self.store(expected, &source, tags)
-            .await
-            .during("push", expected.digest())
-    }
-}
-
-#[async_trait]
-impl Deleter for Manifests {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
+    pub(crate) fn remove(&self, target: &Descriptor) -> Result<()> {
+        let digest = target.digest();
         let removed = {
             let mut index = write(&self.0.contents.manifests);
             match index.get(target) {
-                Some(entry) if entry.blob.size() == target.size() => index.remove(target.digest()),
+                Some(entry) if entry.blob.size() == target.size() => index.remove(digest),
                 _ => None,
             }
         };
-        match removed {
-            Some(_) => Ok(()),
-            None => Err(Error::not_found(target.digest()).with_operation("delete")),
-        }
+        // The manifest is freed here, and not under the lock.
+        removed.map(drop).ok_or_else(|| Error::not_found(digest))
     }
-}
 
-#[async_trait]
-impl Resolver for Manifests {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
-        let (descriptor, _) = self.by_reference(reference).during("resolve", reference)?;
-        Ok(descriptor)
-    }
-}
-
-#[async_trait]
-impl Tagger for Manifests {
-    async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+    pub(crate) fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
         let mut index = write(&self.0.contents.manifests);
-        let is_there = index
+        let is_stored = index
             .get(target)
             .is_some_and(|entry| entry.blob.size() == target.size());
-        if is_there && index.tag(target.digest(), tag) {
+        if is_stored && index.tag(target.digest(), tag) {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::NotFound, "there is no such manifest")
-            .with_operation("tag")
-            .with_subject(target.digest()))
-    }
-}
-
-#[async_trait]
-impl ReferenceFetcher for Manifests {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
-        let (descriptor, blob) = self.by_reference(reference).during("fetch", reference)?;
-        whole(&descriptor, blob)
+        Err(Error::new(ErrorKind::NotFound, "there is no such manifest"))
     }
 }

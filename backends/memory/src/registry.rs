@@ -227,7 +227,8 @@ impl Drop for Handle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tranship::{Deleter as _, Descriptor, Index, MediaType, Pusher as _, encode_json};
+    use tranship::prelude::*;
+    use tranship::{Descriptor, Index, MediaType, encode_json};
 
     #[tokio::test]
     async fn nothing_remains_of_what_is_gone() -> Result<()> {
@@ -238,8 +239,7 @@ mod tests {
         let index = Descriptor::of(MediaType::IMAGE_INDEX, &content);
         repository.push(&layer, b"layer"[..].into()).await?;
         repository.push(&index, content.into()).await?;
-        let uploader = repository.blobs().uploader().expect("uploads");
-        uploader.start().await?.cancel().await?;
+        repository.blobs().start().await?.cancel().await?;
 
         repository.delete(&layer).await?;
         repository.delete(&index).await?;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tranship::{
-    BlobStore, Capabilities, Descriptor, Digest, Error, ErrorKind, ListOptions, Listing,
-    ManifestStore, MediaType, PredecessorFinder, ReferrerLister, RegistryIdentity, Repository,
-    RepositoryName, Result, Tag, TagLister, Untagger,
+    Access, Backend, ByteRange, Capabilities, Content, ContentKind, Descriptor, Digest, Error,
+    ErrorKind, ListOptions, Listing, MediaType, Presence, PushOptions, PushOutcome, RepositoryInfo,
+    RepositoryName, Result, Source, Tag, TagOrDigest, Upload, UploadId,
 };
 
 use crate::blobs::Blobs;
@@ -86,44 +86,98 @@ impl fmt::Debug for MemoryRepository {
     }
 }
 
-tranship::route_by_media_type!(MemoryRepository);
-
-impl Repository for MemoryRepository {
-    fn name(&self) -> &RepositoryName {
-        &self.handle.name
-    }
-
-    fn registry(&self) -> Option<&RegistryIdentity> {
-        Some(&self.handle.shared.identity)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities::all()
-    }
-
-    fn blobs(&self) -> &dyn BlobStore {
-        &self.blobs
-    }
-
-    fn manifests(&self) -> &dyn ManifestStore {
-        &self.manifests
-    }
-}
-
 #[async_trait]
-impl Untagger for MemoryRepository {
-    async fn untag(&self, tag: &Tag) -> Result<()> {
-        if write(&self.handle.contents.manifests).untag(tag) {
-            return Ok(());
-        }
-        Err(Error::new(ErrorKind::NotFound, "no such tag")
-            .with_operation("untag")
-            .with_subject(tag))
+impl Backend for MemoryRepository {
+    fn info(&self) -> RepositoryInfo<'_> {
+        RepositoryInfo::new(&self.handle.name, Capabilities::all())
+            .with_registry(&self.handle.shared.identity)
     }
-}
 
-impl TagLister for MemoryRepository {
-    fn tags(&self, options: ListOptions) -> Listing<'_, Tag> {
+    async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.read(target),
+            ContentKind::Manifest => self.manifests.read(target),
+        }
+    }
+
+    async fn read_range(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        range: ByteRange,
+    ) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.read_range(target, range),
+            ContentKind::Manifest => self.manifests.read_range(target, range),
+        }
+    }
+
+    async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.read(&self.blobs.stat(reference)?),
+            ContentKind::Manifest => self.manifests.read_reference(reference),
+        }
+    }
+
+    async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
+        match kind {
+            ContentKind::Blob => self.blobs.stat(reference),
+            ContentKind::Manifest => self.manifests.stat(reference),
+        }
+    }
+
+    async fn find(&self, kind: ContentKind, target: &Descriptor, _: Access) -> Result<Presence> {
+        let is_stored = match kind {
+            ContentKind::Blob => self.blobs.has(target),
+            ContentKind::Manifest => self.manifests.has(target),
+        };
+        Ok(match is_stored {
+            true => Presence::Whole,
+            false => Presence::Absent,
+        })
+    }
+
+    async fn write(
+        &self,
+        kind: ContentKind,
+        expected: &Descriptor,
+        source: Source<'_>,
+        options: &PushOptions<'_>,
+    ) -> Result<PushOutcome> {
+        match kind {
+            ContentKind::Blob => self.blobs.write(expected, source).await,
+            ContentKind::Manifest => self.manifests.write(expected, &source, options.tags).await,
+        }
+    }
+
+    async fn mount_blob(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<Source<'_>>,
+    ) -> Result<PushOutcome> {
+        self.blobs.mount(target, from, fallback).await
+    }
+
+    async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
+        match kind {
+            ContentKind::Blob => self.blobs.remove(target),
+            ContentKind::Manifest => self.manifests.remove(target),
+        }
+    }
+
+    async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        self.manifests.set_tag(target, tag)
+    }
+
+    async fn remove_tag(&self, tag: &Tag) -> Result<()> {
+        match write(&self.handle.contents.manifests).untag(tag) {
+            true => Ok(()),
+            false => Err(Error::new(ErrorKind::NotFound, "no such tag")),
+        }
+    }
+
+    fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
         paged(move |last: Option<&Tag>| {
             let after = match last.map(Tag::as_str).or(options.last.as_deref()) {
                 Some(last) => Bound::Excluded(last),
@@ -136,10 +190,8 @@ impl TagLister for MemoryRepository {
                 .collect()
         })
     }
-}
 
-impl ReferrerLister for MemoryRepository {
-    fn referrers<'a>(
+    fn list_referrers<'a>(
         &'a self,
         subject: &Descriptor,
         artifact_type: Option<&MediaType>,
@@ -161,14 +213,19 @@ impl ReferrerLister for MemoryRepository {
                 .collect()
         })
     }
-}
 
-#[async_trait]
-impl PredecessorFinder for MemoryRepository {
-    async fn predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
+    async fn list_predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
         Ok(read(&self.handle.contents.manifests)
             .parents_from(node.digest(), Bound::<&Digest>::Unbounded)
             .map(|parent| parent.description.clone())
             .collect())
+    }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        Ok(self.blobs.start_upload())
+    }
+
+    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        self.blobs.resume_upload(id)
     }
 }

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tranship::{
-    Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Uploader,
-    Verifier,
+    Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Verifier,
 };
 
 use crate::blobs::Blobs;
@@ -53,31 +52,26 @@ fn new_id() -> UploadId {
     UploadId::new(format!("{high:016x}{low:016x}"))
 }
 
-#[async_trait]
-impl Uploader for Blobs {
-    async fn start(&self) -> Result<Box<dyn Upload>> {
+impl Blobs {
+    pub(crate) fn start_upload(&self) -> Box<dyn Upload> {
         let id = new_id();
         lock(&self.0.contents.uploads).0.insert(id.clone(), None);
-        Ok(Box::new(MemoryUpload::new(
-            self,
-            id,
-            Arrived::nothing(self),
-        )))
+        Box::new(MemoryUpload::new(self, id, Arrived::nothing(self)))
     }
 
-    async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+    pub(crate) fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
         let session = lock(&self.0.contents.uploads)
             .0
             .get_mut(id)
             .map(Option::take);
-        let error = match session {
-            Some(Some(arrived)) => {
-                return Ok(Box::new(MemoryUpload::new(self, id.clone(), arrived)));
-            }
-            Some(None) => Error::new(ErrorKind::Conflict, "somebody else is writing to it"),
-            None => Error::new(ErrorKind::NotFound, "no such upload"),
-        };
-        Err(error.with_operation("resume").with_subject("upload"))
+        match session {
+            Some(Some(arrived)) => Ok(Box::new(MemoryUpload::new(self, id.clone(), arrived))),
+            Some(None) => Err(Error::new(
+                ErrorKind::Conflict,
+                "another request is writing to it",
+            )),
+            None => Err(Error::new(ErrorKind::NotFound, "no such upload")),
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use http::Method;
 use serde::Deserialize;
 use tranship::{
-    BlobStore, Capabilities, Descriptor, Error, ErrorKind, ListOptions, Listing, ManifestStore,
-    MediaType, PredecessorFinder, ReferrerLister, RegistryIdentity, Repository, RepositoryName,
-    Result, ResultExt as _, Tag, TagLister, TagOrDigest, Untagger,
+    Access, Backend, ByteRange, Content, ContentKind, Descriptor, Error, ErrorKind, ListOptions,
+    Listing, MediaType, Presence, PushOptions, PushOutcome, RepositoryInfo, RepositoryName, Result,
+    ResultExt as _, Source, Tag, TagOrDigest, Upload, UploadId,
 };
 
 use crate::blobs::Blobs;
@@ -16,7 +16,7 @@ use crate::handle::Handle;
 use crate::manifests::Manifests;
 use crate::pages::{Names, nothing_there};
 use crate::transport::{Request, RequestKind};
-use crate::{deletion, referrers};
+use crate::{blobs, deletion, referrers};
 
 /// A repository of a [`RemoteRegistry`](crate::RemoteRegistry). Clones share connections, tokens and
 /// bounds with each other, and with the registry.
@@ -30,7 +30,7 @@ pub struct RemoteRepository {
 impl RemoteRepository {
     pub(crate) fn new(handle: Handle) -> Self {
         Self {
-            blobs: Blobs::new(handle.clone()),
+            blobs: Blobs(handle.clone()),
             manifests: Manifests(handle.clone()),
             handle,
         }
@@ -46,69 +46,109 @@ impl fmt::Debug for RemoteRepository {
     }
 }
 
-tranship::route_by_media_type!(RemoteRepository);
-
-impl Repository for RemoteRepository {
-    fn name(&self) -> &RepositoryName {
-        &self.handle.name
-    }
-
-    fn registry(&self) -> Option<&RegistryIdentity> {
-        Some(&self.handle.shared.identity)
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.handle.learned().capabilities()
-    }
-
-    fn blobs(&self) -> &dyn BlobStore {
-        &self.blobs
-    }
-
-    fn manifests(&self) -> &dyn ManifestStore {
-        &self.manifests
-    }
-
-    fn expect_pushes(&self) {
-        self.handle.expect_pushes();
-    }
-}
-
 #[async_trait]
-impl Untagger for RemoteRepository {
-    async fn untag(&self, tag: &Tag) -> Result<()> {
+impl Backend for RemoteRepository {
+    fn info(&self) -> RepositoryInfo<'_> {
+        RepositoryInfo::new(&self.handle.name, self.handle.learned().capabilities())
+            .with_registry(&self.handle.shared.identity)
+    }
+
+    async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.read(target).await,
+            ContentKind::Manifest => self.manifests.read(target).await,
+        }
+    }
+
+    async fn read_range(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        range: ByteRange,
+    ) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.read_range(target, range).await,
+            ContentKind::Manifest => self.manifests.read_range(target, range).await,
+        }
+    }
+
+    async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {
+        match kind {
+            ContentKind::Blob => self.blobs.read_reference(reference).await,
+            ContentKind::Manifest => self.manifests.read_reference(reference).await,
+        }
+    }
+
+    async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
+        match kind {
+            ContentKind::Blob => self.blobs.stat(reference).await,
+            ContentKind::Manifest => self.manifests.stat(reference).await,
+        }
+    }
+
+    async fn find(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        access: Access,
+    ) -> Result<Presence> {
+        match kind {
+            ContentKind::Blob => self.blobs.find(target, access).await,
+            ContentKind::Manifest => Ok(match self.manifests.has(target).await? {
+                true => Presence::Whole,
+                false => Presence::Absent,
+            }),
+        }
+    }
+
+    async fn write(
+        &self,
+        kind: ContentKind,
+        expected: &Descriptor,
+        source: Source<'_>,
+        options: &PushOptions<'_>,
+    ) -> Result<PushOutcome> {
+        match kind {
+            ContentKind::Blob => self.blobs.write(expected, &source, options).await,
+            ContentKind::Manifest => {
+                let manifests = &self.manifests;
+                manifests.write(expected, &source, options.tags).await
+            }
+        }
+    }
+
+    async fn mount_blob(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<Source<'_>>,
+    ) -> Result<PushOutcome> {
+        self.blobs.mount(target, from, fallback.as_ref()).await
+    }
+
+    async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
+        match kind {
+            ContentKind::Blob => self.blobs.remove(target).await,
+            ContentKind::Manifest => self.manifests.remove(target).await,
+        }
+    }
+
+    async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        self.manifests.set_tag(target, tag).await
+    }
+
+    async fn remove_tag(&self, tag: &Tag) -> Result<()> {
         let handle = &self.handle;
         let url = handle.manifest_url(TagOrDigest::Tag(tag.clone()))?;
         let scopes = handle.delete_scope();
         let request = Request::new(RequestKind::ManifestDelete, Method::DELETE, url, scopes);
-        let answer = handle
-            .transport()
-            .send(request)
-            .await
-            .during("untag", tag)?;
+        let answer = handle.transport().send(request).await?;
         let fact = &handle.learned().untag;
         let settled = deletion::settle(answer, fact).await;
-        settled
-            .map_err(|error| no_tags(error, fact))
-            .during("untag", tag)
+        settled.map_err(|error| no_tags(error, fact))
     }
-}
 
-/// Registries that delete manifests by their digest only say so in several ways.
-fn no_tags(error: Error, fact: &crate::handle::Fact) -> Error {
-    match error.kind() {
-        ErrorKind::InvalidInput | ErrorKind::DigestMismatch | ErrorKind::InvalidReference => {
-            fact.learn(false);
-            Error::unsupported("the registry does not remove tags")
-                .with_hint("deleting the manifest by its digest removes all of its tags")
-                .with_source(error)
-        }
-        _ => error,
-    }
-}
-
-impl TagLister for RemoteRepository {
-    fn tags(&self, options: ListOptions) -> Listing<'_, Tag> {
+    fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
         #[derive(Deserialize)]
         struct Tags {
             tags: Option<Vec<String>>,
@@ -124,23 +164,37 @@ impl TagLister for RemoteRepository {
             |error| nothing_there(error).during("list the tags of", &handle.name),
         )
     }
-}
 
-impl ReferrerLister for RemoteRepository {
-    fn referrers<'a>(
+    fn list_referrers<'a>(
         &'a self,
         subject: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Listing<'a, Descriptor> {
         referrers::list(&self.handle, *subject.digest(), artifact_type.cloned())
     }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        blobs::start(&self.handle).await
+    }
+
+    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        blobs::resume(&self.handle, id).await
+    }
+
+    fn prepare_for_pushes(&self) {
+        self.handle.expect_pushes();
+    }
 }
 
-#[async_trait]
-impl PredecessorFinder for RemoteRepository {
-    async fn predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
-        let mut found = tranship::referrers(self, node, None).await?;
-        found.sort_by(|one, other| one.digest().cmp(other.digest()));
-        Ok(found)
+/// Registries that delete manifests by their digest only say so in several ways.
+fn no_tags(error: Error, fact: &crate::handle::Fact) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidInput | ErrorKind::DigestMismatch | ErrorKind::InvalidReference => {
+            fact.learn(false);
+            Error::unsupported("the registry does not remove tags")
+                .with_hint("deleting the manifest by its digest removes all of its tags")
+                .with_source(error)
+        }
+        _ => error,
     }
 }

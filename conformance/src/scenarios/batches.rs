@@ -1,7 +1,7 @@
 //! Batches: changes that are made together when they are committed.
 
 use futures_util::future::{join, try_join_all};
-use tranship::{Batch, ErrorKind, MountOutcome, Repository};
+use tranship::{Batch, ErrorKind, PushOutcome, Repository};
 
 use super::scenarios;
 use crate::check;
@@ -75,12 +75,12 @@ async fn what_is_pushed_is_there_at_once_in_the_batch(context: &Context) -> Verd
     let repository = context.repository().await?;
     let (image, large) = (Image::new("in a batch").build(), Item::noise(1, 600_000));
     let batch = begin(&repository)?;
-    check::lacks(batch.repository(), large.descriptor()).await?;
-    push(batch.repository(), &large).await?;
-    check::holds(batch.repository(), &large).await?;
-    push_tagged(batch.repository(), &image, "v1").await?;
-    is_there(batch.repository(), &image, "v1").await?;
-    has_tags(batch.repository(), &["v1"]).await
+    check::lacks(&batch, large.descriptor()).await?;
+    push(&batch, &large).await?;
+    check::holds(&batch, &large).await?;
+    push_tagged(&batch, &image, "v1").await?;
+    is_there(&batch, &image, "v1").await?;
+    has_tags(&batch, &["v1"]).await
 }
 
 async fn what_was_there_before_is_there_in_the_batch(context: &Context) -> Verdict {
@@ -89,11 +89,11 @@ async fn what_was_there_before_is_there_in_the_batch(context: &Context) -> Verdi
     push_tagged(&*repository, &old, "latest").await?;
     push_tagged(&*repository, &old, "old").await?;
     let batch = begin(&repository)?;
-    is_there(batch.repository(), &old, "latest").await?;
-    push_tagged(batch.repository(), &new, "latest").await?;
-    is_there(batch.repository(), &new, "latest").await?;
-    is_there(batch.repository(), &old, "old").await?;
-    has_tags(batch.repository(), &["latest", "old"]).await
+    is_there(&batch, &old, "latest").await?;
+    push_tagged(&batch, &new, "latest").await?;
+    is_there(&batch, &new, "latest").await?;
+    is_there(&batch, &old, "old").await?;
+    has_tags(&batch, &["latest", "old"]).await
 }
 
 async fn no_tag_moves_before_the_commit(context: &Context) -> Verdict {
@@ -101,8 +101,8 @@ async fn no_tag_moves_before_the_commit(context: &Context) -> Verdict {
     let (old, new) = (Image::new("old").build(), Image::new("new").build());
     push_tagged(&*repository, &old, "latest").await?;
     let batch = begin(&repository)?;
-    push_tagged(batch.repository(), &new, "latest").await?;
-    push_tagged(batch.repository(), &new, "v2").await?;
+    push_tagged(&batch, &new, "latest").await?;
+    push_tagged(&batch, &new, "v2").await?;
     names(&*repository, "latest", &old).await?;
     let early = repository.resolve(&by_tag("v2")?).await;
     check::not_found("resolving a tag of the batch", early)?;
@@ -117,15 +117,15 @@ async fn a_dropped_batch_sets_no_tag(context: &Context) -> Verdict {
     let (old, new) = (Image::new("old").build(), Image::new("new").build());
     push_tagged(&*repository, &old, "latest").await?;
     let dropped = begin(&repository)?;
-    push_tagged(dropped.repository(), &new, "latest").await?;
-    push_tagged(dropped.repository(), &new, "v2").await?;
+    push_tagged(&dropped, &new, "latest").await?;
+    push_tagged(&dropped, &new, "v2").await?;
     drop(dropped);
     names(&*repository, "latest", &old).await?;
     has_tags(&*repository, &["latest"]).await?;
 
     let other = Image::new("other").build();
     let batch = begin(&repository)?;
-    push_tagged(batch.repository(), &other, "v3").await?;
+    push_tagged(&batch, &other, "v3").await?;
     commit(batch).await?;
     names(&*repository, "latest", &old).await?;
     has_tags(&*repository, &["latest", "v3"]).await
@@ -135,7 +135,7 @@ async fn a_dropped_batch_sets_no_tag(context: &Context) -> Verdict {
 async fn committed(repository: &Repo) -> Verdict<Packed> {
     let image = Image::new("committed").with_layers(3).build();
     let batch = begin(repository)?;
-    push_tagged(batch.repository(), &image, "v1").await?;
+    push_tagged(&batch, &image, "v1").await?;
     commit(batch).await?;
     Ok(image)
 }
@@ -163,10 +163,10 @@ async fn referrers_of_a_batch_are_listed(context: &Context) -> Verdict {
         .with_subject(image.descriptor())
         .build();
     let batch = begin(&repository)?;
-    push_tagged(batch.repository(), &image, "v1").await?;
-    push_image(batch.repository(), &signature).await?;
+    push_tagged(&batch, &image, "v1").await?;
+    push_image(&batch, &signature).await?;
     let expected = digests([signature.descriptor()]);
-    let listed = referrers(batch.repository(), image.descriptor()).await?;
+    let listed = referrers(&batch, image.descriptor()).await?;
     check::equal(
         "the referrers in the batch",
         digests(&listed),
@@ -185,19 +185,15 @@ async fn a_blob_is_mounted_in_a_batch(context: &Context) -> Verdict {
         push(&*origin, blob).await?;
     }
     let batch = begin(&target)?;
-    let view = batch.repository();
-    let mounter = view.blobs().mounter();
-    let mounter = mounter.ok_or_else(|| Failure::new("a batch has no mounter"))?;
+    let view: &dyn Repository = &batch;
     for blob in image.blobs() {
-        let outcome = mounter.mount(blob.descriptor(), origin.name(), None).await;
+        let outcome = view.mount(blob.descriptor(), origin.name(), None).await;
         let outcome = check::succeeds("mounting", outcome)?;
-        check::equal("the outcome", outcome, MountOutcome::Mounted)?;
+        check::equal("the outcome", outcome, PushOutcome::Mounted)?;
         check::holds(view, blob).await?;
     }
     let absent = Item::blob("absent");
-    let refused = mounter
-        .mount(absent.descriptor(), origin.name(), None)
-        .await;
+    let refused = view.mount(absent.descriptor(), origin.name(), None).await;
     check::not_found("mounting an absent blob", refused)?;
     push_tagged(view, &image, "v1").await?;
     commit(batch).await?;
@@ -210,7 +206,7 @@ async fn as_many_pushes_as_a_batch_has_use_for_are_kept(context: &Context) -> Ve
     let batch = begin(&repository)?;
     let bound = batch.concurrency().unwrap_or(6);
     check::that(bound > 0, "a batch that has use for no push is of no use")?;
-    let view = batch.repository();
+    let view = &batch;
     for at_once in blobs.chunks(bound) {
         try_join_all(at_once.iter().map(|blob| push(view, blob))).await?;
     }
@@ -226,8 +222,8 @@ async fn race(one: Box<dyn Batch + '_>, other: Box<dyn Batch + '_>) -> Verdict<[
     let images = [Image::new("one").build(), Image::new("other").build()];
     let shared = Item::noise(2, 200_000);
     for (batch, image, tag) in [(&one, &images[0], "one"), (&other, &images[1], "other")] {
-        push(batch.repository(), &shared).await?;
-        push_tagged(batch.repository(), image, tag).await?;
+        push(&batch, &shared).await?;
+        push_tagged(&batch, image, tag).await?;
     }
     let (first, second) = join(one.commit(), other.commit()).await;
     check::succeeds("the one commit", first)?;
@@ -258,7 +254,7 @@ async fn what_others_do_meanwhile_is_kept(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let (mine, theirs) = (Image::new("mine").build(), Image::new("theirs").build());
     let batch = begin(&repository)?;
-    push_tagged(batch.repository(), &mine, "mine").await?;
+    push_tagged(&batch, &mine, "mine").await?;
     push_tagged(&*repository, &theirs, "theirs").await?;
     repository
         .tag(theirs.descriptor(), &"also".parse()?)
@@ -274,7 +270,7 @@ async fn a_refused_push_does_not_spoil_the_batch(context: &Context) -> Verdict {
     let image = Image::new("sound").build();
     let (expected, received) = (Item::blob("expected"), Item::blob("received"));
     let batch = begin(&repository)?;
-    let view = batch.repository();
+    let view: &dyn Repository = &batch;
     let refused = view.push(expected.descriptor(), received.source()).await;
     check::refused(
         "pushing other content",

@@ -128,7 +128,7 @@ async fn a_deleted_manifest_is_gone(context: &Context) -> Verdict {
     push_image(&*repository, &image).await?;
     check::succeeds("deleting", repository.delete(image.descriptor()).await)?;
     check::lacks(&*repository, image.descriptor()).await?;
-    check::lacks(repository.manifests(), image.descriptor()).await?;
+    check::lacks(&*repository.manifests(), image.descriptor()).await?;
     let digest = by_digest(image.descriptor());
     check::not_found("resolving", repository.resolve(&digest).await)?;
     check::not_found("fetching", repository.fetch_reference(&digest).await)

@@ -76,7 +76,7 @@ async fn is_kept(context: &Context, item: &Item) -> Verdict {
     let repository = context.repository().await?;
     push_with_tags(&*repository, item, &tags(["kept"])?).await?;
     check::holds(&*repository, item).await?;
-    check::holds(repository.manifests(), item).await?;
+    check::holds(&*repository.manifests(), item).await?;
     for reference in ["kept".parse()?, by_digest(item.descriptor())] {
         let resolved = repository.resolve(&reference).await;
         let resolved = check::succeeds(&format!("resolving {reference}"), resolved)?;
@@ -369,7 +369,7 @@ async fn an_absent_manifest_is_not_there(context: &Context) -> Verdict {
     for media_type in MediaType::MANIFESTS {
         let absent = Item::new(media_type, "absent");
         check::lacks(&*repository, absent.descriptor()).await?;
-        check::lacks(repository.manifests(), absent.descriptor()).await?;
+        check::lacks(&*repository.manifests(), absent.descriptor()).await?;
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! Mounts: a blob of one repository made to appear in another.
 
-use tranship::{Descriptor, ErrorKind, MountOutcome, Mounter, Repository, Source};
+use tranship::{Descriptor, ErrorKind, Mounter, PushOutcome, Repository, Source};
 
 use super::scenarios;
 use crate::check;
 use crate::content::Item;
 use crate::context::{Context, Repo};
-use crate::failure::{Failure, Verdict};
+use crate::failure::Verdict;
 use crate::source::{Breaking, Untouchable};
 use crate::steps::{from, push, resized};
 
@@ -68,21 +68,15 @@ impl Pair {
         &self,
         blob: &Descriptor,
         fallback: Option<Source<'_>>,
-    ) -> Verdict<tranship::Result<MountOutcome>> {
-        let mounter = mounter(&*self.target)?;
-        Ok(mounter.mount(blob, self.origin.name(), fallback).await)
+    ) -> Verdict<tranship::Result<PushOutcome>> {
+        Ok(self.target.mount(blob, self.origin.name(), fallback).await)
     }
-}
-
-fn mounter(repository: &dyn Repository) -> Verdict<&dyn Mounter> {
-    let mounter = repository.blobs().mounter();
-    mounter.ok_or_else(|| Failure::new("mounts are claimed, but there is no mounter"))
 }
 
 async fn is_mounted(pair: &Pair, item: &Item) -> Verdict {
     let outcome = pair.mount(item.descriptor(), None).await?;
     let outcome = check::succeeds("mounting", outcome)?;
-    check::equal("the outcome", outcome, MountOutcome::Mounted)?;
+    check::equal("the outcome", outcome, PushOutcome::Mounted)?;
     check::holds(&*pair.target, item).await
 }
 
@@ -101,7 +95,7 @@ async fn a_mount_does_not_read_its_fallback(context: &Context) -> Verdict {
         .mount(item.descriptor(), Some(from(&Untouchable)))
         .await?;
     let outcome = check::succeeds("mounting with a fallback", outcome)?;
-    check::equal("the outcome", outcome, MountOutcome::Mounted)?;
+    check::equal("the outcome", outcome, PushOutcome::Mounted)?;
     check::holds(&*pair.target, &item).await
 }
 
@@ -117,9 +111,7 @@ async fn a_mount_can_be_repeated(context: &Context) -> Verdict {
 async fn a_blob_can_be_mounted_from_its_own_repository(context: &Context) -> Verdict {
     let item = Item::blob("at home");
     let Pair { origin, .. } = Pair::with(context, &item).await?;
-    let mounted = mounter(&*origin)?
-        .mount(item.descriptor(), origin.name(), None)
-        .await;
+    let mounted = origin.mount(item.descriptor(), origin.name(), None).await;
     check::succeeds("mounting from itself", mounted)?;
     check::holds(&*origin, &item).await
 }
@@ -160,7 +152,7 @@ async fn a_blob_of_another_size_is_not_mounted(context: &Context) -> Verdict {
 async fn is_pushed(pair: &Pair, item: &Item) -> Verdict {
     let outcome = pair.mount(item.descriptor(), Some(item.source())).await?;
     let outcome = check::succeeds("mounting with a fallback", outcome)?;
-    check::equal("the outcome", outcome, MountOutcome::Pushed)?;
+    check::equal("the outcome", outcome, PushOutcome::Pushed)?;
     check::holds(&*pair.target, item).await?;
     check::lacks(&*pair.origin, item.descriptor()).await
 }
@@ -183,7 +175,7 @@ async fn what_is_there_is_not_read_from_a_fallback(context: &Context) -> Verdict
         .await?;
     let outcome = check::succeeds("mounting a stored blob", outcome)?;
     check::that(
-        outcome != MountOutcome::Pushed,
+        outcome != PushOutcome::Pushed,
         "a stored blob was pushed again",
     )?;
     check::holds(&*pair.target, &item).await

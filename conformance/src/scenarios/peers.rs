@@ -128,12 +128,11 @@ async fn tags_of_both_are_kept(context: &Context) -> Verdict {
 async fn an_upload_of_one_is_resumed_by_the_other(context: &Context) -> Verdict {
     let (one, other) = (context.repository().await?, context.peer().await?);
     let item = Item::noise(1, 300_000);
-    let missing = || Failure::new("uploads are claimed, but there is no uploader");
-    let mut upload = one.blobs().uploader().ok_or_else(missing)?.start().await?;
+    let mut upload = one.blobs().start().await?;
     upload.write(0, item.bytes().slice(..100_000)).await?;
     let id = UploadId::new(upload.id().as_str().to_owned());
     drop(upload);
-    let uploader = other.blobs().uploader().ok_or_else(missing)?;
+    let uploader = other.blobs();
     let resumed = uploader.resume(&id).await;
     let mut upload = check::succeeds("resuming with the other handle", resumed)?;
     check::equal("the offset", upload.offset(), 100_000)?;
@@ -144,16 +143,10 @@ async fn an_upload_of_one_is_resumed_by_the_other(context: &Context) -> Verdict 
 
 async fn an_upload_cancelled_by_one_is_over_for_the_other(context: &Context) -> Verdict {
     let (one, other) = (context.repository().await?, context.peer().await?);
-    let missing = || Failure::new("uploads are claimed, but there is no uploader");
-    let upload = one.blobs().uploader().ok_or_else(missing)?.start().await?;
+    let upload = one.blobs().start().await?;
     let id = upload.id().clone();
     upload.cancel().await?;
-    let resumed = other
-        .blobs()
-        .uploader()
-        .ok_or_else(missing)?
-        .resume(&id)
-        .await;
+    let resumed = other.blobs().resume(&id).await;
     check::not_found("resuming a cancelled upload", resumed.map(|_| ()))?;
     let blob = Item::new(MediaType::IMAGE_LAYER, "still alive");
     push(&*other, &blob).await?;

@@ -68,14 +68,16 @@ async fn a_repository_agrees_with_its_registry(context: &Context) -> Verdict {
 async fn mounts_and_uploads_are_offered_where_they_are_claimed(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let claimed = repository.capabilities();
-    check::that(
-        !claimed.mount.is_yes() || repository.blobs().mounter().is_some(),
-        "mounts are claimed, but there is no mounter",
-    )?;
-    check::that(
-        !claimed.uploads.is_yes() || repository.blobs().uploader().is_some(),
-        "uploads are claimed, but there is no uploader",
-    )
+    if claimed.mount.is_yes() {
+        let absent = Item::blob("absent");
+        let mounted = repository.mount(absent.descriptor(), repository.name(), None);
+        check::not_found("mounting an absent blob", mounted.await)?;
+    }
+    if claimed.uploads.is_yes() {
+        let upload = check::succeeds("starting an upload", repository.blobs().start().await)?;
+        check::succeeds("cancelling it", upload.cancel().await)?;
+    }
+    Ok(())
 }
 
 async fn a_read_only_backend_refuses_pushes(context: &Context) -> Verdict {
@@ -108,13 +110,8 @@ async fn a_read_only_backend_refuses_tags(context: &Context) -> Verdict {
 
 async fn a_read_only_backend_refuses_uploads(context: &Context) -> Verdict {
     let repository = context.repository().await?;
-    match repository.blobs().uploader() {
-        Some(uploader) => {
-            let started = uploader.start().await.map(drop);
-            check::refused("starting an upload", started, &REFUSED)
-        }
-        None => Ok(()),
-    }
+    let started = repository.blobs().start().await.map(drop);
+    check::refused("starting an upload", started, &REFUSED)
 }
 
 async fn algorithm_is_refused(context: &Context, algorithm: Algorithm) -> Verdict {

@@ -53,17 +53,17 @@ async fn a_pushed_blob_goes_to_the_blobs(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let blob = Item::blob("plain");
     push(&*repository, &blob).await?;
-    check::holds(repository.blobs(), &blob).await?;
-    check::lacks(repository.manifests(), blob.descriptor()).await
+    check::holds(&*repository.blobs(), &blob).await?;
+    check::lacks(&*repository.manifests(), blob.descriptor()).await
 }
 
 async fn a_pushed_manifest_goes_to_the_manifests(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let image = Image::new("routed").build();
     push_image(&*repository, &image).await?;
-    check::holds(repository.manifests(), image.manifest()).await?;
+    check::holds(&*repository.manifests(), image.manifest()).await?;
     let other = Image::new("given to the store").build();
-    push(repository.manifests(), other.manifest()).await?;
+    push(&*repository.manifests(), other.manifest()).await?;
     check::holds(&*repository, other.manifest()).await
 }
 
@@ -76,7 +76,7 @@ async fn a_blob_is_no_manifest(context: &Context) -> Verdict {
         let digest = by_digest(blob.descriptor());
         check::not_found("resolving a blob", manifests.resolve(&digest).await)?;
         check::not_found("fetching a blob", manifests.fetch_reference(&digest).await)?;
-        check::lacks(manifests, blob.descriptor()).await?;
+        check::lacks(&*manifests, blob.descriptor()).await?;
     }
     Ok(())
 }
@@ -92,7 +92,7 @@ async fn an_unknown_type_is_a_blob(context: &Context) -> Verdict {
         let media_type = MediaType::from_static(media_type);
         let item = Item::new(media_type.clone(), format!("no JSON of {media_type}"));
         push(&*repository, &item).await?;
-        check::holds(repository.blobs(), &item).await?;
+        check::holds(&*repository.blobs(), &item).await?;
         let digest = by_digest(item.descriptor());
         check::not_found("resolving it", repository.resolve(&digest).await)?;
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tranship::{ErrorKind, UploadId};
 
 use super::scenarios;
-use super::uploads::{is_over, resume, start, uploader, write};
+use super::uploads::{is_over, resume, start, write};
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
@@ -111,7 +111,7 @@ async fn an_upload_of_another_repository_is_not_found(context: &Context) -> Verd
     write(&mut *upload, "secret").await?;
     drop(upload);
     is_over(&there, &id, "is another repository's").await?;
-    let upload = check::succeeds("resuming it here", uploader(&*here)?.resume(&id).await)?;
+    let upload = check::succeeds("resuming it here", here.blobs().resume(&id).await)?;
     check::succeeds("cancelling", upload.cancel().await)
 }
 
@@ -136,14 +136,14 @@ async fn two_writers_cannot_mix_their_bytes(context: &Context) -> Verdict {
     let mut first = start(&repository).await?;
     write(&mut *first, "first").await?;
     let id = first.id().clone();
-    let mut second = match uploader(&*repository)?.resume(&id).await {
+    let mut second = match repository.blobs().resume(&id).await {
         Ok(second) => second,
         Err(error) => {
             check::equal("the kind of error", error.kind(), ErrorKind::Conflict)?;
             // The first is not disturbed, and leaves the way free when it is dropped.
             write(&mut *first, " and last").await?;
             drop(first);
-            let again = uploader(&*repository)?.resume(&id).await;
+            let again = repository.blobs().resume(&id).await;
             let again = check::succeeds("resuming when the first is gone", again)?;
             let item = Item::blob("first and last");
             check::succeeds("committing", again.commit(item.descriptor()).await)?;

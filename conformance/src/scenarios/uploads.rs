@@ -1,15 +1,13 @@
 //! Uploads in pieces: started, written, resumed by their id, committed or cancelled.
 
 use bytes::Bytes;
-use tranship::{
-    Algorithm, Descriptor, ErrorKind, MediaType, Repository, Upload, UploadId, Uploader,
-};
+use tranship::{Algorithm, Descriptor, ErrorKind, MediaType, Repository, Upload, UploadId};
 
 use super::scenarios;
 use crate::check;
 use crate::content::Item;
 use crate::context::{Context, Repo};
-use crate::failure::{Failure, Verdict};
+use crate::failure::Verdict;
 use crate::steps::{push, resized};
 
 scenarios! { "uploads":
@@ -51,20 +49,15 @@ scenarios! { "uploads":
         "A commit that fails does not touch a blob that has the digest already."
 }
 
-pub(super) fn uploader(repository: &dyn Repository) -> Verdict<&dyn Uploader> {
-    let uploader = repository.blobs().uploader();
-    uploader.ok_or_else(|| Failure::new("uploads are claimed, but there is no uploader"))
-}
-
 pub(super) async fn start(repository: &Repo) -> Verdict<Box<dyn Upload>> {
-    check::succeeds("starting an upload", uploader(&**repository)?.start().await)
+    check::succeeds("starting an upload", repository.blobs().start().await)
 }
 
 /// Drops `upload`, and takes it up again by its id.
 pub(super) async fn resume(repository: &Repo, upload: Box<dyn Upload>) -> Verdict<Box<dyn Upload>> {
     let id = upload.id().clone();
     drop(upload);
-    check::succeeds("resuming", uploader(&**repository)?.resume(&id).await)
+    check::succeeds("resuming", repository.blobs().resume(&id).await)
 }
 
 pub(super) async fn write(upload: &mut dyn Upload, bytes: impl Into<Bytes>) -> Verdict {
@@ -74,7 +67,7 @@ pub(super) async fn write(upload: &mut dyn Upload, bytes: impl Into<Bytes>) -> V
 }
 
 pub(super) async fn is_over(repository: &Repo, id: &UploadId, why: &str) -> Verdict {
-    let resumed = uploader(&**repository)?.resume(id).await;
+    let resumed = repository.blobs().resume(id).await;
     check::not_found(
         &format!("resuming an upload that {why}"),
         resumed.map(|_| ()),

@@ -29,7 +29,9 @@ scenarios! { "visibility":
 }
 
 /// Waits for `job`, which pushes from a [`Held`] source.
-async fn ends(job: tokio::task::JoinHandle<tranship::Result<()>>) -> Verdict<tranship::Result<()>> {
+async fn ends<T>(
+    job: tokio::task::JoinHandle<tranship::Result<T>>,
+) -> Verdict<tranship::Result<T>> {
     job.await
         .map_err(|error| Failure::new(format!("the push panicked: {error}")))
 }

@@ -27,9 +27,10 @@ pub(super) async fn store(
 ) -> Result<(), Failure> {
     let failed = |error| Failure::of(&error, About::NewManifest);
     let batch = repository.batch();
-    let target = batch
-        .as_ref()
-        .map_or(repository, |batch| batch.repository());
+    let target = match &batch {
+        Some(batch) => batch,
+        None => repository,
+    };
     if batch.is_some() || shared.options.complete_manifests {
         let missing = missing(target, document).await?;
         if shared.options.complete_manifests && !missing.is_empty() {

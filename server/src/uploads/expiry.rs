@@ -44,12 +44,9 @@ pub(crate) async fn sweep(shared: &Shared) {
 
 async fn resume_and_cancel(shared: &Shared, name: &RepositoryName, id: &UploadId) -> Result<()> {
     let repository = shared.registry.repository(name).await?;
-    let Some(uploader) = repository.blobs().uploader() else {
-        return Ok(());
-    };
-    match uploader.resume(id).await {
+    match repository.blobs().resume(id).await {
         Ok(upload) => upload.cancel().await,
-        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) if error.is_not_found() || error.is_unsupported() => Ok(()),
         Err(error) => Err(error),
     }
 }

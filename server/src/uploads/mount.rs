@@ -31,9 +31,9 @@ pub(crate) async fn mount(
     if blob_of(target, digest).await?.is_some() {
         return Ok(true);
     }
-    let Some(mounter) = target.blobs().mounter() else {
+    if !target.capabilities().mount.is_possible() {
         return Ok(false);
-    };
+    }
     let source = match from {
         Some(from) if caller.may(&from, Permission::Read) => look(shared, from, digest).await?,
         Some(_) => None,
@@ -42,7 +42,7 @@ pub(crate) async fn mount(
     let Some((from, blob)) = source else {
         return Ok(false);
     };
-    match mounter.mount(&blob, &from, None).await {
+    match target.mount(&blob, &from, None).await {
         Ok(_) => Ok(true),
         // Deleted meanwhile, or not to be had that way.
         Err(error) if error.is_not_found() || error.is_unsupported() => Ok(false),

@@ -327,14 +327,15 @@ pub(super) struct Expired {
     pub(super) held: Option<Box<dyn Upload>>,
 }
 
-fn uploader(repository: &dyn Repository) -> Result<&dyn tranship::Uploader, Failure> {
-    repository.blobs().uploader().ok_or_else(|| {
-        Failure::new(
+fn uploader(repository: &dyn Repository) -> Result<Box<dyn tranship::BlobStore + '_>, Failure> {
+    match repository.capabilities().uploads.is_possible() {
+        true => Ok(repository.blobs()),
+        false => Err(Failure::new(
             StatusCode::METHOD_NOT_ALLOWED,
             Code::Unsupported,
             "this registry takes no uploads",
-        )
-    })
+        )),
+    }
 }
 
 /// An upload in the hand of one request. Dropped, it waits for the next one.

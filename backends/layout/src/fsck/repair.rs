@@ -63,12 +63,15 @@ async fn replace(driver: &dyn Driver, finding: &Finding, from: &dyn Repository) 
     };
     let store = holder(from, &target).await?;
     driver
-        .put_blob(&target, Source::stored(store, &target))
+        .put_blob(&target, Source::stored(&*store, &target))
         .await
 }
 
 /// Where `from` keeps the content: a manifest may lie there as a blob that is not listed.
-async fn holder<'a>(from: &'a dyn Repository, target: &Descriptor) -> Result<&'a dyn Fetcher> {
+async fn holder<'a>(
+    from: &'a dyn Repository,
+    target: &Descriptor,
+) -> Result<Box<dyn Fetcher + 'a>> {
     if target.media_type().is_manifest() && from.manifests().exists(target).await? {
         return Ok(from.manifests());
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tranship::{Deleter, Descriptor, MediaType, Pusher, Repository, Result, Tagger, Untagger};
+use tranship::prelude::*;
+use tranship::{Descriptor, MediaType, Result};
 
 use super::checks::Fact;
 use super::stage::{Image, Stage, checker, copy, tag};
@@ -109,7 +110,7 @@ async fn a_sync_that_fails_during_an_upload_loses_nothing() {
     let target = Descriptor::of(MediaType::OCTET_STREAM, &content);
     let upload = async |stage: &Stage| {
         let layout = stage.layout().await;
-        let uploader = layout.blobs().uploader().expect("one");
+        let uploader = layout.blobs();
         let mut upload = uploader.start().await?;
         upload.write(0, content.slice(..2_000)).await?;
         let id = upload.id().clone();
@@ -206,13 +207,13 @@ async fn a_batch_that_has_lost_a_blob_is_not_committed() {
     let layout = stage.layout().await;
     let batch = layout.batch().expect("a batch");
     let (part, content) = &image.parts[0];
-    let pushed = batch.repository().push(part, content.clone().into()).await;
+    let pushed = batch.push(part, content.clone().into()).await;
     pushed.expect("pushed");
     // The blob, and the copy of it that is made then.
     stage.recorder.fail(0, 2);
     let large = Bytes::from(vec![1; 16 * 1024 * 1024]);
     let target = Descriptor::of(MediaType::OCTET_STREAM, &large);
-    let pushed = batch.repository().push(&target, large.into()).await;
+    let pushed = batch.push(&target, large.into()).await;
     pushed.expect_err("the group is lost");
     batch.commit().await.expect_err("the batch is lost");
     stage.check_now().await;

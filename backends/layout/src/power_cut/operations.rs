@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tranship::{
-    Deleter, Descriptor, MediaType, Pusher, ReferencePusher, Registry as _, Repository, Tagger,
-    Untagger,
-};
+use tranship::prelude::*;
+use tranship::{Descriptor, MediaType, Repository};
 
 use super::checks::Fact;
 use super::stage::{Image, Stage, copy, relaxed, tag};
@@ -176,14 +174,14 @@ async fn an_upload_is_durable_when_it_is_committed() {
     let target = Descriptor::of(MediaType::OCTET_STREAM, &content);
     let id = {
         let layout = stage.layout().await;
-        let uploader = layout.blobs().uploader().expect("one");
+        let uploader = layout.blobs();
         let mut upload = uploader.start().await.expect("started");
         let written = upload.write(0, content.slice(..2_000)).await;
         written.expect("written");
         upload.id().clone()
     };
     let layout = stage.layout().await;
-    let uploader = layout.blobs().uploader().expect("one");
+    let uploader = layout.blobs();
     let mut upload = uploader.resume(&id).await.expect("resumed");
     assert_eq!(upload.offset(), 2_000);
     let written = upload.write(2_000, content.slice(2_000..)).await;
@@ -200,8 +198,7 @@ async fn an_upload_in_a_batch_is_durable_with_the_batch() {
     let batch = layout.batch().expect("a batch");
     let content = Bytes::from(vec![7; 5_000]);
     let target = Descriptor::of(MediaType::OCTET_STREAM, &content);
-    let uploader = batch.repository().blobs().uploader().expect("one");
-    let mut upload = uploader.start().await.expect("started");
+    let mut upload = batch.blobs().start().await.expect("started");
     upload.write(0, content).await.expect("written");
     upload.commit(&target).await.expect("committed");
     batch.commit().await.expect("committed");
@@ -221,7 +218,7 @@ async fn a_mount_is_durable() {
     };
     let (from, to) = (repository("from").await, repository("parent/app").await);
     image.push(&*from, &[]).await.expect("pushed");
-    let mounter = to.blobs().mounter().expect("one");
+    let mounter = to.blobs();
     for (part, _) in &image.parts {
         let mounted = mounter.mount(part, from.name(), None).await;
         mounted.expect("mounted");
@@ -331,9 +328,9 @@ async fn a_manifest_takes_four_syncs_after_its_blobs() {
     // As the server stores it.
     let batch = layout.batch().expect("a batch");
     for (part, _) in &image.parts {
-        assert!(batch.repository().exists(part).await.expect("asked"));
+        assert!(batch.exists(part).await.expect("asked"));
     }
-    copy_manifest(&image, batch.repository()).await;
+    copy_manifest(&image, &batch).await;
     batch.commit().await.expect("committed");
     // The manifest and its name, the index and its name.
     assert_eq!(stage.recorder.syncs(), before + 4);

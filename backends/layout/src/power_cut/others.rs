@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tranship::{Pusher, ReferencePusher, Registry as _, Repository, Tagger, Untagger};
+use tranship::prelude::*;
 
 use super::stage::{Image, Stage, copy, relaxed, tag};
 use crate::{GcOptions, Layout, LayoutRegistry};
@@ -192,7 +192,7 @@ async fn a_mount_of_what_is_there_makes_it_durable() {
     write_blobs(&stage.path(), &image);
     let from = "elsewhere".parse().expect("a name");
     let (part, _) = &image.parts[0];
-    let mounter = repository.blobs().mounter().expect("one");
+    let mounter = repository.blobs();
     mounter.mount(part, &from, None).await.expect("mounted");
     // Without an index the directory is not a layout yet.
     let (other, content) = &image.parts[1];
@@ -212,7 +212,6 @@ async fn a_manifest_in_a_batch_makes_durable_what_the_batch_did_not_see() {
     let batch = layout.batch().expect("a batch");
     let (manifest, content) = &image.manifest;
     let pushed = batch
-        .repository()
         .push_reference(manifest, content.clone().into(), &[tag("v1")])
         .await;
     pushed.expect("pushed");
@@ -323,9 +322,7 @@ async fn a_blob_is_kept_while_a_power_cut_could_bring_back_what_needs_it() {
     list_nothing(&stage.path());
     let layout = stage.layout().await;
     let (layer, _) = &dropped.parts[1];
-    tranship::Deleter::delete(layout.blobs(), layer)
-        .await
-        .expect("deleted");
+    layout.blobs().delete(layer).await.expect("deleted");
     stage.check().await;
 }
 
@@ -393,7 +390,7 @@ async fn a_commit_that_finds_its_changes_made_makes_them_durable() {
     let stage = Stage::with(&[(&Image::new("other", 1), "v0")]).await;
     let layout = stage.layout().await;
     let batch = layout.batch().expect("a batch");
-    let view = batch.repository();
+    let view = &batch;
     assert!(!view.exists(image.descriptor()).await.expect("asked"));
     image.push(view, &[tag("v1")]).await.expect("pushed");
     write(&stage.path(), &image, "v1");

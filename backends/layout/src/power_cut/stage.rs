@@ -82,12 +82,13 @@ impl Image {
         let (manifest, content) = &self.manifest;
         to.push_reference(manifest, content.clone().into(), tags)
             .await
+            .map(drop)
     }
 
     /// Pushes it in a batch.
     pub(super) async fn push_together(&self, to: &dyn Repository, tags: &[Tag]) -> Result<()> {
         let batch = to.batch().expect("layouts have batches");
-        self.push(batch.repository(), tags).await?;
+        self.push(&batch, tags).await?;
         batch.commit().await
     }
 }

@@ -4,10 +4,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use futures_util::stream;
-use tranship::{
-    Algorithm, Body, Descriptor, ErrorKind, Fetcher, MediaType, Pusher, ReadOnlyStorage,
-    ReferencePusher, Repository, Source, Tagger, Untagger,
-};
+use tranship::prelude::*;
+use tranship::{Algorithm, Body, Descriptor, ErrorKind, MediaType, Source};
 use tranship_layout::Layout;
 
 use crate::archive::{Image, member, options, picture, read};
@@ -67,14 +65,12 @@ async fn members_have_no_time_and_no_owner_and_the_files_of_the_layout_come_last
     assert_eq!(batch.concurrency(), Some(1));
     let target = blob(&content);
     batch
-        .repository()
         .push(&target, content.clone().into())
         .await
         .expect("pushed");
     let (root, bytes) = manifest("one");
     let tags = [tag("v1")];
     batch
-        .repository()
         .push_reference(&root, bytes.into(), &tags)
         .await
         .expect("pushed");
@@ -135,14 +131,9 @@ async fn a_batch_over_an_archive_that_is_replaced_meanwhile_loses_nothing() {
     let batch = one.batch().expect("a batch");
     let content = noise(300_000);
     let target = blob(&content);
-    batch
-        .repository()
-        .push(&target, content.into())
-        .await
-        .expect("pushed");
+    batch.push(&target, content.into()).await.expect("pushed");
     let (root, bytes) = manifest("one");
     batch
-        .repository()
         .push_reference(&root, bytes.into(), &[tag("v1")])
         .await
         .expect("pushed");
@@ -169,7 +160,6 @@ async fn two_batches_that_both_make_the_archive_lose_nothing() {
         let (root, bytes) = manifest(name);
         let tags = [tag(name)];
         batch
-            .repository()
             .push_reference(&root, bytes.into(), &tags)
             .await
             .expect("pushed");
@@ -188,10 +178,9 @@ async fn a_batch_whose_ground_is_gone_fails_and_sets_no_tag() {
     let content = noise(1000);
     let target = push_blob(&archive, &content).await;
     let batch = archive.batch().expect("a batch");
-    assert!(batch.repository().exists(&target).await.expect("asked"));
+    assert!(batch.exists(&target).await.expect("asked"));
     let (root, bytes) = manifest("one");
     batch
-        .repository()
         .push_reference(&root, bytes.into(), &[tag("v1")])
         .await
         .expect("pushed");
@@ -211,7 +200,7 @@ async fn a_push_that_fails_leaves_no_trace_in_the_batch() {
     let target = blob(&content);
     let wrong = blob(&noise(1_999_999));
     let batch = archive.batch().expect("a batch");
-    let repository = batch.repository();
+    let repository = &batch;
     let first = noise(10);
     repository
         .push(&blob(&first), first.clone().into())
@@ -278,13 +267,10 @@ async fn a_push_that_is_dropped_leaves_no_trace_in_the_batch() {
             None => std::future::pending().await,
         }
     });
-    let push = batch
-        .repository()
-        .push(&target, Source::once(Body::from_stream(stalled)));
+    let push = batch.push(&target, Source::once(Body::from_stream(stalled)));
     let waited = tokio::time::timeout(std::time::Duration::from_millis(100), push).await;
     assert!(waited.is_err());
     batch
-        .repository()
         .push(&target, content.clone().into())
         .await
         .expect("pushed");
@@ -301,7 +287,6 @@ async fn a_batch_of_blobs_alone_is_kept_too() {
     let content = noise(5000);
     let batch = archive.batch().expect("a batch");
     batch
-        .repository()
         .push(&blob(&content), content.clone().into())
         .await
         .expect("pushed");
@@ -316,7 +301,6 @@ async fn a_batch_that_is_dropped_leaves_no_file() {
     let content = noise(900_000);
     let batch = archive.batch().expect("a batch");
     batch
-        .repository()
         .push(&blob(&content), content.into())
         .await
         .expect("pushed");
@@ -384,11 +368,7 @@ async fn a_blob_of_the_wrong_size_is_replaced() {
     let archive = create(&cut.path()).await;
     let layer = Descriptor::of(MediaType::IMAGE_LAYER, &good);
     let batch = archive.batch().expect("a batch");
-    batch
-        .repository()
-        .push(&layer, good.into())
-        .await
-        .expect("pushed");
+    batch.push(&layer, good.into()).await.expect("pushed");
     batch.commit().await.expect("committed");
     assert_eq!(
         read(&cut.path()).await.expect("healed"),

@@ -8,10 +8,8 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{Error, ObjectStoreExt as _};
 use tokio::task::JoinSet;
-use tranship::{
-    BlobStore, Descriptor, ErrorKind, Fetcher, MountOutcome, Pusher, ReadOnlyStorage, Registry,
-    Source,
-};
+use tranship::prelude::*;
+use tranship::{Descriptor, ErrorKind, PushOutcome, Source};
 use tranship_layout::{LayoutOptions, LayoutRegistry};
 
 use crate::faulty::{Faulty, Op, answer};
@@ -251,13 +249,8 @@ async fn a_mount_is_a_copy_by_the_store_or_else_through_us() {
             .await
             .expect("pushed");
         let destination = registry.repository(&to).await.expect("opened");
-        let blobs: &dyn BlobStore = destination.blobs();
-        let mounted = blobs
-            .mounter()
-            .expect("mounts")
-            .mount(&target, &from, None)
-            .await;
-        assert_eq!(mounted.expect("mounted"), MountOutcome::Mounted);
+        let mounted = destination.mount(&target, &from, None).await;
+        assert_eq!(mounted.expect("mounted"), PushOutcome::Mounted);
         let found = destination.fetch(&target).await.expect("found");
         assert_eq!(found.bytes(100).await.expect("intact"), content);
         let puts = store.asked(&format!("to/blobs/sha256/{}", target.digest().hex()));

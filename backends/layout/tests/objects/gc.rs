@@ -8,10 +8,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
-use tranship::{
-    CopyOptions, Descriptor, ErrorKind, Manifest, MediaType, Pusher, ReferencePusher, Repository,
-    Resolver, copy,
-};
+use tranship::prelude::*;
+use tranship::{CopyOptions, Descriptor, ErrorKind, Manifest, MediaType, copy};
 use tranship_layout::{FsckOptions, GcOptions, GcReport, Layout, LayoutOptions, LayoutRegistry};
 
 use crate::faulty::{Faulty, Op, answer};
@@ -241,7 +239,7 @@ async fn beside_a_writer(later: Duration) -> bool {
     let config = push_blob(&collector, b"an old config").await;
     store.age(HOUR);
     let batch = writer.batch().expect("a batch");
-    let target = batch.repository();
+    let target = &batch;
     let there_already = target.push(&config, (&b"an old config"[..]).into());
     there_already.await.expect("pushed");
     let (image, content) = image_of(&config);
@@ -291,7 +289,7 @@ async fn uploads_that_nobody_goes_on_with_go() {
     let store = Arc::new(Faulty::new());
     let layout = layout(&store).await;
     push_image(&layout, "v1").await.expect("pushed");
-    let uploader = layout.blobs().uploader().expect("uploads");
+    let uploader = layout.blobs();
     let begun = || async {
         let mut upload = uploader.start().await.expect("started");
         upload.write(0, "half".into()).await.expect("written");

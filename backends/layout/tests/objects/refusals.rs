@@ -19,7 +19,10 @@ fn not_implemented() -> Error {
 
 async fn push(layout: &Layout) -> tranship::Result<()> {
     let content = Bytes::from_static(b"x");
-    layout.push(&described(&content), content.into()).await
+    layout
+        .push(&described(&content), content.into())
+        .await
+        .map(drop)
 }
 
 #[tokio::test]

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::Error;
-use tranship::{ErrorKind, Fetcher, Repository, Upload, UploadId, Uploader};
+use tranship::prelude::*;
+use tranship::{BlobStore, ErrorKind, Upload, UploadId};
 use tranship_layout::Layout;
 
 use crate::faulty::{Faulty, Op, answer};
 use crate::support::{described, layout};
 
-fn uploader(layout: &Layout) -> &dyn Uploader {
-    layout.blobs().uploader().expect("uploads")
+fn uploader(layout: &Layout) -> Box<dyn BlobStore + '_> {
+    layout.blobs()
 }
 
 /// An upload of "hello " in two writes.

@@ -9,9 +9,8 @@ use object_store::path::Path;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tranship::{
-    Deleter, Error, ErrorKind, Pusher, ReadOnlyStorage, Repository, Resolver, Tagger, Untagger,
-};
+use tranship::prelude::*;
+use tranship::{Error, ErrorKind};
 use tranship_layout::Layout;
 
 use crate::faulty::{Faulty, Op, precondition};
@@ -198,7 +197,7 @@ async fn a_batch_whose_blob_somebody_removed_changes_nothing() {
     let blob = described(b"old");
     one.push(&blob, (&b"old"[..]).into()).await.expect("pushed");
     let batch = other.batch().expect("a batch");
-    let target = batch.repository();
+    let target = &batch;
     // The batch finds it there, and goes on that.
     target
         .push(&blob, (&b"old"[..]).into())

@@ -4,10 +4,8 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use tranship::{
-    Deleter, Descriptor, Digest, MediaType, Pusher, ReadOnlyStorage, ReferencePusher, Repository,
-    Resolver, Result, Source, referrers, repositories, tags,
-};
+use tranship::prelude::*;
+use tranship::{Descriptor, Digest, MediaType, Result, Source, referrers, repositories, tags};
 use tranship_memory::{MemoryRegistry, MemoryRepository};
 
 use crate::{blob, index_of, name, read, tag};
@@ -74,9 +72,8 @@ async fn content_that_comes_and_goes_from_many_tasks_is_whole_or_absent() {
                     assert_eq!(read, bytes);
                 }
                 let other = registry.open(&name("mounted"));
-                let mounter = other.blobs().mounter().expect("mounts");
                 let fallback = Source::from(bytes.clone());
-                mounter
+                other
                     .mount(&shared, repository.name(), Some(fallback))
                     .await?;
                 for repository in [repository, other] {

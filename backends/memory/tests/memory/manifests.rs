@@ -1,9 +1,7 @@
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use tranship::{
-    Descriptor, ErrorKind, ListOptions, MediaType, PredecessorFinder, Pusher, ReferencePusher,
-    Repository, Resolver, Source, TagLister, Tagger, Untagger,
-};
+use tranship::prelude::*;
+use tranship::{Descriptor, ErrorKind, ListOptions, MediaType, Source};
 use tranship_memory::{MemoryOptions, MemoryRepository};
 
 use crate::{blob, index_of, kind, read, tag};

@@ -1,9 +1,7 @@
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use tranship::{
-    Body, Deleter, Descriptor, ErrorKind, MediaType, OpenAt, Pusher, ReadOnlyStorage, Repository,
-    Result, Source,
-};
+use tranship::prelude::*;
+use tranship::{Body, Descriptor, ErrorKind, MediaType, OpenAt, Result, Source};
 use tranship_memory::{MemoryOptions, MemoryRegistry};
 
 use crate::{absent, blob, index_of, kind, name, read};

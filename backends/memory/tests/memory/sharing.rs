@@ -1,9 +1,7 @@
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use tranship::{
-    BlobStore, Deleter, ErrorKind, Fetcher, ListOptions, MountOutcome, Pusher, ReadOnlyStorage,
-    Registry, Repository, repositories,
-};
+use tranship::prelude::*;
+use tranship::{ErrorKind, ListOptions, PushOutcome, repositories};
 use tranship_memory::{MemoryRegistry, MemoryRepository};
 
 use crate::{blob, index_of, kind, name, read};
@@ -14,9 +12,9 @@ async fn a_mount_is_a_reference_to_the_same_bytes() {
     let (from, to) = (registry.open(&name("from")), registry.open(&name("to")));
     let (descriptor, content) = blob(&[7; 100_000]);
     from.push(&descriptor, content.into()).await.expect("push");
-    let mounter = to.blobs().mounter().expect("mounts");
+    let mounter = to.blobs();
     let outcome = mounter.mount(&descriptor, from.name(), None).await;
-    assert_eq!(outcome.expect("mount"), MountOutcome::Mounted);
+    assert_eq!(outcome.expect("mount"), PushOutcome::Mounted);
     assert_eq!(registry.stored_bytes(), 100_000);
     let pushed = read(&from, &descriptor).await.expect("there");
     let mounted = read(&to, &descriptor).await.expect("there");
@@ -155,7 +153,7 @@ async fn no_two_registries_are_the_same() {
 async fn blobs_and_manifests_are_apart() {
     let repository = MemoryRepository::new();
     let (index, content) = index_of(vec![]);
-    let blobs: &dyn BlobStore = repository.blobs();
+    let blobs = repository.blobs();
     blobs
         .push(&index, content.clone().into())
         .await

@@ -1,11 +1,12 @@
 use bytes::Bytes;
-use tranship::{ErrorKind, Repository, Uploader, repositories};
+use tranship::prelude::*;
+use tranship::{BlobStore, ErrorKind, repositories};
 use tranship_memory::{MemoryOptions, MemoryRegistry, MemoryRepository};
 
 use crate::{blob, kind, name, read};
 
-fn uploader(repository: &MemoryRepository) -> &dyn Uploader {
-    repository.blobs().uploader().expect("uploads")
+fn uploader(repository: &MemoryRepository) -> Box<dyn BlobStore + '_> {
+    repository.blobs()
 }
 
 #[tokio::test]

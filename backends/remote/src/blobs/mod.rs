@@ -1,4 +1,4 @@
-//! The blobs of a repository, as the core's traits see them.
+//! The blobs of a repository.
 
 mod download;
 mod look;
@@ -8,13 +8,10 @@ mod record;
 mod session;
 mod upload;
 
-use async_trait::async_trait;
 use http::Method;
 use tranship::{
-    BlobStore, ByteRange, Content, Deleter, Descriptor, Digest, Error, ErrorKind, Fetcher,
-    MediaType, MountOutcome, Mounter, Presence, PushOptions, Pusher, ReadOnlyStorage,
-    ReferenceFetcher, RepositoryName, Resolver, Result, ResultExt as _, Source, TagOrDigest,
-    Uploader,
+    Access, ByteRange, Content, Descriptor, Digest, Error, ErrorKind, MediaType, Presence,
+    PushOptions, PushOutcome, RepositoryName, Result, Source, TagOrDigest,
 };
 
 use crate::handle::HIDDEN;
@@ -22,25 +19,15 @@ use crate::handle::Handle;
 use crate::transport::{Request, RequestKind, failure};
 pub(crate) use download::Download;
 use look::{Found, look};
-use upload::Uploads;
+pub(crate) use upload::{resume, start};
 
 #[derive(Debug, Clone)]
-pub(crate) struct Blobs {
-    handle: Handle,
-    uploads: Uploads,
-}
+pub(crate) struct Blobs(pub(crate) Handle);
 
 impl Blobs {
-    pub(crate) fn new(handle: Handle) -> Self {
-        Self {
-            uploads: Uploads(handle.clone()),
-            handle,
-        }
-    }
-
     /// Looks for a blob that is there.
     async fn found(&self, digest: &Digest) -> Result<Found> {
-        let handle = &self.handle;
+        let handle = &self.0;
         match look(handle, digest, handle.pull_scope()).await {
             Ok(found) => found.ok_or_else(|| Error::not_found(digest)),
             Err(error) if handle.hides(&error) => {
@@ -63,126 +50,76 @@ async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
     }
 }
 
-#[async_trait]
-impl Fetcher for Blobs {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
-        let body = parallel::whole(&self.handle, target).await;
-        let body = body
-            .map_err(|error| unsupported_manifest(error, target))
-            .during("fetch", target.digest())?;
+impl Blobs {
+    pub(crate) async fn read(&self, target: &Descriptor) -> Result<Content> {
+        let body = parallel::whole(&self.0, target).await;
+        let body = body.map_err(|error| unsupported_manifest(error, target))?;
         Ok(Content::new(target.clone(), body))
     }
 
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
-        let range = range
-            .resolve(target.size())
-            .during("fetch", target.digest())?;
-        let part = Download::part(&self.handle, target, range.clone()).await;
-        let part = part.during("fetch", target.digest())?;
+    pub(crate) async fn read_range(
+        &self,
+        target: &Descriptor,
+        range: ByteRange,
+    ) -> Result<Content> {
+        let range = range.resolve(target.size())?;
+        let part = Download::part(&self.0, target, range.clone()).await?;
         Ok(Content::partial(target.clone(), range, part.into_body()))
     }
-}
 
-#[async_trait]
-impl ReadOnlyStorage for Blobs {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
-        match self.found(target.digest()).await {
-            Ok(found) => Ok(found.may_have(target.size())),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error
-                .with_operation("look for")
-                .with_subject(target.digest())),
+    pub(crate) async fn read_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+        let digest = digest_of(reference)?;
+        let (descriptor, download) = Download::unsized_whole(&self.0, digest).await?;
+        Ok(Content::new(descriptor, download.into_body()))
+    }
+
+    pub(crate) async fn stat(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        let digest = digest_of(reference)?;
+        let found = self.found(&digest).await?;
+        describe(found.size, digest)
+    }
+
+    pub(crate) async fn find(&self, target: &Descriptor, access: Access) -> Result<Presence> {
+        match access {
+            Access::Read => match self.found(target.digest()).await {
+                Ok(found) if found.may_have(target.size()) => Ok(Presence::Whole),
+                Ok(_) => Ok(Presence::OtherSize),
+                Err(error) if error.is_not_found() => Ok(Presence::Absent),
+                Err(error) => Err(error),
+            },
+            Access::Push => presence(&self.0, target).await,
         }
     }
-}
 
-#[async_trait]
-impl Pusher for Blobs {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.push_with(expected, source, &PushOptions::default())
-            .await
-            .map(|_| ())
+    pub(crate) async fn write(
+        &self,
+        expected: &Descriptor,
+        source: &Source<'_>,
+        options: &PushOptions<'_>,
+    ) -> Result<PushOutcome> {
+        push::push(&self.0, expected, source, options).await
     }
-}
 
-#[async_trait]
-impl Deleter for Blobs {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
-        let handle = &self.handle;
+    pub(crate) async fn mount(
+        &self,
+        target: &Descriptor,
+        from: &RepositoryName,
+        fallback: Option<&Source<'_>>,
+    ) -> Result<PushOutcome> {
+        push::mount(&self.0, target, from, fallback).await
+    }
+
+    pub(crate) async fn remove(&self, target: &Descriptor) -> Result<()> {
+        let handle = &self.0;
         // A registry looks at the digest alone.
-        if !self.exists(target).await? {
-            return Err(Error::not_found(target.digest()).with_operation("delete"));
+        if self.find(target, Access::Read).await? != Presence::Whole {
+            return Err(Error::not_found(target.digest()));
         }
         let url = handle.blob_url(target.digest())?;
         let scopes = handle.delete_scope();
         let request = Request::new(RequestKind::BlobDelete, Method::DELETE, url, scopes);
-        let answer = handle.transport().send(request).await;
-        let answer = answer.during("delete", target.digest())?;
-        crate::deletion::settle(answer, &handle.learned().delete_blobs)
-            .await
-            .during("delete", target.digest())
-    }
-}
-
-#[async_trait]
-impl Resolver for Blobs {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
-        let digest = digest_of(reference)?;
-        let found = self.found(&digest).await.during("resolve", reference)?;
-        describe(found.size, digest).during("resolve", reference)
-    }
-}
-
-#[async_trait]
-impl ReferenceFetcher for Blobs {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
-        let digest = digest_of(reference)?;
-        let (descriptor, download) = Download::unsized_whole(&self.handle, digest)
-            .await
-            .during("fetch", reference)?;
-        Ok(Content::new(descriptor, download.into_body()))
-    }
-}
-
-#[async_trait]
-impl Mounter for Blobs {
-    async fn mount(
-        &self,
-        target: &Descriptor,
-        from: &RepositoryName,
-        fallback: Option<Source<'_>>,
-    ) -> Result<MountOutcome> {
-        push::mount(&self.handle, target, from, fallback.as_ref())
-            .await
-            .during("mount", target.digest())
-    }
-}
-
-#[async_trait]
-impl BlobStore for Blobs {
-    fn mounter(&self) -> Option<&dyn Mounter> {
-        Some(self)
-    }
-
-    fn uploader(&self) -> Option<&dyn Uploader> {
-        Some(&self.uploads)
-    }
-
-    async fn presence(&self, target: &Descriptor) -> Result<Presence> {
-        presence(&self.handle, target)
-            .await
-            .during("look for", target.digest())
-    }
-
-    async fn push_with(
-        &self,
-        expected: &Descriptor,
-        source: Source<'_>,
-        options: &PushOptions,
-    ) -> Result<MountOutcome> {
-        push::push(&self.handle, expected, &source, options)
-            .await
-            .during("push", expected.digest())
+        let answer = handle.transport().send(request).await?;
+        crate::deletion::settle(answer, &handle.learned().delete_blobs).await
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tranship::{
-    Descriptor, Error, ErrorKind, MountOutcome, Presence, PushOptions, RepositoryName, Result,
+    Descriptor, Error, ErrorKind, Presence, PushOptions, PushOutcome, RepositoryName, Result,
     Source,
 };
 
@@ -30,8 +30,8 @@ pub(super) async fn push(
     handle: &Handle,
     expected: &Descriptor,
     source: &Source<'_>,
-    options: &PushOptions,
-) -> Result<MountOutcome> {
+    options: &PushOptions<'_>,
+) -> Result<PushOutcome> {
     let found = match options.found {
         Some(found) => found,
         None => presence(handle, expected).await?,
@@ -42,7 +42,7 @@ pub(super) async fn push(
         {
             record.forget().await;
         }
-        return Ok(MountOutcome::Present);
+        return Ok(PushOutcome::Present);
     }
     let may_continue = options.resumable
         && source.is_reopenable()
@@ -69,7 +69,7 @@ pub(super) async fn push(
         _ => begin(handle, expected).await?,
     };
     match started {
-        Started::Mounted => Ok(MountOutcome::Mounted),
+        Started::Mounted => Ok(PushOutcome::Mounted),
         Started::Session(mut session) => {
             if may_continue && let Some(record) = Record::begin(handle, expected).await {
                 session.record_in(record).await;
@@ -148,7 +148,7 @@ pub(super) async fn mount(
     target: &Descriptor,
     from: &RepositoryName,
     fallback: Option<&Source<'_>>,
-) -> Result<MountOutcome> {
+) -> Result<PushOutcome> {
     let fact = &handle.learned().mount;
     if !fact.is_no() || fallback.is_none() {
         let algorithm = Some(target.digest().algorithm());
@@ -160,14 +160,14 @@ pub(super) async fn mount(
         match (started, fallback) {
             (Ok(Started::Mounted), _) => {
                 fact.learn(true);
-                return Ok(MountOutcome::Mounted);
+                return Ok(PushOutcome::Mounted);
             }
             // The registry declines. It may have the blob in this repository all the same.
             (Ok(Started::Session(session)), Some(source)) => {
                 if presence(handle, target).await? == Presence::Whole {
                     // Whether the registry can forget the upload or not, the blob is stored.
                     let _ = session.cancel().await;
-                    return Ok(MountOutcome::Present);
+                    return Ok(PushOutcome::Present);
                 }
                 return upload(handle, target, source, session).await;
             }
@@ -213,7 +213,7 @@ async fn upload(
     expected: &Descriptor,
     source: &Source<'_>,
     session: Session,
-) -> Result<MountOutcome> {
+) -> Result<PushOutcome> {
     let mode = handle.transport().options().upload;
     let limit = &handle.learned().body_limit;
     let mut in_chunks = session.offset() > 0
@@ -236,7 +236,7 @@ async fn upload(
                 (furthest, stuck) = (0, 0);
                 restarts += 1;
                 match begin(handle, expected).await? {
-                    Started::Mounted => return Ok(MountOutcome::Mounted),
+                    Started::Mounted => return Ok(PushOutcome::Mounted),
                     Started::Session(mut session) => {
                         if let Some(record) = Option::take(&mut record) {
                             session.record_in(record).await;
@@ -251,7 +251,7 @@ async fn upload(
             false => send_whole(&mut current, expected, source).await,
         };
         let (error, asked) = match outcome {
-            Ok(()) => return Ok(MountOutcome::Pushed),
+            Ok(()) => return Ok(PushOutcome::Pushed),
             Err(Stopped::Failed(error)) => {
                 // It cannot be continued, whether the registry can forget it or not.
                 if is_wrong(&error) && current.is_recorded() {
@@ -302,7 +302,7 @@ async fn upload(
         let presence = presence(handle, expected).await;
         if presence.is_ok_and(|presence| presence == Presence::Whole) {
             current.end().await;
-            return Ok(MountOutcome::Pushed);
+            return Ok(PushOutcome::Pushed);
         }
         let is_hopeless = restarts > handle.transport().options().retry.max_retries;
         if is_hopeless || !source.is_reopenable() || !retries.pause(asked).await {

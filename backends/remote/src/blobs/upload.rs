@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use tranship::{
-    Descriptor, Error, ErrorKind, Presence, Result, ResultExt as _, Upload, UploadId, Uploader,
-};
+use tranship::{Descriptor, Error, ErrorKind, Presence, Result, ResultExt as _, Upload, UploadId};
 use url::Url;
 
 use super::push::SMALLEST_CHUNK;
@@ -13,29 +11,19 @@ use super::session::{Sent, Session, Started};
 use crate::handle::Handle;
 use crate::transport::{Payload, Retries, failure};
 
-#[derive(Debug, Clone)]
-pub(super) struct Uploads(pub(super) Handle);
-
-#[async_trait]
-impl Uploader for Uploads {
-    async fn start(&self) -> Result<Box<dyn Upload>> {
-        match Session::start(&self.0, None, None)
-            .await
-            .during("start an upload to", &self.0.name)?
-        {
-            Started::Session(session) => Ok(RemoteUpload::boxed(&self.0, session)),
-            Started::Mounted => Err(failure::protocol(
-                "the registry answers that an upload is done which was not begun",
-            )),
-        }
+pub(crate) async fn start(handle: &Handle) -> Result<Box<dyn Upload>> {
+    match Session::start(handle, None, None).await? {
+        Started::Session(session) => Ok(RemoteUpload::boxed(handle, session)),
+        Started::Mounted => Err(failure::protocol(
+            "the registry answers that an upload is done which was not begun",
+        )),
     }
+}
 
-    async fn resume(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
-        let url = url_of(&self.0, id).ok_or_else(no_upload)?;
-        let session = Session::resume(&self.0, url).await;
-        let session = session.during("resume an upload to", &self.0.name)?;
-        Ok(RemoteUpload::boxed(&self.0, session))
-    }
+pub(crate) async fn resume(handle: &Handle, id: &UploadId) -> Result<Box<dyn Upload>> {
+    let url = url_of(handle, id).ok_or_else(no_upload)?;
+    let session = Session::resume(handle, url).await?;
+    Ok(RemoteUpload::boxed(handle, session))
 }
 
 /// The name of the repository, a space, and the URL: a name has no space.
@@ -53,7 +41,6 @@ fn url_of(handle: &Handle, id: &UploadId) -> Option<Url> {
 
 fn no_upload() -> Error {
     Error::new(ErrorKind::NotFound, "this repository has no such upload")
-        .with_operation("resume an upload")
 }
 
 struct RemoteUpload {

@@ -1,15 +1,13 @@
-//! The manifests of a repository, as the core's traits see them.
+//! The manifests of a repository.
 
 mod fetch;
 mod push;
 
-use async_trait::async_trait;
 use http::header::ACCEPT;
 use http::{HeaderValue, Method, StatusCode};
 use tranship::{
-    ByteRange, Content, Deleter, Descriptor, Error, ErrorKind, Fetcher, MediaType, Pusher,
-    ReadOnlyStorage, ReferenceFetcher, ReferencePusher, Resolver, Result, ResultExt as _, Source,
-    Tag, TagOrDigest, Tagger,
+    ByteRange, Content, Descriptor, Error, ErrorKind, MediaType, PushOutcome, Result, Source, Tag,
+    TagOrDigest,
 };
 
 use crate::handle::Handle;
@@ -62,7 +60,7 @@ impl Manifests {
         })
     }
 
-    async fn read(&self, target: &Descriptor) -> Result<Fetched> {
+    async fn get(&self, target: &Descriptor) -> Result<Fetched> {
         let reference = TagOrDigest::Digest(*target.digest());
         let fetched = fetch(&self.0, &reference, Some(target)).await?;
         if fetched.descriptor.size() != target.size() {
@@ -79,37 +77,39 @@ impl Manifests {
     }
 }
 
-#[async_trait]
-impl Fetcher for Manifests {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
-        let fetched = self.read(target).await.during("fetch", target.digest())?;
+impl Manifests {
+    pub(crate) async fn read(&self, target: &Descriptor) -> Result<Content> {
+        let fetched = self.get(target).await?;
         Ok(Content::from_bytes(target.clone(), fetched.content))
     }
 
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
-        let range = range
-            .resolve(target.size())
-            .during("fetch", target.digest())?;
-        let fetched = self.read(target).await.during("fetch", target.digest())?;
-        // Both ends lie within what was read.
-        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
-        let part = fetched.content.slice(at(range.start)..at(range.end));
-        Ok(Content::partial(
-            target.clone(),
-            range,
-            tranship::Body::from_bytes(part),
-        ))
+    pub(crate) async fn read_range(
+        &self,
+        target: &Descriptor,
+        range: ByteRange,
+    ) -> Result<Content> {
+        let range = range.resolve(target.size())?;
+        Ok(self.read(target).await?.into_part(range))
     }
-}
 
-#[async_trait]
-impl ReadOnlyStorage for Manifests {
-    async fn exists(&self, target: &Descriptor) -> Result<bool> {
+    pub(crate) async fn read_reference(&self, reference: &TagOrDigest) -> Result<Content> {
+        let fetched = fetch(&self.0, reference, None).await?;
+        Ok(Content::from_bytes(fetched.descriptor, fetched.content))
+    }
+
+    pub(crate) async fn stat(&self, reference: &TagOrDigest) -> Result<Descriptor> {
+        match self.describe(reference).await? {
+            Some(descriptor) => Ok(descriptor),
+            None => Ok(fetch(&self.0, reference, None).await?.descriptor),
+        }
+    }
+
+    pub(crate) async fn has(&self, target: &Descriptor) -> Result<bool> {
         let reference = TagOrDigest::Digest(*target.digest());
         let answer = match self.head(&reference).await {
             Ok(answer) => answer,
             Err(error) if error.is_not_found() => return Ok(false),
-            Err(error) => return Err(error).during("look for", target.digest()),
+            Err(error) => return Err(error),
         };
         match answer.status() {
             StatusCode::OK if answer.coding().is_none() => {
@@ -122,56 +122,33 @@ impl ReadOnlyStorage for Manifests {
                 match fetch(&self.0, &reference, Some(target)).await {
                     Ok(fetched) => Ok(fetched.descriptor.size() == target.size()),
                     Err(error) if error.is_not_found() => Ok(false),
-                    Err(error) => Err(error).during("look for", target.digest()),
+                    Err(error) => Err(error),
                 }
             }
-            _ => {
-                let error = answer.into_error().await;
-                Err(error
-                    .with_operation("look for")
-                    .with_subject(target.digest()))
-            }
+            _ => Err(answer.into_error().await),
         }
     }
-}
 
-#[async_trait]
-impl Pusher for Manifests {
-    async fn push(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.push_reference(expected, source, &[]).await
-    }
-}
-
-#[async_trait]
-impl ReferencePusher for Manifests {
-    async fn push_reference(
+    pub(crate) async fn write(
         &self,
         expected: &Descriptor,
-        source: Source<'_>,
+        source: &Source<'_>,
         tags: &[Tag],
-    ) -> Result<()> {
-        push::push(&self.0, expected, &source, tags)
-            .await
-            .during("push", expected.digest())
+    ) -> Result<PushOutcome> {
+        push::push(&self.0, expected, source, tags).await
     }
-}
 
-#[async_trait]
-impl Deleter for Manifests {
-    async fn delete(&self, target: &Descriptor) -> Result<()> {
-        self.delete_with_referrer(target)
-            .await
-            .during("delete", target.digest())
+    pub(crate) async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        let fetched = self.get(target).await?;
+        push::put_tag(&self.0, target, &fetched.content, tag).await
     }
-}
 
-impl Manifests {
     /// Deletes a manifest, and takes it off the list of its subject where we keep that.
-    async fn delete_with_referrer(&self, target: &Descriptor) -> Result<()> {
+    pub(crate) async fn remove(&self, target: &Descriptor) -> Result<()> {
         let handle = &self.0;
         let subject = match handle.learned().referrers.is_yes() {
             // A registry looks at the digest alone.
-            true if !self.exists(target).await? => return Err(Error::not_found(target.digest())),
+            true if !self.has(target).await? => return Err(Error::not_found(target.digest())),
             true => None,
             false => referrers::subject_of(self, target).await?,
         };
@@ -184,42 +161,5 @@ impl Manifests {
             Some(subject) => referrers::remove(handle, &subject, target).await,
             None => Ok(()),
         }
-    }
-}
-
-#[async_trait]
-impl Resolver for Manifests {
-    async fn resolve(&self, reference: &TagOrDigest) -> Result<Descriptor> {
-        let described = self
-            .describe(reference)
-            .await
-            .during("resolve", reference)?;
-        match described {
-            Some(descriptor) => Ok(descriptor),
-            None => {
-                let fetched = fetch(&self.0, reference, None).await;
-                Ok(fetched.during("resolve", reference)?.descriptor)
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Tagger for Manifests {
-    async fn tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
-        let fetched = self.read(target).await.during("tag", target.digest())?;
-        push::put_tag(&self.0, target, &fetched.content, tag)
-            .await
-            .during("tag", target.digest())
-    }
-}
-
-#[async_trait]
-impl ReferenceFetcher for Manifests {
-    async fn fetch_reference(&self, reference: &TagOrDigest) -> Result<Content> {
-        let fetched = fetch(&self.0, reference, None)
-            .await
-            .during("fetch", reference)?;
-        Ok(Content::from_bytes(fetched.descriptor, fetched.content))
     }
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tranship::{
-    Algorithm, Descriptor, Error, ErrorKind, Fetcher as _, ManifestDocument, ReadOnlyStorage as _,
-    Result, Source, Tag, TagOrDigest,
+    Algorithm, Descriptor, Error, ErrorKind, ManifestDocument, PushOutcome, Result, Source, Tag,
+    TagOrDigest,
 };
 
 use super::Manifests;
@@ -24,7 +24,7 @@ pub(super) async fn push(
     expected: &Descriptor,
     source: &Source<'_>,
     tags: &[Tag],
-) -> Result<()> {
+) -> Result<PushOutcome> {
     if !expected.media_type().is_manifest() {
         return Err(Error::unsupported(format!(
             "{} is not the type of a manifest that is supported, and only manifests have tags",
@@ -32,8 +32,10 @@ pub(super) async fn push(
         )));
     }
     handle.expect_pushes();
-    let Some(content) = content_to_push(handle, expected, source, tags).await? else {
-        return Ok(());
+    let (content, outcome) = match content_to_push(handle, expected, source, tags).await? {
+        ToPush::Nothing => return Ok(PushOutcome::Present),
+        ToPush::Again(content) => (content, PushOutcome::Present),
+        ToPush::New(content) => (content, PushOutcome::Pushed),
     };
     // What the registry would take for a manifest and others could not read is found here.
     let document = ManifestDocument::decode(expected.media_type(), &content)?;
@@ -47,43 +49,47 @@ pub(super) async fn push(
         tags => put_tags(handle, expected, &content, tags).await?,
     };
     let Some(document) = document else {
-        return Ok(());
+        return Ok(outcome);
     };
     match document.subject() {
-        Some(_) if takes_subject => {
-            handle.learned().referrers.learn(true);
-            Ok(())
-        }
+        Some(_) if takes_subject => handle.learned().referrers.learn(true),
         Some(subject) if !handle.learned().referrers.is_yes() => {
             let referrer = tranship::describe_referrer(expected, &document);
-            referrers::add(handle, subject, &referrer).await
+            referrers::add(handle, subject, &referrer).await?;
         }
-        _ => Ok(()),
+        _ => {}
     }
+    Ok(outcome)
 }
 
-/// The manifest's bytes; `None` if there is nothing to push. What is in memory is pushed without a
-/// question. What would have to be read is not, if the registry has it.
+/// What there is to push of a manifest.
+enum ToPush {
+    /// The registry has it.
+    Nothing,
+    /// The registry has it, and is sent it again to set the tags.
+    Again(Bytes),
+    /// The registry does not have it, or was not asked.
+    New(Bytes),
+}
+
+/// Finds what there is to push. What is in memory is pushed without a question; other content is not read if the
+/// registry has it.
 async fn content_to_push(
     handle: &Handle,
     expected: &Descriptor,
     source: &Source<'_>,
     tags: &[Tag],
-) -> Result<Option<Bytes>> {
+) -> Result<ToPush> {
     let limit = handle.max_manifest_size();
     let manifests = Manifests(handle.clone());
-    if source.is_in_memory() || !manifests.exists(expected).await? {
-        return source.bytes(expected, limit).await.map(Some);
+    if source.is_in_memory() || !manifests.has(expected).await? {
+        return Ok(ToPush::New(source.bytes(expected, limit).await?));
     }
-    match tags {
-        [] => Ok(None),
-        _ => manifests
-            .fetch(expected)
-            .await?
-            .bytes(limit)
-            .await
-            .map(Some),
+    if tags.is_empty() {
+        return Ok(ToPush::Nothing);
     }
+    let stored = manifests.read(expected).await?;
+    Ok(ToPush::Again(stored.bytes(limit).await?))
 }
 
 /// Whether registries choose the digest by which the manifest is named when it is pushed by a tag.

@@ -5,7 +5,7 @@ mod fallback;
 mod listing;
 mod merge;
 
-use tranship::{Descriptor, ErrorKind, Fetcher as _, ManifestDocument, Result};
+use tranship::{Descriptor, ErrorKind, ManifestDocument, Result};
 
 use crate::handle::Handle;
 use crate::manifests::Manifests;
@@ -40,7 +40,7 @@ pub(crate) async fn subject_of(
     target: &Descriptor,
 ) -> Result<Option<Descriptor>> {
     let limit = manifests.0.max_manifest_size();
-    let content = match manifests.fetch(target).await {
+    let content = match manifests.read(target).await {
         Ok(content) => content.bytes(limit).await?,
         Err(error) if error.is_retryable() => return Err(error),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) => {

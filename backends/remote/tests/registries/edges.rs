@@ -24,7 +24,7 @@ fn requests(fake: &Fake) -> Vec<String> {
 }
 
 async fn pushing(repository: &RemoteRepository) -> Result<()> {
-    repository.push(&blob(HELLO), HELLO.into()).await
+    repository.push(&blob(HELLO), HELLO.into()).await.map(drop)
 }
 
 /// A registry that starts uploads, and answers the rest by `handler`.
@@ -223,7 +223,7 @@ async fn a_limit_below_the_smallest_chunk_says_what_to_change() {
 async fn the_pieces_of_a_caller_are_split_where_they_are_too_large() {
     let fake = with_a_limit(1 << 20).await;
     let repository = fake.repository();
-    let uploader = repository.blobs().uploader().expect("an uploader");
+    let uploader = repository.blobs();
     let content = vec![7; 5 << 19];
     let mut upload = uploader.start().await.expect("started");
     let written = upload.write(0, content.clone().into()).await;
@@ -373,13 +373,13 @@ async fn content_that_comes_once_is_not_sent_to_who_asks_for_credentials_in_its_
 async fn a_mount_that_becomes_an_upload_is_used_for_the_content() {
     let fake = starting_uploads(|_| Reply::new(201)).await;
     let repository = fake.repository();
-    let mounter = repository.blobs().mounter().expect("a mounter");
+    let mounter = repository.blobs();
     let from = "library/other".parse().expect("a name");
     let outcome = mounter
         .mount(&blob(HELLO), &from, Some(HELLO.into()))
         .await
         .expect("pushed");
-    assert_eq!(outcome, MountOutcome::Pushed);
+    assert_eq!(outcome, PushOutcome::Pushed);
     assert_eq!(
         requests(&fake),
         ["POST blobs/uploads/", "HEAD blobs/", "PUT blobs/uploads/1"]
@@ -390,7 +390,7 @@ async fn a_mount_that_becomes_an_upload_is_used_for_the_content() {
 async fn a_mount_that_becomes_an_upload_is_cancelled_where_there_is_nothing_to_upload() {
     let fake = starting_uploads(|_| Reply::new(204)).await;
     let repository = fake.repository();
-    let mounter = repository.blobs().mounter().expect("a mounter");
+    let mounter = repository.blobs();
     let from = "library/other".parse().expect("a name");
     let error = mounter.mount(&blob(HELLO), &from, None).await;
     assert!(error.expect_err("not mounted").is_not_found());
@@ -406,11 +406,9 @@ async fn an_upload_that_cannot_be_cancelled_hides_no_error() {
     let repository = fake.repository();
     let blobs = repository.blobs();
     let from = "library/other".parse().expect("a name");
-    let mounter = blobs.mounter().expect("a mounter");
-    let error = mounter.mount(&blob(HELLO), &from, None).await;
+    let error = blobs.mount(&blob(HELLO), &from, None).await;
     assert!(error.expect_err("not mounted").is_not_found());
-    let uploader = blobs.uploader().expect("an uploader");
-    let upload = uploader.start().await.expect("started");
+    let upload = blobs.start().await.expect("started");
     let error = upload.commit(&blob(HELLO)).await.expect_err("too short");
     assert_eq!(error.kind(), ErrorKind::SizeMismatch, "{error:?}");
 }

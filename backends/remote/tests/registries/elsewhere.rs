@@ -247,7 +247,7 @@ async fn an_upload_is_not_resumed_at_another_origin() {
     let other = Fake::start(|_| Reply::new(204)).await;
     let registry = wanting_credentials(|_| Reply::new(404)).await;
     let repository = repository(&registry);
-    let uploader = repository.blobs().uploader().expect("an uploader");
+    let uploader = repository.blobs();
     let id = UploadId::new(format!("{} {}", name(), other.url("/upload")));
     let Err(error) = uploader.resume(&id).await else {
         panic!("resumed");
