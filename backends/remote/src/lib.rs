@@ -41,6 +41,7 @@ mod referrers;
 mod registry;
 mod repository;
 mod resolver;
+mod shown_url;
 mod transport;
 
 pub use certificates::CertificateDirectories;

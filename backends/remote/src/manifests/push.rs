@@ -223,6 +223,6 @@ fn missing_content(status: StatusCode, error: Error) -> Error {
         ErrorKind::ManifestBlobUnknown,
         "something that the manifest refers to is missing",
     )
-    .with_registry_errors(error.registry_errors().to_vec())
+    .with_http_exchange_of(&error)
     .with_source(error)
 }

@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::outgoing::Progress;
 use super::retry::{Retries, is_transient, retry_after};
 use super::trace;
-use crate::auth::TokenServer;
+use crate::auth::{Asked, TokenServer};
 use crate::options::RetryPolicy;
 use crate::policy::{Leader, SecurityPolicy};
 use crate::resolver::GuardedResolver;
@@ -111,6 +111,10 @@ impl Tokens {
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
+        response.extensions_mut().insert(Asked {
+            method: request.method().clone(),
+            url: url.clone(),
+        });
         Ok(response)
     }
 }

@@ -6,6 +6,7 @@ mod bounds;
 mod certificates;
 mod edges;
 mod elsewhere;
+mod errors;
 mod fake;
 mod lies;
 mod logins;
