@@ -403,8 +403,8 @@ impl Error {
     /// Returns the URL of the HTTP request that was refused, after redirects. It is known wherever the
     /// [status](Self::http_status) is.
     ///
-    /// It is meant for messages and logs, and not to send a request to: it does not have user information, and
-    /// of its query only parameters that are known to be harmless, such as `n` and `digest`.
+    /// It is meant for messages and logs, and not to send a request to: it does not have user information, and of
+    /// its query only the values of parameters that are known to be harmless, such as `n` and `digest`.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         let request = self.inner.http_request.as_ref();

@@ -1,40 +1,45 @@
-//! URLs as errors show them.
+//! URLs as errors and logs show them.
+
+use std::borrow::Cow;
 
 use url::Url;
 
 /// The longest URL that an error shows, in characters.
 const LONGEST_URL: usize = 2000;
 
-/// Parameters of the distribution API and of token servers that are never secret.
-const HARMLESS_PARAMETERS: [&str; 9] = [
-    "n",
-    "last",
+/// Parameters whose values are shown. Others may be signatures or states of a session.
+const PLAIN: [&str; 9] = [
     "artifactType",
     "digest",
-    "mount",
     "from",
-    "tag",
-    "service",
+    "last",
+    "mount",
+    "n",
     "scope",
+    "service",
+    "tag",
 ];
 
-/// Returns `url` without user information, a fragment, and parameters that may be secret: those of signatures and of the
-/// state of an upload.
+/// Returns the URL without user information and fragment, and with the values of harmless parameters only. It is cut
+/// after 2,000 characters.
 pub(crate) fn shown_url(url: &Url) -> String {
-    let is_harmless = |name: &str| HARMLESS_PARAMETERS.contains(&name);
-    let parameters: Vec<(String, String)> = url
-        .query_pairs()
-        .filter(|(name, _)| is_harmless(name))
-        .map(|(name, value)| (name.into_owned(), value.into_owned()))
-        .collect();
     let mut shown = url.clone();
-    // These fail for URLs without a host, which cannot have them.
+    // Neither fails for a URL that has a host.
     let _ = shown.set_username("");
     let _ = shown.set_password(None);
     shown.set_fragment(None);
-    shown.set_query(None);
-    if !parameters.is_empty() {
-        shown.query_pairs_mut().extend_pairs(parameters);
+    if url.query().is_some() {
+        let pairs = url.query_pairs().map(|(key, value)| {
+            let is_plain = PLAIN.contains(&&*key);
+            let hidden = || Cow::from("...");
+            match (is_plain, value.is_empty()) {
+                (true, _) => (key, value),
+                (false, false) => (key, hidden()),
+                // A key without a value may itself be a secret.
+                (false, true) => (hidden(), value),
+            }
+        });
+        shown.query_pairs_mut().clear().extend_pairs(pairs);
     }
     let shown = String::from(shown);
     match shown.char_indices().nth(LONGEST_URL) {
@@ -51,20 +56,23 @@ mod tests {
     fn a_url_is_shown_without_what_may_be_secret() {
         for (url, shown) in [
             (
-                "https://u:p@a.example/v2/x/tags/list?n=5&last=a%2Fb#f",
-                "https://a.example/v2/x/tags/list?n=5&last=a%2Fb",
+                "https://user:pass@host/v2/a/tags/list?n=5&last=b",
+                "https://host/v2/a/tags/list?n=5&last=b",
             ),
             (
-                "https://a.example/v2/x/blobs/uploads/1?_state=secret&digest=sha256:aa",
-                "https://a.example/v2/x/blobs/uploads/1?digest=sha256%3Aaa",
+                "https://cdn/blob?X-Amz-Signature=abc&sig=def&digest=x#y",
+                "https://cdn/blob?X-Amz-Signature=...&sig=...&digest=x",
             ),
-            (
-                "https://cdn.example/blob?X-Amz-Signature=secret",
-                "https://cdn.example/blob",
-            ),
+            ("https://cdn/blob?hunter2", "https://cdn/blob?...="),
+            ("https://host/v2/", "https://host/v2/"),
         ] {
-            assert_eq!(shown_url(&url.parse().expect("a URL")), shown);
+            let url = Url::parse(url).expect("a URL");
+            assert_eq!(shown_url(&url), shown);
         }
+    }
+
+    #[test]
+    fn a_long_url_is_cut() {
         let long = format!("https://a.example/{}", "x".repeat(2 * LONGEST_URL));
         let shown = shown_url(&long.parse().expect("a URL"));
         assert_eq!(shown.chars().count(), LONGEST_URL + 1);
