@@ -43,6 +43,7 @@ mod repository;
 mod resolver;
 mod shown_url;
 mod transport;
+mod warning;
 
 pub use certificates::CertificateDirectories;
 pub use credentials::{
@@ -54,3 +55,4 @@ pub use policy::{PrivateTargets, SecurityPolicy};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;
 pub use transport::{RequestCounts, RequestKind};
+pub use warning::Warning;

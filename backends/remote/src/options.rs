@@ -11,9 +11,10 @@ use http::HeaderMap;
 use crate::certificates::CertificateDirectories;
 use crate::credentials::{CredentialProvider, NoCredentials};
 use crate::policy::SecurityPolicy;
+use crate::warning::Warning;
 
 /// What happens to the warnings of a registry: see [`RemoteOptions::with_warnings`].
-pub(crate) type WarningHandler = dyn Fn(&str) + Send + Sync;
+pub(crate) type WarningHandler = dyn Fn(&Warning) + Send + Sync;
 
 /// How a registry is reached, and what is expected of it.
 ///
@@ -283,10 +284,17 @@ impl RemoteOptions {
         self
     }
 
-    /// Calls `handler` with each warning of the registry (distribution-spec, "Warnings"), once for
-    /// each distinct text.
+    /// Calls `handler` with each warning of the registry (distribution-spec, "Warnings"), once for each distinct text
+    /// and repository, and not for more than 256 of them. It is called while a request is under way, so it should
+    /// return soon.
+    ///
+    /// ```
+    /// use tranship_remote::RemoteOptions;
+    ///
+    /// let options = RemoteOptions::default().with_warnings(|warning| eprintln!("warning: {warning}"));
+    /// ```
     #[must_use]
-    pub fn with_warnings(mut self, handler: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn with_warnings(mut self, handler: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
         self.warnings = Some(Arc::new(handler));
         self
     }

@@ -98,7 +98,7 @@ impl Transport {
             authenticator,
             strangers: Strangers::default(),
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
-            warnings: Warnings::new(options.warnings.clone()),
+            warnings: Warnings::new(registry.clone(), options.warnings.clone()),
             origin,
             resolver,
             options,
@@ -248,7 +248,8 @@ impl Transport {
             let sending = self.dispatch(request, &url, authorization.as_ref());
             let response = trace::exchange(request.kind, &request.method, &url, sending).await?;
             if inner.origin.has(&url) {
-                inner.warnings.take_from(response.headers());
+                let repository = || request.scopes.repository();
+                inner.warnings.take_from(response.headers(), repository);
             }
             match self.redirect(request, &url, &response)? {
                 Some(next) => url = next,

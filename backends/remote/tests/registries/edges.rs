@@ -522,18 +522,26 @@ async fn warnings_are_told_once_each_also_those_of_failures() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let keep = Arc::clone(&told);
     let options = RemoteOptions::default()
-        .with_warnings(move |text| keep.lock().expect("no panic").push(text.to_owned()));
+        .with_warnings(move |warning| keep.lock().expect("no panic").push(warning.clone()));
     let fake = Fake::start(|_| {
         Reply::new(404)
             .header("warning", "299 - \"The end is near.\"")
             .header("warning", "199 - \"Not this one.\"")
     })
     .await;
-    let repository = fake.client(options).open(&name());
+    let registry = fake.client(options);
+    let repository = registry.open(&name());
     for _ in 0..2 {
         repository.fetch(&blob(HELLO)).await.expect_err("missing");
+        registry.ping().await.expect_err("missing");
     }
-    assert_eq!(*told.lock().expect("no panic"), ["The end is near."]);
+    let told = told.lock().expect("no panic");
+    let places: Vec<_> = told.iter().map(|one| one.repository.clone()).collect();
+    assert_eq!(places, [Some(name()), None]);
+    for warning in &*told {
+        assert_eq!(warning.registry.as_str(), fake.host());
+        assert_eq!(warning.text, "The end is near.");
+    }
 }
 
 /// Somebody uses the tag that would stand in for the referrers API for an image.
