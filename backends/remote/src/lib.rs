@@ -50,7 +50,7 @@ pub use credentials::{
     Credential, CredentialFiles, CredentialProvider, Credentials, Environment,
     EnvironmentCredentials, NoCredentials, Secret, StaticCredentials, StoredIn,
 };
-pub use options::{RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
+pub use options::{ReferrersMode, RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
 pub use policy::{PrivateTargets, SecurityPolicy};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;

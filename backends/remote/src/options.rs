@@ -71,6 +71,12 @@ pub struct RemoteOptions {
     /// In how many ranges at a time a large blob is downloaded; 1, the default, downloads it in one
     /// go. More of them help where a single connection is slow.
     pub parallel_ranges: usize,
+    /// Whether referrers are listed by the registry's API or by tags. Found out by default.
+    pub referrers: ReferrersMode,
+    /// How many referrers to ask for in one response of the referrers API, by the parameter `n`. `None`, the default,
+    /// or zero leaves it to the registry, which may also ignore it: the distribution spec does not define the parameter
+    /// for referrers. Tags and repositories have [`ListOptions::page_size`](tranship::ListOptions::page_size).
+    pub referrers_page_size: Option<usize>,
     /// Headers that are sent to the registry with every request, and to nobody else.
     pub headers: HeaderMap,
     /// Addresses that stand for what a name resolves to, for all ports.
@@ -107,6 +113,36 @@ pub enum UploadMode {
     Monolithic,
     /// In chunks of [`RemoteOptions::chunk_size`], whatever its size.
     Chunked,
+}
+
+/// Where a registry's referrers are listed (distribution-spec, "Listing Referrers" and "Referrers Tag Schema").
+///
+/// The tag scheme replaces the API on registries that do not have it: an index with the tag `sha256-HEX` lists the
+/// referrers of the manifest with that digest, and clients maintain it.
+///
+/// Set one of the two where you know what the registry has, and a first request to find out, or a registry that answers
+/// differently from time to time, is not acceptable.
+///
+/// ```
+/// use tranship_remote::{ReferrersMode, RemoteOptions};
+///
+/// // As ORAS Go's SetReferrersCapability(false).
+/// let options = RemoteOptions::default().with_referrers(ReferrersMode::TagScheme);
+/// assert_eq!(options.referrers, ReferrersMode::TagScheme);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ReferrersMode {
+    /// The API if the registry has it, as its responses to pushes and lists show; or else the tag scheme.
+    #[default]
+    Detect,
+    /// The API. If the registry does not have it, listing referrers is
+    /// [`Unsupported`](tranship::ErrorKind::Unsupported). A push or a delete does not write an index of referrers, even if
+    /// the registry does not say that it has noticed the subject.
+    Api,
+    /// The tag scheme. The API is never asked, and a push or a delete of a manifest that has a subject always updates the
+    /// index.
+    TagScheme,
 }
 
 /// Certificates of both sides. All are in PEM.
@@ -235,6 +271,8 @@ impl Default for RemoteOptions {
             upload_records: None,
             parallel_threshold: 64 * 1024 * 1024,
             parallel_ranges: 1,
+            referrers: ReferrersMode::default(),
+            referrers_page_size: None,
             headers: HeaderMap::new(),
             resolve: Vec::new(),
             proxy: None,
@@ -273,6 +311,8 @@ impl RemoteOptions {
         with_upload_records upload_records: Option<PathBuf>,
         with_parallel_threshold parallel_threshold: u64,
         with_parallel_ranges parallel_ranges: usize,
+        with_referrers referrers: ReferrersMode,
+        with_referrers_page_size referrers_page_size: Option<usize>,
         with_headers headers: HeaderMap,
         with_proxy proxy: Option<String>,
     }
@@ -319,6 +359,8 @@ impl fmt::Debug for RemoteOptions {
             .field("upload_records", &self.upload_records)
             .field("parallel_threshold", &self.parallel_threshold)
             .field("parallel_ranges", &self.parallel_ranges)
+            .field("referrers", &self.referrers)
+            .field("referrers_page_size", &self.referrers_page_size)
             .field("headers", &names)
             .field("resolve", &self.resolve)
             .field("proxy", &self.proxy.is_some())

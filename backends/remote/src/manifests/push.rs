@@ -49,11 +49,10 @@ pub(super) async fn push(
     let Some(document) = document else {
         return Ok(());
     };
+    if takes_subject && document.subject().is_some() {
+        handle.learned().referrers.learn(true);
+    }
     match document.subject() {
-        Some(_) if takes_subject => {
-            handle.learned().referrers.learn(true);
-            Ok(())
-        }
         Some(subject) if !handle.learned().referrers.is_yes() => {
             let referrer = tranship::describe_referrer(expected, &document);
             referrers::add(handle, subject, &referrer).await

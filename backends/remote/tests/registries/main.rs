@@ -10,4 +10,5 @@ mod errors;
 mod fake;
 mod lies;
 mod logins;
+mod referrers;
 mod schemes;
