@@ -47,8 +47,9 @@ mod warning;
 
 pub use certificates::CertificateDirectories;
 pub use credentials::{
-    Credential, CredentialFiles, CredentialProvider, Credentials, Environment,
-    EnvironmentCredentials, NoCredentials, Secret, StaticCredentials, StoredIn,
+    Credential, CredentialFiles, CredentialProvider, CredentialStore, Credentials, Environment,
+    EnvironmentCredentials, HelperCredentials, MemoryCredentials, NoCredentials, Secret,
+    StaticCredentials, StoredIn,
 };
 pub use options::{ReferrersMode, RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
 pub use policy::{PrivateTargets, SecurityPolicy};

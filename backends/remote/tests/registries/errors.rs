@@ -79,7 +79,8 @@ async fn a_token_server_that_refuses_is_named() {
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert_eq!(error.http_status(), Some(401));
     assert_eq!(error.http_method(), Some("GET"));
-    let url = fake.url("/token?key=...&service=it&scope=repository%3Alibrary%2Fapp%3Apull&account=...");
+    let url =
+        fake.url("/token?key=...&service=it&scope=repository%3Alibrary%2Fapp%3Apull&account=...");
     assert_eq!(error.url(), Some(url.as_str()));
     assert_eq!(error.registry_errors()[0].detail, None);
     for secret in ["hunter2", "s3cret"] {
