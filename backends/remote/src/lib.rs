@@ -55,5 +55,7 @@ pub use options::{ReferrersMode, RemoteOptions, RetryPolicy, Scheme, TlsOptions,
 pub use policy::{PrivateTargets, SecurityPolicy};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;
+/// The HTTP client that [`RemoteOptions::with_client`] takes.
+pub use reqwest;
 pub use transport::{RequestCounts, RequestKind};
 pub use warning::Warning;

@@ -86,6 +86,7 @@ pub struct RemoteOptions {
     /// unless the registry is on this machine. It may hold a password.
     pub proxy: Option<String>,
     pub(crate) warnings: Option<Arc<WarningHandler>>,
+    pub(crate) client: Option<reqwest::Client>,
 }
 
 /// Whether TLS is spoken to a registry.
@@ -277,6 +278,7 @@ impl Default for RemoteOptions {
             resolve: Vec::new(),
             proxy: None,
             warnings: None,
+            client: None,
         }
     }
 }
@@ -324,6 +326,61 @@ impl RemoteOptions {
         self
     }
 
+    /// Sends every request to the registry, to its token server and to where they redirect with `client`, in place of the
+    /// clients that are built from these options. Use it to share connections with the rest of a program, or to bring a
+    /// resolver, a proxy or an implementation of TLS of your own.
+    ///
+    /// The crate re-exports the `reqwest` that it needs, as `tranship_remote::reqwest`.
+    ///
+    /// These options do not apply then. To set one of them as well is [`InvalidInput`](tranship::ErrorKind::InvalidInput)
+    /// when the registry is opened:
+    ///
+    /// - [`tls`](Self::tls) and [`certificates`](Self::certificates);
+    /// - [`resolve`](Self::resolve);
+    /// - [`proxy`](Self::proxy), and the proxies of the environment are up to the client;
+    /// - [`connect_timeout`](Self::connect_timeout);
+    /// - [`SecurityPolicy::max_headers`].
+    ///
+    /// The header `User-Agent`, and whether blobs use HTTP/2, are up to the client too. All other options apply as without
+    /// one: credentials, retries, bounds, and the rest of the security policy.
+    ///
+    /// Build the client
+    ///
+    /// - with `redirect::Policy::none()`. Redirects are followed here, where the [policy](Self::policy) is checked and
+    ///   credentials are left out. A client cannot be asked what it does, so one that follows redirects shows only when it
+    ///   has followed the first: the request then fails with [`InvalidInput`](tranship::ErrorKind::InvalidInput), and its
+    ///   response is not used;
+    /// - without decompression, since content would then not have its digest;
+    /// - without a timeout for whole requests, which would end long transfers. The
+    ///   [silence timeout](Self::silence_timeout) applies.
+    ///
+    /// Where the registry may not lead to [private addresses](SecurityPolicy::private_targets), the name of each other host
+    /// is resolved by the system before the client connects to it. This does not see what the client itself resolves: a
+    /// name whose address changes in between, or what a resolver or a proxy of the client makes of it.
+    ///
+    /// ```no_run
+    /// use tranship_remote::{RemoteOptions, RemoteRegistry, reqwest};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // This reqwest does not choose where TLS takes its cryptography from.
+    /// rustls::crypto::ring::default_provider()
+    ///     .install_default()
+    ///     .expect("it is installed once");
+    /// let client = reqwest::Client::builder()
+    ///     .redirect(reqwest::redirect::Policy::none())
+    ///     .user_agent("deployer/1.0")
+    ///     .build()?;
+    /// let options = RemoteOptions::default().with_client(client);
+    /// let registry = RemoteRegistry::with_options(&"registry.example".parse()?, options)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_client(mut self, client: reqwest::Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
     /// Calls `handler` with each warning of the registry (distribution-spec, "Warnings"), once for each distinct text
     /// and repository, and not for more than 256 of them. It is called while a request is under way, so it should
     /// return soon.
@@ -364,6 +421,7 @@ impl fmt::Debug for RemoteOptions {
             .field("headers", &names)
             .field("resolve", &self.resolve)
             .field("proxy", &self.proxy.is_some())
+            .field("client", &self.client.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 //! do not go.
 
 mod bounds;
+mod callers_client;
 mod certificates;
 mod edges;
 mod elsewhere;
