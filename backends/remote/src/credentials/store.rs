@@ -12,7 +12,7 @@ use super::{Credential, CredentialProvider};
 /// [`MemoryCredentials`](crate::MemoryCredentials) and stores of your own.
 ///
 /// A registry that is open keeps the credential that it has used, until the registry refuses it. Open another one to use
-/// what was stored afterwards.
+/// a new credential.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -100,7 +100,7 @@ pub(super) fn check_options(options: &RemoteOptions) -> Result<()> {
     match set.into_iter().find(|(_, is_set)| *is_set) {
         Some((name, _)) => Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("the option {name} is set, and so is a client, which would ignore it"),
+            format!("the option {name} is set together with a client, which would ignore it"),
         )
         .with_hint("set it where the client is built, and leave it out of RemoteOptions")),
         None => Ok(()),
