@@ -503,6 +503,30 @@ async fn a_registry_that_fails_to_list_is_an_error_and_one_without_the_repositor
     assert!(tags(&fake.repository()).await.expect("none").is_empty());
 }
 
+/// As docs/from-oras-go.md says.
+#[tokio::test]
+async fn a_repository_that_does_not_exist_is_empty() {
+    let body = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"unknown"}]}"#;
+    let fake = Fake::start(move |_| Reply::new(404).body(body)).await;
+    let repository = fake.repository();
+    let tag: Tag = "v1".parse().expect("a tag");
+    let manifest = Descriptor::of(MediaType::IMAGE_MANIFEST, b"{}");
+    for target in [&manifest, &blob(HELLO)] {
+        assert!(!repository.exists(target).await.expect("no"));
+        let error = repository.fetch(target).await.expect_err("missing");
+        assert!(error.is_not_found(), "{error:?}");
+        let error = repository.delete(target).await.expect_err("missing");
+        assert!(error.is_not_found(), "{error:?}");
+        let found = repository.predecessors(target).await;
+        assert_eq!(found.expect("none"), []);
+    }
+    let error = repository.resolve(&tag.into()).await.expect_err("missing");
+    assert!(error.is_not_found(), "{error:?}");
+    assert!(tags(&repository).await.expect("none").is_empty());
+    let error = repository.push(&blob(HELLO), HELLO.into()).await;
+    assert!(error.expect_err("missing").is_not_found());
+}
+
 #[tokio::test]
 async fn a_ping_tells_a_registry_from_what_is_none() {
     for (status, kind) in [
