@@ -105,12 +105,54 @@ impl fmt::Display for ErrorKind {
 }
 
 /// One entry of the error list that a registry answered with (distribution-spec, "Error Codes").
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// [`Debug`](fmt::Debug) leaves out the [`detail`](Self::detail), which may repeat what was sent.
+///
+/// ```
+/// use tranship::RegistryError;
+///
+/// let detail = serde_json::json!({"tag": "v1"});
+/// let error = RegistryError::new("MANIFEST_UNKNOWN", "manifest unknown").with_detail(Some(detail));
+/// assert_eq!(error.detail.as_ref().and_then(|detail| detail["tag"].as_str()), Some("v1"));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RegistryError {
     /// The code, such as `MANIFEST_UNKNOWN`; registries also send codes of their own.
     pub code: String,
     /// The registry's message, empty where it sent none.
     pub message: String,
+    /// The `detail` of the entry as the registry sent it: any JSON value, in a form that each registry chooses. `None`
+    /// if the registry did not send one, or one of more than 8 KiB. Unlike the message, it may have control
+    /// characters in it.
+    pub detail: Option<serde_json::Value>,
+}
+
+impl RegistryError {
+    /// Returns an entry without a [`detail`](Self::detail).
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+            detail: None,
+        }
+    }
+
+    /// Sets [`detail`](Self::detail).
+    #[must_use]
+    pub fn with_detail(mut self, detail: Option<serde_json::Value>) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
+impl fmt::Debug for RegistryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryError")
+            .field("code", &self.code)
+            .field("message", &self.message)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why an operation failed.
@@ -146,6 +188,14 @@ struct Inner {
     retryable: bool,
     registry_errors: Vec<RegistryError>,
     http_status: Option<u16>,
+    http_request: Option<HttpRequest>,
+}
+
+/// The request that was refused.
+#[derive(Debug, Clone)]
+struct HttpRequest {
+    method: String,
+    url: String,
 }
 
 impl fmt::Display for Inner {
@@ -178,6 +228,7 @@ impl Error {
                 ),
                 registry_errors: Vec::new(),
                 http_status: None,
+                http_request: None,
             }),
         }
     }
@@ -271,6 +322,32 @@ impl Error {
         self
     }
 
+    /// Adds the method and the URL of the HTTP request that was refused. User information, such as a password, and
+    /// a fragment are removed from the URL. Leave out parameters of its query that may be secret.
+    #[must_use]
+    pub fn with_http_request(mut self, method: impl Into<String>, url: &str) -> Self {
+        self.inner.http_request = Some(HttpRequest {
+            method: method.into(),
+            url: without_user_information(url),
+        });
+        self
+    }
+
+    /// Takes over what `other` says about an HTTP exchange: the [status](Self::http_status), the
+    /// [method](Self::http_method), the [URL](Self::url) and the [registry's errors](Self::registry_errors). For an
+    /// error that explains another one.
+    #[must_use]
+    pub fn with_http_exchange_of(mut self, other: &Self) -> Self {
+        self.inner.http_status = other.inner.http_status;
+        self.inner
+            .http_request
+            .clone_from(&other.inner.http_request);
+        self.inner
+            .registry_errors
+            .clone_from(&other.inner.registry_errors);
+        self
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -315,6 +392,25 @@ impl Error {
         self.inner.http_status
     }
 
+    /// Returns the method of the HTTP request that was refused, such as `PUT`. It is known wherever the
+    /// [status](Self::http_status) is.
+    #[must_use]
+    pub fn http_method(&self) -> Option<&str> {
+        let request = self.inner.http_request.as_ref();
+        request.map(|request| request.method.as_str())
+    }
+
+    /// Returns the URL of the HTTP request that was refused, after redirects. It is known wherever the
+    /// [status](Self::http_status) is.
+    ///
+    /// It is meant for messages and logs, and not to send a request to: it does not have user information, and of
+    /// its query only the values of parameters that are known to be harmless, such as `n` and `digest`.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        let request = self.inner.http_request.as_ref();
+        request.map(|request| request.url.as_str())
+    }
+
     /// Whether the kind is [`ErrorKind::NotFound`].
     #[must_use]
     pub fn is_not_found(&self) -> bool {
@@ -342,11 +438,27 @@ impl fmt::Debug for Error {
         if let Some(status) = self.inner.http_status {
             debug.field("http_status", &status);
         }
+        if let Some(request) = &self.inner.http_request {
+            debug.field("http_method", &request.method);
+            debug.field("url", &request.url);
+        }
         if let Some(source) = &self.source {
             debug.field("source", source);
         }
         debug.finish_non_exhaustive()
     }
+}
+
+/// Returns `url` without what precedes an `@` in its authority, and without its fragment.
+fn without_user_information(url: &str) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{rest}")
 }
 
 /// Adds an operation and a subject to the errors that pass by.
@@ -389,6 +501,51 @@ mod tests {
             error.source().expect("a source").to_string(),
             "no space left"
         );
+    }
+
+    #[test]
+    fn the_url_of_a_request_has_no_user_information() {
+        for (url, shown) in [
+            ("https://a.example/v2/", "https://a.example/v2/"),
+            (
+                "https://u:p@a.example:5000/@x?n=1#f",
+                "https://a.example:5000/@x?n=1",
+            ),
+            ("https://u:p@a.example?to=@b", "https://a.example?to=@b"),
+            ("https://u:p@q@[::1]", "https://[::1]"),
+            ("/v2/", "/v2/"),
+        ] {
+            let error = Error::not_found("x").with_http_request("GET", url);
+            assert_eq!(error.url(), Some(shown));
+            assert_eq!(error.http_method(), Some("GET"));
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_request_and_no_detail() {
+        let entry = RegistryError::new("DENIED", "no").with_detail(Some("hunter2".into()));
+        let error = Error::new(ErrorKind::Denied, "refused")
+            .with_http_status(403)
+            .with_http_request("PUT", "https://u:hunter2@a.example/v2/")
+            .with_registry_errors(vec![entry]);
+        let text = format!("{error:?}");
+        for part in ["403", "PUT", "https://a.example/v2/", "DENIED"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn an_explanation_takes_over_the_exchange() {
+        let refused = Error::new(ErrorKind::Denied, "refused")
+            .with_http_status(403)
+            .with_http_request("PUT", "https://a.example/v2/")
+            .with_registry_errors(vec![RegistryError::new("DENIED", "no")]);
+        let error = Error::new(ErrorKind::NotFound, "gone").with_http_exchange_of(&refused);
+        assert_eq!(error.http_status(), Some(403));
+        assert_eq!(error.http_method(), Some("PUT"));
+        assert_eq!(error.url(), Some("https://a.example/v2/"));
+        assert_eq!(error.registry_errors(), refused.registry_errors());
     }
 
     #[test]

@@ -479,6 +479,9 @@ pub(crate) struct Login {
     /// Read an identity token from standard input, instead of a name and a password
     #[arg(long, conflicts_with_all = ["username", "password_stdin"])]
     pub(crate) identity_token_stdin: bool,
+    /// Fail rather than store the credentials unencrypted in a file, where no credential helper is set up
+    #[arg(long)]
+    pub(crate) no_plain_text: bool,
 }
 
 /// Forget the credentials for a registry

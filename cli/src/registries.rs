@@ -1,10 +1,11 @@
 //! How registries are reached: the options for it, and what becomes of them.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,7 +13,7 @@ use tranship::{Error, ErrorKind, RegistryName, Result};
 use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
     CertificateDirectories, CredentialFiles, Credentials, Environment, EnvironmentCredentials,
-    PrivateTargets, RemoteOptions, Scheme, Secret, SecurityPolicy, TlsOptions,
+    PrivateTargets, RemoteOptions, Scheme, Secret, SecurityPolicy, TlsOptions, Warning,
 };
 
 use crate::output::plain;
@@ -65,6 +66,22 @@ pub(crate) struct Registries {
     config: Option<PathBuf>,
 }
 
+/// Returns a function that prints each text of a registry once, whichever repositories it is about.
+fn tell_warning() -> impl Fn(&Warning) + Send + Sync {
+    let told = Mutex::new(HashSet::new());
+    move |warning| {
+        let warned = (warning.registry.clone(), warning.text.clone());
+        if told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(warned)
+        {
+            stop_waiting();
+            eprintln!("warning: {}", plain(&warning.text));
+        }
+    }
+}
+
 impl Registries {
     /// Opens every registry as [`options`](Self::options) say.
     pub(crate) fn add_to(&self, options: OpenOptions) -> Result<OpenOptions> {
@@ -98,10 +115,7 @@ impl Registries {
             .with_headers(header_map(&self.headers))
             .with_credentials(Arc::new(credentials))
             .with_upload_records(state::uploads())
-            .with_warnings(|text| {
-                stop_waiting();
-                eprintln!("warning: {}", plain(text));
-            });
+            .with_warnings(tell_warning());
         Ok(self
             .resolve
             .iter()

@@ -134,10 +134,7 @@ mod tests {
         Error::new(ErrorKind::Corrupt, "the index is torn")
             .with_subject("oci:dir")
             .with_source(below)
-            .with_registry_errors(vec![RegistryError {
-                code: "TEAPOT".into(),
-                message: "short and stout".into(),
-            }])
+            .with_registry_errors(vec![RegistryError::new("TEAPOT", "short and stout")])
             .with_hint("buy another disk")
     }
 

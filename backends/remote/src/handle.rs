@@ -11,6 +11,7 @@ use tranship::{
 use url::Url;
 
 use crate::auth::{Scope, Scopes};
+use crate::options::{ReferrersMode, RemoteOptions};
 use crate::referrers::Updates;
 use crate::transport::{Answer, Request, Transport, failure};
 
@@ -146,6 +147,18 @@ pub(crate) struct Learned {
 }
 
 impl Learned {
+    /// Nothing is known yet but what the options say.
+    pub(crate) fn new(options: &RemoteOptions) -> Self {
+        Self {
+            referrers: match options.referrers {
+                ReferrersMode::Detect => Fact::default(),
+                ReferrersMode::Api => Fact::fixed(true),
+                ReferrersMode::TagScheme => Fact::fixed(false),
+            },
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn capabilities(&self) -> Capabilities {
         let refused = |what| move |yes| if yes { Support::Yes } else { Support::No(what) };
         let told = |fact: &Fact, what| fact.get().map_or(Support::Unknown, refused(what));
@@ -195,15 +208,31 @@ impl Limit {
 
 /// Yes, no, or not known yet. The first answer stays, so that one that was a slip does not.
 #[derive(Debug, Default)]
-pub(crate) struct Fact(AtomicU8);
+pub(crate) struct Fact {
+    state: AtomicU8,
+    is_fixed: bool,
+}
 
 impl Fact {
     const UNKNOWN: u8 = 0;
     const NO: u8 = 1;
     const YES: u8 = 2;
 
+    /// What an option says, whatever is learned.
+    pub(crate) fn fixed(yes: bool) -> Self {
+        Self {
+            state: AtomicU8::new(if yes { Self::YES } else { Self::NO }),
+            is_fixed: true,
+        }
+    }
+
+    /// Whether an option has decided it.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.is_fixed
+    }
+
     pub(crate) fn get(&self) -> Option<bool> {
-        match self.0.load(Ordering::Acquire) {
+        match self.state.load(Ordering::Acquire) {
             Self::UNKNOWN => None,
             known => Some(known == Self::YES),
         }
@@ -211,13 +240,16 @@ impl Fact {
 
     /// What worked once works, whatever was thought before; what did not may have had other reasons.
     pub(crate) fn learn(&self, yes: bool) {
+        if self.is_fixed {
+            return;
+        }
         if yes {
-            self.0.store(Self::YES, Ordering::Release);
+            self.state.store(Self::YES, Ordering::Release);
         } else {
             let unknown = Self::UNKNOWN;
-            let _ = self
-                .0
-                .compare_exchange(unknown, Self::NO, Ordering::AcqRel, Ordering::Acquire);
+            let _ =
+                self.state
+                    .compare_exchange(unknown, Self::NO, Ordering::AcqRel, Ordering::Acquire);
         }
     }
 

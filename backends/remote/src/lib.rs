@@ -41,15 +41,21 @@ mod referrers;
 mod registry;
 mod repository;
 mod resolver;
+mod shown_url;
 mod transport;
+mod warning;
 
 pub use certificates::CertificateDirectories;
 pub use credentials::{
-    Credential, CredentialFiles, CredentialProvider, Credentials, Environment,
-    EnvironmentCredentials, NoCredentials, Secret, StaticCredentials, StoredIn,
+    Credential, CredentialFiles, CredentialProvider, CredentialStore, Credentials, Environment,
+    EnvironmentCredentials, HelperCredentials, MemoryCredentials, NoCredentials, Secret,
+    StaticCredentials, StoredIn,
 };
-pub use options::{RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
+pub use options::{ReferrersMode, RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
 pub use policy::{PrivateTargets, SecurityPolicy};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;
+/// The HTTP client that [`RemoteOptions::with_client`] takes.
+pub use reqwest;
 pub use transport::{RequestCounts, RequestKind};
+pub use warning::Warning;

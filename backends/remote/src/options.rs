@@ -11,9 +11,10 @@ use http::HeaderMap;
 use crate::certificates::CertificateDirectories;
 use crate::credentials::{CredentialProvider, NoCredentials};
 use crate::policy::SecurityPolicy;
+use crate::warning::Warning;
 
 /// What happens to the warnings of a registry: see [`RemoteOptions::with_warnings`].
-pub(crate) type WarningHandler = dyn Fn(&str) + Send + Sync;
+pub(crate) type WarningHandler = dyn Fn(&Warning) + Send + Sync;
 
 /// How a registry is reached, and what is expected of it.
 ///
@@ -70,6 +71,12 @@ pub struct RemoteOptions {
     /// In how many ranges at a time a large blob is downloaded; 1, the default, downloads it in one
     /// go. More of them help where a single connection is slow.
     pub parallel_ranges: usize,
+    /// Whether referrers are listed by the registry's API or by tags. Found out by default.
+    pub referrers: ReferrersMode,
+    /// How many referrers to ask for in one response of the referrers API, by the parameter `n`. `None`, the default,
+    /// or zero leaves it to the registry, which may also ignore it: the distribution spec does not define the parameter
+    /// for referrers. Tags and repositories have [`ListOptions::page_size`](tranship::ListOptions::page_size).
+    pub referrers_page_size: Option<usize>,
     /// Headers that are sent to the registry with every request, and to nobody else.
     pub headers: HeaderMap,
     /// Addresses that stand for what a name resolves to, for all ports.
@@ -79,6 +86,7 @@ pub struct RemoteOptions {
     /// unless the registry is on this machine. It may hold a password.
     pub proxy: Option<String>,
     pub(crate) warnings: Option<Arc<WarningHandler>>,
+    pub(crate) client: Option<reqwest::Client>,
 }
 
 /// Whether TLS is spoken to a registry.
@@ -106,6 +114,36 @@ pub enum UploadMode {
     Monolithic,
     /// In chunks of [`RemoteOptions::chunk_size`], whatever its size.
     Chunked,
+}
+
+/// Where a registry's referrers are listed (distribution-spec, "Listing Referrers" and "Referrers Tag Schema").
+///
+/// The tag scheme replaces the API on registries that do not have it: an index with the tag `sha256-HEX` lists the
+/// referrers of the manifest with that digest, and clients maintain it.
+///
+/// Set one of the two where you know what the registry has, and a first request to find out, or a registry that answers
+/// differently from time to time, is not acceptable.
+///
+/// ```
+/// use tranship_remote::{ReferrersMode, RemoteOptions};
+///
+/// // As ORAS Go's SetReferrersCapability(false).
+/// let options = RemoteOptions::default().with_referrers(ReferrersMode::TagScheme);
+/// assert_eq!(options.referrers, ReferrersMode::TagScheme);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ReferrersMode {
+    /// The API if the registry has it, as its responses to pushes and lists show; or else the tag scheme.
+    #[default]
+    Detect,
+    /// The API. If the registry does not have it, listing referrers is
+    /// [`Unsupported`](tranship::ErrorKind::Unsupported). A push or a delete does not write an index of referrers, even if
+    /// the registry does not say that it has noticed the subject.
+    Api,
+    /// The tag scheme. The API is never asked, and a push or a delete of a manifest that has a subject always updates the
+    /// index.
+    TagScheme,
 }
 
 /// Certificates of both sides. All are in PEM.
@@ -234,10 +272,13 @@ impl Default for RemoteOptions {
             upload_records: None,
             parallel_threshold: 64 * 1024 * 1024,
             parallel_ranges: 1,
+            referrers: ReferrersMode::default(),
+            referrers_page_size: None,
             headers: HeaderMap::new(),
             resolve: Vec::new(),
             proxy: None,
             warnings: None,
+            client: None,
         }
     }
 }
@@ -272,6 +313,8 @@ impl RemoteOptions {
         with_upload_records upload_records: Option<PathBuf>,
         with_parallel_threshold parallel_threshold: u64,
         with_parallel_ranges parallel_ranges: usize,
+        with_referrers referrers: ReferrersMode,
+        with_referrers_page_size referrers_page_size: Option<usize>,
         with_headers headers: HeaderMap,
         with_proxy proxy: Option<String>,
     }
@@ -283,10 +326,72 @@ impl RemoteOptions {
         self
     }
 
-    /// Calls `handler` with each warning of the registry (distribution-spec, "Warnings"), once for
-    /// each distinct text.
+    /// Sends every request to the registry, to its token server and to where they redirect with `client`, in place of the
+    /// clients that are built from these options. Use it to share connections with the rest of a program, or to bring a
+    /// resolver, a proxy or an implementation of TLS of your own.
+    ///
+    /// The crate re-exports the `reqwest` that it needs, as `tranship_remote::reqwest`.
+    ///
+    /// These options do not apply then. To set one of them as well is [`InvalidInput`](tranship::ErrorKind::InvalidInput)
+    /// when the registry is opened:
+    ///
+    /// - [`tls`](Self::tls) and [`certificates`](Self::certificates);
+    /// - [`resolve`](Self::resolve);
+    /// - [`proxy`](Self::proxy), and the proxies of the environment are up to the client;
+    /// - [`connect_timeout`](Self::connect_timeout);
+    /// - [`SecurityPolicy::max_headers`].
+    ///
+    /// The header `User-Agent`, and whether blobs use HTTP/2, are up to the client too. All other options apply as without
+    /// one: credentials, retries, bounds, and the rest of the security policy.
+    ///
+    /// Build the client
+    ///
+    /// - with `redirect::Policy::none()`. Redirects are followed here, where the [policy](Self::policy) is checked and
+    ///   credentials are left out. A client cannot be asked what it does, so one that follows redirects shows only when it
+    ///   has followed the first: the request then fails with [`InvalidInput`](tranship::ErrorKind::InvalidInput), and its
+    ///   response is not used;
+    /// - without decompression, since content would then not have its digest;
+    /// - without a timeout for whole requests, which would end long transfers. The
+    ///   [silence timeout](Self::silence_timeout) applies.
+    ///
+    /// Where the registry may not lead to [private addresses](SecurityPolicy::private_targets), the name of each other host
+    /// is resolved by the system before the client connects to it. This does not see what the client itself resolves: a
+    /// name whose address changes in between, or what a resolver or a proxy of the client makes of it.
+    ///
+    /// ```no_run
+    /// use tranship_remote::{RemoteOptions, RemoteRegistry, reqwest};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // This reqwest does not choose where TLS takes its cryptography from.
+    /// rustls::crypto::ring::default_provider()
+    ///     .install_default()
+    ///     .expect("it is installed once");
+    /// let client = reqwest::Client::builder()
+    ///     .redirect(reqwest::redirect::Policy::none())
+    ///     .user_agent("deployer/1.0")
+    ///     .build()?;
+    /// let options = RemoteOptions::default().with_client(client);
+    /// let registry = RemoteRegistry::with_options(&"registry.example".parse()?, options)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
-    pub fn with_warnings(mut self, handler: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn with_client(mut self, client: reqwest::Client) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// Calls `handler` with each warning of the registry (distribution-spec, "Warnings"), once for each distinct text
+    /// and repository, and not for more than 256 of them. It is called while a request is under way, so it should
+    /// return soon.
+    ///
+    /// ```
+    /// use tranship_remote::RemoteOptions;
+    ///
+    /// let options = RemoteOptions::default().with_warnings(|warning| eprintln!("warning: {warning}"));
+    /// ```
+    #[must_use]
+    pub fn with_warnings(mut self, handler: impl Fn(&Warning) + Send + Sync + 'static) -> Self {
         self.warnings = Some(Arc::new(handler));
         self
     }
@@ -311,9 +416,12 @@ impl fmt::Debug for RemoteOptions {
             .field("upload_records", &self.upload_records)
             .field("parallel_threshold", &self.parallel_threshold)
             .field("parallel_ranges", &self.parallel_ranges)
+            .field("referrers", &self.referrers)
+            .field("referrers_page_size", &self.referrers_page_size)
             .field("headers", &names)
             .field("resolve", &self.resolve)
             .field("proxy", &self.proxy.is_some())
+            .field("client", &self.client.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -63,8 +63,8 @@ impl RemoteRegistry {
         let identity = transport.origin().origin().ascii_serialization();
         Ok(Self(Arc::new(Shared {
             identity: RegistryIdentity::new(identity),
+            learned: Learned::new(transport.options()),
             transport,
-            learned: Learned::default(),
             updates: Updates::default(),
         })))
     }

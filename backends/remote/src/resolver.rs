@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use url::Url;
+use tokio::sync::OnceCell;
+use tranship::{Error, ErrorKind};
+use url::{Host, Url};
 
 use crate::policy::{SecurityPolicy, is_inside, is_private};
 
@@ -24,6 +26,8 @@ struct Guard {
     policy: SecurityPolicy,
     /// Whether the registry has a private address.
     is_private: AtomicBool,
+    /// Set when the registry's name was resolved for [`GuardedResolver::check`].
+    looked_up: OnceCell<()>,
 }
 
 impl GuardedResolver {
@@ -43,6 +47,7 @@ impl GuardedResolver {
             registry: registry.to_ascii_lowercase(),
             policy,
             is_private: AtomicBool::new(is_private),
+            looked_up: OnceCell::new(),
         }))
     }
 
@@ -59,6 +64,34 @@ impl GuardedResolver {
             found => found?.collect(),
         };
         Ok(self.0.admit(name, addresses)?)
+    }
+}
+
+impl GuardedResolver {
+    /// Checks the addresses of `url` before a client connects that does not resolve names by this resolver. A name that
+    /// cannot be resolved here is left to that client, which may have a proxy.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if the name has a private address that the policy does not allow.
+    pub(crate) async fn check(&self, url: &Url) -> tranship::Result<()> {
+        let guard = &*self.0;
+        let Some(Host::Domain(name)) = url.host() else {
+            return Ok(());
+        };
+        // What the registry may lead to depends on its own address.
+        let look_up = async { drop(self.addresses(&guard.registry).await) };
+        guard.looked_up.get_or_init(|| look_up).await;
+        if name.eq_ignore_ascii_case(&guard.registry) {
+            return Ok(());
+        }
+        match self.addresses(name).await {
+            Err(error) if error.is::<PrivateAddress>() => Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "the security policy does not allow the connection",
+            )
+            .with_source(error)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -190,6 +223,31 @@ mod tests {
         assert!(admits(&resolver.0, "Registry.Example.com", &[INSIDE]));
         assert!(resolver.registry_is_private());
         assert!(admits(&resolver.0, "minio.internal", &[INSIDE]));
+    }
+
+    #[tokio::test]
+    async fn a_client_of_the_caller_is_not_led_to_names_of_private_addresses() {
+        let given = [(
+            "registry.example.com".to_owned(),
+            OUTSIDE.parse().expect("an address"),
+        )];
+        let check = async |targets: PrivateTargets, url: &str| {
+            let resolver = guard_with(REGISTRY, &given, targets);
+            // As if the name had been resolved.
+            resolver.0.looked_up.set(()).expect("once");
+            resolver.check(&url.parse().expect("a URL")).await
+        };
+        let refused = check(PrivateTargets::default(), "http://localhost:5000/").await;
+        let error = refused.expect_err("private");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        for (targets, url) in [
+            (PrivateTargets::Allowed, "http://localhost:5000/"),
+            (PrivateTargets::default(), "https://registry.example.com/"),
+            // The rules about URLs look at addresses.
+            (PrivateTargets::default(), "https://10.0.0.1/"),
+        ] {
+            check(targets, url).await.expect(url);
+        }
     }
 
     /// Such a host is never resolved.

@@ -61,7 +61,9 @@ pub(super) async fn login(args: Login, registries: &Registries, output: Output) 
         .ping()
         .await;
     reached.map_err(not_accepted).at(registry)?;
-    let files = registries.files(&Environment::from_environment());
+    let files = registries
+        .files(&Environment::from_environment())
+        .with_plain_text(!args.no_plain_text);
     let stored = files.store(registry, &credential).await.at(registry)?;
     let mut result = LoggedIn {
         registry: registry.to_string(),

@@ -58,6 +58,20 @@ fn a_login_is_stored_where_docker_reads_it_with_a_warning() {
 }
 
 #[test]
+fn plain_text_that_is_refused_is_not_stored() {
+    let here = Workplace::new();
+    let registry = TestRegistry::closed(&here);
+    let ran = login(&here, &registry.host(), PASSWORD, &["--no-plain-text"]);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(
+        ran.stderr.contains("hint: name a credential helper"),
+        "{ran:?}"
+    );
+    tells_no_secret(&ran, &[PASSWORD, BASIC]);
+    assert!(!here.path("docker").exists());
+}
+
+#[test]
 fn what_the_registry_does_not_accept_is_not_stored() {
     let here = Workplace::new();
     let registry = TestRegistry::closed(&here);

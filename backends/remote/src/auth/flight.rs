@@ -66,10 +66,7 @@ fn unshare(error: Arc<Error>) -> Error {
     Arc::try_unwrap(error).unwrap_or_else(|error| {
         let mut copy = Error::new(error.kind(), error.to_string())
             .with_retryable(error.is_retryable())
-            .with_registry_errors(error.registry_errors().to_vec());
-        if let Some(status) = error.http_status() {
-            copy = copy.with_http_status(status);
-        }
+            .with_http_exchange_of(&error);
         if let Some(hint) = error.hint() {
             copy = copy.with_hint(hint.to_owned());
         }

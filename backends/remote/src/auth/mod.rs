@@ -21,6 +21,7 @@ use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 use self::cache::{Token, TokenCache};
 use self::challenge::Challenge;
 use self::flight::Flights;
+pub(crate) use self::refusal::Asked;
 use self::refusal::refusal;
 pub(crate) use self::scope::{Scope, Scopes};
 pub(crate) use self::token::TokenServer;

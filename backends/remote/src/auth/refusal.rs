@@ -1,17 +1,26 @@
 //! What a token server means by an answer that is no token.
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use serde::Deserialize;
 use tranship::{Error, ErrorKind, RegistryError};
+use url::Url;
 
 use crate::credentials::{Credential, Secret};
+use crate::shown_url::shown_url;
 
 /// As many entries of an error list as anybody reads.
 const MOST_ERRORS: usize = 16;
 
 /// As much of a message as fits into a terminal.
 const LONGEST_MESSAGE: usize = 400;
+
+/// The request that a response of a token server is for, in the extensions of the response.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+}
 
 /// The error for an answer that is not a success.
 pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential>) -> Error {
@@ -49,9 +58,13 @@ pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential
         }
         _ => (ErrorKind::Unauthorized, "the token server gave no token"),
     };
-    Error::new(kind, format!("{what} ({status})"))
+    let error = Error::new(kind, format!("{what} ({status})"))
         .with_http_status(status.as_u16())
-        .with_registry_errors(registry_errors(response.body(), credential))
+        .with_registry_errors(registry_errors(response.body(), credential));
+    match response.extensions().get::<Asked>() {
+        Some(asked) => error.with_http_request(asked.method.as_str(), &shown_url(&asked.url)),
+        None => error,
+    }
 }
 
 /// The forms in which token servers explain themselves: that of registries, that of OAuth2, and
@@ -92,9 +105,12 @@ fn registry_errors(body: &[u8], credential: Option<&Credential>) -> Vec<Registry
     entries
         .into_iter()
         .take(MOST_ERRORS)
-        .map(|entry| RegistryError {
-            code: presentable(&entry.code.unwrap_or_default(), credential),
-            message: presentable(&entry.message.unwrap_or_default(), credential),
+        // A detail is left out: the credentials may be anywhere in it, in any form.
+        .map(|entry| {
+            RegistryError::new(
+                presentable(&entry.code.unwrap_or_default(), credential),
+                presentable(&entry.message.unwrap_or_default(), credential),
+            )
         })
         .collect()
 }

@@ -63,6 +63,14 @@ impl Document {
         })
     }
 
+    /// The same with all fields below `auths`, where older versions of Docker did not write them.
+    pub(crate) fn below_auths(self) -> Self {
+        let entries = self.fields.into_iter().collect();
+        Self {
+            fields: vec![("auths".to_owned(), Value::Object(entries))],
+        }
+    }
+
     /// The file's content, with tabs, as Docker writes it.
     pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
@@ -179,7 +187,11 @@ impl Document {
         }
     }
 
-    fn auths(&mut self) -> Result<&mut Map<String, Value>> {
+    /// The entries of registries, which are created if need be.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if there is something else in their place.
+    pub(crate) fn auths(&mut self) -> Result<&mut Map<String, Value>> {
         let index = match self.fields.iter().position(|(key, _)| key == "auths") {
             Some(index) => index,
             None => {

@@ -1,5 +1,7 @@
 //! The credentials that Docker and Podman keep.
 
+mod entry;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,14 +10,13 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 
-use super::document::{Document, HelperChoice};
+use self::entry::{Entry, HelperSearch, not_installed};
+use super::document::Document;
 use super::environment::{DOCKER_AUTH_CONFIG, Environment};
-use super::helper::Helper;
+use super::helper;
 use super::server::Server;
+use super::store::{CredentialStore, StoredIn};
 use super::{Credential, CredentialProvider, Secret, disk};
-
-/// A helper may have to ask the user to unlock the keychain.
-const HELPER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The credentials in Docker's `config.json` and Podman's `auth.json`, and those that the
 /// credential helpers keep which are named there.
@@ -55,16 +56,7 @@ pub struct CredentialFiles {
     default: Option<PathBuf>,
     search_path: Option<OsString>,
     helper_timeout: Duration,
-}
-
-/// Where [`CredentialFiles::store`] put a credential.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoredIn {
-    /// In a file, for everybody to read who can read the file. The user should be warned.
-    PlainText(PathBuf),
-    /// With the credential helper of this name.
-    Helper(String),
+    allows_plain_text: bool,
 }
 
 impl CredentialFiles {
@@ -127,7 +119,8 @@ impl CredentialFiles {
             paths: Vec::new(),
             default: None,
             search_path: environment.get("PATH").map(OsString::from),
-            helper_timeout: HELPER_TIMEOUT,
+            helper_timeout: helper::TIMEOUT,
+            allows_plain_text: true,
         }
     }
 
@@ -135,6 +128,30 @@ impl CredentialFiles {
     #[must_use]
     pub fn with_helper_timeout(mut self, timeout: Duration) -> Self {
         self.helper_timeout = timeout;
+        self
+    }
+
+    /// Sets whether a credential may be stored in a file itself, which encodes but does not encrypt it. By default it may,
+    /// and [`store`](Self::store) returns [`StoredIn::PlainText`] so that the caller can warn. Otherwise such a
+    /// `store` is an error, and stores nothing. Credentials that are in a file already are used either way.
+    ///
+    /// ```
+    /// use tranship::ErrorKind;
+    /// use tranship_remote::{Credential, CredentialFiles, Environment};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> tranship::Result<()> {
+    /// let environment = Environment::from_environment();
+    /// let files = CredentialFiles::at("/nonexistent/config.json", &environment).with_plain_text(false);
+    /// let me = Credential::basic("me", "swordfish");
+    /// let refused = files.store(&"registry.example".parse()?, &me).await;
+    /// assert_eq!(refused.map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_plain_text(mut self, allowed: bool) -> Self {
+        self.allows_plain_text = allowed;
         self
     }
 
@@ -162,6 +179,7 @@ impl CredentialFiles {
     ///
     /// # Errors
     /// - [`ErrorKind::InvalidInput`] if the user name has a colon, or there is no home directory.
+    /// - [`ErrorKind::PermissionDenied`] without a helper, unless [plain text](Self::with_plain_text) is allowed.
     /// - [`ErrorKind::Corrupt`] if a file cannot be understood; it is left alone.
     /// - [`ErrorKind::Unauthorized`] or [`ErrorKind::Timeout`] if the helper fails.
     /// - [`ErrorKind::Unsupported`] if it is an access token and there is a helper.
@@ -227,6 +245,9 @@ impl CredentialFiles {
             }
         };
         let Some(choice) = entry.choice else {
+            if !self.allows_plain_text {
+                return Err(plain_text_refused(path));
+            }
             let (server, credential) = (server.clone(), credential.clone());
             in_file(path, move |path| {
                 disk::change(path, |document| {
@@ -320,65 +341,6 @@ impl CredentialFiles {
     }
 }
 
-/// Where helpers are looked for, and how long they may take.
-struct HelperSearch {
-    path: Option<OsString>,
-    timeout: Duration,
-}
-
-/// What one file says about one registry.
-struct Entry {
-    known: bool,
-    choice: Option<HelperChoice>,
-    helper: Option<Helper>,
-    /// An error matters only to callers that want the credential: a login replaces it.
-    credential: Result<Option<Credential>>,
-}
-
-impl Entry {
-    /// Reads the entry in `document`, which is from `origin`. This blocks.
-    fn of(
-        document: &Document,
-        server: &Server,
-        repository: Option<&RepositoryName>,
-        origin: &Path,
-        search: &HelperSearch,
-    ) -> Result<Self> {
-        let choice = document.helper(server)?;
-        let helper = match &choice {
-            Some(choice) => Helper::find(&choice.name, search.path.as_deref(), search.timeout)?,
-            None => None,
-        };
-        match &choice {
-            Some(HelperChoice { name, explicit }) if helper.is_none() => {
-                if *explicit {
-                    return Err(not_installed(name, origin));
-                }
-                // A file that came from another machine, such as the host of this container.
-                tracing::warn!(path = %origin.display(), helper = name, "the credential helper is not installed");
-            }
-            _ => {}
-        }
-        let credential = document.credential(server, repository);
-        Ok(Self {
-            known: document.knows(server),
-            credential: credential.map_err(|error| error.with_subject(origin.display())),
-            choice,
-            helper,
-        })
-    }
-
-    /// The credential that the helper has, or else the one in the file itself.
-    async fn credential(self, server: &Server) -> Result<Option<Credential>> {
-        if let Some(helper) = self.helper
-            && let Some(credential) = helper.get(server.name()).await?
-        {
-            return Ok(Some(credential));
-        }
-        self.credential
-    }
-}
-
 #[async_trait]
 impl CredentialProvider for CredentialFiles {
     async fn credential(
@@ -396,6 +358,25 @@ impl CredentialProvider for CredentialFiles {
     }
 }
 
+#[async_trait]
+impl CredentialStore for CredentialFiles {
+    async fn store(&self, registry: &RegistryName, credential: &Credential) -> Result<StoredIn> {
+        Self::store(self, registry, credential).await
+    }
+
+    async fn erase(&self, registry: &RegistryName) -> Result<bool> {
+        Self::erase(self, registry).await
+    }
+}
+
+fn plain_text_refused(path: &Path) -> Error {
+    let path = path.display();
+    let message = format!("the credentials would be stored unencrypted in {path}");
+    Error::new(ErrorKind::PermissionDenied, message).with_hint(format!(
+        "name a credential helper in {path}, such as {{\"credsStore\": \"secretservice\"}}, or allow plain text"
+    ))
+}
+
 /// Works on a file on a thread that may block.
 async fn in_file<T: Send + 'static>(
     path: &Path,
@@ -408,12 +389,6 @@ async fn in_file<T: Send + 'static>(
             Err(Error::new(ErrorKind::Io, "the work was stopped").with_source(error))
         })
         .map_err(|error| error.with_subject(path.display()))
-}
-
-fn not_installed(name: &str, path: &Path) -> Error {
-    let message = format!("docker-credential-{name} is not installed");
-    Error::new(ErrorKind::Unauthorized, message)
-        .with_hint(format!("install it, or take it out of {}", path.display()))
 }
 
 #[cfg(all(test, unix))]

@@ -14,6 +14,9 @@ use tranship::{Error, ErrorKind, Result};
 
 use super::{Credential, Secret};
 
+/// How long a helper may take, unless the caller says otherwise: it may have to ask the user to unlock the keychain.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
+
 /// The user name that says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 
@@ -59,13 +62,7 @@ impl Helper {
         search_path: Option<&OsStr>,
         timeout: Duration,
     ) -> Result<Option<Self>> {
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.is_empty() || !name.chars().all(is_name) {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "the name of a credential helper has characters that no such name has",
-            ));
-        }
+        check_name(name)?;
         let file = format!("docker-credential-{name}{}", std::env::consts::EXE_SUFFIX);
         let directories = search_path.map(std::env::split_paths);
         // A directory that is not absolute may be anybody's.
@@ -205,6 +202,21 @@ impl Helper {
     fn failure(&self, what: &str) -> Error {
         Error::new(ErrorKind::Unauthorized, format!("{} {what}", self.name()))
     }
+}
+
+/// Checks that `name` cannot name anything but a file in a directory.
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] if it can.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "the name of a credential helper has characters that no such name has",
+        ));
+    }
+    Ok(())
 }
 
 struct Output {

@@ -5,18 +5,24 @@ mod document;
 mod environment;
 mod files;
 mod helper;
+mod memory;
+mod named_helper;
 mod provider;
 mod secret;
 mod server;
+mod store;
 #[cfg(all(test, unix))]
 mod test_helper;
 
 use std::fmt;
 
 pub use environment::{Environment, EnvironmentCredentials};
-pub use files::{CredentialFiles, StoredIn};
+pub use files::CredentialFiles;
+pub use memory::MemoryCredentials;
+pub use named_helper::HelperCredentials;
 pub use provider::{CredentialProvider, Credentials, NoCredentials, StaticCredentials};
 pub use secret::Secret;
+pub use store::{CredentialStore, StoredIn};
 
 /// What a registry, or its token server, accepts as proof of who asks.
 ///

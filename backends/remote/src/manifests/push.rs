@@ -51,13 +51,14 @@ pub(super) async fn push(
     let Some(document) = document else {
         return Ok(outcome);
     };
-    match document.subject() {
-        Some(_) if takes_subject => handle.learned().referrers.learn(true),
-        Some(subject) if !handle.learned().referrers.is_yes() => {
-            let referrer = tranship::describe_referrer(expected, &document);
-            referrers::add(handle, subject, &referrer).await?;
-        }
-        _ => {}
+    if takes_subject && document.subject().is_some() {
+        handle.learned().referrers.learn(true);
+    }
+    if let Some(subject) = document.subject()
+        && !handle.learned().referrers.is_yes()
+    {
+        let referrer = tranship::describe_referrer(expected, &document);
+        referrers::add(handle, subject, &referrer).await?;
     }
     Ok(outcome)
 }
@@ -229,6 +230,6 @@ fn missing_content(status: StatusCode, error: Error) -> Error {
         ErrorKind::ManifestBlobUnknown,
         "something that the manifest refers to is missing",
     )
-    .with_registry_errors(error.registry_errors().to_vec())
+    .with_http_exchange_of(&error)
     .with_source(error)
 }

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 
 use futures_util::{FutureExt as _, TryStreamExt as _, stream};
 use http::{HeaderValue, StatusCode};
-use tranship::{Descriptor, Digest, Index, Listing, MediaType, Result, ResultExt as _};
+use tranship::{Descriptor, Digest, Error, Index, Listing, MediaType, Result, ResultExt as _};
 
 use super::fallback;
 use crate::handle::Handle;
@@ -50,6 +50,10 @@ impl Referrers {
             url.query_pairs_mut()
                 .append_pair("artifactType", wanted.as_str());
         }
+        let page_size = handle.transport().options().referrers_page_size;
+        if let Some(size) = page_size.filter(|size| *size > 0) {
+            url.query_pairs_mut().append_pair("n", &size.to_string());
+        }
         let accept = HeaderValue::from_static("application/vnd.oci.image.index.v1+json");
         let pages = Pages::new(
             handle.transport(),
@@ -90,10 +94,13 @@ impl Referrers {
                     error.registry_errors(),
                     [only] if only.code == "NAME_UNKNOWN"
                 );
-                if !is_about_repository {
-                    fact.learn(false);
-                }
                 self.pages = None;
+                match (is_about_repository, fact.is_fixed()) {
+                    (true, true) => return Ok(()),
+                    (true, false) => {}
+                    (false, true) => return Err(no_api(error)),
+                    (false, false) => fact.learn(false),
+                }
                 self.fall_back().await
             }
             Verdict::Failure => Err(answer.into_error().await),
@@ -133,6 +140,14 @@ impl Referrers {
             }
         }
     }
+}
+
+/// The error of a registry that [`ReferrersMode::Api`](crate::ReferrersMode::Api) was set for.
+fn no_api(error: Error) -> Error {
+    Error::unsupported("the registry does not list referrers by the API, as the options say")
+        .with_hint("ReferrersMode::Detect uses the tags that replace the API")
+        .with_http_exchange_of(&error)
+        .with_source(error)
 }
 
 enum Verdict {

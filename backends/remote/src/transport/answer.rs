@@ -60,7 +60,7 @@ impl Answer {
 
     /// The error that the answer stands for, with what the registry says in its body.
     pub(crate) async fn into_error(self) -> Error {
-        let method = self.method.clone();
+        let (method, url) = (self.method.clone(), self.url.clone());
         let status = self.status();
         if status.is_success() || status.is_redirection() {
             return failure::protocol(format!(
@@ -72,7 +72,7 @@ impl Answer {
         let is_told_clear_text = self.is_http_told && self.url.scheme() == "http";
         let hint = self.hint.clone();
         let body = self.prefix(limit).await;
-        let error = failure::of_status(&method, status, failure::registry_errors(&body));
+        let error = failure::of_status(&method, &url, status, failure::registry_errors(&body));
         match asked {
             Some(asked) if error.is_retryable() => error.with_hint(format!(
                 "the registry asks to wait {} seconds",

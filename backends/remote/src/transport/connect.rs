@@ -7,6 +7,7 @@ use url::Url;
 
 use super::direct::Direct;
 use super::proxies::Proxies;
+use super::sender::Sender;
 use super::tls;
 use crate::options::RemoteOptions;
 use crate::resolver::GuardedResolver;
@@ -15,9 +16,10 @@ use crate::resolver::GuardedResolver;
 /// default windows that is less than half as fast (shared/facts/rust.md, section 5).
 #[derive(Debug)]
 pub(super) struct Clients {
-    pub(super) small: reqwest::Client,
-    pub(super) bulk: reqwest::Client,
-    pub(super) direct: Direct,
+    pub(super) small: Sender,
+    pub(super) bulk: Sender,
+    /// Connections past the clients; `None` with a client of the caller.
+    pub(super) direct: Option<Direct>,
 }
 
 /// What we call ourselves.
@@ -26,12 +28,20 @@ pub(super) const USER_AGENT: &str = concat!("tranship/", env!("CARGO_PKG_VERSION
 /// The clients for the registry at `origin`, which may turn out to speak the other scheme.
 ///
 /// # Errors
-/// `InvalidInput` if a certificate, key or proxy in the options makes no sense.
+/// `InvalidInput` if a certificate, key or proxy in the options makes no sense, or contradicts a client in them.
 pub(super) fn clients(
     origin: &Url,
     options: &RemoteOptions,
     resolver: GuardedResolver,
 ) -> Result<Clients> {
+    if let Some(client) = &options.client {
+        let sender = Sender::of_caller(client.clone(), options, resolver)?;
+        return Ok(Clients {
+            small: sender.clone(),
+            bulk: sender,
+            direct: None,
+        });
+    }
     let proxies = Proxies::new(origin, options)?;
     let mut tls = tls::config(&options.tls)?;
     let bulk = builder(&proxies, options, &resolver)
@@ -52,9 +62,9 @@ pub(super) fn clients(
     };
     let direct = Direct::new(options, resolver, proxies);
     Ok(Clients {
-        small,
-        bulk,
-        direct,
+        small: Sender::new(small),
+        bulk: Sender::new(bulk),
+        direct: Some(direct),
     })
 }
 

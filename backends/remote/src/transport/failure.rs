@@ -4,13 +4,19 @@ use std::error::Error as StdError;
 
 use http::{Method, StatusCode};
 use serde::Deserialize;
+use serde_json::Value;
 use tranship::{Error, ErrorKind, RegistryError};
+use url::Url;
 
 use super::tls_failure;
 use crate::resolver::{PrivateAddress, UnknownHost};
+use crate::shown_url::shown_url;
 
 /// For clients that were told to speak http to a registry that may expect https.
 pub(crate) const IF_HTTPS: &str = "if it speaks https, leave out --plain-http";
+
+/// The longest `detail` of a registry's error that is kept, in bytes of JSON.
+const LONGEST_DETAIL: usize = 8 * 1024;
 
 /// The error list of an answer (distribution-spec, "Error Codes"). Empty where the body is something
 /// else.
@@ -25,6 +31,8 @@ pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
         code: Option<String>,
         #[serde(default)]
         message: Option<String>,
+        #[serde(default)]
+        detail: Option<Value>,
     }
     let Ok(body) = serde_json::from_slice::<Body>(body) else {
         return Vec::new();
@@ -41,15 +49,24 @@ pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
         .into_iter()
         .flatten()
         .take(20)
-        .map(|entry| RegistryError {
-            code: printable(entry.code),
-            message: printable(entry.message),
+        .map(|entry| {
+            RegistryError::new(printable(entry.code), printable(entry.message))
+                .with_detail(entry.detail.filter(is_short))
         })
         .collect()
 }
 
-/// What a status that is no success means, with the registry's own list.
-pub(crate) fn of_status(method: &Method, status: StatusCode, errors: Vec<RegistryError>) -> Error {
+fn is_short(detail: &Value) -> bool {
+    detail.to_string().len() <= LONGEST_DETAIL
+}
+
+/// Returns the error for a request to `url` with `method` that was refused with `status`, with the registry's own list.
+pub(crate) fn of_status(
+    method: &Method,
+    url: &Url,
+    status: StatusCode,
+    errors: Vec<RegistryError>,
+) -> Error {
     let kind = errors
         .iter()
         .find_map(|error| kind_of_code(&error.code, status))
@@ -68,6 +85,7 @@ pub(crate) fn of_status(method: &Method, status: StatusCode, errors: Vec<Registr
         .with_retryable(super::retry::is_transient(status))
         .with_registry_errors(errors)
         .with_http_status(status.as_u16())
+        .with_http_request(method.as_str(), &shown_url(url))
 }
 
 fn kind_of_code(code: &str, status: StatusCode) -> Option<ErrorKind> {
@@ -248,7 +266,8 @@ mod tests {
 
     fn answered(status: u16, body: &str) -> Error {
         let status = StatusCode::from_u16(status).expect("a status");
-        of_status(&Method::GET, status, registry_errors(body.as_bytes()))
+        let url = Url::parse("https://registry.example/v2/").expect("a URL");
+        of_status(&Method::GET, &url, status, registry_errors(body.as_bytes()))
     }
 
     #[test]
@@ -289,6 +308,17 @@ mod tests {
         );
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert_eq!(error.registry_errors().len(), 2);
+        let detail = serde_json::json!([1, {"a": 2}]);
+        assert_eq!(error.registry_errors()[0].detail, Some(detail));
+    }
+
+    #[test]
+    fn a_long_detail_is_left_out() {
+        let detail = "x".repeat(LONGEST_DETAIL);
+        let body = format!(r#"{{"errors":[{{"code":"DENIED","detail":"{detail}"}}]}}"#);
+        let error = answered(403, &body);
+        assert_eq!(error.registry_errors()[0].code, "DENIED");
+        assert_eq!(error.registry_errors()[0].detail, None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod proxies;
 mod request;
 pub(crate) mod retry;
 mod scheme;
+mod sender;
 mod strangers;
 mod tls;
 mod tls_failure;
@@ -75,6 +76,10 @@ struct Inner {
 
 impl Transport {
     pub(crate) fn new(registry: &RegistryName, mut options: RemoteOptions) -> Result<Self> {
+        if options.client.is_some() {
+            // Before the certificates are read, which would be ignored.
+            sender::check_options(&options)?;
+        }
         options.tls = options.certificates.add_to(options.tls, registry)?;
         let origin = Origin::new(registry, &options)?;
         let resolver = GuardedResolver::new(origin.url(), &options.resolve, options.policy);
@@ -98,7 +103,7 @@ impl Transport {
             authenticator,
             strangers: Strangers::default(),
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
-            warnings: Warnings::new(options.warnings.clone()),
+            warnings: Warnings::new(registry.clone(), options.warnings.clone()),
             origin,
             resolver,
             options,
@@ -248,7 +253,8 @@ impl Transport {
             let sending = self.dispatch(request, &url, authorization.as_ref());
             let response = trace::exchange(request.kind, &request.method, &url, sending).await?;
             if inner.origin.has(&url) {
-                inner.warnings.take_from(response.headers());
+                let repository = || request.scopes.repository();
+                inner.warnings.take_from(response.headers(), repository);
             }
             match self.redirect(request, &url, &response)? {
                 Some(next) => url = next,
@@ -282,12 +288,16 @@ impl Transport {
         let inner = &*self.0;
         let progress = Progress::default();
         let opened = outgoing::open(&request.payload).await?;
-        let direct = &inner.clients.direct;
-        let route = direct.route(url, opened.length_of_file(), request.expected);
-        let route = route.await.map_err(|_| Failed {
-            error: failure::no_connection(),
-            is_unsent: true,
-        })?;
+        let route = match &inner.clients.direct {
+            Some(direct) => {
+                let route = direct.route(url, opened.length_of_file(), request.expected);
+                route.await.map_err(|_| Failed {
+                    error: failure::no_connection(),
+                    is_unsent: true,
+                })?
+            }
+            None => Route::Shared,
+        };
         let body = opened.into_body(route.outlet(), &progress).await?;
         let headers = self.headers(request, url, authorization);
         inner.counter.count(request.kind);
@@ -324,16 +334,11 @@ impl Transport {
             true => &clients.bulk,
             false => &clients.small,
         };
-        let mut built = client
-            .request(request.method.clone(), url.clone())
-            .headers(headers);
+        let mut built = client.request(request.method.clone(), url).headers(headers);
         if has_body(&request.method) {
             built = built.body(body);
         }
-        built.send().await.map_err(|error| Failed {
-            is_unsent: failure::is_unsent(&error),
-            error: failure::of_network(error, self.is_http_told()),
-        })
+        client.send(url, built, self.is_http_told()).await
     }
 
     /// Whether an option chose http.

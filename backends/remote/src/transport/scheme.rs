@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, LOCATION};
+use http::{Method, StatusCode};
 use tranship::{ErrorKind, Result};
 use url::Url;
 
@@ -68,7 +68,7 @@ impl Transport {
         };
         let inner = &*self.0;
         inner.counter.count(RequestKind::Ping);
-        let sending = inner.clients.small.get(url.clone()).send();
+        let sending = inner.clients.small.request(Method::GET, &url).send();
         let patience = inner.options.connect_timeout.min(PATIENCE);
         let answered = tokio::time::timeout(patience, sending).await;
         let is_spoken = answered.is_ok_and(|answered| is_spoken(&url, &answered));

@@ -15,8 +15,9 @@ use super::limit::Permit;
 use super::origin::Origin;
 use super::outgoing::Progress;
 use super::retry::{Retries, is_transient, retry_after};
+use super::sender::Sender;
 use super::trace;
-use crate::auth::TokenServer;
+use crate::auth::{Asked, TokenServer};
 use crate::options::RetryPolicy;
 use crate::policy::{Leader, SecurityPolicy};
 use crate::resolver::GuardedResolver;
@@ -26,7 +27,7 @@ use crate::resolver::GuardedResolver;
 pub(crate) struct Tokens {
     pub(crate) origin: Origin,
     pub(crate) resolver: GuardedResolver,
-    pub(crate) client: reqwest::Client,
+    pub(super) client: Sender,
     pub(crate) policy: SecurityPolicy,
     pub(crate) retry: RetryPolicy,
     pub(crate) silence: Duration,
@@ -80,18 +81,18 @@ impl Tokens {
         url: &Url,
     ) -> Result<http::Response<Bytes>> {
         self.counter.count(RequestKind::Token);
-        let sending = self
+        let built = self
             .client
-            .request(request.method().clone(), url.clone())
+            .request(request.method().clone(), url)
             .headers(request.headers().clone())
-            .body(request.body().clone())
-            .send();
+            .body(request.body().clone());
+        let sending = self.client.send(url, built, false);
         let progress = Progress::default();
         let sending = async {
             super::unless_silent(sending, &progress, self.silence)
                 .await
                 .ok_or_else(|| failure::silence(self.silence))?
-                .map_err(|error| failure::of_network(error, false))
+                .map_err(|failed| failed.error)
         };
         let response = trace::exchange(RequestKind::Token, request.method(), url, sending).await?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -111,6 +112,10 @@ impl Tokens {
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
+        response.extensions_mut().insert(Asked {
+            method: request.method().clone(),
+            url: url.clone(),
+        });
         Ok(response)
     }
 }

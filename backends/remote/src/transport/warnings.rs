@@ -1,43 +1,56 @@
-//! Warnings that a registry sends (distribution-spec, "Warnings"), each distinct text once.
+//! Warnings that a registry sends (distribution-spec, "Warnings"), each distinct one once.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::HeaderMap;
 use http::header::WARNING;
+use tranship::{RegistryName, RepositoryName};
 
 use crate::options::WarningHandler;
+use crate::warning::Warning;
 
-/// More than that many distinct texts are noise, and are dropped.
+/// More than that many distinct warnings are noise, and are dropped.
 const MOST: usize = 256;
 
 pub(crate) struct Warnings {
+    registry: RegistryName,
     handler: Option<Arc<WarningHandler>>,
-    told: Mutex<HashSet<String>>,
+    told: Mutex<HashSet<Warning>>,
 }
 
 impl Warnings {
-    pub(crate) fn new(handler: Option<Arc<WarningHandler>>) -> Self {
+    pub(crate) fn new(registry: RegistryName, handler: Option<Arc<WarningHandler>>) -> Self {
         Self {
+            registry,
             handler,
             told: Mutex::default(),
         }
     }
 
-    /// Hands on those of `headers` that are new.
-    pub(crate) fn take_from(&self, headers: &HeaderMap) {
+    /// Passes those of `headers` on that are new. `repository` says which one the request was about.
+    pub(crate) fn take_from(
+        &self,
+        headers: &HeaderMap,
+        repository: impl Fn() -> Option<RepositoryName>,
+    ) {
         for value in headers.get_all(WARNING) {
             let Some(text) = value.to_str().ok().and_then(text_of) else {
                 continue;
             };
+            let warning = Warning {
+                registry: self.registry.clone(),
+                repository: repository(),
+                text,
+            };
             let is_new = {
                 let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                told.len() < MOST && told.insert(text.clone())
+                told.len() < MOST && told.insert(warning.clone())
             };
             if is_new {
-                tracing::warn!(text = %text, "the registry warns");
+                tracing::warn!(%warning, "the registry warns");
                 if let Some(handler) = &self.handler {
-                    handler(&text);
+                    handler(&warning);
                 }
             }
         }
@@ -99,17 +112,27 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_told_once() {
+    fn a_text_is_told_once_for_each_repository() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&told);
-        let warnings = Warnings::new(Some(Arc::new(move |text: &str| {
-            kept.lock().expect("no panic").push(text.to_owned());
-        })));
+        let registry = "registry.example".parse().expect("a name");
+        let handler = move |warning: &Warning| {
+            kept.lock().expect("no panic").push(warning.to_string());
+        };
+        let warnings = Warnings::new(registry, Some(Arc::new(handler)));
         let mut headers = HeaderMap::new();
         headers.append(WARNING, r#"299 - "one""#.parse().expect("a value"));
         headers.append(WARNING, r#"299 - "two""#.parse().expect("a value"));
-        warnings.take_from(&headers);
-        warnings.take_from(&headers);
-        assert_eq!(*told.lock().expect("no panic"), ["one", "two"]);
+        for name in [None, None, Some("app"), Some("app")] {
+            let repository = || Some(name?.parse().expect("a name"));
+            warnings.take_from(&headers, repository);
+        }
+        let expected = [
+            "registry.example: one",
+            "registry.example: two",
+            "registry.example/app: one",
+            "registry.example/app: two",
+        ];
+        assert_eq!(*told.lock().expect("no panic"), expected);
     }
 }

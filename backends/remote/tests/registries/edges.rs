@@ -501,6 +501,30 @@ async fn a_registry_that_fails_to_list_is_an_error_and_one_without_the_repositor
     assert!(tags(&fake.repository()).await.expect("none").is_empty());
 }
 
+/// As docs/from-oras-go.md says.
+#[tokio::test]
+async fn a_repository_that_does_not_exist_is_empty() {
+    let body = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"unknown"}]}"#;
+    let fake = Fake::start(move |_| Reply::new(404).body(body)).await;
+    let repository = fake.repository();
+    let tag: Tag = "v1".parse().expect("a tag");
+    let manifest = Descriptor::of(MediaType::IMAGE_MANIFEST, b"{}");
+    for target in [&manifest, &blob(HELLO)] {
+        assert!(!repository.exists(target).await.expect("no"));
+        let error = repository.fetch(target).await.expect_err("missing");
+        assert!(error.is_not_found(), "{error:?}");
+        let error = repository.delete(target).await.expect_err("missing");
+        assert!(error.is_not_found(), "{error:?}");
+        let found = repository.predecessors(target).await;
+        assert_eq!(found.expect("none"), []);
+    }
+    let error = repository.resolve(&tag.into()).await.expect_err("missing");
+    assert!(error.is_not_found(), "{error:?}");
+    assert!(tags(&repository).await.expect("none").is_empty());
+    let error = repository.push(&blob(HELLO), HELLO.into()).await;
+    assert!(error.expect_err("missing").is_not_found());
+}
+
 #[tokio::test]
 async fn a_ping_tells_a_registry_from_what_is_none() {
     for (status, kind) in [
@@ -520,18 +544,26 @@ async fn warnings_are_told_once_each_also_those_of_failures() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let keep = Arc::clone(&told);
     let options = RemoteOptions::default()
-        .with_warnings(move |text| keep.lock().expect("no panic").push(text.to_owned()));
+        .with_warnings(move |warning| keep.lock().expect("no panic").push(warning.clone()));
     let fake = Fake::start(|_| {
         Reply::new(404)
             .header("warning", "299 - \"The end is near.\"")
             .header("warning", "199 - \"Not this one.\"")
     })
     .await;
-    let repository = fake.client(options).open(&name());
+    let registry = fake.client(options);
+    let repository = registry.open(&name());
     for _ in 0..2 {
         repository.fetch(&blob(HELLO)).await.expect_err("missing");
+        registry.ping().await.expect_err("missing");
     }
-    assert_eq!(*told.lock().expect("no panic"), ["The end is near."]);
+    let told = told.lock().expect("no panic");
+    let places: Vec<_> = told.iter().map(|one| one.repository.clone()).collect();
+    assert_eq!(places, [Some(name()), None]);
+    for warning in &*told {
+        assert_eq!(warning.registry.as_str(), fake.host());
+        assert_eq!(warning.text, "The end is near.");
+    }
 }
 
 /// Somebody uses the tag that would stand in for the referrers API for an image.

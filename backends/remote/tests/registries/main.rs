@@ -3,10 +3,13 @@
 //! do not go.
 
 mod bounds;
+mod callers_client;
 mod certificates;
 mod edges;
 mod elsewhere;
+mod errors;
 mod fake;
 mod lies;
 mod logins;
+mod referrers;
 mod schemes;

@@ -401,3 +401,43 @@ async fn a_broken_docker_auth_config_is_named_and_not_shown() {
     assert!(shown.contains(DOCKER_AUTH_CONFIG), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+#[tokio::test]
+async fn plain_text_that_is_refused_is_not_written() {
+    let home = Home::new();
+    let files = home.files().with_plain_text(false);
+    let me = Credential::basic("me", "hunter2");
+    let name = registry("registry.example");
+    let error = files.store(&name, &me).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
+    assert!(error.to_string().contains(".docker/config.json"), "{error}");
+    assert!(error.hint().expect("a hint").contains("credsStore"));
+    assert!(!home.path(".docker/config.json").exists());
+
+    home.write(".docker/config.json", r#"{"credsStore": "keeps"}"#);
+    let error = files.store(&name, &me).await.expect_err("no helper");
+    assert!(error.to_string().contains("is not installed"), "{error}");
+    home.install("keeps", KEEPS);
+    let stored = files.store(&name, &me).await.expect("stored");
+    assert_eq!(stored, StoredIn::Helper("keeps".to_owned()));
+    assert!(!home.read(".docker/config.json").contains("auth\""));
+    let store: &dyn CredentialStore = &files;
+    assert_eq!(
+        store.credential(&name, None).await.expect("found"),
+        Some(me)
+    );
+    assert!(store.erase(&name).await.expect("erased"));
+}
+
+#[tokio::test]
+async fn plain_text_that_is_stored_already_is_used_and_erased() {
+    let home = Home::new();
+    let me = Credential::basic("me", "hunter2");
+    let name = registry("registry.example");
+    home.files().store(&name, &me).await.expect("stored");
+    let files = home.files().with_plain_text(false);
+    assert_eq!(found(&files, "registry.example").await, Some(me.clone()));
+    let error = files.store(&name, &me).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(files.erase(&name).await.expect("erased"));
+}
