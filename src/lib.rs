@@ -15,6 +15,7 @@
 //! | read content | [`Content`], which checks itself |
 //! | push content | [`Source`], [`Uploader`] |
 //! | look into manifests | [`ManifestDocument`], [`successors`], [`referrers`] |
+//! | change what a store does | [`layers`] |
 //! | write a backend | [`Backend`], [`Registry`], [`Verifier`] |
 //!
 //! # Concurrency
@@ -34,6 +35,7 @@ mod digester;
 mod error;
 mod graph;
 mod identity;
+pub mod layers;
 mod listing;
 mod location;
 mod manifest;
