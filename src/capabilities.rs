@@ -128,6 +128,28 @@ impl Capabilities {
         }
     }
 
+    /// Returns what both can do, and both cannot. Where they differ, it is not known.
+    #[must_use]
+    pub fn common_with(self, other: Self) -> Self {
+        let common = |one: Support, other: Support| match one == other {
+            true => one,
+            false => Support::Unknown,
+        };
+        Self {
+            push: common(self.push, other.push),
+            range: common(self.range, other.range),
+            mount: common(self.mount, other.mount),
+            uploads: common(self.uploads, other.uploads),
+            referrers: common(self.referrers, other.referrers),
+            delete_blobs: common(self.delete_blobs, other.delete_blobs),
+            delete_manifests: common(self.delete_manifests, other.delete_manifests),
+            untag: common(self.untag, other.untag),
+            catalog: common(self.catalog, other.catalog),
+            sha384: common(self.sha384, other.sha384),
+            sha512: common(self.sha512, other.sha512),
+        }
+    }
+
     setters! {
         with_push push,
         with_range range,

@@ -4,23 +4,51 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tranship::layers::ReadOnly;
-use tranship::{Registry, Repository};
+use tranship::layers::{ImmutableTags, Prefix, ReadOnly, Unify};
+use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
 use tranship_memory::{MemoryRegistry, MemoryRepository};
 
 /// A layer, as a name and what it makes of a registry and of a repository, unless it takes only one of them.
 struct Layer {
     name: &'static str,
-    registry: Option<fn(Arc<dyn Registry>) -> Arc<dyn Registry>>,
-    repository: Option<fn(Arc<dyn Repository>) -> Arc<dyn Repository>>,
+    registry: Option<Around<dyn Registry>>,
+    repository: Option<Around<dyn Repository>>,
 }
 
-const LAYERS: &[Layer] = &[Layer {
-    name: "read-only",
-    registry: Some(|inner| Arc::new(ReadOnly::new(inner))),
-    repository: Some(|inner| Arc::new(ReadOnly::new(inner))),
-}];
+type Around<T> = fn(Arc<T>) -> Arc<T>;
+
+const LAYERS: &[Layer] = &[
+    Layer {
+        name: "read-only",
+        registry: Some(|inner| Arc::new(ReadOnly::new(inner))),
+        repository: Some(|inner| Arc::new(ReadOnly::new(inner))),
+    },
+    Layer {
+        name: "prefix",
+        registry: Some(|inner| Arc::new(Prefix::new(inner, name("team")))),
+        repository: None,
+    },
+    Layer {
+        name: "immutable-tags",
+        registry: Some(|inner| Arc::new(ImmutableTags::new(inner, ["release-*"]))),
+        repository: Some(|inner| Arc::new(ImmutableTags::new(inner, ["release-*"]))),
+    },
+    Layer {
+        name: "unify",
+        // The prefix leads to one of two members. Both are one registry, so that they can do the same.
+        registry: Some(|inner| {
+            let members = [(name("one"), inner.clone()), (name("other"), inner)];
+            let all = Unify::new(members).expect("different names");
+            Arc::new(Prefix::new(all, name("one")))
+        }),
+        repository: None,
+    },
+];
+
+fn name(text: &str) -> RepositoryName {
+    text.parse().expect("a name")
+}
 
 fn main() -> ExitCode {
     let mut suites = Vec::new();

@@ -7,10 +7,20 @@
 //! | Layer | What it does |
 //! |---|---|
 //! | [`ReadOnly`] | refuses every change |
+//! | [`Prefix`] | shows the repositories of a registry below a name |
+//! | [`ImmutableTags`] | keeps tags that match a pattern where they point |
+//! | [`Unify`] | shows several registries as one |
 //!
 //! Every layer passes the conformance suite with the capabilities that it declares, alone and around every other
 //! layer.
 
+mod immutable_tags;
+mod prefix;
 mod read_only;
+mod renamed;
+mod unify;
 
+pub use immutable_tags::ImmutableTags;
+pub use prefix::Prefix;
 pub use read_only::ReadOnly;
+pub use unify::Unify;
