@@ -104,6 +104,15 @@ impl fmt::Display for ErrorKind {
     }
 }
 
+/// The side of a copy that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CopySide {
+    /// Reading from the source.
+    Source,
+    /// Looking, pushing or tagging at the destination, which also verifies the content.
+    Destination,
+}
+
 /// One entry of the error list that a registry answered with (distribution-spec, "Error Codes").
 ///
 /// [`Debug`](fmt::Debug) leaves out the [`detail`](Self::detail), which may repeat what was sent.
@@ -188,6 +197,7 @@ struct Inner {
     retryable: bool,
     registry_errors: Vec<RegistryError>,
     http_status: Option<u16>,
+    copy_side: Option<CopySide>,
     http_request: Option<HttpRequest>,
 }
 
@@ -228,6 +238,7 @@ impl Error {
                 ),
                 registry_errors: Vec::new(),
                 http_status: None,
+                copy_side: None,
                 http_request: None,
             }),
         }
@@ -348,6 +359,13 @@ impl Error {
         self
     }
 
+    /// Says which side of a copy failed. A side that is already there, nearer to the cause, stays.
+    #[must_use]
+    pub fn with_copy_side(mut self, side: CopySide) -> Self {
+        self.inner.copy_side.get_or_insert(side);
+        self
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -409,6 +427,13 @@ impl Error {
     pub fn url(&self) -> Option<&str> {
         let request = self.inner.http_request.as_ref();
         request.map(|request| request.url.as_str())
+    }
+
+    /// Returns which side failed, if this is the error of a copy. Errors of hooks, and those of the copy itself, such
+    /// as a manifest that cannot be decoded, do not have a side.
+    #[must_use]
+    pub fn copy_side(&self) -> Option<CopySide> {
+        self.inner.copy_side
     }
 
     /// Whether the kind is [`ErrorKind::NotFound`].

@@ -60,15 +60,15 @@ pub use content::{
     VerifiedStream, Verifier,
 };
 pub use copy::{
-    CopyAction, CopyEvent, CopyHooks, CopyOptions, CopyReport, CopyStep, Existing,
-    ExtendedCopyOptions, Follow, PreCopy, ReferrerBounds, copy, copy_graph, extended_copy,
-    extended_copy_graph,
+    CopyAction, CopyCallbacks, CopyEvent, CopyHooks, CopyOptions, CopyReport, CopyStep, Existing,
+    ExtendedCopyOptions, Follow, PreCopy, ReferrerBounds, copy, copy_graph, copy_tag,
+    extended_copy, extended_copy_graph,
 };
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Algorithm, Digest};
 pub use digest_tag::{digest_tagged, digest_tags};
 pub use digester::Digester;
-pub use error::{Error, ErrorKind, RegistryError, Result, ResultExt};
+pub use error::{CopySide, Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
 pub use identity::RegistryIdentity;
 pub use listing::{ListOptions, Listing};
@@ -79,20 +79,20 @@ pub use location::{
 };
 pub use manifest::{ArtifactManifest, Index, Manifest, ManifestDocument, encode_json};
 pub use media_type::MediaType;
-pub use pack::{PackOptions, PackVersion, pack_manifest};
+pub use pack::{PackOptions, PackVersion, pack_and_tag, pack_manifest};
 pub use platform::Platform;
 pub use reference::{Reference, RegistryName, RepositoryName, Tag, TagOrDigest};
 pub use registry::{Registry, repositories};
 pub use repository::{
     BlobStore, ManifestStore, Mounter, ReferrerLister, Repository, TagLister, referrers, tags,
 };
-pub use resolve::{ResolveOptions, fetch, fetch_bytes, resolve};
+pub use resolve::{ResolveOptions, fetch, fetch_bytes, fetch_manifest, resolve};
 #[doc(inline)]
 pub use storage::{
     Deleter, Fetcher, PredecessorFinder, Pusher, ReadOnlyStorage, ReferenceFetcher,
     ReferencePusher, Resolver, Storage, TagResolver, Tagger, Untagger,
 };
-pub use tagging::{push_bytes, tag, tag_n};
+pub use tagging::{push_bytes, tag, tag_bytes, tag_n};
 pub use upload::{Upload, UploadId, Uploader};
 
 /// The traits to use a repository or registry with, for `use tranship::prelude::*`. A `&dyn Repository` has the

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result, ResultExt as _};
 use crate::manifest::{Manifest, encode_json};
 use crate::media_type::MediaType;
 use crate::reference::Tag;
-use crate::repository::Repository;
+use crate::storage::{Pusher, ReferencePusher};
 
 /// The annotation that says when an artifact was packed.
 const CREATED: &str = "org.opencontainers.image.created";
@@ -58,8 +58,6 @@ pub struct PackOptions {
     /// `org.opencontainers.image.created` unless it is among them: give it for a manifest that is the
     /// same each time.
     pub annotations: Annotations,
-    /// The tags to point at the manifest.
-    pub tags: Vec<Tag>,
 }
 
 impl PackOptions {
@@ -117,16 +115,9 @@ impl PackOptions {
         self.annotations.insert(key.into(), value.into());
         self
     }
-
-    /// Adds to [`tags`](Self::tags).
-    #[must_use]
-    pub fn with_tag(mut self, tag: Tag) -> Self {
-        self.tags.push(tag);
-        self
-    }
 }
 
-/// Packs an artifact's manifest, pushes it and the empty content that it needs, and answers its
+/// Packs an artifact's manifest, pushes it and the empty content that it needs, and returns its
 /// descriptor, which carries the artifact type and the annotations.
 ///
 /// # Errors
@@ -135,33 +126,54 @@ impl PackOptions {
 /// - [`ErrorKind::InvalidMediaType`] if a media type breaks the grammar.
 /// - [`ErrorKind::Unsupported`] for a subject by the rules of 1.0.
 /// - As [`Pusher::push`](crate::Pusher::push).
-pub async fn pack_manifest(
-    repository: &dyn Repository,
+pub async fn pack_manifest(store: &dyn Pusher, options: &PackOptions) -> Result<Descriptor> {
+    let (packed, content) = pack(store, options).await?;
+    let pushed = store.push(&packed.plain(), Source::from(content)).await;
+    pushed.during("push", packed.digest())?;
+    Ok(packed)
+}
+
+/// As [`pack_manifest`], and points `tags` at the manifest in the same push.
+///
+/// # Errors
+/// As [`pack_manifest`].
+pub async fn pack_and_tag<R>(
+    repository: &R,
     options: &PackOptions,
-) -> Result<Descriptor> {
+    tags: &[Tag],
+) -> Result<Descriptor>
+where
+    R: Pusher + ReferencePusher + ?Sized,
+{
+    let (packed, content) = pack(repository, options).await?;
+    let (target, source) = (packed.plain(), Source::from(content));
+    let pushed = repository.push_reference(&target, source, tags).await;
+    pushed.during("push", packed.digest())?;
+    Ok(packed)
+}
+
+/// Pushes the empty config and layer, and returns the manifest.
+async fn pack<P>(store: &P, options: &PackOptions) -> Result<(Descriptor, Bytes)>
+where
+    P: Pusher + ?Sized,
+{
     let mut blobs = Vec::new();
     let manifest = match options.version {
         PackVersion::V1_0 => pack_v1_0(options, &mut blobs)?,
         PackVersion::V1_1 => pack_v1_1(options, &mut blobs)?,
     };
     for (descriptor, content) in blobs {
-        repository
-            .push(&descriptor, Source::from(content))
-            .await
-            .during("push", descriptor.digest())?;
+        let pushed = store.push(&descriptor, Source::from(content)).await;
+        pushed.during("push", descriptor.digest())?;
     }
     let content = encode_json(&manifest)?;
-    let descriptor = Descriptor::of(MediaType::IMAGE_MANIFEST, &content);
-    repository
-        .push_reference(&descriptor, Source::from(content), &options.tags)
-        .await
-        .during("push", descriptor.digest())?;
     let artifact_type = manifest
         .artifact_type
         .unwrap_or_else(|| manifest.config.media_type().clone());
-    Ok(descriptor
+    let packed = Descriptor::of(MediaType::IMAGE_MANIFEST, &content)
         .with_artifact_type(Some(artifact_type))
-        .with_annotations(manifest.annotations))
+        .with_annotations(manifest.annotations);
+    Ok((packed, content))
 }
 
 type Blobs = Vec<(Descriptor, Bytes)>;

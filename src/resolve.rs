@@ -10,7 +10,7 @@ use crate::media_type::MediaType;
 use crate::platform::Platform;
 use crate::printable::Printable;
 use crate::reference::TagOrDigest;
-use crate::repository::Repository;
+use crate::storage::{Fetcher, ReferenceFetcher, Resolver};
 
 /// How [`resolve`], [`fetch`] and [`fetch_bytes`] find what they are asked for.
 #[non_exhaustive]
@@ -61,11 +61,14 @@ impl Default for ResolveOptions {
 /// - [`ErrorKind::NotFound`] if it names nothing, or if nothing in it satisfies the platform.
 /// - [`ErrorKind::Unsupported`] if a platform is asked for of something that has none.
 /// - [`ErrorKind::SizeExceedsLimit`] if a manifest is over the limit.
-pub async fn resolve(
-    repository: &dyn Repository,
+pub async fn resolve<R>(
+    repository: &R,
     reference: &TagOrDigest,
     options: &ResolveOptions,
-) -> Result<Descriptor> {
+) -> Result<Descriptor>
+where
+    R: Resolver + Fetcher + ?Sized,
+{
     let root = repository
         .resolve(reference)
         .await
@@ -82,11 +85,14 @@ pub async fn resolve(
 ///
 /// # Errors
 /// As [`resolve`].
-pub async fn fetch(
-    repository: &dyn Repository,
+pub async fn fetch<R>(
+    repository: &R,
     reference: &TagOrDigest,
     options: &ResolveOptions,
-) -> Result<Content> {
+) -> Result<Content>
+where
+    R: Resolver + Fetcher + ReferenceFetcher + ?Sized,
+{
     if options.platform.is_none() {
         return repository
             .fetch_reference(reference)
@@ -104,28 +110,68 @@ pub async fn fetch(
 ///
 /// # Errors
 /// As [`resolve`] and [`Content::bytes`].
-pub async fn fetch_bytes(
-    repository: &dyn Repository,
+pub async fn fetch_bytes<R>(
+    repository: &R,
     reference: &TagOrDigest,
     options: &ResolveOptions,
-) -> Result<(Descriptor, Bytes)> {
+) -> Result<(Descriptor, Bytes)>
+where
+    R: Resolver + Fetcher + ReferenceFetcher + ?Sized,
+{
     let content = fetch(repository, reference, options).await?;
     let descriptor = content.descriptor().clone();
     let bytes = content.bytes(options.max_manifest_size).await?;
     Ok((descriptor, bytes))
 }
 
+/// Reads the manifest that `reference` names, of the platform asked for, and decodes it. Returns its descriptor, too.
+///
+/// ```
+/// # use tranship::{ManifestDocument, Repository, ResolveOptions, Result, fetch_manifest};
+/// async fn count_layers(repository: &dyn Repository) -> Result<usize> {
+///     let options = ResolveOptions::default();
+///     let (_, document) = fetch_manifest(repository, &"v1".parse()?, &options).await?;
+///     Ok(match document {
+///         ManifestDocument::Manifest(manifest) => manifest.layers.len(),
+///         _ => 0,
+///     })
+/// }
+/// ```
+///
+/// # Errors
+/// - [`ErrorKind::Unsupported`] if `reference` names content of another type than that of a manifest.
+/// - [`ErrorKind::InvalidManifest`] if the manifest cannot be decoded.
+/// - As [`fetch_bytes`].
+pub async fn fetch_manifest<R>(
+    repository: &R,
+    reference: &TagOrDigest,
+    options: &ResolveOptions,
+) -> Result<(Descriptor, ManifestDocument)>
+where
+    R: Resolver + Fetcher + ReferenceFetcher + ?Sized,
+{
+    let (descriptor, bytes) = fetch_bytes(repository, reference, options).await?;
+    let media_type = descriptor.media_type();
+    expect_manifest(media_type).during("fetch", reference)?;
+    let document = ManifestDocument::decode(media_type, &bytes).during("decode", reference)?;
+    let document = document.ok_or_else(|| Error::unsupported("it is not a manifest"))?;
+    Ok((descriptor, document))
+}
+
 /// The manifest for `platform`: of an index the first entry that satisfies it, entries without a
 /// platform aside; of an image itself, if its config does.
 ///
 /// `known` is the content of `root`, where the caller has it already.
-pub(crate) async fn select_platform(
-    repository: &dyn Repository,
+pub(crate) async fn select_platform<F>(
+    repository: &F,
     root: &Descriptor,
     known: Option<&Bytes>,
     platform: &Platform,
     limit: u64,
-) -> Result<Descriptor> {
+) -> Result<Descriptor>
+where
+    F: Fetcher + ?Sized,
+{
     let not_found = || {
         Error::new(
             ErrorKind::NotFound,

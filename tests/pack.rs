@@ -134,10 +134,8 @@ async fn the_time_of_packing_is_noted_to_the_second() {
 #[tokio::test]
 async fn tags_are_set_with_the_manifest() {
     let tags: [Tag; 2] = ["a".parse().expect("a tag"), "b".parse().expect("a tag")];
-    let options = tags
-        .iter()
-        .cloned()
-        .fold(fixed("example/thing"), PackOptions::with_tag);
-    let (repository, _, _) = packed(&options).await;
+    let repository = MemoryRepository::new();
+    let packed = pack_and_tag(&repository, &fixed("example/thing"), &tags).await;
+    packed.expect("packed");
     assert_eq!(tranship::tags(&repository).await.expect("tags"), tags);
 }

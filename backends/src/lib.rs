@@ -29,8 +29,8 @@
 //!
 //! # async fn pack_something(at: &Location) -> tranship::Result<()> {
 //! #     let repository = tranship_backends::open(at).await?;
-//! #     let options = tranship::PackOptions::new("application/vnd.example".parse()?).with_tag("v1".parse()?);
-//! #     tranship::pack_manifest(&*repository, &options).await.map(drop)
+//! #     let options = tranship::PackOptions::new("application/vnd.example".parse()?);
+//! #     tranship::pack_and_tag(&*repository, &options, &["v1".parse()?]).await.map(drop)
 //! # }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> tranship::Result<()> {

@@ -78,7 +78,7 @@ mod layouts {
 
     use tempfile::TempDir;
     use tranship_backends::tranship::{
-        Descriptor, PackOptions, Repository, pack_manifest, repositories, tags,
+        Descriptor, PackOptions, Repository, pack_and_tag, repositories, tags,
     };
 
     use super::*;
@@ -95,9 +95,10 @@ mod layouts {
     }
 
     async fn pack(repository: &dyn Repository) -> Descriptor {
-        let options = PackOptions::new("application/vnd.example".parse().expect("a type"))
-            .with_tag("v1".parse().expect("a tag"));
-        pack_manifest(repository, &options).await.expect("push")
+        let options = PackOptions::new("application/vnd.example".parse().expect("a type"));
+        let tags = ["v1".parse().expect("a tag")];
+        let packed = pack_and_tag(repository, &options, &tags).await;
+        packed.expect("pushed")
     }
 
     #[tokio::test]

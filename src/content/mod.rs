@@ -2,13 +2,16 @@
 
 mod body;
 mod file;
+mod hash_file;
 mod part;
 mod range;
+mod save;
 mod source;
 mod verify;
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 use bytes::Bytes;
 
@@ -141,6 +144,31 @@ impl Content {
     pub async fn bytes(self, limit: u64) -> Result<Bytes> {
         check_limit(&self.descriptor, self.len(), limit)?;
         verify::collect(self.into_stream()).await
+    }
+}
+
+impl Content {
+    /// Reads all bytes, checked, if they are at most as many as a manifest may have: 4 MiB.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes).
+    pub async fn read(self) -> Result<Bytes> {
+        self.bytes(MAX_MANIFEST_SIZE).await
+    }
+
+    /// Writes the bytes to the file `path`, in constant memory. The file appears when it is complete and verified,
+    /// and replaces a file that exists; until then the bytes are in a temporary file in the same directory, which is
+    /// removed on an error and when the future is dropped. The file is not synced to the disk.
+    ///
+    /// Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// - [`ErrorKind::SizeMismatch`] or [`ErrorKind::DigestMismatch`] if the bytes are not those of
+    ///   the descriptor.
+    /// - [`ErrorKind::NotFound`] if the directory does not exist, and what else the file system fails with.
+    /// - What the backend fails with while the bytes are read.
+    pub async fn write_to(self, path: impl AsRef<Path>) -> Result<()> {
+        save::save(self.into_stream(), path.as_ref()).await
     }
 }
 

@@ -153,6 +153,18 @@ impl From<&'static [u8]> for Source<'_> {
     }
 }
 
+impl From<&'static str> for Source<'_> {
+    fn from(text: &'static str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
+impl<const N: usize> From<&'static [u8; N]> for Source<'_> {
+    fn from(bytes: &'static [u8; N]) -> Self {
+        bytes[..].into()
+    }
+}
+
 impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_tuple("Source");

@@ -7,6 +7,7 @@ use futures_util::TryStreamExt as _;
 use super::extended::{ExtendedCopyOptions, Follow};
 use super::options::{CopyOptions, Existing};
 use super::progress::CopyAction;
+use super::side::OnSide as _;
 use super::transfer::Transfer;
 use crate::descriptor::Descriptor;
 use crate::digest_tag::digest_tagged;
@@ -76,6 +77,7 @@ impl<'a> Copier<'a> {
                 .destination
                 .exists(&node)
                 .await
+                .at_destination()
                 .during("look for", node.digest())?;
         let is_trusted = present && self.options.existing == Existing::Trust;
         if is_trusted && !look_below {
@@ -88,7 +90,7 @@ impl<'a> Copier<'a> {
         let content = match content {
             Some(content) => content,
             None if is_trusted => self.read_present(&node).await?,
-            None => self.read(self.source, &node).await?,
+            None => self.read(self.source, &node).await.at_source()?,
         };
         let mut children = self.successors(&node, &content).await?;
         if is_trusted {
@@ -106,7 +108,7 @@ impl<'a> Copier<'a> {
     async fn read_present(&self, node: &Descriptor) -> Result<Bytes> {
         match self.read(self.destination, node).await {
             Ok(content) => Ok(content),
-            Err(_) => self.read(self.source, node).await,
+            Err(_) => self.read(self.source, node).await.at_source(),
         }
     }
 
@@ -147,12 +149,14 @@ impl<'a> Copier<'a> {
             self.source
                 .predecessors(&node)
                 .await
+                .at_source()
                 .during("find predecessors of", node.digest())?
         } else {
             self.source
                 .referrers(&node, None)
                 .try_collect()
                 .await
+                .at_source()
                 .during("list referrers of", node.digest())?
         };
         found.retain(|referrer| extended.follows(referrer));
@@ -168,14 +172,15 @@ impl<'a> Copier<'a> {
         node: &Descriptor,
         extended: &ExtendedCopyOptions,
     ) -> Result<Vec<(Tag, Descriptor)>> {
-        let mut attached = digest_tagged(self.source, node.digest()).await?;
+        let attached = digest_tagged(self.source, node.digest()).await;
+        let mut attached = attached.at_source()?;
         if !extended.has_filters() {
             return Ok(attached);
         }
         for (tag, descriptor) in std::mem::take(&mut attached) {
             let limit = self.options.max_manifest_size;
             let document = fetch_document(self.source, &descriptor, limit).await;
-            let document = document.during("fetch", &tag)?;
+            let document = document.at_source().during("fetch", &tag)?;
             let described = document.map(|document| describe_referrer(&descriptor, &document));
             if described.is_some_and(|described| extended.follows(&described)) {
                 attached.push((tag, descriptor));
@@ -207,7 +212,8 @@ impl<'a> Copier<'a> {
         if self.options.dry_run {
             return Ok(Outcome::Finished(CopyAction::Copied));
         }
-        match transfer.push_manifest(&target, content, &tags).await {
+        let pushed = transfer.push_manifest(&target, content, &tags).await;
+        match pushed.at_destination() {
             Ok(()) => {
                 let action = transfer.copied().await.during("copy", node.digest())?;
                 Ok(Outcome::Finished(action))

@@ -11,6 +11,7 @@
 
 mod attached;
 mod bounds;
+mod callbacks;
 mod copier;
 mod extended;
 mod hooks;
@@ -20,9 +21,11 @@ mod options;
 mod progress;
 mod run;
 mod schedule;
+mod side;
 mod transfer;
 
 pub use bounds::ReferrerBounds;
+pub use callbacks::CopyCallbacks;
 pub use extended::{ExtendedCopyOptions, Follow};
 pub use hooks::{CopyHooks, PreCopy};
 pub use options::{CopyOptions, Existing};
@@ -37,6 +40,7 @@ use crate::repository::Repository;
 use crate::resolve::{expect_manifest, select_platform};
 use copier::Copier;
 use run::{Root, run};
+use side::OnSide as _;
 
 /// Copies the artifact that `reference` names in `source`, and points `tags` at it in `destination`.
 /// Without tags it is there by its digest.
@@ -76,6 +80,29 @@ pub async fn copy(
     let root = find_root(source, reference, options).await?;
     let copier = Copier::new(source, destination, options, None);
     run(copier, root, tags).await
+}
+
+/// Copies the artifact that `tag` names in `source`, and gives it the same tag in `destination`.
+///
+/// ```
+/// # use tranship::{copy_tag, CopyOptions, Repository, Result};
+/// async fn publish(layout: &dyn Repository, registry: &dyn Repository) -> Result<()> {
+///     copy_tag(layout, registry, &"v1".parse()?, &CopyOptions::default()).await?;
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+/// As [`copy`].
+pub async fn copy_tag(
+    source: &dyn Repository,
+    destination: &dyn Repository,
+    tag: &Tag,
+    options: &CopyOptions,
+) -> Result<CopyReport> {
+    let reference = TagOrDigest::Tag(tag.clone());
+    let tags = std::slice::from_ref(tag);
+    copy(source, &reference, destination, tags, options).await
 }
 
 /// Copies `root` and all that it refers to, without a tag. A root that is not a manifest is copied
@@ -136,17 +163,20 @@ async fn find_root(
     let content = source
         .fetch_reference(reference)
         .await
+        .at_source()
         .during("resolve", reference)?;
     let found = content.descriptor().plain();
     expect_manifest(found.media_type()).during("copy", reference)?;
-    let bytes: Bytes = content.bytes(options.max_manifest_size).await?;
+    let bytes: Bytes = content.bytes(options.max_manifest_size).await.at_source()?;
     let mut root = found.clone();
     if let Some(hooks) = &options.hooks {
         root = hooks.map_root(source, root).await?;
     }
     if let Some(platform) = &options.platform {
         let known = (root == found).then_some(&bytes);
-        root = select_platform(source, &root, known, platform, options.max_manifest_size).await?;
+        let limit = options.max_manifest_size;
+        let selected = select_platform(source, &root, known, platform, limit).await;
+        root = selected.at_source()?;
     }
     if root == found {
         return Ok(Root {

@@ -6,9 +6,10 @@ use super::copier::Copier;
 use super::options::Existing;
 use super::progress::{CopyEvent, CopyReport, CopyStep};
 use super::schedule::Graph;
+use super::side::OnSide as _;
 use crate::capabilities::Support;
 use crate::descriptor::Descriptor;
-use crate::error::{Error, ErrorKind, Result, ResultExt as _};
+use crate::error::{CopySide, Error, ErrorKind, Result, ResultExt as _};
 use crate::reference::{Tag, TagOrDigest};
 use crate::storage::ReadOnlyStorage as _;
 
@@ -32,6 +33,7 @@ impl Root {
 pub(super) async fn run(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<CopyReport> {
     if let Support::No(reason) = copier.destination.capabilities().push {
         return Err(Error::unsupported(reason)
+            .with_copy_side(CopySide::Destination)
             .with_operation("copy to")
             .with_subject(copier.destination.name()));
     }
@@ -50,8 +52,8 @@ pub(super) async fn run(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<
     };
     // The root may have been stored by a program that makes nothing durable. A batch that has seen it
     // does that when it is committed.
-    if is_complete && batch.exists(&root.descriptor).await? {
-        let committed = batch.commit().await;
+    if is_complete && batch.exists(&root.descriptor).await.at_destination()? {
+        let committed = batch.commit().await.at_destination();
         committed.during("copy", root.descriptor.digest())?;
         return skip_all(copier, root.descriptor).await;
     }
@@ -61,7 +63,8 @@ pub(super) async fn run(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<
     };
     let bound = batch.concurrency().unwrap_or(usize::MAX);
     let report = copy_all(in_batch, root, tags, concurrency.min(bound)).await?;
-    batch.commit().await.during("copy", report.root.digest())?;
+    let committed = batch.commit().await.at_destination();
+    committed.during("copy", report.root.digest())?;
     Ok(report)
 }
 
@@ -105,11 +108,12 @@ async fn set_late_tag(
     node: &Descriptor,
     tag: &Tag,
 ) -> Result<()> {
-    let tagged = copier.destination.tag(node, tag).await;
+    let tagged = copier.destination.tag(node, tag).await.at_destination();
     match tagged.during("tag", tag) {
         Err(error) if error.kind() == ErrorKind::ManifestBlobUnknown => {
             complete(graph, concurrency, node, None, error).await?;
-            copier.destination.tag(node, tag).await.during("tag", tag)
+            let tagged = copier.destination.tag(node, tag).await;
+            tagged.at_destination().during("tag", tag)
         }
         tagged => tagged,
     }
@@ -169,10 +173,14 @@ async fn tag(
     // Pushed once more it gets all of them at once, and need not be read where it is.
     if let Some(content) = content {
         let pushed = destination.push_reference(root, content.into(), tags).await;
-        return pushed.map(drop).during("tag", root.digest());
+        return pushed
+            .map(drop)
+            .at_destination()
+            .during("tag", root.digest());
     }
     for tag in tags {
-        destination.tag(root, tag).await.during("tag", tag)?;
+        let tagged = destination.tag(root, tag).await.at_destination();
+        tagged.during("tag", tag)?;
     }
     Ok(())
 }
@@ -199,7 +207,7 @@ async fn names(copier: Copier<'_>, tag: &Tag, node: &Descriptor) -> Result<bool>
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::SizeMismatch) => {
             Ok(false)
         }
-        Err(error) => Err(error.with_operation("resolve").with_subject(tag)),
+        Err(error) => Err(error).at_destination().during("resolve", tag),
     }
 }
 

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 
 use super::hooks::PreCopy;
 use super::options::CopyOptions;
 use super::progress::{CopyAction, CopyEvent};
+use super::side::OnSide;
 use crate::backend::{Presence, PushOptions, PushOutcome};
 use crate::content::{Body, OpenAt, Source};
 use crate::descriptor::Descriptor;
@@ -53,7 +55,10 @@ impl<'a> Transfer<'a> {
         // A mount from the source costs as much as the look, and usually makes both superfluous.
         let found = match mounts.include_source {
             true => None,
-            false => Some(self.destination.blobs().presence(self.node).await?),
+            false => {
+                let found = self.destination.blobs().presence(self.node).await;
+                Some(found.at_destination()?)
+            }
         };
         if found == Some(Presence::Whole) {
             return self.skipped().await;
@@ -67,7 +72,7 @@ impl<'a> Transfer<'a> {
                 false => CopyAction::Mounted,
             });
         }
-        match self.mount_or_push(&mounts, found).await? {
+        match self.mount_or_push(&mounts, found).await.at_destination()? {
             PushOutcome::Mounted => self.mounted().await,
             PushOutcome::Pushed => self.copied().await,
             PushOutcome::Present => self.skipped().await,
@@ -200,7 +205,8 @@ impl OpenAt for Transfer<'_> {
         } else {
             self.source.fetch_range(self.node, (offset..).into()).await
         };
-        let body = content.during("fetch", self.node.digest())?.into_body();
+        let content = content.at_source().during("fetch", self.node.digest())?;
+        let body = from_source(content.into_body());
         Ok(match &self.options.hooks {
             Some(hooks) => {
                 let hooks = hooks.clone();
@@ -210,4 +216,13 @@ impl OpenAt for Transfer<'_> {
             None => body,
         })
     }
+}
+
+/// Says of errors in the middle of a body that the source failed. A local file is read by the destination, whose error
+/// it is then.
+fn from_source(body: Body) -> Body {
+    if body.local_file().is_some() || body.is_open_file() {
+        return body;
+    }
+    Body::from_stream(body.into_stream().map(OnSide::at_source))
 }

@@ -31,7 +31,7 @@ use crate::*;
 /// # async fn main() -> tranship::Result<()> {
 /// let repository = ImmutableTags::new(MemoryRepository::new(), ["v*", "!v*-rc*"]);
 /// # let content = encode_json(&Index::new(vec![]))?;
-/// # let index = tranship::push_bytes(&repository, MediaType::IMAGE_INDEX, content, &[]).await?;
+/// # let index = tranship::push_bytes(&repository, MediaType::IMAGE_INDEX, content).await?;
 /// repository.tag(&index, &"v1.0".parse()?).await?;
 /// assert!(repository.untag(&"v1.0".parse()?).await.is_err());
 /// # Ok(())

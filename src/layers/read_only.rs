@@ -21,7 +21,7 @@ const REASON: &str = "it is read-only";
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let repository = ReadOnly::new(MemoryRepository::new());
-/// let pushed = tranship::push_bytes(&repository, tranship::MediaType::OCTET_STREAM, "x".into(), &[]).await;
+/// let pushed = tranship::push_bytes(&repository, tranship::MediaType::OCTET_STREAM, "x").await;
 /// assert!(pushed.unwrap_err().is_unsupported());
 /// # }
 /// ```

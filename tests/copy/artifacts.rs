@@ -11,7 +11,7 @@ pub(crate) fn text(content: &str) -> Descriptor {
 
 pub(crate) async fn push_text(repository: &dyn Repository, content: &str) -> Descriptor {
     let media_type = text("").media_type().clone();
-    push_bytes(repository, media_type, content.to_owned().into(), &[])
+    push_bytes(repository, media_type, content.to_owned())
         .await
         .expect("push text")
 }
@@ -23,7 +23,7 @@ pub(crate) async fn push_image(
     layers: &[&str],
 ) -> Descriptor {
     let config = format!(r#"{{"os":"linux","architecture":"{architecture}"}}"#);
-    let config = push_bytes(repository, MediaType::IMAGE_CONFIG, config.into(), &[])
+    let config = push_bytes(repository, MediaType::IMAGE_CONFIG, config)
         .await
         .expect("push config");
     let mut pushed = Vec::new();
@@ -35,7 +35,7 @@ pub(crate) async fn push_image(
 
 pub(crate) async fn push_manifest(repository: &dyn Repository, manifest: &Manifest) -> Descriptor {
     let content = encode_json(manifest).expect("encode");
-    push_bytes(repository, MediaType::IMAGE_MANIFEST, content, &[])
+    push_bytes(repository, MediaType::IMAGE_MANIFEST, content)
         .await
         .expect("push manifest")
 }
@@ -56,7 +56,7 @@ pub(crate) async fn push_index(
         .collect();
     let content = encode_json(&Index::new(entries)).expect("encode");
     let tags = [tag.parse().expect("a tag")];
-    push_bytes(repository, MediaType::IMAGE_INDEX, content, &tags)
+    tag_bytes(repository, MediaType::IMAGE_INDEX, content, &tags)
         .await
         .expect("push index")
 }

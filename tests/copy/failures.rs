@@ -134,7 +134,7 @@ async fn a_destination_that_is_read_only_says_so_before_anything_is_read() {
 #[tokio::test]
 async fn a_manifest_that_is_not_one_is_an_error_of_its_kind() {
     let source = MemoryRepository::new();
-    let garbage = push_bytes(&source, MediaType::OCTET_STREAM, b"garbage"[..].into(), &[])
+    let garbage = push_bytes(&source, MediaType::OCTET_STREAM, "garbage")
         .await
         .expect("push");
     let disguised = garbage.with_media_type(MediaType::IMAGE_MANIFEST);

@@ -125,7 +125,7 @@ impl Graph {
                 }
             };
             let content = content.expect("encode");
-            let manifest = push_bytes(repository, media_type, content, &[]).await;
+            let manifest = push_bytes(repository, media_type, content).await;
             pushed.push(manifest.expect("push"));
         }
         pushed

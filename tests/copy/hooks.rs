@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -447,4 +447,53 @@ async fn a_manifest_that_is_copied_after_all_ends_as_copied() {
         .filter(|(_, node)| node == artifact.index.digest());
     let of_index: Vec<_> = of_index.map(|(what, _)| *what).collect();
     assert_eq!(of_index, ["pre", "post"]);
+}
+
+#[tokio::test]
+async fn each_hook_can_be_a_closure() {
+    let source = MemoryRepository::new();
+    push_two_platforms(&source).await;
+    let seen = Arc::new(Mutex::new(BTreeMap::<&str, usize>::new()));
+    let count = |what: &'static str| {
+        let seen = Arc::clone(&seen);
+        move || *seen.lock().expect("not poisoned").entry(what).or_default() += 1
+    };
+    let (roots, nodes, before, after) = (count("root"), count("node"), count("pre"), count("post"));
+    let (skipped, events) = (count("skipped"), count("event"));
+    let callbacks = CopyCallbacks::new()
+        .map_root(move |root| {
+            roots();
+            Ok(root)
+        })
+        .successors(move |_, found| {
+            nodes();
+            Ok(found)
+        })
+        .pre_copy(move |_| {
+            before();
+            Ok(PreCopy::Copy)
+        })
+        .post_copy(move |_| {
+            after();
+            Ok(())
+        })
+        .on_skipped(move |_| {
+            skipped();
+            Ok(())
+        })
+        .on_event(move |_| events());
+    let options = CopyOptions::default().with_hooks(Arc::new(callbacks));
+    let destination = MemoryRepository::new();
+    let tag = "v1".parse().expect("a tag");
+    let report = copy_tag(&source, &destination, &tag, &options).await;
+    let copied = report.expect("copied").count(CopyAction::Copied);
+    copy_tag(&source, &destination, &tag, &options)
+        .await
+        .expect("copied again");
+
+    let seen = seen.lock().expect("not poisoned");
+    assert_eq!((seen["root"], seen["node"]), (2, 3));
+    assert_eq!((seen["pre"], seen["post"]), (copied, copied));
+    assert_eq!(seen["skipped"], 1);
+    assert!(seen["event"] > copied, "{seen:?}");
 }

@@ -14,6 +14,7 @@ mod quirks;
 mod recorder;
 mod referrers;
 mod resume;
+mod sides;
 
 use std::sync::Arc;
 

@@ -116,10 +116,10 @@ async fn the_same_bytes_can_be_a_manifest_and_a_blob() {
         .bytes(MAX_MANIFEST_SIZE)
         .await
         .expect("intact");
-    let as_layer = push_bytes(&source, MediaType::OCTET_STREAM, content, &[])
+    let as_layer = push_bytes(&source, MediaType::OCTET_STREAM, content)
         .await
         .expect("push");
-    let config = push_bytes(&source, MediaType::EMPTY_JSON, b"{}"[..].into(), &[])
+    let config = push_bytes(&source, MediaType::EMPTY_JSON, "{}")
         .await
         .expect("push");
     let mut referring = Manifest::new(config, vec![as_layer.clone()]);

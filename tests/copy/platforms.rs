@@ -90,7 +90,7 @@ async fn entries_without_a_platform_are_passed_over() {
         .clone()
         .with_platform("linux/amd64".parse().expect("a platform"));
     let index = encode_json(&Index::new(vec![other, with_platform])).expect("encode");
-    push_bytes(&source, MediaType::IMAGE_INDEX, index, &tags(&["v1"]))
+    tag_bytes(&source, MediaType::IMAGE_INDEX, index, &tags(&["v1"]))
         .await
         .expect("push");
 

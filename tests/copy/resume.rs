@@ -41,7 +41,7 @@ async fn push_large(repository: &MemoryRepository) -> (Descriptor, Descriptor) {
     let layer: Bytes = (0..SIZE as u32)
         .map(|number| (number / 251) as u8)
         .collect();
-    let layer = push_bytes(repository, MediaType::OCTET_STREAM, layer, &[]);
+    let layer = push_bytes(repository, MediaType::OCTET_STREAM, layer);
     let layer = layer.await.expect("push");
     let config = crate::artifacts::push_text(repository, "config").await;
     let image = push_manifest(repository, &Manifest::new(config, vec![layer.clone()])).await;
