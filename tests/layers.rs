@@ -3,8 +3,9 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tranship::layers::{ImmutableTags, Prefix, ReadOnly, Unify};
+use tranship::layers::{Cache, CacheOptions, ImmutableTags, Prefix, ReadOnly, Tiers, Unify};
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
 use tranship_memory::{MemoryRegistry, MemoryRepository};
@@ -44,7 +45,26 @@ const LAYERS: &[Layer] = &[
         }),
         repository: None,
     },
+    Layer {
+        name: "tiers",
+        registry: Some(|inner| Arc::new(Tiers::new(inner, MemoryRegistry::new()))),
+        repository: Some(|inner| Arc::new(Tiers::new(inner, MemoryRepository::new()))),
+    },
+    Layer {
+        name: "cache",
+        registry: Some(|inner| Arc::new(cache(inner, MemoryRegistry::new()))),
+        repository: Some(|inner| Arc::new(cache(inner, MemoryRepository::new()))),
+    },
 ];
+
+/// Asks for tags each time, since the suite moves them behind the cache.
+fn cache<U, S>(upstream: U, store: S) -> Cache<U, S> {
+    Cache::new(
+        upstream,
+        store,
+        CacheOptions::default().with_tag_ttl(Duration::ZERO),
+    )
+}
 
 fn name(text: &str) -> RepositoryName {
     text.parse().expect("a name")

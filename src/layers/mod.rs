@@ -10,17 +10,23 @@
 //! | [`Prefix`] | shows the repositories of a registry below a name |
 //! | [`ImmutableTags`] | keeps tags that match a pattern where they point |
 //! | [`Unify`] | shows several registries as one |
+//! | [`Tiers`] | looks in one repository after the other |
+//! | [`Cache`] | keeps what is read from another registry |
 //!
 //! Every layer passes the conformance suite with the capabilities that it declares, alone and around every other
 //! layer.
 
+mod cache;
 mod immutable_tags;
 mod prefix;
 mod read_only;
 mod renamed;
+mod tiers;
 mod unify;
 
+pub use cache::{Cache, CacheOptions};
 pub use immutable_tags::ImmutableTags;
 pub use prefix::Prefix;
 pub use read_only::ReadOnly;
+pub use tiers::Tiers;
 pub use unify::Unify;
