@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tranship::layers::{Cache, CacheOptions, ImmutableTags, Prefix, ReadOnly, Tiers, Unify};
+use tranship::layers::{
+    Cache, CacheOptions, ImmutableTags, NoDeletes, Prefix, ReadOnly, Tiers, Unify,
+};
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
 use tranship_memory::{MemoryRegistry, MemoryRepository};
@@ -24,6 +26,11 @@ const LAYERS: &[Layer] = &[
         name: "read-only",
         registry: Some(|inner| Arc::new(ReadOnly::new(inner))),
         repository: Some(|inner| Arc::new(ReadOnly::new(inner))),
+    },
+    Layer {
+        name: "no-deletes",
+        registry: Some(|inner| Arc::new(NoDeletes::new(inner))),
+        repository: Some(|inner| Arc::new(NoDeletes::new(inner))),
     },
     Layer {
         name: "prefix",

@@ -10,10 +10,6 @@ use crate::access::Access;
 #[non_exhaustive]
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// Whether nothing is stored or deleted: no unless set.
-    pub read_only: bool,
-    /// Whether manifests, tags and blobs are deleted: yes unless set.
-    pub deletes: bool,
     /// Who may do what: everybody everything unless set.
     pub access: Option<Access>,
     /// What every answer warns of, such as that the registry is to be switched off.
@@ -52,8 +48,6 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
-            read_only: false,
-            deletes: true,
             access: None,
             warning: None,
             complete_manifests: true,
@@ -72,20 +66,6 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// Stores and deletes nothing if `read_only`.
-    #[must_use]
-    pub fn with_read_only(mut self, read_only: bool) -> Self {
-        self.read_only = read_only;
-        self
-    }
-
-    /// Deletes what clients want deleted if `deletes`.
-    #[must_use]
-    pub fn with_deletes(mut self, deletes: bool) -> Self {
-        self.deletes = deletes;
-        self
-    }
-
     /// Lets in who `access` lets in. Passwords travel in clear text, so use TLS.
     #[must_use]
     pub fn with_access(mut self, access: Access) -> Self {

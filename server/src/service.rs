@@ -116,16 +116,25 @@ impl Shared {
         response
     }
 
-    /// Whether the caller may do what the request asks for. That a server does not do it at all is
-    /// told before, as no password would help.
+    /// Whether the caller may do what the request asks for. A request that the registry refuses to everyone is
+    /// refused first, since a password would not help.
     fn check(&self, route: &Route, method: &Method, caller: &Caller<'_>) -> Result<(), Failure> {
         let is_read = method == Method::GET || method == Method::HEAD;
-        if !is_read && self.options.read_only {
-            return Err(refused_to_all("the registry is read-only"));
-        }
         let is_upload = matches!(route, Route::Upload(..));
-        if method == Method::DELETE && !is_upload && !self.options.deletes {
-            return Err(refused_to_all("the registry deletes nothing"));
+        let can = self.registry.capabilities();
+        let refused = if is_read {
+            None
+        } else if method == Method::DELETE && !is_upload {
+            let ways = [can.delete_manifests, can.delete_blobs, can.untag];
+            let reason = can.delete_manifests.reason();
+            reason.filter(|_| !ways.iter().any(|way| way.is_possible()))
+        } else {
+            can.push.reason()
+        };
+        if let Some(reason) = refused {
+            return Err(refused_to_all(&format!(
+                "the registry refuses this: {reason}"
+            )));
         }
         match route {
             Route::Health => Ok(()),

@@ -7,6 +7,7 @@
 //! | Layer | What it does |
 //! |---|---|
 //! | [`ReadOnly`] | refuses every change |
+//! | [`NoDeletes`] | refuses to delete content and tags |
 //! | [`Prefix`] | shows the repositories of a registry below a name |
 //! | [`ImmutableTags`] | keeps tags that match a pattern where they point |
 //! | [`Unify`] | shows several registries as one |
@@ -18,6 +19,7 @@
 
 mod cache;
 mod immutable_tags;
+mod no_deletes;
 mod prefix;
 mod read_only;
 mod renamed;
@@ -26,6 +28,7 @@ mod unify;
 
 pub use cache::{Cache, CacheOptions};
 pub use immutable_tags::ImmutableTags;
+pub use no_deletes::NoDeletes;
 pub use prefix::Prefix;
 pub use read_only::ReadOnly;
 pub use tiers::Tiers;

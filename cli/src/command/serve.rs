@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
+use tranship::layers::{NoDeletes, ReadOnly};
 use tranship::{Registry, RegistryLocation};
 use tranship_backends::OpenOptions;
 use tranship_memory::{MemoryOptions, MemoryRegistry};
@@ -111,7 +112,19 @@ fn say_what_is_served(args: &Serve) {
     }
 }
 
+/// Opens the registry that is served, with the layers that the flags ask for.
 async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
+    let mut registry = open_registry(args, places).await?;
+    if args.no_delete {
+        registry = Arc::new(NoDeletes::new(registry));
+    }
+    if is_read_only(args) {
+        registry = Arc::new(ReadOnly::new(registry));
+    }
+    Ok(registry)
+}
+
+async fn open_registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
     match &args.root {
         None => {
             let mut options =
@@ -129,8 +142,6 @@ async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registr
 
 async fn options(args: &Serve) -> Outcome<ServerOptions> {
     let mut options = ServerOptions::default()
-        .with_read_only(is_read_only(args))
-        .with_deletes(!args.no_delete)
         .with_complete_manifests(!args.sparse)
         .with_shared(args.shared)
         .with_max_manifest_size(args.max_manifest_size)

@@ -28,7 +28,8 @@ pub(crate) async fn expire(shared: &Shared) {
 /// Has the backend end the uploads that earlier processes left, if that was not done of late. A read-only
 /// server does not; for a proxy the upstream registry does.
 pub(crate) async fn sweep(shared: &Shared) {
-    if shared.options.read_only || !shared.sessions.is_sweep_due() {
+    let uploads = shared.registry.capabilities().uploads;
+    if !uploads.is_possible() || !shared.sessions.is_sweep_due() {
         return;
     }
     match shared

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tranship::Digest;
+use tranship::layers::{NoDeletes, ReadOnly};
 use tranship_memory::MemoryRegistry;
 use tranship_server::{Server, ServerOptions, router};
 
@@ -23,7 +24,8 @@ async fn a_read_only_registry_is_read() {
         .is(201);
     let digest = writable.push_blob("app", b"x").await;
 
-    let client = Client::of(registry, ServerOptions::default().with_read_only(true)).await;
+    let registry = Arc::new(ReadOnly::new(registry));
+    let client = Client::of(registry, ServerOptions::default()).await;
     client.get("/v2/app/manifests/v1").await.is(200);
     let blob = format!("/v2/app/blobs/{digest}");
     client.get(&blob).await.is(200);
@@ -41,7 +43,8 @@ async fn a_read_only_registry_is_read() {
 
 #[tokio::test]
 async fn a_registry_that_deletes_nothing_takes_pushes() {
-    let client = Client::with(ServerOptions::default().with_deletes(false)).await;
+    let registry = Arc::new(NoDeletes::new(MemoryRegistry::new()));
+    let client = Client::of(registry, ServerOptions::default()).await;
     client.push_manifest("app", "v1", &index("x")).await.is(201);
     let blob = format!("/v2/app/blobs/{}", client.push_blob("app", b"x").await);
     for target in ["/v2/app/manifests/v1", &blob] {

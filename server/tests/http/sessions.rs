@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tranship::Digest;
+use tranship::layers::ReadOnly;
 use tranship_layout::LayoutRegistry;
 use tranship_server::{ServerOptions, router};
 
@@ -275,7 +276,7 @@ async fn uploads_of_earlier_runs_expire() {
     let patient = router(open().await, ServerOptions::default());
     patient.expire_uploads().await;
     let options = ServerOptions::default().with_upload_expiry(Duration::ZERO);
-    let read_only = router(open().await, options.clone().with_read_only(true));
+    let read_only = router(Arc::new(ReadOnly::new(open().await)), options.clone());
     read_only.expire_uploads().await;
     let files = |name: &str| {
         let uploads = root.path().join(name).join(".tranship/uploads");
