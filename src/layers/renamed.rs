@@ -17,7 +17,7 @@ impl Names {
     /// Returns the name that the registry has for what is shown as `name`; `None` if that is not in the registry.
     ///
     /// # Errors
-    /// [`InvalidReference`](ErrorKind::InvalidReference) if the name becomes too long.
+    /// [`InvalidReference`](ErrorKind::InvalidReference) if the other name is not one of a repository.
     pub(super) fn inner(&self, name: &RepositoryName) -> Result<Option<RepositoryName>> {
         match self {
             Self::Below(prefix) => format!("{prefix}/{name}").parse().map(Some),

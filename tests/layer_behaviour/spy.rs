@@ -1,0 +1,94 @@
+//! A layer that counts what reaches the repository below it, holds reads up, and fails on demand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use tranship::*;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Spy<B> {
+    inner: B,
+    pub(crate) state: Arc<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) reads: AtomicUsize,
+    pub(crate) stats: AtomicUsize,
+    pub(crate) is_down: AtomicBool,
+    /// A read takes a permit and does not give it back.
+    pub(crate) permits: Semaphore,
+}
+
+impl<B> Spy<B> {
+    pub(crate) fn new(inner: B) -> Self {
+        let state = Arc::new(State {
+            reads: AtomicUsize::new(0),
+            stats: AtomicUsize::new(0),
+            is_down: AtomicBool::new(false),
+            permits: Semaphore::new(1000),
+        });
+        Self { inner, state }
+    }
+}
+
+impl State {
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn stats(&self) -> usize {
+        self.stats.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn goes_down(&self) {
+        self.is_down.store(true, Ordering::SeqCst);
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.is_down.load(Ordering::SeqCst) {
+            true => Err(Error::new(ErrorKind::Unavailable, "it is down")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<B: Backend> Backend for Spy<B> {
+    async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
+        self.state.reads.fetch_add(1, Ordering::SeqCst);
+        self.state.check()?;
+        self.state.permits.acquire().await.expect("open").forget();
+        self.inner.read(kind, target).await
+    }
+
+    async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
+        self.state.stats.fetch_add(1, Ordering::SeqCst);
+        self.state.check()?;
+        self.inner.stat(kind, reference).await
+    }
+
+    async fn find(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        access: Access,
+    ) -> Result<Presence> {
+        self.state.check()?;
+        self.inner.find(kind, target, access).await
+    }
+
+    fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
+        match self.state.check() {
+            Ok(()) => self.inner.list_tags(options),
+            Err(error) => Box::pin(futures_util::stream::iter([Err(error)])),
+        }
+    }
+
+    tranship::forward_backend!(self, self.inner;
+        info write read_range read_reference mount_blob remove set_tag remove_tag list_referrers
+        list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
+}
