@@ -6,11 +6,11 @@
 //! them, and [`copy()`] moves an artifact from any to any other.
 //!
 //! This crate is the core: it opens no sockets and keeps no files. Most programs depend on
-//! `tranship-backends`, which brings the backends and opens them by [`Location`].
+//! `tranship-backends`, which brings the backends, and opens them by locations such as `oci:DIR:v1`.
 //!
 //! | To | see |
 //! |---|---|
-//! | name things | [`Reference`], [`Location`], [`TagOrDigest`], [`Descriptor`], [`Digest`], [`MediaType`] |
+//! | name things | [`Reference`], [`TagOrDigest`], [`Descriptor`], [`Digest`], [`MediaType`] |
 //! | use a store | [`Repository`] and its supertraits in [`storage`] |
 //! | read content | [`Content`], which checks itself |
 //! | push content | [`Source`], [`Uploader`] |
@@ -37,7 +37,6 @@ mod graph;
 mod identity;
 pub mod layers;
 mod listing;
-mod location;
 mod manifest;
 mod media_type;
 mod pack;
@@ -72,16 +71,14 @@ pub use error::{CopySide, Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
 pub use identity::RegistryIdentity;
 pub use listing::{ListOptions, Listing};
-pub use location::{
-    DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation, Location,
-    ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, OciArchiveLocation,
-    RegistryLocation,
-};
 pub use manifest::{ArtifactManifest, Index, Manifest, ManifestDocument, encode_json};
 pub use media_type::MediaType;
 pub use pack::{PackOptions, PackVersion, pack_and_tag, pack_manifest};
 pub use platform::Platform;
-pub use reference::{Reference, RegistryName, RepositoryName, Tag, TagOrDigest};
+pub use printable::Printable;
+pub use reference::{
+    Reference, RegistryName, RepositoryName, Tag, TagOrDigest, without_user_information,
+};
 pub use registry::{Registry, repositories};
 pub use repository::{
     BlobStore, ManifestStore, Mounter, ReferrerLister, Repository, TagLister, referrers, tags,

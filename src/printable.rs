@@ -2,8 +2,16 @@
 
 use std::fmt;
 
-/// Text from outside, made safe to stand in an error: no control characters, not endless.
-pub(crate) struct Printable<'a>(pub(crate) &'a str);
+/// Text from outside, for an error or another message: in quotes, with control characters escaped, and cut after 300
+/// characters.
+///
+/// ```
+/// use tranship::Printable;
+///
+/// assert_eq!(Printable("a\nb").to_string(), r#""a\nb""#);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Printable<'a>(pub &'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

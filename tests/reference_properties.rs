@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tranship::{
-    Algorithm, Digest, DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation,
-    Location, ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl,
-    OciArchiveLocation, Reference, RegistryLocation, RegistryName, RepositoryName, Tag,
-    TagOrDigest,
+use tranship::{Algorithm, Digest, Reference, RegistryName, RepositoryName, Tag, TagOrDigest};
+use tranship_backends::{
+    DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation, Location,
+    ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, OciArchiveLocation,
+    RegistryLocation,
 };
 
 fn parsed<T: std::str::FromStr<Err = tranship::Error>>(text: String) -> T {

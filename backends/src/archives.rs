@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use tranship::{DockerArchiveLocation, Error, OciArchiveLocation, Result};
+use crate::location::{DockerArchiveLocation, OciArchiveLocation};
+use tranship::{Error, Result};
 use tranship_layout::Layout;
 
 use crate::OpenOptions;
@@ -27,9 +28,9 @@ pub(crate) async fn open_docker(
 ) -> Result<Layout> {
     check_path(location.path())?;
     if options.must_exist {
-        Layout::open_docker_archive(location, of_layout(options)).await
+        Layout::open_docker_archive(location.path(), location.name(), of_layout(options)).await
     } else {
-        Layout::create_docker_archive(location, of_layout(options)).await
+        Layout::create_docker_archive(location.path(), location.name(), of_layout(options)).await
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::location::{LayoutLocation, LayoutRegistryLocation, Location, RegistryLocation};
 use futures_util::TryStreamExt as _;
-use tranship::{
-    Error, ErrorKind, LayoutLocation, LayoutRegistryLocation, ListOptions, Location, Registry,
-    RegistryLocation, Repository, RepositoryName, Result,
-};
+use tranship::{Error, ErrorKind, ListOptions, Registry, Repository, RepositoryName, Result};
 use tranship_layout::{Layout, LayoutOptions, LayoutRegistry};
 
 use crate::OpenOptions;

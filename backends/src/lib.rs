@@ -1,5 +1,5 @@
 //! Every [`tranship`] backend behind a feature, and functions that open any of them by its
-//! [`Location`](tranship::Location).
+//! [`Location`].
 //!
 //! | Feature | Backend | Locations |
 //! |---|---|---|
@@ -25,7 +25,8 @@
 //!
 //! ```
 //! # use tranship_backends::tranship;
-//! use tranship::{CopyOptions, Location, copy};
+//! use tranship::{CopyOptions, copy};
+//! use tranship_backends::Location;
 //!
 //! # async fn pack_something(at: &Location) -> tranship::Result<()> {
 //! #     let repository = tranship_backends::open(at).await?;
@@ -63,6 +64,7 @@
 mod archives;
 #[cfg(feature = "layout")]
 mod layouts;
+mod location;
 #[cfg(feature = "objects")]
 mod object_layouts;
 #[cfg(feature = "objects")]
@@ -73,6 +75,11 @@ mod remotes;
 #[cfg(feature = "objects")]
 mod store_settings;
 
+pub use location::{
+    DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation, Location,
+    ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, OciArchiveLocation,
+    RegistryLocation,
+};
 pub use open::{OpenOptions, open, open_registry, open_registry_with, open_with};
 #[cfg(feature = "layout")]
 pub use open::{open_layout, open_layout_registry};

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tranship::{
-    ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, Repository, Result,
-};
+use crate::location::{ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl};
+use tranship::{Repository, Result};
 use tranship_layout::{Layout, LayoutRegistry};
 
 use crate::OpenOptions;

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::location::{Location, RegistryLocation};
 #[cfg(feature = "remote")]
 use tranship::RegistryName;
-use tranship::{Error, Location, Registry, RegistryLocation, Repository, Result, ResultExt as _};
+use tranship::{Registry, Repository, Result, ResultExt as _};
 #[cfg(feature = "layout")]
 use tranship_layout::Durability;
 #[cfg(feature = "remote")]
@@ -193,7 +194,8 @@ pub async fn open(location: &Location) -> Result<Arc<dyn Repository>> {
 ///
 /// ```
 /// # use tranship_backends::tranship;
-/// use tranship::{ErrorKind, Location};
+/// use tranship::{ErrorKind};
+/// use tranship_backends::{Location};
 /// use tranship_backends::{OpenOptions, open_with};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -248,7 +250,6 @@ pub async fn open_with(location: &Location, options: &OpenOptions) -> Result<Arc
         Location::Remote(reference) => options.remotes.repository(reference),
         #[cfg(not(feature = "remote"))]
         Location::Remote(_) => Err(no_backend("remote")),
-        _ => Err(unknown_place()),
     }
     .during("open", location)
 }
@@ -305,7 +306,6 @@ pub async fn open_registry_with(
         RegistryLocation::Remote(name) => options.remotes.registry(name),
         #[cfg(not(feature = "remote"))]
         RegistryLocation::Remote(_) => Err(no_backend("remote")),
-        _ => Err(unknown_place()),
     }
     .during("open", location)
 }
@@ -353,12 +353,8 @@ pub async fn open_layout_registry(
     feature = "objects",
     feature = "remote"
 )))]
-fn no_backend(feature: &str) -> Error {
-    Error::unsupported(format!(
+fn no_backend(feature: &str) -> tranship::Error {
+    tranship::Error::unsupported(format!(
         "this program was built without the feature `{feature}` of tranship-backends"
     ))
-}
-
-fn unknown_place() -> Error {
-    Error::unsupported("no backend knows this kind of place")
 }

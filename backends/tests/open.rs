@@ -1,6 +1,7 @@
 //! Locations are opened by the backend that they belong to, or refused with a reason.
 
-use tranship_backends::tranship::{ErrorKind, Location, RegistryLocation, Result};
+use tranship_backends::tranship::{ErrorKind, Result};
+use tranship_backends::{Location, RegistryLocation};
 use tranship_backends::{OpenOptions, open, open_registry, open_registry_with, open_with};
 
 fn location(text: &str) -> Location {

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tranship::{
-    CopyOptions, Digest, Location, MAX_MANIFEST_SIZE, MediaType, Platform, RegistryLocation,
-    RegistryName, Result, Tag,
+    CopyOptions, Digest, MAX_MANIFEST_SIZE, MediaType, Platform, RegistryName, Result, Tag,
 };
 use tranship_backends::{Durability, OpenOptions};
+use tranship_backends::{Location, RegistryLocation};
 
 use crate::exit;
 use crate::foreign;

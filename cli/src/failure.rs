@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io;
 
-use tranship::{Error, ErrorKind, Location};
+use tranship::{Error, ErrorKind};
+use tranship_backends::Location;
 
 use crate::exit::Status;
 use crate::location::{is_stream, quoted};

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 
-use tranship::{Error, Location};
+use tranship::Error;
+use tranship_backends::Location;
 
 /// Words that are not commands, and what does the job of each.
 const COMMANDS: &[(&[&str], &str)] = &[

@@ -5,9 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::foreign;
-use tranship::{
-    ByteRange, Digest, Error, ErrorKind, Location, RegistryLocation, Result, Tag, TagOrDigest,
-};
+use tranship::{ByteRange, Digest, Error, ErrorKind, Result, Tag, TagOrDigest};
+use tranship_backends::{Location, RegistryLocation};
 use tranship_server::{NamePattern, Permission};
 
 /// What `--help` says about locations.

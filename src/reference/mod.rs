@@ -239,8 +239,16 @@ fn invalid(text: &str, why: impl Into<Cow<'static, str>>) -> Error {
         .with_subject(Printable(&without_user_information(text)))
 }
 
-/// Text that was to name a registry, for an error: in `user:password@host` lies a secret.
-pub(crate) fn without_user_information(text: &str) -> Cow<'_, str> {
+/// Returns `text`, which was to name a registry, for an error or a log: of `user:password@host`, which has a secret, the
+/// user information becomes `…`.
+///
+/// ```
+/// use tranship::without_user_information;
+///
+/// assert_eq!(without_user_information("https://me:secret@host/app"), "https://…@host/app");
+/// ```
+#[must_use]
+pub fn without_user_information(text: &str) -> Cow<'_, str> {
     let start = match text.find("://") {
         Some(at) => at + 3,
         None if text.starts_with("//") => 2,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tranship::{DockerArchiveLocation, Error, ErrorKind, RepositoryName, Result};
+use tranship::{Error, ErrorKind, RepositoryName, Result};
 
 use crate::blocking::blocking;
 use crate::driver::Driver;
@@ -81,12 +81,11 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Opens the archive that `docker save`, skopeo or crane wrote, as a layout. The tag or digest in
-    /// `location` is not looked at.
+    /// Opens the archive at `path` that `docker save`, skopeo or crane wrote, as a layout.
     ///
     /// For each image of its `manifest.json` there is a manifest, always the same for the same
     /// image: with the config as it is, and the layers as they are, mostly uncompressed. Where
-    /// `location` has a [name](DockerArchiveLocation::name), the tags are those of the images with that
+    /// `name` is given, such as `registry.example/app`, the tags are those of the images with that
     /// name. Otherwise all are, and a tag that several images have means the one that is named like
     /// the file, or none. Layers that are compressed are hashed while the archive is opened.
     ///
@@ -95,12 +94,15 @@ impl Layout {
     /// only.
     ///
     /// # Errors
-    /// As [`open_archive`](Self::open_archive).
+    /// - [`InvalidReference`](ErrorKind::InvalidReference) if `name` is not the name of a repository, perhaps with a
+    ///   host in front.
+    /// - As [`open_archive`](Self::open_archive).
     pub async fn open_docker_archive(
-        location: &DockerArchiveLocation,
+        path: impl Into<PathBuf>,
+        name: Option<&str>,
         options: LayoutOptions,
     ) -> Result<Self> {
-        let (layout, path) = Self::docker_archive(location, &options).await?;
+        let (layout, path) = Self::docker_archive(path.into(), name, &options).await?;
         if layout.store().is_layout().await? {
             return Ok(layout);
         }
@@ -117,17 +119,17 @@ impl Layout {
     /// are added to one that exists, and tags are set and removed, by writing it anew. The same
     /// images give the same bytes.
     ///
-    /// Images are tagged as `NAME:TAG`, where the name is that in `location`, and else that of the
-    /// file.
+    /// Images are tagged as `NAME:TAG` with the given name, or else that of the file.
     ///
     /// # Errors
-    /// As [`create_archive`](Self::create_archive). Pushing an index of several platforms, or
+    /// As [`open_docker_archive`](Self::open_docker_archive), but for `NotFound`. Pushing an index of several platforms, or
     /// anything but an image, is [`Unsupported`](ErrorKind::Unsupported).
     pub async fn create_docker_archive(
-        location: &DockerArchiveLocation,
+        path: impl Into<PathBuf>,
+        name: Option<&str>,
         options: LayoutOptions,
     ) -> Result<Self> {
-        let (layout, _) = Self::docker_archive(location, &options).await?;
+        let (layout, _) = Self::docker_archive(path.into(), name, &options).await?;
         layout.store().is_layout().await?;
         Ok(layout)
     }
@@ -140,16 +142,17 @@ impl Layout {
     }
 
     async fn docker_archive(
-        location: &DockerArchiveLocation,
+        path: PathBuf,
+        name: Option<&str>,
         options: &LayoutOptions,
     ) -> Result<(Self, PathBuf)> {
-        let path = real(location.path().to_owned()).await?;
+        let path = real(path).await?;
         let of_file = name_of_file(&path);
-        let (image, name) = match location.name() {
-            Some(image) => (ImageName::Chosen(image.to_owned()), repository_of(image)),
-            None => (ImageName::Fallback(of_file.to_string()), None),
+        let (image, name) = match name {
+            Some(image) => (ImageName::Chosen(image.to_owned()), repository_of(image)?),
+            None => (ImageName::Fallback(of_file.to_string()), of_file),
         };
-        let name = options.name.clone().or(name).unwrap_or(of_file);
+        let name = options.name.clone().unwrap_or(name);
         let driver = Arc::new(DockerArchive::new(path.clone(), options, image));
         Ok((Self::over_archive(name, driver, options), path))
     }
@@ -176,9 +179,12 @@ async fn real(path: PathBuf) -> Result<PathBuf> {
 }
 
 /// The name of an image without the host.
-fn repository_of(image: &str) -> Option<RepositoryName> {
-    let behind_host = image.split_once('/').map(|(_, name)| name);
-    image.parse().ok().or_else(|| behind_host?.parse().ok())
+fn repository_of(image: &str) -> Result<RepositoryName> {
+    let after_host = image.split_once('/').map(|(_, name)| name.parse().ok());
+    match (image.parse(), after_host.flatten()) {
+        (Ok(name), _) | (Err(_), Some(name)) => Ok(name),
+        (Err(error), None) => Err(error),
+    }
 }
 
 /// What an archive is named after: its file, without what says that it is an archive.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tranship_backends::Location;
 use tranship_backends::tranship::{
-    CopyOptions, Descriptor, Location, MAX_MANIFEST_SIZE, Manifest, Repository, Tag, copy, tags,
+    CopyOptions, Descriptor, MAX_MANIFEST_SIZE, Manifest, Repository, Tag, copy, tags,
 };
 
 use super::{blobs_of, expected, folder, open, text};

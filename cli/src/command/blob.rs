@@ -5,9 +5,10 @@ use std::fmt;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use tranship::{
-    Algorithm, Body, Content, Descriptor, Digest, Error, ErrorKind, Location, MediaType, Result,
-    Source, TagOrDigest,
+    Algorithm, Body, Content, Descriptor, Digest, Error, ErrorKind, MediaType, Result, Source,
+    TagOrDigest,
 };
+use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 
 use super::named::Named;

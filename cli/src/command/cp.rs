@@ -8,8 +8,9 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use tranship::{
     CopyAction, CopyHooks, CopyOptions, CopyReport, CopyStep, Descriptor, Digest, Error, ErrorKind,
-    Existing, ExtendedCopyOptions, Location, ManifestDocument, Repository, Tag, TagOrDigest,
+    Existing, ExtendedCopyOptions, ManifestDocument, Repository, Tag, TagOrDigest,
 };
+use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 
 use super::source::open_source_as;

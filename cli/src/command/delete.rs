@@ -3,7 +3,8 @@
 use std::fmt;
 
 use serde::Serialize;
-use tranship::{Descriptor, Location};
+use tranship::Descriptor;
+use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 
 use super::open_existing;

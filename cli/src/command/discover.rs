@@ -6,9 +6,10 @@ use std::fmt::{self, Write as _};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 use tranship::{
-    Descriptor, Digest, Location, MAX_MANIFEST_SIZE, MediaType, ReferrerBounds, Repository, Result,
+    Descriptor, Digest, MAX_MANIFEST_SIZE, MediaType, ReferrerBounds, Repository, Result,
     ResultExt as _, Tag, describe_referrer, digest_tagged, fetch_document,
 };
+use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 
 use super::resolve;

@@ -1,9 +1,10 @@
 //! What is done to one image layout, or to each of a directory of them.
 
 use futures_util::TryStreamExt as _;
-use tranship::{ListOptions, Location, Registry as _, RegistryLocation};
+use tranship::{ListOptions, Registry as _};
 use tranship_backends::OpenOptions;
 use tranship_backends::layout::Layout;
+use tranship_backends::{Location, RegistryLocation};
 
 use crate::failure::{At as _, Outcome};
 use crate::location::{Place, no_reference};

@@ -6,9 +6,10 @@ use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tranship::{
-    Algorithm, Descriptor, Error, ErrorKind, Location, MAX_MANIFEST_SIZE, ManifestDocument,
-    MediaType, Result, Source, Tag, TagOrDigest,
+    Algorithm, Descriptor, Error, ErrorKind, MAX_MANIFEST_SIZE, ManifestDocument, MediaType,
+    Result, Source, Tag, TagOrDigest,
 };
+use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 
 use super::named::Named;

@@ -23,8 +23,9 @@ mod untag;
 
 use std::sync::Arc;
 
-use tranship::{Location, Registry, RegistryLocation, Repository};
+use tranship::{Registry, Repository};
 use tranship_backends::OpenOptions;
+use tranship_backends::{Location, RegistryLocation};
 
 use crate::args::{Blob, Command, Manifest, Places, Repo};
 use crate::failure::{At as _, Outcome};

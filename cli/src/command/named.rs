@@ -3,7 +3,8 @@
 use std::fmt;
 
 use serde::Serialize;
-use tranship::{Descriptor, Location, Tag};
+use tranship::{Descriptor, Tag};
+use tranship_backends::Location;
 
 /// As text the digest; as JSON also where it is, what it is and which tags point at it now.
 #[derive(Debug, Serialize)]

@@ -4,7 +4,8 @@ use std::fmt;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
-use tranship::{Descriptor, Error, ListOptions, Listing, Location, Repository};
+use tranship::{Descriptor, Error, ListOptions, Listing, Repository};
+use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 use tranship_backends::layout::IndexEntry;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
+use tranship::Registry;
 use tranship::layers::{NoDeletes, ReadOnly};
-use tranship::{Registry, RegistryLocation};
 use tranship_backends::OpenOptions;
+use tranship_backends::RegistryLocation;
 use tranship_memory::{MemoryOptions, MemoryRegistry};
 use tranship_server::{Access, Htpasswd, RegistryService, Server, ServerOptions, Tls, router};
 

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tranship::{Digest, Error, ErrorKind, Location, Repository, TagOrDigest};
+use tranship::{Digest, Error, ErrorKind, Repository, TagOrDigest};
+use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 use tranship_backends::layout::{IndexEntry, Layout};
 

@@ -9,9 +9,8 @@ use std::path::PathBuf;
 use futures_util::TryStreamExt as _;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tranship::{
-    DockerArchiveLocation, Error, ErrorKind, LayoutPath, Location, OciArchiveLocation, Result,
-};
+use tranship::{Error, ErrorKind, Result};
+use tranship_backends::{DockerArchiveLocation, LayoutPath, Location, OciArchiveLocation};
 
 use crate::failure::{Failure, Outcome};
 use crate::input::standard_input;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tranship::{Location, Repository};
+use tranship::Repository;
+use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 
 use super::open_existing;

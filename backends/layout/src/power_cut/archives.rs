@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tranship::{
-    DockerArchiveLocation, LayoutPath, ReadOnlyStorage, Resolver, Result, Tagger, Untagger,
-};
+use tranship::{ReadOnlyStorage, Resolver, Result, Tagger, Untagger};
 
 use super::checks::{Checker, Fact, Kind, Soundness};
 use super::recorder::Recorder;
@@ -52,12 +50,6 @@ impl Shelf {
 async fn archive(path: &Path) -> Layout {
     let layout = Layout::create_archive(path, LayoutOptions::default()).await;
     layout.expect("an archive")
-}
-
-/// The archive of docker at `path`.
-pub(super) fn docker(path: &Path) -> DockerArchiveLocation {
-    let path = LayoutPath::new(path.to_str().expect("text"));
-    DockerArchiveLocation::new(path.expect("a path"), None)
 }
 
 /// What is done with an archive, and what that promises.
@@ -144,8 +136,8 @@ async fn an_archive_of_docker_is_durable() {
     let mut facts = Vec::new();
     for (image, name) in [(&one, "v1"), (&two, "v2")] {
         let source = shelf.source(image, name).await;
-        let location = docker(&shelf.path());
-        let opened = Layout::create_docker_archive(&location, LayoutOptions::default()).await;
+        let options = LayoutOptions::default();
+        let opened = Layout::create_docker_archive(shelf.path(), None, options).await;
         let docker = opened.expect("an archive");
         copy(&source, &docker, name).await.expect("copied");
         let found = docker.resolve(&tag(name).into()).await.expect("tagged");

@@ -44,10 +44,7 @@ impl Kind {
             #[cfg(feature = "archive")]
             Self::Archive => Layout::open_archive(path, options).await,
             #[cfg(feature = "archive")]
-            Self::DockerArchive => {
-                let location = super::archives::docker(path);
-                Layout::open_docker_archive(&location, options).await
-            }
+            Self::DockerArchive => Layout::open_docker_archive(path, None, options).await,
         }
     }
 

@@ -158,17 +158,15 @@ impl Place {
 
     /// Opens `FILE[:NAME:TAG]`, which need not exist.
     async fn create(&self, location: &str) -> Layout {
-        let location = format!("{}", self.path(location).display());
-        let location = location.parse().expect("a location");
-        Layout::create_docker_archive(&location, options())
+        let (file, name) = parts(location);
+        Layout::create_docker_archive(self.path(file), name, options())
             .await
             .expect("opens")
     }
 
     async fn open(&self, location: &str) -> Result<Layout> {
-        let location = format!("{}", self.path(location).display());
-        let location = location.parse().expect("a location");
-        Layout::open_docker_archive(&location, options()).await
+        let (file, name) = parts(location);
+        Layout::open_docker_archive(self.path(file), name, options()).await
     }
 
     /// A layout with the image under the tag `source`.
@@ -252,4 +250,12 @@ async fn unpack(layout: &Layout, name: &str) -> Result<(Descriptor, Manifest, Ve
         contents.push(layout.fetch(target).await?.bytes(u64::MAX).await?);
     }
     Ok((root, manifest, contents))
+}
+
+/// Splits `FILE[:NAME:TAG]` into the file and the name.
+fn parts(location: &str) -> (&str, Option<&str>) {
+    match location.split_once(':') {
+        None => (location, None),
+        Some((file, image)) => (file, image.rsplit_once(':').map(|(name, _)| name)),
+    }
 }

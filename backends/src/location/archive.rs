@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf, is_separator};
 use std::str::FromStr;
 
+use tranship::{Error, RegistryName, RepositoryName, Result, Tag, TagOrDigest};
+
 use super::layout::LayoutPath;
 use super::suffix::{Suffix, invalid, last_component, split_digest, tag_or_digest};
 use super::url::url_scheme;
-use crate::error::{Error, Result};
-use crate::reference::{RegistryName, RepositoryName, Tag, TagOrDigest};
 
 const OCI_FORMS: &str = "write oci-archive:FILE, with :TAG or @DIGEST behind it where one is meant; a FILE whose path has a colon needs a slash behind it";
 const DOCKER_FORMS: &str = "write docker-archive:FILE, with :NAME:TAG, :TAG or @DIGEST behind it where one is meant; a FILE whose path has a colon needs a slash behind it";
@@ -45,7 +45,7 @@ impl FromStr for OciArchiveLocation {
     /// Reads `FILE[:TAG|@DIGEST]`, as the table of [`Location`](crate::Location) says.
     ///
     /// # Errors
-    /// [`InvalidReference`](crate::ErrorKind::InvalidReference) for a bad tag or digest, or the name
+    /// [`InvalidReference`](tranship::ErrorKind::InvalidReference) for a bad tag or digest, or the name
     /// of an image; and those of [`LayoutPath::new`].
     fn from_str(text: &str) -> Result<Self> {
         let parts = Parts::of(text, OCI_FORMS)?;
@@ -111,7 +111,7 @@ impl DockerArchiveLocation {
     /// The image `name:tag` in the same archive.
     ///
     /// # Errors
-    /// [`InvalidReference`](crate::ErrorKind::InvalidReference) if `name` is not what Docker takes for
+    /// [`InvalidReference`](tranship::ErrorKind::InvalidReference) if `name` is not what Docker takes for
     /// a name: that of a repository, perhaps with a host in front that has a `.` or a port or is
     /// `localhost`.
     pub fn with_image(mut self, name: &str, tag: Tag) -> Result<Self> {
@@ -148,7 +148,7 @@ impl FromStr for DockerArchiveLocation {
     /// Reads `FILE[:NAME:TAG|:TAG|@DIGEST]`, as the table of [`Location`](crate::Location) says.
     ///
     /// # Errors
-    /// [`InvalidReference`](crate::ErrorKind::InvalidReference) for a bad name, tag or digest, and
+    /// [`InvalidReference`](tranship::ErrorKind::InvalidReference) for a bad name, tag or digest, and
     /// those of [`LayoutPath::new`].
     fn from_str(text: &str) -> Result<Self> {
         let parts = Parts::of(text, DOCKER_FORMS)?;

@@ -11,9 +11,7 @@ mod url;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::printable::Printable;
-use crate::reference::{Reference, TagOrDigest};
+use tranship::{Error, ErrorKind, Printable, Reference, Result, TagOrDigest};
 use url::{is_bucket_scheme, redacted, url_scheme};
 
 pub use archive::{DockerArchiveLocation, OciArchiveLocation};
@@ -88,7 +86,7 @@ pub use url::ObjectStoreUrl;
 /// | `docker-archive:a.tar:docker.io/library/alpine`, `docker-archive:a.tar:Alpine:3`, `oci-archive:a.tar:alpine:3` | an error | |
 ///
 /// ```
-/// use tranship::Location;
+/// use tranship_backends::Location;
 ///
 /// let location: Location = "oci:some/dir:v1".parse()?;
 /// let Location::Layout(layout) = &location else { panic!() };

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use tranship::{
+    Digest, Error, ErrorKind, Printable, RegistryName, Result, TagOrDigest,
+    without_user_information,
+};
+
 use super::suffix::{self, split_digest};
-use crate::digest::Digest;
-use crate::error::{Error, ErrorKind, Result};
-use crate::printable::Printable;
-use crate::reference::{RegistryName, TagOrDigest, without_user_information};
 
 /// Those of the crate `object_store`, without its `file` and `memory`.
 const SCHEMES: [&str; 10] = [
@@ -35,7 +36,7 @@ const CREDENTIALS: &str = "credentials and settings of the store come from the e
 /// `https` and `http`.
 ///
 /// ```
-/// use tranship::ObjectStoreUrl;
+/// use tranship_backends::ObjectStoreUrl;
 ///
 /// let url: ObjectStoreUrl = "s3://bucket/some/prefix/".parse()?;
 /// assert_eq!(url.as_str(), "s3://bucket/some/prefix");

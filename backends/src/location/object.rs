@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tranship::{Error, RepositoryName, Result, TagOrDigest};
+
 use super::suffix::{self, Suffix, tag_or_digest};
 use super::url::{self, ObjectStoreUrl};
-use crate::error::{Error, Result};
-use crate::reference::{RepositoryName, TagOrDigest};
 
 /// An image layout in an object store: the part behind `oci:` of a [`Location`](crate::Location)
 /// that is a URL.
@@ -38,7 +38,7 @@ impl FromStr for ObjectLayoutLocation {
     /// Reads `URL[:TAG|@DIGEST]`, as the table of [`Location`](crate::Location) says.
     ///
     /// # Errors
-    /// [`InvalidReference`](crate::ErrorKind::InvalidReference) for a bad tag or digest, and those of
+    /// [`InvalidReference`](tranship::ErrorKind::InvalidReference) for a bad tag or digest, and those of
     /// [`ObjectStoreUrl::from_str`].
     fn from_str(text: &str) -> Result<Self> {
         let (url, reference) = url::split(text)?;
@@ -97,7 +97,7 @@ impl FromStr for ObjectLayoutRegistryLocation {
     /// Reads `URL//NAME[:TAG|@DIGEST]`, where the last `//` ends the URL.
     ///
     /// # Errors
-    /// [`InvalidReference`](crate::ErrorKind::InvalidReference) for a missing or bad name, tag or
+    /// [`InvalidReference`](tranship::ErrorKind::InvalidReference) for a missing or bad name, tag or
     /// digest, and those of [`ObjectStoreUrl::from_str`].
     fn from_str(text: &str) -> Result<Self> {
         let (_, rest) = url::split_scheme(text)?;

@@ -4,11 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use tranship::{Error, ErrorKind, Printable, RepositoryName, Result, TagOrDigest};
+
 use super::suffix::{self, Suffix, invalid, tag_or_digest};
 use super::url::{redacted, url_scheme};
-use crate::error::{Error, ErrorKind, Result};
-use crate::printable::Printable;
-use crate::reference::{RepositoryName, TagOrDigest};
 
 /// A path on the local disk that can name an image layout, a directory of them, or an archive.
 ///

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::printable::Printable;
-use crate::reference::{Tag, TagOrDigest};
+use tranship::{Error, ErrorKind, Printable, Result, Tag, TagOrDigest};
 
 /// The methods of a location that are about its `reference`.
 macro_rules! tag_or_digest {

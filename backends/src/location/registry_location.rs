@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tranship::{Error, ErrorKind, Printable, RegistryName, Result};
+
 use super::url::redacted;
 use super::{LayoutPath, ObjectStoreUrl, Scheme, write_remote};
-use crate::error::{Error, ErrorKind, Result};
-use crate::printable::Printable;
-use crate::reference::RegistryName;
 
 /// One registry, wherever it is kept: what a [`Location`](crate::Location) has in front of the
 /// repository.
@@ -21,7 +20,7 @@ use crate::reference::RegistryName;
 /// | `oci:PATH`, `oci:URL`, `oci-archive:FILE`, `docker-archive:FILE` | an error: each is one repository |
 ///
 /// ```
-/// use tranship::RegistryLocation;
+/// use tranship_backends::RegistryLocation;
 ///
 /// assert!(matches!("localhost:5000".parse()?, RegistryLocation::Remote(_)));
 /// assert!(matches!("layouts:some/dir".parse()?, RegistryLocation::LayoutRegistry(_)));
