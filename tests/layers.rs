@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tranship::layers::{
-    Cache, CacheOptions, ImmutableTags, NoDeletes, Prefix, ReadOnly, Tiers, Unify,
+    Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, NoDeletes, Prefix, ReadOnly, Tiers,
+    Unify,
 };
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
+use tranship_layout::Layout;
 use tranship_memory::{MemoryRegistry, MemoryRepository};
 
 /// A layer, as a name and what it makes of a registry and of a repository, unless it takes only one of them.
@@ -62,6 +64,11 @@ const LAYERS: &[Layer] = &[
         registry: Some(|inner| Arc::new(cache(inner, MemoryRegistry::new()))),
         repository: Some(|inner| Arc::new(cache(inner, MemoryRepository::new()))),
     },
+    Layer {
+        name: "inject",
+        registry: Some(|inner| Arc::new(Inject::new(inner, InjectOptions::default()))),
+        repository: Some(|inner| Arc::new(Inject::new(inner, InjectOptions::default()))),
+    },
 ];
 
 /// Asks for tags each time, since the suite moves them behind the cache.
@@ -88,6 +95,7 @@ fn main() -> ExitCode {
             suites.push(Suite::new(name, move || async move {
                 Ok(Fixture::repository(wrap(Arc::new(MemoryRepository::new()))))
             }));
+            suites.push(batches(layer.name, wrap));
         }
         for below in LAYERS {
             if let (Some(wrap), Some(wrap_below)) = (layer.registry, below.registry)
@@ -99,6 +107,16 @@ fn main() -> ExitCode {
         }
     }
     tranship_conformance::main(suites)
+}
+
+/// A layer around a repository that has batches.
+fn batches(name: &str, wrap: Around<dyn Repository>) -> Suite {
+    Suite::new(format!("layout-{name}"), move || async move {
+        let directory = tempfile::tempdir()?;
+        let layout = Layout::create(directory.path()).await?;
+        Ok(Fixture::repository(wrap(Arc::new(layout))).with_guard(directory))
+    })
+    .with_groups(["batches"])
 }
 
 /// The layers around a registry that two handles share.

@@ -13,13 +13,17 @@
 //! | [`Unify`] | shows several registries as one |
 //! | [`Tiers`] | looks in one repository after the other |
 //! | [`Cache`] | keeps what is read from another registry |
+//! | [`Inject`] | makes calls slow or makes them fail, for tests |
 //!
 //! Every layer passes the conformance suite with the capabilities that it declares, alone and around every other
 //! layer.
 
 mod cache;
 mod immutable_tags;
+mod inject;
+mod intercept;
 mod no_deletes;
+mod operation;
 mod prefix;
 mod read_only;
 mod renamed;
@@ -28,7 +32,9 @@ mod unify;
 
 pub use cache::{Cache, CacheOptions};
 pub use immutable_tags::ImmutableTags;
+pub use inject::{Inject, InjectOptions};
 pub use no_deletes::NoDeletes;
+pub use operation::{Operation, OperationName};
 pub use prefix::Prefix;
 pub use read_only::ReadOnly;
 pub use tiers::Tiers;
