@@ -1,13 +1,14 @@
 //! Every layer passes the conformance suite with the capabilities that it declares: alone around a registry and a
 //! repository, and around every other layer.
 
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tranship::layers::{
-    Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, NoDeletes, Prefix, ReadOnly, Tiers,
-    Unify,
+    Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions, NoDeletes,
+    Prefix, ReadOnly, Tiers, Unify,
 };
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
@@ -69,7 +70,21 @@ const LAYERS: &[Layer] = &[
         registry: Some(|inner| Arc::new(Inject::new(inner, InjectOptions::default()))),
         repository: Some(|inner| Arc::new(Inject::new(inner, InjectOptions::default()))),
     },
+    Layer {
+        name: "limit",
+        registry: Some(|inner| Arc::new(Limit::new(inner, limits()))),
+        repository: Some(|inner| Arc::new(Limit::new(inner, limits()))),
+    },
 ];
+
+/// Limits that every scenario is possible with: some read two blobs in turns, or push while another push waits. A
+/// scenario pushes a manifest that claims to have 2^62 bytes.
+fn limits() -> LimitOptions {
+    LimitOptions::default()
+        .with_concurrency(NonZero::new(2).expect("a number"))
+        .with_rate(NonZero::<u32>::MAX)
+        .with_quota(1 << 63)
+}
 
 /// Asks for tags each time, since the suite moves them behind the cache.
 fn cache<U, S>(upstream: U, store: S) -> Cache<U, S> {

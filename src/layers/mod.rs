@@ -13,6 +13,7 @@
 //! | [`Unify`] | shows several registries as one |
 //! | [`Tiers`] | looks in one repository after the other |
 //! | [`Cache`] | keeps what is read from another registry |
+//! | [`Limit`] | bounds how many calls run at a time and in a second, and how many bytes are stored |
 //! | [`Inject`] | makes calls slow or makes them fail, for tests |
 //!
 //! Every layer passes the conformance suite with the capabilities that it declares, alone and around every other
@@ -22,9 +23,11 @@ mod cache;
 mod immutable_tags;
 mod inject;
 mod intercept;
+mod limit;
 mod no_deletes;
 mod operation;
 mod prefix;
+mod quota;
 mod read_only;
 mod renamed;
 mod tiers;
@@ -33,6 +36,7 @@ mod unify;
 pub use cache::{Cache, CacheOptions};
 pub use immutable_tags::ImmutableTags;
 pub use inject::{Inject, InjectOptions};
+pub use limit::{Limit, LimitOptions};
 pub use no_deletes::NoDeletes;
 pub use operation::{Operation, OperationName};
 pub use prefix::Prefix;

@@ -3,6 +3,7 @@
 mod cache;
 mod immutable_tags;
 mod inject;
+mod limit;
 mod names;
 mod spy;
 mod tiers;
