@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "observe")]
+use tranship::layers::Observe;
 use tranship::layers::{
     Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions, NoDeletes,
     Prefix, ReadOnly, Tiers, Unify,
@@ -74,6 +76,12 @@ const LAYERS: &[Layer] = &[
         name: "limit",
         registry: Some(|inner| Arc::new(Limit::new(inner, limits()))),
         repository: Some(|inner| Arc::new(Limit::new(inner, limits()))),
+    },
+    #[cfg(feature = "observe")]
+    Layer {
+        name: "observe",
+        registry: Some(|inner| Arc::new(Observe::new(inner))),
+        repository: Some(|inner| Arc::new(Observe::new(inner))),
     },
 ];
 

@@ -38,7 +38,7 @@ impl Usage {
         added.map(|_| ()).map_err(|used| {
             let message = format!("{bytes} bytes do not fit the quota of {limit}: {used} are used");
             Error::new(ErrorKind::StorageFull, message)
-                .with_hint("delete what is not needed, or ask for a larger quota")
+                .with_hint("delete content, or ask for a larger quota")
         })
     }
 
@@ -104,7 +104,7 @@ impl Drop for Reserved {
     }
 }
 
-/// A layer that counts what is stored.
+/// A layer that counts the bytes that are stored.
 #[derive(Debug, Clone)]
 pub(super) struct Quota<T> {
     inner: T,

@@ -135,7 +135,7 @@ async fn calls_begin_at_the_rate() {
     let calls = (0..8).map(|_| repository.exists(&descriptor));
     try_join_all(calls).await.expect("found");
     assert_eq!(start.elapsed(), 2 * SECOND);
-    // What was not used is not made up for.
+    // Calls that were not made are not added to the following ones.
     tokio::time::sleep(10 * SECOND).await;
     let start = Instant::now();
     let calls = (0..5).map(|_| repository.exists(&descriptor));

@@ -5,6 +5,8 @@ mod immutable_tags;
 mod inject;
 mod limit;
 mod names;
+#[cfg(feature = "observe")]
+mod observe;
 mod spy;
 mod tiers;
 
