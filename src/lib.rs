@@ -18,6 +18,12 @@
 //! | change what a store does | [`layers`] |
 //! | write a backend | [`Backend`], [`Registry`], [`Verifier`] |
 //!
+//! # Features
+//!
+//! | Feature | What it adds |
+//! |---|---|
+//! | `observe` | the layer `layers::Observe`, with `tracing` and `metrics` |
+//!
 //! # Concurrency
 //!
 //! Nothing here spawns tasks: work is done while the future or stream that asked for it is polled,

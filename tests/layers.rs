@@ -1,15 +1,20 @@
 //! Every layer passes the conformance suite with the capabilities that it declares: alone around a registry and a
 //! repository, and around every other layer.
 
+use std::num::NonZero;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "observe")]
+use tranship::layers::Observe;
 use tranship::layers::{
-    Cache, CacheOptions, ImmutableTags, NoDeletes, Prefix, ReadOnly, Tiers, Unify,
+    Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions, NoDeletes,
+    Prefix, ReadOnly, Tiers, Unify,
 };
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
+use tranship_layout::Layout;
 use tranship_memory::{MemoryRegistry, MemoryRepository};
 
 /// A layer, as a name and what it makes of a registry and of a repository, unless it takes only one of them.
@@ -62,7 +67,32 @@ const LAYERS: &[Layer] = &[
         registry: Some(|inner| Arc::new(cache(inner, MemoryRegistry::new()))),
         repository: Some(|inner| Arc::new(cache(inner, MemoryRepository::new()))),
     },
+    Layer {
+        name: "inject",
+        registry: Some(|inner| Arc::new(Inject::new(inner, InjectOptions::default()))),
+        repository: Some(|inner| Arc::new(Inject::new(inner, InjectOptions::default()))),
+    },
+    Layer {
+        name: "limit",
+        registry: Some(|inner| Arc::new(Limit::new(inner, limits()))),
+        repository: Some(|inner| Arc::new(Limit::new(inner, limits()))),
+    },
+    #[cfg(feature = "observe")]
+    Layer {
+        name: "observe",
+        registry: Some(|inner| Arc::new(Observe::new(inner))),
+        repository: Some(|inner| Arc::new(Observe::new(inner))),
+    },
 ];
+
+/// Limits that every scenario is possible with: some read two blobs in turns, or push while another push waits. A
+/// scenario pushes a manifest that claims to have 2^62 bytes.
+fn limits() -> LimitOptions {
+    LimitOptions::default()
+        .with_concurrency(NonZero::new(2).expect("a number"))
+        .with_rate(NonZero::<u32>::MAX)
+        .with_quota(1 << 63)
+}
 
 /// Asks for tags each time, since the suite moves them behind the cache.
 fn cache<U, S>(upstream: U, store: S) -> Cache<U, S> {
@@ -88,6 +118,7 @@ fn main() -> ExitCode {
             suites.push(Suite::new(name, move || async move {
                 Ok(Fixture::repository(wrap(Arc::new(MemoryRepository::new()))))
             }));
+            suites.push(batches(layer.name, wrap));
         }
         for below in LAYERS {
             if let (Some(wrap), Some(wrap_below)) = (layer.registry, below.registry)
@@ -99,6 +130,16 @@ fn main() -> ExitCode {
         }
     }
     tranship_conformance::main(suites)
+}
+
+/// A layer around a repository that has batches.
+fn batches(name: &str, wrap: Around<dyn Repository>) -> Suite {
+    Suite::new(format!("layout-{name}"), move || async move {
+        let directory = tempfile::tempdir()?;
+        let layout = Layout::create(directory.path()).await?;
+        Ok(Fixture::repository(wrap(Arc::new(layout))).with_guard(directory))
+    })
+    .with_groups(["batches"])
 }
 
 /// The layers around a registry that two handles share.

@@ -13,14 +13,24 @@
 //! | [`Unify`] | shows several registries as one |
 //! | [`Tiers`] | looks in one repository after the other |
 //! | [`Cache`] | keeps what is read from another registry |
+//! | [`Limit`] | bounds how many calls run at a time and in a second, and how many bytes are stored |
+//! | `Observe`, with the feature `observe` | reports every call through the crates `tracing` and `metrics` |
+//! | [`Inject`] | makes calls slow or makes them fail, for tests |
 //!
 //! Every layer passes the conformance suite with the capabilities that it declares, alone and around every other
 //! layer.
 
 mod cache;
 mod immutable_tags;
+mod inject;
+mod intercept;
+mod limit;
 mod no_deletes;
+#[cfg(feature = "observe")]
+mod observe;
+mod operation;
 mod prefix;
+mod quota;
 mod read_only;
 mod renamed;
 mod tiers;
@@ -28,7 +38,12 @@ mod unify;
 
 pub use cache::{Cache, CacheOptions};
 pub use immutable_tags::ImmutableTags;
+pub use inject::{Inject, InjectOptions};
+pub use limit::{Limit, LimitOptions};
 pub use no_deletes::NoDeletes;
+#[cfg(feature = "observe")]
+pub use observe::Observe;
+pub use operation::{Operation, OperationName};
 pub use prefix::Prefix;
 pub use read_only::ReadOnly;
 pub use tiers::Tiers;

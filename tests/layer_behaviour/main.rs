@@ -2,7 +2,11 @@
 
 mod cache;
 mod immutable_tags;
+mod inject;
+mod limit;
 mod names;
+#[cfg(feature = "observe")]
+mod observe;
 mod spy;
 mod tiers;
 
@@ -15,6 +19,12 @@ fn name(text: &str) -> RepositoryName {
 
 fn tag(text: &str) -> Tag {
     text.parse().expect("a tag")
+}
+
+/// A blob and its descriptor.
+fn blob(content: &'static str) -> (Descriptor, Bytes) {
+    let descriptor = Descriptor::of(MediaType::OCTET_STREAM, content.as_bytes());
+    (descriptor, Bytes::from_static(content.as_bytes()))
 }
 
 fn index(annotation: &str) -> (Descriptor, Bytes) {
