@@ -111,3 +111,13 @@ struct Auth;
 #[cfg(all(doctest, feature = "remote"))]
 #[doc = include_str!("../../docs/tls.md")]
 struct Tls;
+
+/// And those of the page for readers who know ORAS Go.
+#[cfg(all(doctest, feature = "layout", feature = "remote"))]
+#[doc = include_str!("../../docs/from-oras-go.md")]
+struct FromOrasGo;
+
+/// And those of the page on layers.
+#[cfg(all(doctest, feature = "layout", feature = "remote"))]
+#[doc = include_str!("../../docs/layers.md")]
+struct Layers;
