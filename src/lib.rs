@@ -37,11 +37,11 @@ mod copy;
 mod descriptor;
 mod digest;
 mod digest_tag;
-mod digester;
 mod error;
 mod graph;
 mod identity;
 pub mod layers;
+mod lenient;
 mod listing;
 mod manifest;
 mod media_type;
@@ -70,9 +70,8 @@ pub use copy::{
     extended_copy, extended_copy_graph,
 };
 pub use descriptor::{Annotations, Descriptor};
-pub use digest::{Algorithm, Digest};
+pub use digest::{Algorithm, Digest, Digester};
 pub use digest_tag::{digest_tagged, digest_tags};
-pub use digester::Digester;
 pub use error::{CopySide, Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
 pub use identity::RegistryIdentity;

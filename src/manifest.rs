@@ -26,7 +26,7 @@ pub struct Manifest {
     /// The configuration.
     pub config: Descriptor,
     /// The layers, the base first; `null` reads as none.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "crate::lenient::null_as_default")]
     pub layers: Vec<Descriptor>,
     /// The manifest that this one refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ pub struct Manifest {
     /// What else is said of the image.
     #[serde(
         default,
-        deserialize_with = "null_as_default",
+        deserialize_with = "crate::lenient::null_as_default",
         skip_serializing_if = "Annotations::is_empty"
     )]
     pub annotations: Annotations,
@@ -74,7 +74,7 @@ pub struct Index {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<MediaType>,
     /// The manifests; `null` reads as none.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "crate::lenient::null_as_default")]
     pub manifests: Vec<Descriptor>,
     /// The manifest that this one refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +82,7 @@ pub struct Index {
     /// What else is said of the index.
     #[serde(
         default,
-        deserialize_with = "null_as_default",
+        deserialize_with = "crate::lenient::null_as_default",
         skip_serializing_if = "Annotations::is_empty"
     )]
     pub annotations: Annotations,
@@ -128,7 +128,7 @@ pub struct ArtifactManifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<MediaType>,
     /// The content; `null` reads as none.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "crate::lenient::null_as_default")]
     pub blobs: Vec<Descriptor>,
     /// The manifest that this one refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,7 +136,7 @@ pub struct ArtifactManifest {
     /// What else is said of the artifact.
     #[serde(
         default,
-        deserialize_with = "null_as_default",
+        deserialize_with = "crate::lenient::null_as_default",
         skip_serializing_if = "Annotations::is_empty"
     )]
     pub annotations: Annotations,
@@ -428,17 +428,8 @@ fn plain_descriptors<'de, D: Deserializer<'de>>(
         }
     }
 
-    let manifests: Vec<Plain> = null_as_default(deserializer)?;
+    let manifests: Vec<Plain> = crate::lenient::null_as_default(deserializer)?;
     Ok(manifests.into_iter().map(|plain| plain.0).collect())
-}
-
-/// `null` as an empty list or map: what Go writes for an empty slice.
-pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Encodes a document as compact JSON, fields in a fixed order, so that one value has one digest.

@@ -7,8 +7,7 @@ use std::path::Path;
 use tokio::task::spawn_blocking;
 
 use crate::descriptor::Descriptor;
-use crate::digest::{Algorithm, Digest};
-use crate::digester::Digester;
+use crate::digest::{Algorithm, Digest, Digester};
 use crate::error::{Error, ErrorKind, Result};
 use crate::media_type::MediaType;
 

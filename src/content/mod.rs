@@ -1,6 +1,7 @@
 //! Content on its way: what a fetch answers, what a push takes, and the checks between.
 
 mod body;
+mod fetcher;
 mod file;
 mod hash_file;
 mod part;
@@ -16,6 +17,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 pub use body::{Body, ByteStream, LocalFile, OpenFile};
+pub use fetcher::Fetcher;
 pub use range::ByteRange;
 pub use source::{OpenAt, Source};
 pub use verify::{VerifiedStream, Verifier};

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Body, Content, LocalFile, check_limit};
+use super::{Body, Content, Fetcher, LocalFile, check_limit};
 use crate::descriptor::Descriptor;
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::Fetcher;
 
 /// Content that can be opened at any offset, as often as is needed.
 #[async_trait]

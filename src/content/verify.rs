@@ -10,8 +10,7 @@ use futures_util::StreamExt as _;
 
 use super::ByteStream;
 use crate::descriptor::Descriptor;
-use crate::digest::Digest;
-use crate::digester::Digester;
+use crate::digest::{Digest, Digester};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Checks bytes against a descriptor as they pass: for backends that store what they are given.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::Digest as _;
 
-use crate::digest::{Algorithm, Digest};
+use super::{Algorithm, Digest};
 
 /// Hashes a stream of bytes into a [`Digest`].
 ///

@@ -1,11 +1,14 @@
 //! Digests: the names of content (image-spec, "Descriptor", Digests).
 
+mod digester;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use crate::digester::Digester;
+pub use digester::Digester;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::printable::Printable;
 
