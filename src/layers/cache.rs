@@ -299,20 +299,23 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         source: Source<'_>,
         options: &PushOptions<'_>,
     ) -> Result<PushOutcome> {
+        let written = self.upstream.write(kind, expected, source, options).await;
         for tag in options.tags {
             self.shared.forget(self.name(), tag);
         }
-        self.upstream.write(kind, expected, source, options).await
+        written
     }
 
     async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        let set = self.upstream.set_tag(target, tag).await;
         self.shared.forget(self.name(), tag);
-        self.upstream.set_tag(target, tag).await
+        set
     }
 
     async fn remove_tag(&self, tag: &Tag) -> Result<()> {
+        let removed = self.upstream.remove_tag(tag).await;
         self.shared.forget(self.name(), tag);
-        self.upstream.remove_tag(tag).await
+        removed
     }
 
     async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {

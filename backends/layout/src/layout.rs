@@ -241,6 +241,7 @@ impl Layout {
         Self::over(name, registry, store, siblings)
     }
 
+    #[cfg(feature = "archive")]
     pub(crate) fn store(&self) -> &Store {
         &self.shared.store
     }
