@@ -28,6 +28,8 @@ pub(super) enum Outcome {
     },
     /// The manifests that refer to a node, and those that a tag attaches to it.
     Followed {
+        /// Whether the node was followed upward when that began.
+        is_upward: bool,
         found: Vec<Descriptor>,
         attached: Vec<(Tag, Descriptor)>,
     },
@@ -141,6 +143,7 @@ impl<'a> Copier<'a> {
     ) -> Result<Outcome> {
         let Some(extended) = self.extended else {
             return Ok(Outcome::Followed {
+                is_upward,
                 found: Vec::new(),
                 attached: Vec::new(),
             });
@@ -164,7 +167,11 @@ impl<'a> Copier<'a> {
             true => self.attached(&node, extended).await?,
             false => Vec::new(),
         };
-        Ok(Outcome::Followed { found, attached })
+        Ok(Outcome::Followed {
+            is_upward,
+            found,
+            attached,
+        })
     }
 
     async fn attached(

@@ -256,12 +256,15 @@ impl<'c, 'a> Graph<'c, 'a> {
                 self.levels.search_ends();
                 Ok(())
             }
-            Outcome::Followed { found, attached } => {
+            Outcome::Followed {
+                is_upward,
+                found,
+                attached,
+            } => {
                 let steps = self.levels.steps();
                 let attached_too = attached.iter().map(|(_, descriptor)| descriptor);
                 let admitted = self.bounds.admit(steps, found.iter().chain(attached_too));
                 admitted.during("list referrers of", self.nodes[id].descriptor.digest())?;
-                let is_upward = self.nodes[id].is_upward;
                 for descriptor in found {
                     self.discover(descriptor, is_upward, Turn::Late)?;
                 }

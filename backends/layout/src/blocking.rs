@@ -9,7 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, spawn_blocking};
+#[cfg(feature = "object-store")]
+use tokio::task::JoinHandle;
+use tokio::task::spawn_blocking;
 use tranship::{Error, ErrorKind, Result};
 
 /// Runs `work`, which may block, and waits for it. If the future is dropped, work that has begun is completed.
@@ -31,6 +33,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 }
 
 /// Waits for work on a blocking thread.
+#[cfg(feature = "object-store")]
 pub(crate) async fn join<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
     handle.await.unwrap_or_else(|error| Err(cut_short(error)))
 }

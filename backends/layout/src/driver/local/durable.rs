@@ -311,6 +311,7 @@ impl Place {
 }
 
 /// Makes durable the names of the file or directory `path` and of all directories above it.
+#[cfg(feature = "archive")]
 pub(in crate::driver) fn sync_names_above(path: &Path) -> Result<()> {
     above(path).try_for_each(sync_names)
 }
