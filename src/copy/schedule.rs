@@ -25,7 +25,8 @@ use crate::reference::Tag;
 enum Work {
     Inspect(Id),
     Transfer(Id),
-    Follow(Id),
+    /// Upward too, if the node was found so before the step began.
+    Follow(Id, bool),
 }
 
 /// When newly found work is done.
@@ -87,7 +88,8 @@ impl<'c, 'a> Graph<'c, 'a> {
         loop {
             for id in self.levels.step() {
                 self.levels.search_begins();
-                self.ready.push_front(Work::Follow(id));
+                let is_upward = self.nodes[id].is_upward;
+                self.ready.push_front(Work::Follow(id, is_upward));
             }
             while running.len() < concurrency {
                 let Some(work) = self.ready.pop_back() else {
@@ -206,7 +208,7 @@ impl<'c, 'a> Graph<'c, 'a> {
 
     fn start(&mut self, work: Work) -> BoxFuture<'c, (Id, Result<Outcome>)> {
         let copier = self.copier;
-        let (Work::Inspect(id) | Work::Transfer(id) | Work::Follow(id)) = work;
+        let (Work::Inspect(id) | Work::Transfer(id) | Work::Follow(id, _)) = work;
         let target = self.shorten(id);
         let look_below = self.levels.will_step();
         let node = &mut self.nodes[id];
@@ -234,9 +236,9 @@ impl<'c, 'a> Graph<'c, 'a> {
                         .boxed()
                 }
             },
-            Work::Follow(_) => {
+            Work::Follow(_, is_upward) => {
                 let with_tags = node.is_manifest() && !std::mem::replace(&mut node.followed, true);
-                copier.follow(descriptor, node.is_upward, with_tags).boxed()
+                copier.follow(descriptor, is_upward, with_tags).boxed()
             }
         };
         outcome.map(move |outcome| (id, outcome)).boxed()
