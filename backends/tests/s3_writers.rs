@@ -48,7 +48,8 @@ async fn push(layout: &Layout, writer: usize, number: usize) -> Result<()> {
     let content = tranship::encode_json(&manifest)?;
     let root = Descriptor::of(MediaType::IMAGE_MANIFEST, &content);
     let tags = [tag(writer, number), "latest".parse()?];
-    layout.push_reference(&root, content.into(), &tags).await
+    layout.push_reference(&root, content.into(), &tags).await?;
+    Ok(())
 }
 
 #[tokio::test]
