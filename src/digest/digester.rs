@@ -4,7 +4,8 @@ use std::fmt;
 
 use sha2::Digest as _;
 
-use super::{Algorithm, Digest};
+use super::algorithm::Algorithm;
+use super::name::Digest;
 
 /// Hashes a stream of bytes into a [`Digest`].
 ///
@@ -51,6 +52,30 @@ impl Digester {
             State::Sha384(hasher) => Digest::from_hash(Algorithm::Sha384, &hasher.finalize()),
             State::Sha512(hasher) => Digest::from_hash(Algorithm::Sha512, &hasher.finalize()),
         }
+    }
+}
+
+impl Algorithm {
+    /// Returns the digest of `content` by this algorithm.
+    #[must_use]
+    pub fn digest(self, content: &[u8]) -> Digest {
+        let mut digester = Digester::new(self);
+        digester.update(content);
+        digester.finish()
+    }
+}
+
+impl Digest {
+    /// Returns the sha256 digest of `content`.
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Algorithm::Sha256.digest(content)
+    }
+
+    /// Returns whether `content` hashes to this digest.
+    #[must_use]
+    pub fn matches(&self, content: &[u8]) -> bool {
+        self.algorithm().digest(content) == *self
     }
 }
 

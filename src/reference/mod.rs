@@ -2,17 +2,18 @@
 
 #[macro_use]
 mod plumbing;
+mod redaction;
 mod registry_name;
 mod repository_name;
 mod tag;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::printable::Printable;
+use crate::error::{Error, Result};
+use redaction::invalid;
 
+pub use redaction::without_user_information;
 pub use registry_name::RegistryName;
 pub use repository_name::RepositoryName;
 pub use tag::{Tag, TagOrDigest};
@@ -232,36 +233,6 @@ fn incomplete(text: &str) -> Error {
 
 fn with_forms(error: Error) -> Error {
     error.with_hint(FORMS)
-}
-
-fn invalid(text: &str, why: impl Into<Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidReference, why)
-        .with_subject(Printable(&without_user_information(text)))
-}
-
-/// Returns `text`, which was to name a registry, for an error or a log: of `user:password@host`, which has a secret, the
-/// user information becomes `…`.
-///
-/// ```
-/// use tranship::without_user_information;
-///
-/// assert_eq!(without_user_information("https://me:secret@host/app"), "https://…@host/app");
-/// ```
-#[must_use]
-pub fn without_user_information(text: &str) -> Cow<'_, str> {
-    let start = match text.find("://") {
-        Some(at) => at + 3,
-        None if text.starts_with("//") => 2,
-        None => 0,
-    };
-    let (scheme, rest) = text.split_at(start);
-    let authority = rest.split('/').next().unwrap_or(rest);
-    match authority.rsplit_once('@') {
-        Some((user, behind)) if behind.parse::<crate::Digest>().is_err() => {
-            Cow::Owned(format!("{scheme}…{}", &rest[user.len()..]))
-        }
-        _ => Cow::Borrowed(text),
-    }
 }
 
 impl fmt::Display for Reference {

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::invalid;
+use super::redaction::invalid;
 use crate::error::{Error, Result};
 
 /// The name of a registry: a host and perhaps a port, such as `registry.example:5000`.

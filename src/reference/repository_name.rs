@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::invalid;
+use super::redaction::invalid;
 use crate::error::{Error, Result};
 
 /// The name of a repository in a registry, such as `library/alpine`.

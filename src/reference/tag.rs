@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::invalid;
+use super::redaction::invalid;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::printable::Printable;
