@@ -31,6 +31,7 @@
 //! blocking threads, one chunk of 256 KiB at a time.
 
 mod backend;
+pub mod blocking;
 mod capabilities;
 mod content;
 mod copy;
@@ -61,7 +62,7 @@ pub use backend::{
 };
 pub use capabilities::{Capabilities, Support};
 pub use content::{
-    Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, OpenFile, Source,
+    Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, Source,
     VerifiedStream, Verifier,
 };
 pub use copy::{

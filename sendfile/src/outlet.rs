@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
 use futures_util::stream;
-use tranship::{Body, ByteStream, OpenFile, Result};
+use tranship::{Body, ByteStream, LocalFile, Result};
 
 use crate::part::Part;
 
@@ -35,18 +35,21 @@ impl Outlet {
     /// was dropped before it was sent, the connection takes nothing more.
     #[must_use]
     pub fn stream(&self, body: Body) -> ByteStream {
-        match body.into_open_file() {
-            Ok(file) => self.pieces(file),
-            Err(body) => body.into_stream(),
+        let file = body.local_file().cloned();
+        match file.map(|file| (file.size(), file)) {
+            Some((Ok(size), file)) => self.pieces(file, size),
+            _ => body.into_stream(),
         }
     }
 
-    fn pieces(&self, file: OpenFile) -> ByteStream {
-        let state = (self.clone(), file.range().start, file);
+    fn pieces(&self, file: LocalFile, size: u64) -> ByteStream {
+        let start = file.range().start;
+        let state = (self.clone(), start, file);
         Box::pin(stream::try_unfold(
             state,
-            |(outlet, position, file)| async move {
-                let end = file.range().end.min(position.saturating_add(PIECE as u64));
+            move |(outlet, position, file)| async move {
+                let piece_end = position.saturating_add(PIECE as u64);
+                let end = piece_end.min(start.saturating_add(size));
                 if position >= end {
                     return Ok(None);
                 }
@@ -57,7 +60,7 @@ impl Outlet {
         ))
     }
 
-    async fn piece(&self, file: &OpenFile, start: u64, end: u64) -> Result<Bytes> {
+    async fn piece(&self, file: &LocalFile, start: u64, end: u64) -> Result<Bytes> {
         let part = Arc::new(Part::load(Arc::clone(file.file()), start..end).await?);
         self.lock().push_back(Arc::downgrade(&part));
         Ok(Bytes::from_owner(StandIn {

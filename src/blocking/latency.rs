@@ -1,47 +1,42 @@
-//! Whether a file system answers at once, so that asking it needs no other thread.
+//! Whether a file system responds quickly enough to be called from an async task.
 //!
 //! To hand a call to a blocking thread and to be woken by it costs some ten times what a look at
 //! cached metadata does, and half of what it takes to write a small file. So short calls are made in
-//! place as long as they come back quickly, and on blocking threads once they do not. A busy machine
-//! delays one in a hundred calls, since others have the processor, and threads would only wait for it as
-//! well: so many quick calls make up for a slow one. A slow disk delays more of them, and a server that
-//! hangs all: it holds up a task two or three times, and is trusted again only when many calls on blocking
-//! threads were quick.
+//! place as long as they return quickly, and on blocking threads once they do not. A busy machine
+//! delays one in a hundred calls, since other processes have the processor, and a thread would wait for it
+//! too: many quick calls make up for a slow one. A slow disk delays more of them, and a server that
+//! hangs delays all: it holds up a task two or three times, and is called in place again only after many
+//! quick calls on blocking threads.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use tranship::Result;
-
-use crate::blocking::blocking;
-
-/// What is quick enough.
+/// Calls that take no longer are quick.
 const QUICK: Duration = Duration::from_micros(500);
 
-/// What no busy machine is to blame for.
+/// Calls that take longer are slow even on a busy machine.
 const HUNG: Duration = Duration::from_millis(100);
 
-/// How many quick calls make up for a slow one, and for how many they do at the most.
+/// How many quick calls make up for a slow one, and how many slow ones can be made up for in advance.
 const MAKE_UP: u32 = 32;
 const MOST_FORGIVEN: u32 = 2;
 
-/// How many calls go to blocking threads after a slow one. With each that is slow as well they
-/// double.
+/// How many calls go to blocking threads after a slow one. The number doubles with each slow call.
 const LEAST_CAUTION: u32 = 8;
 const MOST_CAUTION: u32 = 256;
 
+/// What recent calls tell about the latency of a file system.
 #[derive(Debug)]
-pub(super) struct Pace {
-    /// How many more calls go to blocking threads. The very first one does: nobody knows yet.
+pub(super) struct Latency {
+    /// How many more calls go to blocking threads. The first one does, as nothing is known yet.
     caution: AtomicU32,
-    /// How many do so after the next slow call that is not forgiven.
+    /// How many do so after the next slow call that is not made up for.
     next_caution: AtomicU32,
-    /// How many calls were quick, of those that make up for slow ones.
+    /// How many quick calls there were that make up for slow ones.
     credit: AtomicU32,
 }
 
-impl Default for Pace {
+impl Default for Latency {
     fn default() -> Self {
         Self {
             caution: AtomicU32::new(1),
@@ -51,25 +46,13 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
-    /// Makes a call in place if that is quick, and on a blocking thread otherwise.
-    pub(super) async fn run<T: Send + 'static>(
-        self: &Arc<Self>,
-        call: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        if self.is_quick() {
-            return self.time(call);
-        }
-        let pace = Arc::clone(self);
-        blocking(move || pace.time(call)).await
-    }
-
-    /// Whether the next call may be made in place.
-    pub(super) fn is_quick(&self) -> bool {
+impl Latency {
+    /// Returns whether the next call may be made in place.
+    pub(super) fn is_low(&self) -> bool {
         self.caution.load(Ordering::Relaxed) == 0
     }
 
-    /// Makes a call, wherever that is, and remembers how long it took.
+    /// Makes a call on this thread, and notes how long it took.
     pub(super) fn time<T>(&self, call: impl FnOnce() -> T) -> T {
         let started = Instant::now();
         let outcome = call();
@@ -77,7 +60,7 @@ impl Pace {
         outcome
     }
 
-    // What two threads note at the same time may be noted for one. That only shifts the counts.
+    // Of two threads that note at the same time, one may be lost. That only shifts the counts.
     fn note(&self, took: Duration) {
         let caution = self.caution.load(Ordering::Relaxed);
         let next = self.next_caution.load(Ordering::Relaxed);
@@ -109,10 +92,10 @@ mod tests {
     use super::*;
 
     /// How many calls go to blocking threads from now on, if all are quick.
-    fn sent_away(pace: &Pace) -> u32 {
+    fn sent_away(latency: &Latency) -> u32 {
         let mut count = 0;
-        while !pace.is_quick() {
-            pace.note(QUICK);
+        while !latency.is_low() {
+            latency.note(QUICK);
             count += 1;
         }
         count
@@ -120,67 +103,67 @@ mod tests {
 
     #[test]
     fn the_first_call_is_not_made_in_place() {
-        let pace = Pace::default();
-        assert!(!pace.is_quick());
-        pace.time(|| ());
-        assert!(pace.is_quick());
+        let latency = Latency::default();
+        assert!(!latency.is_low());
+        latency.time(|| ());
+        assert!(latency.is_low());
     }
 
     #[test]
     fn a_slow_call_sends_the_next_ones_away_for_a_while() {
-        let pace = Pace::default();
-        pace.time(|| std::thread::sleep(2 * QUICK));
-        assert_eq!(sent_away(&pace), LEAST_CAUTION);
+        let latency = Latency::default();
+        latency.time(|| std::thread::sleep(2 * QUICK));
+        assert_eq!(sent_away(&latency), LEAST_CAUTION);
     }
 
     #[test]
     fn where_all_calls_are_slow_few_are_made_in_place() {
-        let pace = Pace::default();
+        let latency = Latency::default();
         for _ in 0..10 {
-            pace.note(2 * QUICK);
+            latency.note(2 * QUICK);
         }
-        assert_eq!(sent_away(&pace), MOST_CAUTION);
+        assert_eq!(sent_away(&latency), MOST_CAUTION);
         // That many quick calls would make up for it.
-        pace.note(HUNG);
-        pace.note(2 * QUICK);
-        assert_eq!(sent_away(&pace), MOST_CAUTION);
+        latency.note(HUNG);
+        latency.note(2 * QUICK);
+        assert_eq!(sent_away(&latency), MOST_CAUTION);
     }
 
     #[test]
     fn slow_calls_that_are_rare_send_none_away() {
-        let pace = Pace::default();
-        (0..MAKE_UP).for_each(|_| pace.note(QUICK));
+        let latency = Latency::default();
+        (0..MAKE_UP).for_each(|_| latency.note(QUICK));
         for _ in 0..10 {
-            pace.note(2 * QUICK);
-            assert!(pace.is_quick());
-            (0..MAKE_UP).for_each(|_| pace.note(QUICK));
+            latency.note(2 * QUICK);
+            assert!(latency.is_low());
+            (0..MAKE_UP).for_each(|_| latency.note(QUICK));
         }
     }
 
     #[test]
-    fn what_was_earned_is_spent_by_a_few_slow_calls_or_one_that_hangs() {
-        let pace = Pace::default();
-        let earn = || (0..1000).for_each(|_| pace.note(QUICK));
+    fn credit_is_spent_by_a_few_slow_calls_or_one_that_hangs() {
+        let latency = Latency::default();
+        let earn = || (0..1000).for_each(|_| latency.note(QUICK));
         earn();
         for _ in 0..MOST_FORGIVEN {
-            pace.note(2 * QUICK);
-            assert!(pace.is_quick());
+            latency.note(2 * QUICK);
+            assert!(latency.is_low());
         }
-        pace.note(2 * QUICK);
-        assert!(!pace.is_quick());
+        latency.note(2 * QUICK);
+        assert!(!latency.is_low());
         earn();
-        pace.note(HUNG);
-        assert!(!pace.is_quick());
+        latency.note(HUNG);
+        assert!(!latency.is_low());
     }
 
     #[test]
     fn caution_that_was_not_needed_is_forgotten() {
-        let pace = Pace::default();
+        let latency = Latency::default();
         for _ in 0..10 {
-            pace.note(HUNG);
-            let away = sent_away(&pace);
+            latency.note(HUNG);
+            let away = sent_away(&latency);
             assert!(away <= 2 * LEAST_CAUTION, "{away}");
-            (0..MOST_CAUTION).for_each(|_| pace.note(QUICK));
+            (0..MOST_CAUTION).for_each(|_| latency.note(QUICK));
         }
     }
 }

@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use tokio::task::spawn_blocking;
-
+use crate::blocking;
 use crate::descriptor::Descriptor;
 use crate::digest::{Algorithm, Digest, Digester};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::media_type::MediaType;
 
 /// How much of a file is read at a time, in bytes.
@@ -18,7 +17,7 @@ impl Descriptor {
     /// Returns the descriptor of the content of the file `path`, by sha256. The file is read once, on a blocking
     /// thread and in constant memory; push it with [`Source::file`](crate::Source::file).
     ///
-    /// Needs a tokio runtime. If the future is dropped, the file is read to its end all the same.
+    /// If the future is dropped, the file is read to its end all the same.
     ///
     /// ```
     /// # use tranship::{Descriptor, MediaType, Pusher, Result, Source};
@@ -30,19 +29,14 @@ impl Descriptor {
     /// ```
     ///
     /// # Errors
-    /// [`NotFound`](ErrorKind::NotFound) if the file does not exist, and what else the file system fails with.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if the file does not exist, and what else the file system fails with.
     pub async fn of_file(media_type: MediaType, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let shown = path.display().to_string();
-        let hashed = spawn_blocking(move || hash(&path)).await;
-        let hashed = hashed.map_err(|error| {
-            let error = Error::new(ErrorKind::Io, "reading was interrupted").with_source(error);
-            error.with_subject(&shown)
-        })?;
-        match hashed {
-            Ok((digest, size)) => Ok(Self::new(media_type, digest, size)),
-            Err(error) => Err(Error::io("cannot be read", error).with_subject(shown)),
-        }
+        let hashed =
+            blocking::run(move || hash(&path).map_err(|error| Error::io("cannot be read", error)));
+        let (digest, size) = hashed.await.map_err(|error| error.with_subject(shown))?;
+        Ok(Self::new(media_type, digest, size))
     }
 }
 

@@ -1,42 +1,43 @@
-//! Content into a file.
+//! Writes content to a file.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use futures_util::StreamExt as _;
-use tempfile::{NamedTempFile, TempPath};
-use tokio::io::AsyncWriteExt as _;
-use tokio::task::spawn_blocking;
+use tempfile::NamedTempFile;
 
 use super::VerifiedStream;
-use crate::error::{Error, ErrorKind, Result};
+use crate::blocking::{self, Sequence};
+use crate::error::{Error, Result};
 
 /// Writes what `stream` yields to `path`, which appears when all of it is written and verified.
 pub(super) async fn save(mut stream: VerifiedStream, path: &Path) -> Result<()> {
-    let failed = |error| Error::io("cannot be written", error).with_subject(path.display());
-    let (mut file, temporary) = create_beside(path).await.map_err(failed)?;
-    while let Some(chunk) = stream.next().await {
-        file.write_all(&chunk?).await.map_err(failed)?;
-    }
-    file.flush().await.map_err(failed)?;
-    drop(file);
-    let target = path.to_owned();
-    let moved = spawn_blocking(move || temporary.persist(target)).await;
-    let moved = moved.map_err(|error| {
-        let error = Error::new(ErrorKind::Io, "writing was interrupted").with_source(error);
-        error.with_subject(path.display())
-    })?;
-    moved.map_err(|error| failed(error.error))
-}
-
-async fn create_beside(path: &Path) -> io::Result<(tokio::fs::File, TempPath)> {
+    let failed = |error| Error::io("cannot be written", error);
+    let on_path = |error: Error| error.with_subject(path.display());
     let directory = match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory.to_owned(),
         _ => ".".into(),
     };
-    let created = spawn_blocking(move || create_in(&directory)).await;
-    let (file, temporary) = created.map_err(io::Error::other)??.into_parts();
-    Ok((tokio::fs::File::from_std(file), temporary))
+    let created = blocking::run(move || create_in(&directory).map_err(failed)).await;
+    let (file, temporary) = created.map_err(on_path)?.into_parts();
+    let mut writing = Sequence::new(file);
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        let write = move |mut file: File| {
+            file.write_all(&chunk).map_err(failed)?;
+            Ok(file)
+        };
+        writing.then(write).await.map_err(on_path)?;
+    }
+    drop(writing.finish().await.map_err(on_path)?);
+    let target = path.to_owned();
+    let moved = blocking::run(move || {
+        temporary
+            .persist(target)
+            .map_err(|error| failed(error.error))
+    });
+    moved.await.map_err(on_path)
 }
 
 fn create_in(directory: &Path) -> io::Result<NamedTempFile> {

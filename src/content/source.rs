@@ -1,7 +1,6 @@
 //! What a push takes: content that can be opened, and opened again further on.
 
 use std::fmt;
-use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Body, Content, Fetcher, LocalFile, check_limit};
+use crate::blocking;
 use crate::descriptor::Descriptor;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -180,26 +180,21 @@ impl fmt::Debug for Source<'_> {
 
 async fn open_file(path: &Arc<Path>, offset: u64) -> Result<Body> {
     let opened = Arc::clone(path);
-    let (file, size) = tokio::task::spawn_blocking(move || {
-        let mut file = std::fs::File::open(&*opened)?;
-        let size = file.metadata()?.len();
-        file.seek(SeekFrom::Start(offset))?;
-        Ok((file, size))
-    })
-    .await
-    .map_err(|error| Error::new(ErrorKind::Io, "opening was cut short").with_source(error))?
-    .map_err(|error: std::io::Error| {
-        Error::io("cannot be opened", error).with_subject(path.display())
-    })?;
+    let open = move || {
+        let opened = std::fs::File::open(&*opened).and_then(|file| {
+            let size = file.metadata()?.len();
+            Ok((file, size))
+        });
+        opened.map_err(|error| Error::io("cannot be opened", error))
+    };
+    let opened = blocking::run(open).await;
+    let (file, size) = opened.map_err(|error| error.with_subject(path.display()))?;
     if offset > size {
         return Err(beyond_the_end(offset).with_subject(path.display()));
     }
-    // Read to the end even if the file grows meanwhile: whoever checks the bytes then sees it.
-    let body = Body::from_file(file, u64::MAX);
-    if offset == 0 {
-        return Ok(body.with_local_file(LocalFile::mutable(&**path)));
-    }
-    Ok(body)
+    // To the end even if the file grows: the check of the bytes then notices it.
+    let file = LocalFile::new(file, offset..u64::MAX).with_path(&**path);
+    Ok(Body::from_local_file(file))
 }
 
 fn beyond_the_end(offset: u64) -> Error {
@@ -253,7 +248,7 @@ mod tests {
         let whole = source.open(0).await.expect("open");
         assert!(whole.local_file().is_some_and(|file| !file.is_immutable()));
         let rest = source.open(1).await.expect("open");
-        assert!(rest.local_file().is_none());
+        assert_eq!(rest.local_file().map(|file| file.range().start), Some(1));
         std::fs::remove_file(&directory).expect("remove");
     }
 

@@ -221,7 +221,7 @@ impl OpenAt for Transfer<'_> {
 /// Says of errors in the middle of a body that the source failed. A local file is read by the destination, whose error
 /// it is then.
 fn from_source(body: Body) -> Body {
-    if body.local_file().is_some() || body.is_open_file() {
+    if body.local_file().is_some() {
         return body;
     }
     Body::from_stream(body.into_stream().map(OnSide::at_source))

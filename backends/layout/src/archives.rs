@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tranship::blocking;
 use tranship::{Error, ErrorKind, RepositoryName, Result};
 
-use crate::blocking::blocking;
 use crate::driver::Driver;
 use crate::driver::archive::{Archive, DockerArchive, ImageName};
 use crate::layout::{Layout, absolute, name_of};
@@ -175,7 +175,7 @@ fn not_there(path: &Path) -> Error {
 /// Where the archive lies: behind links, since it is replaced where it is.
 async fn real(path: PathBuf) -> Result<PathBuf> {
     let path = absolute(path).await?;
-    blocking(move || Ok(std::fs::canonicalize(&path).unwrap_or(path))).await
+    blocking::run(move || Ok(std::fs::canonicalize(&path).unwrap_or(path))).await
 }
 
 /// The name of an image without the host.

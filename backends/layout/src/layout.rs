@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tranship::blocking;
 use tranship::{
     Descriptor, Digest, Error, ErrorKind, RegistryIdentity, Repository, RepositoryName, Result,
     ResultExt as _, Tag,
 };
 
 use crate::blobs::{Blobs, Siblings};
-use crate::blocking::blocking;
 use crate::driver::linked::Linked;
 use crate::driver::local::Local;
 use crate::driver::{Driver, RegistryDriver};
@@ -324,7 +324,7 @@ impl Layout {
 }
 
 pub(crate) async fn absolute(path: PathBuf) -> Result<PathBuf> {
-    blocking(move || {
+    blocking::run(move || {
         std::path::absolute(&path).map_err(|error| {
             Error::new(ErrorKind::InvalidInput, "is no path")
                 .with_subject(path.display())

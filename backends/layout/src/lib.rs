@@ -97,7 +97,6 @@
 #[cfg(feature = "archive")]
 mod archives;
 mod blobs;
-mod blocking;
 mod children;
 mod driver;
 mod fsck;

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
+use tranship::blocking;
 use tranship::{
     Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
     RepositoryName, Result,
 };
 
-use crate::blocking::blocking;
 use crate::driver::local::LocalRegistry;
 use crate::driver::{Driver, LeftoverKind, OCI_LAYOUT, RegistryDriver};
 use crate::layout::Layout;
@@ -141,7 +141,7 @@ impl LayoutRegistry {
     }
 
     async fn at(root: PathBuf, options: LayoutOptions, must_exist: bool) -> Result<Self> {
-        let root = blocking(move || locate(&root, must_exist)).await?;
+        let root = blocking::run(move || locate(&root, must_exist)).await?;
         let identity = RegistryIdentity::new(format!("layouts:{}", root.display()));
         let driver = LocalRegistry::new(root, options.durability);
         Ok(Self::over(identity, Arc::new(driver), options))

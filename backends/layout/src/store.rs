@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::sync::Semaphore;
+use tranship::blocking;
 use tranship::{Capabilities, Descriptor, Digest, Error, ErrorKind, Result};
 
-use crate::blocking::blocking;
 use crate::driver::{Driver, IndexChange, IndexRead, IndexVersion};
 use crate::graph::{Graph, Node, Reachable, decode};
 use crate::index::{Draft, Edit, Holders as _, Request, Snapshot, Writer, fail};
@@ -452,7 +452,7 @@ impl Core {
                 let snapshot = if content.len() < LARGE {
                     Snapshot::decode(&content)
                 } else {
-                    blocking(move || Snapshot::decode(&content)).await
+                    blocking::run(move || Snapshot::decode(&content)).await
                 };
                 let snapshot = Arc::new(snapshot.map_err(|error| self.in_index(error))?);
                 self.cache(version.clone(), Arc::clone(&snapshot));
@@ -494,7 +494,7 @@ impl Core {
         let decoded = if content.len() < LARGE {
             decode(&digest, &media_type, &content)?
         } else {
-            blocking(move || decode(&digest, &media_type, &content)).await?
+            blocking::run(move || decode(&digest, &media_type, &content)).await?
         };
         let Some((plain, document)) = decoded else {
             return Ok(Loaded::Other);

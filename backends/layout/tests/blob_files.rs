@@ -417,8 +417,9 @@ fn one_blocking_thread_is_enough() {
             fs::write(&file, &content).expect("written");
             let layout = layout.clone();
             async move {
-                // Without word of the file, as when a reader wraps it.
+                // Read from the file, but not known to be one, as when a reader wraps it.
                 let body = Body::from_file(fs::File::open(&file).expect("a file"), u64::MAX);
+                let body = Body::from_stream(body.into_stream());
                 layout.push(&blob(&content), Source::once(body)).await
             }
         });

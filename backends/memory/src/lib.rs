@@ -49,14 +49,12 @@ mod listing;
 mod lock;
 mod manifest_index;
 mod manifests;
-mod offload;
 mod options;
 mod pieces;
 mod quota;
 mod receive;
 mod registry;
 mod repository;
-mod running_hash;
 mod store;
 mod upload;
 

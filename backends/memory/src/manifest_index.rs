@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use tranship::blocking;
 use tranship::{
     Descriptor, Digest, Error, ManifestDocument, Result, ResultExt as _, Tag, TagOrDigest,
     describe_referrer,
 };
 
-use crate::offload::Job;
 use crate::store::Blob;
 
 /// A manifest, and what was read in it.
@@ -32,7 +32,7 @@ impl Entry {
     pub(crate) async fn decode(expected: &Descriptor, blob: Arc<Blob>) -> Result<Self> {
         let node = expected.plain();
         let content = blob.to_bytes();
-        Job::start(content.len(), move || {
+        blocking::run_sized(content.len(), move || {
             let document = ManifestDocument::decode(node.media_type(), &content)
                 .during("decode", node.digest())?
                 .ok_or_else(|| not_a_manifest(&node))?;
@@ -48,8 +48,7 @@ impl Entry {
                 blob,
             })
         })
-        .finish()
-        .await?
+        .await
     }
 
     fn digest(&self) -> Digest {

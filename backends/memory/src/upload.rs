@@ -7,28 +7,27 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tranship::blocking::{HashingSink, UploadHash};
 use tranship::{
     Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Verifier,
 };
 
 use crate::blobs::Blobs;
 use crate::lock::lock;
-use crate::receive::Hashing;
-use crate::running_hash::RunningHash;
 use crate::store::{Buffer, Filled};
 
 /// What has arrived of an upload.
 #[derive(Debug)]
 struct Arrived {
     buffer: Buffer,
-    hash: RunningHash,
+    hash: UploadHash,
 }
 
 impl Arrived {
     fn nothing(blobs: &Blobs) -> Self {
         Self {
             buffer: blobs.new_buffer(),
-            hash: RunningHash::default(),
+            hash: UploadHash::default(),
         }
     }
 }
@@ -142,7 +141,8 @@ impl Upload for MemoryUpload {
 
     async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
         let Arrived { buffer, hash } = self.end();
-        let (content, hash) = (buffer.finish(), hash.finish().await);
+        let content = buffer.finish();
+        let hash = hash.finish(expected.size()).await;
         check(&content, hash, expected)
             .await
             .during("commit", expected.digest())?;
@@ -163,19 +163,19 @@ impl Upload for MemoryUpload {
 }
 
 /// Checks what has arrived. Without its digest, or if that is of no use, it is hashed.
-async fn check(content: &Filled, hash: Option<(Digest, u64)>, expected: &Descriptor) -> Result<()> {
+async fn check(content: &Filled, hash: Option<Digest>, expected: &Descriptor) -> Result<()> {
     // The wrong size is no reason to hash.
     let mut length = Verifier::for_length(expected, expected.size());
     for piece in content.pieces().iter() {
         length.update(piece)?;
     }
     length.finish()?;
-    if hash == Some((*expected.digest(), expected.size())) {
+    if hash.as_ref() == Some(expected.digest()) {
         return Ok(());
     }
-    let mut hashing = Hashing::new(Verifier::new(expected));
+    let mut hashing = HashingSink::new(Verifier::new(expected));
     for piece in content.pieces().iter() {
-        hashing = hashing.update(piece.clone()).await?;
+        hashing.update(piece.clone()).await?;
     }
-    hashing.finish().await
+    hashing.finish().await?.finish()
 }

@@ -1,14 +1,14 @@
-//! Where the system cannot say whether it would have to wait for a disk.
-
-use std::fs::File;
+//! For systems that cannot tell whether a read would wait for a disk.
 
 use bytes::Bytes;
+
+use super::LocalFile;
 
 #[derive(Debug, Default)]
 pub(super) struct PageCache;
 
 impl PageCache {
-    pub(super) async fn read(&mut self, _file: &File, _left: u64) -> Option<Bytes> {
+    pub(super) async fn read(&mut self, _file: &LocalFile, _offset: u64) -> Option<Bytes> {
         None
     }
 }

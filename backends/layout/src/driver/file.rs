@@ -5,20 +5,23 @@
 //! file could block or never end. No tool writes either into a layout.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use tempfile::Builder;
 use tranship::{Error, ErrorKind, Result};
 
+use super::position::read_at;
+
 /// How much is read at a time, in bytes: what stays in a core's cache until it is hashed.
-pub(super) const PIECE: usize = 64 * 1024;
+pub(crate) const PIECE: usize = 64 * 1024;
 
 /// What lies at `path`, if it is a regular file; `None` if nothing does.
 ///
 /// # Errors
 /// `Corrupt` if it is something else.
-pub(super) fn stat_regular(path: &Path) -> Result<Option<Metadata>> {
+pub(crate) fn stat_regular(path: &Path) -> Result<Option<Metadata>> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata)),
         Ok(metadata) => Err(not_regular(path, metadata.is_symlink())),
@@ -31,7 +34,7 @@ pub(super) fn stat_regular(path: &Path) -> Result<Option<Metadata>> {
 ///
 /// # Errors
 /// `Corrupt` if it is something else.
-pub(in crate::driver) fn open_regular(path: &Path) -> Result<Option<(File, Metadata)>> {
+pub(crate) fn open_regular(path: &Path) -> Result<Option<(File, Metadata)>> {
     let opened = open_no_follow(File::options().read(true), path)?;
     let Some(file) = opened else {
         return Ok(None);
@@ -47,7 +50,7 @@ pub(in crate::driver) fn open_regular(path: &Path) -> Result<Option<(File, Metad
 
 /// Opens `path` with `options`, unless it is a symbolic link; `None` if nothing lies there.
 #[cfg(unix)]
-pub(super) fn open_no_follow(
+pub(crate) fn open_no_follow(
     options: &mut std::fs::OpenOptions,
     path: &Path,
 ) -> Result<Option<File>> {
@@ -69,7 +72,7 @@ pub(super) fn open_no_follow(
 }
 
 #[cfg(not(unix))]
-pub(super) fn open_no_follow(
+pub(crate) fn open_no_follow(
     options: &mut std::fs::OpenOptions,
     path: &Path,
 ) -> Result<Option<File>> {
@@ -91,7 +94,7 @@ const FOLLOW: &str = "build tools such as Bazel make such layouts: copy the file
 ///
 /// # Errors
 /// `Corrupt` if something else lies there, be it a link to a directory.
-pub(super) fn is_directory(path: &Path) -> Result<bool> {
+pub(crate) fn is_directory(path: &Path) -> Result<bool> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(true),
         Ok(metadata) => {
@@ -114,30 +117,30 @@ pub(super) fn is_directory(path: &Path) -> Result<bool> {
 
 /// What tells one file from every other that exists at the same time.
 #[cfg(unix)]
-pub(in crate::driver) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+pub(crate) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt as _;
     Some((metadata.dev(), metadata.ino()))
 }
 
 #[cfg(not(unix))]
-pub(in crate::driver) fn identity(_: &Metadata) -> Option<(u64, u64)> {
+pub(crate) fn identity(_: &Metadata) -> Option<(u64, u64)> {
     None
 }
 
 /// When the file's content or anything else about it changed last, in nanoseconds.
 #[cfg(unix)]
-pub(in crate::driver) fn changed(metadata: &Metadata) -> (i64, i64) {
+pub(crate) fn changed(metadata: &Metadata) -> (i64, i64) {
     use std::os::unix::fs::MetadataExt as _;
     (metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[cfg(not(unix))]
-pub(in crate::driver) fn changed(_: &Metadata) -> (i64, i64) {
+pub(crate) fn changed(_: &Metadata) -> (i64, i64) {
     (0, 0)
 }
 
 /// How long ago the file last changed, be it only its name; zero if that is said to be in the future.
-pub(in crate::driver) fn age(metadata: &Metadata) -> Duration {
+pub(crate) fn age(metadata: &Metadata) -> Duration {
     let modified = metadata.modified().unwrap_or(SystemTime::now());
     let (seconds, nanoseconds) = changed(metadata);
     let since_epoch = Duration::new(
@@ -152,13 +155,13 @@ pub(in crate::driver) fn age(metadata: &Metadata) -> Duration {
 
 /// Whether the file has other names, of which one may be in another layout.
 #[cfg(unix)]
-pub(super) fn is_shared(metadata: &Metadata) -> bool {
+pub(crate) fn is_shared(metadata: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     metadata.nlink() > 1
 }
 
 #[cfg(not(unix))]
-pub(super) fn is_shared(_: &Metadata) -> bool {
+pub(crate) fn is_shared(_: &Metadata) -> bool {
     false
 }
 
@@ -166,7 +169,7 @@ pub(super) fn is_shared(_: &Metadata) -> bool {
 ///
 /// # Errors
 /// `SizeExceedsLimit`.
-pub(in crate::driver) fn check_limit(size: u64, limit: u64) -> Result<()> {
+pub(crate) fn check_limit(size: u64, limit: u64) -> Result<()> {
     if size <= limit {
         return Ok(());
     }
@@ -176,10 +179,10 @@ pub(in crate::driver) fn check_limit(size: u64, limit: u64) -> Result<()> {
     ))
 }
 
-/// Reads `file`, which lies at `path` and has `size` bytes by all that is known, to its end, and hands
-/// it on piece by piece.
-pub(super) fn read_pieces(
-    mut file: &File,
+/// Calls `take` with the bytes of `file` piece by piece, from its start to its end, wherever its cursor is. The file has
+/// the path `path`, and `size` bytes as far as is known.
+pub(crate) fn read_pieces(
+    file: &File,
     path: &Path,
     size: u64,
     mut take: impl FnMut(&[u8]) -> Result<()>,
@@ -187,17 +190,38 @@ pub(super) fn read_pieces(
     // One byte more, so that a small file is read, and its end seen, by two calls.
     let piece = usize::try_from(size.saturating_add(1)).map_or(PIECE, |size| size.min(PIECE));
     let mut buffer = vec![0; piece];
+    let mut position = 0;
     loop {
-        match file.read(&mut buffer) {
+        match read_at(file, &mut buffer, position) {
             Ok(0) => return Ok(()),
-            Ok(length) => take(&buffer[..length])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(length) => {
+                take(&buffer[..length])?;
+                position += length as u64;
+            }
             Err(error) => return Err(failed("read", path, error)),
         }
     }
 }
 
-pub(in crate::driver) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
+/// Sets the mode of the files that `builder` creates, which is subject to the umask.
+#[cfg(unix)]
+pub(crate) fn with_mode<'a, 'b, 'c>(
+    builder: &'a mut Builder<'b, 'c>,
+    mode: u32,
+) -> &'a mut Builder<'b, 'c> {
+    use std::os::unix::fs::PermissionsExt as _;
+    builder.permissions(std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn with_mode<'a, 'b, 'c>(
+    builder: &'a mut Builder<'b, 'c>,
+    _: u32,
+) -> &'a mut Builder<'b, 'c> {
+    builder
+}
+
+pub(crate) fn failed(done: &str, path: &Path, error: io::Error) -> Error {
     let hint = match error.kind() {
         io::ErrorKind::PermissionDenied => Some("check who owns the layout and its directories"),
         io::ErrorKind::ReadOnlyFilesystem => Some("the file system is mounted read-only"),
@@ -225,7 +249,7 @@ fn without_path(error: io::Error) -> io::Error {
 }
 
 /// A file of ours cannot be given its name. That it is gone says that somebody cleans up too early.
-pub(super) fn not_named(path: &Path, error: io::Error) -> Error {
+pub(crate) fn not_named(path: &Path, error: io::Error) -> Error {
     if error.kind() != io::ErrorKind::NotFound {
         return failed("replaced", path, error);
     }
@@ -233,7 +257,7 @@ pub(super) fn not_named(path: &Path, error: io::Error) -> Error {
 }
 
 /// That a temporary file of ours is gone.
-pub(super) fn vanished_file(path: &Path) -> Error {
+pub(crate) fn vanished_file(path: &Path) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "somebody removed the temporary file while it was in use",

@@ -5,7 +5,7 @@
 //! where the user names a directory that their targets must be in.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,17 +15,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tranship::{
-    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, Result, Source, Support, Upload,
-    UploadId,
+    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, LocalFile, Result, Source, Support,
+    Upload, UploadId, blocking,
 };
 
-use super::local::file::{check_limit, failed, open_regular};
-use super::local::index::Stamp;
+use super::file::{check_limit, failed, open_regular};
+use super::stamp::Stamp;
 use super::{
     BLOBS, Driver, INDEX, IndexEdit, IndexRead, IndexVersion, Leftover, OCI_LAYOUT, Pages, Stored,
     SweepPlan, Swept, check_size, marker,
 };
-use crate::blocking::blocking;
 
 const READ_ONLY: &str = "a layout whose links are followed is only read";
 
@@ -48,7 +47,7 @@ impl Linked {
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let this = self.clone();
-        blocking(move || work(&this)).await
+        blocking::run(move || work(&this)).await
     }
 
     /// Opens the file at `path` below the layout; `None` if there is none.
@@ -155,13 +154,10 @@ impl Driver for Linked {
         let target = target.clone();
         self.on_thread(move |this| {
             let found = this.blob(target.digest())?;
-            let (mut file, metadata, path) =
-                found.ok_or_else(|| Error::not_found(target.digest()))?;
+            let (file, metadata, path) = found.ok_or_else(|| Error::not_found(target.digest()))?;
             check_size(metadata.len(), &target)?;
-            file.seek(SeekFrom::Start(range.start))
-                .map_err(|error| failed("read", &path, error))?;
-            let length = range.end.saturating_sub(range.start);
-            Ok(Body::from_file(file, length))
+            let part = LocalFile::new(file, range).with_path(path);
+            Ok(Body::from_local_file(part))
         })
         .await
     }

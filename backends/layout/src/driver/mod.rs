@@ -6,13 +6,16 @@
 #[cfg(feature = "archive")]
 pub(crate) mod archive;
 pub(crate) mod disk;
+mod file;
 pub(crate) mod linked;
 pub(crate) mod local;
 mod marker;
+mod names;
 #[cfg(feature = "object-store")]
 pub(crate) mod object;
 mod position;
 mod repository_path;
+mod stamp;
 
 use std::any::Any;
 use std::fmt;
@@ -24,12 +27,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use tranship::blocking::HashingSink;
 use tranship::{
     Body, Capabilities, Descriptor, Digest, Digester, Error, ErrorKind, ListOptions, Listing,
     MediaType, RepositoryName, Result, Source, Upload, UploadId,
 };
 
-use crate::blocking::blocking;
 pub(crate) use crate::gc::LeftoverKind;
 use crate::sizes::Sizes;
 
@@ -158,18 +161,13 @@ pub(crate) trait Driver: Any + fmt::Debug + Send + Sync {
             body => body?,
         };
         let mut pieces = body.into_stream();
-        let mut digester = Digester::new(digest.algorithm());
-        let mut size = 0;
+        let mut hashing = HashingSink::new(Digester::new(digest.algorithm()));
         while let Some(piece) = pieces.next().await.transpose()? {
-            size += piece.len() as u64;
             observe(piece.len() as u64);
-            digester = blocking(move || {
-                digester.update(&piece);
-                Ok(digester)
-            })
-            .await?;
+            hashing.update(piece).await?;
         }
-        let is_intact = digester.finish() == *digest;
+        let size = hashing.bytes();
+        let is_intact = hashing.finish().await?.finish() == *digest;
         Ok(Some(Hashed { size, is_intact }))
     }
 

@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use tranship::blocking;
 use tranship::{Digest, ErrorKind, Repository, Result};
 
 use self::hash::{Contents, State, describe, hash_all};
 use self::walk::Walk;
-use crate::blocking::blocking;
 use crate::driver::{IndexRead, LeftoverKind};
 use crate::index::Snapshot;
 use crate::store::Store;
@@ -149,7 +149,7 @@ async fn confirm(store: &Store, first: Pass) -> Result<Pass> {
     if first.findings.is_empty() {
         return Ok(first);
     }
-    blocking(|| {
+    blocking::run(|| {
         std::thread::sleep(PAUSE);
         Ok(())
     })

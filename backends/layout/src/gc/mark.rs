@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
+use tranship::blocking;
 use tranship::{Descriptor, Digest, Error, ErrorKind, ManifestDocument, MediaType, Result};
 
 use super::text::{named_in_large, named_in_text};
-use crate::blocking::blocking;
 use crate::graph::decode;
 use crate::index::{Entry, Snapshot};
 use crate::store::Store;
@@ -219,7 +219,7 @@ async fn load(store: &Store, link: &Link) -> Result<Known> {
     if content.len() < LARGE {
         look_into(&digest, &kind, &content)
     } else {
-        blocking(move || look_into(&digest, &kind, &content)).await
+        blocking::run(move || look_into(&digest, &kind, &content)).await
     }
 }
 

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tranship::blocking;
 use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::Store;
-use crate::blocking::blocking;
 use crate::driver::{IndexRead, IndexVersion, StoredName, Sweep, Swept};
 use crate::index::Snapshot;
 
@@ -32,7 +32,7 @@ impl Store {
         };
         let decode =
             move || Snapshot::decode_for_change(&content).map_err(|error| core.in_index(error));
-        let snapshot = Arc::new(blocking(decode).await?);
+        let snapshot = Arc::new(blocking::run(decode).await?);
         self.core.cache(version.clone(), Arc::clone(&snapshot));
         Ok((snapshot, version))
     }

@@ -64,7 +64,9 @@ impl Opened {
     /// How many bytes of a file are to be sent, all that it has, if that is what they are.
     pub(crate) fn length_of_file(&self) -> Option<u64> {
         match self {
-            Self::Body(body, range, total) if body.is_open_file() && range.end == *total => {
+            Self::Body(body, range, total)
+                if body.local_file().is_some() && range.end == *total =>
+            {
                 Some(range.end - range.start)
             }
             _ => None,

@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::OwnedMutexGuard;
+use tranship::blocking::{self, HashingSink, Sequence};
 use tranship::{Body, Descriptor, Result, Verifier};
 
 use super::assembly::{Assembly, Slot};
-use crate::blocking::{Chain, blocking};
 
 /// What is gathered, in bytes, before the threads get it. They work on one batch while the next is
 /// gathered. A blob that is smaller takes one visit of one thread.
@@ -42,8 +42,8 @@ pub(super) async fn receive<R: Receiver>(
     body: Body,
 ) -> Result<R::Outcome> {
     let mut stream = body.into_stream();
-    let mut hashing = Chain::new(Verifier::new(expected));
-    let mut receiving = Chain::new(Receiving::To(start));
+    let mut hashing = HashingSink::new(Verifier::new(expected));
+    let mut receiving = Sequence::new(Receiving::To(start));
     let mut batch = Vec::new();
     let mut bytes = 0;
     while let Some(piece) = stream.next().await.transpose()? {
@@ -54,20 +54,14 @@ pub(super) async fn receive<R: Receiver>(
         }
         bytes = 0;
         let pieces = std::mem::take(&mut batch);
-        let hashed = pieces.clone();
-        hashing
-            .then(move |mut verifier| {
-                hashed.iter().try_for_each(|piece| verifier.update(piece))?;
-                Ok(verifier)
-            })
-            .await?;
+        hashing.update_all(pieces.iter().cloned(), ()).await?;
         receiving
             .then(move |receiving| Ok(Receiving::By(receiving.begun()?.write(&pieces)?)))
             .await?;
     }
     let mut verifier = hashing.finish().await?;
     let receiving = receiving.finish().await?;
-    blocking(move || {
+    blocking::run(move || {
         batch.iter().try_for_each(|piece| verifier.update(piece))?;
         verifier.finish()?;
         receiving.begun()?.write(&batch)?.end()

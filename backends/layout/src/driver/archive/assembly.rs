@@ -14,10 +14,9 @@ use super::contents::{Blob, Contents};
 use super::header;
 use super::place::{Place, Replaced};
 use super::position::read_pieces;
-use crate::driver::local::file::failed;
-use crate::driver::local::place::{BLOBS, INDEX, OCI_LAYOUT};
-use crate::driver::marker;
+use crate::driver::file::failed;
 use crate::driver::position::write_all_at;
+use crate::driver::{BLOBS, INDEX, OCI_LAYOUT, marker};
 
 /// What was added so far, for those who read meanwhile.
 #[derive(Debug, Default)]

@@ -7,14 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, stream};
-use tranship::{Digest, Result};
+use tranship::{Digest, Result, blocking};
 
 use super::contents::Contents;
 use super::place::Place;
-use crate::blocking::blocking;
-use crate::driver::disk;
-use crate::driver::local::file::{age, failed};
-use crate::driver::{Leftover, LeftoverKind, Pages, Stored, StoredName};
+use crate::driver::file::{age, failed};
+use crate::driver::{Leftover, LeftoverKind, Pages, Stored, StoredName, disk};
 
 /// A blob of the archive. It is as old as that: blobs have no times of their own.
 pub(super) fn stored(contents: &Contents, digest: &Digest) -> Option<Stored> {
@@ -28,7 +26,7 @@ pub(super) fn stored(contents: &Contents, digest: &Digest) -> Option<Stored> {
 
 pub(super) fn all_stored(place: &Arc<Place>) -> Pages<'static, Stored> {
     let place = Arc::clone(place);
-    let page = blocking(move || {
+    let page = blocking::run(move || {
         let Some(current) = place.current()? else {
             return Ok(Vec::new());
         };
@@ -43,7 +41,7 @@ pub(super) fn all_stored(place: &Arc<Place>) -> Pages<'static, Stored> {
 /// The temporary files of processes that died while they wrote the archive.
 pub(super) fn leftovers(place: &Arc<Place>, min_age: Duration) -> Pages<'static, Leftover> {
     let place = Arc::clone(place);
-    Box::pin(stream::once(blocking(move || find(&place, min_age))))
+    Box::pin(stream::once(blocking::run(move || find(&place, min_age))))
 }
 
 fn find(place: &Place, min_age: Duration) -> Result<Vec<Leftover>> {
@@ -104,7 +102,7 @@ pub(super) async fn remove_leftover(
 ) -> Result<bool> {
     let path = place.path().with_file_name(&leftover.name);
     let name = leftover.name.clone();
-    blocking(move || {
+    blocking::run(move || {
         let Some((_, _lock)) = look_at(path.clone(), name, min_age)? else {
             return Ok(false);
         };

@@ -17,9 +17,9 @@ use super::path::{Claim, LayoutFile, blob_directory, claim, plain};
 use super::position::{read_pieces, read_range};
 use super::scan::{Kind, Member, corrupt, scan, show};
 use super::unpack::{compression_of, unpack};
-use crate::driver::local::file::{check_limit, failed};
-use crate::driver::local::index::Stamp;
-use crate::driver::local::place::{INDEX, OCI_LAYOUT};
+use crate::driver::file::{check_limit, failed};
+use crate::driver::stamp::Stamp;
+use crate::driver::{INDEX, OCI_LAYOUT};
 
 /// How many blobs an archive may have: what is known of each of them stays in memory.
 const MAX_BLOBS: usize = 100_000;

@@ -25,19 +25,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tranship::{Body, Capabilities, Descriptor, Digest, Result, Source, Upload, UploadId};
+use tranship::{
+    Body, Capabilities, Descriptor, Digest, Result, Source, Upload, UploadId, blocking,
+};
 
 use self::assembly::{Added, Assembly};
 use self::contents::{Blob, Contents};
 pub(crate) use self::docker::{DockerArchive, ImageName};
 use self::place::{Place, no_uploads};
 use self::reading::read_index;
-use super::local::file::{age, check_limit};
+use super::file::{age, check_limit};
 use super::{
     Driver, IndexChange, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, Sweep,
     SweepPlan, Swept, vanished,
 };
-use crate::blocking::blocking;
 use crate::index::EMPTY_INDEX;
 use crate::options::LayoutOptions;
 use crate::sizes::Sizes;
@@ -229,7 +230,7 @@ impl Driver for Archive {
             let place = Arc::clone(&self.place);
             // On its own it is added to what is there when it is complete: its source may take long.
             let is_batch = self.batch.is_some();
-            turn = blocking(move || {
+            turn = blocking::run(move || {
                 let base = if is_batch { place.current()? } else { None };
                 turn.begin(base, &HashSet::new())?;
                 Ok(turn)

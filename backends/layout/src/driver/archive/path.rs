@@ -2,7 +2,7 @@
 
 use tranship::{Algorithm, Digest};
 
-use crate::driver::local::place::{BLOBS, INDEX, OCI_LAYOUT};
+use crate::driver::{BLOBS, INDEX, OCI_LAYOUT};
 
 /// A file of a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

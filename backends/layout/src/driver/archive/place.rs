@@ -8,17 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::{Builder, NamedTempFile};
 use tokio::sync::Semaphore;
-use tranship::{Capabilities, Error, ErrorKind, Result, Support};
+use tranship::{Capabilities, Error, ErrorKind, Result, Support, blocking};
 
 use super::contents::{Contents, Opened, stat};
 use super::position::read_pieces;
-use crate::blocking::blocking;
 use crate::driver::disk;
-use crate::driver::local::durable::{sync_names, sync_names_above};
-use crate::driver::local::file::{failed, identity};
-use crate::driver::local::index::Stamp;
-use crate::driver::local::place::with_mode;
+use crate::driver::file::{failed, identity, with_mode};
+use crate::driver::names::{sync_names, sync_names_above};
 use crate::driver::position::write_all_at;
+use crate::driver::stamp::Stamp;
 use crate::options::{Durability, LayoutOptions};
 
 /// How often the archive may be replaced while we prepare to replace it.
@@ -106,7 +104,7 @@ impl Place {
             Error::new(ErrorKind::Io, "the archive was closed").with_source(error)
         })?;
         let place = Arc::clone(self);
-        blocking(move || {
+        blocking::run(move || {
             let _permit = permit;
             work(&place)
         })
@@ -232,7 +230,7 @@ impl Place {
             return Ok(());
         }
         let place = Arc::clone(self);
-        blocking(move || place.secure()).await
+        blocking::run(move || place.secure()).await
     }
 
     fn secure(&self) -> Result<()> {

@@ -6,18 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tranship::{Body, Descriptor, Digest, Error, LocalFile, Result};
+use tranship::{Body, Descriptor, Digest, Error, LocalFile, Result, blocking};
 
 use super::contents::{Blob, Contents};
 use super::place::Place;
 use super::position;
-use crate::blocking::blocking;
-use crate::driver::local::file::check_limit;
+use crate::driver::file::check_limit;
 use crate::driver::{IndexRead, IndexVersion, check_size, marker};
 
 async fn current(place: &Arc<Place>) -> Result<Option<Arc<Contents>>> {
     let place = Arc::clone(place);
-    blocking(move || place.current()).await
+    blocking::run(move || place.current()).await
 }
 
 /// The version that `oci-layout` says.
@@ -25,7 +24,7 @@ pub(super) async fn version(place: &Arc<Place>) -> Result<Option<String>> {
     let Some(current) = current(place).await? else {
         return Ok(None);
     };
-    blocking(move || {
+    blocking::run(move || {
         let content = current.bytes(&current.marker, marker::MAX_SIZE)?;
         let path = current.opened.path.display();
         marker::version(&content)
@@ -63,7 +62,7 @@ pub(super) async fn open_blob(
     }
 }
 
-/// The bytes `range` of the blob `target`, which lies at `data` in `file`.
+/// Returns the bytes `range` of the blob `target`, which is stored at `data` in `file`.
 pub(super) fn open_part(
     file: Arc<File>,
     path: &Path,
@@ -74,11 +73,8 @@ pub(super) fn open_part(
     check_size(data.end - data.start, target)?;
     let end = data.end.min(data.start.saturating_add(range.end));
     let start = data.start.saturating_add(range.start);
-    let body = position::body(Arc::clone(&file), start..end);
-    if range == (0..target.size()) {
-        return Ok(body.with_local_file(LocalFile::part(path, file, start..end)));
-    }
-    Ok(body)
+    let part = LocalFile::new(file, start..end).with_path(path);
+    Ok(Body::from_local_file(part))
 }
 
 pub(super) async fn read_blob(
@@ -110,7 +106,7 @@ pub(super) async fn read_part(
     limit: u64,
 ) -> Result<Bytes> {
     check_limit(data.end - data.start, limit).map_err(|error| error.with_subject(digest))?;
-    blocking(move || {
+    blocking::run(move || {
         position::read_range(&file, &data)
             .map(Bytes::from)
             .map_err(|error| Error::io("the archive cannot be read", error))
@@ -124,7 +120,7 @@ pub(super) async fn index(
     limit: u64,
 ) -> Result<IndexRead> {
     let place = Arc::clone(place);
-    blocking(move || read_index(place.current()?.as_ref(), known.as_ref(), limit)).await
+    blocking::run(move || read_index(place.current()?.as_ref(), known.as_ref(), limit)).await
 }
 
 /// The index as it is, unless the caller knows it.

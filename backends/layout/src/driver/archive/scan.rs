@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tranship::{Error, ErrorKind, Result};
 
-use crate::driver::local::file::failed;
+use crate::driver::file::failed;
 use crate::driver::position::read_exact_at;
 
 /// What tar files are made of, in bytes.

@@ -8,7 +8,7 @@ use tranship::{Error, ErrorKind, Result};
 
 use super::decompress::{Compression, Decompressor};
 use super::scan::corrupt;
-use crate::driver::local::file::failed;
+use crate::driver::file::failed;
 use crate::driver::position::read_exact_at;
 
 /// How many compressed bytes are read at a time.

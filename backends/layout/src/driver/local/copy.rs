@@ -11,8 +11,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tranship::{Error, ErrorKind, Result};
 
-use super::file::PIECE;
 use super::room::Room;
+use crate::driver::file::PIECE;
 use crate::driver::position::{read_at, read_exact_at, write_all_at};
 
 /// What is copied at a time, in bytes, before the other thread hears of it.

@@ -12,19 +12,20 @@ use std::hash::BuildHasher as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tempfile::NamedTempFile;
 use tranship::{Algorithm, Descriptor, Digest, Error, ErrorKind, MediaType, Result, Verifier};
 
-use super::file::{
-    age, failed, identity, not_named, open_no_follow, open_regular, read_pieces, stat_regular,
-};
-use super::index::{Stamp, is_secure};
-use super::place::{BLOBS, INDEX, OCI_LAYOUT, Place};
+use super::index::is_secure;
+use super::place::Place;
 use super::suspects::{FILE_SYSTEM, name_of};
 use super::write::BLOB_MODE;
-use crate::driver::disk;
+use crate::driver::file::{
+    failed, not_named, open_no_follow, open_regular, read_pieces, stat_regular,
+};
+use crate::driver::names::{above, identity_of, sync_names};
+use crate::driver::stamp::Stamp;
+use crate::driver::{BLOBS, INDEX, OCI_LAYOUT, disk};
 
 /// With more files than this, one sync of the whole file system is cheaper than one of each. On a file
 /// system that others write to it may take much longer, so it is not for a few.
@@ -32,10 +33,6 @@ pub(super) const MANY: usize = 16;
 
 /// How many blobs are remembered. Each takes some 32 bytes.
 const REMEMBERED: usize = 32 * 1024;
-
-/// Names in a directory that has not changed for this time are on the disk: Linux writes them after half a
-/// minute.
-const SETTLED: Duration = Duration::from_secs(3600);
 
 /// The files and directories of one layout that this process knows to be durable.
 #[derive(Debug, Default)]
@@ -308,38 +305,6 @@ impl Place {
         }
         Ok(())
     }
-}
-
-/// Makes durable the names of the file or directory `path` and of all directories above it.
-#[cfg(feature = "archive")]
-pub(in crate::driver) fn sync_names_above(path: &Path) -> Result<()> {
-    above(path).try_for_each(sync_names)
-}
-
-/// Returns the directories above `path` whose names may not be durable: up to the root of the file system, or
-/// to one that has not changed for long enough.
-fn above(path: &Path) -> impl Iterator<Item = &Path> {
-    let device = |path: &Path| identity_of(path).map(|(device, _)| device);
-    let here = device(path);
-    let is_new =
-        |above: &Path| std::fs::metadata(above).map_or(true, |found| age(&found) < SETTLED);
-    let above = path.ancestors().skip(1);
-    above.take_while(move |above| device(above) == here && is_new(above))
-}
-
-/// Makes durable the names in a directory.
-pub(in crate::driver) fn sync_names(directory: &Path) -> Result<()> {
-    match disk::sync_directory(directory) {
-        // A process may be allowed to use a directory and not to open it.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        outcome => outcome.map_err(|error| failed("synced", directory, error)),
-    }
-}
-
-/// Returns what tells a directory from every other, where the system has such a thing.
-fn identity_of(path: &Path) -> Option<(u64, u64)> {
-    let found = std::fs::metadata(path).ok()?;
-    Some(identity(&found).unwrap_or_default())
 }
 
 /// Opens a file for a sync; `None` if it is gone.

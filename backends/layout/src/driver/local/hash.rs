@@ -1,33 +1,31 @@
-//! Hashes a blob where it lies.
+//! Hashes a stored blob.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use tranship::{Digest, Digester, Error, ErrorKind, Result};
+use tranship::blocking::{self, Wanted, WantedFlag};
+use tranship::{Digest, Digester, Result};
 
-use super::file::{open_regular, read_pieces};
-use super::link::StopOnDrop;
 use super::place::Place;
-use crate::blocking::blocking;
+use crate::driver::file::{open_regular, read_pieces};
 use crate::driver::{Hashed, Observer};
 
-/// Reads the blob `digest` on one blocking thread, to its end or until nobody waits any more.
+/// Reads the blob `digest` on one blocking thread, to its end or until the future is dropped.
 pub(super) async fn hash(
     place: &Arc<Place>,
     digest: &Digest,
     observe: Observer,
 ) -> Result<Option<Hashed>> {
     let (place, digest) = (Arc::clone(place), *digest);
-    let stop = StopOnDrop::default();
-    let stopped = stop.flag();
-    blocking(move || hash_now(&place, &digest, &observe, &stopped)).await
+    let waiting = Wanted::default();
+    let wanted = waiting.flag();
+    blocking::run(move || hash_now(&place, &digest, &observe, &wanted)).await
 }
 
 fn hash_now(
     place: &Place,
     digest: &Digest,
     observe: &Observer,
-    stopped: &AtomicBool,
+    wanted: &WantedFlag,
 ) -> Result<Option<Hashed>> {
     let found = place.find_blob(digest, |path| {
         Ok(open_regular(&path)?.map(|(file, metadata)| (file, metadata, path)))
@@ -38,9 +36,7 @@ fn hash_now(
     let mut digester = Digester::new(digest.algorithm());
     let mut size = 0;
     read_pieces(&file, &path, metadata.len(), |bytes| {
-        if stopped.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Aborted, "the check was dropped"));
-        }
+        wanted.check()?;
         digester.update(bytes);
         size += bytes.len() as u64;
         observe(bytes.len() as u64);

@@ -1,21 +1,21 @@
 //! `index.json` on a local disk: read when it has changed, and replaced under a lock.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::durable::open_to_sync;
-use super::file::{changed, check_limit, failed, identity, not_named, open_regular, stat_regular};
 use super::lock::{Lock, is_noted};
-use super::place::{INDEX, Place};
+use super::place::Place;
 use super::reserve;
-use crate::driver::disk;
-use crate::driver::{IndexChange, IndexEdit, IndexRead, IndexVersion, vanished};
+use crate::driver::file::{check_limit, failed, not_named, open_regular, stat_regular};
+use crate::driver::stamp::Stamp;
+use crate::driver::{INDEX, IndexChange, IndexEdit, IndexRead, IndexVersion, disk, vanished};
 
 /// Tools that write the file in place truncate it first. So often, and for so long in between, is a
 /// file that looks unfinished read again before it counts as torn.
@@ -23,9 +23,6 @@ const PATIENCE: (u32, Duration) = (6, Duration::from_millis(15));
 
 /// How often the file may be replaced, without our lock, between reading and renaming.
 pub(super) const MAX_ATTEMPTS: u32 = 32;
-
-/// Two changes in a shorter time than this may leave the same time stamp.
-const TIMESTAMP_STEP: Duration = Duration::from_millis(20);
 
 /// One state of the file.
 struct Version {
@@ -36,50 +33,6 @@ struct Version {
     // Whether the file may have been written in place since without that showing in the stamp; then
     // the digest of what was read decides.
     racy: Option<Digest>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::driver) struct Stamp {
-    identity: Option<(u64, u64)>,
-    length: u64,
-    modified: Option<SystemTime>,
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(in crate::driver) fn of(metadata: &Metadata) -> Self {
-        Self {
-            identity: identity(metadata),
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-            changed: changed(metadata),
-        }
-    }
-
-    /// Whether the file was written so recently that another change might leave the same stamp.
-    pub(in crate::driver) fn is_fresh(&self) -> bool {
-        self.modified
-            .and_then(|modified| SystemTime::now().duration_since(modified).ok())
-            .is_none_or(|age| age < TIMESTAMP_STEP)
-    }
-
-    /// As text; empty if it tells too little.
-    pub(super) fn note(&self) -> String {
-        let modified = self
-            .modified
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let Some(modified) = modified else {
-            return String::new();
-        };
-        let (device, inode) = self.identity.unwrap_or_default();
-        format!(
-            "index.json {device} {inode} {} {} {}.{:09} is durable\n",
-            self.length,
-            modified.as_nanos(),
-            self.changed.0,
-            self.changed.1
-        )
-    }
 }
 
 impl Version {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tranship::Result;
 
-use super::file::{age, failed, is_shared, open_no_follow, stat_regular};
 use super::pages::pages;
 use super::place::Place;
+use crate::driver::file::{age, failed, is_shared, open_no_follow, stat_regular};
 use crate::driver::{Leftover, LeftoverKind, Pages};
 
 /// Who may still need a file.

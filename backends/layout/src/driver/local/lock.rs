@@ -10,10 +10,10 @@ use std::path::PathBuf;
 
 use tranship::{Error, ErrorKind, Result};
 
-use super::file::{failed, open_no_follow};
-use super::index::Stamp;
 use super::place::Place;
+use crate::driver::file::{failed, open_no_follow};
 use crate::driver::position::{read_at, write_all_at};
+use crate::driver::stamp::Stamp;
 
 /// More than any note has, in bytes.
 const MAX_NOTE: usize = 256;

@@ -1,17 +1,15 @@
 //! A layout in a directory of a local disk. Everything that touches it runs on blocking threads.
 
 mod copy;
-pub(super) mod durable;
-pub(super) mod file;
+mod durable;
 mod hash;
-pub(super) mod index;
+mod index;
 mod leftover;
 mod link;
 mod lock;
-mod pace;
 mod pages;
 mod partial;
-pub(super) mod place;
+mod place;
 mod recent;
 mod registry;
 mod reserve;
@@ -22,12 +20,11 @@ mod suspects;
 mod sweep;
 mod sync;
 mod upload;
-mod upload_hash;
 mod walk;
 mod write;
 
 use std::fs::{File, Metadata};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,20 +32,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tranship::blocking::{self, Work};
 use tranship::{
     Body, Capabilities, Descriptor, Digest, Error, ErrorKind, LocalFile, Result, Source, Upload,
     UploadId,
 };
 
-use self::file::{check_limit, failed, open_regular, stat_regular};
-use self::index::Stamp;
 use self::link::Trust;
-use self::place::{OCI_LAYOUT, Place, SMALL};
+use self::place::{Place, SMALL};
+use super::stamp::Stamp;
 use super::{
-    Driver, Hashed, IndexEdit, IndexRead, IndexVersion, Leftover, Observer, Pages, Stored,
-    SweepPlan, Swept, check_size, disk, marker,
+    Driver, Hashed, IndexEdit, IndexRead, IndexVersion, Leftover, OCI_LAYOUT, Observer, Pages,
+    Stored, SweepPlan, Swept, check_size, disk, marker,
 };
-use crate::blocking::blocking;
+use crate::driver::file::{check_limit, failed, open_regular, stat_regular};
 use crate::options::Durability;
 use crate::sizes::Sizes;
 
@@ -77,45 +74,40 @@ impl Local {
         work: impl FnOnce(&Place) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let place = Arc::clone(&self.place);
-        blocking(move || work(&place)).await
+        blocking::run(move || work(&place)).await
     }
 
-    /// Does what takes a few calls of the system and no more, in place if the file system is quick.
+    /// Runs work that makes a few system calls and no more.
     async fn briefly<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Place) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let place = Arc::clone(&self.place);
-        self.place.pace().run(move || work(&place)).await
+        self.place
+            .disk()
+            .run(Work::Look, move || work(&place))
+            .await
     }
 
-    /// Answers what a brief look tells, and does more on a blocking thread where it tells nothing.
+    /// Returns what a brief look finds, and does more on a blocking thread where it finds nothing.
     async fn look_first<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Place) -> Result<Option<T>> + Send + 'static,
         work: impl FnOnce(&Place) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.place.pace().is_quick() {
-            return match self.place.pace().time(|| look(&self.place))? {
-                Some(found) => Ok(found),
-                None => self.on_thread(work).await,
-            };
-        }
-        let look_and_work = |place: &Place| match place.pace().time(|| look(place))? {
-            Some(found) => Ok(found),
-            None => work(place),
-        };
-        self.on_thread(look_and_work).await
+        let (to_look, to_work) = (Arc::clone(&self.place), Arc::clone(&self.place));
+        let disk = self.place.disk();
+        disk.look_first(move || look(&to_look), move || work(&to_work))
+            .await
     }
 
-    /// The file of a blob that is there with the size that `target` says.
+    /// Opens the file of the blob `target`; `None` if there is no such blob, or one of another size.
     pub(super) async fn blob_file(&self, target: &Descriptor) -> Result<Option<LocalFile>> {
         let target = target.clone();
         self.briefly(move |place| {
-            place.find_blob(target.digest(), |path| {
-                let found = stat_regular(&path)?.filter(|found| found.len() == target.size());
-                Ok(found.map(|found| as_local_file(path, &found)))
-            })
+            let found = find_file(place, target.digest())?;
+            let found = found.filter(|(_, metadata, _)| metadata.len() == target.size());
+            Ok(found.map(|found| as_local_file(found, 0..target.size())))
         })
         .await
     }
@@ -164,8 +156,8 @@ impl Driver for Local {
         let size = metadata.len();
         let read = move || read_blob(&place, &digest, file, &path, &metadata).map(Some);
         match size <= SMALL {
-            true => self.place.pace().run(read).await,
-            false => blocking(read).await,
+            true => self.place.disk().run(Work::Look, read).await,
+            false => blocking::run(read).await,
         }
     }
 
@@ -207,7 +199,7 @@ impl Driver for Local {
         edit: IndexEdit,
     ) -> Result<Option<IndexVersion>> {
         let place = Arc::clone(&self.index);
-        blocking(move || index::update(&place, known, limit, edit)).await
+        blocking::run(move || index::update(&place, known, limit, edit)).await
     }
 
     fn for_batch(&self) -> Arc<dyn Driver> {
@@ -232,7 +224,7 @@ impl Driver for Local {
 
     async fn secure_index(&self, version: &IndexVersion) -> Result<()> {
         let (place, version) = (Arc::clone(&self.index), version.clone());
-        blocking(move || index::secure_version(&place, Some(&version), None)).await
+        blocking::run(move || index::secure_version(&place, Some(&version), None)).await
     }
 
     async fn write_version(&self) -> Result<()> {
@@ -255,7 +247,7 @@ impl Driver for Local {
         plan: SweepPlan,
     ) -> Result<Swept> {
         let place = Arc::clone(&self.index);
-        blocking(move || sweep::sweep(&place, known, limit, min_age, plan)).await
+        blocking::run(move || sweep::sweep(&place, known, limit, min_age, plan)).await
     }
 
     fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
@@ -298,21 +290,19 @@ fn read_version(place: &Place) -> Result<Option<String>> {
 }
 
 fn open_blob(place: &Place, target: &Descriptor, range: Range<u64>) -> Result<Body> {
-    let found = place.find_blob(target.digest(), |path| {
+    let found = find_file(place, target.digest())?;
+    let found = found.ok_or_else(|| Error::not_found(target.digest()))?;
+    check_size(found.1.len(), target)?;
+    Ok(Body::from_local_file(as_local_file(found, range)))
+}
+
+/// An open file, what is known of it, and its path.
+type FoundFile = (File, Metadata, PathBuf);
+
+fn find_file(place: &Place, digest: &Digest) -> Result<Option<FoundFile>> {
+    place.find_blob(digest, |path| {
         Ok(open_regular(&path)?.map(|(file, metadata)| (file, metadata, path)))
-    })?;
-    let (mut file, metadata, path) = found.ok_or_else(|| Error::not_found(target.digest()))?;
-    check_size(metadata.len(), target)?;
-    if range.start > 0 {
-        file.seek(SeekFrom::Start(range.start))
-            .map_err(|error| failed("read", &path, error))?;
-    }
-    let length = range.end.saturating_sub(range.start);
-    let body = Body::from_file(file, length);
-    if range == (0..target.size()) {
-        return Ok(body.with_local_file(as_local_file(path, &metadata)));
-    }
-    Ok(body)
+    })
 }
 
 /// In one call, where `read_to_end` begins with small ones.
@@ -331,14 +321,12 @@ fn read_up_to(file: &mut File, length: u64) -> io::Result<Bytes> {
     Ok(content.into())
 }
 
-/// The file of a blob. Only what nobody may write is given out to be linked: tools that leave blobs
-/// writable, or their users, may rely on changing one file and not another.
-fn as_local_file(path: PathBuf, metadata: &Metadata) -> LocalFile {
-    if metadata.permissions().readonly() {
-        LocalFile::immutable(path)
-    } else {
-        LocalFile::mutable(path)
-    }
+/// Returns the bytes `range` of the file of a blob. Only a file without write permissions may be linked: tools that
+/// leave blobs writable, or their users, may rely on changing one file and not another.
+fn as_local_file((file, metadata, path): FoundFile, range: Range<u64>) -> LocalFile {
+    LocalFile::new(file, range)
+        .with_path(path)
+        .with_immutable(metadata.permissions().readonly())
 }
 
 /// What there is of a small blob.

@@ -1,9 +1,8 @@
 //! Listings that are made on blocking threads, a page at a time.
 
 use futures_util::stream;
-use tranship::Result;
+use tranship::{Result, blocking};
 
-use crate::blocking::blocking;
 use crate::driver::Pages;
 
 /// How many entries a page has.
@@ -19,7 +18,7 @@ pub(super) fn pages<W: Send + 'static, T: Send + 'static>(
         let Some(mut walk) = walk else {
             return Ok(None);
         };
-        blocking(move || {
+        blocking::run(move || {
             let page = next(&mut walk, PAGE)?;
             let rest = (page.len() == PAGE).then_some(walk);
             Ok(Some((page, rest)))

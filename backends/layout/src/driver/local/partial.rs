@@ -6,20 +6,21 @@
 //! uploads: when it is old and not locked. Nothing in it is verified; the push that completes it hashes all of it.
 
 use std::fs::{File, OpenOptions};
+use std::io::{Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::{NamedTempFile, TempPath};
+use tranship::blocking::{self, Sequence};
 use tranship::{Body, Descriptor, ErrorKind, Result, Source, Verifier};
 
-use super::file::{failed, identity, not_named, open_no_follow, read_pieces, stat_regular};
 use super::link::{self, Trust};
 use super::place::{Place, SMALL};
 use super::suspects::name_of;
 use super::upload::{make_read_only, wait_for_lock};
 use super::write::{self, BLOB_MODE, Growing, fill, publish};
-use crate::blocking::{Chain, blocking};
 use crate::driver::disk;
+use crate::driver::file::{failed, identity, not_named, open_no_follow, read_pieces, stat_regular};
 
 /// Stores the content of `source` as the blob `expected`. Where no part can be kept, as another user has begun
 /// it or the file system knows no locks, the push is like any other. The part that has arrived stays when this fails or
@@ -88,7 +89,7 @@ struct Partial {
 /// Finds the part that an earlier push has left behind.
 async fn find(place: &Arc<Place>, expected: &Descriptor) -> Result<Found> {
     let (place, expected) = (Arc::clone(place), expected.clone());
-    blocking(move || {
+    blocking::run(move || {
         let Some(directory) = place.existing_uploads()? else {
             return Ok(Found::Nothing);
         };
@@ -108,7 +109,7 @@ async fn find(place: &Arc<Place>, expected: &Descriptor) -> Result<Found> {
 /// A partial blob without content; `None` if another push is writing to it.
 async fn create(place: &Arc<Place>, expected: &Descriptor) -> Result<Option<Partial>> {
     let (place, expected) = (Arc::clone(place), expected.clone());
-    blocking(move || {
+    blocking::run(move || {
         let path = place.uploads()?.join(name_of(expected.digest()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
@@ -146,7 +147,7 @@ impl Partial {
         }))
     }
 
-    /// Hashes the content of the file, or drops it if it is longer than the blob.
+    /// Hashes the content of the file, or drops it if it is longer than the blob. The cursor is at its end then.
     fn read(mut self, expected: &Descriptor) -> Result<Self> {
         if self.length > expected.size() {
             return self.truncate();
@@ -157,6 +158,9 @@ impl Partial {
             self.length += bytes.len() as u64;
             self.verifier.update(bytes)
         })?;
+        let end = SeekFrom::Start(self.length);
+        let moved = self.file.as_file_mut().seek(end);
+        moved.map_err(|error| failed("read", self.file.path(), error))?;
         Ok(self)
     }
 
@@ -179,13 +183,13 @@ impl Partial {
         let growing = Growing::resume(self.file, self.length, expected.size());
         let filled = fill(
             place,
-            Chain::new(growing),
+            Sequence::new(growing),
             self.verifier,
             rest.into_stream(),
         );
         let outcome = filled.await;
         let (to, place, expected) = (place, Arc::clone(place), expected.clone());
-        blocking(move || {
+        blocking::run(move || {
             let outcome = match outcome {
                 Ok(file) => give_name(&place, file, &expected),
                 Err(error) => {

@@ -8,21 +8,18 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tempfile::{Builder, NamedTempFile};
+use tranship::blocking::{self, Disk, Work};
 use tranship::{Digest, Result};
 
 use super::durable::Durable;
-use super::file::{failed, identity, is_directory, not_named, stat_regular};
-use super::index::Stamp;
-use super::pace::Pace;
 use super::recent::Recent;
 use super::staging::Staging;
 use super::sync::SharedSync;
 use super::write::Writers;
-use crate::blocking::{Lanes, blocking};
-use crate::driver::{PRIVATE, disk, marker};
+use crate::driver::file::{failed, identity, is_directory, not_named, stat_regular, with_mode};
+use crate::driver::stamp::Stamp;
+use crate::driver::{BLOBS, INDEX, OCI_LAYOUT, PRIVATE, disk, marker};
 use crate::options::Durability;
-
-pub(in crate::driver) use crate::driver::{BLOBS, INDEX, OCI_LAYOUT};
 
 const TEMPORARY: &str = "tmp";
 
@@ -39,8 +36,7 @@ pub(super) struct Place {
     /// Which directories were seen to be directories: a bit for each.
     seen: AtomicU32,
     is_batch: bool,
-    pace: Arc<Pace>,
-    lanes: Arc<Lanes>,
+    disk: Disk,
     recent: Arc<Recent>,
     writers: Arc<Writers>,
     /// The files and directories that are known to be durable.
@@ -74,8 +70,7 @@ impl Place {
             device: OnceLock::new(),
             seen: AtomicU32::new(0),
             is_batch: false,
-            pace: Arc::default(),
-            lanes: Arc::default(),
+            disk: Disk::default(),
             recent: Arc::default(),
             writers: Arc::default(),
             durable: Arc::default(),
@@ -88,8 +83,7 @@ impl Place {
         Self {
             staging: self.syncs().then(Staging::default),
             is_batch: true,
-            pace: Arc::clone(&self.pace),
-            lanes: Arc::clone(&self.lanes),
+            disk: self.disk.clone(),
             recent: Arc::clone(&self.recent),
             writers: Arc::clone(&self.writers),
             durable: Arc::clone(&self.durable),
@@ -111,7 +105,7 @@ impl Place {
             return Ok(());
         }
         let place = Arc::clone(self);
-        blocking(move || place.flush()).await
+        blocking::run(move || place.flush()).await
     }
 
     pub(super) fn staging(&self) -> Option<&Staging> {
@@ -134,55 +128,40 @@ impl Place {
         &self.writers
     }
 
-    pub(super) fn pace(&self) -> &Arc<Pace> {
-        &self.pace
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
-    /// Runs work that turns `size` bytes of content, wherever they are, into a blob: large content on a blocking
-    /// thread of its own, other content on the shared ones, or on the calling thread while the file system is
-    /// quick.
-    pub(super) async fn take_over<T: Send + 'static>(
+    /// Runs work that makes a blob of `size` bytes of a file.
+    pub(super) async fn copy_blob<T: Send + 'static>(
         &self,
         size: u64,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if size > SMALL {
-            return blocking(work).await;
-        }
-        if self.syncs_at_once() {
-            return self.lanes.run(work).await;
-        }
-        let work = self.timed(work);
-        match self.pace.is_quick() {
-            true => self.lanes.share(work).await,
-            false => self.lanes.run(work).await,
-        }
+        let kind = if size > SMALL {
+            Work::Bulk
+        } else if self.syncs_at_once() {
+            Work::Sync
+        } else {
+            Work::CopySmall
+        };
+        self.disk.run(kind, work).await
     }
 
-    /// Runs work that writes a small blob: in place, if the file system is quick and nothing has to be on
-    /// the disk in the end.
+    /// Runs work that writes a small blob.
     pub(super) async fn write_small<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if self.syncs_at_once() {
-            return self.lanes.run(work).await;
-        }
-        let work = self.timed(work);
-        match self.pace.is_quick() {
-            // Two that make files in one directory would wait for each other more than they work.
-            true => work(),
-            false => self.lanes.run(work).await,
-        }
+        let kind = if self.syncs_at_once() {
+            Work::Sync
+        } else {
+            Work::WriteSmall
+        };
+        self.disk.run(kind, work).await
     }
 
-    /// The same work, which tells how quick the file system is. A sync would say nothing of that.
-    fn timed<T, W: FnOnce() -> T>(&self, work: W) -> impl FnOnce() -> T + use<T, W> {
-        let pace = Arc::clone(&self.pace);
-        move || pace.time(work)
-    }
-
-    /// Whether a blob is stored only with something on the disk.
+    /// Returns whether each blob is synced when it is stored.
     fn syncs_at_once(&self) -> bool {
         self.syncs() && self.staging.is_none()
     }
@@ -511,23 +490,6 @@ impl Place {
         }
         Ok(())
     }
-}
-
-#[cfg(unix)]
-pub(in crate::driver) fn with_mode<'a, 'b, 'c>(
-    builder: &'a mut Builder<'b, 'c>,
-    mode: u32,
-) -> &'a mut Builder<'b, 'c> {
-    use std::os::unix::fs::PermissionsExt as _;
-    builder.permissions(std::fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-pub(in crate::driver) fn with_mode<'a, 'b, 'c>(
-    builder: &'a mut Builder<'b, 'c>,
-    _: u32,
-) -> &'a mut Builder<'b, 'c> {
-    builder
 }
 
 /// Returns the directory of uploads of the layout at `root`, if there is one.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tranship::Digest;
 
-use super::index::Stamp;
+use crate::driver::stamp::Stamp;
 
 /// The most that is kept for a layout, in bytes.
 const CAPACITY: usize = 256 * 1024;

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
-    Capabilities, Descriptor, Error, ErrorKind, ListOptions, Listing, RepositoryName, Result,
-    ResultExt as _,
+    Body, Capabilities, Descriptor, Error, ErrorKind, ListOptions, Listing, RepositoryName, Result,
+    ResultExt as _, blocking,
 };
 
-use super::Local;
-use super::file::is_directory;
 use super::link::{Trust, take_over};
 use super::walk::Walk;
-use super::write;
-use crate::blocking::blocking;
+use super::{Local, write};
+use crate::driver::file::is_directory;
 use crate::driver::repository_path::directories_of;
 use crate::driver::{Driver, RegistryDriver, own};
 use crate::options::Durability;
@@ -43,7 +41,7 @@ impl LocalRegistry {
             path.push(&*directory);
         }
         let layout = Local::new(path.clone(), self.durability);
-        blocking(move || {
+        blocking::run(move || {
             // The longest path that a layout holds shows whether the file system takes the name.
             let longest = path.join("blobs/sha512").join("0".repeat(128));
             match std::fs::symlink_metadata(longest) {
@@ -75,7 +73,7 @@ fn pages_of(walk: Walk, page: usize) -> Listing<'static, RepositoryName> {
         let Some(mut walk) = walk else {
             return Ok(None);
         };
-        blocking(move || {
+        blocking::run(move || {
             let names = walk.next(page)?;
             let rest = (names.len() == page).then_some(walk);
             Ok(Some((stream::iter(names).map(Ok), rest)))
@@ -115,10 +113,7 @@ impl RegistryDriver for LocalRegistry {
         if take_over(&to.place, target, &file, Trust::Verified).await? {
             return Ok(true);
         }
-        match from.open_blob(target, 0..target.size()).await {
-            Ok(body) => write::write(&to.place, target, body).await.map(|()| true),
-            Err(error) if error.is_not_found() => Ok(false),
-            Err(error) => Err(error),
-        }
+        let body = Body::from_local_file(file);
+        write::write(&to.place, target, body).await.map(|()| true)
     }
 }

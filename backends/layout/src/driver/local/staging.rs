@@ -15,10 +15,10 @@ use tempfile::TempPath;
 use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::durable::{MANY, rewritten};
-use super::file::not_named;
 use super::place::Place;
 use super::suspects::name_of;
 use crate::driver::disk;
+use crate::driver::file::not_named;
 
 /// The most that a group holds, in files and in bytes, and for how long. A copy that is killed has to
 /// transfer so much again.

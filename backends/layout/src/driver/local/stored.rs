@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use tranship::{Algorithm, Digest, Result};
 
-use super::file::{age, failed, is_directory, is_shared};
 use super::pages::pages;
-use super::place::{BLOBS, Place};
-use crate::driver::{Pages, Stored, StoredName};
+use super::place::Place;
+use crate::driver::file::{age, failed, is_directory, is_shared};
+use crate::driver::{BLOBS, Pages, Stored, StoredName};
 
 /// Everything under `blobs/`, page by page.
 pub(super) fn list(place: Arc<Place>) -> Pages<'static, Stored> {

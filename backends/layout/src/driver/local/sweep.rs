@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use tranship::Result;
 
-use super::file::{age, failed, is_shared, stat_regular};
 use super::index::{
     MAX_ATTEMPTS, is_current, note, read, replace, replaced_all_the_time, secure_file,
     secure_version,
 };
 use super::lock::Lock;
 use super::place::Place;
-use crate::driver::disk;
-use crate::driver::{IndexRead, IndexVersion, Stored, StoredName, SweepPlan, Swept};
+use crate::driver::file::{age, failed, is_shared, stat_regular};
+use crate::driver::{IndexRead, IndexVersion, Stored, StoredName, SweepPlan, Swept, disk};
 
 /// Removes what `plan` says, under the lock of the index.
 pub(super) fn sweep(

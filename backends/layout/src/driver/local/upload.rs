@@ -9,15 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tempfile::{Builder, TempPath};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tranship::blocking::{self, Task, UploadHash};
 use tranship::{
     Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Verifier,
 };
 
-use super::file::{failed, identity, open_no_follow, read_pieces, stat_regular};
-use super::place::{Place, with_mode};
-use super::upload_hash::RunningHash;
-use crate::blocking::blocking;
+use super::place::Place;
+use crate::driver::file::{failed, identity, open_no_follow, read_pieces, stat_regular, with_mode};
 
 /// The length of an id: letters and digits only, so that it is a file name and nothing more.
 const ID_LENGTH: usize = 32;
@@ -27,7 +25,7 @@ const PATIENCE: (u32, Duration) = (20, Duration::from_millis(25));
 
 pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
     let place = Arc::clone(place);
-    let session = blocking(move || {
+    let session = blocking::run(move || {
         let directory = place.uploads()?;
         let file = with_mode(Builder::new().prefix("").rand_bytes(ID_LENGTH), 0o666)
             .disable_cleanup(true)
@@ -57,7 +55,7 @@ pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
     Ok(Box::new(LocalUpload::new(
         id,
         session,
-        RunningHash::begin(),
+        UploadHash::default(),
     )))
 }
 
@@ -67,14 +65,14 @@ pub(super) async fn resume(place: &Arc<Place>, id: &UploadId) -> Result<Box<dyn 
         return Err(unknown());
     }
     let (place, name) = (Arc::clone(place), name.to_owned());
-    let session = blocking(move || {
+    let session = blocking::run(move || {
         let directory = place.existing_uploads()?.ok_or_else(unknown)?;
         let path = directory.join(name);
         Session::open(place, path)
     })
     .await
     .map_err(|error| error.with_operation("resume an upload"))?;
-    let hash = RunningHash::lost();
+    let hash = UploadHash::lost();
     Ok(Box::new(LocalUpload::new(id.clone(), session, hash)))
 }
 
@@ -194,11 +192,8 @@ impl Session {
     }
 
     fn hash_again(&self, expected: &Descriptor) -> Result<()> {
-        let read = |error| failed("read", &self.path, error);
         let mut verifier = Verifier::new(expected);
-        let mut file = &self.file;
-        file.rewind().map_err(read)?;
-        read_pieces(file, &self.path, expected.size(), |bytes| {
+        read_pieces(&self.file, &self.path, expected.size(), |bytes| {
             verifier.update(bytes)
         })?;
         verifier.finish()
@@ -227,7 +222,7 @@ struct Paused {
 enum State {
     Idle(Box<Session>),
     Paused(Paused),
-    Writing(JoinHandle<(Box<Session>, Result<()>)>),
+    Writing(Task<(Box<Session>, Result<()>)>),
     /// The thread that had the session did not give it back.
     Lost,
 }
@@ -236,11 +231,11 @@ struct LocalUpload {
     id: UploadId,
     offset: u64,
     state: State,
-    hash: RunningHash,
+    hash: UploadHash,
 }
 
 impl LocalUpload {
-    fn new(id: UploadId, session: Session, hash: RunningHash) -> Self {
+    fn new(id: UploadId, session: Session, hash: UploadHash) -> Self {
         Self {
             id,
             offset: session.offset,
@@ -260,7 +255,7 @@ impl LocalUpload {
         self.offset = session.offset;
         self.state = State::Idle(session);
         if outcome.is_err() {
-            self.hash = RunningHash::lost();
+            self.hash = UploadHash::lost();
         }
         outcome
     }
@@ -271,11 +266,11 @@ impl LocalUpload {
         match std::mem::replace(&mut self.state, State::Lost) {
             State::Idle(session) => Ok(session),
             State::Paused(Paused { place, path }) => {
-                let session = blocking(move || Session::open(place, path)).await?;
+                let session = blocking::run(move || Session::open(place, path)).await?;
                 // Files of uploads only grow: with the same length it has the same bytes.
                 if session.offset != self.offset {
                     self.offset = session.offset;
-                    self.hash = RunningHash::lost();
+                    self.hash = UploadHash::lost();
                 }
                 Ok(Box::new(session))
             }
@@ -316,9 +311,9 @@ impl Upload for LocalUpload {
         // One thread writes and another one hashes: with a fast client that is faster than the two in
         // turn. The hash may still be under way when this returns.
         let written = chunk.clone();
-        self.state = State::Writing(spawn_blocking(move || {
+        self.state = State::Writing(blocking::start(move || {
             let outcome = session.write(&written);
-            (session, outcome)
+            Ok((session, outcome))
         }));
         self.hash.update(offset, chunk).await;
         self.settle()
@@ -336,7 +331,7 @@ impl Upload for LocalUpload {
             place, path, file, ..
         } = *session;
         self.state = State::Paused(Paused { place, path });
-        blocking(move || {
+        blocking::run(move || {
             drop(file);
             Ok(())
         })
@@ -348,7 +343,7 @@ impl Upload for LocalUpload {
         let (target, actual) = (expected.clone(), self.hash.finish(session.offset).await);
         let place = Arc::clone(&session.place);
         let committed = async {
-            blocking(move || session.commit(&target, actual)).await?;
+            blocking::run(move || session.commit(&target, actual)).await?;
             place.flush_if_due().await
         };
         committed
@@ -358,7 +353,7 @@ impl Upload for LocalUpload {
 
     async fn cancel(mut self: Box<Self>) -> Result<()> {
         let session = self.session().await?;
-        blocking(move || {
+        blocking::run(move || {
             std::fs::remove_file(&session.path)
                 .map_err(|error| failed("removed", &session.path, error))
         })

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use tranship::{RepositoryName, Result};
 
-use super::file::{failed, is_directory, stat_regular};
-use super::place::{BLOBS, INDEX, uploads_below};
+use super::place::uploads_below;
+use crate::driver::file::{failed, is_directory, stat_regular};
 use crate::driver::repository_path::component_of;
+use crate::driver::{BLOBS, INDEX};
 use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
 
 /// A walk that can be interrupted after any name. What it holds is one directory's entries for each

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tempfile::NamedTempFile;
+use tranship::blocking::{self, HashingSink, Sequence};
 use tranship::{Body, ByteStream, Descriptor, Result, Verifier};
 
-use super::file::failed;
 use super::place::{Place, SMALL};
 use super::room::Room;
 use super::staging::StagedKind;
-use crate::blocking::{Chain, blocking};
+use crate::driver::file::failed;
 
 /// What all large pushes together gather, in bytes, before blocking threads get it. With batches being
 /// hashed, being written and waiting for that, up to five times as much is in memory, and a piece of
@@ -86,11 +86,11 @@ async fn write_small(
 async fn write_large(place: &Arc<Place>, expected: &Descriptor, stream: ByteStream) -> Result<()> {
     let writing = {
         let (place, size) = (Arc::clone(place), expected.size());
-        Chain::start(move || Growing::new(&place, size))
+        Sequence::start(move || Growing::new(&place, size))
     };
     let file = fill(place, writing, Verifier::new(expected), stream).await?;
     let (place, expected) = (Arc::clone(place), expected.clone());
-    blocking(move || publish(&place, file, &expected)).await
+    blocking::run(move || publish(&place, file, &expected)).await
 }
 
 /// Appends the rest of a blob to a file, and returns the file when it is complete and verified. Hashes one
@@ -100,11 +100,11 @@ async fn write_large(place: &Arc<Place>, expected: &Descriptor, stream: ByteStre
 /// does, could then never deliver them once all are taken.
 pub(super) async fn fill(
     place: &Arc<Place>,
-    mut writing: Chain<Growing>,
+    mut writing: Sequence<Growing>,
     verifier: Verifier,
     mut stream: ByteStream,
 ) -> Result<NamedTempFile> {
-    let mut checking = Chain::new(verifier);
+    let mut checking = HashingSink::new(verifier);
     let writer = place.writers().enter();
     let outcome = async {
         let mut batch = Batch::default();
@@ -114,11 +114,8 @@ pub(super) async fn fill(
             batch.extend(piece);
             if batch.bytes >= writer.batch() || is_last {
                 let pieces: Arc<[Bytes]> = std::mem::take(&mut batch).pieces.into();
-                let written = Arc::clone(&pieces);
-                checking
-                    .then(move |verifier| check(verifier, &pieces))
-                    .await?;
-                writing.then(move |file| file.append(&written)).await?;
+                checking.update_all(pieces.iter().cloned(), ()).await?;
+                writing.then(move |file| file.append(&pieces)).await?;
                 // What came with others does not wait for this one, which may take hours.
                 place.flush_if_due().await?;
             }
@@ -132,13 +129,6 @@ pub(super) async fn fill(
     let written = writing.finish().await;
     outcome?;
     Ok(written?.file)
-}
-
-fn check(mut verifier: Verifier, pieces: &[Bytes]) -> Result<Verifier> {
-    for piece in pieces {
-        verifier.update(piece)?;
-    }
-    Ok(verifier)
 }
 
 /// The file of a large blob.

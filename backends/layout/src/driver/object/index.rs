@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{ObjectMeta, PutMode, PutResult, UpdateVersion};
-use tranship::{Digest, Error, ErrorKind, Result};
+use tranship::{Digest, Error, ErrorKind, Result, blocking};
 
 use super::backoff::Backoff;
 use super::bucket::Changed;
 use super::held::Held;
 use super::lease::{self, Waiting};
 use super::place::Place;
-use crate::blocking::{blocking, join};
+use super::to_its_end;
 use crate::driver::{IndexChange, IndexEdit, IndexRead, IndexVersion, vanished};
 use crate::index::EMPTY_INDEX;
 
@@ -99,7 +99,7 @@ pub(super) async fn update(
         if keeps_conditions && wait_for_lease(place, &found, &mut waiting, limit).await? {
             continue;
         }
-        let (returned, found, change) = blocking(move || {
+        let (returned, found, change) = blocking::run(move || {
             let change = edit(&found)?;
             Ok((edit, found, change))
         })
@@ -144,7 +144,7 @@ pub(super) async fn wait_for_lease(
             .get::<Version>()
             .is_some_and(|found| found.at == leased.at)
     {
-        let content = blocking(move || lease::remove(&content)).await?;
+        let content = blocking::run(move || lease::remove(&content)).await?;
         // Somebody else may do the same.
         replace(place, &content, PutMode::Update(leased.at.clone())).await?;
     }
@@ -238,8 +238,8 @@ async fn apply(
         },
     };
     let (place, mode) = (Arc::clone(place), base.mode());
-    // It goes on to its end even if nobody waits for it: half done, it would hold up others.
-    join(tokio::spawn(async move {
+    // Half done, it would keep other writers waiting.
+    to_its_end(async move {
         let Some(held) = Held::take(&place, content, mode).await? else {
             return Ok(Outcome::TooLate);
         };
@@ -247,7 +247,7 @@ async fn apply(
         let version = held.give_back().await;
         removed?;
         Ok(Outcome::Done(Some(version)))
-    }))
+    })
     .await
 }
 

@@ -180,6 +180,16 @@ impl Driver for Object {
     }
 }
 
+/// Runs `work` to its end, even if this future is dropped.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let ended = tokio::spawn(work).await;
+    ended.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Io, "the change was interrupted").with_source(error))
+    })
+}
+
 async fn open_blob(place: &Arc<Place>, target: &Descriptor, range: Range<u64>) -> Result<Body> {
     let missing = || Error::not_found(target.digest());
     let (bucket, key) = (&place.bucket, place.blob(target.digest()));

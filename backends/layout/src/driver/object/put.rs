@@ -7,13 +7,13 @@
 use std::sync::Arc;
 
 use object_store::PutPayload;
-use tranship::{Descriptor, Result, Source, Verifier};
+use tranship::blocking::HashingSink;
+use tranship::{Descriptor, Result, Source, Verifier, blocking};
 
 use super::memory::{Intake, Share};
 use super::parts::Parts;
 use super::place::Place;
 use super::recent::Moment;
-use crate::blocking::{Chain, blocking};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -23,9 +23,6 @@ const PART: u64 = 5 * MIB;
 
 /// How many parts S3 takes.
 const MAX_PARTS: u64 = 10_000;
-
-/// Up to this size, in bytes, a blob is hashed where it is.
-const SMALL: usize = 128 * 1024;
 
 /// Stores the content of `source` as the blob `expected`.
 pub(super) async fn put(
@@ -62,13 +59,14 @@ async fn put_whole(
     share: &mut Option<Share>,
 ) -> Result<()> {
     let payload = intake.part(expected.size(), share).await?;
+    let hashed = payload.clone();
     let mut verifier = Verifier::new(expected);
-    if payload.content_length() <= SMALL {
-        update(&mut verifier, &payload)?;
-    } else {
-        let payload = payload.clone();
-        verifier = blocking(move || update(&mut verifier, &payload).map(|()| verifier)).await?;
-    }
+    let verifier = blocking::run_sized(payload.content_length(), move || {
+        let mut pieces = hashed.iter();
+        pieces.try_for_each(|piece| verifier.update(piece))?;
+        Ok(verifier)
+    })
+    .await?;
     end(intake, share, verifier).await?;
     place
         .bucket
@@ -108,8 +106,8 @@ async fn send(
 ) -> Result<()> {
     let length = part_size(expected.size());
     let (mut payload, mut share) = first;
-    let mut hashing = Chain::new(Verifier::new(expected));
-    hash(&mut hashing, &payload, share.as_ref()).await?;
+    let mut hashing = HashingSink::new(Verifier::new(expected));
+    hashing.update_all(payload.clone(), share.clone()).await?;
     loop {
         let is_last = (payload.content_length() as u64) < length;
         if payload.content_length() > 0 {
@@ -121,7 +119,7 @@ async fn send(
         share = Some(place.bucket.memory.share(length).await);
         payload = intake.part(length, &mut share).await?;
         // Before it is sent, so that what is too long is not sent without end.
-        hash(&mut hashing, &payload, share.as_ref()).await?;
+        hashing.update_all(payload.clone(), share.clone()).await?;
     }
     hashing.finish().await?.finish()
 }
@@ -133,25 +131,6 @@ async fn end(intake: &mut Intake, share: &mut Option<Share>, verifier: Verifier)
         verifier.update(&more)?;
     }
     verifier.finish()
-}
-
-fn update(verifier: &mut Verifier, payload: &PutPayload) -> Result<()> {
-    payload.iter().try_for_each(|piece| verifier.update(piece))
-}
-
-/// Has a blocking thread hash a part when it is done with the one before.
-async fn hash(
-    hashing: &mut Chain<Verifier>,
-    payload: &PutPayload,
-    share: Option<&Share>,
-) -> Result<()> {
-    let (payload, share) = (payload.clone(), share.cloned());
-    let work = move |mut verifier| {
-        let updated = update(&mut verifier, &payload);
-        drop((payload, share));
-        updated.map(|()| verifier)
-    };
-    hashing.then(work).await
 }
 
 #[cfg(test)]

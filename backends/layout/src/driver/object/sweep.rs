@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tranship::{Digest, Result};
+use tranship::{Digest, Result, blocking};
 
-use super::LEAST_GRACE;
 use super::held::Held;
 use super::index::{
     Base, REQUESTS, as_it_is, read, replace, too_often, version_at, wait_for_lease,
@@ -14,7 +13,7 @@ use super::index::{
 use super::lease::Waiting;
 use super::place::Place;
 use super::stored::age;
-use crate::blocking::{blocking, join};
+use super::{LEAST_GRACE, to_its_end};
 use crate::driver::{IndexVersion, Stored, StoredName, Sweep, SweepPlan, Swept};
 
 /// How often the index may change between reading it and taking the lease.
@@ -40,7 +39,7 @@ pub(super) async fn sweep(
             continue;
         }
         attempts += 1;
-        let (returned, found, wanted) = blocking(move || {
+        let (returned, found, wanted) = blocking::run(move || {
             let wanted = plan(&found)?;
             Ok((plan, found, wanted))
         })
@@ -67,8 +66,8 @@ pub(super) async fn sweep(
             },
         };
         let (place, mode) = (Arc::clone(place), base.mode());
-        // It goes on to its end even if nobody waits for it: half done, it would hold up others.
-        let swept = join(tokio::spawn(async move {
+        // Half done, it would keep other writers waiting.
+        let swept = to_its_end(async move {
             let Some(mut held) = Held::take(&place, content, mode).await? else {
                 return Ok(None);
             };
@@ -76,7 +75,7 @@ pub(super) async fn sweep(
             let version = Some(held.give_back().await);
             let removed = removed?;
             Ok(Some(Swept { version, removed }))
-        }))
+        })
         .await?;
         if let Some(swept) = swept {
             return Ok(swept);

@@ -20,7 +20,7 @@ use crate::driver::archive::place::{Place, Replaced};
 use crate::driver::archive::position::read_pieces;
 use crate::driver::archive::reading::read_index;
 use crate::driver::archive::scan::BLOCK;
-use crate::driver::local::file::failed;
+use crate::driver::file::failed;
 use crate::driver::position::write_all_at;
 use crate::driver::{IndexEdit, vanished};
 

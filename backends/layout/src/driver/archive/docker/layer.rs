@@ -7,16 +7,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tranship::{
     Algorithm, Descriptor, Digest, Digester, Error, ErrorKind, MAX_MANIFEST_SIZE, MediaType,
-    Result, Source,
+    Result, Source, blocking,
 };
 
 use super::assembly::Turn;
 use super::is_image_layer;
-use crate::blocking::blocking;
 use crate::driver::archive::append::{Receiver, receive};
 use crate::driver::archive::decompress::{Compression, Decompressor};
 use crate::driver::archive::scan::BLOCK;
-use crate::driver::local::file::failed;
+use crate::driver::file::failed;
 use crate::driver::position::write_all_at;
 
 /// What a blob is for an image.
@@ -68,7 +67,7 @@ pub(super) async fn put(mut turn: Turn, expected: &Descriptor, source: Source<'_
         }
         Role::Config => {
             let content = source.bytes(expected, MAX_MANIFEST_SIZE).await?;
-            blocking(move || turn.add_config(target.digest(), content)).await
+            blocking::run(move || turn.add_config(target.digest(), content)).await
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use self::tags::ImageName;
 use super::decompress::Compression;
 use super::place::{Place, no_uploads};
 use super::{collect, reading as archive};
-use crate::driver::local::file::check_limit;
+use crate::driver::file::check_limit;
 use crate::driver::{
     Driver, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, SweepPlan, Swept,
     check_size,

@@ -20,9 +20,8 @@ use crate::driver::archive::decompress::{Compression, Decompressor};
 use crate::driver::archive::position::read_pieces;
 use crate::driver::archive::scan::{corrupt, show};
 use crate::driver::archive::unpack::compression_of;
-use crate::driver::local::file::check_limit;
-use crate::driver::local::place::{INDEX, OCI_LAYOUT};
-use crate::driver::marker;
+use crate::driver::file::check_limit;
+use crate::driver::{INDEX, OCI_LAYOUT, marker};
 use crate::index::{CONTAINERD_NAME, REF_NAME};
 
 pub(super) const MANIFEST: &str = "manifest.json";
