@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tranship::blocking;
 use tranship::{Capabilities, Descriptor, Digest, Error, ErrorKind, Result};
 
-use crate::driver::{Driver, IndexChange, IndexRead, IndexVersion};
+use crate::driver::{Driver, IndexChange, IndexRead, IndexState, IndexVersion, Transaction};
 use crate::graph::{Graph, Node, Reachable, decode};
 use crate::index::{Draft, Edit, Holders as _, Request, Snapshot, Writer, fail};
 use crate::manifests::needs_indexes;
@@ -40,7 +40,13 @@ pub(crate) struct Store {
     core: Arc<Core>,
     writer: Arc<Writer>,
     /// In a batch, what waits for its end.
-    pending: Option<Pending>,
+    batch: Option<Batch>,
+}
+
+#[derive(Debug)]
+struct Batch {
+    pending: Pending,
+    transaction: Box<dyn Transaction>,
 }
 
 /// The part that a change of the index, once begun, keeps alive.
@@ -82,7 +88,7 @@ impl Store {
                 is_checked: AtomicBool::new(false),
             }),
             writer: Arc::default(),
-            pending: None,
+            batch: None,
         }
     }
 
@@ -90,8 +96,9 @@ impl Store {
     /// is shared.
     pub(crate) fn for_batch(&self) -> Self {
         let core = &self.core;
-        let driver = core.driver.for_batch();
-        let writer = if driver.is_assembling() {
+        let transaction = core.driver.begin();
+        let driver = transaction.driver();
+        let writer = if transaction.is_exclusive() {
             Arc::default()
         } else {
             Arc::clone(&self.writer)
@@ -107,17 +114,21 @@ impl Store {
                 is_checked: AtomicBool::new(core.is_checked.load(Ordering::Relaxed)),
             }),
             writer,
-            pending: Some(Pending::default()),
+            batch: Some(Batch {
+                pending: Pending::default(),
+                transaction,
+            }),
         }
     }
 
     pub(crate) fn is_batch(&self) -> bool {
-        self.pending.is_some()
+        self.batch.is_some()
     }
 
     /// How many pushes at a time are of use in this batch.
     pub(crate) fn batch_concurrency(&self) -> Option<usize> {
-        self.core.driver.is_assembling().then_some(1)
+        let batch = self.batch.as_ref()?;
+        batch.transaction.is_exclusive().then_some(1)
     }
 
     /// Whether something can be removed: not in a batch.
@@ -134,14 +145,14 @@ impl Store {
 
     /// Remembers that the batch, if this is one, needs a blob that it has stored.
     pub(crate) fn rely_on(&self, digest: &Digest, size: u64) {
-        if let Some(pending) = &self.pending {
+        if let Some(Batch { pending, .. }) = &self.batch {
             pending.rely_on(digest, size);
         }
     }
 
     /// Remembers that the batch, if this is one, needs a blob that it has found.
     pub(crate) fn rely_on_found(&self, digest: &Digest, size: u64) {
-        if let Some(pending) = &self.pending {
+        if let Some(Batch { pending, .. }) = &self.batch {
             pending.rely_on_found(digest, size);
         }
     }
@@ -164,7 +175,7 @@ impl Store {
     /// collection may have taken what is below it; a batch looks below it again. Only direct
     /// children of listed indexes count, which is cheap to tell and errs on the safe side.
     pub(crate) async fn vouches_for(&self, digest: &Digest) -> Result<bool> {
-        let Some(pending) = &self.pending else {
+        let Some(Batch { pending, .. }) = &self.batch else {
             return Ok(true);
         };
         if pending.lists(digest) {
@@ -187,11 +198,15 @@ impl Store {
 
     /// Makes durable and visible what waits.
     pub(crate) async fn finish(&self) -> Result<()> {
-        let Some(pending) = &self.pending else {
+        let Some(Batch {
+            pending,
+            transaction,
+        }) = &self.batch
+        else {
             return Ok(());
         };
         let driver = self.driver().await?;
-        driver.flush().await?;
+        transaction.publish().await?;
         let Taken {
             edits,
             required,
@@ -201,7 +216,7 @@ impl Store {
             driver.secure_blobs(found).await?;
         }
         if edits.is_empty() {
-            return driver.finish().await;
+            return transaction.commit().await;
         }
         let (snapshot, version) = self.core.versioned_index().await?;
         if edits.iter().any(|edit| needs_indexes(&snapshot, edit)) {
@@ -210,7 +225,7 @@ impl Store {
         let is_idle = |edit| snapshot.is_idle(edit, &*self.core.graph);
         if edits.iter().all(is_idle) && self.is_layout().await? {
             self.secure_index(version.as_ref()).await?;
-            return driver.finish().await;
+            return transaction.commit().await;
         }
         self.write(edits, required).await
     }
@@ -270,8 +285,8 @@ impl Store {
     pub(crate) async fn index(&self) -> Result<Arc<Snapshot>> {
         self.core.check_version().await?;
         let snapshot = self.core.index().await?;
-        Ok(match &self.pending {
-            Some(pending) => pending.over(snapshot, &*self.core.graph),
+        Ok(match &self.batch {
+            Some(Batch { pending, .. }) => pending.over(snapshot, &*self.core.graph),
             None => snapshot,
         })
     }
@@ -299,8 +314,8 @@ impl Store {
     /// finished.
     pub(crate) async fn commit(&self, edit: Edit) -> Result<()> {
         self.core.check_version().await?;
-        match &self.pending {
-            Some(pending) => {
+        match &self.batch {
+            Some(Batch { pending, .. }) => {
                 pending.add(edit);
                 Ok(())
             }
@@ -550,14 +565,14 @@ impl Core {
         let written = Arc::new(Mutex::new(None));
         let edit = {
             let (core, written) = (Arc::clone(self), Arc::clone(&written));
-            Box::new(move |found: &IndexRead| {
+            Box::new(move |found: IndexState<'_>| {
                 let base = match found {
-                    IndexRead::Absent => Arc::new(Snapshot::empty()),
-                    IndexRead::Unchanged(_) => match &known {
+                    IndexState::Absent => Arc::new(Snapshot::empty()),
+                    IndexState::Unchanged => match &known {
                         Some(known) => Arc::clone(&known.snapshot),
                         None => Arc::new(Snapshot::empty()),
                     },
-                    IndexRead::Read(content, _) => Arc::new(
+                    IndexState::Changed(content) => Arc::new(
                         Snapshot::decode_for_change(content)
                             .map_err(|error| core.in_index(error))?,
                     ),

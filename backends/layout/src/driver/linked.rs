@@ -22,8 +22,9 @@ use tranship::{
 use super::file::{check_limit, failed, open_regular};
 use super::stamp::Stamp;
 use super::{
-    BLOBS, Driver, INDEX, IndexEdit, IndexRead, IndexVersion, Leftover, OCI_LAYOUT, Pages, Stored,
-    SweepPlan, Swept, check_size, marker,
+    BLOBS, Driver, Hashed, INDEX, Immediate, IndexEdit, IndexFile, IndexRead, Leftover,
+    Maintenance, OCI_LAYOUT, Observer, Pages, Stored, SweepPlan, Swept, Transaction, check_size,
+    hash_blob, marker,
 };
 
 const READ_ONLY: &str = "a layout whose links are followed is only read";
@@ -181,61 +182,8 @@ impl Driver for Linked {
         Err(self.refused())
     }
 
-    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
-        self.on_thread(move |this| {
-            let Some((file, metadata, path)) = this.open(Path::new(INDEX))? else {
-                return Ok(IndexRead::Absent);
-            };
-            let stamp = Stamp::of(&metadata);
-            if let Some(known) = known
-                && known.get::<Stamp>() == Some(&stamp)
-                && !stamp.is_fresh()
-            {
-                return Ok(IndexRead::Unchanged(known));
-            }
-            let content = this.read(file, metadata.len(), &path, limit)?;
-            Ok(IndexRead::Read(content, IndexVersion::new(stamp)))
-        })
-        .await
-    }
-
-    async fn update_index(
-        &self,
-        _: Option<IndexVersion>,
-        _: u64,
-        _: IndexEdit,
-    ) -> Result<Option<IndexVersion>> {
-        Err(self.refused())
-    }
-
-    fn for_batch(&self) -> Arc<dyn Driver> {
-        Arc::new(self.clone())
-    }
-
-    async fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn stored(&self) -> Pages<'_, Stored> {
-        futures_util::stream::iter([Err(self.refused())]).boxed()
-    }
-
-    async fn sweep(
-        &self,
-        _: Option<IndexVersion>,
-        _: u64,
-        _: Duration,
-        _: SweepPlan,
-    ) -> Result<Swept> {
-        Err(self.refused())
-    }
-
-    fn leftovers(&self, _: Duration) -> Pages<'_, Leftover> {
-        futures_util::stream::empty().boxed()
-    }
-
-    async fn remove_leftover(&self, _: &Leftover, _: Duration) -> Result<bool> {
-        Err(self.refused())
+    fn begin(&self) -> Box<dyn Transaction> {
+        Box::new(Immediate(Arc::new(self.clone())))
     }
 
     async fn start_upload(&self) -> Result<Box<dyn Upload>> {
@@ -243,6 +191,59 @@ impl Driver for Linked {
     }
 
     async fn resume_upload(&self, _: &UploadId) -> Result<Box<dyn Upload>> {
+        Err(self.refused())
+    }
+}
+
+#[async_trait]
+impl IndexFile for Linked {
+    type Version = Stamp;
+
+    async fn read(&self, known: Option<Stamp>, limit: u64) -> Result<IndexRead<Stamp>> {
+        self.on_thread(move |this| {
+            let Some((file, metadata, path)) = this.open(Path::new(INDEX))? else {
+                return Ok(IndexRead::Absent);
+            };
+            let stamp = Stamp::of(&metadata);
+            if known.as_ref() == Some(&stamp) && !stamp.is_fresh() {
+                return Ok(IndexRead::Unchanged(stamp));
+            }
+            let content = this.read(file, metadata.len(), &path, limit)?;
+            Ok(IndexRead::Read(content, stamp))
+        })
+        .await
+    }
+
+    async fn update(&self, _: Option<Stamp>, _: u64, _: IndexEdit) -> Result<Option<Stamp>> {
+        Err(self.refused())
+    }
+
+    async fn sweep(
+        &self,
+        _: Option<Stamp>,
+        _: u64,
+        _: Duration,
+        _: SweepPlan,
+    ) -> Result<Swept<Stamp>> {
+        Err(self.refused())
+    }
+}
+
+#[async_trait]
+impl Maintenance for Linked {
+    fn stored(&self) -> Pages<'_, Stored> {
+        futures_util::stream::iter([Err(self.refused())]).boxed()
+    }
+
+    async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
+        hash_blob(self, digest, observe).await
+    }
+
+    fn leftovers(&self, _: Duration) -> Pages<'_, Leftover> {
+        futures_util::stream::empty().boxed()
+    }
+
+    async fn remove_leftover(&self, _: &Leftover, _: Duration) -> Result<bool> {
         Err(self.refused())
     }
 }

@@ -14,8 +14,8 @@ impl Store {
             return Ok(());
         }
         let successors = document.iter_successors();
-        let unknown = match &self.pending {
-            Some(pending) => pending.unknown(successors),
+        let unknown = match &self.batch {
+            Some(batch) => batch.pending.unknown(successors),
             None => successors.cloned().collect(),
         };
         self.secure_closure(unknown).await
@@ -75,8 +75,8 @@ impl Store {
         let Some(document) = document else {
             return Ok(Vec::new());
         };
-        Ok(match &self.pending {
-            Some(pending) => pending.unknown(document.iter_successors()),
+        Ok(match &self.batch {
+            Some(batch) => batch.pending.unknown(document.iter_successors()),
             None => document.into_successors(),
         })
     }

@@ -7,7 +7,7 @@ use tranship::blocking;
 use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::Store;
-use crate::driver::{IndexRead, IndexVersion, StoredName, Sweep, Swept};
+use crate::driver::{IndexRead, IndexState, IndexVersion, StoredName, Sweep, Swept};
 use crate::index::Snapshot;
 
 /// How a sweep ended.
@@ -53,12 +53,12 @@ impl Store {
         let found_other = Arc::new(Mutex::new(None));
         let plan = {
             let (core, found_other) = (Arc::clone(&self.core), Arc::clone(&found_other));
-            Box::new(move |found: &IndexRead| {
+            Box::new(move |found: IndexState<'_>| {
                 let mut found_other = found_other.lock().unwrap_or_else(PoisonError::into_inner);
                 *found_other = match found {
-                    IndexRead::Unchanged(_) => None,
-                    IndexRead::Absent => return Err(core.in_index(missing())),
-                    IndexRead::Read(content, _) => {
+                    IndexState::Unchanged => None,
+                    IndexState::Absent => return Err(core.in_index(missing())),
+                    IndexState::Changed(content) => {
                         let found = Snapshot::decode_for_change(content);
                         Some(found.map_err(|error| core.in_index(error))?)
                     }

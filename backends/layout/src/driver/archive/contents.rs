@@ -149,7 +149,7 @@ impl Blob {
 
 /// A layout in an archive.
 #[derive(Debug)]
-pub(super) struct Contents {
+pub(crate) struct Contents {
     pub(super) opened: Opened,
     pub(super) blobs: HashMap<Digest, Blob>,
     pub(super) index: Blob,

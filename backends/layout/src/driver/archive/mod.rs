@@ -36,8 +36,9 @@ use self::place::{Place, no_uploads};
 use self::reading::read_index;
 use super::file::{age, check_limit};
 use super::{
-    Driver, IndexChange, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, Sweep,
-    SweepPlan, Swept, vanished,
+    Driver, Hashed, IndexChange, IndexEdit, IndexFile, IndexRead, IndexState, Leftover,
+    Maintenance, Observer, Pages, Stored, Sweep, SweepPlan, Swept, Transaction, hash_blob,
+    vanished,
 };
 use crate::index::EMPTY_INDEX;
 use crate::options::LayoutOptions;
@@ -51,7 +52,7 @@ pub(crate) struct Archive {
 }
 
 /// A new state of the archive that is being written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Batch {
     assembly: Arc<tokio::sync::Mutex<Assembly>>,
     added: Arc<Mutex<Added>>,
@@ -90,7 +91,7 @@ impl Archive {
     async fn publish(
         &self,
         assembly: append::Turn,
-        known: Option<IndexVersion>,
+        known: Option<Arc<Contents>>,
         limit: u64,
         min_age: Duration,
         edit: IndexEdit,
@@ -118,7 +119,7 @@ impl Archive {
 fn publish(
     place: &Place,
     mut assembly: append::Turn,
-    known: Option<&IndexVersion>,
+    known: Option<&Arc<Contents>>,
     limit: u64,
     min_age: Duration,
     mut edit: IndexEdit,
@@ -126,7 +127,7 @@ fn publish(
     let mut removed = Vec::new();
     let version = place.replacing(|current| {
         let found = read_index(current.as_ref(), known, limit)?;
-        let change = edit(&found)?;
+        let change = edit(found.state())?;
         for (digest, size) in change.required() {
             let stored = assembly.size(&digest).or_else(|| {
                 let current = current.as_ref()?;
@@ -156,7 +157,7 @@ fn publish(
             );
         }
         if content.is_none() && without.is_empty() && assembly.is_empty() && current.is_some() {
-            return Ok(Some(current.map(IndexVersion::new)));
+            return Ok(Some(current));
         }
         let index = match (content, &current) {
             (Some(content), _) => {
@@ -173,14 +174,14 @@ fn publish(
             return Ok(None);
         };
         *assembly = Assembly::new(assembly.place());
-        Ok(Some(new.map(IndexVersion::new)))
+        Ok(Some(new))
     })?;
     Ok(Published { version, removed })
 }
 
 /// What a change has led to.
 struct Published {
-    version: Option<IndexVersion>,
+    version: Option<Arc<Contents>>,
     /// The blobs that were removed.
     removed: Vec<Stored>,
 }
@@ -239,7 +240,7 @@ impl Driver for Archive {
         }
         let turn = append::append(turn, expected, body).await?;
         if self.batch.is_none() {
-            let edit = Box::new(|_: &IndexRead| Ok(IndexChange::default()));
+            let edit = Box::new(|_: IndexState<'_>| Ok(IndexChange::default()));
             self.publish(turn, None, u64::MAX, Duration::ZERO, edit)
                 .await?;
         }
@@ -252,7 +253,7 @@ impl Driver for Archive {
         }
         self.place.check_writable()?;
         let target = *digest;
-        let edit = Box::new(move |_: &IndexRead| {
+        let edit = Box::new(move |_: IndexState<'_>| {
             Ok(IndexChange {
                 remove: vec![target],
                 ..IndexChange::default()
@@ -265,37 +266,11 @@ impl Driver for Archive {
         Ok(!published.removed.is_empty())
     }
 
-    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
-        reading::index(&self.place, known, limit).await
-    }
-
-    async fn update_index(
-        &self,
-        known: Option<IndexVersion>,
-        limit: u64,
-        edit: IndexEdit,
-    ) -> Result<Option<IndexVersion>> {
-        self.place.check_writable()?;
-        let turn = self.assembly().lock_owned().await;
-        let published = self
-            .publish(turn, known, limit, Duration::ZERO, edit)
-            .await?;
-        Ok(published.version)
-    }
-
-    fn for_batch(&self) -> Arc<dyn Driver> {
-        Arc::new(Self {
+    fn begin(&self) -> Box<dyn Transaction> {
+        Box::new(ArchiveTransaction {
             place: Arc::clone(&self.place),
-            batch: Some(Batch::new(&self.place)),
+            batch: Batch::new(&self.place),
         })
-    }
-
-    fn is_assembling(&self) -> bool {
-        self.batch.is_some()
-    }
-
-    async fn flush(&self) -> Result<()> {
-        Ok(())
     }
 
     fn is_to_secure(&self) -> bool {
@@ -306,37 +281,54 @@ impl Driver for Archive {
         self.place.secure_all().await
     }
 
-    async fn secure_index(&self, _: &IndexVersion) -> Result<()> {
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        Err(no_uploads())
+    }
+
+    async fn resume_upload(&self, _: &UploadId) -> Result<Box<dyn Upload>> {
+        Err(no_uploads())
+    }
+}
+
+#[async_trait]
+impl IndexFile for Archive {
+    type Version = Arc<Contents>;
+
+    async fn read(
+        &self,
+        known: Option<Arc<Contents>>,
+        limit: u64,
+    ) -> Result<IndexRead<Arc<Contents>>> {
+        reading::index(&self.place, known, limit).await
+    }
+
+    async fn update(
+        &self,
+        known: Option<Arc<Contents>>,
+        limit: u64,
+        edit: IndexEdit,
+    ) -> Result<Option<Arc<Contents>>> {
+        self.place.check_writable()?;
+        let turn = self.assembly().lock_owned().await;
+        let published = self
+            .publish(turn, known, limit, Duration::ZERO, edit)
+            .await?;
+        Ok(published.version)
+    }
+
+    async fn secure(&self, _: &Arc<Contents>) -> Result<()> {
         self.place.secure_all().await
-    }
-
-    async fn finish(&self) -> Result<()> {
-        let Some(batch) = &self.batch else {
-            return Ok(());
-        };
-        let turn = Arc::clone(&batch.assembly).lock_owned().await;
-        if turn.is_empty() {
-            return Ok(());
-        }
-        let edit = Box::new(|_: &IndexRead| Ok(IndexChange::default()));
-        self.publish(turn, None, u64::MAX, Duration::ZERO, edit)
-            .await
-            .map(drop)
-    }
-
-    fn stored(&self) -> Pages<'_, Stored> {
-        collect::all_stored(&self.place)
     }
 
     async fn sweep(
         &self,
-        known: Option<IndexVersion>,
+        known: Option<Arc<Contents>>,
         limit: u64,
         min_age: Duration,
         mut plan: SweepPlan,
-    ) -> Result<Swept> {
+    ) -> Result<Swept<Arc<Contents>>> {
         self.place.check_writable()?;
-        let edit = Box::new(move |found: &IndexRead| {
+        let edit = Box::new(move |found: IndexState<'_>| {
             let Sweep { content, remove } = plan(found)?;
             Ok(IndexChange {
                 content,
@@ -351,6 +343,17 @@ impl Driver for Archive {
             removed: published.removed,
         })
     }
+}
+
+#[async_trait]
+impl Maintenance for Archive {
+    fn stored(&self) -> Pages<'_, Stored> {
+        collect::all_stored(&self.place)
+    }
+
+    async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
+        hash_blob(self, digest, observe).await
+    }
 
     fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
         collect::leftovers(&self.place, min_age)
@@ -359,12 +362,42 @@ impl Driver for Archive {
     async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
         collect::remove_leftover(&self.place, leftover, min_age).await
     }
+}
 
-    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
-        Err(no_uploads())
+/// A batch, which writes a new archive beside the old one.
+#[derive(Debug)]
+struct ArchiveTransaction {
+    place: Arc<Place>,
+    batch: Batch,
+}
+
+impl ArchiveTransaction {
+    fn archive(&self) -> Archive {
+        Archive {
+            place: Arc::clone(&self.place),
+            batch: Some(self.batch.clone()),
+        }
+    }
+}
+
+#[async_trait]
+impl Transaction for ArchiveTransaction {
+    fn driver(&self) -> Arc<dyn Driver> {
+        Arc::new(self.archive())
     }
 
-    async fn resume_upload(&self, _: &UploadId) -> Result<Box<dyn Upload>> {
-        Err(no_uploads())
+    fn is_exclusive(&self) -> bool {
+        true
+    }
+
+    async fn commit(&self) -> Result<()> {
+        let turn = Arc::clone(&self.batch.assembly).lock_owned().await;
+        if turn.is_empty() {
+            return Ok(());
+        }
+        let edit = Box::new(|_: IndexState<'_>| Ok(IndexChange::default()));
+        let archive = self.archive();
+        let published = archive.publish(turn, None, u64::MAX, Duration::ZERO, edit);
+        published.await.map(drop)
     }
 }

@@ -12,7 +12,7 @@ use super::contents::{Blob, Contents};
 use super::place::Place;
 use super::position;
 use crate::driver::file::check_limit;
-use crate::driver::{IndexRead, IndexVersion, check_size, marker};
+use crate::driver::{IndexRead, check_size, marker};
 
 async fn current(place: &Arc<Place>) -> Result<Option<Arc<Contents>>> {
     let place = Arc::clone(place);
@@ -116,9 +116,9 @@ pub(super) async fn read_part(
 
 pub(super) async fn index(
     place: &Arc<Place>,
-    known: Option<IndexVersion>,
+    known: Option<Arc<Contents>>,
     limit: u64,
-) -> Result<IndexRead> {
+) -> Result<IndexRead<Arc<Contents>>> {
     let place = Arc::clone(place);
     blocking::run(move || read_index(place.current()?.as_ref(), known.as_ref(), limit)).await
 }
@@ -126,14 +126,13 @@ pub(super) async fn index(
 /// The index as it is, unless the caller knows it.
 pub(super) fn read_index(
     current: Option<&Arc<Contents>>,
-    known: Option<&IndexVersion>,
+    known: Option<&Arc<Contents>>,
     limit: u64,
-) -> Result<IndexRead> {
+) -> Result<IndexRead<Arc<Contents>>> {
     let Some(current) = current else {
         return Ok(IndexRead::Absent);
     };
-    let version = IndexVersion::new(Arc::clone(current));
-    let known = known.and_then(|known| known.get::<Arc<Contents>>());
+    let version = Arc::clone(current);
     if known.is_some_and(|known| Arc::ptr_eq(known, current)) {
         return Ok(IndexRead::Unchanged(version));
     }

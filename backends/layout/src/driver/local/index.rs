@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use super::place::Place;
 use super::reserve;
 use crate::driver::file::{check_limit, failed, not_named, open_regular, stat_regular};
 use crate::driver::stamp::Stamp;
-use crate::driver::{INDEX, IndexChange, IndexEdit, IndexRead, IndexVersion, disk, vanished};
+use crate::driver::{INDEX, IndexChange, IndexEdit, IndexRead, disk, vanished};
 
 /// Tools that write the file in place truncate it first. So often, and for so long in between, is a
 /// file that looks unfinished read again before it counts as torn.
@@ -25,48 +26,52 @@ const PATIENCE: (u32, Duration) = (6, Duration::from_millis(15));
 pub(super) const MAX_ATTEMPTS: u32 = 32;
 
 /// One state of the file.
+#[derive(Clone)]
+pub(crate) struct FileVersion(Arc<Version>);
+
 struct Version {
-    // Held open, so that no other file can get the same inode: if it is the same, nobody has replaced
-    // the file.
+    // Held open, so that no other file can get the same inode: if it is the same, the file has not been
+    // replaced.
     _file: File,
     stamp: Stamp,
-    // Whether the file may have been written in place since without that showing in the stamp; then
-    // the digest of what was read decides.
+    // Set if the file may have been written in place since without a change of the stamp. The digest of its
+    // content decides in that case.
     racy: Option<Digest>,
 }
 
-impl Version {
-    fn opaque(file: File, stamp: Stamp, content: &[u8]) -> IndexVersion {
+impl FileVersion {
+    fn new(file: File, stamp: Stamp, content: &[u8]) -> Self {
         let racy = stamp.is_fresh().then(|| Digest::of(content));
-        IndexVersion::new(Self {
+        Self(Arc::new(Version {
             _file: file,
             stamp,
             racy,
-        })
+        }))
     }
 }
 
+/// What reading the file found.
+pub(super) type Read = IndexRead<FileVersion>;
+
 /// Tells by its metadata that the file is still the one that is known; `None` if it has to be read.
-pub(super) fn look(place: &Place, known: Option<&IndexVersion>) -> Result<Option<IndexRead>> {
-    let Some((version, known)) = known.and_then(|known| Some((known, known.get::<Version>()?)))
-    else {
+pub(super) fn look(place: &Place, known: Option<&FileVersion>) -> Result<Option<Read>> {
+    let Some(known) = known else {
         return Ok(None);
     };
-    if known.racy.is_some() {
+    if known.0.racy.is_some() {
         return Ok(None);
     }
     let found = stat_regular(&place.file(INDEX))?;
-    let is_same = found.is_some_and(|metadata| Stamp::of(&metadata) == known.stamp);
-    Ok(is_same.then(|| IndexRead::Unchanged(version.clone())))
+    let is_same = found.is_some_and(|metadata| Stamp::of(&metadata) == known.0.stamp);
+    Ok(is_same.then(|| IndexRead::Unchanged(known.clone())))
 }
 
 /// Reads the file, unless it is still the one that is known.
-pub(super) fn read(place: &Place, known: Option<&IndexVersion>, limit: u64) -> Result<IndexRead> {
+pub(super) fn read(place: &Place, known: Option<&FileVersion>, limit: u64) -> Result<Read> {
     if let Some(unchanged) = look(place, known)? {
         return Ok(unchanged);
     }
     let path = place.file(INDEX);
-    let known = known.and_then(|known| Some((known, known.get::<Version>()?)));
     let (attempts, pause) = PATIENCE;
     let mut attempt = 1;
     loop {
@@ -82,10 +87,10 @@ pub(super) fn read(place: &Place, known: Option<&IndexVersion>, limit: u64) -> R
         );
         let settled = stamp == Stamp::of(&before) && looks_complete(&content);
         if settled || attempt == attempts {
-            let unchanged = known.is_some_and(|(_, known)| {
-                known.stamp == stamp && known.racy.is_some_and(|racy| racy.matches(&content))
+            let unchanged = known.is_some_and(|known| {
+                known.0.stamp == stamp && known.0.racy.is_some_and(|racy| racy.matches(&content))
             });
-            let version = Version::opaque(file, stamp, &content);
+            let version = FileVersion::new(file, stamp, &content);
             return Ok(if unchanged {
                 IndexRead::Unchanged(version)
             } else {
@@ -124,10 +129,10 @@ fn looks_complete(content: &[u8]) -> bool {
 /// Changes the file under the lock. Whoever takes no lock is noticed up to the moment of renaming.
 pub(super) fn update(
     place: &Place,
-    mut known: Option<IndexVersion>,
+    mut known: Option<FileVersion>,
     limit: u64,
     mut edit: IndexEdit,
-) -> Result<Option<IndexVersion>> {
+) -> Result<Option<FileVersion>> {
     place.ensure_layout()?;
     // This may take long, so it is done before the lock is taken; mostly nothing is left to do then.
     if let Some(found) = stat_regular(&place.file(INDEX))? {
@@ -136,11 +141,8 @@ pub(super) fn update(
     let lock = Lock::take(place)?;
     for _ in 0..MAX_ATTEMPTS {
         let found = read(place, known.as_ref(), limit)?;
-        let change = edit(&found)?;
-        known = match found {
-            IndexRead::Absent => None,
-            IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
-        };
+        let change = edit(found.state())?;
+        known = found.into_version();
         require(place, &change)?;
         secure_version(place, known.as_ref(), Some(&lock))?;
         if let Some(content) = &change.content {
@@ -187,11 +189,11 @@ fn require(place: &Place, change: &IndexChange) -> Result<()> {
 /// If the file itself cannot be synced, it is replaced by a copy, and is in another state afterwards.
 pub(super) fn secure_version(
     place: &Place,
-    version: Option<&IndexVersion>,
+    version: Option<&FileVersion>,
     held: Option<&Lock>,
 ) -> Result<()> {
-    match version.and_then(IndexVersion::get::<Version>) {
-        Some(version) => secure(place, &version.stamp, held),
+    match version {
+        Some(version) => secure(place, &version.0.stamp, held),
         None => Ok(()),
     }
 }
@@ -260,19 +262,17 @@ fn rewrite(place: &Place) -> Result<()> {
 
 /// Remembers, for this process and the next, that the file is durable in the state `version`, with
 /// everything that it names.
-pub(super) fn note(place: &Place, lock: &Lock, version: Option<&IndexVersion>) {
-    let version = version.and_then(IndexVersion::get::<Version>);
+pub(super) fn note(place: &Place, lock: &Lock, version: Option<&FileVersion>) {
     if let Some(version) = version.filter(|_| place.syncs()) {
-        place.durable().remember_index(&version.stamp);
-        lock.note(&version.stamp);
+        place.durable().remember_index(&version.0.stamp);
+        lock.note(&version.0.stamp);
     }
 }
 
 /// Whether the file is the one that is known.
-pub(super) fn is_current(place: &Place, known: Option<&IndexVersion>) -> Result<bool> {
+pub(super) fn is_current(place: &Place, known: Option<&FileVersion>) -> Result<bool> {
     let found = stat_regular(&place.file(INDEX))?;
-    let known = known.and_then(|known| known.get::<Version>());
-    Ok(found.map(|metadata| Stamp::of(&metadata)).as_ref() == known.map(|known| &known.stamp))
+    Ok(found.map(|metadata| Stamp::of(&metadata)).as_ref() == known.map(|known| &known.0.stamp))
 }
 
 /// Writes what the file is to be replaced by.
@@ -294,11 +294,11 @@ fn is_smaller(place: &Place, content: &[u8]) -> Result<bool> {
 /// [reserve] even if it makes the file larger: without an index its manifests are listed one by one.
 pub(super) fn replace(
     place: &Place,
-    known: Option<&IndexVersion>,
+    known: Option<&FileVersion>,
     content: &[u8],
     limit: u64,
     frees: bool,
-) -> Result<Option<IndexVersion>> {
+) -> Result<Option<FileVersion>> {
     let path = &place.file(INDEX);
     check_size(content.len() as u64, limit, path)?;
     let new = match write_new(place, content) {
@@ -321,5 +321,5 @@ pub(super) fn replace(
     let metadata = file
         .metadata()
         .map_err(|error| failed("inspected", path, error))?;
-    Ok(Some(Version::opaque(file, Stamp::of(&metadata), content)))
+    Ok(Some(FileVersion::new(file, Stamp::of(&metadata), content)))
 }

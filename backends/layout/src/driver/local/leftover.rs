@@ -142,8 +142,8 @@ mod tests {
     use futures_util::TryStreamExt as _;
 
     use super::*;
-    use crate::driver::Driver as _;
     use crate::driver::local::Local;
+    use crate::driver::{Driver as _, Maintenance as _};
     use crate::options::Durability;
 
     async fn listed(layout: &Local, min_age: Duration) -> Vec<Leftover> {

@@ -38,12 +38,13 @@ use tranship::{
     UploadId,
 };
 
+use self::index::FileVersion;
 use self::link::Trust;
 use self::place::{Place, SMALL};
 use super::stamp::Stamp;
 use super::{
-    Driver, Hashed, IndexEdit, IndexRead, IndexVersion, Leftover, OCI_LAYOUT, Observer, Pages,
-    Stored, SweepPlan, Swept, check_size, disk, marker,
+    Driver, Hashed, IndexEdit, IndexFile, IndexRead, Leftover, Maintenance, OCI_LAYOUT, Observer,
+    Pages, Stored, SweepPlan, Swept, Transaction, check_size, disk, marker,
 };
 use crate::driver::file::{check_limit, failed, open_regular, stat_regular};
 use crate::options::Durability;
@@ -185,32 +186,11 @@ impl Driver for Local {
         .await
     }
 
-    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
-        let seen = known.clone();
-        let look = move |place: &Place| index::look(place, seen.as_ref());
-        let read = move |place: &Place| index::read(place, known.as_ref(), limit);
-        self.look_first(look, read).await
-    }
-
-    async fn update_index(
-        &self,
-        known: Option<IndexVersion>,
-        limit: u64,
-        edit: IndexEdit,
-    ) -> Result<Option<IndexVersion>> {
-        let place = Arc::clone(&self.index);
-        blocking::run(move || index::update(&place, known, limit, edit)).await
-    }
-
-    fn for_batch(&self) -> Arc<dyn Driver> {
-        Arc::new(Self {
+    fn begin(&self) -> Box<dyn Transaction> {
+        Box::new(LocalTransaction(Self {
             place: Arc::new(self.place.for_batch()),
             index: Arc::clone(&self.index),
-        })
-    }
-
-    async fn flush(&self) -> Result<()> {
-        self.on_thread(Place::flush).await
+        }))
     }
 
     fn is_to_secure(&self) -> bool {
@@ -222,11 +202,55 @@ impl Driver for Local {
             .await
     }
 
-    async fn secure_index(&self, version: &IndexVersion) -> Result<()> {
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        upload::start(&self.place).await
+    }
+
+    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        upload::resume(&self.place, id).await
+    }
+}
+
+#[async_trait]
+impl IndexFile for Local {
+    type Version = FileVersion;
+
+    async fn read(&self, known: Option<FileVersion>, limit: u64) -> Result<IndexRead<FileVersion>> {
+        let seen = known.clone();
+        let look = move |place: &Place| index::look(place, seen.as_ref());
+        let read = move |place: &Place| index::read(place, known.as_ref(), limit);
+        self.look_first(look, read).await
+    }
+
+    async fn update(
+        &self,
+        known: Option<FileVersion>,
+        limit: u64,
+        edit: IndexEdit,
+    ) -> Result<Option<FileVersion>> {
+        let place = Arc::clone(&self.index);
+        blocking::run(move || index::update(&place, known, limit, edit)).await
+    }
+
+    async fn secure(&self, version: &FileVersion) -> Result<()> {
         let (place, version) = (Arc::clone(&self.index), version.clone());
         blocking::run(move || index::secure_version(&place, Some(&version), None)).await
     }
 
+    async fn sweep(
+        &self,
+        known: Option<FileVersion>,
+        limit: u64,
+        min_age: Duration,
+        plan: SweepPlan,
+    ) -> Result<Swept<FileVersion>> {
+        let place = Arc::clone(&self.index);
+        blocking::run(move || sweep::sweep(&place, known, limit, min_age, plan)).await
+    }
+}
+
+#[async_trait]
+impl Maintenance for Local {
     async fn write_version(&self) -> Result<()> {
         self.on_thread(Place::write_marker).await
     }
@@ -239,17 +263,6 @@ impl Driver for Local {
         hash::hash(&self.place, digest, observe).await
     }
 
-    async fn sweep(
-        &self,
-        known: Option<IndexVersion>,
-        limit: u64,
-        min_age: Duration,
-        plan: SweepPlan,
-    ) -> Result<Swept> {
-        let place = Arc::clone(&self.index);
-        blocking::run(move || sweep::sweep(&place, known, limit, min_age, plan)).await
-    }
-
     fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
         leftover::list(Arc::clone(&self.place), min_age)
     }
@@ -259,13 +272,20 @@ impl Driver for Local {
         self.on_thread(move |place| leftover::remove(place, &leftover, min_age))
             .await
     }
+}
 
-    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
-        upload::start(&self.place).await
+/// A batch, whose blobs are published in groups.
+#[derive(Debug)]
+struct LocalTransaction(Local);
+
+#[async_trait]
+impl Transaction for LocalTransaction {
+    fn driver(&self) -> Arc<dyn Driver> {
+        Arc::new(self.0.clone())
     }
 
-    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
-        upload::resume(&self.place, id).await
+    async fn publish(&self) -> Result<()> {
+        self.0.on_thread(Place::flush).await
     }
 }
 

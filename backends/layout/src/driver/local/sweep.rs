@@ -7,32 +7,29 @@ use std::time::Duration;
 use tranship::Result;
 
 use super::index::{
-    MAX_ATTEMPTS, is_current, note, read, replace, replaced_all_the_time, secure_file,
+    FileVersion, MAX_ATTEMPTS, is_current, note, read, replace, replaced_all_the_time, secure_file,
     secure_version,
 };
 use super::lock::Lock;
 use super::place::Place;
 use crate::driver::file::{age, failed, is_shared, stat_regular};
-use crate::driver::{IndexRead, IndexVersion, Stored, StoredName, SweepPlan, Swept, disk};
+use crate::driver::{Stored, StoredName, SweepPlan, Swept, disk};
 
 /// Removes what `plan` says, under the lock of the index.
 pub(super) fn sweep(
     place: &Place,
-    mut known: Option<IndexVersion>,
+    mut known: Option<FileVersion>,
     limit: u64,
     min_age: Duration,
     mut plan: SweepPlan,
-) -> Result<Swept> {
+) -> Result<Swept<FileVersion>> {
     let lock = Lock::take(place)?;
     let mut removed = Vec::new();
     let mut directories = BTreeSet::new();
     'attempts: for _ in 0..MAX_ATTEMPTS {
         let found = read(place, known.as_ref(), limit)?;
-        let wanted = plan(&found)?;
-        known = match found {
-            IndexRead::Absent => None,
-            IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
-        };
+        let wanted = plan(found.state())?;
+        known = found.into_version();
         if let Some(content) = &wanted.content {
             secure_version(place, known.as_ref(), Some(&lock))?;
             let frees = !wanted.remove.is_empty();

@@ -7,10 +7,9 @@ use object_store::{PutMode, UpdateVersion};
 use tokio::time::Instant;
 use tranship::{Error, ErrorKind, Result};
 
-use super::index::{replace, version_at};
+use super::index::{ObjectVersion, replace, version_at};
 use super::lease;
 use super::place::Place;
-use crate::driver::IndexVersion;
 
 /// The right to change the index, until it is given back. Without conditions nobody else writes, and
 /// there is nothing to hold.
@@ -91,7 +90,7 @@ impl Held {
     /// Lets others write again, and answers the state of the index.
     ///
     /// If that fails, the change is made all the same: others wait until the lease has run out.
-    pub(super) async fn give_back(self) -> IndexVersion {
+    pub(super) async fn give_back(self) -> ObjectVersion {
         if !self.is_leased {
             return version_at(self.at, false);
         }

@@ -14,7 +14,7 @@ use super::held::Held;
 use super::lease::{self, Waiting};
 use super::place::Place;
 use super::to_its_end;
-use crate::driver::{IndexChange, IndexEdit, IndexRead, IndexVersion, vanished};
+use crate::driver::{IndexChange, IndexEdit, IndexRead, vanished};
 use crate::index::EMPTY_INDEX;
 
 /// How often a change may come too late. With the pauses in between that is some minutes.
@@ -25,15 +25,15 @@ pub(super) const REQUESTS: usize = 16;
 
 /// One state of the index.
 #[derive(Debug, Clone)]
-struct Version {
+pub(crate) struct ObjectVersion {
     at: UpdateVersion,
     /// Whether somebody wants that it is not changed.
     is_leased: bool,
 }
 
 /// The state `at` of the index.
-pub(super) fn version_at(at: UpdateVersion, is_leased: bool) -> IndexVersion {
-    IndexVersion::new(Version { at, is_leased })
+pub(super) fn version_at(at: UpdateVersion, is_leased: bool) -> ObjectVersion {
+    ObjectVersion { at, is_leased }
 }
 
 fn found_at(found: &ObjectMeta) -> UpdateVersion {
@@ -50,15 +50,13 @@ fn written_at(put: PutResult) -> UpdateVersion {
     }
 }
 
+/// What reading the index found.
+pub(super) type Read = IndexRead<ObjectVersion>;
+
 /// Reads the index, unless it is still the one that is known.
-pub(super) async fn read(
-    place: &Place,
-    known: Option<&IndexVersion>,
-    limit: u64,
-) -> Result<IndexRead> {
+pub(super) async fn read(place: &Place, known: Option<&ObjectVersion>, limit: u64) -> Result<Read> {
     let (bucket, key) = (&place.bucket, place.index());
-    let state = known.and_then(IndexVersion::get::<Version>);
-    let e_tag = state.and_then(|version| version.at.e_tag.clone());
+    let e_tag = known.and_then(|version| version.at.e_tag.clone());
     let found = match (bucket.get_changed(&key, e_tag).await?, known) {
         (Changed::No, Some(known)) => return Ok(IndexRead::Unchanged(known.clone())),
         // Nobody asked for a change.
@@ -84,10 +82,10 @@ fn too_large(place: &Place, error: Error) -> Error {
 /// Changes the index, again and again until nobody was faster.
 pub(super) async fn update(
     place: &Arc<Place>,
-    known: Option<IndexVersion>,
+    known: Option<ObjectVersion>,
     limit: u64,
     mut edit: IndexEdit,
-) -> Result<Option<IndexVersion>> {
+) -> Result<Option<ObjectVersion>> {
     place.prepare().await?;
     let keeps_conditions = place.must_keep_conditions().await?;
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(400));
@@ -100,7 +98,7 @@ pub(super) async fn update(
             continue;
         }
         let (returned, found, change) = blocking::run(move || {
-            let change = edit(&found)?;
+            let change = edit(found.state())?;
             Ok((edit, found, change))
         })
         .await?;
@@ -127,22 +125,16 @@ pub(super) fn too_often(place: &Place) -> Error {
 /// that has been so for too long, it is put to an end.
 pub(super) async fn wait_for_lease(
     place: &Place,
-    found: &IndexRead,
+    found: &Read,
     waiting: &mut Waiting,
     limit: u64,
 ) -> Result<bool> {
-    let leased = match found {
-        IndexRead::Absent => None,
-        IndexRead::Unchanged(version) | IndexRead::Read(_, version) => version.get::<Version>(),
-    };
-    let Some(leased) = leased.filter(|version| version.is_leased) else {
+    let Some(leased) = found.version().filter(|version| version.is_leased) else {
         return Ok(false);
     };
     if waiting.has_run_out(&leased.at).await?
         && let IndexRead::Read(content, version) = read(place, None, limit).await?
-        && version
-            .get::<Version>()
-            .is_some_and(|found| found.at == leased.at)
+        && version.at == leased.at
     {
         let content = blocking::run(move || lease::remove(&content)).await?;
         // Somebody else may do the same.
@@ -168,29 +160,25 @@ async fn require(place: &Place, change: &IndexChange) -> Result<()> {
 
 /// What a change was made from.
 pub(super) struct Base {
-    found: IndexRead,
+    found: Read,
     keeps_conditions: bool,
 }
 
 impl Base {
-    pub(super) fn new(found: IndexRead, keeps_conditions: bool) -> Self {
+    pub(super) fn new(found: Read, keeps_conditions: bool) -> Self {
         Self {
             found,
             keeps_conditions,
         }
     }
 
-    pub(super) fn version(&self) -> Option<&IndexVersion> {
-        match &self.found {
-            IndexRead::Absent => None,
-            IndexRead::Unchanged(version) | IndexRead::Read(_, version) => Some(version),
-        }
+    pub(super) fn version(&self) -> Option<&ObjectVersion> {
+        self.found.version()
     }
 
     /// The condition that this is still what is there.
     pub(super) fn mode(&self) -> PutMode {
-        let state = self.version().and_then(IndexVersion::get::<Version>);
-        match state {
+        match self.version() {
             _ if !self.keeps_conditions => PutMode::Overwrite,
             Some(version) => PutMode::Update(version.at.clone()),
             None => PutMode::Create,
@@ -199,7 +187,7 @@ impl Base {
 }
 
 enum Outcome {
-    Done(Option<IndexVersion>),
+    Done(Option<ObjectVersion>),
     TooLate,
 }
 
@@ -272,8 +260,7 @@ pub(super) async fn as_it_is(place: &Place, base: &Base, limit: u64) -> Result<O
     let IndexRead::Read(content, found) = read(place, None, limit).await? else {
         return Ok(None);
     };
-    let at = |version: &IndexVersion| version.get::<Version>().map(|version| version.at.clone());
-    Ok((at(&found) == at(version)).then_some(content))
+    Ok((found.at == version.at).then_some(content))
 }
 
 /// Writes the index; `None` if the condition does not hold.

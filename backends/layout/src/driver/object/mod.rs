@@ -37,10 +37,11 @@ use tranship::{
 
 use self::bucket::Bucket;
 use self::failure::failed;
+use self::index::ObjectVersion;
 use self::place::Place;
 use super::{
-    Driver, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, SweepPlan, Swept,
-    check_size, marker,
+    Driver, Hashed, Immediate, IndexEdit, IndexFile, IndexRead, Leftover, Maintenance, Observer,
+    Pages, Stored, SweepPlan, Swept, Transaction, check_size, hash_blob, marker,
 };
 use crate::options::LayoutOptions;
 
@@ -119,28 +120,53 @@ impl Driver for Object {
         self.place.delete_blob(digest).await
     }
 
-    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
+    fn begin(&self) -> Box<dyn Transaction> {
+        Box::new(Immediate(Arc::new(self.clone())))
+    }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        upload::start(&self.place).await
+    }
+
+    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
+        upload::resume(&self.place, id).await
+    }
+}
+
+#[async_trait]
+impl IndexFile for Object {
+    type Version = ObjectVersion;
+
+    async fn read(
+        &self,
+        known: Option<ObjectVersion>,
+        limit: u64,
+    ) -> Result<IndexRead<ObjectVersion>> {
         index::read(&self.place, known.as_ref(), limit).await
     }
 
-    async fn update_index(
+    async fn update(
         &self,
-        known: Option<IndexVersion>,
+        known: Option<ObjectVersion>,
         limit: u64,
         edit: IndexEdit,
-    ) -> Result<Option<IndexVersion>> {
+    ) -> Result<Option<ObjectVersion>> {
         index::update(&self.place, known, limit, edit).await
     }
 
-    fn for_batch(&self) -> Arc<dyn Driver> {
-        // What a store has taken is durable.
-        Arc::new(self.clone())
+    async fn sweep(
+        &self,
+        known: Option<ObjectVersion>,
+        limit: u64,
+        min_age: Duration,
+        plan: SweepPlan,
+    ) -> Result<Swept<ObjectVersion>> {
+        sweep::sweep(&self.place, known, limit, min_age, plan).await
     }
+}
 
-    async fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
+#[async_trait]
+impl Maintenance for Object {
     async fn write_version(&self) -> Result<()> {
         self.place.write_marker().await
     }
@@ -153,14 +179,8 @@ impl Driver for Object {
         LEAST_GRACE
     }
 
-    async fn sweep(
-        &self,
-        known: Option<IndexVersion>,
-        limit: u64,
-        min_age: Duration,
-        plan: SweepPlan,
-    ) -> Result<Swept> {
-        sweep::sweep(&self.place, known, limit, min_age, plan).await
+    async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
+        hash_blob(self, digest, observe).await
     }
 
     fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
@@ -169,14 +189,6 @@ impl Driver for Object {
 
     async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
         leftover::remove(&self.place, leftover, min_age).await
-    }
-
-    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
-        upload::start(&self.place).await
-    }
-
-    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
-        upload::resume(&self.place, id).await
     }
 }
 

@@ -8,13 +8,13 @@ use tranship::{Digest, Result, blocking};
 
 use super::held::Held;
 use super::index::{
-    Base, REQUESTS, as_it_is, read, replace, too_often, version_at, wait_for_lease,
+    Base, ObjectVersion, REQUESTS, as_it_is, read, replace, too_often, version_at, wait_for_lease,
 };
 use super::lease::Waiting;
 use super::place::Place;
 use super::stored::age;
 use super::{LEAST_GRACE, to_its_end};
-use crate::driver::{IndexVersion, Stored, StoredName, Sweep, SweepPlan, Swept};
+use crate::driver::{Stored, StoredName, Sweep, SweepPlan, Swept};
 
 /// How often the index may change between reading it and taking the lease.
 const MAX_ATTEMPTS: u32 = 100;
@@ -25,11 +25,11 @@ const PORTION: usize = 64;
 /// Removes what `plan` says.
 pub(super) async fn sweep(
     place: &Arc<Place>,
-    known: Option<IndexVersion>,
+    known: Option<ObjectVersion>,
     limit: u64,
     min_age: Duration,
     mut plan: SweepPlan,
-) -> Result<Swept> {
+) -> Result<Swept<ObjectVersion>> {
     let keeps_conditions = place.must_keep_conditions().await?;
     let mut waiting = Waiting::new();
     let mut attempts = 0;
@@ -40,7 +40,7 @@ pub(super) async fn sweep(
         }
         attempts += 1;
         let (returned, found, wanted) = blocking::run(move || {
-            let wanted = plan(&found)?;
+            let wanted = plan(found.state())?;
             Ok((plan, found, wanted))
         })
         .await?;

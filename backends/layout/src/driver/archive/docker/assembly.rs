@@ -246,7 +246,7 @@ pub(super) fn publish(
 ) -> Result<()> {
     place.replacing(|current| {
         let found = read_index(current.as_ref(), None, limit)?;
-        let change = edit(&found)?;
+        let change = edit(found.state())?;
         let Some(content) = &change.content else {
             return Ok(Some(()));
         };

@@ -27,10 +27,11 @@ pub(crate) use self::tags::ImageName;
 use super::decompress::Compression;
 use super::place::{Place, no_uploads};
 use super::{collect, reading as archive};
+use crate::driver::archive::contents::Contents;
 use crate::driver::file::check_limit;
 use crate::driver::{
-    Driver, IndexEdit, IndexRead, IndexVersion, Leftover, Pages, Stored, SweepPlan, Swept,
-    check_size,
+    Driver, Hashed, IndexEdit, IndexFile, IndexRead, Leftover, Maintenance, Observer, Pages,
+    Stored, SweepPlan, Swept, Transaction, check_size, hash_blob,
 };
 use crate::options::LayoutOptions;
 use crate::sizes::Sizes;
@@ -69,14 +70,14 @@ fn is_image_layer(media_type: &MediaType) -> bool {
 }
 
 /// A `docker-archive`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DockerArchive {
     place: Arc<Place>,
     name: ImageName,
     batch: Option<Batch>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Batch {
     assembly: Arc<tokio::sync::Mutex<Assembly>>,
     known: Arc<Mutex<Known>>,
@@ -180,16 +181,49 @@ impl Driver for DockerArchive {
         Err(Error::unsupported(ONLY_IMAGES).with_hint("delete the image's manifest instead"))
     }
 
-    async fn read_index(&self, known: Option<IndexVersion>, limit: u64) -> Result<IndexRead> {
+    fn begin(&self) -> Box<dyn Transaction> {
+        Box::new(DockerTransaction(Self {
+            place: Arc::clone(&self.place),
+            name: self.name.clone(),
+            batch: Some(Batch::new(&self.place)),
+        }))
+    }
+
+    fn is_to_secure(&self) -> bool {
+        self.place.syncs()
+    }
+
+    async fn secure_blobs(&self, _: Arc<Sizes>) -> Result<()> {
+        self.place.secure_all().await
+    }
+
+    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        Err(no_uploads())
+    }
+
+    async fn resume_upload(&self, _: &UploadId) -> Result<Box<dyn Upload>> {
+        Err(no_uploads())
+    }
+}
+
+#[async_trait]
+impl IndexFile for DockerArchive {
+    type Version = Arc<Contents>;
+
+    async fn read(
+        &self,
+        known: Option<Arc<Contents>>,
+        limit: u64,
+    ) -> Result<IndexRead<Arc<Contents>>> {
         archive::index(&self.place, known, limit).await
     }
 
-    async fn update_index(
+    async fn update(
         &self,
-        _: Option<IndexVersion>,
+        _: Option<Arc<Contents>>,
         limit: u64,
         edit: IndexEdit,
-    ) -> Result<Option<IndexVersion>> {
+    ) -> Result<Option<Arc<Contents>>> {
         self.place.check_writable()?;
         let assembly = match &self.batch {
             Some(batch) => Arc::clone(&batch.assembly),
@@ -205,50 +239,33 @@ impl Driver for DockerArchive {
         Ok(None)
     }
 
-    fn for_batch(&self) -> Arc<dyn Driver> {
-        Arc::new(Self {
-            place: Arc::clone(&self.place),
-            name: self.name.clone(),
-            batch: Some(Batch::new(&self.place)),
-        })
-    }
-
-    fn is_assembling(&self) -> bool {
-        self.batch.is_some()
-    }
-
-    async fn flush(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn is_to_secure(&self) -> bool {
-        self.place.syncs()
-    }
-
-    async fn secure_blobs(&self, _: Arc<Sizes>) -> Result<()> {
+    async fn secure(&self, _: &Arc<Contents>) -> Result<()> {
         self.place.secure_all().await
-    }
-
-    async fn secure_index(&self, _: &IndexVersion) -> Result<()> {
-        self.place.secure_all().await
-    }
-
-    fn stored(&self) -> Pages<'_, Stored> {
-        collect::all_stored(&self.place)
     }
 
     async fn sweep(
         &self,
-        _: Option<IndexVersion>,
+        _: Option<Arc<Contents>>,
         _: u64,
         _: Duration,
         _: SweepPlan,
-    ) -> Result<Swept> {
+    ) -> Result<Swept<Arc<Contents>>> {
         Err(
             Error::unsupported("an archive of docker holds nothing that no image refers to")
                 .with_subject(self.place.path().display())
                 .with_hint("delete images to make it smaller"),
         )
+    }
+}
+
+#[async_trait]
+impl Maintenance for DockerArchive {
+    fn stored(&self) -> Pages<'_, Stored> {
+        collect::all_stored(&self.place)
+    }
+
+    async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
+        hash_blob(self, digest, observe).await
     }
 
     fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
@@ -258,12 +275,18 @@ impl Driver for DockerArchive {
     async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
         collect::remove_leftover(&self.place, leftover, min_age).await
     }
+}
 
-    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
-        Err(no_uploads())
+/// A batch, which writes a new archive beside the old one.
+#[derive(Debug)]
+struct DockerTransaction(DockerArchive);
+
+impl Transaction for DockerTransaction {
+    fn driver(&self) -> Arc<dyn Driver> {
+        Arc::new(self.0.clone())
     }
 
-    async fn resume_upload(&self, _: &UploadId) -> Result<Box<dyn Upload>> {
-        Err(no_uploads())
+    fn is_exclusive(&self) -> bool {
+        true
     }
 }
