@@ -116,8 +116,9 @@ mod repository;
 mod sizes;
 mod store;
 
+pub use driver::LeftoverKind;
 pub use fsck::{Finding, FindingKind, FsckOptions, FsckProgress, FsckReport, Repaired, Severity};
-pub use gc::{Amount, GcOptions, GcReport, LeftoverKind, RemovedBlob, RemovedLeftover, Stray};
+pub use gc::{Amount, GcOptions, GcReport, RemovedBlob, RemovedLeftover, Stray};
 pub use index::IndexEntry;
 pub use layout::Layout;
 pub use options::{Durability, LayoutOptions};

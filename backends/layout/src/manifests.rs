@@ -12,7 +12,7 @@ use tranship::{
 use crate::children::Children;
 use crate::driver::check_size;
 use crate::graph::Node;
-use crate::index::{Edit, Snapshot};
+use crate::index::Edit;
 use crate::store::Store;
 
 /// How often a manifest is stored again that somebody deletes at the same time.
@@ -227,7 +227,7 @@ impl Manifests {
         if self.store.is_idle(&snapshot, edit) {
             (snapshot, version) = self.store.versioned_index().await?;
         }
-        if needs_indexes(&snapshot, edit) {
+        if snapshot.needs_indexes(edit) {
             self.store.load_indexes(&snapshot).await;
         }
         if self.store.is_idle(&snapshot, edit) && version.is_none() {
@@ -346,26 +346,6 @@ fn listing(target: &Descriptor, node: &Node, tags: &[Tag]) -> Edit {
         entry,
         tags: tags.to_vec(),
         children: node.children.clone(),
-    }
-}
-
-/// Whether it matters for a change what is below the indexes that are listed: if a manifest might
-/// get an entry, or keep one, that it does not need.
-pub(crate) fn needs_indexes(snapshot: &Snapshot, edit: &Edit) -> bool {
-    match edit {
-        Edit::List { entry, tags, .. } => {
-            let moves = |tag| {
-                snapshot
-                    .tagged(tag)
-                    .is_some_and(|old| old.digest() != entry.digest())
-            };
-            if tags.is_empty() {
-                snapshot.listed(entry.digest()).is_none()
-            } else {
-                tags.iter().any(moves)
-            }
-        }
-        Edit::Untag(_) | Edit::Delete { .. } => true,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the blobs, the manifests and the repository of one layout share.
 
 mod closure;
-mod sweep;
+pub(crate) mod sweep;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,12 +15,9 @@ use tranship::{Capabilities, Descriptor, Digest, Error, ErrorKind, Result};
 use crate::driver::{Driver, IndexChange, IndexRead, IndexState, IndexVersion, Transaction};
 use crate::graph::{Graph, Node, Reachable, decode};
 use crate::index::{Draft, Edit, Holders as _, Request, Snapshot, Writer, fail};
-use crate::manifests::needs_indexes;
 use crate::options::LayoutOptions;
 use crate::pending::{Pending, Taken};
 use crate::sizes::Sizes;
-
-pub(crate) use self::sweep::SweepOutcome;
 
 /// The only version of the format that there has been so far.
 const VERSION: &str = "1.0.0";
@@ -219,7 +216,7 @@ impl Store {
             return transaction.commit().await;
         }
         let (snapshot, version) = self.core.versioned_index().await?;
-        if edits.iter().any(|edit| needs_indexes(&snapshot, edit)) {
+        if edits.iter().any(|edit| snapshot.needs_indexes(edit)) {
             self.load_indexes(&snapshot).await;
         }
         let is_idle = |edit| snapshot.is_idle(edit, &*self.core.graph);

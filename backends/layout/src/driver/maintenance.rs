@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use serde::Serialize;
 use tranship::{Digest, Error, Result};
-
-pub(crate) use crate::gc::LeftoverKind;
 
 /// A listing in pages, as the storage has them: bounded, and fetched as it is polled.
 pub(crate) type Pages<'a, T> = BoxStream<'a, Result<Vec<T>>>;
@@ -77,6 +76,17 @@ pub(crate) struct Hashed {
     pub(crate) size: u64,
     /// Whether the content hashes to the digest.
     pub(crate) is_intact: bool,
+}
+
+/// What a file that was left behind was to become.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LeftoverKind {
+    /// A temporary file of a push, or of a change of `index.json`.
+    Temporary,
+    /// An upload that could have been resumed.
+    Upload,
 }
 
 /// A file of ours that a process did not finish.

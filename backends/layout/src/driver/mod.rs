@@ -40,8 +40,9 @@ pub(crate) use self::index::{
     Index, IndexChange, IndexEdit, IndexFile, IndexRead, IndexState, IndexVersion, Sweep,
     SweepPlan, Swept,
 };
+pub use self::maintenance::LeftoverKind;
 pub(crate) use self::maintenance::{
-    Hashed, Leftover, LeftoverKind, Maintenance, Observer, Pages, Stored, StoredName,
+    Hashed, Leftover, Maintenance, Observer, Pages, Stored, StoredName,
 };
 pub(crate) use self::transaction::{Immediate, Transaction};
 

@@ -19,10 +19,11 @@ use tranship::{Digest, Error, ErrorKind, Result};
 use self::mark::{Kept, Marker, roots};
 use crate::driver::{IndexVersion, Stored, StoredName};
 use crate::index::Snapshot;
-use crate::store::{Store, SweepOutcome};
+use crate::store::Store;
+use crate::store::sweep::SweepOutcome;
 
 pub use self::options::GcOptions;
-pub use self::report::{Amount, GcReport, LeftoverKind, RemovedBlob, RemovedLeftover, Stray};
+pub use self::report::{Amount, GcReport, RemovedBlob, RemovedLeftover, Stray};
 
 /// How many blobs are removed while nobody can change the index: some milliseconds' worth.
 const PORTION: usize = 500;

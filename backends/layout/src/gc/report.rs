@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tranship::{Descriptor, Digest};
 
-use crate::driver::Stored;
+use crate::driver::{LeftoverKind, Stored};
 
 /// What garbage collection did, or with [`dry_run`](Self::dry_run) would do.
 #[non_exhaustive]
@@ -56,17 +56,6 @@ pub struct RemovedLeftover {
     pub size: u64,
     /// Whether the bytes have another name, so that nothing became free.
     pub shared: bool,
-}
-
-/// What a file that was left behind was to become.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum LeftoverKind {
-    /// A temporary file of a push, or of a change of `index.json`.
-    Temporary,
-    /// An upload that could have been resumed.
-    Upload,
 }
 
 /// How much there is of something.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 use tranship::{Error, ErrorKind, Result};
 
-use super::Edit;
+use super::change::Edit;
 use crate::sizes::Sizes;
 
 /// Changes that are made together, and who waits for them.

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tranship::{Error, ErrorKind, Result};
 
-use super::room::Room;
+use super::preallocation::Preallocation;
 use crate::driver::file::PIECE;
 use crate::driver::position::{read_at, read_exact_at, write_all_at};
 
@@ -70,7 +70,7 @@ impl Copy<'_> {
 
     fn write(&self, told: &Sender<u64>, syncs: &Sender<()>) -> std::result::Result<(), Failure> {
         let mut steps = Steps::default();
-        let mut room = Room::new(self.length);
+        let mut room = Preallocation::new(self.length);
         let mut at = 0;
         let mut to_sync = 0;
         while at < self.length {

@@ -5,29 +5,29 @@ use std::sync::Arc;
 use tranship::blocking::{self, Wanted, WantedFlag};
 use tranship::{Digest, Digester, Result};
 
-use super::place::Place;
+use super::directory::LocalDirectory;
 use crate::driver::file::{open_regular, read_pieces};
 use crate::driver::{Hashed, Observer};
 
 /// Reads the blob `digest` on one blocking thread, to its end or until the future is dropped.
 pub(super) async fn hash(
-    place: &Arc<Place>,
+    directory: &Arc<LocalDirectory>,
     digest: &Digest,
     observe: Observer,
 ) -> Result<Option<Hashed>> {
-    let (place, digest) = (Arc::clone(place), *digest);
+    let (directory, digest) = (Arc::clone(directory), *digest);
     let waiting = Wanted::default();
     let wanted = waiting.flag();
-    blocking::run(move || hash_now(&place, &digest, &observe, &wanted)).await
+    blocking::run(move || hash_now(&directory, &digest, &observe, &wanted)).await
 }
 
 fn hash_now(
-    place: &Place,
+    directory: &LocalDirectory,
     digest: &Digest,
     observe: &Observer,
     wanted: &WantedFlag,
 ) -> Result<Option<Hashed>> {
-    let found = place.find_blob(digest, |path| {
+    let found = directory.find_blob(digest, |path| {
         Ok(open_regular(&path)?.map(|(file, metadata)| (file, metadata, path)))
     })?;
     let Some((file, metadata, path)) = found else {

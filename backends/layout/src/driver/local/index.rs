@@ -10,15 +10,14 @@ use bytes::Bytes;
 use tempfile::NamedTempFile;
 use tranship::{Digest, Error, ErrorKind, Result};
 
-use super::durable::open_to_sync;
-use super::lock::{Lock, is_noted};
-use super::place::Place;
+use super::commit::{Commit, open_to_sync};
+use super::lock::Lock;
 use super::reserve;
 use crate::driver::file::{check_limit, failed, not_named, open_regular, stat_regular};
 use crate::driver::stamp::Stamp;
 use crate::driver::{INDEX, IndexChange, IndexEdit, IndexRead, disk, vanished};
 
-/// Tools that write the file in place truncate it first. So often, and for so long in between, is a
+/// Tools that write the file in commit truncate it first. So often, and for so long in between, is a
 /// file that looks unfinished read again before it counts as torn.
 const PATIENCE: (u32, Duration) = (6, Duration::from_millis(15));
 
@@ -34,7 +33,7 @@ struct Version {
     // replaced.
     _file: File,
     stamp: Stamp,
-    // Set if the file may have been written in place since without a change of the stamp. The digest of its
+    // Set if the file may have been written in commit since without a change of the stamp. The digest of its
     // content decides in that case.
     racy: Option<Digest>,
 }
@@ -54,24 +53,24 @@ impl FileVersion {
 pub(super) type Read = IndexRead<FileVersion>;
 
 /// Tells by its metadata that the file is still the one that is known; `None` if it has to be read.
-pub(super) fn look(place: &Place, known: Option<&FileVersion>) -> Result<Option<Read>> {
+pub(super) fn look(commit: &Commit, known: Option<&FileVersion>) -> Result<Option<Read>> {
     let Some(known) = known else {
         return Ok(None);
     };
     if known.0.racy.is_some() {
         return Ok(None);
     }
-    let found = stat_regular(&place.file(INDEX))?;
+    let found = stat_regular(&commit.paths.file(INDEX))?;
     let is_same = found.is_some_and(|metadata| Stamp::of(&metadata) == known.0.stamp);
     Ok(is_same.then(|| IndexRead::Unchanged(known.clone())))
 }
 
 /// Reads the file, unless it is still the one that is known.
-pub(super) fn read(place: &Place, known: Option<&FileVersion>, limit: u64) -> Result<Read> {
-    if let Some(unchanged) = look(place, known)? {
+pub(super) fn read(commit: &Commit, known: Option<&FileVersion>, limit: u64) -> Result<Read> {
+    if let Some(unchanged) = look(commit, known)? {
         return Ok(unchanged);
     }
-    let path = place.file(INDEX);
+    let path = commit.paths.file(INDEX);
     let (attempts, pause) = PATIENCE;
     let mut attempt = 1;
     loop {
@@ -128,51 +127,51 @@ fn looks_complete(content: &[u8]) -> bool {
 
 /// Changes the file under the lock. Whoever takes no lock is noticed up to the moment of renaming.
 pub(super) fn update(
-    place: &Place,
+    commit: &Commit,
     mut known: Option<FileVersion>,
     limit: u64,
     mut edit: IndexEdit,
 ) -> Result<Option<FileVersion>> {
-    place.ensure_layout()?;
+    commit.ensure_layout()?;
     // This may take long, so it is done before the lock is taken; mostly nothing is left to do then.
-    if let Some(found) = stat_regular(&place.file(INDEX))? {
-        secure(place, &Stamp::of(&found), None)?;
+    if let Some(found) = stat_regular(&commit.paths.file(INDEX))? {
+        secure(commit, &Stamp::of(&found), None)?;
     }
-    let lock = Lock::take(place)?;
+    let lock = Lock::take(&commit.paths)?;
     for _ in 0..MAX_ATTEMPTS {
-        let found = read(place, known.as_ref(), limit)?;
+        let found = read(commit, known.as_ref(), limit)?;
         let change = edit(found.state())?;
         known = found.into_version();
-        require(place, &change)?;
-        secure_version(place, known.as_ref(), Some(&lock))?;
+        require(commit, &change)?;
+        secure_version(commit, known.as_ref(), Some(&lock))?;
         if let Some(content) = &change.content {
             let frees = !change.remove.is_empty();
-            match replace(place, known.as_ref(), content, limit, frees)? {
+            match replace(commit, known.as_ref(), content, limit, frees)? {
                 Some(version) => known = Some(version),
                 None => continue,
             }
         }
-        note(place, &lock, known.as_ref());
+        note(commit, &lock, known.as_ref());
         for digest in &change.remove {
-            super::remove_blob(place, digest)?;
+            commit.remove_blob(digest)?;
         }
         return Ok(known);
     }
-    Err(replaced_all_the_time(place))
+    Err(replaced_all_the_time(commit))
 }
 
-pub(super) fn replaced_all_the_time(place: &Place) -> Error {
+pub(super) fn replaced_all_the_time(commit: &Commit) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "another program, which takes no lock, replaces the file all the time",
     )
-    .with_subject(place.file(INDEX).display())
+    .with_subject(commit.paths.file(INDEX).display())
     .with_retryable(true)
 }
 
-fn require(place: &Place, change: &IndexChange) -> Result<()> {
+fn require(commit: &Commit, change: &IndexChange) -> Result<()> {
     for (digest, size) in change.required() {
-        let found = match place.blob(&digest)? {
+        let found = match commit.paths.blob(&digest)? {
             Some(path) => stat_regular(&path)?,
             None => None,
         };
@@ -188,136 +187,131 @@ fn require(place: &Place, change: &IndexChange) -> Result<()> {
 ///
 /// If the file itself cannot be synced, it is replaced by a copy, and is in another state afterwards.
 pub(super) fn secure_version(
-    place: &Place,
+    commit: &Commit,
     version: Option<&FileVersion>,
     held: Option<&Lock>,
 ) -> Result<()> {
     match version {
-        Some(version) => secure(place, &version.0.stamp, held),
+        Some(version) => secure(commit, &version.0.stamp, held),
         None => Ok(()),
     }
 }
 
-fn secure(place: &Place, stamp: &Stamp, held: Option<&Lock>) -> Result<()> {
-    if !is_secure(place, stamp) {
-        let is_synced = place.sync_file_system();
+fn secure(commit: &Commit, stamp: &Stamp, held: Option<&Lock>) -> Result<()> {
+    if !commit.is_index_secure(stamp) {
+        let is_synced = commit.sync_file_system();
         if !is_synced {
-            place.sync_all_blobs()?;
+            commit.sync_all_blobs()?;
         }
-        if (!is_synced || place.is_suspect(INDEX)) && !sync(place, held)? {
+        if (!is_synced || commit.paths.is_suspect(INDEX)) && !sync(commit, held)? {
             return Ok(());
         }
     }
-    place.durable().remember_index(stamp);
+    commit.remember_index(stamp);
     Ok(())
 }
 
 /// Makes the file itself durable. Before a blob is removed, the state that does not need it must be on the
 /// disk: a power cut could bring an older one back.
-pub(super) fn secure_file(place: &Place, held: Option<&Lock>) -> Result<()> {
-    match stat_regular(&place.file(INDEX))? {
-        Some(found) if !is_secure(place, &Stamp::of(&found)) => sync(place, held).map(drop),
+pub(super) fn secure_file(commit: &Commit, held: Option<&Lock>) -> Result<()> {
+    match stat_regular(&commit.paths.file(INDEX))? {
+        Some(found) if !commit.is_index_secure(&Stamp::of(&found)) => sync(commit, held).map(drop),
         _ => Ok(()),
     }
 }
 
-/// Returns whether nothing needs a sync for the file in the state `stamp`.
-pub(super) fn is_secure(place: &Place, stamp: &Stamp) -> bool {
-    !place.syncs() || place.durable().knows_index(stamp) || is_noted(place, stamp)
-}
-
 /// Syncs the file and its name. If that fails, or has failed before, the file is written anew. Returns
 /// whether it is still the same file.
-fn sync(place: &Place, held: Option<&Lock>) -> Result<bool> {
-    let path = place.file(INDEX);
+fn sync(commit: &Commit, held: Option<&Lock>) -> Result<bool> {
+    let path = commit.paths.file(INDEX);
     let Some(file) = open_to_sync(&path)? else {
         return Ok(true);
     };
-    if !place.is_suspect(INDEX) {
+    if !commit.paths.is_suspect(INDEX) {
         if disk::sync_file(&file, &path).is_ok() {
-            place.sync_directory(place.root())?;
+            commit.sync_directory(commit.paths.root())?;
             return Ok(true);
         }
-        place.suspect(INDEX);
+        commit.paths.suspect(INDEX);
     }
     match held {
-        Some(_) => rewrite(place)?,
+        Some(_) => rewrite(commit)?,
         None => {
-            let _lock = Lock::take(place)?;
-            rewrite(place)?;
+            let _lock = Lock::take(&commit.paths)?;
+            rewrite(commit)?;
         }
     }
     Ok(false)
 }
 
 /// Replaces the file, under the lock, by one of the same content.
-fn rewrite(place: &Place) -> Result<()> {
-    if let IndexRead::Read(content, version) = read(place, None, u64::MAX)?
-        && replace(place, Some(&version), &content, u64::MAX, false)?.is_none()
+fn rewrite(commit: &Commit) -> Result<()> {
+    if let IndexRead::Read(content, version) = read(commit, None, u64::MAX)?
+        && replace(commit, Some(&version), &content, u64::MAX, false)?.is_none()
     {
-        return Err(replaced_all_the_time(place));
+        return Err(replaced_all_the_time(commit));
     }
     Ok(())
 }
 
 /// Remembers, for this process and the next, that the file is durable in the state `version`, with
 /// everything that it names.
-pub(super) fn note(place: &Place, lock: &Lock, version: Option<&FileVersion>) {
-    if let Some(version) = version.filter(|_| place.syncs()) {
-        place.durable().remember_index(&version.0.stamp);
+pub(super) fn note(commit: &Commit, lock: &Lock, version: Option<&FileVersion>) {
+    if let Some(version) = version.filter(|_| commit.syncs()) {
+        commit.remember_index(&version.0.stamp);
         lock.note(&version.0.stamp);
     }
 }
 
 /// Whether the file is the one that is known.
-pub(super) fn is_current(place: &Place, known: Option<&FileVersion>) -> Result<bool> {
-    let found = stat_regular(&place.file(INDEX))?;
+pub(super) fn is_current(commit: &Commit, known: Option<&FileVersion>) -> Result<bool> {
+    let found = stat_regular(&commit.paths.file(INDEX))?;
     Ok(found.map(|metadata| Stamp::of(&metadata)).as_ref() == known.map(|known| &known.0.stamp))
 }
 
 /// Writes what the file is to be replaced by.
-fn write_new(place: &Place, content: &[u8]) -> Result<NamedTempFile> {
-    let mut new = place.temporary_file(0o666)?;
+fn write_new(commit: &Commit, content: &[u8]) -> Result<NamedTempFile> {
+    let mut new = commit.temporary_file(0o666)?;
     new.write_all(content)
         .map_err(|error| failed("written", new.path(), error))?;
-    place.sync_file(new.as_file(), new.path())?;
+    commit.sync_file(new.as_file(), new.path())?;
     Ok(new)
 }
 
 /// Whether `content` is smaller than the file is now.
-fn is_smaller(place: &Place, content: &[u8]) -> Result<bool> {
-    let found = stat_regular(&place.file(INDEX))?;
+fn is_smaller(commit: &Commit, content: &[u8]) -> Result<bool> {
+    let found = stat_regular(&commit.paths.file(INDEX))?;
     Ok(found.is_some_and(|found| (content.len() as u64) < found.len()))
 }
 
 /// Replaces the file; `None` if it is no longer the known one. A change that `frees` space may use the
 /// [reserve] even if it makes the file larger: without an index its manifests are listed one by one.
 pub(super) fn replace(
-    place: &Place,
+    commit: &Commit,
     known: Option<&FileVersion>,
     content: &[u8],
     limit: u64,
     frees: bool,
 ) -> Result<Option<FileVersion>> {
-    let path = &place.file(INDEX);
+    let path = &commit.paths.file(INDEX);
     check_size(content.len() as u64, limit, path)?;
-    let new = match write_new(place, content) {
+    let new = match write_new(commit, content) {
         Err(error)
             if error.kind() == ErrorKind::StorageFull
-                && (frees || is_smaller(place, content)?)
-                && reserve::release(place) =>
+                && (frees || is_smaller(commit, content)?)
+                && reserve::release(&commit.paths) =>
         {
-            write_new(place, content)?
+            write_new(commit, content)?
         }
         new => new?,
     };
-    if !is_current(place, known)? {
+    if !is_current(commit, known)? {
         return Ok(None);
     }
     let file = disk::persist(new, path).map_err(|error| not_named(path, error.error))?;
-    place.sync_directory(place.root())?;
-    reserve::keep(place, content.len() as u64);
-    place.trust(INDEX);
+    commit.sync_directory(commit.paths.root())?;
+    reserve::keep(&commit.paths, content.len() as u64);
+    commit.paths.trust(INDEX);
     let metadata = file
         .metadata()
         .map_err(|error| failed("inspected", path, error))?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tranship::Result;
 
 use super::pages::pages;
-use super::place::Place;
+use super::paths::Paths;
 use crate::driver::file::{age, failed, is_shared, open_no_follow, stat_regular};
 use crate::driver::{Leftover, LeftoverKind, Pages};
 
@@ -21,9 +21,9 @@ enum Hold {
 }
 
 /// What was left behind and is at least `min_age` old.
-pub(super) fn list(place: Arc<Place>, min_age: Duration) -> Pages<'static, Leftover> {
+pub(super) fn list(paths: Arc<Paths>, min_age: Duration) -> Pages<'static, Leftover> {
     let walk = Walk {
-        place,
+        paths,
         min_age,
         kinds: vec![LeftoverKind::Upload, LeftoverKind::Temporary],
         open: None,
@@ -32,7 +32,7 @@ pub(super) fn list(place: Arc<Place>, min_age: Duration) -> Pages<'static, Lefto
 }
 
 struct Walk {
-    place: Arc<Place>,
+    paths: Arc<Paths>,
     min_age: Duration,
     /// The directories to come, the next one last.
     kinds: Vec<LeftoverKind>,
@@ -47,7 +47,7 @@ impl Walk {
                 let Some(kind) = self.kinds.pop() else {
                     break;
                 };
-                if let Some(directory) = directory_of(&self.place, kind)? {
+                if let Some(directory) = directory_of(&self.paths, kind)? {
                     let entries = std::fs::read_dir(&directory)
                         .map_err(|error| failed("listed", &directory, error))?;
                     self.open = Some((kind, directory, entries));
@@ -68,10 +68,10 @@ impl Walk {
     }
 }
 
-fn directory_of(place: &Place, kind: LeftoverKind) -> Result<Option<PathBuf>> {
+fn directory_of(paths: &Paths, kind: LeftoverKind) -> Result<Option<PathBuf>> {
     match kind {
-        LeftoverKind::Temporary => place.existing_temporary(),
-        LeftoverKind::Upload => place.existing_uploads(),
+        LeftoverKind::Temporary => paths.existing_temporary(),
+        LeftoverKind::Upload => paths.existing_uploads(),
     }
 }
 
@@ -117,8 +117,8 @@ fn hold(kind: LeftoverKind, path: &Path) -> Result<Hold> {
 }
 
 /// Removes a leftover, unless somebody has come back to it.
-pub(super) fn remove(place: &Place, leftover: &Leftover, min_age: Duration) -> Result<bool> {
-    let Some(directory) = directory_of(place, leftover.kind)? else {
+pub(super) fn remove(paths: &Paths, leftover: &Leftover, min_age: Duration) -> Result<bool> {
+    let Some(directory) = directory_of(paths, leftover.kind)? else {
         return Ok(false);
     };
     let path = directory.join(&leftover.name);

@@ -11,11 +11,10 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 use tranship::blocking::{Wanted, WantedFlag};
 use tranship::{Descriptor, LocalFile, Result, Verifier};
 
+use super::commit::{BLOB_MODE, StagedKind, Staging};
 use super::copy::{Copy, Failure};
-use super::place::{Place, SMALL};
-use super::staging::{StagedKind, Staging};
+use super::directory::{LocalDirectory, SMALL};
 use super::suspects::name_of;
-use super::write::{BLOB_MODE, publish};
 use crate::driver::disk;
 use crate::driver::file::{failed, identity, not_named, read_pieces, stat_regular};
 
@@ -31,13 +30,13 @@ pub(super) enum Trust {
 /// Stores the content of `origin` as the blob `expected`. Returns `false` if it is not to be had as a file, so that
 /// its bytes must be read as a stream, which also tells what is wrong with it.
 pub(super) async fn take_over(
-    place: &Arc<Place>,
+    directory: &Arc<LocalDirectory>,
     expected: &Descriptor,
     origin: &LocalFile,
     trust: Trust,
 ) -> Result<bool> {
     let size = expected.size();
-    let (shared, expected, origin) = (Arc::clone(place), expected.clone(), origin.clone());
+    let (shared, expected, origin) = (Arc::clone(directory), expected.clone(), origin.clone());
     let wanted = Wanted::default();
     let flag = wanted.flag();
     let work = move || {
@@ -46,7 +45,7 @@ pub(super) async fn take_over(
             _ => return Ok(false),
         };
         let work = Work {
-            place: &shared,
+            directory: &shared,
             expected: &expected,
             origin: &origin,
             wanted: &flag,
@@ -59,15 +58,15 @@ pub(super) async fn take_over(
         if expected.size() <= SMALL {
             return Ok(false);
         }
-        publish(&shared, work.copy()?, &expected).map(|()| true)
+        shared.commit.store(work.copy()?, &expected).map(|()| true)
     };
-    let is_taken = place.copy_blob(size, work).await?;
-    place.flush_if_due().await?;
+    let is_taken = directory.copy_blob(size, work).await?;
+    directory.flush_if_due().await?;
     Ok(is_taken)
 }
 
 struct Work<'a> {
-    place: &'a Place,
+    directory: &'a LocalDirectory,
     expected: &'a Descriptor,
     origin: &'a LocalFile,
     wanted: &'a WantedFlag,
@@ -79,13 +78,17 @@ impl Work<'_> {
     fn take_over(&self, metadata: &Metadata) -> Result<()> {
         if let Some(file) = self.clone()? {
             self.verify(file.as_file(), file.path())?;
-            return publish(self.place, file, self.expected);
+            return self.directory.commit.store(file, self.expected);
         }
-        let may_link = self.origin.is_immutable() && self.place.may_link(metadata);
+        let may_link = self.origin.is_immutable()
+            && self
+                .directory
+                .imports
+                .may_link(&self.directory.paths, metadata);
         if may_link && self.link()? {
             return Ok(());
         }
-        publish(self.place, self.copy()?, self.expected)
+        self.directory.commit.store(self.copy()?, self.expected)
     }
 
     fn source(&self) -> &Arc<File> {
@@ -100,15 +103,15 @@ impl Work<'_> {
     /// Returns a file that shares the content of the source until one of them is written; `None` if the file system
     /// has no such files.
     fn clone(&self) -> Result<Option<NamedTempFile>> {
-        if !self.place.may_clone() {
+        if !self.directory.imports.may_clone() {
             return Ok(None);
         }
-        let file = self.place.temporary_file(BLOB_MODE)?;
+        let file = self.directory.commit.temporary_file(BLOB_MODE)?;
         match clone(self.source(), file.as_file()) {
             Ok(()) => Ok(Some(file)),
             Err(error) => {
                 if error.kind() == io::ErrorKind::Unsupported {
-                    self.place.forget_clones();
+                    self.directory.imports.forget_clones();
                 }
                 Ok(None)
             }
@@ -119,11 +122,11 @@ impl Work<'_> {
     /// cannot have one here: it is on another file system, belongs to another user, has too many names, or
     /// cannot be made durable.
     fn link(&self) -> Result<bool> {
-        if self.place.is_suspect_link(self.expected.digest()) {
+        if self.directory.paths.is_suspect_link(self.expected.digest()) {
             return Ok(false);
         }
         self.verify(self.source(), self.path())?;
-        match self.place.staging() {
+        match self.directory.commit.staging() {
             Some(staging) => self.link_staged(staging),
             None => self.link_now(),
         }
@@ -131,11 +134,11 @@ impl Work<'_> {
 
     fn link_staged(&self, staging: &Staging) -> Result<bool> {
         let Some(linked) = self.link_aside()? else {
-            self.place.forget_links();
+            self.directory.imports.forget_links();
             return Ok(false);
         };
         let digest = self.expected.digest();
-        self.place.prepare(digest)?;
+        self.directory.commit.prepare(digest)?;
         let file = (linked, Arc::clone(self.source()));
         // A copy that is killed has nothing of it to transfer again, whatever its size.
         staging.add(digest, file, StagedKind::Link, 0)?;
@@ -144,15 +147,15 @@ impl Work<'_> {
 
     fn link_now(&self) -> Result<bool> {
         let source = self.source();
-        self.place.ensure_layout()?;
+        self.directory.commit.ensure_layout()?;
         let digest = self.expected.digest();
-        let path = self.place.blob_to_write(digest)?;
-        if self.place.sync_file(source, &path).is_err() {
-            self.place.suspect(&name_of(digest));
+        let path = self.directory.paths.blob_to_write(digest)?;
+        if self.directory.commit.sync_file(source, &path).is_err() {
+            self.directory.paths.suspect(&name_of(digest));
             return Ok(false);
         }
         if disk::naming(&path, || link_opened(source, &path)).is_ok() {
-            self.place.published(digest, &path)?;
+            self.directory.commit.published(digest, &path)?;
             return Ok(true);
         }
         // Such links cannot be made here, or a file of the wrong size is in the way and is replaced.
@@ -160,11 +163,11 @@ impl Work<'_> {
             Some(linked) => {
                 let named = disk::persist_link(linked, &path);
                 named.map_err(|error| not_named(&path, error.error))?;
-                self.place.published(digest, &path)?;
+                self.directory.commit.published(digest, &path)?;
                 Ok(true)
             }
             None => {
-                self.place.forget_links();
+                self.directory.imports.forget_links();
                 Ok(false)
             }
         }
@@ -173,7 +176,7 @@ impl Work<'_> {
     /// Returns a second name for the file among the temporary ones.
     fn link_aside(&self) -> Result<Option<TempPath>> {
         let source = self.source();
-        let directory = self.place.temporary()?;
+        let directory = self.directory.commit.temporary()?;
         let linked = Builder::new().make_in(&directory, |new| link_opened(source, new));
         if let Ok(linked) = linked {
             return Ok(Some(linked.into_temp_path()));
@@ -206,7 +209,7 @@ impl Work<'_> {
 
     fn copy(&self) -> Result<NamedTempFile> {
         let (source, path) = (self.source(), self.path());
-        let mut file = self.place.temporary_file(BLOB_MODE)?;
+        let mut file = self.directory.commit.temporary_file(BLOB_MODE)?;
         let mut verifier = Verifier::new(self.expected);
         if self.expected.size() <= SMALL {
             let to = file.path().to_owned();
@@ -221,7 +224,7 @@ impl Work<'_> {
                 start: self.origin.range().start,
                 length: self.expected.size(),
                 to: file.as_file(),
-                is_synced: self.place.syncs(),
+                is_synced: self.directory.commit.syncs(),
             };
             copy.run(|bytes| {
                 self.wanted.check()?;

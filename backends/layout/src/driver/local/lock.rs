@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use tranship::{Error, ErrorKind, Result};
 
-use super::place::Place;
+use super::paths::Paths;
 use crate::driver::file::{failed, open_no_follow};
 use crate::driver::position::{read_at, write_all_at};
 use crate::driver::stamp::Stamp;
@@ -27,8 +27,8 @@ impl Lock {
     ///
     /// # Errors
     /// `Unsupported` if the file system cannot lock files.
-    pub(super) fn take(place: &Place) -> Result<Self> {
-        let path = place.lock_file()?;
+    pub(super) fn take(paths: &Paths) -> Result<Self> {
+        let path = paths.lock_file()?;
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
         let opened = match open_no_follow(&mut options, &path) {
@@ -61,8 +61,8 @@ impl Lock {
 }
 
 /// Returns whether there is a note that `index.json` is durable in the state `stamp`.
-pub(super) fn is_noted(place: &Place, stamp: &Stamp) -> bool {
-    let path: PathBuf = place.private_file("lock");
+pub(super) fn is_noted(paths: &Paths, stamp: &Stamp) -> bool {
+    let path: PathBuf = paths.private_file("lock");
     let Ok(Some(file)) = open_no_follow(File::options().read(true), &path) else {
         return false;
     };
@@ -80,25 +80,24 @@ fn read_note(file: &File) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Durability;
 
     #[test]
     fn a_note_is_about_one_state_of_the_index() {
         let root = tempfile::tempdir().expect("a directory");
-        let place = || Place::new(root.path().to_owned(), Durability::Full);
+        let paths = || Paths::new(root.path().to_owned());
         let state = |content: &str| {
             let path = root.path().join("index.json");
             std::fs::write(&path, content).expect("written");
             Stamp::of(&path.metadata().expect("there"))
         };
         let first = state("first");
-        assert!(!is_noted(&place(), &first));
-        Lock::take(&place()).expect("locked").note(&first);
-        assert!(is_noted(&place(), &first));
+        assert!(!is_noted(&paths(), &first));
+        Lock::take(&paths()).expect("locked").note(&first);
+        assert!(is_noted(&paths(), &first));
         let longer = state("a longer one");
-        assert!(!is_noted(&place(), &longer));
-        Lock::take(&place()).expect("locked").note(&longer);
-        assert!(is_noted(&place(), &longer));
-        assert!(!is_noted(&place(), &first));
+        assert!(!is_noted(&paths(), &longer));
+        Lock::take(&paths()).expect("locked").note(&longer);
+        assert!(is_noted(&paths(), &longer));
+        assert!(!is_noted(&paths(), &first));
     }
 }

@@ -14,11 +14,12 @@ use tempfile::{NamedTempFile, TempPath};
 use tranship::blocking::{self, Sequence};
 use tranship::{Body, Descriptor, ErrorKind, Result, Source, Verifier};
 
+use super::commit::BLOB_MODE;
+use super::directory::{LocalDirectory, SMALL};
 use super::link::{self, Trust};
-use super::place::{Place, SMALL};
 use super::suspects::name_of;
 use super::upload::{make_read_only, wait_for_lock};
-use super::write::{self, BLOB_MODE, Growing, fill, publish};
+use super::write::{self, Growing, fill};
 use crate::driver::disk;
 use crate::driver::file::{failed, identity, not_named, open_no_follow, read_pieces, stat_regular};
 
@@ -26,42 +27,46 @@ use crate::driver::file::{failed, identity, not_named, open_no_follow, read_piec
 /// it or the file system knows no locks, the push is like any other. The part that has arrived stays when this fails or
 /// is dropped, unless it turns out to be wrong or the disk is full.
 pub(super) async fn put(
-    place: &Arc<Place>,
+    directory: &Arc<LocalDirectory>,
     expected: &Descriptor,
     source: &Source<'_>,
 ) -> Result<()> {
     let is_worth_it = expected.size() > SMALL && source.is_reopenable();
     let found = match is_worth_it {
-        true => find(place, expected).await.unwrap_or(Found::InUse),
+        true => find(directory, expected).await.unwrap_or(Found::InUse),
         false => Found::InUse,
     };
     let Found::Begun(begun) = found else {
         let body = source.open(0).await?;
         if let Some(origin) = body.local_file()
-            && link::take_over(place, expected, origin, Trust::Nothing).await?
+            && link::take_over(directory, expected, origin, Trust::Nothing).await?
         {
             return Ok(());
         }
         return match found {
-            Found::Nothing => put_anew(place, expected, body).await,
-            _ => write::write(place, expected, body).await,
+            Found::Nothing => put_anew(directory, expected, body).await,
+            _ => write::write(directory, expected, body).await,
         };
     };
     let is_continued = begun.length > 0;
     let body = source.open(begun.length).await?;
-    match begun.complete(place, expected, body).await {
+    match begun.complete(directory, expected, body).await {
         // The stored part is not the beginning of this content, as can happen in a power cut.
         Err(error) if is_continued && is_wrong(error.kind()) => {
-            put_anew(place, expected, source.open(0).await?).await
+            put_anew(directory, expected, source.open(0).await?).await
         }
         outcome => outcome,
     }
 }
 
-async fn put_anew(place: &Arc<Place>, expected: &Descriptor, body: Body) -> Result<()> {
-    match create(place, expected).await {
-        Ok(Some(partial)) => partial.complete(place, expected, body).await,
-        _ => write::write(place, expected, body).await,
+async fn put_anew(
+    directory: &Arc<LocalDirectory>,
+    expected: &Descriptor,
+    body: Body,
+) -> Result<()> {
+    match create(directory, expected).await {
+        Ok(Some(partial)) => partial.complete(directory, expected, body).await,
+        _ => write::write(directory, expected, body).await,
     }
 }
 
@@ -87,13 +92,13 @@ struct Partial {
 }
 
 /// Finds the part that an earlier push has left behind.
-async fn find(place: &Arc<Place>, expected: &Descriptor) -> Result<Found> {
-    let (place, expected) = (Arc::clone(place), expected.clone());
+async fn find(directory: &Arc<LocalDirectory>, expected: &Descriptor) -> Result<Found> {
+    let (directory, expected) = (Arc::clone(directory), expected.clone());
     blocking::run(move || {
-        let Some(directory) = place.existing_uploads()? else {
+        let Some(uploads) = directory.paths.existing_uploads()? else {
             return Ok(Found::Nothing);
         };
-        let path = directory.join(name_of(expected.digest()));
+        let path = uploads.join(name_of(expected.digest()));
         let options = &mut File::options();
         let Some(file) = open_no_follow(options.read(true).write(true), &path)? else {
             return Ok(Found::Nothing);
@@ -107,10 +112,10 @@ async fn find(place: &Arc<Place>, expected: &Descriptor) -> Result<Found> {
 }
 
 /// A partial blob without content; `None` if another push is writing to it.
-async fn create(place: &Arc<Place>, expected: &Descriptor) -> Result<Option<Partial>> {
-    let (place, expected) = (Arc::clone(place), expected.clone());
+async fn create(directory: &Arc<LocalDirectory>, expected: &Descriptor) -> Result<Option<Partial>> {
+    let (directory, expected) = (Arc::clone(directory), expected.clone());
     blocking::run(move || {
-        let path = place.uploads()?.join(name_of(expected.digest()));
+        let path = directory.paths.uploads()?.join(name_of(expected.digest()));
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let Some(file) = open_no_follow(options, &path)? else {
@@ -175,23 +180,28 @@ impl Partial {
     }
 
     /// Appends the rest, and makes it the blob `expected`.
-    async fn complete(self, place: &Arc<Place>, expected: &Descriptor, rest: Body) -> Result<()> {
+    async fn complete(
+        self,
+        directory: &Arc<LocalDirectory>,
+        expected: &Descriptor,
+        rest: Body,
+    ) -> Result<()> {
         let path = self.file.path().to_owned();
         // Shares the lock, which others must not get before the file is removed or moved away.
         let held = self.file.as_file().try_clone();
         let held = held.map_err(|error| failed("opened", &path, error))?;
         let growing = Growing::resume(self.file, self.length, expected.size());
         let filled = fill(
-            place,
+            directory,
             Sequence::new(growing),
             self.verifier,
             rest.into_stream(),
         );
         let outcome = filled.await;
-        let (to, place, expected) = (place, Arc::clone(place), expected.clone());
+        let (to, directory, expected) = (directory, Arc::clone(directory), expected.clone());
         blocking::run(move || {
             let outcome = match outcome {
-                Ok(file) => give_name(&place, file, &expected),
+                Ok(file) => give_name(&directory, file, &expected),
                 Err(error) => {
                     let is_full = error.kind() == ErrorKind::StorageFull;
                     let is_empty = held.metadata().is_ok_and(|found| found.len() == 0);
@@ -211,11 +221,12 @@ impl Partial {
 }
 
 /// Makes a complete file a blob like those that come in one go.
-fn give_name(place: &Place, file: NamedTempFile, expected: &Descriptor) -> Result<()> {
-    let temporary = place.temporary_file(BLOB_MODE)?.into_temp_path();
+fn give_name(directory: &LocalDirectory, file: NamedTempFile, expected: &Descriptor) -> Result<()> {
+    let temporary = directory.commit.temporary_file(BLOB_MODE)?.into_temp_path();
     let (file, kept) = file.into_parts();
     disk::naming(&temporary, || std::fs::rename(&kept, &temporary))
         .map_err(|error| not_named(&kept, error))?;
     make_read_only(&file).map_err(|error| failed("written", &temporary, error))?;
-    publish(place, NamedTempFile::from_parts(file, temporary), expected)
+    let file = NamedTempFile::from_parts(file, temporary);
+    directory.commit.store(file, expected)
 }

@@ -110,10 +110,12 @@ impl RegistryDriver for LocalRegistry {
         let Some(file) = from.blob_file(target).await? else {
             return Ok(false);
         };
-        if take_over(&to.place, target, &file, Trust::Verified).await? {
+        if take_over(&to.directory, target, &file, Trust::Verified).await? {
             return Ok(true);
         }
         let body = Body::from_local_file(file);
-        write::write(&to.place, target, body).await.map(|()| true)
+        write::write(&to.directory, target, body)
+            .await
+            .map(|()| true)
     }
 }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-use super::place::Place;
+use super::paths::Paths;
 
 /// The smallest reserve, in bytes: a block or two of every file system.
 const LEAST: u64 = 8 * 1024;
@@ -19,8 +19,8 @@ const STEP: usize = 64 * 1024;
 
 /// Sees to it that an index of up to `length` bytes can be written once the disk is full. A layout without a
 /// reserve is as good as any other until then, so a failure is not told.
-pub(super) fn keep(place: &Place, length: u64) {
-    let Some(path) = path(place) else { return };
+pub(super) fn keep(paths: &Paths, length: u64) {
+    let Some(path) = path(paths) else { return };
     let found = std::fs::symlink_metadata(&path).map_or(0, |found| found.len());
     if found >= length.max(LEAST) {
         return;
@@ -32,8 +32,8 @@ pub(super) fn keep(place: &Place, length: u64) {
 }
 
 /// Gives the reserve back to the file system, and returns whether there was one.
-pub(super) fn release(place: &Place) -> bool {
-    path(place).is_some_and(|path| std::fs::remove_file(path).is_ok())
+pub(super) fn release(paths: &Paths) -> bool {
+    path(paths).is_some_and(|path| std::fs::remove_file(path).is_ok())
 }
 
 fn fill(mut file: File, mut left: u64) -> io::Result<()> {
@@ -47,7 +47,7 @@ fn fill(mut file: File, mut left: u64) -> io::Result<()> {
 }
 
 /// Beside the directory of temporary files, which a change of the index has just used.
-fn path(place: &Place) -> Option<PathBuf> {
-    let temporary = place.existing_temporary().ok()??;
+fn path(paths: &Paths) -> Option<PathBuf> {
+    let temporary = paths.existing_temporary().ok()??;
     Some(temporary.parent()?.join("reserve"))
 }

@@ -3,19 +3,18 @@
 use std::fs::{DirEntry, ReadDir};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use tranship::{Algorithm, Digest, Result};
 
 use super::pages::pages;
-use super::place::Place;
+use super::paths::Paths;
 use crate::driver::file::{age, failed, is_directory, is_shared};
 use crate::driver::{BLOBS, Pages, Stored, StoredName};
 
 /// Everything under `blobs/`, page by page.
-pub(super) fn list(place: Arc<Place>) -> Pages<'static, Stored> {
+pub(super) fn list(paths: &Paths) -> Pages<'static, Stored> {
     let walk = Walk {
-        root: place.file(BLOBS),
+        root: paths.file(BLOBS),
         open: Vec::new(),
         has_begun: false,
     };
@@ -115,11 +114,10 @@ mod tests {
 
     use super::super::pages::PAGE;
     use super::*;
-    use crate::options::Durability;
 
     async fn listed(root: &Path) -> Vec<Stored> {
-        let place = Arc::new(Place::new(root.to_owned(), Durability::Relaxed));
-        let pages: Vec<_> = list(place).try_collect().await.expect("listed");
+        let paths = Paths::new(root.to_owned());
+        let pages: Vec<_> = list(&paths).try_collect().await.expect("listed");
         assert!(pages.iter().all(|page| page.len() <= PAGE));
         pages.concat()
     }

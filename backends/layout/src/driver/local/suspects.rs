@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use tranship::Digest;
 
-use super::place::Place;
+use super::paths::Paths;
 use crate::driver::disk;
 
 /// The directory of the notes, which exists only if a sync has failed.
@@ -18,7 +18,7 @@ const DIRECTORY: &str = "unsynced";
 /// The note that a sync of the whole file system has failed. It is never removed.
 pub(super) const FILE_SYSTEM: &str = "file-system";
 
-impl Place {
+impl Paths {
     /// Notes that the sync of `name` has failed. If that cannot be written either, it is not noted.
     pub(super) fn suspect(&self, name: &str) {
         self.has_suspects();
@@ -69,21 +69,20 @@ pub(super) fn name_of(digest: &Digest) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Durability;
 
     #[test]
     fn a_failed_sync_is_known_to_later_processes() {
         let root = tempfile::tempdir().expect("a directory");
-        let place = || Place::new(root.path().to_owned(), Durability::Full);
+        let paths = || Paths::new(root.path().to_owned());
         let digest = Digest::of(b"lost");
-        assert!(!place().is_suspect(&name_of(&digest)));
-        assert_eq!(place().suspects(), []);
-        place().suspect(&name_of(&digest));
-        place().suspect("index.json");
-        assert!(place().is_suspect(&name_of(&digest)));
-        assert_eq!(place().suspects(), [digest]);
-        place().trust(&name_of(&digest));
-        assert!(!place().is_suspect(&name_of(&digest)));
-        assert!(place().is_suspect("index.json"));
+        assert!(!paths().is_suspect(&name_of(&digest)));
+        assert_eq!(paths().suspects(), []);
+        paths().suspect(&name_of(&digest));
+        paths().suspect("index.json");
+        assert!(paths().is_suspect(&name_of(&digest)));
+        assert_eq!(paths().suspects(), [digest]);
+        paths().trust(&name_of(&digest));
+        assert!(!paths().is_suspect(&name_of(&digest)));
+        assert!(paths().is_suspect("index.json"));
     }
 }

@@ -14,7 +14,7 @@ use tranship::{
     Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Verifier,
 };
 
-use super::place::Place;
+use super::directory::LocalDirectory;
 use crate::driver::file::{failed, identity, open_no_follow, read_pieces, stat_regular, with_mode};
 
 /// The length of an id: letters and digits only, so that it is a file name and nothing more.
@@ -23,10 +23,10 @@ const ID_LENGTH: usize = 32;
 /// How often, and how long in between, a lock is tried that a dropped upload may still hold.
 const PATIENCE: (u32, Duration) = (20, Duration::from_millis(25));
 
-pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
-    let place = Arc::clone(place);
+pub(super) async fn start(layout: &Arc<LocalDirectory>) -> Result<Box<dyn Upload>> {
+    let layout = Arc::clone(layout);
     let session = blocking::run(move || {
-        let directory = place.uploads()?;
+        let directory = layout.paths.uploads()?;
         let file = with_mode(Builder::new().prefix("").rand_bytes(ID_LENGTH), 0o666)
             .disable_cleanup(true)
             .tempfile_in(&directory)
@@ -38,7 +38,7 @@ pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
             return Err(busy());
         }
         Ok(Session {
-            place,
+            layout,
             path,
             file,
             offset: 0,
@@ -59,16 +59,16 @@ pub(super) async fn start(place: &Arc<Place>) -> Result<Box<dyn Upload>> {
     )))
 }
 
-pub(super) async fn resume(place: &Arc<Place>, id: &UploadId) -> Result<Box<dyn Upload>> {
+pub(super) async fn resume(layout: &Arc<LocalDirectory>, id: &UploadId) -> Result<Box<dyn Upload>> {
     let name = id.as_str();
     if name.len() != ID_LENGTH || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(unknown());
     }
-    let (place, name) = (Arc::clone(place), name.to_owned());
+    let (layout, name) = (Arc::clone(layout), name.to_owned());
     let session = blocking::run(move || {
-        let directory = place.existing_uploads()?.ok_or_else(unknown)?;
+        let directory = layout.paths.existing_uploads()?.ok_or_else(unknown)?;
         let path = directory.join(name);
-        Session::open(place, path)
+        Session::open(layout, path)
     })
     .await
     .map_err(|error| error.with_operation("resume an upload"))?;
@@ -115,7 +115,7 @@ fn busy() -> Error {
 
 /// The file of an upload, locked as long as it is open.
 struct Session {
-    place: Arc<Place>,
+    layout: Arc<LocalDirectory>,
     path: PathBuf,
     file: File,
     offset: u64,
@@ -123,7 +123,7 @@ struct Session {
 
 impl Session {
     /// Opens the file of an upload that exists, where it ends now.
-    fn open(place: Arc<Place>, path: PathBuf) -> Result<Self> {
+    fn open(layout: Arc<LocalDirectory>, path: PathBuf) -> Result<Self> {
         let file =
             open_no_follow(File::options().read(true).write(true), &path)?.ok_or_else(unknown)?;
         wait_for_lock(&file, &path)?;
@@ -136,7 +136,7 @@ impl Session {
             return Err(unknown());
         }
         Ok(Self {
-            place,
+            layout,
             path,
             file,
             offset: metadata.len(),
@@ -164,7 +164,7 @@ impl Session {
         self.verify(expected, actual)?;
         make_read_only(&self.file).map_err(|error| failed("written", &self.path, error))?;
         let file = tempfile::NamedTempFile::from_parts(self.file, temporary);
-        super::write::publish(&self.place, file, expected)
+        self.layout.commit.store(file, expected)
     }
 
     fn verify(&self, expected: &Descriptor, actual: Option<Digest>) -> Result<()> {
@@ -215,7 +215,7 @@ pub(super) fn make_read_only(_: &File) -> io::Result<()> {
 
 /// An upload whose file is closed, so that it holds no descriptor.
 struct Paused {
-    place: Arc<Place>,
+    layout: Arc<LocalDirectory>,
     path: PathBuf,
 }
 
@@ -265,8 +265,8 @@ impl LocalUpload {
         let _ = self.settle().await;
         match std::mem::replace(&mut self.state, State::Lost) {
             State::Idle(session) => Ok(session),
-            State::Paused(Paused { place, path }) => {
-                let session = blocking::run(move || Session::open(place, path)).await?;
+            State::Paused(Paused { layout, path }) => {
+                let session = blocking::run(move || Session::open(layout, path)).await?;
                 // Files of uploads only grow: with the same length it has the same bytes.
                 if session.offset != self.offset {
                     self.offset = session.offset;
@@ -328,9 +328,9 @@ impl Upload for LocalUpload {
         let session = self.session().await?;
         self.offset = session.offset;
         let Session {
-            place, path, file, ..
+            layout, path, file, ..
         } = *session;
-        self.state = State::Paused(Paused { place, path });
+        self.state = State::Paused(Paused { layout, path });
         blocking::run(move || {
             drop(file);
             Ok(())
@@ -341,10 +341,10 @@ impl Upload for LocalUpload {
     async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
         let session = self.session().await?;
         let (target, actual) = (expected.clone(), self.hash.finish(session.offset).await);
-        let place = Arc::clone(&session.place);
+        let layout = Arc::clone(&session.layout);
         let committed = async {
             blocking::run(move || session.commit(&target, actual)).await?;
-            place.flush_if_due().await
+            layout.flush_if_due().await
         };
         committed
             .await

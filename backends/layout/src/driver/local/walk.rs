@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tranship::{RepositoryName, Result};
 
-use super::place::uploads_below;
+use super::paths::uploads_below;
 use crate::driver::file::{failed, is_directory, stat_regular};
 use crate::driver::repository_path::component_of;
 use crate::driver::{BLOBS, INDEX};

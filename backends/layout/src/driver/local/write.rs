@@ -3,7 +3,6 @@
 
 use std::io::{self, IoSlice, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -11,59 +10,28 @@ use tempfile::NamedTempFile;
 use tranship::blocking::{self, HashingSink, Sequence};
 use tranship::{Body, ByteStream, Descriptor, Result, Verifier};
 
-use super::place::{Place, SMALL};
-use super::room::Room;
-use super::staging::StagedKind;
+use super::commit::BLOB_MODE;
+use super::directory::{LocalDirectory, SMALL};
+use super::preallocation::Preallocation;
 use crate::driver::file::failed;
 
-/// What all large pushes together gather, in bytes, before blocking threads get it. With batches being
-/// hashed, being written and waiting for that, up to five times as much is in memory, and a piece of
-/// each source.
-const GATHERED: usize = 1024 * 1024;
-
-/// The large pushes to a layout that are under way.
-#[derive(Debug, Default)]
-pub(super) struct Writers(AtomicUsize);
-
-impl Writers {
-    fn enter(&self) -> Writer<'_> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Writer(self)
-    }
-}
-
-/// One of them, until it is dropped.
-struct Writer<'a>(&'a Writers);
-
-impl Writer<'_> {
-    /// How many bytes it is to gather now.
-    fn batch(&self) -> usize {
-        GATHERED / self.0.0.load(Ordering::Relaxed).max(1)
-    }
-}
-
-impl Drop for Writer<'_> {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Files of blobs are never written again.
-pub(super) const BLOB_MODE: u32 = 0o444;
-
 /// Stores the bytes of `body` as the blob `expected`.
-pub(super) async fn write(place: &Arc<Place>, expected: &Descriptor, body: Body) -> Result<()> {
+pub(super) async fn write(
+    directory: &Arc<LocalDirectory>,
+    expected: &Descriptor,
+    body: Body,
+) -> Result<()> {
     let stream = body.into_stream();
     if expected.size() <= SMALL {
-        write_small(place, expected, stream).await?;
+        write_small(directory, expected, stream).await?;
     } else {
-        write_large(place, expected, stream).await?;
+        write_large(directory, expected, stream).await?;
     }
-    place.flush_if_due().await
+    directory.flush_if_due().await
 }
 
 async fn write_small(
-    place: &Arc<Place>,
+    directory: &Arc<LocalDirectory>,
     expected: &Descriptor,
     mut stream: ByteStream,
 ) -> Result<()> {
@@ -74,23 +42,27 @@ async fn write_small(
         pieces.push(piece);
     }
     verifier.finish()?;
-    let (shared, owned) = (Arc::clone(place), expected.clone());
+    let (shared, owned) = (Arc::clone(directory), expected.clone());
     let work = move || {
-        let mut file = shared.temporary_file(BLOB_MODE)?;
+        let mut file = shared.commit.temporary_file(BLOB_MODE)?;
         write_all(&mut file, &pieces)?;
-        publish(&shared, file, &owned)
+        shared.commit.store(file, &owned)
     };
-    place.write_small(work).await
+    directory.write_small(work).await
 }
 
-async fn write_large(place: &Arc<Place>, expected: &Descriptor, stream: ByteStream) -> Result<()> {
+async fn write_large(
+    directory: &Arc<LocalDirectory>,
+    expected: &Descriptor,
+    stream: ByteStream,
+) -> Result<()> {
     let writing = {
-        let (place, size) = (Arc::clone(place), expected.size());
-        Sequence::start(move || Growing::new(&place, size))
+        let (directory, size) = (Arc::clone(directory), expected.size());
+        Sequence::start(move || Growing::new(&directory, size))
     };
-    let file = fill(place, writing, Verifier::new(expected), stream).await?;
-    let (place, expected) = (Arc::clone(place), expected.clone());
-    blocking::run(move || publish(&place, file, &expected)).await
+    let file = fill(directory, writing, Verifier::new(expected), stream).await?;
+    let (directory, expected) = (Arc::clone(directory), expected.clone());
+    blocking::run(move || directory.commit.store(file, &expected)).await
 }
 
 /// Appends the rest of a blob to a file, and returns the file when it is complete and verified. Hashes one
@@ -99,13 +71,13 @@ async fn write_large(place: &Arc<Place>, expected: &Descriptor, stream: ByteStre
 /// No blocking thread is kept waiting for bytes: a source that needs such threads itself, as a file
 /// does, could then never deliver them once all are taken.
 pub(super) async fn fill(
-    place: &Arc<Place>,
+    directory: &Arc<LocalDirectory>,
     mut writing: Sequence<Growing>,
     verifier: Verifier,
     mut stream: ByteStream,
 ) -> Result<NamedTempFile> {
     let mut checking = HashingSink::new(verifier);
-    let writer = place.writers().enter();
+    let writer = directory.writers.enter();
     let outcome = async {
         let mut batch = Batch::default();
         loop {
@@ -117,7 +89,7 @@ pub(super) async fn fill(
                 checking.update_all(pieces.iter().cloned(), ()).await?;
                 writing.then(move |file| file.append(&pieces)).await?;
                 // What came with others does not wait for this one, which may take hours.
-                place.flush_if_due().await?;
+                directory.flush_if_due().await?;
             }
             if is_last {
                 return checking.finish().await?.finish();
@@ -136,15 +108,15 @@ pub(super) struct Growing {
     file: NamedTempFile,
     /// How long it is.
     length: u64,
-    room: Room,
+    room: Preallocation,
 }
 
 impl Growing {
-    fn new(place: &Place, size: u64) -> Result<Self> {
+    fn new(directory: &LocalDirectory, size: u64) -> Result<Self> {
         Ok(Self {
-            file: place.temporary_file(BLOB_MODE)?,
+            file: directory.commit.temporary_file(BLOB_MODE)?,
             length: 0,
-            room: Room::new(size),
+            room: Preallocation::new(size),
         })
     }
 
@@ -154,7 +126,7 @@ impl Growing {
         Self {
             file,
             length,
-            room: Room::new(size),
+            room: Preallocation::new(size),
         }
     }
 
@@ -165,21 +137,6 @@ impl Growing {
         write_all(&mut self.file, pieces)?;
         Ok(self)
     }
-}
-
-/// Gives the complete and verified file of a blob its name when it is durable: now, or with the batch.
-pub(super) fn publish(place: &Place, file: NamedTempFile, expected: &Descriptor) -> Result<()> {
-    let digest = expected.digest();
-    if let Some(staging) = place.staging() {
-        place.prepare(digest)?;
-        let (file, path) = file.into_parts();
-        let file = (path, Arc::new(file));
-        return staging.add(digest, file, StagedKind::Written, expected.size());
-    }
-    place.sync_file(file.as_file(), file.path())?;
-    place.ensure_layout()?;
-    let path = place.blob_to_write(digest)?;
-    place.publish(file, digest, &path)
 }
 
 #[derive(Default)]
@@ -211,20 +168,4 @@ fn write_all(file: &mut NamedTempFile, pieces: &[Bytes]) -> Result<()> {
         IoSlice::advance_slices(&mut left, written);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pushes_at_the_same_time_share_what_is_gathered() {
-        let writers = Writers::default();
-        let first = writers.enter();
-        assert_eq!(first.batch(), GATHERED);
-        let others: Vec<_> = (0..3).map(|_| writers.enter()).collect();
-        assert_eq!(first.batch(), GATHERED / 4);
-        drop(others);
-        assert_eq!(first.batch(), GATHERED);
-    }
 }

@@ -1,4 +1,4 @@
-//! Room for the content of a large file, set aside in large steps.
+//! Preallocation for the content of a large file, set aside in large steps.
 //!
 //! A file system that is told nothing looks for room at each write, block by block, which takes a third of
 //! what a large file costs; and what is written at the same time ends up in turns on the disk.
@@ -10,14 +10,14 @@ const STEP: u64 = 16 * 1024 * 1024;
 
 /// Sets aside room in one file.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Preallocation {
     /// How long the file will be.
     length: u64,
     /// Up to where there is room.
     end: u64,
 }
 
-impl Room {
+impl Preallocation {
     /// For a file that will have `length` bytes, and has none.
     pub(super) fn new(length: u64) -> Self {
         Self { length, end: 0 }
@@ -64,7 +64,7 @@ mod tests {
     fn room_is_made_in_steps_and_no_more_than_the_length() {
         let file = tempfile::tempfile().expect("a file");
         let length = 2 * STEP + 5;
-        let mut room = Room::new(length);
+        let mut room = Preallocation::new(length);
         room.make(&file, 0);
         assert_eq!(taken(&file), 0);
         room.make(&file, 1);

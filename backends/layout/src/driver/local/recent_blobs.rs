@@ -19,7 +19,7 @@ const CAPACITY: usize = 256 * 1024;
 const LARGEST: usize = 16 * 1024;
 
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<Kept>);
+pub(super) struct RecentBlobs(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -36,7 +36,7 @@ pub(super) struct Known {
     pub(super) content: Bytes,
 }
 
-impl Recent {
+impl RecentBlobs {
     pub(super) fn get(&self, digest: &Digest) -> Option<Known> {
         self.lock().blobs.get(digest).cloned()
     }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn those_read_longest_ago_make_room() {
-        let recent = Recent::default();
+        let recent = RecentBlobs::default();
         let stamp = long_ago();
         let blobs: Vec<_> = (0..20).map(|number| blob(number, LARGEST)).collect();
         for (digest, content) in &blobs {
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_is_read_again_is_kept_once() {
-        let recent = Recent::default();
+        let recent = RecentBlobs::default();
         let (digest, content) = blob(0, 100);
         recent.remember(&digest, long_ago(), &content);
         recent.remember(&digest, long_ago(), &content);
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_large_or_new_is_not_kept() {
-        let recent = Recent::default();
+        let recent = RecentBlobs::default();
         let (large, content) = blob(0, LARGEST + 1);
         recent.remember(&large, long_ago(), &content);
         let (new, content) = blob(1, 8);

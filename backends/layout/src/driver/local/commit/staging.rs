@@ -14,11 +14,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempPath;
 use tranship::{Digest, Error, ErrorKind, Result};
 
-use super::durable::{MANY, rewritten};
-use super::place::Place;
-use super::suspects::name_of;
-use crate::driver::disk;
-use crate::driver::file::not_named;
+use super::secure::MANY;
 
 /// The most that a group holds, in files and in bytes, and for how long. A copy that is killed has to
 /// transfer so much again.
@@ -28,13 +24,13 @@ const AGE: Duration = Duration::from_millis(500);
 
 /// The blobs of one batch that are still to be published.
 #[derive(Debug, Default)]
-pub(super) struct Staging {
+pub(in crate::driver::local) struct Staging {
     group: Mutex<Group>,
     /// One thread publishes at a time.
-    publishing: Mutex<()>,
+    pub(super) publishing: Mutex<()>,
     /// Opened before the first blob is written: a sync of the file system reports all writes that have failed
     /// since then.
-    file_system: OnceLock<Option<File>>,
+    pub(super) file_system: OnceLock<Option<File>>,
     has_failed: AtomicBool,
 }
 
@@ -49,18 +45,18 @@ struct Group {
 }
 
 #[derive(Debug)]
-struct Staged {
+pub(super) struct Staged {
     /// Removes the file when it is dropped.
-    path: TempPath,
+    pub(super) path: TempPath,
     /// For the first few, the file through which the content was written: a sync through it reports every
     /// write that has failed.
-    file: Option<Arc<File>>,
-    kind: StagedKind,
+    pub(super) file: Option<Arc<File>>,
+    pub(super) kind: StagedKind,
 }
 
 /// How a temporary name was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StagedKind {
+pub(in crate::driver::local) enum StagedKind {
     /// The only name of its file.
     Written,
     /// Another name of a file, which may have that of the blob, too, by now.
@@ -84,7 +80,7 @@ impl Staging {
     ///
     /// # Errors
     /// `Io` if another blob of the batch could not be made durable.
-    pub(super) fn add(
+    pub(in crate::driver::local) fn add(
         &self,
         digest: &Digest,
         (path, file): (TempPath, Arc<File>),
@@ -104,7 +100,7 @@ impl Staging {
     }
 
     /// Returns the temporary name of a blob.
-    pub(super) fn find(&self, digest: &Digest) -> Option<PathBuf> {
+    pub(in crate::driver::local) fn find(&self, digest: &Digest) -> Option<PathBuf> {
         let group = self.lock();
         let staged = group.blobs.get(digest);
         let staged = staged.map(|staged| staged.path.to_owned());
@@ -112,62 +108,13 @@ impl Staging {
     }
 
     /// Whether it is time to publish.
-    pub(super) fn is_due(&self) -> bool {
+    pub(in crate::driver::local) fn is_due(&self) -> bool {
         self.lock().is_due(Instant::now())
-    }
-
-    /// Publishes all blobs that have been added so far.
-    ///
-    /// # Errors
-    /// If a blob cannot be made durable or named. All of them are lost then, and every later call fails.
-    pub(super) fn publish(&self, place: &Place) -> Result<()> {
-        let _turn = self
-            .publishing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        self.check()?;
-        let outcome = self.publish_group(place);
-        if outcome.is_err() {
-            self.has_failed.store(true, Ordering::Relaxed);
-            let lost = std::mem::take(&mut *self.lock());
-            drop(lost);
-        }
-        outcome
-    }
-
-    fn publish_group(&self, place: &Place) -> Result<()> {
-        let mut group = self.begin_group();
-        if group.is_empty() {
-            return Ok(());
-        }
-        self.sync(place, &mut group)?;
-        let are_few = group.len() <= MANY;
-        let mut directories = Vec::new();
-        for (digest, staged) in group {
-            let path = place.blob_to_write(&digest)?;
-            let named = match staged.kind {
-                StagedKind::Written => disk::persist_path(staged.path, &path),
-                StagedKind::Link => disk::persist_link(staged.path, &path),
-            };
-            named.map_err(|error| not_named(&path, error.error))?;
-            if are_few {
-                place.durable().remember(&digest, &path);
-            }
-            let directory = path.parent().unwrap_or(&path);
-            if !directories.iter().any(|known| known == directory) {
-                directories.push(directory.to_owned());
-            }
-        }
-        self.lock().published.clear();
-        for directory in &directories {
-            place.secure_names(directory)?;
-        }
-        Ok(())
     }
 
     /// Takes the blobs to publish now. [`find`](Self::find) finds their temporary names until all of them have
     /// their own.
-    fn begin_group(&self) -> Vec<(Digest, Staged)> {
+    pub(super) fn begin_group(&self) -> Vec<(Digest, Staged)> {
         let mut group = self.lock();
         (group.bytes, group.since) = (0, None);
         let blobs = std::mem::take(&mut group.blobs);
@@ -176,32 +123,22 @@ impl Staging {
         blobs.into_iter().collect()
     }
 
-    fn sync(&self, place: &Place, group: &mut [(Digest, Staged)]) -> Result<()> {
-        if group.len() > MANY
-            && let Some(Some(file_system)) = self.file_system.get()
-            && place.sync_file_system_of(file_system)
-        {
-            return Ok(());
-        }
-        for (digest, staged) in group {
-            let path = &*staged.path;
-            let synced = match &staged.file {
-                Some(file) => disk::sync_file(file, path),
-                None => File::open(path).and_then(|file| disk::sync_file(&file, path)),
-            };
-            if synced.is_ok() {
-                continue;
-            }
-            // The file may be a link to one of another layout, which the next copy must not link again.
-            place.suspect(&name_of(digest));
-            let new = rewritten(place, digest, path)?;
-            disk::persist(new, path).map_err(|error| not_named(path, error.error))?;
-            staged.kind = StagedKind::Written;
-        }
-        Ok(())
+    /// Says that all blobs of the group have their names.
+    pub(super) fn end_group(&self) {
+        self.lock().published.clear();
     }
 
-    fn check(&self) -> Result<()> {
+    /// Gives up everything: the blobs are lost, and every later call fails.
+    pub(super) fn fail(&self) {
+        self.has_failed.store(true, Ordering::Relaxed);
+        let lost = std::mem::take(&mut *self.lock());
+        // Without the lock, as it removes files.
+        drop(lost);
+    }
+
+    /// # Errors
+    /// `Io` if a blob of the batch could not be made durable.
+    pub(super) fn check(&self) -> Result<()> {
         if !self.has_failed.load(Ordering::Relaxed) {
             return Ok(());
         }

@@ -5,121 +5,48 @@
 //! nothing, and a name that another process has just set may not be on the disk. So files and directories
 //! that are found are synced here, unless this process knows that they are durable.
 
-use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
 use std::fs::{File, Metadata};
-use std::hash::BuildHasher as _;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::NamedTempFile;
 use tranship::{Algorithm, Descriptor, Digest, Error, ErrorKind, MediaType, Result, Verifier};
 
-use super::index::is_secure;
-use super::place::Place;
-use super::suspects::{FILE_SYSTEM, name_of};
-use super::write::BLOB_MODE;
+use super::super::lock::is_noted;
+use super::super::suspects::{FILE_SYSTEM, name_of};
+use super::{BLOB_MODE, Commit};
 use crate::driver::file::{
     failed, not_named, open_no_follow, open_regular, read_pieces, stat_regular,
 };
-use crate::driver::names::{above, identity_of, sync_names};
+use crate::driver::names::{above, sync_names};
 use crate::driver::stamp::Stamp;
 use crate::driver::{BLOBS, INDEX, OCI_LAYOUT, disk};
 
 /// With more files than this, one sync of the whole file system is cheaper than one of each. On a file
 /// system that others write to it may take much longer, so it is not for a few.
-pub(super) const MANY: usize = 16;
+pub(in crate::driver::local) const MANY: usize = 16;
 
-/// How many blobs are remembered. Each takes some 32 bytes.
-const REMEMBERED: usize = 32 * 1024;
-
-/// The files and directories of one layout that this process knows to be durable.
-#[derive(Debug, Default)]
-pub(super) struct Durable {
-    blobs: Mutex<Blobs>,
-    /// The state in which `index.json` is durable, with everything that it names.
-    index: Mutex<Option<Stamp>>,
-    /// Directories of blobs whose own names, and those of all directories above, are durable.
-    directories: Mutex<HashMap<PathBuf, (u64, u64)>>,
-}
-
-/// Durable blobs, each with the state of its file: hashes of both.
-#[derive(Debug, Default)]
-struct Blobs {
-    known: HashMap<u64, u64>,
-    hasher: RandomState,
-}
-
-impl Durable {
-    /// Remembers that the blob `digest` is durable in the current state of its file, `path`.
-    pub(super) fn remember(&self, digest: &Digest, path: &Path) {
-        if let Ok(Some(metadata)) = stat_regular(path) {
-            self.remember_state(digest, &metadata);
-        }
-    }
-
-    fn remember_state(&self, digest: &Digest, metadata: &Metadata) {
-        let mut blobs = lock(&self.blobs);
-        if blobs.known.len() >= REMEMBERED {
-            blobs.known.clear();
-        }
-        let (name, state) = blobs.hashed(digest, metadata);
-        blobs.known.insert(name, state);
-    }
-
-    fn knows(&self, digest: &Digest, metadata: &Metadata) -> bool {
-        let blobs = lock(&self.blobs);
-        let (name, state) = blobs.hashed(digest, metadata);
-        blobs.known.get(&name) == Some(&state)
-    }
-
-    /// Remembers that the names of `directory` and of all directories above it are durable.
-    pub(super) fn remember_directory(&self, directory: &Path) {
-        if let Some(found) = identity_of(directory) {
-            lock(&self.directories).insert(directory.to_owned(), found);
-        }
-    }
-
-    /// Whether `index.json` is durable in the state `stamp`, with everything that it names.
-    pub(super) fn knows_index(&self, stamp: &Stamp) -> bool {
-        lock(&self.index).as_ref() == Some(stamp)
-    }
-
-    pub(super) fn remember_index(&self, stamp: &Stamp) {
-        *lock(&self.index) = Some(stamp.clone());
-    }
-}
-
-impl Blobs {
-    fn hashed(&self, digest: &Digest, metadata: &Metadata) -> (u64, u64) {
-        let state = self.hasher.hash_one(Stamp::of(metadata));
-        (self.hasher.hash_one(digest), state)
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Place {
+impl Commit {
     /// Makes those of `digests` durable that are stored here. Others are skipped.
     ///
     /// # Errors
     /// If one of them can neither be synced nor be replaced by a copy.
-    pub(super) fn secure_blobs(&self, digests: impl Iterator<Item = Digest>) -> Result<()> {
+    pub(in crate::driver::local) fn secure_blobs(
+        &self,
+        digests: impl Iterator<Item = Digest>,
+    ) -> Result<()> {
         if !self.syncs() {
             return Ok(());
         }
         let mut unknown = Vec::new();
         for digest in digests {
-            let Some(path) = self.blob(&digest)? else {
+            let Some(path) = self.paths.blob(&digest)? else {
                 continue;
             };
             let Some(metadata) = stat_regular(&path)? else {
                 continue;
             };
-            if self.durable().knows(&digest, &metadata) {
+            if self.durable.knows(&digest, &metadata) {
                 continue;
             }
             if unknown.len() == MANY {
@@ -147,7 +74,7 @@ impl Place {
             self.secure_names(directory)?;
         }
         for (digest, _, metadata) in blobs {
-            self.durable().remember_state(digest, metadata);
+            self.durable.remember_state(digest, metadata);
         }
         Ok(())
     }
@@ -155,7 +82,7 @@ impl Place {
     /// Makes the content of the blob at `path` durable.
     fn secure_blob(&self, digest: &Digest, path: &Path) -> Result<()> {
         let name = name_of(digest);
-        let is_suspect = self.is_suspect(&name);
+        let is_suspect = self.paths.is_suspect(&name);
         let file = match open_to_sync(path) {
             Ok(Some(file)) => file,
             Ok(None) => return Ok(()),
@@ -173,34 +100,34 @@ impl Place {
             if disk::sync_file(&file, path).is_ok() {
                 return Ok(());
             }
-            self.suspect(&name);
+            self.paths.suspect(&name);
         }
         let new = rewritten(self, digest, path)?;
         disk::persist(new, path).map_err(|error| not_named(path, error.error))?;
         if let Some(directory) = path.parent() {
             self.sync_directory(directory)?;
         }
-        self.trust(&name);
+        self.paths.trust(&name);
         Ok(())
     }
 
     /// Makes durable the names of blobs in `directory`, and of all directories above them.
-    pub(super) fn secure_names(&self, directory: &Path) -> Result<()> {
+    pub(in crate::driver::local) fn secure_names(&self, directory: &Path) -> Result<()> {
         self.sync_directory(directory)?;
         self.secure_directory(directory)
     }
 
     /// Makes durable that `directory` and all directories above it have their names, and that this is a
     /// layout: once, unless a directory is replaced.
-    pub(super) fn secure_directory(&self, directory: &Path) -> Result<()> {
+    pub(in crate::driver::local) fn secure_directory(&self, directory: &Path) -> Result<()> {
         if !self.syncs() || self.knows_directory(directory)? {
             return Ok(());
         }
         // Whatever `index.json` names is below directories that are durable.
-        let index = stat_regular(&self.file(INDEX))?;
-        let is_known = |found| is_secure(self, &Stamp::of(&found));
+        let index = stat_regular(&self.paths.file(INDEX))?;
+        let is_known = |found| self.is_index_secure(&Stamp::of(&found));
         let stops_at = match index.is_some_and(is_known) {
-            true => Some(self.file(BLOBS)),
+            true => Some(self.paths.file(BLOBS)),
             false => {
                 self.secure_marker()?;
                 None
@@ -215,36 +142,45 @@ impl Place {
             secured.push(above);
         }
         for directory in secured {
-            self.durable().remember_directory(directory);
+            self.durable.remember_directory(directory);
         }
         Ok(())
     }
 
     fn knows_directory(&self, directory: &Path) -> Result<bool> {
-        let known = lock(&self.durable().directories).get(directory).copied();
-        Ok(known.is_some() && known == identity_of(directory))
+        Ok(self.durable.knows_directory(directory))
+    }
+
+    /// Remembers that `index.json` is durable in the state `stamp`, with everything that it names.
+    pub(in crate::driver::local) fn remember_index(&self, stamp: &Stamp) {
+        self.durable.remember_index(stamp);
+    }
+
+    /// Returns whether nothing needs a sync for `index.json` in the state `stamp`.
+    pub(in crate::driver::local) fn is_index_secure(&self, stamp: &Stamp) -> bool {
+        !self.syncs() || self.durable.knows_index(stamp) || is_noted(&self.paths, stamp)
     }
 
     /// Makes durable that this is a layout.
     fn secure_marker(&self) -> Result<()> {
-        let path = self.file(OCI_LAYOUT);
+        let path = self.paths.file(OCI_LAYOUT);
         let Some(file) = open_to_sync(&path)? else {
             return Ok(());
         };
-        if !self.is_suspect(OCI_LAYOUT) {
+        if !self.paths.is_suspect(OCI_LAYOUT) {
             if disk::sync_file(&file, &path).is_ok() {
                 return Ok(());
             }
-            self.suspect(OCI_LAYOUT);
+            self.paths.suspect(OCI_LAYOUT);
         }
         self.write_marker()?;
-        self.trust(OCI_LAYOUT);
+        self.paths.trust(OCI_LAYOUT);
         Ok(())
     }
 
     /// Makes everything in the file system of the layout durable. Returns `false` if that failed, or if the
     /// system does not report failures.
-    pub(super) fn sync_file_system(&self) -> bool {
+    pub(in crate::driver::local) fn sync_file_system(&self) -> bool {
         let Ok(root) = self.open_root() else {
             return false;
         };
@@ -252,30 +188,30 @@ impl Place {
     }
 
     fn open_root(&self) -> Result<File> {
-        File::open(self.root()).map_err(|error| failed("opened", self.root(), error))
+        File::open(self.paths.root()).map_err(|error| failed("opened", self.paths.root(), error))
     }
 
     /// As [`sync_file_system`](Self::sync_file_system), through `file`, which was opened before the content was
     /// written, and without replacing any suspects.
-    pub(super) fn sync_file_system_of(&self, file: &File) -> bool {
-        if !disk::can_sync_file_system(file) || self.is_suspect(FILE_SYSTEM) {
+    pub(in crate::driver::local) fn sync_file_system_of(&self, file: &File) -> bool {
+        if !disk::can_sync_file_system(file) || self.paths.is_suspect(FILE_SYSTEM) {
             return false;
         }
-        let is_synced = disk::sync_file_system(file, self.root()).is_ok();
+        let is_synced = disk::sync_file_system(file, self.paths.root()).is_ok();
         if !is_synced {
             // From now on, only a sync of a file itself reports that its content was lost.
-            self.suspect(FILE_SYSTEM);
+            self.paths.suspect(FILE_SYSTEM);
         }
         is_synced
     }
 
     /// Replaces the files that a sync of the file system does not make durable.
     fn replace_suspects(&self) -> Result<()> {
-        if self.is_suspect(OCI_LAYOUT) {
+        if self.paths.is_suspect(OCI_LAYOUT) {
             self.secure_marker()?;
         }
-        for digest in self.suspects() {
-            if let Some(path) = self.blob(&digest)? {
+        for digest in self.paths.suspects() {
+            if let Some(path) = self.paths.blob(&digest)? {
                 self.secure_blob(&digest, &path)?;
             }
         }
@@ -283,9 +219,9 @@ impl Place {
     }
 
     /// Makes all blobs of the layout durable, file by file.
-    pub(super) fn sync_all_blobs(&self) -> Result<()> {
+    pub(in crate::driver::local) fn sync_all_blobs(&self) -> Result<()> {
         for algorithm in Algorithm::ALL {
-            let directory = self.file(BLOBS).join(algorithm.as_str());
+            let directory = self.paths.file(BLOBS).join(algorithm.as_str());
             let entries = match std::fs::read_dir(&directory) {
                 Ok(entries) => entries,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -311,7 +247,7 @@ impl Place {
 ///
 /// # Errors
 /// `Corrupt` if it is not a regular file.
-pub(super) fn open_to_sync(path: &Path) -> Result<Option<File>> {
+pub(in crate::driver::local) fn open_to_sync(path: &Path) -> Result<Option<File>> {
     let mut options = File::options();
     // Windows syncs only files that are open for writing. Our blobs are writable there.
     options.read(true).write(cfg!(not(unix)));
@@ -330,13 +266,17 @@ pub(super) fn open_to_sync(path: &Path) -> Result<Option<File>> {
 }
 
 /// Returns a durable copy of the blob `digest` at `path`, which could not be made durable itself.
-pub(super) fn rewritten(place: &Place, digest: &Digest, path: &Path) -> Result<NamedTempFile> {
+pub(in crate::driver::local) fn rewritten(
+    commit: &Commit,
+    digest: &Digest,
+    path: &Path,
+) -> Result<NamedTempFile> {
     let Some((file, metadata)) = open_regular(path)? else {
         return Err(Error::not_found(path.display()));
     };
     let target = Descriptor::new(MediaType::OCTET_STREAM, *digest, metadata.len());
     let mut verifier = Verifier::new(&target);
-    let mut new = place.temporary_file(BLOB_MODE)?;
+    let mut new = commit.temporary_file(BLOB_MODE)?;
     let to = new.path().to_owned();
     let written = |error| failed("written", &to, error);
     read_pieces(&file, path, metadata.len(), |bytes| {

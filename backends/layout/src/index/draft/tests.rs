@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::*;
+use crate::children::Children;
 use tranship::MediaType;
 
 /// Which indexes hold which manifests, for ever.
