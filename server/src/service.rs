@@ -18,7 +18,7 @@ use tranship::{Registry, Repository, RepositoryName};
 use crate::access::{Caller, Permission};
 use crate::body::{RequestBody, ResponseBody};
 use crate::failure::{About, Code, Failure};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::options::ServerOptions;
 use crate::record::Record;
 use crate::response::{Answer, json, typed, value};
@@ -177,8 +177,8 @@ impl Shared {
                 HeaderValue::from_static("text/plain; charset=utf-8"),
             )),
             Route::Metrics if is_read => Ok(typed(
-                self.metrics.text(self.sessions.count()).into(),
-                HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+                self.metrics.encode(self.sessions.count()).into(),
+                HeaderValue::from_static(metrics::CONTENT_TYPE),
             )),
             Route::Ping if is_read => json(&serde_json::Map::new()),
             Route::Catalog if is_read => catalog::list(self, request, &caller).await,
