@@ -8,13 +8,13 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tranship::{ByteRange, Descriptor, RepositoryName};
 
-use crate::body::ResponseBody;
 use crate::conditions::not_modified;
 use crate::failure::{About, Code, Failure};
 use crate::query::parse_digest;
 use crate::range::{Wanted, wanted};
 use crate::response::{Answer, describe, empty, entity_tag, value};
-use crate::service::Shared;
+use crate::response_body::ResponseBody;
+use crate::state::ServerState;
 
 /// A blob never changes, so a year is as good as forever. Not `public`: shared caches keep what is sent to
 /// anonymous callers anyway, and must not keep what is sent to a user.
@@ -22,14 +22,14 @@ const UNCHANGING: HeaderValue = HeaderValue::from_static("max-age=31536000, immu
 
 /// GET and HEAD of a blob.
 pub(crate) async fn read(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     digest: &str,
     request: &Parts,
 ) -> Answer {
     let failed = |error| Failure::of(&error, About::Blob);
     let digest = parse_digest(digest)?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     let blobs = repository.blobs();
     if request.method == Method::GET && !is_special(request) {
         // One question to the backend, which may be a registry far away.
@@ -107,10 +107,10 @@ fn described(body: ResponseBody, blob: &Descriptor) -> Response<ResponseBody> {
 }
 
 /// DELETE of a blob.
-pub(crate) async fn delete(shared: &Shared, name: &RepositoryName, digest: &str) -> Answer {
+pub(crate) async fn delete(state: &ServerState, name: &RepositoryName, digest: &str) -> Answer {
     let failed = |error| Failure::of(&error, About::Blob);
     let digest = parse_digest(digest)?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     let blobs = repository.blobs();
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
     blobs.delete(&blob).await.map_err(failed)?;

@@ -7,19 +7,19 @@ use tranship::RepositoryName;
 
 use crate::access::{Caller, Permission};
 use crate::response::{Answer, json, link_next};
-use crate::service::Shared;
+use crate::state::ServerState;
 use crate::tags::Page;
 
 /// GET of the names of the repositories, as Docker's registry has it.
-pub(crate) async fn list(shared: &Shared, request: &Parts, caller: &Caller<'_>) -> Answer {
+pub(crate) async fn list(state: &ServerState, request: &Parts, caller: &Caller<'_>) -> Answer {
     #[derive(Serialize)]
     struct List {
         repositories: Vec<RepositoryName>,
     }
-    let page = Page::of(request, shared.options.max_page_size)?;
+    let page = Page::of(request, state.options.max_page_size)?;
     let (repositories, more) = page
         .fill(|options| {
-            let names = shared.registry.repositories(options);
+            let names = state.registry.repositories(options);
             let may_read = |name: &_| future::ready(caller.may(name, Permission::Read));
             Box::pin(names.try_filter(may_read))
         })

@@ -4,9 +4,9 @@ use http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Response, StatusCode};
 use tranship::Digest;
 
-use crate::body::ResponseBody;
 use crate::failure::{Code, Failure};
 use crate::response::{DOCKER_CONTENT_DIGEST, empty, entity_tag, value};
+use crate::response_body::ResponseBody;
 
 /// The answer to a read if the client has `digest` already.
 pub(crate) fn not_modified(headers: &HeaderMap, digest: &Digest) -> Option<Response<ResponseBody>> {

@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use tranship::{Error, ErrorKind};
 
-use crate::body::ResponseBody;
+use crate::response_body::ResponseBody;
 
 /// The codes of the distribution spec, and Docker's for what is the server's own failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,9 +25,9 @@
 
 mod access;
 mod blobs;
-mod body;
 mod catalog;
 mod conditions;
+mod endpoint;
 mod failure;
 mod heads;
 mod manifests;
@@ -37,22 +37,26 @@ mod query;
 mod range;
 mod record;
 mod referrers;
+mod request_body;
 mod response;
+mod response_body;
 mod route;
 mod server;
 mod service;
 mod stall;
+mod state;
 mod tag_locks;
 mod tags;
 mod test_server;
 #[cfg(feature = "tls")]
 mod tls;
+mod upload_sessions;
 mod uploads;
 mod watched;
 
 pub use access::{Access, Htpasswd, NamePattern, Permission};
-pub use body::ResponseBody;
 pub use options::ServerOptions;
+pub use response_body::ResponseBody;
 pub use server::Server;
 pub use service::{RegistryService, router};
 pub use test_server::TestServer;

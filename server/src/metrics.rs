@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::route::Endpoint;
+use crate::endpoint::Endpoint;
 
 /// The `Content-Type` of [`Metrics::encode`].
 pub(crate) use prometheus_text::CONTENT_TYPE;

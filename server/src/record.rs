@@ -9,8 +9,8 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
+use crate::endpoint::Endpoint;
 use crate::metrics::{Metrics, Outcome};
-use crate::route::Endpoint;
 
 /// Where a request came from; [`Server`](crate::Server) puts it among the request's extensions.
 #[derive(Debug, Clone, Copy)]

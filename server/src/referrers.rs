@@ -11,7 +11,7 @@ use tranship::{Descriptor, Digest, MediaType, RepositoryName};
 use crate::failure::{About, Code, Failure};
 use crate::query::{Query, parse_digest};
 use crate::response::{Answer, OCI_FILTERS_APPLIED, encode, link_next, typed, value};
-use crate::service::Shared;
+use crate::state::ServerState;
 
 /// GET of the referrers of a digest, as an image index.
 ///
@@ -19,7 +19,7 @@ use crate::service::Shared;
 /// backend lists referrers in its own order, so the page is gathered by digest, with no more in
 /// memory than it will hold.
 pub(crate) async fn list(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     digest: &str,
     request: &Parts,
@@ -28,7 +28,7 @@ pub(crate) async fn list(
     let query = Query::of(&request.uri);
     let artifact_type = query.media_type("artifactType");
     let last = query.digest("last")?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     if let Some(reason) = repository.capabilities().referrers.reason() {
         // A client that is told so falls back to the tag.
         return Err(Failure::new(
@@ -39,7 +39,7 @@ pub(crate) async fn list(
     }
     let subject = Descriptor::new(MediaType::IMAGE_MANIFEST, digest, 0);
     let mut referrers = repository.referrers(&subject, artifact_type.as_ref());
-    let mut page = Page::new(shared.options.max_manifest_size);
+    let mut page = Page::new(state.options.max_manifest_size);
     loop {
         match referrers.try_next().await {
             Ok(Some(referrer)) if last.is_none_or(|last| *referrer.digest() > last) => {

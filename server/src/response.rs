@@ -7,8 +7,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use tranship::{Descriptor, Digest};
 
-use crate::body::ResponseBody;
 use crate::failure::{Code, Failure};
+use crate::response_body::ResponseBody;
 
 pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
 

@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 use tranship::{Error, RepositoryName};
 
+use crate::endpoint::Endpoint;
 use crate::failure::{Code, Failure};
 
 /// The longest repository name that is taken, in bytes. Many clients go no further, and a file
@@ -61,46 +62,6 @@ impl Route {
                 Ok(Self::Referrers(repository(name)?, segment(digest)?))
             }
             _ => Err(no_endpoint()),
-        }
-    }
-}
-
-/// What requests are counted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Ping,
-    Catalog,
-    Tags,
-    Manifest,
-    Blob,
-    Upload,
-    Referrers,
-    /// What is no part of the API.
-    Other,
-}
-
-impl Endpoint {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Ping,
-        Self::Catalog,
-        Self::Tags,
-        Self::Manifest,
-        Self::Blob,
-        Self::Upload,
-        Self::Referrers,
-        Self::Other,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Ping => "ping",
-            Self::Catalog => "catalog",
-            Self::Tags => "tags",
-            Self::Manifest => "manifest",
-            Self::Blob => "blob",
-            Self::Upload => "upload",
-            Self::Referrers => "referrers",
-            Self::Other => "other",
         }
     }
 }

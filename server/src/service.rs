@@ -13,19 +13,19 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
-use tranship::{Registry, Repository, RepositoryName};
+use tranship::Registry;
 
 use crate::access::{Caller, Permission};
-use crate::body::{RequestBody, ResponseBody};
-use crate::failure::{About, Code, Failure};
+use crate::failure::{Code, Failure};
 use crate::metrics::{self, Metrics};
 use crate::options::ServerOptions;
 use crate::record::Record;
+use crate::request_body::RequestBody;
 use crate::response::{Answer, json, typed, value};
+use crate::response_body::ResponseBody;
 use crate::route::Route;
-use crate::tag_locks::TagLocks;
-use crate::uploads::{self, Sessions};
-use crate::{blobs, catalog, manifests, referrers, tags};
+use crate::state::ServerState;
+use crate::{blobs, catalog, manifests, referrers, tags, uploads};
 
 /// Docker's clients take a registry without it for one of their first version.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -37,14 +37,10 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 /// mounted below a prefix.
 #[must_use]
 pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
-    let sessions = Sessions::new(&options);
     let warning = options.warning.as_deref().map(warning);
     RegistryService {
         shared: Arc::new(Shared {
-            registry,
-            options,
-            sessions: Arc::new(sessions),
-            tag_locks: TagLocks::default(),
+            state: ServerState::new(registry, options),
             metrics: Arc::default(),
             warning,
         }),
@@ -58,8 +54,8 @@ impl RegistryService {
     ///
     /// Dropping the future leaves the rest to the next call.
     pub async fn expire_uploads(&self) {
-        uploads::expire(&self.shared).await;
-        uploads::sweep(&self.shared).await;
+        uploads::expire(&self.shared.state).await;
+        uploads::sweep(&self.shared.state).await;
     }
 }
 
@@ -72,27 +68,14 @@ pub struct RegistryService {
     shared: Arc<Shared>,
 }
 
-/// What all requests share.
-pub(crate) struct Shared {
-    pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) options: ServerOptions,
-    pub(crate) sessions: Arc<Sessions>,
-    pub(crate) tag_locks: TagLocks,
+/// The state of the endpoints, and what every response needs.
+struct Shared {
+    state: ServerState,
     metrics: Arc<Metrics>,
     warning: Option<HeaderValue>,
 }
 
 impl Shared {
-    pub(crate) async fn repository(
-        &self,
-        name: &RepositoryName,
-    ) -> Result<Arc<dyn Repository>, Failure> {
-        self.registry
-            .repository(name)
-            .await
-            .map_err(|error| Failure::of(&error, About::Repository))
-    }
-
     async fn answer(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let (request, mut body) = request.into_parts();
         let mut record = Record::begin(&self.metrics, &request, body.received());
@@ -121,7 +104,7 @@ impl Shared {
     fn check(&self, route: &Route, method: &Method, caller: &Caller<'_>) -> Result<(), Failure> {
         let is_read = method == Method::GET || method == Method::HEAD;
         let is_upload = matches!(route, Route::Upload(..));
-        let can = self.registry.capabilities();
+        let can = self.state.registry.capabilities();
         let refused = if is_read {
             None
         } else if method == Method::DELETE && !is_upload {
@@ -161,11 +144,12 @@ impl Shared {
         body: &mut RequestBody,
         record: &mut Record,
     ) -> Answer {
+        let state = &self.state;
         let route = Route::parse(request.uri.path())?;
         record.is_for(route.endpoint());
         let caller = match route {
             Route::Health => Caller::of(None, &request.headers).await?,
-            _ => Caller::of(self.options.access.as_ref(), &request.headers).await?,
+            _ => Caller::of(state.options.access.as_ref(), &request.headers).await?,
         };
         record.is_by(caller.user());
         self.check(&route, &request.method, &caller)?;
@@ -177,39 +161,39 @@ impl Shared {
                 HeaderValue::from_static("text/plain; charset=utf-8"),
             )),
             Route::Metrics if is_read => Ok(typed(
-                self.metrics.encode(self.sessions.count()).into(),
+                self.metrics.encode(state.sessions.count()).into(),
                 HeaderValue::from_static(metrics::CONTENT_TYPE),
             )),
             Route::Ping if is_read => json(&serde_json::Map::new()),
-            Route::Catalog if is_read => catalog::list(self, request, &caller).await,
-            Route::Tags(name) if is_read => tags::list(self, &name, request).await,
+            Route::Catalog if is_read => catalog::list(state, request, &caller).await,
+            Route::Tags(name) if is_read => tags::list(state, &name, request).await,
             Route::Referrers(name, digest) if is_read => {
-                referrers::list(self, &name, &digest, request).await
+                referrers::list(state, &name, &digest, request).await
             }
             Route::Manifest(name, reference) => match *method {
                 Method::GET | Method::HEAD => {
-                    manifests::read(self, &name, &reference, request).await
+                    manifests::read(state, &name, &reference, request).await
                 }
-                Method::PUT => manifests::put(self, &name, &reference, request, body).await,
-                Method::DELETE => manifests::delete(self, &name, &reference, request).await,
+                Method::PUT => manifests::put(state, &name, &reference, request, body).await,
+                Method::DELETE => manifests::delete(state, &name, &reference, request).await,
                 _ => Err(other_method("GET, HEAD, PUT, DELETE")),
             },
             Route::Blob(name, digest) => match *method {
-                Method::GET | Method::HEAD => blobs::read(self, &name, &digest, request).await,
-                Method::DELETE => blobs::delete(self, &name, &digest).await,
+                Method::GET | Method::HEAD => blobs::read(state, &name, &digest, request).await,
+                Method::DELETE => blobs::delete(state, &name, &digest).await,
                 _ => Err(other_method("GET, HEAD, DELETE")),
             },
             Route::Uploads(name) if method == Method::POST => {
-                uploads::start(self, &name, request, body, &caller).await
+                uploads::start(state, &name, request, body, &caller).await
             }
             Route::Uploads(_) => Err(other_method("POST")),
             Route::Upload(name, id) => match *method {
                 Method::GET | Method::HEAD => {
-                    uploads::status(self, &name, &id, request, &caller).await
+                    uploads::status(state, &name, &id, request, &caller).await
                 }
-                Method::PATCH => uploads::append(self, &name, &id, request, body, &caller).await,
-                Method::PUT => uploads::finish(self, &name, &id, request, body, &caller).await,
-                Method::DELETE => uploads::cancel(self, &name, &id, request, &caller).await,
+                Method::PATCH => uploads::append(state, &name, &id, request, body, &caller).await,
+                Method::PUT => uploads::finish(state, &name, &id, request, body, &caller).await,
+                Method::DELETE => uploads::cancel(state, &name, &id, request, &caller).await,
                 _ => Err(other_method("GET, HEAD, PATCH, PUT, DELETE")),
             },
             _ => Err(other_method("GET, HEAD")),
@@ -268,7 +252,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = Arc::clone(&self.shared);
-        let timeout = shared.options.body_timeout;
+        let timeout = shared.state.options.body_timeout;
         let request = request.map(|body| RequestBody::new(body, timeout));
         Box::pin(async move { Ok(shared.answer(request).await) })
     }
@@ -277,8 +261,8 @@ where
 impl fmt::Debug for RegistryService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistryService")
-            .field("registry", &self.shared.registry)
-            .field("options", &self.shared.options)
+            .field("registry", &self.shared.state.registry)
+            .field("options", &self.shared.state.options)
             .finish_non_exhaustive()
     }
 }

@@ -9,19 +9,19 @@ use tranship::{ListOptions, Listing, RepositoryName, Tag};
 use crate::failure::{About, Code, Failure};
 use crate::query::Query;
 use crate::response::{Answer, json, link_next};
-use crate::service::Shared;
+use crate::state::ServerState;
 
 /// GET of the tags of a repository.
-pub(crate) async fn list(shared: &Shared, name: &RepositoryName, request: &Parts) -> Answer {
+pub(crate) async fn list(state: &ServerState, name: &RepositoryName, request: &Parts) -> Answer {
     #[derive(Serialize)]
     struct List<'a> {
         name: &'a str,
         tags: Vec<Tag>,
     }
-    let page = Page::of(request, shared.options.max_page_size)?;
-    let repository = shared.repository(name).await?;
+    let page = Page::of(request, state.options.max_page_size)?;
+    let repository = state.repository(name).await?;
     let (tags, more) = page.fill(|options| repository.tags(options)).await?;
-    if tags.is_empty() && page.begins_at_the_start() && !exists(shared, name).await? {
+    if tags.is_empty() && page.begins_at_the_start() && !exists(state, name).await? {
         return Err(Failure::new(
             StatusCode::NOT_FOUND,
             Code::NameUnknown,
@@ -42,14 +42,14 @@ pub(crate) async fn list(shared: &Shared, name: &RepositoryName, request: &Parts
 }
 
 /// Whether the registry lists the repository; if it lists none, every repository may exist.
-async fn exists(shared: &Shared, name: &RepositoryName) -> Result<bool, Failure> {
-    if !shared.registry.capabilities().catalog.is_yes() {
+async fn exists(state: &ServerState, name: &RepositoryName) -> Result<bool, Failure> {
+    if !state.registry.capabilities().catalog.is_yes() {
         return Ok(true);
     }
     let options = ListOptions::default()
         .with_last(right_before(name))
         .with_page_size(1);
-    let mut names = shared.registry.repositories(options);
+    let mut names = state.registry.repositories(options);
     match names.try_next().await {
         Ok(first) => Ok(first.as_ref() == Some(name)),
         Err(error) if error.is_unsupported() => Ok(true),

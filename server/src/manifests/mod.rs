@@ -11,12 +11,13 @@ use tranship::{
     TagOrDigest,
 };
 
-use crate::body::{RequestBody, ResponseBody};
 use crate::conditions::{self, not_modified};
 use crate::failure::{About, Code, Failure};
 use crate::query::{Query, parse_digest};
+use crate::request_body::RequestBody;
 use crate::response::{Answer, OCI_SUBJECT, OCI_TAG, created, describe, empty, value};
-use crate::service::Shared;
+use crate::response_body::ResponseBody;
+use crate::state::ServerState;
 use store::store;
 
 /// The most tags that one request may set.
@@ -28,14 +29,14 @@ const SMALL: usize = 64 * 1024;
 /// GET and HEAD of a manifest. `Accept` is not held against a client: what is there is the only form
 /// that there is, and its digest would not be that of another.
 pub(crate) async fn read(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     reference: &str,
     request: &Parts,
 ) -> Answer {
     let failed = |error| Failure::of(&error, About::Manifest);
     let reference = parse_reference(reference)?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     let manifests = repository.manifests();
     let is_head = request.method == Method::HEAD;
     if is_head || request.headers.contains_key(IF_NONE_MATCH) {
@@ -54,7 +55,7 @@ pub(crate) async fn read(
         .await
         .map_err(failed)?;
     let manifest = content.descriptor().clone();
-    let limit = shared.options.max_manifest_size;
+    let limit = state.options.max_manifest_size;
     let body = if manifest.size() > limit {
         // Stored when the limit was another one. Too much for memory, so the client has to check it.
         ResponseBody::content(content, request)
@@ -69,7 +70,7 @@ pub(crate) async fn read(
 /// PUT of a manifest under a tag or its digest, and in the latter case under the tags that the
 /// parameters name.
 pub(crate) async fn put(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     reference: &str,
     request: &Parts,
@@ -82,7 +83,7 @@ pub(crate) async fn put(
         TagOrDigest::Digest(_) => parse_tags(query)?,
     };
     let declared = declared_type(request)?;
-    let content = collect(body, shared.options.max_manifest_size).await?;
+    let content = collect(body, state.options.max_manifest_size).await?;
     let media_type = match declared {
         Some(media_type) => media_type,
         None => ManifestDocument::sniff(&content).ok_or_else(|| {
@@ -101,10 +102,10 @@ pub(crate) async fn put(
     };
     let manifest = Descriptor::new(media_type, digest, content.len() as u64);
     let document = decode(&manifest, &content).await?;
-    let repository = shared.repository(name).await?;
-    let changing = shared.tag_locks.lock(name, &tags).await;
+    let repository = state.repository(name).await?;
+    let changing = state.tag_locks.lock(name, &tags).await;
     check_conditions(&*repository, &reference, request).await?;
-    store(shared, &*repository, &manifest, content, &tags, &document).await?;
+    store(state, &*repository, &manifest, content, &tags, &document).await?;
     drop(changing);
 
     let mut response = created(format!("/v2/{name}/manifests/{digest}"), &digest);
@@ -125,17 +126,17 @@ pub(crate) async fn put(
 
 /// DELETE of a manifest by its digest, or of a tag.
 pub(crate) async fn delete(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     reference: &str,
     request: &Parts,
 ) -> Answer {
     let failed = |error| Failure::of(&error, About::Manifest);
     let reference = parse_reference(reference)?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     match &reference {
         TagOrDigest::Tag(tag) => {
-            let changing = shared.tag_locks.lock(name, std::slice::from_ref(tag)).await;
+            let changing = state.tag_locks.lock(name, std::slice::from_ref(tag)).await;
             check_conditions(&*repository, &reference, request).await?;
             repository.untag(tag).await.map_err(failed)?;
             drop(changing);

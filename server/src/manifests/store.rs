@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use tranship::{Descriptor, Error, ErrorKind, ManifestDocument, Repository, Tag};
 
 use crate::failure::{About, Code, Failure};
-use crate::service::Shared;
+use crate::state::ServerState;
 
 /// How many blobs are looked for at a time.
 const CONCURRENCY: usize = 16;
@@ -18,7 +18,7 @@ const NAMED: usize = 3;
 /// A client pushes blobs first, and some of them long ago. Where the backend has batches, the manifest
 /// is stored in one that has seen them, so that none is collected as garbage in between.
 pub(super) async fn store(
-    shared: &Shared,
+    state: &ServerState,
     repository: &dyn Repository,
     manifest: &Descriptor,
     content: Bytes,
@@ -31,13 +31,13 @@ pub(super) async fn store(
         Some(batch) => batch,
         None => repository,
     };
-    if batch.is_some() || shared.options.complete_manifests {
+    if batch.is_some() || state.options.complete_manifests {
         let missing = missing(target, document).await?;
-        if shared.options.complete_manifests && !missing.is_empty() {
+        if state.options.complete_manifests && !missing.is_empty() {
             return Err(incomplete(&missing));
         }
     }
-    check_types(shared, target, document).await?;
+    check_types(state, target, document).await?;
     target
         .manifests()
         .push_reference(manifest, content.into(), tags)
@@ -79,21 +79,21 @@ async fn missing(
 /// trusts the list would otherwise read them as something else (CVE-2021-41190), and one that finds a contradiction
 /// refuses all of it. The same applies to the subject.
 async fn check_types(
-    shared: &Shared,
+    state: &ServerState,
     repository: &dyn Repository,
     document: &ManifestDocument,
 ) -> Result<(), Failure> {
     let listed = document.successors().into_iter();
     let listed = listed.filter(|listed| listed.media_type().is_manifest());
     stream::iter(listed)
-        .map(|listed| async move { check_type(shared, repository, &listed).await })
+        .map(|listed| async move { check_type(state, repository, &listed).await })
         .buffered(CONCURRENCY)
         .try_collect()
         .await
 }
 
 async fn check_type(
-    shared: &Shared,
+    state: &ServerState,
     repository: &dyn Repository,
     listed: &Descriptor,
 ) -> Result<(), Failure> {
@@ -124,7 +124,7 @@ async fn check_type(
     }
     // Content that does not name its type may be a Docker manifest to one and an OCI manifest to another.
     if said.is_index() == found.is_index() {
-        let limit = shared.options.max_manifest_size;
+        let limit = state.options.max_manifest_size;
         let content = manifests.fetch(&stored).await.map_err(failed)?;
         let content = content.bytes(limit).await.map_err(failed)?;
         if ManifestDocument::decode(said, &content).is_ok() {

@@ -4,8 +4,6 @@ mod content_range;
 mod expiry;
 mod mount;
 mod receive;
-mod sessions;
-mod token;
 
 use std::time::Duration;
 
@@ -15,21 +13,20 @@ use http::{Response, StatusCode};
 use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName};
 
 use crate::access::Caller;
-use crate::body::{RequestBody, ResponseBody};
 use crate::failure::{Code, Failure};
 use crate::query::Query;
+use crate::request_body::RequestBody;
 use crate::response::{Answer, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, created, empty, value};
-use crate::service::Shared;
+use crate::response_body::ResponseBody;
+use crate::state::ServerState;
+use crate::upload_sessions::{Owner, Token, UploadSession};
 use content_range::ContentRange;
 pub(crate) use expiry::{expire, sweep};
 use receive::receive;
-pub(crate) use sessions::Sessions;
-use sessions::{Owner, Session};
-use token::Token;
 
 /// POST: a mount, a whole blob, or the start of an upload.
 pub(crate) async fn start(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     request: &Parts,
     body: &mut RequestBody,
@@ -41,15 +38,15 @@ pub(crate) async fn start(
             .parse::<Algorithm>()
             .map_err(|error| Failure::bad_request(Code::DigestInvalid, error.to_string()))?;
     }
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     let owner = Owner::of(caller, request);
     if let Some(digest) = query.digest("mount")? {
-        if mount::mount(shared, &*repository, &digest, query, caller).await? {
+        if mount::mount(state, &*repository, &digest, query, caller).await? {
             return Ok(blob_created(name, &digest));
         }
     } else if let Some(digest) = query.digest("digest")? {
-        let mut session = open(shared, &*repository, owner).await?;
-        return match receive(shared, &mut session, body, None).await {
+        let mut session = open(state, &*repository, owner).await?;
+        return match receive(state, &mut session, body, None).await {
             Ok(()) => commit(name, session, digest).await,
             Err(failure) => {
                 // Its id was never told, so nobody could go on.
@@ -60,10 +57,10 @@ pub(crate) async fn start(
             }
         };
     }
-    let mut session = open(shared, &*repository, owner).await?;
+    let mut session = open(state, &*repository, owner).await?;
     session.pause().await;
     let mut response = located(StatusCode::ACCEPTED, name, &mut session);
-    if let Some(size) = shared.options.min_chunk_size {
+    if let Some(size) = state.options.min_chunk_size {
         response
             .headers_mut()
             .insert(OCI_CHUNK_MIN_LENGTH, size.into());
@@ -72,17 +69,17 @@ pub(crate) async fn start(
 }
 
 async fn open(
-    shared: &Shared,
+    state: &ServerState,
     repository: &dyn Repository,
     owner: Owner,
-) -> Result<Session, Failure> {
-    expire(shared).await;
-    shared.sessions.start(repository, owner).await
+) -> Result<UploadSession, Failure> {
+    expire(state).await;
+    UploadSession::start(&state.sessions, repository, owner).await
 }
 
 /// PATCH: the next chunk.
 pub(crate) async fn append(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
@@ -91,8 +88,8 @@ pub(crate) async fn append(
 ) -> Answer {
     let range = ContentRange::of(request)?;
     let owner = Owner::of(caller, request);
-    let mut session = take(shared, name, id, owner).await?;
-    let written = write(shared, name, &mut session, body, range).await;
+    let mut session = take(state, name, id, owner).await?;
+    let written = write(state, name, &mut session, body, range).await;
     session.pause().await;
     written?;
     Ok(located(StatusCode::ACCEPTED, name, &mut session))
@@ -100,7 +97,7 @@ pub(crate) async fn append(
 
 /// PUT: perhaps a last chunk, and then the end.
 pub(crate) async fn finish(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
@@ -112,8 +109,8 @@ pub(crate) async fn finish(
     let digest = Query::of(&request.uri).digest("digest")?.ok_or_else(|| {
         Failure::bad_request(Code::DigestInvalid, "the parameter digest is missing")
     })?;
-    let mut session = take(shared, name, id, owner).await?;
-    let written = write(shared, name, &mut session, body, range).await;
+    let mut session = take(state, name, id, owner).await?;
+    let written = write(state, name, &mut session, body, range).await;
     if written.is_err() {
         session.pause().await;
     }
@@ -127,7 +124,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// GET: how far an upload is.
 pub(crate) async fn status(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
@@ -137,50 +134,50 @@ pub(crate) async fn status(
     // Who asks is mostly one whose request broke, and what had arrived of that may still be on its way
     // to the store: the answer would be out of date at once. A request that goes on is not waited for.
     for _ in 0..LOOKS {
-        if !shared.sessions.is_in_use(name, &token) {
+        if !state.sessions.is_in_use(name, &token) {
             break;
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
     }
-    if let Some(offset) = shared.sessions.offset(name, &token) {
+    if let Some(offset) = state.sessions.offset(name, &token) {
         let mut response = empty(StatusCode::NO_CONTENT);
         locate(&mut response, name, &token, offset);
         return Ok(response);
     }
-    let mut session = take(shared, name, id, Owner::of(caller, request)).await?;
+    let mut session = take(state, name, id, Owner::of(caller, request)).await?;
     session.pause().await;
     Ok(located(StatusCode::NO_CONTENT, name, &mut session))
 }
 
 /// DELETE: the end of an upload that will not be finished.
 pub(crate) async fn cancel(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
     caller: &Caller<'_>,
 ) -> Answer {
-    let session = take(shared, name, id, Owner::of(caller, request)).await?;
+    let session = take(state, name, id, Owner::of(caller, request)).await?;
     session.cancel().await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
 async fn take(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     owner: Owner,
-) -> Result<Session, Failure> {
+) -> Result<UploadSession, Failure> {
     let token = Token::parse(id)?;
-    let repository = shared.repository(name).await?;
-    shared.sessions.take(&*repository, token, owner).await
+    let repository = state.repository(name).await?;
+    UploadSession::acquire(&state.sessions, &*repository, token, owner).await
 }
 
 /// Writes a chunk that must begin where the upload is.
 async fn write(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
-    session: &mut Session,
+    session: &mut UploadSession,
     body: &mut RequestBody,
     range: Option<ContentRange>,
 ) -> Result<(), Failure> {
@@ -194,13 +191,13 @@ async fn write(
             format!("the next byte is number {offset}, not {}", range.first),
         );
         return Err(failure
-            .with_header(LOCATION, value(location(name, session.tell())))
+            .with_header(LOCATION, value(location(name, session.token_for_client())))
             .with_header(RANGE, value(arrived(offset))));
     }
-    receive(shared, session, body, range).await
+    receive(state, session, body, range).await
 }
 
-async fn commit(name: &RepositoryName, session: Session, digest: Digest) -> Answer {
+async fn commit(name: &RepositoryName, session: UploadSession, digest: Digest) -> Answer {
     let blob = Descriptor::new(MediaType::OCTET_STREAM, digest, session.offset());
     session.commit(&blob).await?;
     Ok(blob_created(name, &digest))
@@ -213,11 +210,11 @@ fn blob_created(name: &RepositoryName, digest: &Digest) -> Response<ResponseBody
 fn located(
     status: StatusCode,
     name: &RepositoryName,
-    session: &mut Session,
+    session: &mut UploadSession,
 ) -> Response<ResponseBody> {
     let mut response = empty(status);
     let offset = session.offset();
-    locate(&mut response, name, session.tell(), offset);
+    locate(&mut response, name, session.token_for_client(), offset);
     response
 }
 

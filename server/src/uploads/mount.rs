@@ -8,7 +8,7 @@ use tranship::{Descriptor, Digest, ListOptions, Repository, RepositoryName};
 use crate::access::{Caller, Permission};
 use crate::failure::{About, Code, Failure};
 use crate::query::Query;
-use crate::service::Shared;
+use crate::state::ServerState;
 
 /// In how many repositories a blob is looked for at a time.
 const CONCURRENCY: usize = 8;
@@ -16,7 +16,7 @@ const CONCURRENCY: usize = 8;
 /// Mounts the blob `digest` into `target`, and says whether it is there now. What cannot be mounted
 /// is for the client to upload.
 pub(crate) async fn mount(
-    shared: &Shared,
+    state: &ServerState,
     target: &dyn Repository,
     digest: &Digest,
     query: Query<'_>,
@@ -35,9 +35,9 @@ pub(crate) async fn mount(
         return Ok(false);
     }
     let source = match from {
-        Some(from) if caller.may(&from, Permission::Read) => look(shared, from, digest).await?,
+        Some(from) if caller.may(&from, Permission::Read) => look(state, from, digest).await?,
         Some(_) => None,
-        None => find(shared, digest, caller).await?,
+        None => find(state, digest, caller).await?,
     };
     let Some((from, blob)) = source else {
         return Ok(false);
@@ -53,27 +53,31 @@ pub(crate) async fn mount(
 type Found = Option<(RepositoryName, Descriptor)>;
 
 /// The blob `digest`, if the repository `name` has it.
-async fn look(shared: &Shared, name: RepositoryName, digest: &Digest) -> Result<Found, Failure> {
-    let repository: Arc<dyn Repository> = shared.repository(&name).await?;
+async fn look(
+    state: &ServerState,
+    name: RepositoryName,
+    digest: &Digest,
+) -> Result<Found, Failure> {
+    let repository: Arc<dyn Repository> = state.repository(&name).await?;
     let blob = blob_of(&*repository, digest).await?;
     Ok(blob.map(|blob| (name, blob)))
 }
 
 /// A repository that has the blob `digest`, among the first ones of the catalog: the client did not
 /// say which.
-async fn find(shared: &Shared, digest: &Digest, caller: &Caller<'_>) -> Result<Found, Failure> {
-    let limit = shared.options.anonymous_mount_search;
-    if limit == 0 || !shared.registry.capabilities().catalog.is_yes() {
+async fn find(state: &ServerState, digest: &Digest, caller: &Caller<'_>) -> Result<Found, Failure> {
+    let limit = state.options.anonymous_mount_search;
+    if limit == 0 || !state.registry.capabilities().catalog.is_yes() {
         return Ok(None);
     }
-    let names = shared
+    let names = state
         .registry
         .repositories(ListOptions::default().with_page_size(limit));
     let found = names
         .take(limit)
         .try_filter(|name| future::ready(caller.may(name, Permission::Read)))
         .map_err(|error| Failure::of(&error, About::Repository))
-        .map_ok(|name| look(shared, name, digest))
+        .map_ok(|name| look(state, name, digest))
         .try_buffer_unordered(CONCURRENCY)
         .try_filter_map(future::ok);
     std::pin::pin!(found).try_next().await

@@ -8,10 +8,10 @@ use futures_util::future::{Either, select};
 use http::StatusCode;
 
 use super::content_range::ContentRange;
-use super::sessions::Session;
-use crate::body::RequestBody;
 use crate::failure::{Code, Failure};
-use crate::service::Shared;
+use crate::request_body::RequestBody;
+use crate::state::ServerState;
+use crate::upload_sessions::UploadSession;
 
 /// How much is gathered while the backend writes, in bytes.
 const GATHERED: usize = 512 * 1024;
@@ -27,13 +27,13 @@ const LINGER: Duration = Duration::from_millis(5);
 /// large pieces and never waits for the disk, and the bytes of a slow one are kept waiting for a moment
 /// only. If the body breaks off, what had come of it is written.
 pub(super) async fn receive(
-    shared: &Shared,
-    session: &mut Session,
+    state: &ServerState,
+    session: &mut UploadSession,
     body: &mut RequestBody,
     range: Option<ContentRange>,
 ) -> Result<(), Failure> {
     let mut expected = Expected {
-        limit: shared.options.max_blob_size,
+        limit: state.options.max_blob_size,
         announced: range.map(ContentRange::length),
         before: session.offset(),
         seen: 0,
