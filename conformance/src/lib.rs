@@ -68,7 +68,8 @@ mod suite;
 
 pub use failure::Failure;
 pub use fixture::Fixture;
-pub use scenario::{Need, Outcome, Scenario, scenario, scenarios};
+pub use scenario::{Need, Outcome, Scenario};
+pub use scenarios::{scenario, scenarios};
 pub use suite::{Gap, Suite, main};
 
 #[cfg(doctest)]

@@ -8,7 +8,6 @@ use tranship::{Capabilities, Support};
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
 use crate::fixture::{Fixture, Store};
-use crate::scenarios::GROUPS;
 
 /// Something that every backend does, as steps that can be run against one.
 pub struct Scenario {
@@ -209,16 +208,4 @@ impl fmt::Debug for Scenario {
             .field("lacks", &self.lacks)
             .finish_non_exhaustive()
     }
-}
-
-/// Every scenario, group by group.
-pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    GROUPS.iter().copied().flatten()
-}
-
-/// The scenario `name`, such as `tags::a_moved_tag_keeps_the_old_manifest`.
-#[must_use]
-pub fn scenario(name: &str) -> Option<&'static Scenario> {
-    let (group, name) = name.split_once("::")?;
-    scenarios().find(|scenario| scenario.group == group && scenario.name == name)
 }

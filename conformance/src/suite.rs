@@ -16,7 +16,8 @@ use libtest_mimic::{Arguments, Completion, FormatSetting, Trial};
 
 use crate::failure::Failure;
 use crate::fixture::Fixture;
-use crate::scenario::{Outcome, Scenario, scenario, scenarios};
+use crate::scenario::{Outcome, Scenario};
+use crate::scenarios::{scenario, scenarios};
 
 /// Long enough for a loaded machine: it is there for what never ends, not for what is slow.
 const TIME_LIMIT: Duration = Duration::from_secs(120);

@@ -28,14 +28,15 @@
 //! [`FaultProxy`] stands between a client and a server on loopback and lets each connection fail at a
 //! byte that is chosen: by a reset, an early end, a stall, or a flipped bit.
 
-mod answers;
-mod asked;
 mod body;
 mod listings;
 mod proxy;
 mod quirk;
+mod quirks;
 mod quirky;
+mod request_info;
 mod requests;
+mod responses;
 mod tokens;
 
 pub use body::QuirkyBody;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tranship::ListOptions;
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
@@ -17,7 +17,7 @@ use crate::steps::{
     referrers, tag, tags,
 };
 
-scenarios! { "abandonment":
+scenario_group! { "abandonment":
     a_push_dropped_in_the_middle_leaves_nothing [Push]
         "A push whose future is dropped half way stores nothing, and can be made again."
     many_dropped_pushes_leave_nothing [Push]

@@ -3,7 +3,7 @@
 use futures_util::future::{join, try_join_all};
 use tranship::{Batch, ErrorKind, PushOutcome, Repository};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
@@ -12,7 +12,7 @@ use crate::steps::{
     all_tags, by_digest, by_tag, digests, push, push_image, push_tagged, referrers,
 };
 
-scenarios! { "batches":
+scenario_group! { "batches":
     what_is_pushed_is_there_at_once_in_the_batch [Push Batch]
         "Blobs, manifests and tags of a batch are there through its view, whenever that is asked for."
     what_was_there_before_is_there_in_the_batch [Push Batch]

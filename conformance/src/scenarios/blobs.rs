@@ -5,7 +5,7 @@ use tranship::{
     Algorithm, Body, Digester, ErrorKind, MediaType, Presence, PushOptions, PushOutcome, Source,
 };
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
@@ -15,7 +15,7 @@ use crate::steps::{abandon_after, by_digest, by_tag, from, push, push_tagged, re
 
 const MIB: u64 = 1024 * 1024;
 
-scenarios! { "blobs":
+scenario_group! { "blobs":
     a_pushed_blob_reads_as_it_was [Push]
         "A blob that was pushed exists, and is read back byte for byte."
     an_empty_blob_is_content_like_any_other [Push]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tranship::ErrorKind;
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
@@ -17,7 +17,7 @@ use crate::steps::{
 
 const TASKS: usize = 32;
 
-scenarios! { "concurrency":
+scenario_group! { "concurrency":
     one_blob_from_many_tasks_is_stored [Push]
         "32 tasks push the same blob: all succeed, and it is there."
     many_blobs_from_many_tasks_are_stored [Push]

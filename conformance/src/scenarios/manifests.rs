@@ -2,7 +2,7 @@
 
 use tranship::{Algorithm, ErrorKind, MAX_MANIFEST_SIZE, MediaType};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
@@ -10,7 +10,7 @@ use crate::failure::Verdict;
 use crate::source::Untouchable;
 use crate::steps::{by_digest, from, push, push_image, push_with_tags, resized, tags};
 
-scenarios! { "manifests":
+scenario_group! { "manifests":
     an_image_manifest_reads_as_it_was [Push]
         "An OCI manifest is kept byte for byte, and resolves as what it is."
     an_index_reads_as_it_was [Push]

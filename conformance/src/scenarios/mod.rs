@@ -1,4 +1,4 @@
-//! The scenarios, one module a group. At the top of each stands a table of what is in it.
+//! The scenarios, one module for each group. A table at the top of each lists its scenarios.
 
 mod abandonment;
 mod batches;
@@ -25,7 +25,7 @@ mod visibility;
 use crate::scenario::Scenario;
 
 /// The table of a group: what each scenario needs of a backend, and what the backend must do.
-macro_rules! scenarios {
+macro_rules! scenario_group {
     ($group:literal: $($name:ident [$($need:ident)*] $(without $lack:ident)? $about:literal)*) => {
         pub(super) const SCENARIOS: &[$crate::scenario::Scenario] = &[$(
             $crate::scenario::Scenario::new(
@@ -38,9 +38,9 @@ macro_rules! scenarios {
         ),*];
     };
 }
-use scenarios;
+use scenario_group;
 
-pub(crate) const GROUPS: &[&[Scenario]] = &[
+const GROUPS: &[&[Scenario]] = &[
     blobs::SCENARIOS,
     ranges::SCENARIOS,
     verification::SCENARIOS,
@@ -63,3 +63,15 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     peers::SCENARIOS,
     refusals::SCENARIOS,
 ];
+
+/// Returns every scenario, group by group.
+pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    GROUPS.iter().copied().flatten()
+}
+
+/// Returns the scenario `name`, such as `tags::a_moved_tag_keeps_the_old_manifest`.
+#[must_use]
+pub fn scenario(name: &str) -> Option<&'static Scenario> {
+    let (group, name) = name.split_once("::")?;
+    scenarios().find(|scenario| scenario.group() == group && scenario.name() == name)
+}

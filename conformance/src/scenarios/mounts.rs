@@ -2,7 +2,7 @@
 
 use tranship::{Descriptor, ErrorKind, Mounter, PushOutcome, Repository, Source};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::Item;
 use crate::context::{Context, Repo};
@@ -10,7 +10,7 @@ use crate::failure::Verdict;
 use crate::source::{Breaking, Untouchable};
 use crate::steps::{from, push, resized};
 
-scenarios! { "mounts":
+scenario_group! { "mounts":
     a_present_blob_is_mounted [Push Registry Mount]
         "A blob of another repository is mounted, and reads as it was."
     a_mount_does_not_read_its_fallback [Push Registry Mount]

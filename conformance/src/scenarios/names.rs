@@ -1,13 +1,13 @@
 //! Repositories under every name that the grammar allows.
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
 use crate::steps::{all_tags, by_tag, push_tagged};
 
-scenarios! { "names":
+scenario_group! { "names":
     a_repository_knows_its_name [Registry]
         "A repository answers the name that it was opened under."
     a_name_of_one_character_is_a_name [Push Registry]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tranship::{Descriptor, MediaType, UploadId};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
@@ -14,7 +14,7 @@ use crate::steps::{
     all_tags, by_digest, by_tag, digests, push, push_image, push_tagged, referrers, tag,
 };
 
-scenarios! { "peers":
+scenario_group! { "peers":
     what_one_pushes_the_other_reads [Push Peer]
         "A blob, a manifest and a tag of one handle are there for the other at once."
     what_one_moves_the_other_sees_moved [Push Peer]

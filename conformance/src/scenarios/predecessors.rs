@@ -2,7 +2,7 @@
 
 use tranship::MediaType;
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex};
 use crate::context::Context;
@@ -11,7 +11,7 @@ use crate::steps::{digests, push, push_image};
 
 const SBOM: &str = "application/vnd.example.sbom";
 
-scenarios! { "predecessors":
+scenario_group! { "predecessors":
     a_manifest_alone_has_no_predecessors [Push Referrers]
         "What nothing refers to has no predecessors, and that is no error."
     what_is_not_there_has_no_predecessors [Referrers]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tranship::{Algorithm, ByteRange, ErrorKind, MediaType, Source};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::{Context, Repo};
@@ -12,7 +12,7 @@ use crate::failure::Verdict;
 use crate::source::Generated;
 use crate::steps::{push, push_image, resized};
 
-scenarios! { "ranges":
+scenario_group! { "ranges":
     a_range_inside_is_cut_out [Push]
         "A range from the middle of a blob holds exactly its bytes."
     a_range_at_the_start_is_cut_out [Push]

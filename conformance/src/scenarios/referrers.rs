@@ -2,7 +2,7 @@
 
 use tranship::{Algorithm, Annotations, Descriptor, MediaType};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item, Packed};
 use crate::context::{Context, Repo};
@@ -12,7 +12,7 @@ use crate::steps::{digests, push, push_image, push_tagged, referrers, referrers_
 const SBOM: &str = "application/vnd.example.sbom";
 const SIGNATURE: &str = "application/vnd.example.signature";
 
-scenarios! { "referrers":
+scenario_group! { "referrers":
     a_manifest_without_referrers_has_none [Push Referrers]
         "The list of a manifest that nothing refers to is empty, and no error."
     what_is_not_there_has_no_referrers [Referrers]

@@ -4,14 +4,14 @@ use tranship::{Algorithm, ErrorKind, ListOptions, MediaType};
 
 use futures_util::TryStreamExt as _;
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
 use crate::steps::{all_tags, push, push_tagged, tag, tags};
 
-scenarios! { "refusals":
+scenario_group! { "refusals":
     a_repository_agrees_with_its_registry [Registry]
         "A repository claims no less than its registry does."
     mounts_and_uploads_are_offered_where_they_are_claimed []

@@ -2,7 +2,7 @@
 
 use tranship::{ErrorKind, MediaType, TagOrDigest};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item, Packed};
 use crate::context::{Context, Repo};
@@ -12,7 +12,7 @@ use crate::steps::{
     all_tags, by_digest, by_tag, from, push, push_image, push_tagged, push_with_tags, tags,
 };
 
-scenarios! { "routing":
+scenario_group! { "routing":
     a_pushed_blob_goes_to_the_blobs [Push]
         "What a repository is given under no manifest's type is in its blob store."
     a_pushed_manifest_goes_to_the_manifests [Push]

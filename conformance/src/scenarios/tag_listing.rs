@@ -3,14 +3,14 @@
 use futures_util::TryStreamExt as _;
 use tranship::{ListOptions, Tag};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::Image;
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
 use crate::steps::{all_tags, by_tag, listed_tags, push_image, push_tagged, push_with_tags, tag};
 
-scenarios! { "tag_listing":
+scenario_group! { "tag_listing":
     a_repository_without_content_has_no_tags []
         "A repository that does not exist yet lists no tags, and that is no error."
     tags_are_in_ascii_order [Push]

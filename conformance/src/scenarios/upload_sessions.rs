@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tranship::{ErrorKind, UploadId};
 
-use super::scenarios;
+use super::scenario_group;
 use super::uploads::{is_over, resume, start, write};
 use crate::check;
 use crate::content::{Image, Item};
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::failure::Verdict;
 use crate::steps::{abandon_after, push, push_image};
 
-scenarios! { "upload_sessions":
+scenario_group! { "upload_sessions":
     a_committed_upload_is_over [Push Uploads]
         "A committed upload cannot be resumed."
     a_cancelled_upload_is_over [Push Uploads]

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use tranship::{Algorithm, Descriptor, ErrorKind, MediaType, Repository, Upload, UploadId};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::Item;
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
 use crate::steps::{push, resized};
 
-scenarios! { "uploads":
+scenario_group! { "uploads":
     an_upload_in_one_write_becomes_a_blob [Push Uploads]
         "What was written becomes a blob when it is committed."
     an_upload_in_many_writes_becomes_a_blob [Push Uploads]

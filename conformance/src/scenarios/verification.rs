@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tranship::{Algorithm, Body, Descriptor, ErrorKind, MediaType, Source};
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
@@ -11,7 +11,7 @@ use crate::failure::Verdict;
 use crate::source::{Breaking, Endless};
 use crate::steps::{all_tags, by_tag, from, push, push_image, push_tagged, resized, tags};
 
-scenarios! { "verification":
+scenario_group! { "verification":
     a_blob_with_a_wrong_digest_is_refused [Push]
         "Content that does not hash to the digest is refused, and stored under neither digest."
     a_blob_with_a_wrong_sha512_digest_is_refused [Push Sha512]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tranship::ErrorKind;
 
-use super::scenarios;
+use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
@@ -13,7 +13,7 @@ use crate::failure::{Failure, Verdict};
 use crate::source::Held;
 use crate::steps::{all_tags, by_digest, by_tag, from, push, push_tagged, tags};
 
-scenarios! { "visibility":
+scenario_group! { "visibility":
     a_blob_is_not_there_before_it_is_complete [Push]
         "While a push has read half of its source, the blob does not exist; after the push it does."
     a_manifest_is_not_there_before_it_is_complete [Push]
