@@ -6,12 +6,16 @@ use serde::Serialize;
 use tranship::RepositoryName;
 
 use crate::access::{Caller, Permission};
-use crate::response::{Answer, json, link_next};
+use crate::paging::Page;
+use crate::response::{HandlerResult, json, link_next};
 use crate::state::ServerState;
-use crate::tags::Page;
 
-/// GET of the names of the repositories, as Docker's registry has it.
-pub(crate) async fn list(state: &ServerState, request: &Parts, caller: &Caller<'_>) -> Answer {
+/// GET of the names of the repositories, an endpoint of Docker's registry.
+pub(crate) async fn list(
+    state: &ServerState,
+    request: &Parts,
+    caller: &Caller<'_>,
+) -> HandlerResult {
     #[derive(Serialize)]
     struct List {
         repositories: Vec<RepositoryName>,

@@ -12,7 +12,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::failure::{Code, Failure};
+use crate::response_error::{ErrorCode, ResponseError};
 
 /// The most bytes of an unread body that are discarded, and the longest time that this may take.
 const DRAIN_LIMIT: usize = 32 * 1024 * 1024;
@@ -81,14 +81,14 @@ impl RequestBody {
     }
 
     /// Returns the next bytes, or `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ResponseError> {
         while !self.is_over {
             let frame = tokio::time::timeout(self.timeout, self.inner.frame()).await;
             let Ok(frame) = frame else {
                 self.is_over = true;
-                return Err(Failure::new(
+                return Err(ResponseError::new(
                     StatusCode::REQUEST_TIMEOUT,
-                    Code::BlobUploadInvalid,
+                    ErrorCode::BlobUploadInvalid,
                     "the client sent nothing for too long",
                 ));
             };
@@ -97,8 +97,8 @@ impl RequestBody {
                 Some(Err(error)) => {
                     self.is_over = true;
                     tracing::debug!(%error, "a request's body broke off");
-                    return Err(Failure::bad_request(
-                        Code::BlobUploadInvalid,
+                    return Err(ResponseError::bad_request(
+                        ErrorCode::BlobUploadInvalid,
                         "the request's body broke off",
                     ));
                 }

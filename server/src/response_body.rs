@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tranship::{ByteStream, Content, Error, ErrorKind};
 use tranship_sendfile::Outlet;
 
-use crate::record::Record;
+use crate::record::RequestRecord;
 
 /// From this many bytes on the system sends a file; below it, reading the file is cheaper.
 const MIN_SENDFILE: u64 = 64 * 1024;
@@ -22,7 +22,7 @@ const MIN_SENDFILE: u64 = 64 * 1024;
 #[must_use]
 pub struct ResponseBody {
     kind: Kind,
-    record: Option<Box<Record>>,
+    record: Option<Box<RequestRecord>>,
 }
 
 enum Kind {
@@ -58,9 +58,9 @@ impl ResponseBody {
     }
 
     /// Keeps `record` until the end of the body.
-    pub(crate) fn recorded(&mut self, mut record: Box<Record>) {
+    pub(crate) fn set_record(&mut self, mut record: Box<RequestRecord>) {
         if self.is_end_stream() {
-            record.completes();
+            record.set_complete();
         } else {
             self.record = Some(record);
         }
@@ -80,7 +80,7 @@ impl Body for ResponseBody {
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => {
                 let piece = std::mem::take(bytes);
-                note(&mut this.record, piece.len(), true);
+                record_sent(&mut this.record, piece.len(), true);
                 Poll::Ready(Some(Ok(Frame::data(piece))))
             }
             Kind::Stream { bytes, left } => {
@@ -88,13 +88,13 @@ impl Body for ResponseBody {
                     Some(Ok(piece)) => match left.checked_sub(piece.len() as u64) {
                         Some(rest) => {
                             *left = rest;
-                            note(&mut this.record, piece.len(), rest == 0);
+                            record_sent(&mut this.record, piece.len(), rest == 0);
                             return Poll::Ready(Some(Ok(Frame::data(piece))));
                         }
-                        None => Some(Err(other_size())),
+                        None => Some(Err(size_mismatch())),
                     },
                     Some(Err(error)) => Some(Err(error)),
-                    None if *left > 0 => Some(Err(other_size())),
+                    None if *left > 0 => Some(Err(size_mismatch())),
                     None => None,
                 };
                 if let Some(Err(error)) = &frame {
@@ -129,16 +129,16 @@ impl fmt::Debug for ResponseBody {
     }
 }
 
-fn note(record: &mut Option<Box<Record>>, bytes: usize, is_last: bool) {
+fn record_sent(record: &mut Option<Box<RequestRecord>>, bytes: usize, is_last: bool) {
     if let Some(record) = record {
-        record.sends(bytes);
+        record.add_sent(bytes);
         if is_last {
-            record.completes();
+            record.set_complete();
         }
     }
 }
 
-fn other_size() -> Error {
+fn size_mismatch() -> Error {
     Error::new(
         ErrorKind::SizeMismatch,
         "the size of the stored content differs from its descriptor",

@@ -1,4 +1,4 @@
-//! The service: what every request goes through, and which part answers it.
+//! The service: it passes every request to the module of its endpoint.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,25 +16,24 @@ use http_body::Body;
 use tranship::Registry;
 
 use crate::access::{Caller, Permission};
-use crate::failure::{Code, Failure};
 use crate::metrics::{self, Metrics};
 use crate::options::ServerOptions;
-use crate::record::Record;
+use crate::record::RequestRecord;
 use crate::request_body::RequestBody;
-use crate::response::{Answer, json, typed, value};
+use crate::response::{HandlerResult, json, typed, value};
 use crate::response_body::ResponseBody;
+use crate::response_error::{ErrorCode, ResponseError};
 use crate::route::Route;
 use crate::state::ServerState;
 use crate::{blobs, catalog, manifests, referrers, tags, uploads};
 
-/// Docker's clients take a registry without it for one of their first version.
+/// Clients of Docker assume version 1 of the API without this header.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// Serves `registry` as the API of the distribution spec, under `/v2/`.
 ///
-/// The service can be mounted into whatever takes a [`tower_service::Service`], such as a router of
-/// axum as its fallback. Locations that it answers are paths that begin with `/v2/`, so it must not be
-/// mounted below a prefix.
+/// The service can be mounted in any server that accepts a [`tower_service::Service`], for example as the fallback of an
+/// axum router. Locations in its responses are paths that begin with `/v2/`, so it must not be mounted below a prefix.
 #[must_use]
 pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
     let warning = options.warning.as_deref().map(warning);
@@ -49,20 +48,20 @@ pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistrySe
 
 impl RegistryService {
     /// Cancels the uploads that have been idle for longer than
-    /// [`upload_expiry`](ServerOptions::upload_expiry): those that clients opened here, and, at the first call
-    /// and then every hour, those that earlier processes left in the backend. Call it every minute or so.
+    /// [`upload_expiry`](ServerOptions::upload_expiry): those that clients opened here, and, at the first call and then
+    /// every hour, those of earlier processes in the backend. Call it about every minute.
     ///
-    /// Dropping the future leaves the rest to the next call.
+    /// Dropping the future leaves the remaining ones to the next call.
     pub async fn expire_uploads(&self) {
         uploads::expire(&self.shared.state).await;
         uploads::sweep(&self.shared.state).await;
     }
 }
 
-/// A registry as a service over HTTP. Clones share everything.
+/// A registry as an HTTP service. Clones share all state.
 ///
-/// A call whose future is dropped leaves what a client that hangs up leaves: an upload as far as it
-/// came, and nothing else.
+/// Dropping the future of a call has the effect of a client that closes its connection: an upload keeps the bytes that
+/// it has received, and nothing else remains.
 #[derive(Clone)]
 pub struct RegistryService {
     shared: Arc<Shared>,
@@ -76,9 +75,9 @@ struct Shared {
 }
 
 impl Shared {
-    async fn answer(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+    async fn respond(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let (request, mut body) = request.into_parts();
-        let mut record = Record::begin(&self.metrics, &request, body.received());
+        let mut record = RequestRecord::begin(&self.metrics, &request, body.received());
         let mut response = match self.dispatch(&request, &mut body, &mut record).await {
             Ok(response) => response,
             Err(failure) => failure.into_response(),
@@ -94,14 +93,19 @@ impl Shared {
         if request.method == Method::HEAD {
             without_body(&mut response);
         }
-        record.is_answered(response.status());
-        response.body_mut().recorded(record);
+        record.set_status(response.status());
+        response.body_mut().set_record(record);
         response
     }
 
-    /// Whether the caller may do what the request asks for. A request that the registry refuses to everyone is
-    /// refused first, since a password would not help.
-    fn check(&self, route: &Route, method: &Method, caller: &Caller<'_>) -> Result<(), Failure> {
+    /// Checks whether the caller may make the request. A request that the registry refuses to every caller is refused
+    /// first, since a password would not help.
+    fn check(
+        &self,
+        route: &Route,
+        method: &Method,
+        caller: &Caller<'_>,
+    ) -> Result<(), ResponseError> {
         let is_read = method == Method::GET || method == Method::HEAD;
         let is_upload = matches!(route, Route::Upload(..));
         let can = self.state.registry.capabilities();
@@ -115,13 +119,13 @@ impl Shared {
             can.push.reason()
         };
         if let Some(reason) = refused {
-            return Err(refused_to_all(&format!(
-                "the registry refuses this: {reason}"
+            return Err(not_supported(&format!(
+                "the registry does not support this: {reason}"
             )));
         }
         match route {
             Route::Health => Ok(()),
-            Route::Ping | Route::Metrics => caller.check_known(),
+            Route::Ping | Route::Metrics => caller.check_authenticated(),
             Route::Catalog => caller.check_list(),
             _ => {
                 let is_read = is_read && !is_upload;
@@ -142,16 +146,16 @@ impl Shared {
         &self,
         request: &Parts,
         body: &mut RequestBody,
-        record: &mut Record,
-    ) -> Answer {
+        record: &mut RequestRecord,
+    ) -> HandlerResult {
         let state = &self.state;
         let route = Route::parse(request.uri.path())?;
-        record.is_for(route.endpoint());
+        record.set_endpoint(route.endpoint());
         let caller = match route {
             Route::Health => Caller::of(None, &request.headers).await?,
             _ => Caller::of(state.options.access.as_ref(), &request.headers).await?,
         };
-        record.is_by(caller.user());
+        record.set_user(caller.user());
         self.check(&route, &request.method, &caller)?;
         let method = &request.method;
         let is_read = method == Method::GET || method == Method::HEAD;
@@ -176,17 +180,17 @@ impl Shared {
                 }
                 Method::PUT => manifests::put(state, &name, &reference, request, body).await,
                 Method::DELETE => manifests::delete(state, &name, &reference, request).await,
-                _ => Err(other_method("GET, HEAD, PUT, DELETE")),
+                _ => Err(method_not_allowed("GET, HEAD, PUT, DELETE")),
             },
             Route::Blob(name, digest) => match *method {
                 Method::GET | Method::HEAD => blobs::read(state, &name, &digest, request).await,
                 Method::DELETE => blobs::delete(state, &name, &digest).await,
-                _ => Err(other_method("GET, HEAD, DELETE")),
+                _ => Err(method_not_allowed("GET, HEAD, DELETE")),
             },
             Route::Uploads(name) if method == Method::POST => {
                 uploads::start(state, &name, request, body, &caller).await
             }
-            Route::Uploads(_) => Err(other_method("POST")),
+            Route::Uploads(_) => Err(method_not_allowed("POST")),
             Route::Upload(name, id) => match *method {
                 Method::GET | Method::HEAD => {
                     uploads::status(state, &name, &id, request, &caller).await
@@ -194,18 +198,22 @@ impl Shared {
                 Method::PATCH => uploads::append(state, &name, &id, request, body, &caller).await,
                 Method::PUT => uploads::finish(state, &name, &id, request, body, &caller).await,
                 Method::DELETE => uploads::cancel(state, &name, &id, request, &caller).await,
-                _ => Err(other_method("GET, HEAD, PATCH, PUT, DELETE")),
+                _ => Err(method_not_allowed("GET, HEAD, PATCH, PUT, DELETE")),
             },
-            _ => Err(other_method("GET, HEAD")),
+            _ => Err(method_not_allowed("GET, HEAD")),
         }
     }
 }
 
-fn refused_to_all(message: &str) -> Failure {
-    Failure::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message)
+fn not_supported(message: &str) -> ResponseError {
+    ResponseError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::Unsupported,
+        message,
+    )
 }
 
-/// A warning as the spec writes it (RFC 7234, section 5.5), with what no header may hold left out.
+/// Formats a warning (RFC 7234, section 5.5), without characters that are not allowed in headers.
 fn warning(text: &str) -> HeaderValue {
     let mut quoted = String::with_capacity(text.len());
     for character in text
@@ -220,16 +228,16 @@ fn warning(text: &str) -> HeaderValue {
     value(format!("299 - \"{quoted}\""))
 }
 
-fn other_method(allowed: &'static str) -> Failure {
-    Failure::new(
+fn method_not_allowed(allowed: &'static str) -> ResponseError {
+    ResponseError::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        Code::Unsupported,
+        ErrorCode::Unsupported,
         "the endpoint does not have this method",
     )
     .with_header(ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// An answer to HEAD says how long the body would be.
+/// Removes the body from a response to HEAD, and keeps its length.
 fn without_body(response: &mut Response<ResponseBody>) {
     let length = response.body().size_hint().exact();
     if let (Some(length), None) = (length, response.headers().get(CONTENT_LENGTH)) {
@@ -254,7 +262,7 @@ where
         let shared = Arc::clone(&self.shared);
         let timeout = shared.state.options.body_timeout;
         let request = request.map(|body| RequestBody::new(body, timeout));
-        Box::pin(async move { Ok(shared.answer(request).await) })
+        Box::pin(async move { Ok(shared.respond(request).await) })
     }
 }
 

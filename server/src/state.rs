@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tranship::{Registry, Repository, RepositoryName};
 
-use crate::failure::{About, Failure};
 use crate::options::ServerOptions;
+use crate::response_error::{Resource, ResponseError};
 use crate::tag_locks::TagLocks;
 use crate::upload_sessions::UploadSessions;
 
@@ -32,10 +32,10 @@ impl ServerState {
     pub(crate) async fn repository(
         &self,
         name: &RepositoryName,
-    ) -> Result<Arc<dyn Repository>, Failure> {
+    ) -> Result<Arc<dyn Repository>, ResponseError> {
         self.registry
             .repository(name)
             .await
-            .map_err(|error| Failure::of(&error, About::Repository))
+            .map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
     }
 }

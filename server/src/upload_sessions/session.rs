@@ -8,7 +8,7 @@ use tranship::{BlobStore, Descriptor, Error, ErrorKind, Repository, Upload, Uplo
 
 use super::table::{Key, Owner, Released, UploadSessions};
 use super::token::Token;
-use crate::failure::{About, Code, Failure};
+use crate::response_error::{ErrorCode, Resource, ResponseError};
 
 /// An upload that one request uses, to the exclusion of all others. Dropping it makes it available to the next one.
 pub(crate) struct UploadSession {
@@ -30,7 +30,7 @@ impl UploadSession {
         sessions: &Arc<UploadSessions>,
         repository: &dyn Repository,
         owner: Owner,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, ResponseError> {
         sessions.check_limits(&owner)?;
         let upload = uploader(repository)?.start().await.map_err(failed)?;
         let id = upload.id().clone();
@@ -59,7 +59,7 @@ impl UploadSession {
         repository: &dyn Repository,
         token: Token,
         owner: Owner,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, ResponseError> {
         let key = (repository.name().clone(), token);
         let (id, upload) = sessions.acquire(&key, owner)?;
         let mut session = Self {
@@ -77,7 +77,7 @@ impl UploadSession {
         Ok(session)
     }
 
-    async fn resume(&mut self, repository: &dyn Repository) -> Result<(), Failure> {
+    async fn resume(&mut self, repository: &dyn Repository) -> Result<(), ResponseError> {
         let resumed = uploader(repository)?.resume(&self.id).await;
         self.upload = Some(resumed.map_err(failed)?);
         self.record_offset();
@@ -96,7 +96,7 @@ impl UploadSession {
     }
 
     /// Appends `piece`.
-    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
+    pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), ResponseError> {
         let Some(upload) = &mut self.upload else {
             return Err(ended());
         };
@@ -123,16 +123,16 @@ impl UploadSession {
     }
 
     /// Stores the bytes as the blob `expected`. The upload ends in any case.
-    pub(crate) async fn commit(mut self, expected: &Descriptor) -> Result<(), Failure> {
+    pub(crate) async fn commit(mut self, expected: &Descriptor) -> Result<(), ResponseError> {
         self.end()?.commit(expected).await.map_err(failed)
     }
 
     /// Ends the upload, and discards its bytes.
-    pub(crate) async fn cancel(mut self) -> Result<(), Failure> {
+    pub(crate) async fn cancel(mut self) -> Result<(), ResponseError> {
         self.end()?.cancel().await.map_err(failed)
     }
 
-    fn end(&mut self) -> Result<Box<dyn Upload>, Failure> {
+    fn end(&mut self) -> Result<Box<dyn Upload>, ResponseError> {
         self.upload.take().ok_or_else(ended)
     }
 
@@ -156,22 +156,22 @@ impl Drop for UploadSession {
     }
 }
 
-fn uploader(repository: &dyn Repository) -> Result<Box<dyn BlobStore + '_>, Failure> {
+fn uploader(repository: &dyn Repository) -> Result<Box<dyn BlobStore + '_>, ResponseError> {
     if repository.capabilities().uploads.is_possible() {
         Ok(repository.blobs())
     } else {
-        Err(Failure::new(
+        Err(ResponseError::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            Code::Unsupported,
+            ErrorCode::Unsupported,
             "the registry does not accept uploads",
         ))
     }
 }
 
-fn failed(error: Error) -> Failure {
-    Failure::of(&error, About::Upload)
+fn failed(error: Error) -> ResponseError {
+    ResponseError::from_backend(&error, Resource::Upload)
 }
 
-fn ended() -> Failure {
+fn ended() -> ResponseError {
     failed(Error::new(ErrorKind::NotFound, "the upload has ended"))
 }

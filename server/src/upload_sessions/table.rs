@@ -13,9 +13,9 @@ use tranship::{Error, ErrorKind, RepositoryName, Upload, UploadId};
 
 use super::token::Token;
 use crate::access::Caller;
-use crate::failure::{About, Code, Failure};
 use crate::options::ServerOptions;
 use crate::record::ClientAddress;
+use crate::response_error::{ErrorCode, Resource, ResponseError};
 
 /// The longest time between two searches for idle uploads.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -149,7 +149,7 @@ impl UploadSessions {
 
     /// # Errors
     /// 429 if no further upload may be opened for `owner`.
-    pub(super) fn check_limits(&self, owner: &Owner) -> Result<(), Failure> {
+    pub(super) fn check_limits(&self, owner: &Owner) -> Result<(), ResponseError> {
         let table = self.lock();
         let of_owner = |slot: &&Slot| slot.owner == *owner;
         let message = if table.slots.len() >= self.limit {
@@ -159,9 +159,9 @@ impl UploadSessions {
         } else {
             return Ok(());
         };
-        let failure = Failure::new(
+        let failure = ResponseError::new(
             StatusCode::TOO_MANY_REQUESTS,
-            Code::TooManyRequests,
+            ErrorCode::TooManyRequests,
             message,
         );
         Err(failure.with_header(RETRY_AFTER, HeaderValue::from_static("5")))
@@ -180,7 +180,7 @@ impl UploadSessions {
         &self,
         key: &Key,
         owner: Owner,
-    ) -> Result<(UploadId, Option<Box<dyn Upload>>), Failure> {
+    ) -> Result<(UploadId, Option<Box<dyn Upload>>), ResponseError> {
         match self.lock().slots.entry(key.clone()) {
             Entry::Vacant(slot) => {
                 let id = key.1.as_id();
@@ -197,7 +197,7 @@ impl UploadSessions {
                             ErrorKind::Conflict,
                             "another request is writing to the upload",
                         );
-                        Err(Failure::of(&error, About::Upload))
+                        Err(ResponseError::from_backend(&error, Resource::Upload))
                     }
                 }
             }

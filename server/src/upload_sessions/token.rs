@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tranship::{Error, ErrorKind, UploadId};
 
-use crate::failure::{About, Failure};
+use crate::response_error::{Resource, ResponseError};
 
 /// The longest token that is accepted, in bytes.
 const MAX_LENGTH: usize = 128;
@@ -20,7 +20,7 @@ pub(crate) struct Token(Arc<str>);
 
 impl Token {
     /// Returns the token of an upload that a backend has started.
-    pub(crate) fn of(id: &UploadId) -> Result<Self, Failure> {
+    pub(crate) fn of(id: &UploadId) -> Result<Self, ResponseError> {
         if is_plain(id.as_str()) {
             return Ok(Self(id.as_str().into()));
         }
@@ -28,18 +28,21 @@ impl Token {
         getrandom::fill(&mut bytes).map_err(|error| {
             let error = Error::new(ErrorKind::Io, "the system has no random numbers")
                 .with_source(error.to_string());
-            Failure::of(&error, About::Upload)
+            ResponseError::from_backend(&error, Resource::Upload)
         })?;
         let number = u128::from_be_bytes(bytes);
         Ok(Self(format!("{number:032x}").into()))
     }
 
     /// Parses a token that a client sends.
-    pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ResponseError> {
         if is_plain(text) {
             return Ok(Self(text.into()));
         }
-        Err(Failure::of(&Error::not_found("upload"), About::Upload))
+        Err(ResponseError::from_backend(
+            &Error::not_found("upload"),
+            Resource::Upload,
+        ))
     }
 
     /// Returns the id of an upload that an earlier process started.

@@ -13,11 +13,13 @@ use http::{Response, StatusCode};
 use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName};
 
 use crate::access::Caller;
-use crate::failure::{Code, Failure};
 use crate::query::Query;
 use crate::request_body::RequestBody;
-use crate::response::{Answer, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, created, empty, value};
+use crate::response::{
+    DOCKER_UPLOAD_UUID, HandlerResult, OCI_CHUNK_MIN_LENGTH, created, empty, value,
+};
 use crate::response_body::ResponseBody;
+use crate::response_error::{ErrorCode, ResponseError};
 use crate::state::ServerState;
 use crate::upload_sessions::{Owner, Token, UploadSession};
 use content_range::ContentRange;
@@ -31,12 +33,12 @@ pub(crate) async fn start(
     request: &Parts,
     body: &mut RequestBody,
     caller: &Caller<'_>,
-) -> Answer {
+) -> HandlerResult {
     let query = Query::of(&request.uri);
     if let Some(algorithm) = query.first("digest-algorithm") {
-        algorithm
-            .parse::<Algorithm>()
-            .map_err(|error| Failure::bad_request(Code::DigestInvalid, error.to_string()))?;
+        algorithm.parse::<Algorithm>().map_err(|error| {
+            ResponseError::bad_request(ErrorCode::DigestInvalid, error.to_string())
+        })?;
     }
     let repository = state.repository(name).await?;
     let owner = Owner::of(caller, request);
@@ -49,9 +51,9 @@ pub(crate) async fn start(
         return match receive(state, &mut session, body, None).await {
             Ok(()) => commit(name, session, digest).await,
             Err(failure) => {
-                // Its id was never told, so nobody could go on.
+                // The client does not have its id, so no request could continue it.
                 if let Err(error) = session.cancel().await {
-                    tracing::warn!(?error, "an upload that broke off was not cancelled");
+                    tracing::warn!(?error, "an incomplete upload was not cancelled");
                 }
                 Err(failure)
             }
@@ -72,7 +74,7 @@ async fn open(
     state: &ServerState,
     repository: &dyn Repository,
     owner: Owner,
-) -> Result<UploadSession, Failure> {
+) -> Result<UploadSession, ResponseError> {
     expire(state).await;
     UploadSession::start(&state.sessions, repository, owner).await
 }
@@ -85,17 +87,17 @@ pub(crate) async fn append(
     request: &Parts,
     body: &mut RequestBody,
     caller: &Caller<'_>,
-) -> Answer {
+) -> HandlerResult {
     let range = ContentRange::of(request)?;
     let owner = Owner::of(caller, request);
-    let mut session = take(state, name, id, owner).await?;
+    let mut session = acquire(state, name, id, owner).await?;
     let written = write(state, name, &mut session, body, range).await;
     session.pause().await;
     written?;
     Ok(located(StatusCode::ACCEPTED, name, &mut session))
 }
 
-/// PUT: perhaps a last chunk, and then the end.
+/// PUT: an optional last chunk, and the commit.
 pub(crate) async fn finish(
     state: &ServerState,
     name: &RepositoryName,
@@ -103,13 +105,13 @@ pub(crate) async fn finish(
     request: &Parts,
     body: &mut RequestBody,
     caller: &Caller<'_>,
-) -> Answer {
+) -> HandlerResult {
     let range = ContentRange::of(request)?;
     let owner = Owner::of(caller, request);
     let digest = Query::of(&request.uri).digest("digest")?.ok_or_else(|| {
-        Failure::bad_request(Code::DigestInvalid, "the parameter digest is missing")
+        ResponseError::bad_request(ErrorCode::DigestInvalid, "the parameter digest is missing")
     })?;
-    let mut session = take(state, name, id, owner).await?;
+    let mut session = acquire(state, name, id, owner).await?;
     let written = write(state, name, &mut session, body, range).await;
     if written.is_err() {
         session.pause().await;
@@ -118,86 +120,86 @@ pub(crate) async fn finish(
     commit(name, session, digest).await
 }
 
-/// How often, and how far apart, it is looked whether an upload is still being written to.
-const LOOKS: u32 = 100;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+/// How often, and at which interval, the status request checks whether an upload is in use.
+const STATUS_CHECKS: u32 = 100;
+const STATUS_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// GET: how far an upload is.
+/// GET: the offset of an upload.
 pub(crate) async fn status(
     state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
     caller: &Caller<'_>,
-) -> Answer {
+) -> HandlerResult {
     let token = Token::parse(id)?;
-    // Who asks is mostly one whose request broke, and what had arrived of that may still be on its way
-    // to the store: the answer would be out of date at once. A request that goes on is not waited for.
-    for _ in 0..LOOKS {
+    // Mostly a client asks whose last request broke, and received bytes of that request may still be written, so the
+    // response would be out of date at once. A request that continues for longer is not waited for.
+    for _ in 0..STATUS_CHECKS {
         if !state.sessions.is_in_use(name, &token) {
             break;
         }
-        tokio::time::sleep(BETWEEN_LOOKS).await;
+        tokio::time::sleep(STATUS_CHECK_INTERVAL).await;
     }
     if let Some(offset) = state.sessions.offset(name, &token) {
         let mut response = empty(StatusCode::NO_CONTENT);
         locate(&mut response, name, &token, offset);
         return Ok(response);
     }
-    let mut session = take(state, name, id, Owner::of(caller, request)).await?;
+    let mut session = acquire(state, name, id, Owner::of(caller, request)).await?;
     session.pause().await;
     Ok(located(StatusCode::NO_CONTENT, name, &mut session))
 }
 
-/// DELETE: the end of an upload that will not be finished.
+/// DELETE: cancels an upload.
 pub(crate) async fn cancel(
     state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
     caller: &Caller<'_>,
-) -> Answer {
-    let session = take(state, name, id, Owner::of(caller, request)).await?;
+) -> HandlerResult {
+    let session = acquire(state, name, id, Owner::of(caller, request)).await?;
     session.cancel().await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-async fn take(
+async fn acquire(
     state: &ServerState,
     name: &RepositoryName,
     id: &str,
     owner: Owner,
-) -> Result<UploadSession, Failure> {
+) -> Result<UploadSession, ResponseError> {
     let token = Token::parse(id)?;
     let repository = state.repository(name).await?;
     UploadSession::acquire(&state.sessions, &*repository, token, owner).await
 }
 
-/// Writes a chunk that must begin where the upload is.
+/// Writes a chunk, which must begin at the offset of the upload.
 async fn write(
     state: &ServerState,
     name: &RepositoryName,
     session: &mut UploadSession,
     body: &mut RequestBody,
     range: Option<ContentRange>,
-) -> Result<(), Failure> {
+) -> Result<(), ResponseError> {
     if let Some(range) = range
         && range.first != session.offset()
     {
         let offset = session.offset();
-        let failure = Failure::new(
+        let failure = ResponseError::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
-            Code::BlobUploadInvalid,
-            format!("the next byte is number {offset}, not {}", range.first),
+            ErrorCode::BlobUploadInvalid,
+            format!("the next byte has the offset {offset}, not {}", range.first),
         );
         return Err(failure
             .with_header(LOCATION, value(location(name, session.token_for_client())))
-            .with_header(RANGE, value(arrived(offset))));
+            .with_header(RANGE, value(received_range(offset))));
     }
     receive(state, session, body, range).await
 }
 
-async fn commit(name: &RepositoryName, session: UploadSession, digest: Digest) -> Answer {
+async fn commit(name: &RepositoryName, session: UploadSession, digest: Digest) -> HandlerResult {
     let blob = Descriptor::new(MediaType::OCTET_STREAM, digest, session.offset());
     session.commit(&blob).await?;
     Ok(blob_created(name, &digest))
@@ -226,7 +228,7 @@ fn locate(
 ) {
     let headers = response.headers_mut();
     headers.insert(LOCATION, value(location(name, token)));
-    headers.insert(RANGE, value(arrived(offset)));
+    headers.insert(RANGE, value(received_range(offset)));
     headers.insert(DOCKER_UPLOAD_UUID, value(token.as_str()));
 }
 
@@ -234,8 +236,8 @@ fn location(name: &RepositoryName, token: &Token) -> String {
     format!("/v2/{name}/blobs/uploads/{}", token.as_str())
 }
 
-/// The bytes that have arrived, as the spec writes them: the last one included, so that none and one
+/// Formats the range of received bytes as the spec requires: inclusive of the last one, so that no bytes and one byte
 /// look the same.
-fn arrived(offset: u64) -> String {
+fn received_range(offset: u64) -> String {
     format!("0-{}", offset.saturating_sub(1))
 }
