@@ -7,7 +7,7 @@ use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
-use crate::source::Untouchable;
+use crate::source::UnopenedSource;
 use crate::steps::{by_digest, from, push, push_image, push_with_tags, resized, tags};
 
 scenario_group! { "manifests":
@@ -259,11 +259,11 @@ async fn pushing_a_manifest_again_does_not_read_the_source(context: &Context) ->
     let image = Image::new("again").build();
     push_image(&*repository, &image).await?;
     let again = repository
-        .push(image.descriptor(), from(&Untouchable))
+        .push(image.descriptor(), from(&UnopenedSource))
         .await;
     check::succeeds("pushing what is there", again)?;
     let tagged = repository
-        .push_reference(image.descriptor(), from(&Untouchable), &tags(["v1"])?)
+        .push_reference(image.descriptor(), from(&UnopenedSource), &tags(["v1"])?)
         .await;
     check::succeeds("pushing what is there with a tag", tagged)?;
     let resolved = repository.resolve(&"v1".parse()?).await?;

@@ -1,7 +1,8 @@
-//! The scenarios, one module for each group. A table at the top of each lists its scenarios.
+//! The scenarios, mostly one module for each group. A table at the top of each lists its scenarios.
 
 mod abandonment;
 mod batches;
+mod blob_sources;
 mod blobs;
 mod catalog;
 mod concurrency;
@@ -11,7 +12,9 @@ mod mounts;
 mod names;
 mod peers;
 mod predecessors;
+mod races;
 mod ranges;
+mod referrer_types;
 mod referrers;
 mod refusals;
 mod routing;
@@ -42,6 +45,7 @@ use scenario_group;
 
 const GROUPS: &[&[Scenario]] = &[
     blobs::SCENARIOS,
+    blob_sources::SCENARIOS,
     ranges::SCENARIOS,
     verification::SCENARIOS,
     visibility::SCENARIOS,
@@ -52,11 +56,13 @@ const GROUPS: &[&[Scenario]] = &[
     tag_listing::SCENARIOS,
     deletion::SCENARIOS,
     referrers::SCENARIOS,
+    referrer_types::SCENARIOS,
     predecessors::SCENARIOS,
     mounts::SCENARIOS,
     uploads::SCENARIOS,
     upload_sessions::SCENARIOS,
     concurrency::SCENARIOS,
+    races::SCENARIOS,
     batches::SCENARIOS,
     names::SCENARIOS,
     catalog::SCENARIOS,

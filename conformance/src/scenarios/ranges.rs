@@ -9,7 +9,7 @@ use crate::check;
 use crate::content::{Image, Item};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
-use crate::source::Generated;
+use crate::source::GeneratedSource;
 use crate::steps::{push, push_image, resized};
 
 scenario_group! { "ranges":
@@ -189,7 +189,7 @@ async fn parts_add_up_to_the_whole(context: &Context) -> Verdict {
 
 async fn a_range_deep_in_a_large_blob_is_cut_out(context: &Context) -> Verdict {
     let repository = context.repository().await?;
-    let large = Generated::new(9, 20 * 1024 * 1024);
+    let large = GeneratedSource::new(9, 20 * 1024 * 1024);
     let descriptor = large.descriptor(Algorithm::Sha256);
     repository.push(&descriptor, large.source()).await?;
     let (start, length) = (19 * 1024 * 1024 - 3, 700_000);

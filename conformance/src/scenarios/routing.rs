@@ -7,7 +7,7 @@ use crate::check;
 use crate::content::{Image, ImageIndex, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
-use crate::source::Untouchable;
+use crate::source::UnopenedSource;
 use crate::steps::{
     all_tags, by_digest, by_tag, from, push, push_image, push_tagged, push_with_tags, tags,
 };
@@ -235,7 +235,11 @@ async fn a_push_of_present_content_still_tags(context: &Context) -> Verdict {
     let image = Image::new("present").build();
     push_image(&*repository, &image).await?;
     let pushed = repository
-        .push_reference(image.descriptor(), from(&Untouchable), &tags(["a", "b"])?)
+        .push_reference(
+            image.descriptor(),
+            from(&UnopenedSource),
+            &tags(["a", "b"])?,
+        )
         .await;
     check::succeeds("pushing what is there with tags", pushed)?;
     check::equal("the tags", all_tags(&*repository).await?, ["a", "b"])?;
