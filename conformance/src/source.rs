@@ -147,8 +147,8 @@ impl Drop for Counted {
     }
 }
 
-/// Content in pieces of the given lengths, repeatedly; a length of zero is an empty piece. The reader has to wait before
-/// each piece.
+/// Content in pieces of the given lengths, repeatedly; a length of zero is an empty piece. The reader has to wait
+/// before each piece.
 pub(crate) struct SourceInPieces {
     pub(crate) bytes: Bytes,
     pub(crate) lengths: &'static [usize],
@@ -187,8 +187,8 @@ impl OpenAt for BreakingSource {
     }
 }
 
-/// More zeros than any reader should read. A reader that continues gets an error of kind [`ErrorKind::Aborted`] before it
-/// fills the memory of the machine.
+/// More zeros than any reader should read. A reader that continues gets an error of kind [`ErrorKind::Aborted`] before
+/// it fills the memory of the machine.
 pub(crate) struct EndlessSource;
 
 #[async_trait]

@@ -69,7 +69,7 @@ pub struct Suite {
 
 impl Suite {
     /// A suite whose trials are named `backend::group::scenario`. Each trial calls `open` on a tokio
-    /// runtime of its own, and drops what it answers on the same one.
+    /// dedicated runtime, and drops the result on the same one.
     pub fn new<F, Opening>(backend: impl Into<String>, open: F) -> Self
     where
         F: Fn() -> Opening + Send + Sync + 'static,

@@ -7,10 +7,10 @@
 //!
 //! # How a stand-in is recognised
 //!
-//! By its position. hyper gives a connection slices of bytes ([`poll_write_vectored`]), whatever type the data of a body
-//! has, and a body does not know how many bytes of heads and chunk sizes hyper writes before its own. A data type of our
-//! own would not help, and bodies of axum and of layers have to be [`Bytes`](bytes::Bytes) anyway. But hyper flushes a
-//! connection ([`poll_flush`]) exactly when it has nothing left to write. So:
+//! By its position. hyper gives a connection slices of bytes ([`poll_write_vectored`]), whatever type the data of a
+//! body has, and a body does not know how many bytes of heads and chunk sizes hyper writes before its own. A data type
+//! of our own would not help, and bodies of axum and of layers have to be [`Bytes`](bytes::Bytes) anyway. But hyper
+//! flushes a connection ([`poll_flush`]) exactly when it has nothing left to write. So:
 //!
 //! 1. A body hands out a part of a file only after such a flush, and one part at a time. It is put into a slot that the
 //!    connection shares.

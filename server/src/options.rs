@@ -14,24 +14,24 @@ pub struct ServerOptions {
     pub access: Option<Access>,
     /// The warning in every response, for example that the registry will be shut down. None by default.
     pub warning: Option<String>,
-    /// Whether manifests are refused that refer to blobs or manifests which the repository does not have. True by default,
-    /// as in distribution. A subject may always be absent. Sparse indexes, which list platforms that were not copied, are
-    /// only accepted if this is false.
+    /// Whether manifests are refused that refer to blobs or manifests which the repository does not have. True by
+    /// default, as in distribution. A subject may always be absent. Sparse indexes, which list platforms that were not
+    /// copied, are only accepted if this is false.
     pub complete_manifests: bool,
-    /// Whether other servers serve the same storage, so that a client may send its next chunk to another one. Uploads are
-    /// then left to the backend between requests, which has to hash the stored bytes again. False by default.
+    /// Whether other servers serve the same storage, so that a client may send its next chunk to another one. Uploads
+    /// are then left to the backend between requests, which has to hash the stored bytes again. False by default.
     pub shared: bool,
     /// The largest manifest that is accepted, in bytes. [`MAX_MANIFEST_SIZE`] by default.
     pub max_manifest_size: u64,
     /// The largest blob that is accepted, in bytes. No limit by default.
     pub max_blob_size: Option<u64>,
-    /// The smallest chunk that clients are asked to send, in bytes (`OCI-Chunk-Min-Length`). This is a hint: smaller chunks
-    /// are accepted too. None by default.
+    /// The smallest chunk that clients are asked to send, in bytes (`OCI-Chunk-Min-Length`). This is a hint: smaller
+    /// chunks are accepted too. None by default.
     pub min_chunk_size: Option<u64>,
     /// The most items on a page of tags or repositories. 1000 by default.
     pub max_page_size: usize,
-    /// In how many repositories, the first ones of the catalog, a blob is searched for if a mount does not name a source.
-    /// 100 by default. With 0 such mounts become uploads.
+    /// In how many repositories, the first ones of the catalog, a blob is searched for if a mount does not name a
+    /// source. 100 by default. With 0 such mounts become uploads.
     pub anonymous_mount_search: usize,
     /// How many uploads may be open at a time. 10,000 by default.
     pub max_uploads: usize,

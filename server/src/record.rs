@@ -42,8 +42,8 @@ struct LogFields {
 }
 
 impl RequestRecord {
-    /// Begins the record of a request. Neither parameters nor ids of uploads are logged: an id is enough to write to the
-    /// upload.
+    /// Begins the record of a request. Neither parameters nor ids of uploads are logged: an id is enough to write to
+    /// the upload.
     pub(crate) fn begin(
         metrics: &Arc<Metrics>,
         request: &Parts,

@@ -84,7 +84,7 @@ impl<T: Send + Sync + 'static> ReloadedFiles<T> {
                     tracing::info!(files = ?self.source.paths, "reloaded");
                 }
                 Err(error) => {
-                    tracing::warn!(files = ?self.source.paths, %error, "not reloaded, the content before the change stays in use");
+                    tracing::warn!(files = ?self.source.paths, %error, "not reloaded; the last valid content stays in use");
                 }
             }
         }

@@ -32,8 +32,9 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 
 /// Serves `registry` as the API of the distribution spec, under `/v2/`.
 ///
-/// The service can be mounted in any server that accepts a [`tower_service::Service`], for example as the fallback of an
-/// axum router. Locations in its responses are paths that begin with `/v2/`, so it must not be mounted below a prefix.
+/// The service can be mounted in any server that accepts a [`tower_service::Service`], for example as the fallback of
+/// an axum router. Locations in its responses are paths that begin with `/v2/`, so it must not be mounted below a
+/// prefix.
 #[must_use]
 pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
     let warning = options.warning.as_deref().map(warning);

@@ -45,7 +45,8 @@ pub(crate) async fn list(
     Ok(response)
 }
 
-/// Returns whether the registry lists the repository. If the registry does not have a catalog, every repository may exist.
+/// Returns whether the registry lists the repository. If the registry does not have a catalog, every repository may
+/// exist.
 async fn exists(state: &ServerState, name: &RepositoryName) -> Result<bool, ResponseError> {
     if !state.registry.capabilities().catalog.is_yes() {
         return Ok(true);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A connection whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) if the peer reads nothing for a while. Reads
-/// have no timeout: how long to wait depends on the protocol.
+/// A connection whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) if the peer reads nothing for a while.
+/// Reads have no timeout: how long to wait depends on the protocol.
 pub(crate) struct WriteTimeout<I> {
     inner: I,
     timeout: Duration,

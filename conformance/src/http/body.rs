@@ -17,7 +17,7 @@ enum Kind<B> {
     Whole(Option<Bytes>),
     Streamed {
         body: Pin<Box<B>>,
-        /// Whether nobody shall know how long it is.
+        /// Whether the length is hidden.
         hides_length: bool,
     },
 }

@@ -64,7 +64,7 @@ impl Fault {
         Self::at(way, byte, Break::Close)
     }
 
-    /// Nothing comes any more from the byte `byte` on, and the connection stays open.
+    /// From the byte `byte` on nothing more is sent, and the connection stays open.
     pub const fn stall(way: Way, byte: u64) -> Self {
         Self::at(way, byte, Break::Stall)
     }

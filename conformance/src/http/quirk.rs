@@ -1,4 +1,4 @@
-//! What is wrong with registries: each misbehaviour has a name, and says who does that.
+//! Named misbehaviours, and the registries that have them.
 
 use std::fmt;
 
@@ -64,7 +64,7 @@ quirks! {
     NoManifestHead "no-manifest-head" ["tags" "routing"]
     /// `HEAD` is not implemented at all (501), as at servers that know `GET` alone.
     NoHead "no-head" ["blobs" "manifests" "tags" "routing" "mounts" "deletion"]
-    /// Answers have no `ETag`: the spec does not know it.
+    /// Responses do not have an `ETag`: the spec does not mention it.
     NoEtag "no-etag" ["ranges"]
     /// Manifests and blobs have a `Content-Encoding` and are not encoded, as where a server takes gzip
     /// layers for files that it has compressed itself.
@@ -77,7 +77,7 @@ quirks! {
     AbsoluteLocation "absolute-location" ["uploads" "mounts"]
     /// The `Location` of an upload is relative to the request's path, as RFC 9110 allows.
     RelativeLocation "relative-location" ["uploads" "verification"]
-    /// The `Location` of an upload has a query that has to come back as it was, as at distribution
+    /// The `Location` of an upload has a query that has to be sent back unchanged, as at distribution
     /// and what is made of it.
     LocationQuery "location-query" ["uploads" "verification"]
     /// Every `Location` is a whole URL without the port, as behind proxies that are set up badly. That
@@ -152,7 +152,7 @@ quirks! {
     /// There is no referrers API, and the 404 says that there is no such repository, as where the rest of
     /// the path is taken for a part of its name.
     NoReferrersNameUnknown "no-referrers-name-unknown" ["referrers"]
-    /// There is no referrers API, and in its place comes a page for people (200), as at registries
+    /// There is no referrers API, and the response is a page of HTML (200), as at registries
     /// with a web interface.
     HtmlReferrers "html-referrers" ["referrers"]
     /// Referrers of all types come, whatever is asked for, as the spec allows.

@@ -96,7 +96,7 @@ impl RequestInfo {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The first value of a parameter, as it stands in the query.
+    /// The first value of a parameter, percent-encoded as in the query.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters(name).next()
     }

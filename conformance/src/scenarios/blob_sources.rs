@@ -15,7 +15,7 @@ const MIB: u64 = 1024 * 1024;
 
 scenario_group! { "blobs":
     a_large_blob_streams_through [Push]
-        "64 MiB that are made as they are read can be pushed, and read as a stream."
+        "64 MiB that are generated while they are read can be pushed, and read as a stream."
     a_large_blob_is_not_gathered_in_memory [Push]
         "While 64 MiB are pushed, no more than 16 MiB of the source are held at a time."
     a_source_of_tiny_pieces_is_put_together [Push]
@@ -59,7 +59,7 @@ async fn a_large_blob_streams_through(context: &Context) -> Verdict {
     let (digester, size) = check::succeeds("reading 64 MiB", hashed.await)?;
     check::equal("the number of bytes read back", size, 64 * MIB)?;
     check::equal(
-        "the digest of what is read back",
+        "the digest of the bytes that are read",
         digester.finish(),
         *descriptor.digest(),
     )
@@ -156,12 +156,12 @@ async fn pushing_again_does_not_read_the_source(context: &Context) -> Verdict {
     let again = repository
         .push(item.descriptor(), from(&UnopenedSource))
         .await;
-    check::succeeds("pushing what is there", again)?;
+    check::succeeds("pushing a stored blob", again)?;
     let again = repository
         .blobs()
         .push(item.descriptor(), from(&UnopenedSource))
         .await;
-    check::succeeds("pushing what is there to the blob store", again)?;
+    check::succeeds("pushing a stored blob to the blob store", again)?;
     check::holds(&*repository, &item).await
 }
 

@@ -134,7 +134,7 @@ async fn one_tag_from_many_tasks_ends_at_one_of_them(context: &Context) -> Verdi
         images
             .iter()
             .any(|image| resolved.same_content(image.descriptor())),
-        format!("the tag ended at {resolved}, which nobody set"),
+        format!("the tag ended at {resolved}, to which no task set it"),
     )?;
     check::equal("the tags", all_tags(&*repository).await?, ["latest"])
 }

@@ -12,7 +12,7 @@ use crate::steps::{from, push, resized};
 
 scenario_group! { "mounts":
     a_present_blob_is_mounted [Push Registry Mount]
-        "A blob of another repository is mounted, and reads as it was."
+        "A blob of another repository is mounted, and is read unchanged."
     a_mount_does_not_read_its_fallback [Push Registry Mount]
         "A mount that works does not open the fallback."
     a_mount_can_be_repeated [Push Registry Mount]

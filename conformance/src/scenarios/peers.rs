@@ -30,7 +30,7 @@ scenario_group! { "peers":
     tags_of_both_are_kept [Push Peer]
         "Both handles set sixteen tags at the same time: none is lost."
     an_upload_of_one_is_resumed_by_the_other [Push Uploads Peer]
-        "An upload that one handle started goes on, by its id as text, with the other."
+        "An upload of one handle is resumed, by its id as text, with the other."
     an_upload_cancelled_by_one_is_over_for_the_other [Push Uploads Peer]
         "A cancelled upload cannot be resumed through the other handle."
 }

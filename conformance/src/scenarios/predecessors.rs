@@ -13,7 +13,7 @@ const SBOM: &str = "application/vnd.example.sbom";
 
 scenario_group! { "predecessors":
     a_manifest_alone_has_no_predecessors [Push Referrers]
-        "What nothing refers to has no predecessors, and that is no error."
+        "Content that nothing refers to does not have predecessors, which is not an error."
     what_is_not_there_has_no_predecessors [Referrers]
         "A node that is not there has no predecessors."
     a_referrer_is_a_predecessor [Push Referrers]

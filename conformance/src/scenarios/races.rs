@@ -31,7 +31,7 @@ scenario_group! { "concurrency":
 fn gone_is_fine(result: tranship::Result<()>) -> Verdict {
     match result {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::caused(
-            "what is pushed and deleted by turns should be whole or not found",
+            "content that is pushed and deleted by turns should be whole or not found",
             &error,
         )),
         _ => Ok(()),

@@ -40,7 +40,7 @@ scenario_group! { "referrers":
     a_tagged_referrer_is_listed_alike [Push Referrers]
         "A tag on a referrer changes nothing in the list."
     a_deleted_referrer_is_not_listed [Push Referrers DeleteManifests]
-        "A referrer that is deleted is not listed any more, the others are."
+        "A deleted referrer is no longer listed, and the others are."
     the_referrers_of_a_deleted_subject_stay [Push Referrers DeleteManifests]
         "Deleting a subject leaves its referrers, and their list."
     a_deleted_referrer_comes_back_when_pushed [Push Referrers DeleteManifests]
@@ -195,7 +195,7 @@ async fn a_subject_named_by_sha512_has_referrers(context: &Context) -> Verdict {
 
 async fn a_blob_can_be_a_subject(context: &Context) -> Verdict {
     let repository = context.repository().await?;
-    let blob = Item::blob("a subject that is no manifest");
+    let blob = Item::blob("a subject that is not a manifest");
     push(&*repository, &blob).await?;
     let sbom = refer(&repository, "sbom", SBOM, blob.descriptor()).await?;
     lists(&repository, blob.descriptor(), &[&sbom]).await

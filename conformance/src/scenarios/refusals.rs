@@ -21,7 +21,7 @@ scenario_group! { "refusals":
     a_read_only_backend_refuses_tags [] without Push
         "Without push, setting a tag is refused."
     a_read_only_backend_refuses_uploads [] without Push
-        "Without push, there is no upload to start."
+        "Without push, an upload cannot be started."
     a_backend_without_sha384_refuses_it [Push] without Sha384
         "Content named by sha384 is refused as Unsupported, and not stored."
     a_backend_without_sha512_refuses_it [Push] without Sha512

@@ -37,7 +37,7 @@ scenario_group! { "verification":
     a_failed_push_can_be_made_good [Push]
         "After pushes that failed, the right content is taken."
     a_failed_push_leaves_other_content_alone [Push]
-        "What was stored before a push failed is still there, unchanged."
+        "Content that was stored before a push failed is unchanged."
     a_manifest_with_a_wrong_digest_is_refused [Push]
         "A manifest that does not hash to its digest is refused."
     a_manifest_of_another_size_is_refused [Push]

@@ -111,9 +111,9 @@ impl Htpasswd {
         PasswordCheck::Correct
     }
 
-    /// Returns a hash with which the password of an unknown user is compared, so that the time of a response does not tell
-    /// whether a user exists. Its cost is that of one of the users, always the same one for the same name, so the costs of
-    /// unknown names are distributed like those of users.
+    /// Returns a hash with which the password of an unknown user is compared, so that the time of a response does not
+    /// tell whether a user exists. Its cost is that of one of the users, always the same one for the same name, so the
+    /// costs of unknown names are distributed like those of users.
     fn decoy(&self, users: &Users, user: &str) -> Arc<str> {
         let costs = &users.costs;
         let at = self.random.hash_one(user) % (costs.len().max(1) as u64);

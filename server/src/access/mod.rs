@@ -29,8 +29,8 @@ pub enum Permission {
 
 /// The users, and what they may do. Clones share the file of users.
 ///
-/// Without grants every user may do everything. With grants a user may do what one of the user's grants for the repository
-/// allows, and nothing else.
+/// Without grants every user may do everything. With grants a user may do what one of the user's grants for the
+/// repository allows, and nothing else.
 #[derive(Debug, Clone)]
 pub struct Access {
     users: Arc<Htpasswd>,

@@ -76,8 +76,8 @@ async fn missing(
 }
 
 /// Checks that the manifests in the list are stored with the type and size that the list gives. A program that trusts
-/// the list would otherwise read them as another type (CVE-2021-41190), and a program that finds a contradiction refuses
-/// the whole. The same applies to the subject.
+/// the list would otherwise read them as another type (CVE-2021-41190), and a program that finds a contradiction
+/// refuses the whole. The same applies to the subject.
 async fn check_types(
     state: &ServerState,
     repository: &dyn Repository,

@@ -16,16 +16,16 @@ use crate::upload_sessions::UploadSession;
 /// The most bytes that are buffered while the backend writes.
 const MAX_BUFFERED: usize = 512 * 1024;
 
-/// A write waits until it has this many bytes, or for this time. To pass on each read of the socket would cost more than
-/// the writing.
+/// A write waits until it has this many bytes, or for this time. To pass on each read of the socket would cost more
+/// than the writing.
 const MIN_WRITE: usize = 256 * 1024;
 const MAX_DELAY: Duration = Duration::from_millis(5);
 
 /// Writes the body to the upload, and checks its length against `range`, if the request has one.
 ///
-/// Bytes that arrive while the backend writes are buffered and written next. So the bytes of a fast client are written in
-/// large pieces without waiting for the disk, and those of a slow one are delayed only for a moment. If the body breaks
-/// off, the bytes that have arrived are written.
+/// Bytes that arrive while the backend writes are buffered and written next. So the bytes of a fast client are written
+/// in large pieces without waiting for the disk, and those of a slow one are delayed only for a moment. If the body
+/// breaks off, the bytes that have arrived are written.
 pub(super) async fn receive(
     state: &ServerState,
     session: &mut UploadSession,

@@ -88,6 +88,8 @@ async fn requests_and_bytes_are_counted() {
         .is(404);
     client.start_upload("app").await;
     let reply = client.get("/metrics").await;
+    let format = Some("text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(reply.header("content-type"), format);
     let text = String::from_utf8(reply.is(200).body.clone()).expect("text");
     for line in [
         "tranship_requests_total{endpoint=\"blob\",method=\"GET\",status=\"2xx\"} 1",
