@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tranship::ListOptions;
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::source::{PausingSource, SourceInPieces};
 use crate::steps::{
     abandon_after, all_tags, by_tag, from, push, push_image, push_tagged, push_with_tags,

@@ -3,11 +3,11 @@
 use futures_util::future::{join, try_join_all};
 use tranship::{Batch, ErrorKind, PushOutcome, Repository};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::{Failure, Verdict};
+use crate::scenario::scenario_group;
 use crate::steps::{
     all_tags, by_digest, by_tag, digests, push, push_image, push_tagged, referrers,
 };

@@ -3,11 +3,11 @@
 use futures_util::TryStreamExt as _;
 use tranship::{Algorithm, Body, Digester, ErrorKind, Presence, PushOptions, PushOutcome, Source};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::Item;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
+use crate::scenario::scenario_group;
 use crate::source::{BreakingSource, GeneratedSource, SourceInPieces, UnopenedSource};
 use crate::steps::{abandon_after, from, push, resized};
 

@@ -3,11 +3,11 @@
 use futures_util::TryStreamExt as _;
 use tranship::{Algorithm, ErrorKind, MediaType, PushOutcome};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::source::UnopenedSource;
 use crate::steps::{by_digest, by_tag, from, push, push_tagged, resized};
 

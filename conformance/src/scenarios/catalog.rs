@@ -3,11 +3,11 @@
 use futures_util::TryStreamExt as _;
 use tranship::{ListOptions, RepositoryName};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, by_tag, push, push_tagged, push_with_tags, tags};
 
 scenario_group! { "catalog":

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::{Failure, Verdict};
+use crate::scenario::scenario_group;
 use crate::steps::{
     all_tags, by_tag, digests, push, push_image, push_tagged, push_with_tags, referrers, tag,
 };

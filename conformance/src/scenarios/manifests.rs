@@ -2,11 +2,11 @@
 
 use tranship::{Algorithm, ErrorKind, MAX_MANIFEST_SIZE, MediaType};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::source::UnopenedSource;
 use crate::steps::{by_digest, from, push, push_image, push_with_tags, resized, tags};
 

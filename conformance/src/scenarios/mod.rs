@@ -27,22 +27,6 @@ mod visibility;
 
 use crate::scenario::Scenario;
 
-/// The table of a group: what each scenario needs of a backend, and what the backend must do.
-macro_rules! scenario_group {
-    ($group:literal: $($name:ident [$($need:ident)*] $(without $lack:ident)? $about:literal)*) => {
-        pub(super) const SCENARIOS: &[$crate::scenario::Scenario] = &[$(
-            $crate::scenario::Scenario::new(
-                $group,
-                stringify!($name),
-                $about,
-                &[$($crate::scenario::Need::$need),*],
-                |context| ::std::boxed::Box::pin($name(context)),
-            )$(.for_lack_of($crate::scenario::Need::$lack))?
-        ),*];
-    };
-}
-use scenario_group;
-
 const GROUPS: &[&[Scenario]] = &[
     blobs::SCENARIOS,
     blob_sources::SCENARIOS,

@@ -2,11 +2,11 @@
 
 use tranship::{Descriptor, ErrorKind, Mounter, PushOutcome, Repository, Source};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::Item;
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::source::{BreakingSource, UnopenedSource};
 use crate::steps::{from, push, resized};
 

@@ -1,10 +1,10 @@
 //! Repositories under every name that the grammar allows.
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, by_tag, push_tagged};
 
 scenario_group! { "names":

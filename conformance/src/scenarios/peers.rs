@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tranship::{Descriptor, MediaType, UploadId};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
+use crate::scenario::scenario_group;
 use crate::steps::{
     all_tags, by_digest, by_tag, digests, push, push_image, push_tagged, referrers, tag,
 };

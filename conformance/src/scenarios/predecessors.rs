@@ -2,11 +2,11 @@
 
 use tranship::MediaType;
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{digests, push, push_image};
 
 const SBOM: &str = "application/vnd.example.sbom";

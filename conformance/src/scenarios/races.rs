@@ -3,11 +3,11 @@
 use tranship::ErrorKind;
 
 use super::concurrency::{TASKS, names, pushed, run_concurrently};
-use super::scenario_group;
 use crate::check;
 use crate::content::Item;
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, by_tag, push, push_with_tags, tag};
 
 scenario_group! { "concurrency":

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tranship::{Algorithm, ByteRange, ErrorKind, MediaType, Source};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::source::GeneratedSource;
 use crate::steps::{push, push_image, resized};
 

@@ -3,11 +3,11 @@
 use tranship::{Annotations, MediaType};
 
 use super::referrers::{SBOM, SIGNATURE, only, refer, subject};
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{digests, push, push_image, referrers, referrers_of_type};
 
 scenario_group! { "referrers":

@@ -2,11 +2,11 @@
 
 use tranship::{Algorithm, Descriptor};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{digests, push, push_image, push_tagged, referrers, referrers_of_type};
 
 pub(super) const SBOM: &str = "application/vnd.example.sbom";

@@ -4,11 +4,11 @@ use tranship::{Algorithm, ErrorKind, ListOptions, MediaType};
 
 use futures_util::TryStreamExt as _;
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, push, push_tagged, tag, tags};
 
 scenario_group! { "refusals":

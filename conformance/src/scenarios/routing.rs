@@ -2,11 +2,11 @@
 
 use tranship::{ErrorKind, MediaType, TagOrDigest};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::source::UnopenedSource;
 use crate::steps::{
     all_tags, by_digest, by_tag, from, push, push_image, push_tagged, push_with_tags, tags,

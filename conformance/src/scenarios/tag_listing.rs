@@ -3,11 +3,11 @@
 use futures_util::TryStreamExt as _;
 use tranship::{ListOptions, Tag};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::Image;
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, by_tag, listed_tags, push_image, push_tagged, push_with_tags, tag};
 
 scenario_group! { "tag_listing":

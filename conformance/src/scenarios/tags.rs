@@ -2,11 +2,11 @@
 
 use tranship::ErrorKind;
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{
     all_tags, by_digest, by_tag, push, push_image, push_tagged, resized, tag, tags,
 };

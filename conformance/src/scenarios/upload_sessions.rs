@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use tranship::{ErrorKind, UploadId};
 
-use super::scenario_group;
 use super::uploads::{is_over, resume, start, write};
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{abandon_after, push, push_image};
 
 scenario_group! { "upload_sessions":

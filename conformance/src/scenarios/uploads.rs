@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use tranship::{Algorithm, Descriptor, ErrorKind, MediaType, Repository, Upload, UploadId};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::Item;
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{push, resized};
 
 scenario_group! { "uploads":

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use tranship::{Algorithm, Body, Descriptor, ErrorKind, MediaType, Source};
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::source::{BreakingSource, EndlessSource};
 use crate::steps::{all_tags, by_tag, from, push, push_image, push_tagged, resized, tags};
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tranship::ErrorKind;
 
-use super::scenario_group;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
+use crate::scenario::scenario_group;
 use crate::source::PausingSource;
 use crate::steps::{all_tags, by_digest, by_tag, from, push, push_tagged, tags};
 
