@@ -1,4 +1,4 @@
-//! What scenarios assert. Each check says what was expected and what came, at the line that asked.
+//! Assertions of scenarios. The failure of each names the expected and the actual value, and the line of the caller.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -10,7 +10,7 @@ use tranship::{Descriptor, Error, ErrorKind, Fetcher, ReadOnlyStorage};
 use crate::content::Item;
 use crate::failure::{Failure, Verdict};
 
-/// More than any scenario stores as one piece that is read whole, in bytes.
+/// The largest content that a scenario reads as a whole, in bytes.
 const READ_LIMIT: u64 = 16 * 1024 * 1024;
 
 #[track_caller]
@@ -37,7 +37,7 @@ where
     )))
 }
 
-/// The call succeeded.
+/// Checks that the call succeeded.
 #[track_caller]
 pub(crate) fn succeeds<T>(what: &str, result: Result<T, Error>) -> Verdict<T> {
     match result {
@@ -49,7 +49,7 @@ pub(crate) fn succeeds<T>(what: &str, result: Result<T, Error>) -> Verdict<T> {
     }
 }
 
-/// The call failed with one of `kinds`.
+/// Checks that the call failed with one of `kinds`.
 #[track_caller]
 pub(crate) fn refused<T>(what: &str, result: Result<T, Error>, kinds: &[ErrorKind]) -> Verdict {
     match result {
@@ -69,13 +69,13 @@ pub(crate) fn not_found<T>(what: &str, result: Result<T, Error>) -> Verdict {
     refused(what, result, &[ErrorKind::NotFound])
 }
 
-/// Both name the same content as the same media type; what else is said of it may differ.
+/// Checks that both have the same digest, size and media type; other fields may differ.
 #[track_caller]
 pub(crate) fn same(what: &str, actual: &Descriptor, expected: &Descriptor) -> Verdict {
     equal(what, actual.plain(), expected.plain())
 }
 
-/// The bytes of `descriptor` in `store`, checked by their digest.
+/// Reads the bytes of `descriptor` in `store`, and checks their digest.
 #[track_caller]
 pub(crate) fn read<'a>(
     store: &'a dyn Fetcher,
@@ -90,7 +90,7 @@ pub(crate) fn read<'a>(
     }
 }
 
-/// `store` has `item`, byte for byte.
+/// Checks that `store` has `item`, byte for byte.
 #[track_caller]
 pub(crate) fn holds<'a>(
     store: &'a dyn ReadOnlyStorage,
@@ -102,19 +102,19 @@ pub(crate) fn holds<'a>(
         let verdict = async {
             that(
                 store.exists(descriptor).await?,
-                format!("{descriptor} is there, but exists answers false"),
+                format!("{descriptor} is stored, but exists returns false"),
             )?;
             let bytes = read(store, descriptor).await?;
             that(
                 bytes == item.bytes(),
-                format!("{descriptor} is read as other bytes than were pushed"),
+                format!("the bytes of {descriptor} differ from those that were pushed"),
             )
         };
         verdict.await.map_err(|failure: Failure| failure.at(at))
     }
 }
 
-/// `store` has nothing of `descriptor`, neither whole nor in part.
+/// Checks that `store` does not have the content of `descriptor`, neither whole nor in part.
 #[track_caller]
 pub(crate) fn lacks<'a>(
     store: &'a dyn ReadOnlyStorage,
@@ -125,11 +125,11 @@ pub(crate) fn lacks<'a>(
         let verdict = async {
             that(
                 !store.exists(descriptor).await?,
-                format!("{descriptor} is not there, but exists answers true"),
+                format!("{descriptor} is not stored, but exists returns true"),
             )?;
-            not_found("fetching what is not there", store.fetch(descriptor).await)?;
+            not_found("fetching absent content", store.fetch(descriptor).await)?;
             let part = store.fetch_range(descriptor, (0..).into()).await;
-            not_found("fetching a range of what is not there", part)
+            not_found("fetching a range of absent content", part)
         };
         verdict.await.map_err(|failure: Failure| failure.at(at))
     }

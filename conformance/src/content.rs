@@ -140,7 +140,7 @@ impl Image {
         self
     }
 
-    /// As the withdrawn artifact manifest: the layers are its blobs, and there is no config.
+    /// Makes the withdrawn artifact manifest: the layers are its blobs, and it does not have a config.
     pub fn as_artifact_manifest(mut self) -> Self {
         self.media_type = MediaType::ARTIFACT_MANIFEST;
         self

@@ -1,4 +1,4 @@
-//! Why a scenario failed, told so that a backend's author need not read the scenario first.
+//! Failures of scenarios, with messages that the author of a backend understands without reading the scenario.
 
 use std::error::Error as _;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::panic::Location;
 
 use tranship::{Error, ErrorKind};
 
-/// What a scenario found wrong, and the line that found it.
+/// A wrong behaviour that a scenario has found, and the line of the check.
 #[derive(Debug, Clone)]
 pub struct Failure {
     message: String,
@@ -14,7 +14,7 @@ pub struct Failure {
     at: &'static Location<'static>,
 }
 
-/// What a scenario's steps answer.
+/// The result of the steps of a scenario.
 pub(crate) type Verdict<T = ()> = Result<T, Failure>;
 
 impl Failure {
@@ -44,13 +44,13 @@ impl Failure {
         self
     }
 
-    /// Whether the backend answered [`ErrorKind::Unsupported`] where the scenario needs an answer.
+    /// Returns whether the backend failed with [`ErrorKind::Unsupported`] in a call that the scenario needs.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
         self.unsupported
     }
 
-    /// What is wrong, without the line that found it.
+    /// Returns the message, without the line of the check.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

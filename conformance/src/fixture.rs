@@ -52,7 +52,7 @@ impl Fixture {
         Self::new(Store::Registry(registry))
     }
 
-    /// One empty repository that stands alone. Scenarios that need several are ignored.
+    /// One empty repository without a registry. Scenarios that need several are ignored.
     pub fn repository(repository: Arc<dyn Repository>) -> Self {
         Self::new(Store::Repository(repository))
     }
@@ -79,7 +79,7 @@ impl Fixture {
         self
     }
 
-    /// Looks at what is left when the scenario has passed and every handle is dropped: for files
+    /// Inspects the store when the scenario has passed and every handle is dropped: for files
     /// and sessions that should not be there. An error fails the trial.
     pub fn with_inspection(
         mut self,

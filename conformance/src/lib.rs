@@ -20,16 +20,16 @@
 //! }
 //! ```
 //!
-//! Each trial opens a fresh [`Fixture`] on a tokio runtime of its own, so a trial cannot disturb
+//! Each trial opens a fresh [`Fixture`] on a dedicated tokio runtime, so a trial cannot disturb
 //! another, and one that hangs or panics fails alone.
 //!
 //! # What applies to a backend
 //!
 //! The backend's [`Capabilities`](tranship::Capabilities) decide. A scenario that needs what the
 //! backend says it cannot do is reported as ignored, with the backend's reason; the summary at the
-//! end counts them. What a backend claims, it must pass. Where nobody knows yet
+//! end counts them. What a backend claims, it must pass. If that is not known yet
 //! ([`Support::Unknown`](tranship::Support::Unknown)) the scenario runs, and is ignored only if the
-//! backend answers [`Unsupported`](tranship::ErrorKind::Unsupported).
+//! backend fails with [`Unsupported`](tranship::ErrorKind::Unsupported).
 //!
 //! What a backend claims and does not do yet is declared as a [`Gap`]: reported as ignored while it
 //! fails, and as a failure as soon as it passes.
@@ -68,7 +68,8 @@ mod suite;
 
 pub use failure::Failure;
 pub use fixture::Fixture;
-pub use scenario::{Need, Outcome, Scenario, scenario, scenarios};
+pub use scenario::{Need, Outcome, Scenario};
+pub use scenarios::{scenario, scenarios};
 pub use suite::{Gap, Suite, main};
 
 #[cfg(doctest)]

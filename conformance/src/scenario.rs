@@ -1,4 +1,4 @@
-//! What a scenario is: a name, what it needs of a backend, and the steps.
+//! A scenario: a name, the abilities that it needs, and its steps.
 
 use std::fmt;
 
@@ -8,9 +8,8 @@ use tranship::{Capabilities, Support};
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
 use crate::fixture::{Fixture, Store};
-use crate::scenarios::GROUPS;
 
-/// Something that every backend does, as steps that can be run against one.
+/// A behaviour of every backend, as steps that can be run against one.
 pub struct Scenario {
     group: &'static str,
     name: &'static str,
@@ -22,7 +21,7 @@ pub struct Scenario {
 
 type Steps = for<'a> fn(&'a Context) -> BoxFuture<'a, Verdict>;
 
-/// What a backend must have for a scenario to apply to it.
+/// An ability that a backend must have for a scenario to apply to it.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Need {
@@ -50,8 +49,8 @@ pub enum Need {
     Registry,
     /// A second handle on the same store, such as [`Fixture::with_peer_registry`].
     Peer,
-    /// [`Repository::batch`](tranship::Repository::batch). Whether there are batches is asked of a
-    /// repository when the scenario is run.
+    /// [`Repository::batch`](tranship::Repository::batch). Whether a repository has batches is checked when the scenario
+    /// is run.
     Batch,
 }
 
@@ -84,11 +83,11 @@ impl Need {
 /// How a scenario ended.
 #[derive(Debug, Clone)]
 pub enum Outcome {
-    /// The backend does what it should.
+    /// The backend behaves as it should.
     Passed,
     /// The scenario does not apply to the backend, for the reason given.
     Ignored(String),
-    /// The backend does not do what it should.
+    /// The backend does not behave as it should.
     Failed(Failure),
 }
 
@@ -146,8 +145,8 @@ impl Scenario {
         self.lacks
     }
 
-    /// Runs the steps against `fixture`, on the runtime of the caller. Nothing here ends a backend
-    /// that hangs; [`Suite::run_scenario`](crate::Suite::run_scenario) does.
+    /// Runs the steps against `fixture`, on the runtime of the caller. This has no timeout for a backend that hangs;
+    /// [`Suite::run_scenario`](crate::Suite::run_scenario) has one.
     pub async fn run(&self, fixture: &Fixture) -> Outcome {
         let capabilities = fixture.store.capabilities();
         if let Some(reason) = self.reason_to_ignore(&capabilities, fixture) {
@@ -165,7 +164,7 @@ impl Scenario {
         }
         match (self.steps)(&context).await {
             Ok(()) => Outcome::Passed,
-            // Nobody knew whether the backend can do it. It cannot, and said so.
+            // It was not known whether the backend supports this, and the backend has reported that it does not.
             Err(failure) if failure.is_unsupported() && self.is_guess(&capabilities, fixture) => {
                 Outcome::Ignored(failure.message().to_owned())
             }
@@ -211,14 +210,18 @@ impl fmt::Debug for Scenario {
     }
 }
 
-/// Every scenario, group by group.
-pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
-    GROUPS.iter().copied().flatten()
+/// The table of a group: what each scenario needs of a backend, and what the backend must do.
+macro_rules! scenario_group {
+    ($group:literal: $($name:ident [$($need:ident)*] $(without $lack:ident)? $about:literal)*) => {
+        pub(super) const SCENARIOS: &[$crate::scenario::Scenario] = &[$(
+            $crate::scenario::Scenario::new(
+                $group,
+                stringify!($name),
+                $about,
+                &[$($crate::scenario::Need::$need),*],
+                |context| ::std::boxed::Box::pin($name(context)),
+            )$(.for_lack_of($crate::scenario::Need::$lack))?
+        ),*];
+    };
 }
-
-/// The scenario `name`, such as `tags::a_moved_tag_keeps_the_old_manifest`.
-#[must_use]
-pub fn scenario(name: &str) -> Option<&'static Scenario> {
-    let (group, name) = name.split_once("::")?;
-    scenarios().find(|scenario| scenario.group == group && scenario.name == name)
-}
+pub(crate) use scenario_group;

@@ -1,4 +1,4 @@
-//! Sources that behave as sources do outside of tests: long, slow, broken, endless.
+//! Sources that are long, slow, broken or endless.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use tranship::{
 
 const PIECE: usize = 64 * 1024;
 
-/// `size` bytes that follow from `seed`.
+/// Returns `size` pseudo-random bytes for `seed`.
 pub(crate) fn noise(seed: u64, size: usize) -> Bytes {
     // xorshift64*: full period for every state but zero.
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -28,11 +28,11 @@ pub(crate) fn noise(seed: u64, size: usize) -> Bytes {
     bytes.into()
 }
 
-/// A source that must not be needed: opening it fails.
-pub(crate) struct Untouchable;
+/// A source that must not be opened: opening it fails.
+pub(crate) struct UnopenedSource;
 
 #[async_trait]
-impl OpenAt for Untouchable {
+impl OpenAt for UnopenedSource {
     async fn open_at(&self, _offset: u64) -> Result<Body> {
         Err(Error::new(
             ErrorKind::Aborted,
@@ -41,15 +41,15 @@ impl OpenAt for Untouchable {
     }
 }
 
-/// A long content that is made as it is read, and that counts how much of it is alive.
-pub(crate) struct Generated {
+/// Long content that is generated while it is read, and that counts its bytes in memory.
+pub(crate) struct GeneratedSource {
     size: u64,
     pattern: Bytes,
     alive: Arc<AtomicUsize>,
     peak: Arc<AtomicUsize>,
 }
 
-impl Generated {
+impl GeneratedSource {
     pub(crate) fn new(seed: u64, size: u64) -> Self {
         Self {
             size,
@@ -75,7 +75,7 @@ impl Generated {
         Source::open_at(self)
     }
 
-    /// The bytes of `length` from `offset` on.
+    /// Returns `length` bytes at `offset`.
     pub(crate) fn part(&self, offset: u64, length: u64) -> Vec<u8> {
         let (mut at, end) = (offset, offset + length);
         let mut part = Vec::new();
@@ -87,14 +87,14 @@ impl Generated {
         part
     }
 
-    /// The most bytes that were handed out and not dropped at any one time.
+    /// Returns the largest number of bytes that existed at the same time.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed)
     }
 }
 
 #[async_trait]
-impl OpenAt for Generated {
+impl OpenAt for GeneratedSource {
     async fn open_at(&self, offset: u64) -> Result<Body> {
         if offset > self.size {
             return Err(Error::new(ErrorKind::RangeInvalid, "opened beyond the end"));
@@ -119,7 +119,7 @@ impl OpenAt for Generated {
     }
 }
 
-/// The piece that begins at `offset`: the pattern, with the number of the piece over its first bytes.
+/// Returns the piece that begins at `offset`: the pattern, with the number of the piece in its first bytes.
 fn piece_at(pattern: &Bytes, offset: u64, end: u64) -> Vec<u8> {
     let number = offset / PIECE as u64;
     let within = usize::try_from(offset % PIECE as u64).unwrap_or_default();
@@ -147,15 +147,15 @@ impl Drop for Counted {
     }
 }
 
-/// The content in pieces of the given lengths, over and over; a length of zero is an empty piece. It
-/// makes its reader wait before each piece.
-pub(crate) struct InPieces {
+/// Content in pieces of the given lengths, repeatedly; a length of zero is an empty piece. The reader has to wait
+/// before each piece.
+pub(crate) struct SourceInPieces {
     pub(crate) bytes: Bytes,
     pub(crate) lengths: &'static [usize],
 }
 
 #[async_trait]
-impl OpenAt for InPieces {
+impl OpenAt for SourceInPieces {
     async fn open_at(&self, offset: u64) -> Result<Body> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let mut rest = self.bytes.slice(start.min(self.bytes.len())..);
@@ -175,10 +175,10 @@ impl OpenAt for InPieces {
 }
 
 /// Bytes, and then an error of kind [`ErrorKind::Aborted`], each time it is opened.
-pub(crate) struct Breaking(pub(crate) Bytes);
+pub(crate) struct BreakingSource(pub(crate) Bytes);
 
 #[async_trait]
-impl OpenAt for Breaking {
+impl OpenAt for BreakingSource {
     async fn open_at(&self, offset: u64) -> Result<Body> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let rest = self.0.slice(start.min(self.0.len())..);
@@ -187,12 +187,12 @@ impl OpenAt for Breaking {
     }
 }
 
-/// Zeros without end, as far as any reader should go. One that goes on is stopped by an error of kind
-/// [`ErrorKind::Aborted`], before it fills the memory of the machine.
-pub(crate) struct Endless;
+/// More zeros than any reader should read. A reader that continues gets an error of kind [`ErrorKind::Aborted`] before
+/// it fills the memory of the machine.
+pub(crate) struct EndlessSource;
 
 #[async_trait]
-impl OpenAt for Endless {
+impl OpenAt for EndlessSource {
     async fn open_at(&self, _offset: u64) -> Result<Body> {
         const PIECES: usize = 64 * 1024;
         let zeros = stream::repeat_with(|| Bytes::from_static(&[0; 1024])).take(PIECES);
@@ -210,14 +210,14 @@ impl OpenAt for Endless {
     }
 }
 
-/// Content that stops in the middle until it is released.
-pub(crate) struct Held {
+/// Content that pauses in the middle until it is released.
+pub(crate) struct PausingSource {
     bytes: Bytes,
     reached: watch::Sender<bool>,
     released: watch::Sender<bool>,
 }
 
-impl Held {
+impl PausingSource {
     pub(crate) fn new(bytes: &Bytes) -> Self {
         Self {
             bytes: bytes.clone(),
@@ -226,21 +226,21 @@ impl Held {
         }
     }
 
-    /// Returns when the first half has been taken and the second is asked for.
+    /// Waits until the first half has been read and the second is requested.
     pub(crate) async fn reached(&self) {
         let mut reached = self.reached.subscribe();
         // The sender is in `self`, so it cannot be gone.
         let _ = reached.wait_for(|reached| *reached).await;
     }
 
-    /// Lets the second half come.
+    /// Releases the second half.
     pub(crate) fn release(&self) {
         self.released.send_replace(true);
     }
 }
 
 #[async_trait]
-impl OpenAt for Held {
+impl OpenAt for PausingSource {
     async fn open_at(&self, offset: u64) -> Result<Body> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         let mut rest = self.bytes.slice(start.min(self.bytes.len())..);

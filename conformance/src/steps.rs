@@ -98,7 +98,7 @@ pub(crate) fn by_digest(descriptor: &Descriptor) -> TagOrDigest {
     TagOrDigest::Digest(*descriptor.digest())
 }
 
-/// The tags that a listing answers, in its order.
+/// Returns the tags of a listing, in its order.
 pub(crate) async fn listed_tags(
     repository: &dyn TagLister,
     options: ListOptions,
@@ -111,7 +111,7 @@ pub(crate) async fn all_tags(repository: &dyn TagLister) -> Verdict<Vec<String>>
     listed_tags(repository, ListOptions::default()).await
 }
 
-/// The referrers of `subject`, sorted, since their order is free.
+/// Returns the referrers of `subject`, sorted, since their order is not specified.
 pub(crate) async fn referrers(
     repository: &dyn ReferrerLister,
     subject: &Descriptor,
@@ -133,7 +133,7 @@ pub(crate) async fn referrers_of_type(
     Ok(found)
 }
 
-/// The digests alone, in their order.
+/// Returns the digests, sorted.
 pub(crate) fn digests<'a>(
     descriptors: impl IntoIterator<Item = &'a Descriptor>,
 ) -> Vec<tranship::Digest> {
@@ -165,7 +165,7 @@ pub(crate) async fn abandon_after<F: Future>(polls: usize, future: F) -> Option<
     .await
 }
 
-/// A source over content of the kit's own.
+/// Returns a source of the content of `origin`.
 pub(crate) fn from(origin: &dyn tranship::OpenAt) -> Source<'_> {
     Source::open_at(origin)
 }

@@ -16,7 +16,8 @@ use libtest_mimic::{Arguments, Completion, FormatSetting, Trial};
 
 use crate::failure::Failure;
 use crate::fixture::Fixture;
-use crate::scenario::{Outcome, Scenario, scenario, scenarios};
+use crate::scenario::{Outcome, Scenario};
+use crate::scenarios::{scenario, scenarios};
 
 /// Long enough for a loaded machine: it is there for what never ends, not for what is slow.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
@@ -68,7 +69,7 @@ pub struct Suite {
 
 impl Suite {
     /// A suite whose trials are named `backend::group::scenario`. Each trial calls `open` on a tokio
-    /// runtime of its own, and drops what it answers on the same one.
+    /// dedicated runtime, and drops the result on the same one.
     pub fn new<F, Opening>(backend: impl Into<String>, open: F) -> Self
     where
         F: Fn() -> Opening + Send + Sync + 'static,

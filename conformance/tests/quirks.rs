@@ -175,7 +175,7 @@ const EXCHANGES: &[Exchange] = &[
     ),
 ];
 
-/// Answers by the table, and keeps how requests arrived.
+/// Responds by the table, and records the requests.
 #[derive(Clone, Default)]
 struct Table(Arc<Mutex<Vec<String>>>);
 

@@ -57,7 +57,7 @@ fn a_failure_says_what_was_found_and_where() {
     };
     let text = failure.to_string();
     assert!(text.contains("pushing 64 MiB"), "{text}");
-    assert!(text.contains("scenarios/blobs.rs:"), "{text}");
+    assert!(text.contains("scenarios/blob_sources.rs:"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A socket that knows stand-ins when it is to write them.
+//! A socket that sends parts of files in the place of their stand-ins.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,9 +11,11 @@ use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+#[cfg(target_os = "linux")]
+use crate::outlet::Next;
 use crate::outlet::Outlet;
 #[cfg(target_os = "linux")]
-use crate::part::is_stand_in;
+use crate::part::Part;
 
 /// A TCP connection for hyper to serve, or to send requests on.
 #[derive(Debug)]
@@ -21,14 +23,13 @@ pub struct Connection {
     stream: TcpStream,
     #[cfg(target_os = "linux")]
     outlet: Outlet,
-    /// Whether the system sends files, for all that is known.
+    /// Whether the system can send files, as far as is known.
     #[cfg(target_os = "linux")]
     can_send: bool,
 }
 
 impl Connection {
-    /// Takes over `stream`. The outlet makes bodies for this connection; there is none where the system
-    /// cannot send files.
+    /// Wraps `stream`. The outlet makes bodies for this connection; it is `None` if the system cannot send files.
     #[cfg(target_os = "linux")]
     #[must_use]
     pub fn new(stream: TcpStream) -> (Self, Option<Outlet>) {
@@ -41,8 +42,7 @@ impl Connection {
         (connection, Some(outlet))
     }
 
-    /// Takes over `stream`. The outlet makes bodies for this connection; there is none where the system
-    /// cannot send files.
+    /// Wraps `stream`. The outlet makes bodies for this connection; it is `None` if the system cannot send files.
     #[cfg(not(target_os = "linux"))]
     #[must_use]
     pub fn new(stream: TcpStream) -> (Self, Option<Outlet>) {
@@ -50,36 +50,31 @@ impl Connection {
     }
 
     #[cfg(target_os = "linux")]
-    fn poll_send(&mut self, context: &mut Context<'_>, stand_in: &[u8]) -> Poll<io::Result<usize>> {
-        let part = self.outlet.find(stand_in)?;
+    fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        part: &Part,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
         while self.can_send {
             ready!(self.stream.poll_write_ready(context))?;
-            let sent = self.stream.try_io(Interest::WRITABLE, || {
-                part.send(&self.stream, stand_in.len())
-            });
+            let sent = self
+                .stream
+                .try_io(Interest::WRITABLE, || part.send(&self.stream, length));
             match sent.as_ref().map_err(io::Error::kind) {
                 Err(ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                // Some file systems cannot, such as those in user space.
+                // Some file systems do not support it, such as those in user space.
                 Err(ErrorKind::InvalidInput | ErrorKind::Unsupported) => self.can_send = false,
                 _ => return Poll::Ready(sent),
             }
         }
         let mut buffer = [0; 16 * 1024];
-        let most = stand_in.len().min(buffer.len());
+        let most = length.min(buffer.len());
         let read = part.read(&mut buffer[..most])?;
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, &buffer[..read]))?;
         part.advance(written);
         Poll::Ready(Ok(written))
     }
-}
-
-/// How many of the first of `slices` are ordinary bytes.
-#[cfg(target_os = "linux")]
-fn ordinary(slices: &[IoSlice<'_>]) -> usize {
-    slices
-        .iter()
-        .position(|slice| is_stand_in(slice))
-        .unwrap_or(slices.len())
 }
 
 impl AsyncRead for Connection {
@@ -107,15 +102,18 @@ impl AsyncWrite for Connection {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         #[cfg(target_os = "linux")]
-        let slices = {
-            self.outlet.check()?;
-            let filled = slices.iter().position(|slice| !slice.is_empty());
-            let slices = filled.map_or(&[][..], |first| &slices[first..]);
-            match ordinary(slices) {
-                0 if !slices.is_empty() => return self.poll_send(context, &slices[0]),
-                count => &slices[..count],
+        if let Some(first) = slices.iter().find(|slice| !slice.is_empty()) {
+            match self.outlet.next(first)? {
+                Next::Bytes => {}
+                Next::SizeLine => {
+                    let written = Pin::new(&mut self.stream).poll_write(context, first);
+                    let written = ready!(written)?;
+                    self.outlet.advance_size_line(written);
+                    return Poll::Ready(Ok(written));
+                }
+                Next::Part(part) => return self.poll_send(context, &part, first.len()),
             }
-        };
+        }
         Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
@@ -124,6 +122,8 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        #[cfg(target_os = "linux")]
+        self.outlet.flush(context);
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
@@ -140,7 +140,7 @@ mod tests {
     use std::io::{Seek as _, Write as _};
 
     use bytes::Bytes;
-    use futures_util::TryStreamExt as _;
+    use futures_util::StreamExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tranship::Body;
@@ -158,11 +158,11 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(&content).expect("written");
         file.rewind().expect("rewound");
-        let body = outlet.expect("one").stream(Body::from_file(file, u64::MAX));
+        let mut body = outlet.expect("one").stream(Body::from_file(file, u64::MAX));
         let writing = tokio::spawn(async move {
-            let pieces: Vec<Bytes> = body.try_collect().await.expect("pieces");
-            for piece in &pieces {
-                connection.write_all(piece).await.expect("written");
+            while let (Some(piece), _) = tokio::join!(body.next(), connection.flush()) {
+                let piece: Bytes = piece.expect("a piece");
+                connection.write_all(&piece).await.expect("written");
             }
         });
         let mut got = Vec::new();

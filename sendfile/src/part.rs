@@ -1,4 +1,4 @@
-//! A part of a file that one stand-in is for.
+//! A part of a file that one stand-in represents.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::io::{ReadWriteFlags, preadv2};
-use tranship::{Error, ErrorKind, Result};
+use tranship::{Error, Result, blocking};
 
-use crate::outlet::PIECE;
+/// The most bytes of a file that one stand-in represents. More would only keep a thread busy for longer.
+pub(crate) const MAX_LENGTH: usize = 256 * 1024;
 
-/// What all stand-ins lie in. Only where they lie and how long they are means anything.
-static STAND_IN: [u8; PIECE] = [0; PIECE];
+/// What stand-ins consist of. The bytes are never sent.
+static STAND_IN: [u8; MAX_LENGTH] = [0; MAX_LENGTH];
 
-pub(crate) fn is_stand_in(bytes: &[u8]) -> bool {
-    STAND_IN.as_ptr_range().contains(&bytes.as_ptr())
-}
+/// How many bytes at either end of a stand-in are compared.
+const COMPARED: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Part {
@@ -29,25 +29,24 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// The bytes `range` of `file`, [`PIECE`] at the most, when the system has them in memory.
+    /// Returns the bytes `range` of `file`, at most [`MAX_LENGTH`], when they are in the page cache.
     pub(crate) async fn load(file: Arc<File>, range: Range<u64>) -> Result<Self> {
         let start = range.start;
-        let length = usize::try_from(range.end - range.start).unwrap_or(PIECE);
-        // A hole between the two is rare, and then a thread waits for the disk.
+        let length = usize::try_from(range.end - range.start).unwrap_or(MAX_LENGTH);
+        // If only bytes between the two are missing, which is rare, the sending thread waits for the disk.
         let is_loaded = is_in_memory(&file, start) && is_in_memory(&file, range.end - 1);
         if !is_loaded {
             let reader = Arc::clone(&file);
-            let read = tokio::task::spawn_blocking(move || read_through(&reader, range));
-            read.await
-                .map_err(|error| {
-                    Error::new(ErrorKind::Io, "a read was cut short").with_source(error)
-                })?
-                .map_err(|error| Error::io("the file cannot be read", error))?;
+            blocking::run(move || {
+                let read = read_through(&reader, range);
+                read.map_err(|error| Error::io("the file cannot be read", error))
+            })
+            .await?;
         }
         Ok(Self {
             file,
             start,
-            length: length.min(PIECE),
+            length: length.min(MAX_LENGTH),
             sent: AtomicUsize::new(0),
         })
     }
@@ -56,19 +55,29 @@ impl Part {
         &STAND_IN[..self.length]
     }
 
-    /// How many bytes have not been sent.
+    /// Returns how many bytes have not been sent.
     pub(crate) fn left(&self) -> usize {
         self.length
             .saturating_sub(self.sent.load(Ordering::Acquire))
     }
 
-    /// Whether `bytes` are what comes next of the stand-in.
-    pub(crate) fn is_next(&self, bytes: &[u8]) -> bool {
-        let rest = &STAND_IN[self.sent.load(Ordering::Acquire)..self.length];
-        rest.as_ptr() == bytes.as_ptr() && bytes.len() <= rest.len()
+    /// Returns whether nothing has been sent.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.sent.load(Ordering::Acquire) == 0
     }
 
-    /// Has the system send up to `most` bytes to a socket that does not wait, and answers how many.
+    /// Returns whether `bytes` can be what is left of the stand-in.
+    ///
+    /// They are in its position, so this only has to find bodies that a layer has changed. One that is compressed, cut
+    /// or encoded has another length or other ends. To compare all bytes would take as long as the sending.
+    pub(crate) fn is_stand_in(&self, bytes: &[u8]) -> bool {
+        let compared = bytes.len().min(COMPARED);
+        let (first, last) = (&bytes[..compared], &bytes[bytes.len() - compared..]);
+        let expected = &STAND_IN[..compared];
+        bytes.len() == self.left() && first == expected && last == expected
+    }
+
+    /// Makes the system send up to `most` bytes to a non-blocking socket, and returns how many.
     pub(crate) fn send(&self, socket: impl AsFd, most: usize) -> io::Result<usize> {
         let mut position = self.position();
         let sent = rustix::fs::sendfile(socket, &self.file, Some(&mut position), most)?;
@@ -79,7 +88,7 @@ impl Part {
         Ok(sent)
     }
 
-    /// Reads the next bytes, as many as `buffer` takes at the most.
+    /// Reads the next bytes into `buffer`, and returns how many.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.file.read_at(buffer, self.position())? {
             0 => Err(too_short()),
@@ -87,7 +96,7 @@ impl Part {
         }
     }
 
-    /// Notes that `count` bytes more have been sent.
+    /// Records that `count` more bytes have been sent.
     pub(crate) fn advance(&self, count: usize) {
         self.sent.fetch_add(count, Ordering::AcqRel);
     }
@@ -101,14 +110,14 @@ fn too_short() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter")
 }
 
-/// Whether to read the byte at `position` would not wait for a disk, as far as the system can tell.
+/// Returns whether the byte at `position` can be read without waiting for a disk, as far as the system can tell.
 fn is_in_memory(file: &File, position: u64) -> bool {
     let mut byte = [0];
     let mut slices = [IoSliceMut::new(&mut byte)];
     preadv2(file, &mut slices, position, ReadWriteFlags::NOWAIT).is_ok()
 }
 
-/// Has the system read what lies in `range`.
+/// Reads `range` into the page cache.
 fn read_through(file: &File, range: Range<u64>) -> io::Result<()> {
     let mut buffer = [0; 16 * 1024];
     let mut position = range.start;

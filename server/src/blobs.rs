@@ -8,31 +8,31 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tranship::{ByteRange, Descriptor, RepositoryName};
 
-use crate::body::ResponseBody;
 use crate::conditions::not_modified;
-use crate::failure::{About, Code, Failure};
 use crate::query::parse_digest;
-use crate::range::{Wanted, wanted};
-use crate::response::{Answer, describe, empty, entity_tag, value};
-use crate::service::Shared;
+use crate::range::{RequestedRange, requested_range};
+use crate::response::{HandlerResult, describe, empty, entity_tag, value};
+use crate::response_body::ResponseBody;
+use crate::response_error::{ErrorCode, Resource, ResponseError};
+use crate::state::ServerState;
 
-/// A blob never changes, so a year is as good as forever. Not `public`: shared caches keep what is sent to
-/// anonymous callers anyway, and must not keep what is sent to a user.
-const UNCHANGING: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+/// A blob never changes, so it may be cached for the longest usual time. Not `public`: shared caches store responses to
+/// anonymous callers anyway, and must not store those to users.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
 
 /// GET and HEAD of a blob.
 pub(crate) async fn read(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     digest: &str,
     request: &Parts,
-) -> Answer {
-    let failed = |error| Failure::of(&error, About::Blob);
+) -> HandlerResult {
+    let failed = |error| ResponseError::from_backend(&error, Resource::Blob);
     let digest = parse_digest(digest)?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     let blobs = repository.blobs();
-    if request.method == Method::GET && !is_special(request) {
-        // One question to the backend, which may be a registry far away.
+    if request.method == Method::GET && !is_conditional(request) {
+        // One request to the backend, which may be a remote registry.
         let content = blobs
             .fetch_reference(&digest.into())
             .await
@@ -42,23 +42,23 @@ pub(crate) async fn read(
     }
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
     if let Some(mut response) = not_modified(&request.headers, blob.digest()) {
-        response.headers_mut().insert(CACHE_CONTROL, UNCHANGING);
+        response.headers_mut().insert(CACHE_CONTROL, IMMUTABLE);
         return Ok(response);
     }
     if request.method == Method::HEAD {
         return Ok(described(ResponseBody::empty(), &blob));
     }
-    let range = if is_of_another(request, &blob) {
-        Wanted::Whole
+    let range = if has_other_content(request, &blob) {
+        RequestedRange::Whole
     } else {
-        wanted(&request.headers, blob.size())
+        requested_range(&request.headers, blob.size())
     };
     match range {
-        Wanted::Whole => {
+        RequestedRange::Whole => {
             let content = blobs.fetch(&blob).await.map_err(failed)?;
             Ok(described(ResponseBody::content(content, request), &blob))
         }
-        Wanted::Part(range) => {
+        RequestedRange::Part(range) => {
             let part = blobs
                 .fetch_range(&blob, ByteRange::from(range.clone()))
                 .await
@@ -74,23 +74,23 @@ pub(crate) async fn read(
             );
             Ok(response)
         }
-        Wanted::Unsatisfiable => Err(Failure::new(
+        RequestedRange::Unsatisfiable => Err(ResponseError::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
-            Code::SizeInvalid,
+            ErrorCode::SizeInvalid,
             format!("the blob has {} bytes", blob.size()),
         )
         .with_header(CONTENT_RANGE, value(format!("bytes */{}", blob.size())))),
     }
 }
 
-/// Whether the answer may be another one than all of the blob.
-fn is_special(request: &Parts) -> bool {
+/// Returns whether the response may be other than the whole blob.
+fn is_conditional(request: &Parts) -> bool {
     let headers = &request.headers;
     headers.contains_key(RANGE) || headers.contains_key(IF_NONE_MATCH)
 }
 
-/// Whether the client has a part of something else (`If-Range`), and wants all of this.
-fn is_of_another(request: &Parts, blob: &Descriptor) -> bool {
+/// Returns whether the client has a part of other content (`If-Range`), and so needs the whole blob.
+fn has_other_content(request: &Parts, blob: &Descriptor) -> bool {
     request
         .headers
         .get(IF_RANGE)
@@ -102,15 +102,19 @@ fn described(body: ResponseBody, blob: &Descriptor) -> Response<ResponseBody> {
     describe(&mut response, blob);
     let headers = response.headers_mut();
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(CACHE_CONTROL, UNCHANGING);
+    headers.insert(CACHE_CONTROL, IMMUTABLE);
     response
 }
 
 /// DELETE of a blob.
-pub(crate) async fn delete(shared: &Shared, name: &RepositoryName, digest: &str) -> Answer {
-    let failed = |error| Failure::of(&error, About::Blob);
+pub(crate) async fn delete(
+    state: &ServerState,
+    name: &RepositoryName,
+    digest: &str,
+) -> HandlerResult {
+    let failed = |error| ResponseError::from_backend(&error, Resource::Blob);
     let digest = parse_digest(digest)?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     let blobs = repository.blobs();
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
     blobs.delete(&blob).await.map_err(failed)?;

@@ -6,20 +6,24 @@ use serde::Serialize;
 use tranship::RepositoryName;
 
 use crate::access::{Caller, Permission};
-use crate::response::{Answer, json, link_next};
-use crate::service::Shared;
-use crate::tags::Page;
+use crate::paging::Page;
+use crate::response::{HandlerResult, json, link_next};
+use crate::state::ServerState;
 
-/// GET of the names of the repositories, as Docker's registry has it.
-pub(crate) async fn list(shared: &Shared, request: &Parts, caller: &Caller<'_>) -> Answer {
+/// GET of the names of the repositories, an endpoint of Docker's registry.
+pub(crate) async fn list(
+    state: &ServerState,
+    request: &Parts,
+    caller: &Caller<'_>,
+) -> HandlerResult {
     #[derive(Serialize)]
     struct List {
         repositories: Vec<RepositoryName>,
     }
-    let page = Page::of(request, shared.options.max_page_size)?;
+    let page = Page::of(request, state.options.max_page_size)?;
     let (repositories, more) = page
         .fill(|options| {
-            let names = shared.registry.repositories(options);
+            let names = state.registry.repositories(options);
             let may_read = |name: &_| future::ready(caller.may(name, Permission::Read));
             Box::pin(names.try_filter(may_read))
         })

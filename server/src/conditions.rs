@@ -4,11 +4,11 @@ use http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, Response, StatusCode};
 use tranship::Digest;
 
-use crate::body::ResponseBody;
-use crate::failure::{Code, Failure};
 use crate::response::{DOCKER_CONTENT_DIGEST, empty, entity_tag, value};
+use crate::response_body::ResponseBody;
+use crate::response_error::{ErrorCode, ResponseError};
 
-/// The answer to a read if the client has `digest` already.
+/// Returns the response to a read if the client already has `digest`.
 pub(crate) fn not_modified(headers: &HeaderMap, digest: &Digest) -> Option<Response<ResponseBody>> {
     if !matches(headers, &IF_NONE_MATCH, Some(digest))? {
         return None;
@@ -20,22 +20,22 @@ pub(crate) fn not_modified(headers: &HeaderMap, digest: &Digest) -> Option<Respo
     Some(response)
 }
 
-/// Whether a change depends on what is there.
-pub(crate) fn are_there(headers: &HeaderMap) -> bool {
+/// Returns whether a change is conditional.
+pub(crate) fn has_conditions(headers: &HeaderMap) -> bool {
     headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH)
 }
 
-/// Checks the conditions of a change where `current` is there now.
-pub(crate) fn check(headers: &HeaderMap, current: Option<&Digest>) -> Result<(), Failure> {
+/// Checks the conditions of a change of a tag or manifest whose digest is `current`, if it exists.
+pub(crate) fn check(headers: &HeaderMap, current: Option<&Digest>) -> Result<(), ResponseError> {
     let is_met = matches(headers, &IF_MATCH, current) != Some(false)
         && matches(headers, &IF_NONE_MATCH, current) != Some(true);
     if is_met {
         return Ok(());
     }
-    let failure = Failure::new(
+    let failure = ResponseError::new(
         StatusCode::PRECONDITION_FAILED,
-        Code::Denied,
-        "something else is there than the request expects",
+        ErrorCode::Denied,
+        "the current manifest is not the one that the request expects",
     );
     Err(match current {
         Some(current) => failure.with_header(ETAG, entity_tag(current)),
@@ -43,7 +43,7 @@ pub(crate) fn check(headers: &HeaderMap, current: Option<&Digest>) -> Result<(),
     })
 }
 
-/// Whether one of the entity tags in the header `name` is that of `current`; `None` without header.
+/// Returns whether one of the entity tags in the header `name` is that of `current`; `None` without the header.
 fn matches(headers: &HeaderMap, name: &HeaderName, current: Option<&Digest>) -> Option<bool> {
     if !headers.contains_key(name) {
         return None;
@@ -52,7 +52,7 @@ fn matches(headers: &HeaderMap, name: &HeaderName, current: Option<&Digest>) -> 
         return Some(false);
     };
     let current = entity_tag(current);
-    // Digests have no commas, so a list can be cut at each.
+    // Digests do not contain commas, so the list can be split at each.
     let is_listed = headers
         .get_all(name)
         .iter()
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_may_want_something_there_or_nothing() {
+    fn a_change_may_require_a_digest_or_absence() {
         let digest = Digest::of(b"x");
         let this = format!("\"{digest}\"");
         check(&headers(IF_MATCH, &this), Some(&digest)).expect("it is this");

@@ -1,9 +1,9 @@
 //! Serves any [`tranship::Registry`] as the HTTP API of the OCI distribution spec, version 1.1 and
 //! what the text after it adds.
 //!
-//! [`router`] makes a [`RegistryService`] of a registry: a [`tower_service::Service`] that can be
-//! mounted wherever one fits. [`Server`] runs such a service on a socket, with HTTP/1.1 and graceful
-//! shutdown. [`TestServer`] does so on a free port, for as long as it is held.
+//! [`router`] turns a registry into a [`RegistryService`]: a [`tower_service::Service`] that can be mounted in any HTTP
+//! server. [`Server`] runs such a service on a socket, with HTTP/1.1 and graceful shutdown. [`TestServer`] does so on a
+//! free port until it is dropped.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -19,40 +19,45 @@
 //! ```
 //!
 //! Bodies stream in both directions, in constant memory. Uploads go through
-//! [`tranship::Uploader`], so that where the backend keeps them a session outlives the server.
+//! [`tranship::Uploader`], so an upload survives a restart of the server if the backend keeps it.
 //!
-//! Everything here needs a tokio runtime with its timers, and a socket its input and output too.
+//! Everything here needs a tokio runtime with timers enabled, and [`Server`] also one with I/O enabled.
 
 mod access;
 mod blobs;
-mod body;
 mod catalog;
 mod conditions;
-mod failure;
-mod heads;
+mod endpoint;
 mod manifests;
 mod metrics;
 mod options;
+mod paging;
 mod query;
 mod range;
 mod record;
 mod referrers;
+mod reload;
+mod request_body;
+mod request_heads;
 mod response;
+mod response_body;
+mod response_error;
 mod route;
 mod server;
 mod service;
-mod stall;
+mod state;
 mod tag_locks;
 mod tags;
 mod test_server;
 #[cfg(feature = "tls")]
 mod tls;
+mod upload_sessions;
 mod uploads;
-mod watched;
+mod write_timeout;
 
 pub use access::{Access, Htpasswd, NamePattern, Permission};
-pub use body::ResponseBody;
 pub use options::ServerOptions;
+pub use response_body::ResponseBody;
 pub use server::Server;
 pub use service::{RegistryService, router};
 pub use test_server::TestServer;

@@ -1,56 +1,66 @@
-//! Counts of what happens, as Prometheus reads them.
+//! The metrics of a server, in the text format of Prometheus.
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
 
-use crate::route::Endpoint;
+use crate::endpoint::Endpoint;
 
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other"];
+/// The `Content-Type` of [`Metrics::encode`].
+pub(crate) use prometheus_text::CONTENT_TYPE;
 
-/// Status 0 stands for a client that hung up before there was an answer.
-const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
-
-/// The upper ends of the buckets of durations, in seconds.
+/// The upper bounds of the buckets of durations, in seconds.
 const BUCKETS: [f64; 9] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0];
 
-const COUNTERS: usize = Endpoint::ALL.len() * METHODS.len() * CLASSES.len();
+type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// What one server counts. No lock, and nothing grows with what clients send.
+/// The metrics of one server. All labels have a fixed set of values, so that clients cannot make them grow.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    requests: [AtomicU64; COUNTERS],
-    durations: [Histogram; Endpoint::ALL.len()],
-    in_flight: AtomicU64,
-    received: AtomicU64,
-    sent: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Histogram {
-    buckets: [AtomicU64; BUCKETS.len() + 1],
-    microseconds: AtomicU64,
+    registry: Registry,
+    requests: Family<Labels<3>, Counter>,
+    durations: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    in_flight: Gauge,
+    received: Counter,
+    sent: Counter,
+    uploads: Gauge,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self {
-            requests: [const { AtomicU64::new(0) }; COUNTERS],
-            durations: Default::default(),
-            in_flight: AtomicU64::new(0),
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
+        let metrics = Self {
+            registry: Registry::with_prefix("tranship"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            in_flight: Gauge::default(),
+            received: Counter::default(),
+            sent: Counter::default(),
+            uploads: Gauge::default(),
+        };
+        // A rate can be computed from the first scrape on if every histogram exists.
+        for endpoint in Endpoint::ALL {
+            drop(
+                metrics
+                    .durations
+                    .get_or_create(&[("endpoint", endpoint.name())]),
+            );
         }
+        metrics.registered()
     }
 }
 
-/// What is known of a request when it is over.
+/// The facts of a request that has ended.
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
     pub(crate) endpoint: Endpoint,
     pub(crate) method: &'a Method,
+    /// `None` if the client closed the connection before there was a response.
     pub(crate) status: Option<StatusCode>,
     pub(crate) received: u64,
     pub(crate) sent: u64,
@@ -58,142 +68,85 @@ pub(crate) struct Outcome<'a> {
 }
 
 impl Metrics {
-    pub(crate) fn begin(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn end(&self, outcome: &Outcome<'_>) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        let counter = position(
-            outcome.endpoint as usize,
-            method_number(outcome.method),
-            class_number(outcome.status),
+    /// Gives every metric its name. The library adds `_total` to those of counters, and a full stop to each help.
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register("requests", "Requests that are over", self.requests.clone());
+        registry.register(
+            "request_duration_seconds",
+            "How long requests took, to the last byte of the response",
+            self.durations.clone(),
         );
-        if let Some(counter) = self.requests.get(counter) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(histogram) = self.durations.get(outcome.endpoint as usize) {
-            histogram.add(outcome.took);
-        }
-        self.received.fetch_add(outcome.received, Ordering::Relaxed);
-        self.sent.fetch_add(outcome.sent, Ordering::Relaxed);
+        registry.register(
+            "requests_in_flight",
+            "Requests under way",
+            self.in_flight.clone(),
+        );
+        registry.register(
+            "received_bytes",
+            "Bytes of the bodies of requests",
+            self.received.clone(),
+        );
+        registry.register(
+            "sent_bytes",
+            "Bytes of the bodies of responses",
+            self.sent.clone(),
+        );
+        registry.register(
+            "uploads_open",
+            "Uploads that are open here",
+            self.uploads.clone(),
+        );
+        self
     }
 
-    /// The text that Prometheus reads.
-    pub(crate) fn text(&self, uploads: usize) -> String {
+    /// Counts a request that begins.
+    pub(crate) fn begin(&self) {
+        self.in_flight.inc();
+    }
+
+    /// Counts a request that has ended.
+    pub(crate) fn end(&self, outcome: &Outcome<'_>) {
+        self.in_flight.dec();
+        let endpoint = ("endpoint", outcome.endpoint.name());
+        let labels = [
+            endpoint,
+            ("method", method_label(outcome.method)),
+            ("status", status_label(outcome.status)),
+        ];
+        self.requests.get_or_create(&labels).inc();
+        let duration = outcome.took.as_secs_f64();
+        self.durations.get_or_create(&[endpoint]).observe(duration);
+        self.received.inc_by(outcome.received);
+        self.sent.inc_by(outcome.sent);
+    }
+
+    /// Returns all metrics as text of the type [`CONTENT_TYPE`]. `uploads` is the number of open uploads.
+    pub(crate) fn encode(&self, uploads: usize) -> String {
+        self.uploads.set(i64::try_from(uploads).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = self.write(&mut text, uploads);
+        let _ = prometheus_text::encode(&mut text, &self.registry);
         text
     }
+}
 
-    fn write(&self, text: &mut String, uploads: usize) -> std::fmt::Result {
-        begin(text, "requests_total", "counter", "Requests that are over.")?;
-        for endpoint in Endpoint::ALL {
-            for (method_number, method) in METHODS.iter().enumerate() {
-                for (class_number, class) in CLASSES.iter().enumerate() {
-                    let at = position(endpoint as usize, method_number, class_number);
-                    let count = self.requests.get(at).map_or(0, load);
-                    if count > 0 {
-                        writeln!(
-                            text,
-                            "tranship_requests_total{{endpoint=\"{}\",method=\"{method}\",status=\"{class}\"}} {count}",
-                            endpoint.name()
-                        )?;
-                    }
-                }
-            }
-        }
-        let help = "How long requests took, to the last byte of the answer.";
-        begin(text, "request_duration_seconds", "histogram", help)?;
-        for endpoint in Endpoint::ALL {
-            if let Some(histogram) = self.durations.get(endpoint as usize) {
-                histogram.write(text, endpoint.name())?;
-            }
-        }
-        let simple = [
-            (
-                "requests_in_flight",
-                "gauge",
-                "Requests under way.",
-                load(&self.in_flight),
-            ),
-            (
-                "received_bytes_total",
-                "counter",
-                "Bytes of the bodies of requests.",
-                load(&self.received),
-            ),
-            (
-                "sent_bytes_total",
-                "counter",
-                "Bytes of the bodies of answers.",
-                load(&self.sent),
-            ),
-            (
-                "uploads_open",
-                "gauge",
-                "Uploads that are open here.",
-                uploads as u64,
-            ),
-        ];
-        for (name, kind, help, value) in simple {
-            begin(text, name, kind, help)?;
-            writeln!(text, "tranship_{name} {value}")?;
-        }
-        Ok(())
+fn method_label(method: &Method) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+        .into_iter()
+        .find(|name| *name == method.as_str())
+        .unwrap_or("other")
+}
+
+fn status_label(status: Option<StatusCode>) -> &'static str {
+    match status.map(|status| status.as_u16() / 100) {
+        None => "none",
+        Some(1) => "1xx",
+        Some(2) => "2xx",
+        Some(3) => "3xx",
+        Some(4) => "4xx",
+        Some(_) => "5xx",
     }
-}
-
-impl Histogram {
-    fn add(&self, took: Duration) {
-        let seconds = took.as_secs_f64();
-        let bucket = BUCKETS.iter().position(|end| seconds <= *end);
-        if let Some(bucket) = self.buckets.get(bucket.unwrap_or(BUCKETS.len())) {
-            bucket.fetch_add(1, Ordering::Relaxed);
-        }
-        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
-    }
-
-    fn write(&self, text: &mut String, endpoint: &str) -> std::fmt::Result {
-        const NAME: &str = "tranship_request_duration_seconds";
-        let mut count = 0;
-        let ends = BUCKETS.iter().map(ToString::to_string);
-        for (bucket, end) in self.buckets.iter().zip(ends.chain(["+Inf".to_owned()])) {
-            count += load(bucket);
-            writeln!(
-                text,
-                "{NAME}_bucket{{endpoint=\"{endpoint}\",le=\"{end}\"}} {count}"
-            )?;
-        }
-        let seconds = Duration::from_micros(load(&self.microseconds)).as_secs_f64();
-        writeln!(text, "{NAME}_sum{{endpoint=\"{endpoint}\"}} {seconds}")?;
-        writeln!(text, "{NAME}_count{{endpoint=\"{endpoint}\"}} {count}")
-    }
-}
-
-fn begin(text: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
-    writeln!(text, "# HELP tranship_{name} {help}")?;
-    writeln!(text, "# TYPE tranship_{name} {kind}")
-}
-
-fn load(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
-}
-
-fn position(endpoint: usize, method: usize, class: usize) -> usize {
-    (endpoint * METHODS.len() + method) * CLASSES.len() + class
-}
-
-fn method_number(method: &Method) -> usize {
-    let known = METHODS.iter().position(|name| *name == method.as_str());
-    known.unwrap_or(METHODS.len() - 1)
-}
-
-fn class_number(status: Option<StatusCode>) -> usize {
-    let class = status.map_or(0, |status| usize::from(status.as_u16() / 100));
-    class.min(CLASSES.len() - 1)
 }
 
 #[cfg(test)]
@@ -201,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_counted_once_where_it_belongs() {
+    fn a_request_is_counted_once() {
         let metrics = Metrics::default();
         metrics.begin();
         metrics.begin();
@@ -213,7 +166,7 @@ mod tests {
             sent: 7,
             took: Duration::from_millis(3),
         });
-        let text = metrics.text(4);
+        let text = metrics.encode(4);
         for line in [
             "tranship_requests_total{endpoint=\"blob\",method=\"GET\",status=\"2xx\"} 1",
             "tranship_request_duration_seconds_bucket{endpoint=\"blob\",le=\"0.001\"} 0",

@@ -1,4 +1,4 @@
-//! What whoever runs a server chooses.
+//! The options of a server.
 
 use std::time::Duration;
 
@@ -6,42 +6,40 @@ use tranship::MAX_MANIFEST_SIZE;
 
 use crate::access::Access;
 
-/// How a registry is served.
+/// Options of [`router`](crate::router).
 #[non_exhaustive]
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// Who may do what: everybody everything unless set.
+    /// The users, and what they may do. By default every caller may do everything.
     pub access: Option<Access>,
-    /// What every answer warns of, such as that the registry is to be switched off.
+    /// The warning in every response, for example that the registry will be shut down. None by default.
     pub warning: Option<String>,
-    /// Whether manifests are refused that refer to blobs or manifests which the repository does not have: yes
-    /// unless set, as in distribution. A subject may always be absent. Sparse indexes, which list platforms
-    /// that were not copied, are only taken if this is off.
+    /// Whether manifests are refused that refer to blobs or manifests which the repository does not have. True by
+    /// default, as in distribution. A subject may always be absent. Sparse indexes, which list platforms that were not
+    /// copied, are only accepted if this is false.
     pub complete_manifests: bool,
-    /// Whether other servers serve the same place, so that a client may come to another one with its
-    /// next chunk: no unless set. Uploads are then left to the backend between requests, which hashes
-    /// again what it has.
+    /// Whether other servers serve the same storage, so that a client may send its next chunk to another one. Uploads
+    /// are then left to the backend between requests, which has to hash the stored bytes again. False by default.
     pub shared: bool,
-    /// The largest manifest that is taken, in bytes: [`MAX_MANIFEST_SIZE`] unless set.
+    /// The largest manifest that is accepted, in bytes. [`MAX_MANIFEST_SIZE`] by default.
     pub max_manifest_size: u64,
-    /// The largest blob that is taken, in bytes; none unless set.
+    /// The largest blob that is accepted, in bytes. No limit by default.
     pub max_blob_size: Option<u64>,
-    /// The fewest bytes that clients are asked to send in a chunk (`OCI-Chunk-Min-Length`). A hint:
-    /// smaller chunks are taken all the same. None unless set.
+    /// The smallest chunk that clients are asked to send, in bytes (`OCI-Chunk-Min-Length`). This is a hint: smaller
+    /// chunks are accepted too. None by default.
     pub min_chunk_size: Option<u64>,
-    /// How many items a page of tags or repositories has at the most: 1000 unless set.
+    /// The most items on a page of tags or repositories. 1000 by default.
     pub max_page_size: usize,
-    /// In how many repositories a blob is looked for that is to be mounted from wherever it is, the
-    /// first ones of the catalog: 100 unless set. With none such mounts become uploads.
+    /// In how many repositories, the first ones of the catalog, a blob is searched for if a mount does not name a
+    /// source. 100 by default. With 0 such mounts become uploads.
     pub anonymous_mount_search: usize,
-    /// How many uploads may be open at a time: 10,000 unless set.
+    /// How many uploads may be open at a time. 10,000 by default.
     pub max_uploads: usize,
-    /// How many uploads may be open at a time for one user, or for one address where the caller is not a user:
-    /// 256 unless set.
+    /// How many uploads may be open at a time for one user, or for one address of anonymous callers. 256 by default.
     pub max_uploads_per_user: usize,
-    /// How long an upload may lie idle before it may be cancelled: a day unless set.
+    /// How long an upload may be idle before it is cancelled. One day by default.
     pub upload_expiry: Duration,
-    /// How long a client may send nothing in the middle of a body: one minute unless set.
+    /// How long a client may send nothing in the middle of a body. One minute by default.
     pub body_timeout: Duration,
 }
 
@@ -66,42 +64,42 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
-    /// Lets in who `access` lets in. Passwords travel in clear text, so use TLS.
+    /// Sets the users, and what they may do. Passwords are sent in clear text, so use TLS.
     #[must_use]
     pub fn with_access(mut self, access: Access) -> Self {
         self.access = Some(access);
         self
     }
 
-    /// Warns of `text` in every answer. Only printable ASCII is sent.
+    /// Sends the warning `text` in every response. Only printable ASCII is sent.
     #[must_use]
     pub fn with_warning(mut self, text: impl Into<String>) -> Self {
         self.warning = Some(text.into());
         self
     }
 
-    /// Refuses manifests that refer to blobs or manifests which the repository does not have if `complete`.
+    /// If `complete`, refuses manifests that refer to blobs or manifests which the repository does not have.
     #[must_use]
     pub fn with_complete_manifests(mut self, complete: bool) -> Self {
         self.complete_manifests = complete;
         self
     }
 
-    /// Leaves uploads to the backend between requests if `shared`.
+    /// If `shared`, leaves uploads to the backend between requests.
     #[must_use]
     pub fn with_shared(mut self, shared: bool) -> Self {
         self.shared = shared;
         self
     }
 
-    /// Takes manifests of up to `size` bytes.
+    /// Accepts manifests of up to `size` bytes.
     #[must_use]
     pub fn with_max_manifest_size(mut self, size: u64) -> Self {
         self.max_manifest_size = size;
         self
     }
 
-    /// Takes blobs of up to `size` bytes.
+    /// Accepts blobs of up to `size` bytes.
     #[must_use]
     pub fn with_max_blob_size(mut self, size: u64) -> Self {
         self.max_blob_size = Some(size);
@@ -115,14 +113,14 @@ impl ServerOptions {
         self
     }
 
-    /// Lists up to `size` tags or repositories a page.
+    /// Lists up to `size` tags or repositories on a page.
     #[must_use]
     pub fn with_max_page_size(mut self, size: usize) -> Self {
         self.max_page_size = size.max(1);
         self
     }
 
-    /// Looks for a blob to mount in up to `count` repositories.
+    /// Searches for a blob to mount in up to `count` repositories.
     #[must_use]
     pub fn with_anonymous_mount_search(mut self, count: usize) -> Self {
         self.anonymous_mount_search = count;

@@ -1,4 +1,4 @@
-//! What is written down of a request, when it is over: a line of the access log, and counts.
+//! The record of a request: a line of the access log, and metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{Method, StatusCode};
 
+use crate::endpoint::Endpoint;
 use crate::metrics::{Metrics, Outcome};
-use crate::route::Endpoint;
 
-/// Where a request came from; [`Server`](crate::Server) puts it among the request's extensions.
+/// The address of the client, which [`Server`](crate::Server) puts into the extensions of a request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientAddress(pub(crate) SocketAddr);
 
-/// One request, from its head to the last byte of the answer, or until the client hangs up. Written
-/// down when it is dropped.
+/// A request, from its head to the last byte of the response, or until the client closes the connection. It is logged
+/// and counted when it is dropped.
 ///
-/// It goes with the answer's body, so that its length and its end are those that the client saw.
+/// The body of the response owns it, so that length and time are those of the transfer to the client.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct RequestRecord {
     metrics: Arc<Metrics>,
     endpoint: Endpoint,
     method: Method,
@@ -30,20 +30,20 @@ pub(crate) struct Record {
     sent: u64,
     is_complete: bool,
     started: Instant,
-    log: Option<Log>,
+    log: Option<LogFields>,
 }
 
 #[derive(Debug)]
-struct Log {
+struct LogFields {
     path: String,
     user: Option<String>,
     client: Option<SocketAddr>,
     agent: Option<String>,
 }
 
-impl Record {
-    /// Begins with the head of a request. Neither parameters nor ids of uploads are written down:
-    /// who knows an id may write to the upload.
+impl RequestRecord {
+    /// Begins the record of a request. Neither parameters nor ids of uploads are logged: an id is enough to write to
+    /// the upload.
     pub(crate) fn begin(
         metrics: &Arc<Metrics>,
         request: &Parts,
@@ -60,34 +60,34 @@ impl Record {
             sent: 0,
             is_complete: false,
             started: Instant::now(),
-            log: is_logged.then(|| Log::of(request)),
+            log: is_logged.then(|| LogFields::of(request)),
         })
     }
 
-    pub(crate) fn is_for(&mut self, endpoint: Endpoint) {
+    pub(crate) fn set_endpoint(&mut self, endpoint: Endpoint) {
         self.endpoint = endpoint;
     }
 
-    pub(crate) fn is_by(&mut self, user: Option<&str>) {
+    pub(crate) fn set_user(&mut self, user: Option<&str>) {
         if let Some(log) = &mut self.log {
             log.user = user.map(ToOwned::to_owned);
         }
     }
 
-    pub(crate) fn is_answered(&mut self, status: StatusCode) {
+    pub(crate) fn set_status(&mut self, status: StatusCode) {
         self.status = Some(status);
     }
 
-    pub(crate) fn sends(&mut self, bytes: usize) {
+    pub(crate) fn add_sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
     }
 
-    pub(crate) fn completes(&mut self) {
+    pub(crate) fn set_complete(&mut self) {
         self.is_complete = true;
     }
 }
 
-impl Log {
+impl LogFields {
     fn of(request: &Parts) -> Self {
         let path = request.uri.path();
         let path = match path.rsplit_once("/blobs/uploads/") {
@@ -109,7 +109,7 @@ impl Log {
     }
 }
 
-impl Drop for Record {
+impl Drop for RequestRecord {
     fn drop(&mut self) {
         let outcome = Outcome {
             endpoint: self.endpoint,

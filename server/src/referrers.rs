@@ -1,4 +1,4 @@
-//! Listing what refers to a manifest.
+//! Listing the referrers of a manifest.
 
 use std::collections::BTreeMap;
 
@@ -8,38 +8,38 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use tranship::{Descriptor, Digest, MediaType, RepositoryName};
 
-use crate::failure::{About, Code, Failure};
 use crate::query::{Query, parse_digest};
-use crate::response::{Answer, OCI_FILTERS_APPLIED, encode, link_next, typed, value};
-use crate::service::Shared;
+use crate::response::{HandlerResult, OCI_FILTERS_APPLIED, encode, link_next, typed, value};
+use crate::response_error::{ErrorCode, Resource, ResponseError};
+use crate::state::ServerState;
 
 /// GET of the referrers of a digest, as an image index.
 ///
-/// An index is a manifest, and no larger than one may be: what does not fit is on the next pages. A
-/// backend lists referrers in its own order, so the page is gathered by digest, with no more in
-/// memory than it will hold.
+/// The index is a manifest, and may not be larger than the limit of manifests, so there may be several pages. A backend
+/// lists referrers in any order, so the page collects those with the least digests. It needs no more memory than the
+/// response.
 pub(crate) async fn list(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     digest: &str,
     request: &Parts,
-) -> Answer {
+) -> HandlerResult {
     let digest = parse_digest(digest)?;
     let query = Query::of(&request.uri);
     let artifact_type = query.media_type("artifactType");
     let last = query.digest("last")?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     if let Some(reason) = repository.capabilities().referrers.reason() {
-        // A client that is told so falls back to the tag.
-        return Err(Failure::new(
+        // After this response clients use the referrers tag.
+        return Err(ResponseError::new(
             StatusCode::NOT_FOUND,
-            Code::Unsupported,
+            ErrorCode::Unsupported,
             reason,
         ));
     }
     let subject = Descriptor::new(MediaType::IMAGE_MANIFEST, digest, 0);
     let mut referrers = repository.referrers(&subject, artifact_type.as_ref());
-    let mut page = Page::new(shared.options.max_manifest_size);
+    let mut page = ReferrersPage::new(state.options.max_manifest_size);
     loop {
         match referrers.try_next().await {
             Ok(Some(referrer)) if last.is_none_or(|last| *referrer.digest() > last) => {
@@ -47,7 +47,7 @@ pub(crate) async fn list(
             }
             Ok(Some(_)) => {}
             Ok(None) => break,
-            Err(error) => return Err(Failure::of(&error, About::Manifest)),
+            Err(error) => return Err(ResponseError::from_backend(&error, Resource::Manifest)),
         }
     }
 
@@ -58,7 +58,7 @@ pub(crate) async fn list(
             HeaderValue::from_static("artifactType"),
         );
     }
-    if let Some(last) = page.goes_on_behind() {
+    if let Some(last) = page.next_page_after() {
         let path = format!("/v2/{name}/referrers/{digest}");
         let filter = artifact_type
             .as_ref()
@@ -68,43 +68,43 @@ pub(crate) async fn list(
     Ok(response)
 }
 
-/// The referrers with the least digests, as many as fit.
-struct Page {
+/// The referrers with the least digests, as many as the limit allows.
+struct ReferrersPage {
     entries: BTreeMap<Digest, Vec<u8>>,
     size: u64,
     limit: u64,
-    is_cut: bool,
+    has_more: bool,
 }
 
-impl Page {
+impl ReferrersPage {
     fn new(limit: u64) -> Self {
         Self {
             entries: BTreeMap::new(),
             size: (OPENING.len() + CLOSING.len()) as u64,
             limit,
-            is_cut: false,
+            has_more: false,
         }
     }
 
-    fn add(&mut self, referrer: &Descriptor) -> Result<(), Failure> {
+    fn add(&mut self, referrer: &Descriptor) -> Result<(), ResponseError> {
         let entry = encode(referrer)?;
         // One comma for each.
         self.size += entry.len() as u64 + 1;
         if let Some(replaced) = self.entries.insert(*referrer.digest(), entry) {
             self.size -= replaced.len() as u64 + 1;
         }
-        // One that is too large by itself is better than an endless row of empty pages.
+        // One entry above the limit is better than an endless sequence of empty pages.
         while self.size > self.limit && self.entries.len() > 1 {
             if let Some((_, dropped)) = self.entries.pop_last() {
                 self.size -= dropped.len() as u64 + 1;
-                self.is_cut = true;
+                self.has_more = true;
             }
         }
         Ok(())
     }
 
-    fn goes_on_behind(&self) -> Option<&Digest> {
-        self.entries.keys().next_back().filter(|_| self.is_cut)
+    fn next_page_after(&self) -> Option<&Digest> {
+        self.entries.keys().next_back().filter(|_| self.has_more)
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -134,7 +134,7 @@ mod tests {
         let referrers: Vec<Descriptor> = (0_u8..9)
             .map(|number| Descriptor::of(MediaType::IMAGE_MANIFEST, &[number]))
             .collect();
-        let mut page = Page::new(600);
+        let mut page = ReferrersPage::new(600);
         for referrer in &referrers {
             page.add(referrer).expect("encoded");
         }
@@ -145,15 +145,15 @@ mod tests {
         assert_eq!(index.manifests, sorted[..index.manifests.len()]);
         assert!(page.encode().len() <= 600);
         assert_eq!(
-            page.goes_on_behind(),
+            page.next_page_after(),
             index.manifests.last().map(Descriptor::digest)
         );
     }
 
     #[test]
-    fn what_fits_is_one_page() {
-        let mut page = Page::new(600);
+    fn few_referrers_are_one_page() {
+        let mut page = ReferrersPage::new(600);
         page.add(&Descriptor::empty_json()).expect("encoded");
-        assert_eq!(page.goes_on_behind(), None);
+        assert_eq!(page.next_page_after(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What answers have in common.
+//! The parts that responses have in common.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION};
@@ -7,10 +7,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use tranship::{Descriptor, Digest};
 
-use crate::body::ResponseBody;
-use crate::failure::{Code, Failure};
+use crate::response_body::ResponseBody;
+use crate::response_error::{ErrorCode, ResponseError};
 
-pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
+pub(crate) type HandlerResult = Result<Response<ResponseBody>, ResponseError>;
 
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
@@ -26,51 +26,52 @@ const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// An answer without a body.
+/// Returns a response without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = status;
     response
 }
 
-/// `document` as JSON.
-pub(crate) fn json(document: &impl Serialize) -> Answer {
+/// Returns a response with `document` as JSON.
+pub(crate) fn json(document: &impl Serialize) -> HandlerResult {
     Ok(typed(
         encode(document)?.into(),
         HeaderValue::from_static("application/json"),
     ))
 }
 
-/// A part of an answer as JSON.
-pub(crate) fn encode(document: &impl Serialize) -> Result<Vec<u8>, Failure> {
+/// Encodes a part of a response as JSON.
+pub(crate) fn encode(document: &impl Serialize) -> Result<Vec<u8>, ResponseError> {
     serde_json::to_vec(document).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be encoded");
-        Failure::new(
+        tracing::error!(%error, "a response cannot be encoded");
+        ResponseError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            Code::Unknown,
-            "the answer cannot be encoded",
+            ErrorCode::Unknown,
+            "the response cannot be encoded",
         )
     })
 }
 
+/// Returns a response with `body`.
 pub(crate) fn typed(body: Bytes, media_type: HeaderValue) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::whole(body));
     response.headers_mut().insert(CONTENT_TYPE, media_type);
     response
 }
 
-/// A value that is printable ASCII by its grammar, such as a digest.
+/// Converts text that is printable ASCII by its grammar, such as a digest.
 pub(crate) fn value(text: impl AsRef<str>) -> HeaderValue {
     HeaderValue::from_str(text.as_ref()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Says what content an answer is about.
+/// Sets the headers that describe `content`.
 pub(crate) fn describe(response: &mut Response<ResponseBody>, content: &Descriptor) {
     let headers = response.headers_mut();
     let digest = content.digest();
     headers.insert(CONTENT_TYPE, value(content.media_type()));
     headers.insert(CONTENT_LENGTH, content.size().into());
-    // One string for both: the digest is what is between the quotes.
+    // Both share one string: the digest is between the quotes.
     let quoted = Bytes::from(format!("\"{digest}\""));
     let plain = quoted.slice(1..quoted.len() - 1);
     headers.insert(DOCKER_CONTENT_DIGEST, shared(plain));
@@ -81,12 +82,12 @@ fn shared(text: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// The entity tag of content: its digest, since the same digest is the same bytes.
+/// Returns the entity tag of content, which is its digest.
 pub(crate) fn entity_tag(digest: &Digest) -> HeaderValue {
     value(format!("\"{digest}\""))
 }
 
-/// The answer to a push of `digest` that can be read at `location`.
+/// Returns the response to a push of `digest`, which can be read at `location`.
 pub(crate) fn created(location: String, digest: &Digest) -> Response<ResponseBody> {
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
@@ -95,7 +96,7 @@ pub(crate) fn created(location: String, digest: &Digest) -> Response<ResponseBod
     response
 }
 
-/// Says that the listing at `path` goes on behind `last`, with the parameters `also`.
+/// Adds a link to the next page of the listing at `path`, after `last`, with the parameter `also`.
 pub(crate) fn link_next(
     response: &mut Response<ResponseBody>,
     path: &str,

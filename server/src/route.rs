@@ -1,15 +1,16 @@
-//! Which endpoint a path names.
+//! From the path of a request to an endpoint.
 
 use percent_encoding::percent_decode_str;
 use tranship::{Error, RepositoryName};
 
-use crate::failure::{Code, Failure};
+use crate::endpoint::Endpoint;
+use crate::response_error::{ErrorCode, ResponseError};
 
-/// The longest repository name that is taken, in bytes. Many clients go no further, and a file
-/// system takes no longer name for a directory.
+/// The longest repository name that is accepted, in bytes: the limit of many clients, and of names in many file
+/// systems.
 const MAX_NAME_LENGTH: usize = 255;
 
-/// An endpoint of the distribution spec, with what its path names.
+/// An endpoint of the distribution spec, with the names in its path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Health,
@@ -25,9 +26,9 @@ pub(crate) enum Route {
 }
 
 impl Route {
-    /// The endpoint that `path` names. Names of repositories contain slashes, so the path is read
+    /// Parses `path`. Names of repositories contain slashes, so the path is read
     /// from its right end.
-    pub(crate) fn parse(path: &str) -> Result<Self, Failure> {
+    pub(crate) fn parse(path: &str) -> Result<Self, ResponseError> {
         match path {
             "/healthz" => return Ok(Self::Health),
             "/metrics" => return Ok(Self::Metrics),
@@ -37,7 +38,7 @@ impl Route {
             .strip_prefix("/v2")
             .filter(|rest| rest.is_empty() || rest.starts_with('/'))
         else {
-            return Err(no_endpoint());
+            return Err(unknown_endpoint());
         };
         match rest {
             "" | "/" => return Ok(Self::Ping),
@@ -60,47 +61,7 @@ impl Route {
             [name @ .., "referrers", digest] => {
                 Ok(Self::Referrers(repository(name)?, segment(digest)?))
             }
-            _ => Err(no_endpoint()),
-        }
-    }
-}
-
-/// What requests are counted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Ping,
-    Catalog,
-    Tags,
-    Manifest,
-    Blob,
-    Upload,
-    Referrers,
-    /// What is no part of the API.
-    Other,
-}
-
-impl Endpoint {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Ping,
-        Self::Catalog,
-        Self::Tags,
-        Self::Manifest,
-        Self::Blob,
-        Self::Upload,
-        Self::Referrers,
-        Self::Other,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Ping => "ping",
-            Self::Catalog => "catalog",
-            Self::Tags => "tags",
-            Self::Manifest => "manifest",
-            Self::Blob => "blob",
-            Self::Upload => "upload",
-            Self::Referrers => "referrers",
-            Self::Other => "other",
+            _ => Err(unknown_endpoint()),
         }
     }
 }
@@ -119,7 +80,7 @@ impl Route {
         }
     }
 
-    /// The repository that the endpoint is of.
+    /// Returns the repository of the endpoint.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
             Self::Health | Self::Metrics | Self::Ping | Self::Catalog => None,
@@ -133,8 +94,9 @@ impl Route {
     }
 }
 
-fn repository(segments: &[&str]) -> Result<RepositoryName, Failure> {
-    let invalid = |error: Error| Failure::bad_request(Code::NameInvalid, error.to_string());
+fn repository(segments: &[&str]) -> Result<RepositoryName, ResponseError> {
+    let invalid =
+        |error: Error| ResponseError::bad_request(ErrorCode::NameInvalid, error.to_string());
     let mut name = String::new();
     for encoded in segments {
         if !name.is_empty() {
@@ -142,41 +104,41 @@ fn repository(segments: &[&str]) -> Result<RepositoryName, Failure> {
         }
         name.push_str(&segment(encoded)?);
         if name.len() > MAX_NAME_LENGTH {
-            return Err(Failure::bad_request(
-                Code::NameInvalid,
+            return Err(ResponseError::bad_request(
+                ErrorCode::NameInvalid,
                 format!("the repository name has more than {MAX_NAME_LENGTH} bytes"),
             ));
         }
     }
     if segments.first() == Some(&"") {
-        return Err(Failure::bad_request(
-            Code::NameInvalid,
+        return Err(ResponseError::bad_request(
+            ErrorCode::NameInvalid,
             "the repository name begins with a slash",
         ));
     }
     name.parse().map_err(invalid)
 }
 
-/// What lies between two slashes. An encoded slash would be one for some and none for others.
-fn segment(encoded: &str) -> Result<String, Failure> {
+/// Decodes a path segment. An encoded slash is refused, since other software may treat it as a separator.
+fn segment(encoded: &str) -> Result<String, ResponseError> {
     match percent_decode_str(encoded).decode_utf8() {
         Ok(decoded) if !decoded.contains('/') => Ok(decoded.into_owned()),
-        Ok(_) => Err(Failure::bad_request(
-            Code::NameInvalid,
+        Ok(_) => Err(ResponseError::bad_request(
+            ErrorCode::NameInvalid,
             "the path has an encoded slash",
         )),
-        Err(_) => Err(Failure::bad_request(
-            Code::NameInvalid,
+        Err(_) => Err(ResponseError::bad_request(
+            ErrorCode::NameInvalid,
             "the path is not UTF-8",
         )),
     }
 }
 
-fn no_endpoint() -> Failure {
-    Failure::new(
+fn unknown_endpoint() -> ResponseError {
+    ResponseError::new(
         http::StatusCode::NOT_FOUND,
-        Code::Unsupported,
-        "the distribution spec has no such endpoint",
+        ErrorCode::Unsupported,
+        "the distribution spec does not define this endpoint",
     )
 }
 
@@ -189,7 +151,7 @@ mod tests {
         text.parse().expect("a name")
     }
 
-    fn refused(path: &str) -> Code {
+    fn refused(path: &str) -> ErrorCode {
         Route::parse(path).expect_err(path).code()
     }
 
@@ -228,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_leave_the_registry_is_no_name() {
+    fn a_name_cannot_leave_the_registry() {
         for path in [
             "/v2/../etc/manifests/v1",
             "/v2/a/%2e%2e/manifests/v1",
@@ -242,19 +204,19 @@ mod tests {
             "/v2/%ff/manifests/v1",
             "/v2/a%00/manifests/v1",
         ] {
-            assert_eq!(refused(path), Code::NameInvalid, "{path}");
+            assert_eq!(refused(path), ErrorCode::NameInvalid, "{path}");
         }
     }
 
     #[test]
     fn an_overlong_name_is_refused_by_its_length() {
         let path = format!("/v2/{}/tags/list", "a/".repeat(5000) + "a");
-        assert_eq!(refused(&path), Code::NameInvalid);
+        assert_eq!(refused(&path), ErrorCode::NameInvalid);
     }
 
     proptest! {
         #[test]
-        fn whatever_a_path_is_no_name_leaves_the_registry(path in "(/v2)?(/[a-z.%2/]{0,4}){0,6}(/manifests/v1)?") {
+        fn no_path_has_a_name_that_leaves_the_registry(path in "(/v2)?(/[a-z.%2/]{0,4}){0,6}(/manifests/v1)?") {
             if let Ok(route) = Route::parse(&path)
                 && let Some(name) = route.repository()
             {
@@ -270,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn other_paths_are_no_endpoints() {
+    fn other_paths_are_unknown() {
         for path in [
             "/",
             "/v1/",
@@ -282,7 +244,7 @@ mod tests {
             "/v2/tags",
             "/v2/a/tags/all",
         ] {
-            assert_eq!(refused(path), Code::Unsupported, "{path}");
+            assert_eq!(refused(path), ErrorCode::Unsupported, "{path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A service on a socket.
+//! Serving on a socket.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -20,35 +20,34 @@ use tower_service::Service;
 use tranship::{Error, Result};
 use tranship_sendfile::{Connection, Outlet};
 
-use crate::heads::StrictHeads;
 use crate::record::ClientAddress;
-use crate::stall::Stallable;
+use crate::request_heads::RequestHeadValidator;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+use crate::write_timeout::WriteTimeout;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long to wait after a connection could not be taken, as when the process has no file left.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long to wait after a connection could not be accepted, for example because too many files are open.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// How much of what comes and goes a connection holds, in bytes; no head of a request is larger.
-const BUFFER: usize = 64 * 1024;
+/// The size of the buffers of a connection, in bytes, and the largest head of a request.
+const BUFFER_SIZE: usize = 64 * 1024;
 
-/// A service, such as a [`RegistryService`](crate::RegistryService) or what wraps one, on a socket
-/// over HTTP/1.1.
+/// Serves a [`RegistryService`](crate::RegistryService), or a service that wraps one, over HTTP/1.1.
 ///
 /// Dropping the future of [`run`](Self::run) closes all connections at once.
 #[derive(Debug)]
 pub struct Server<S> {
     listener: TcpListener,
     connections: Arc<Semaphore>,
-    protocol: Protocol<S>,
+    settings: ConnectionSettings<S>,
     grace: Duration,
 }
 
-/// What each connection needs.
+/// The settings of each connection.
 #[derive(Debug, Clone)]
-struct Protocol<S> {
+struct ConnectionSettings<S> {
     service: S,
     header_timeout: Duration,
     write_timeout: Duration,
@@ -64,23 +63,23 @@ where
         + 'static,
     B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
-    /// Listens on `address`; port 0 is any that is free.
+    /// Listens on `address`; port 0 chooses a free one.
     ///
     /// # Errors
-    /// What the system refuses the address with.
+    /// The error of the system if it refuses the address.
     pub async fn bind(address: impl ToSocketAddrs, service: S) -> Result<Self> {
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|error| Error::io("the address cannot be listened on", error))?;
+            .map_err(|error| Error::io("cannot listen on the address", error))?;
         Ok(Self::on(listener, service))
     }
 
-    /// Takes connections from `listener`.
+    /// Accepts connections from `listener`.
     pub fn on(listener: TcpListener, service: S) -> Self {
         Self {
             listener,
             connections: Arc::new(Semaphore::new(10_000)),
-            protocol: Protocol {
+            settings: ConnectionSettings {
                 service,
                 header_timeout: Duration::from_secs(30),
                 write_timeout: Duration::from_secs(60),
@@ -91,55 +90,54 @@ where
         }
     }
 
-    /// Has up to `count` connections open at a time, 10,000 unless set. Others wait.
+    /// Accepts up to `count` connections at a time, 10,000 by default. Others wait.
     #[must_use]
     pub fn with_max_connections(mut self, count: usize) -> Self {
         self.connections = Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         self
     }
 
-    /// Waits for `time` for the head of a request, the next one on an open connection too: half a
-    /// minute unless set.
+    /// Waits up to `time` for the head of a request, also of the next one on an open connection. 30 seconds by default.
     #[must_use]
     pub fn with_header_timeout(mut self, time: Duration) -> Self {
-        self.protocol.header_timeout = time;
+        self.settings.header_timeout = time;
         self
     }
 
-    /// Waits for `time` for a client to take the next bytes of an answer: one minute unless set.
+    /// Waits up to `time` for a client to read the next bytes of a response. One minute by default.
     #[must_use]
     pub fn with_write_timeout(mut self, time: Duration) -> Self {
-        self.protocol.write_timeout = time;
+        self.settings.write_timeout = time;
         self
     }
 
-    /// Gives requests under way `time` to finish when the server is to stop: half a minute unless set.
+    /// Gives requests under way up to `time` to finish when the server stops. 30 seconds by default.
     #[must_use]
     pub fn with_grace(mut self, time: Duration) -> Self {
         self.grace = time;
         self
     }
 
-    /// Takes connections over TLS only.
+    /// Accepts connections over TLS only.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn with_tls(mut self, tls: Tls) -> Self {
-        self.protocol.tls = Some(Arc::new(tls));
+        self.settings.tls = Some(Arc::new(tls));
         self
     }
 
-    /// The address that is listened on.
+    /// Returns the address of the socket.
     ///
     /// # Errors
-    /// What the system fails with.
+    /// The error of the system.
     pub fn address(&self) -> Result<SocketAddr> {
         self.listener
             .local_addr()
             .map_err(|error| Error::io("the address of the socket is not known", error))
     }
 
-    /// Serves until `shutdown` is done. Then no connection is taken any more, requests under way
-    /// finish as [`with_grace`](Self::with_grace) says, and what is left is cut off.
+    /// Serves until `shutdown` completes. From then on no connection is accepted, requests under way get the time of
+    /// [`with_grace`](Self::with_grace) to finish, and the remaining connections are closed.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let graceful = GracefulShutdown::new();
         let mut tasks = JoinSet::new();
@@ -151,7 +149,7 @@ where
                 Either::Right((accepted, _)) => accepted,
             };
             let connection = self
-                .protocol
+                .settings
                 .clone()
                 .connection(stream, client, graceful.watcher());
             tasks.spawn(async move {
@@ -160,7 +158,7 @@ where
                 }
                 drop(permit);
             });
-            // What has ended is forgotten.
+            // Frees the memory of tasks that have ended.
             while tasks.try_join_next().is_some() {}
         }
         drop(self.listener);
@@ -173,25 +171,25 @@ where
 
 type Permit = tokio::sync::OwnedSemaphorePermit;
 
-/// The next connection, when there is room for one.
+/// Accepts the next connection when there are fewer than the limit.
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
 ) -> (TcpStream, SocketAddr, Option<Permit>) {
-    // Nobody closes the semaphore.
+    // The semaphore is never closed.
     let permit = Arc::clone(connections).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
             Ok((stream, client)) => return (stream, client, permit),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be taken");
-                tokio::time::sleep(PAUSE).await;
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
     }
 }
 
-impl<S, B> Protocol<S>
+impl<S, B> ConnectionSettings<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
         + Clone
@@ -205,7 +203,7 @@ where
         client: SocketAddr,
         watcher: Watcher,
     ) -> Result<(), BoxError> {
-        // Answers are written whole, so waiting to gather more would only delay them.
+        // Responses are written in large pieces, so Nagle's algorithm would only delay them.
         stream.set_nodelay(true)?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
@@ -239,9 +237,12 @@ where
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
-            .max_buf_size(BUFFER)
+            .max_buf_size(BUFFER_SIZE)
             .serve_connection(
-                TokioIo::new(StrictHeads::new(Stallable::new(stream, self.write_timeout))),
+                TokioIo::new(RequestHeadValidator::new(WriteTimeout::new(
+                    stream,
+                    self.write_timeout,
+                ))),
                 service,
             );
         Ok(watcher.watch(connection).await?)

@@ -1,4 +1,4 @@
-//! The service: what every request goes through, and which part answers it.
+//! The service: it passes every request to the module of its endpoint.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -13,38 +13,34 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
-use tranship::{Registry, Repository, RepositoryName};
+use tranship::Registry;
 
 use crate::access::{Caller, Permission};
-use crate::body::{RequestBody, ResponseBody};
-use crate::failure::{About, Code, Failure};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::options::ServerOptions;
-use crate::record::Record;
-use crate::response::{Answer, json, typed, value};
+use crate::record::RequestRecord;
+use crate::request_body::RequestBody;
+use crate::response::{HandlerResult, json, typed, value};
+use crate::response_body::ResponseBody;
+use crate::response_error::{ErrorCode, ResponseError};
 use crate::route::Route;
-use crate::tag_locks::TagLocks;
-use crate::uploads::{self, Sessions};
-use crate::{blobs, catalog, manifests, referrers, tags};
+use crate::state::ServerState;
+use crate::{blobs, catalog, manifests, referrers, tags, uploads};
 
-/// Docker's clients take a registry without it for one of their first version.
+/// Clients of Docker assume version 1 of the API without this header.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// Serves `registry` as the API of the distribution spec, under `/v2/`.
 ///
-/// The service can be mounted into whatever takes a [`tower_service::Service`], such as a router of
-/// axum as its fallback. Locations that it answers are paths that begin with `/v2/`, so it must not be
-/// mounted below a prefix.
+/// The service can be mounted in any server that accepts a [`tower_service::Service`], for example as the fallback of
+/// an axum router. Locations in its responses are paths that begin with `/v2/`, so it must not be mounted below a
+/// prefix.
 #[must_use]
 pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
-    let sessions = Sessions::new(&options);
     let warning = options.warning.as_deref().map(warning);
     RegistryService {
         shared: Arc::new(Shared {
-            registry,
-            options,
-            sessions: Arc::new(sessions),
-            tag_locks: TagLocks::default(),
+            state: ServerState::new(registry, options),
             metrics: Arc::default(),
             warning,
         }),
@@ -53,49 +49,36 @@ pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistrySe
 
 impl RegistryService {
     /// Cancels the uploads that have been idle for longer than
-    /// [`upload_expiry`](ServerOptions::upload_expiry): those that clients opened here, and, at the first call
-    /// and then every hour, those that earlier processes left in the backend. Call it every minute or so.
+    /// [`upload_expiry`](ServerOptions::upload_expiry): those that clients opened here, and, at the first call and then
+    /// every hour, those of earlier processes in the backend. Call it about every minute.
     ///
-    /// Dropping the future leaves the rest to the next call.
+    /// Dropping the future leaves the remaining ones to the next call.
     pub async fn expire_uploads(&self) {
-        uploads::expire(&self.shared).await;
-        uploads::sweep(&self.shared).await;
+        uploads::expire(&self.shared.state).await;
+        uploads::sweep(&self.shared.state).await;
     }
 }
 
-/// A registry as a service over HTTP. Clones share everything.
+/// A registry as an HTTP service. Clones share all state.
 ///
-/// A call whose future is dropped leaves what a client that hangs up leaves: an upload as far as it
-/// came, and nothing else.
+/// Dropping the future of a call has the effect of a client that closes its connection: an upload keeps the bytes that
+/// it has received, and nothing else remains.
 #[derive(Clone)]
 pub struct RegistryService {
     shared: Arc<Shared>,
 }
 
-/// What all requests share.
-pub(crate) struct Shared {
-    pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) options: ServerOptions,
-    pub(crate) sessions: Arc<Sessions>,
-    pub(crate) tag_locks: TagLocks,
+/// The state of the endpoints, and what every response needs.
+struct Shared {
+    state: ServerState,
     metrics: Arc<Metrics>,
     warning: Option<HeaderValue>,
 }
 
 impl Shared {
-    pub(crate) async fn repository(
-        &self,
-        name: &RepositoryName,
-    ) -> Result<Arc<dyn Repository>, Failure> {
-        self.registry
-            .repository(name)
-            .await
-            .map_err(|error| Failure::of(&error, About::Repository))
-    }
-
-    async fn answer(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+    async fn respond(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let (request, mut body) = request.into_parts();
-        let mut record = Record::begin(&self.metrics, &request, body.received());
+        let mut record = RequestRecord::begin(&self.metrics, &request, body.received());
         let mut response = match self.dispatch(&request, &mut body, &mut record).await {
             Ok(response) => response,
             Err(failure) => failure.into_response(),
@@ -111,17 +94,22 @@ impl Shared {
         if request.method == Method::HEAD {
             without_body(&mut response);
         }
-        record.is_answered(response.status());
-        response.body_mut().recorded(record);
+        record.set_status(response.status());
+        response.body_mut().set_record(record);
         response
     }
 
-    /// Whether the caller may do what the request asks for. A request that the registry refuses to everyone is
-    /// refused first, since a password would not help.
-    fn check(&self, route: &Route, method: &Method, caller: &Caller<'_>) -> Result<(), Failure> {
+    /// Checks whether the caller may make the request. A request that the registry refuses to every caller is refused
+    /// first, since a password would not help.
+    fn check(
+        &self,
+        route: &Route,
+        method: &Method,
+        caller: &Caller<'_>,
+    ) -> Result<(), ResponseError> {
         let is_read = method == Method::GET || method == Method::HEAD;
         let is_upload = matches!(route, Route::Upload(..));
-        let can = self.registry.capabilities();
+        let can = self.state.registry.capabilities();
         let refused = if is_read {
             None
         } else if method == Method::DELETE && !is_upload {
@@ -132,13 +120,13 @@ impl Shared {
             can.push.reason()
         };
         if let Some(reason) = refused {
-            return Err(refused_to_all(&format!(
-                "the registry refuses this: {reason}"
+            return Err(not_supported(&format!(
+                "the registry does not support this: {reason}"
             )));
         }
         match route {
             Route::Health => Ok(()),
-            Route::Ping | Route::Metrics => caller.check_known(),
+            Route::Ping | Route::Metrics => caller.check_authenticated(),
             Route::Catalog => caller.check_list(),
             _ => {
                 let is_read = is_read && !is_upload;
@@ -159,15 +147,16 @@ impl Shared {
         &self,
         request: &Parts,
         body: &mut RequestBody,
-        record: &mut Record,
-    ) -> Answer {
+        record: &mut RequestRecord,
+    ) -> HandlerResult {
+        let state = &self.state;
         let route = Route::parse(request.uri.path())?;
-        record.is_for(route.endpoint());
+        record.set_endpoint(route.endpoint());
         let caller = match route {
             Route::Health => Caller::of(None, &request.headers).await?,
-            _ => Caller::of(self.options.access.as_ref(), &request.headers).await?,
+            _ => Caller::of(state.options.access.as_ref(), &request.headers).await?,
         };
-        record.is_by(caller.user());
+        record.set_user(caller.user());
         self.check(&route, &request.method, &caller)?;
         let method = &request.method;
         let is_read = method == Method::GET || method == Method::HEAD;
@@ -177,51 +166,55 @@ impl Shared {
                 HeaderValue::from_static("text/plain; charset=utf-8"),
             )),
             Route::Metrics if is_read => Ok(typed(
-                self.metrics.text(self.sessions.count()).into(),
-                HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+                self.metrics.encode(state.sessions.count()).into(),
+                HeaderValue::from_static(metrics::CONTENT_TYPE),
             )),
             Route::Ping if is_read => json(&serde_json::Map::new()),
-            Route::Catalog if is_read => catalog::list(self, request, &caller).await,
-            Route::Tags(name) if is_read => tags::list(self, &name, request).await,
+            Route::Catalog if is_read => catalog::list(state, request, &caller).await,
+            Route::Tags(name) if is_read => tags::list(state, &name, request).await,
             Route::Referrers(name, digest) if is_read => {
-                referrers::list(self, &name, &digest, request).await
+                referrers::list(state, &name, &digest, request).await
             }
             Route::Manifest(name, reference) => match *method {
                 Method::GET | Method::HEAD => {
-                    manifests::read(self, &name, &reference, request).await
+                    manifests::read(state, &name, &reference, request).await
                 }
-                Method::PUT => manifests::put(self, &name, &reference, request, body).await,
-                Method::DELETE => manifests::delete(self, &name, &reference, request).await,
-                _ => Err(other_method("GET, HEAD, PUT, DELETE")),
+                Method::PUT => manifests::put(state, &name, &reference, request, body).await,
+                Method::DELETE => manifests::delete(state, &name, &reference, request).await,
+                _ => Err(method_not_allowed("GET, HEAD, PUT, DELETE")),
             },
             Route::Blob(name, digest) => match *method {
-                Method::GET | Method::HEAD => blobs::read(self, &name, &digest, request).await,
-                Method::DELETE => blobs::delete(self, &name, &digest).await,
-                _ => Err(other_method("GET, HEAD, DELETE")),
+                Method::GET | Method::HEAD => blobs::read(state, &name, &digest, request).await,
+                Method::DELETE => blobs::delete(state, &name, &digest).await,
+                _ => Err(method_not_allowed("GET, HEAD, DELETE")),
             },
             Route::Uploads(name) if method == Method::POST => {
-                uploads::start(self, &name, request, body, &caller).await
+                uploads::start(state, &name, request, body, &caller).await
             }
-            Route::Uploads(_) => Err(other_method("POST")),
+            Route::Uploads(_) => Err(method_not_allowed("POST")),
             Route::Upload(name, id) => match *method {
                 Method::GET | Method::HEAD => {
-                    uploads::status(self, &name, &id, request, &caller).await
+                    uploads::status(state, &name, &id, request, &caller).await
                 }
-                Method::PATCH => uploads::append(self, &name, &id, request, body, &caller).await,
-                Method::PUT => uploads::finish(self, &name, &id, request, body, &caller).await,
-                Method::DELETE => uploads::cancel(self, &name, &id, request, &caller).await,
-                _ => Err(other_method("GET, HEAD, PATCH, PUT, DELETE")),
+                Method::PATCH => uploads::append(state, &name, &id, request, body, &caller).await,
+                Method::PUT => uploads::finish(state, &name, &id, request, body, &caller).await,
+                Method::DELETE => uploads::cancel(state, &name, &id, request, &caller).await,
+                _ => Err(method_not_allowed("GET, HEAD, PATCH, PUT, DELETE")),
             },
-            _ => Err(other_method("GET, HEAD")),
+            _ => Err(method_not_allowed("GET, HEAD")),
         }
     }
 }
 
-fn refused_to_all(message: &str) -> Failure {
-    Failure::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message)
+fn not_supported(message: &str) -> ResponseError {
+    ResponseError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::Unsupported,
+        message,
+    )
 }
 
-/// A warning as the spec writes it (RFC 7234, section 5.5), with what no header may hold left out.
+/// Formats a warning (RFC 7234, section 5.5), without characters that are not allowed in headers.
 fn warning(text: &str) -> HeaderValue {
     let mut quoted = String::with_capacity(text.len());
     for character in text
@@ -236,16 +229,16 @@ fn warning(text: &str) -> HeaderValue {
     value(format!("299 - \"{quoted}\""))
 }
 
-fn other_method(allowed: &'static str) -> Failure {
-    Failure::new(
+fn method_not_allowed(allowed: &'static str) -> ResponseError {
+    ResponseError::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        Code::Unsupported,
+        ErrorCode::Unsupported,
         "the endpoint does not have this method",
     )
     .with_header(ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// An answer to HEAD says how long the body would be.
+/// Removes the body from a response to HEAD, and keeps its length.
 fn without_body(response: &mut Response<ResponseBody>) {
     let length = response.body().size_hint().exact();
     if let (Some(length), None) = (length, response.headers().get(CONTENT_LENGTH)) {
@@ -268,17 +261,17 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = Arc::clone(&self.shared);
-        let timeout = shared.options.body_timeout;
+        let timeout = shared.state.options.body_timeout;
         let request = request.map(|body| RequestBody::new(body, timeout));
-        Box::pin(async move { Ok(shared.answer(request).await) })
+        Box::pin(async move { Ok(shared.respond(request).await) })
     }
 }
 
 impl fmt::Debug for RegistryService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistryService")
-            .field("registry", &self.shared.registry)
-            .field("options", &self.shared.options)
+            .field("registry", &self.shared.state.registry)
+            .field("options", &self.shared.state.options)
             .finish_non_exhaustive()
     }
 }

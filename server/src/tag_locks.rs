@@ -1,7 +1,7 @@
-//! One change of a tag at a time, so that a condition that was checked still holds when the tag moves.
+//! Locks that allow one change of a tag at a time, so that a condition is still met when the tag moves.
 //!
-//! Backends know no conditions, so this is as far as one process reaches. No lock is held while a
-//! body is read.
+//! Backends do not have conditional changes, so this works within one process only. No lock is held while a body is
+//! read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -14,26 +14,26 @@ type Key = (RepositoryName, Tag);
 #[derive(Debug, Default)]
 pub(crate) struct TagLocks(Mutex<HashMap<Key, Weak<AsyncMutex<()>>>>);
 
-/// Leave to change some tags, until it is dropped.
+/// The permission to change some tags, until it is dropped.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct TagGuard {
-    _held: Vec<OwnedMutexGuard<()>>,
+    _guards: Vec<OwnedMutexGuard<()>>,
 }
 
 impl TagLocks {
-    /// Waits until nobody else changes any of `tags`. Dropping the future gives up.
+    /// Waits until no other request changes any of `tags`. Dropping the future releases all locks.
     pub(crate) async fn lock(&self, name: &RepositoryName, tags: &[Tag]) -> TagGuard {
         let mut sorted: Vec<&Tag> = tags.iter().collect();
-        // In one order, so that nobody waits for who waits for him.
+        // Always in the same order, so that two requests cannot wait for each other.
         sorted.sort();
         sorted.dedup();
-        let mut held = Vec::with_capacity(sorted.len());
+        let mut guards = Vec::with_capacity(sorted.len());
         for tag in sorted {
             let lock = self.of(name, tag);
-            held.push(lock.lock_owned().await);
+            guards.push(lock.lock_owned().await);
         }
-        TagGuard { _held: held }
+        TagGuard { _guards: guards }
     }
 
     fn of(&self, name: &RepositoryName, tag: &Tag) -> Arc<AsyncMutex<()>> {
@@ -42,7 +42,7 @@ impl TagLocks {
         if let Some(lock) = locks.get(&key).and_then(Weak::upgrade) {
             return lock;
         }
-        // Whatever nobody waits for is forgotten whenever the map would grow.
+        // Unused locks are removed whenever the map would grow.
         if locks.len() == locks.capacity() {
             locks.retain(|_, lock| lock.strong_count() > 0);
         }
@@ -58,7 +58,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     #[tokio::test]
-    async fn a_tag_is_changed_by_one_at_a_time() {
+    async fn two_changes_of_a_tag_exclude_each_other() {
         let locks = TagLocks::default();
         let name: RepositoryName = "app".parse().expect("a name");
         let [v1, v2]: [Tag; 2] = ["v1", "v2"].map(|tag| tag.parse().expect("a tag"));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_holds_is_forgotten() {
+    async fn unused_locks_are_removed() {
         let locks = TagLocks::default();
         let name: RepositoryName = "app".parse().expect("a name");
         for number in 0..1000 {

@@ -22,15 +22,15 @@ impl TestServer {
     /// Serves `registry` with the default options.
     ///
     /// # Errors
-    /// What the system refuses a port with.
+    /// The error of the system if it refuses a port.
     pub async fn start(registry: Arc<dyn Registry>) -> Result<Self> {
         Self::serve(router(registry, ServerOptions::default())).await
     }
 
-    /// Serves `service`: a [`RegistryService`](crate::RegistryService), or what wraps one.
+    /// Serves `service`: a [`RegistryService`](crate::RegistryService), or a service that wraps one.
     ///
     /// # Errors
-    /// What the system refuses a port with.
+    /// The error of the system if it refuses a port.
     pub async fn serve<S, B>(service: S) -> Result<Self>
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
@@ -45,13 +45,13 @@ impl TestServer {
         Ok(Self { address, task })
     }
 
-    /// The address that it listens on.
+    /// Returns the address of the server.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address as the host of a URL or a reference: `127.0.0.1:PORT`.
+    /// Returns the address as the host of a URL or a reference: `127.0.0.1:PORT`.
     #[must_use]
     pub fn host(&self) -> String {
         self.address.to_string()

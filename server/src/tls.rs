@@ -1,4 +1,4 @@
-//! TLS.
+//! Certificates for TLS.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use tranship::{Error, ErrorKind, Result};
 
-use crate::watched::Watched;
+use crate::reload::ReloadedFiles;
 
-/// A certificate and its key, in files that are read again when they change. Connections that are open
-/// then keep the old one.
+/// A certificate and its key, in files that are read again when they change. Connections that are open at that time
+/// keep the old one.
 #[derive(Debug)]
-pub struct Tls(Watched<Arc<ServerConfig>>);
+pub struct Tls(ReloadedFiles<Arc<ServerConfig>>);
 
 impl Tls {
     /// Reads a chain of certificates, the server's own first, and its private key. Both are PEM.
@@ -29,7 +29,7 @@ impl Tls {
     ///   `rustls::crypto::CryptoProvider::install_default`.
     pub async fn open(certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self> {
         let paths = vec![certificates.into(), key.into()];
-        Ok(Self(Watched::open(paths, decode).await?))
+        Ok(Self(ReloadedFiles::open(paths, decode).await?))
     }
 
     pub(crate) async fn acceptor(&self) -> TlsAcceptor {
@@ -74,7 +74,7 @@ fn decode(contents: &[Vec<u8>]) -> Result<Arc<ServerConfig>> {
         .with_no_client_auth()
         .with_single_cert(certificates, key)
         .map_err(|error| {
-            invalid("the certificate and the private key do not fit").with_source(error)
+            invalid("the private key is not the one of the certificate").with_source(error)
         })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))

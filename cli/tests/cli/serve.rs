@@ -188,7 +188,7 @@ fn a_server_that_cannot_start_says_why() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
     let taken = listener.local_addr().expect("an address").to_string();
     let taken = workplace.fails(1, &["serve", "--listen", &taken]);
-    assert!(taken.contains("cannot be listened on"), "{taken}");
+    assert!(taken.contains("cannot listen on the address"), "{taken}");
     workplace.fails(2, &["serve", "--root", "oci:hello"]);
     assert_eq!(workplace.run(&["serve", "--anonymous-read"]).code, Some(2));
 }

@@ -1,4 +1,4 @@
-//! The body of an answer, as the server gave it or as a quirk made it.
+//! The body of a response, from the server or from a quirk.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::BoxError;
 
-/// The body of an answer of a [`Quirky`](super::Quirky) service around one whose bodies are `B`.
+/// The body of a response of a [`Quirky`](super::Quirky) service around one whose bodies are `B`.
 #[must_use]
 pub struct QuirkyBody<B>(Kind<B>);
 
@@ -17,7 +17,7 @@ enum Kind<B> {
     Whole(Option<Bytes>),
     Streamed {
         body: Pin<Box<B>>,
-        /// Whether nobody shall know how long it is.
+        /// Whether the length is hidden.
         hides_length: bool,
     },
 }

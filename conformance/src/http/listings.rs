@@ -8,34 +8,34 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::BoxError;
-use super::asked::{Asked, Endpoint};
 use super::body::QuirkyBody;
 use super::quirk::Quirk;
-use super::quirky::Quirks;
+use super::quirks::Quirks;
+use super::request_info::{Endpoint, RequestInfo};
 
-/// The answer with its list as a quirk has it.
+/// Changes the list in a response.
 pub(crate) async fn rewrite<R>(
     quirks: &Quirks,
-    asked: &Asked,
-    answer: Response<QuirkyBody<R>>,
+    info: &RequestInfo,
+    response: Response<QuirkyBody<R>>,
 ) -> Result<Response<QuirkyBody<R>>, BoxError>
 where
     R: Body<Data = Bytes, Error: Into<BoxError>>,
 {
-    let is_list = asked.endpoint.is_listing() || asked.endpoint == Endpoint::Referrers;
+    let is_list = info.endpoint.is_listing() || info.endpoint == Endpoint::Referrers;
     let is_wanted = quirks.has(Quirk::NullLists) || quirks.has(Quirk::RepeatedItems);
-    if !is_list || !is_wanted || asked.method != Method::GET || answer.status() != StatusCode::OK {
-        return Ok(answer);
+    if !is_list || !is_wanted || info.method != Method::GET || response.status() != StatusCode::OK {
+        return Ok(response);
     }
-    let (mut parts, body) = answer.into_parts();
+    let (mut parts, body) = response.into_parts();
     let bytes = body.collect().await?.to_bytes();
     let mut document: Value = serde_json::from_slice(&bytes)?;
     for name in ["tags", "repositories", "manifests"] {
         let Some(list) = document.get_mut(name) else {
             continue;
         };
-        if quirks.has(Quirk::RepeatedItems) && asked.endpoint.is_listing() {
-            repeat(asked, list);
+        if quirks.has(Quirk::RepeatedItems) && info.endpoint.is_listing() {
+            repeat(info, list);
         }
         if quirks.has(Quirk::NullLists) && list.as_array().is_some_and(Vec::is_empty) {
             *list = Value::Null;
@@ -47,8 +47,8 @@ where
 }
 
 /// Puts what the page before ended with at the beginning.
-fn repeat(asked: &Asked, list: &mut Value) {
-    let (Some(last), Some(items)) = (asked.parameter("last"), list.as_array_mut()) else {
+fn repeat(info: &RequestInfo, list: &mut Value) {
+    let (Some(last), Some(items)) = (info.parameter("last"), list.as_array_mut()) else {
         return;
     };
     if !items.is_empty() {

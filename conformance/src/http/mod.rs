@@ -1,5 +1,5 @@
-//! Registries over HTTP as they are: a wrapper that makes any server misbehave in ways that have
-//! names, and a proxy that breaks connections.
+//! Registries over HTTP that misbehave: a wrapper that makes any server misbehave in named ways, and a proxy that
+//! breaks connections.
 //!
 //! [`Quirky`] wraps a registry as a [`tower_service::Service`], and switches on one [`Quirk`] or
 //! several. A client that claims to be right on every registry runs the scenarios against each of
@@ -28,14 +28,15 @@
 //! [`FaultProxy`] stands between a client and a server on loopback and lets each connection fail at a
 //! byte that is chosen: by a reset, an early end, a stall, or a flipped bit.
 
-mod answers;
-mod asked;
 mod body;
 mod listings;
 mod proxy;
 mod quirk;
+mod quirks;
 mod quirky;
+mod request_info;
 mod requests;
+mod responses;
 mod tokens;
 
 pub use body::QuirkyBody;

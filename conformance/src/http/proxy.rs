@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub enum Way {
     /// From the client to the server: requests.
     Up,
-    /// From the server to the client: answers.
+    /// From the server to the client: responses.
     Down,
 }
 
@@ -27,7 +27,7 @@ pub enum Way {
 /// ```
 /// use tranship_conformance::http::{Fault, Way};
 ///
-/// // The first two connections break after a megabyte of answers.
+/// // The first two connections break after a megabyte of responses.
 /// let fault = Fault::reset(Way::Down, 1_000_000).on(0..2);
 /// ```
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Fault {
         Self::at(way, byte, Break::Close)
     }
 
-    /// Nothing comes any more from the byte `byte` on, and the connection stays open.
+    /// From the byte `byte` on nothing more is sent, and the connection stays open.
     pub const fn stall(way: Way, byte: u64) -> Self {
         Self::at(way, byte, Break::Stall)
     }
@@ -74,12 +74,12 @@ impl Fault {
         Self::at(way, byte, Break::Flip)
     }
 
-    /// The first byte of a connection's answers comes late.
+    /// The first byte of the responses of a connection is late.
     pub const fn slow_start(delay: Duration) -> Self {
         Self::new(Kind::SlowStart(delay))
     }
 
-    /// The first request of a connection is answered by `status` without a body, and does not reach the
+    /// The first request of a connection gets the response `status` without a body, and does not reach the
     /// server: a burst of 429 or 503, [on](Self::on) several connections in a row.
     pub const fn answer(status: StatusCode) -> Self {
         Self::new(Kind::Answer(status))
@@ -349,7 +349,7 @@ async fn pass(
     }
 }
 
-/// Reads the head of a request, answers it, and reads what else comes.
+/// Reads the head of a request, sends a response, and reads and discards the rest.
 async fn answer(mut client: TcpStream, status: StatusCode) -> io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && head.len() < 64 * 1024 {

@@ -1,4 +1,4 @@
-//! What is wrong with registries: each misbehaviour has a name, and says who does that.
+//! Named misbehaviours, and the registries that have them.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ macro_rules! quirks {
 
             /// The groups of scenarios that the quirk touches, for
             /// [`Suite::with_groups`](crate::Suite::with_groups). None for a quirk that no client
-            /// should put up with: there the right answer is an error.
+            /// should put up with: in this case the client has to return an error.
             #[must_use]
             pub const fn groups(self) -> &'static [&'static str] {
                 match self {
@@ -42,7 +42,7 @@ quirks! {
     NoDigestOnGet "no-digest-on-get" ["tags" "routing"]
     /// `HEAD` of a manifest has no `Docker-Content-Digest`, as behind caches that know nothing of it.
     NoDigestOnHead "no-digest-on-head" ["tags" "routing"]
-    /// No answer has a `Docker-Content-Digest`: the spec does not ask for it, and static registries
+    /// No response has a `Docker-Content-Digest`: the spec does not ask for it, and static registries
     /// on object storage have none.
     NoDigest "no-digest" ["tags" "routing" "blobs" "mounts"]
     /// `GET` and `HEAD` of manifests tell the digest of something else.
@@ -64,7 +64,7 @@ quirks! {
     NoManifestHead "no-manifest-head" ["tags" "routing"]
     /// `HEAD` is not implemented at all (501), as at servers that know `GET` alone.
     NoHead "no-head" ["blobs" "manifests" "tags" "routing" "mounts" "deletion"]
-    /// Answers have no `ETag`: the spec does not know it.
+    /// Responses do not have an `ETag`: the spec does not mention it.
     NoEtag "no-etag" ["ranges"]
     /// Manifests and blobs have a `Content-Encoding` and are not encoded, as where a server takes gzip
     /// layers for files that it has compressed itself.
@@ -77,7 +77,7 @@ quirks! {
     AbsoluteLocation "absolute-location" ["uploads" "mounts"]
     /// The `Location` of an upload is relative to the request's path, as RFC 9110 allows.
     RelativeLocation "relative-location" ["uploads" "verification"]
-    /// The `Location` of an upload has a query that has to come back as it was, as at distribution
+    /// The `Location` of an upload has a query that has to be sent back unchanged, as at distribution
     /// and what is made of it.
     LocationQuery "location-query" ["uploads" "verification"]
     /// Every `Location` is a whole URL without the port, as behind proxies that are set up badly. That
@@ -88,11 +88,11 @@ quirks! {
     ConfiguredHost "configured-host" ["uploads" "mounts" "verification" "tag_listing" "catalog"]
     /// A manifest that was pushed has no `Location`, as at ECR.
     NoManifestLocation "no-manifest-location" ["tags"]
-    /// The answer to `PATCH` has no `Location`.
+    /// The response to `PATCH` has no `Location`.
     NoPatchLocation "no-patch-location" ["uploads"]
-    /// `PATCH` is answered by 201, as at ECR.
+    /// The response to `PATCH` is 201, as at ECR.
     CreatedOnPatch "created-on-patch" ["uploads"]
-    /// The answer to `PATCH` has no `Range`, although the spec wants one.
+    /// The response to `PATCH` has no `Range`, although the spec wants one.
     NoPatchRange "no-patch-range" ["uploads"]
     /// An upload begins with the `Range` `0--1`, as at olareg.
     NegativeRange "negative-range" ["uploads"]
@@ -123,7 +123,7 @@ quirks! {
     /// Mounts are taken for the start of an upload (202), as the spec allows.
     NoMountAccepted "no-mount-accepted" ["mounts" "blobs"]
 
-    /// Ranges are not looked at, and answered with the whole blob.
+    /// Ranges are ignored, and the response is the whole blob.
     NoRange "no-range" ["ranges"]
     /// What is missing is forbidden (403), as at Artifactory.
     ForbiddenWhereMissing "forbidden-where-missing" ["ranges" "uploads"]
@@ -152,12 +152,12 @@ quirks! {
     /// There is no referrers API, and the 404 says that there is no such repository, as where the rest of
     /// the path is taken for a part of its name.
     NoReferrersNameUnknown "no-referrers-name-unknown" ["referrers"]
-    /// There is no referrers API, and in its place comes a page for people (200), as at registries
+    /// There is no referrers API, and the response is a page of HTML (200), as at registries
     /// with a web interface.
     HtmlReferrers "html-referrers" ["referrers"]
     /// Referrers of all types come, whatever is asked for, as the spec allows.
     NoReferrersFilter "no-referrers-filter" ["referrers"]
-    /// There is a referrers API, and the answer to a push does not say so by `OCI-Subject`, as in drafts
+    /// There is a referrers API, and the response to a push does not say so by `OCI-Subject`, as in drafts
     /// of version 1.1 of the spec.
     NoSubject "no-subject" ["referrers"]
 
@@ -178,9 +178,9 @@ quirks! {
     /// Every now and then two requests in a row meet an outage (503), and the client is told until
     /// when.
     Outage "outage" ["uploads"]
-    /// Every answer carries a warning of code 299.
+    /// Every response has a warning of code 299.
     Warnings "warnings" ["tags"]
-    /// The connection ends with every answer, as behind some load balancers.
+    /// The connection ends with every response, as behind some load balancers.
     ShortConnections "short-connections" ["blobs" "uploads"]
     /// Tokens are wanted, and each is good for three requests: they expire in the middle of an upload.
     ShortTokens "short-tokens" ["uploads" "tags" "mounts"]

@@ -1,4 +1,4 @@
-//! Requests that a quirk changes before the server sees them, or answers in its place.
+//! Requests that a quirk changes before the server receives them, or responds to in its place.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,9 +7,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER, WW
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
-use super::asked::{Asked, Endpoint, redirect, without};
 use super::quirk::Quirk;
-use super::quirky::Quirks;
+use super::quirks::Quirks;
+use super::request_info::{Endpoint, RequestInfo, redirect, without};
 
 /// The most that `PUT` takes under [`Quirk::SmallPutsOnly`], and the least that a chunk may have under
 /// [`Quirk::MinChunk`], in bytes.
@@ -30,31 +30,24 @@ const LOGIN: &str = "Basic cXVpcmt5Omh1bnRlcjI=";
 /// How many requests there are from one burst of failures to the next.
 const BURST_EVERY: u64 = 12;
 
-/// The answer that comes instead of the server's, if a quirk has one.
-pub(crate) fn instead(
+/// Returns the response that replaces the server's, if a quirk has one, and else changes the request.
+pub(crate) fn intercept(
     quirks: &Quirks,
-    asked: &mut Asked,
+    info: &mut RequestInfo,
     parts: &mut Parts,
 ) -> Option<Response<Bytes>> {
-    let wants_tokens = [Quirk::ShortTokens, Quirk::PushToLook, Quirk::ManyChallenges];
-    if wants_tokens.into_iter().any(|quirk| quirks.has(quirk)) {
-        let answer = quirks.tokens.instead(quirks, asked, parts);
-        if answer.is_some() {
-            return answer;
-        }
-    }
-    let answer = strangers(quirks, asked, parts)
+    let response = strangers(quirks, info, parts)
         .or_else(|| burst(quirks))
-        .or_else(|| read(quirks, asked, parts))
-        .or_else(|| upload(quirks, asked, parts))
-        .or_else(|| deletion(quirks, asked));
-    if answer.is_none() {
-        rewrite(quirks, asked, parts);
+        .or_else(|| read(quirks, info, parts))
+        .or_else(|| upload(quirks, info, parts))
+        .or_else(|| deletion(quirks, info));
+    if response.is_none() {
+        rewrite(quirks, info, parts);
     }
-    answer
+    response
 }
 
-fn strangers(quirks: &Quirks, asked: &Asked, parts: &Parts) -> Option<Response<Bytes>> {
+fn strangers(quirks: &Quirks, info: &RequestInfo, parts: &Parts) -> Option<Response<Bytes>> {
     if !quirks.has(Quirk::HiddenFromStrangers) {
         return None;
     }
@@ -62,13 +55,13 @@ fn strangers(quirks: &Quirks, asked: &Asked, parts: &Parts) -> Option<Response<B
     if shown.is_some_and(|shown| shown == LOGIN) {
         return None;
     }
-    if asked.path != "/v2/" {
+    if info.path != "/v2/" {
         return Some(error(StatusCode::NOT_FOUND, "NAME_UNKNOWN"));
     }
-    let mut answer = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
+    let mut response = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
     let challenge = HeaderValue::from_static("Basic realm=\"quirky\"");
-    answer.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    Some(answer)
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    Some(response)
 }
 
 fn burst(quirks: &Quirks) -> Option<Response<Bytes>> {
@@ -81,66 +74,66 @@ fn burst(quirks: &Quirks) -> Option<Response<Bytes>> {
         return None;
     }
     if is_limit {
-        let mut answer = error(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS");
-        let headers = answer.headers_mut();
+        let mut response = error(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS");
+        let headers = response.headers_mut();
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        return Some(answer);
+        return Some(response);
     }
     let until = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(1));
-    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE");
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE");
     if let Ok(until) = HeaderValue::try_from(until) {
-        answer.headers_mut().insert(RETRY_AFTER, until);
+        response.headers_mut().insert(RETRY_AFTER, until);
     }
-    Some(answer)
+    Some(response)
 }
 
-fn read(quirks: &Quirks, asked: &mut Asked, parts: &mut Parts) -> Option<Response<Bytes>> {
+fn read(quirks: &Quirks, info: &mut RequestInfo, parts: &mut Parts) -> Option<Response<Bytes>> {
     let has = |quirk| quirks.has(quirk);
-    if let Some(path) = asked.path.strip_prefix(STORAGE) {
-        asked.is_redirected = true;
-        asked.endpoint = Endpoint::Blob;
+    if let Some(path) = info.path.strip_prefix(STORAGE) {
+        info.is_redirected = true;
+        info.endpoint = Endpoint::Blob;
         redirect(parts, path, None);
         return None;
     }
-    match asked.endpoint {
-        Endpoint::Blob if has(Quirk::RedirectedBlobs) && asked.method == Method::GET => {
-            let mut answer = empty(StatusCode::TEMPORARY_REDIRECT);
-            let target = format!("{STORAGE}{}?signature=a%2Fb", asked.path);
+    match info.endpoint {
+        Endpoint::Blob if has(Quirk::RedirectedBlobs) && info.method == Method::GET => {
+            let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
+            let target = format!("{STORAGE}{}?signature=a%2Fb", info.path);
             let target = HeaderValue::try_from(target).ok()?;
-            answer.headers_mut().insert(LOCATION, target);
-            Some(answer)
+            response.headers_mut().insert(LOCATION, target);
+            Some(response)
         }
-        _ if has(Quirk::NoHead) && asked.method == Method::HEAD => {
+        _ if has(Quirk::NoHead) && info.method == Method::HEAD => {
             Some(empty(StatusCode::NOT_IMPLEMENTED))
         }
         _ if has(Quirk::NoManifestHead)
-            && asked.endpoint.is_manifest()
-            && asked.method == Method::HEAD =>
+            && info.endpoint.is_manifest()
+            && info.method == Method::HEAD =>
         {
             Some(empty(StatusCode::METHOD_NOT_ALLOWED))
         }
-        Endpoint::Catalog if has(Quirk::NoCatalog) => Some(page_for_people(StatusCode::NOT_FOUND)),
+        Endpoint::Catalog if has(Quirk::NoCatalog) => Some(html_page(StatusCode::NOT_FOUND)),
         Endpoint::Referrers if has(Quirk::NoReferrers) || has(Quirk::DigestTags) => {
-            Some(page_for_people(StatusCode::NOT_FOUND))
+            Some(html_page(StatusCode::NOT_FOUND))
         }
         Endpoint::Referrers if has(Quirk::NoReferrersNameUnknown) => {
             Some(error(StatusCode::NOT_FOUND, "NAME_UNKNOWN"))
         }
-        Endpoint::Referrers if has(Quirk::HtmlReferrers) => Some(page_for_people(StatusCode::OK)),
+        Endpoint::Referrers if has(Quirk::HtmlReferrers) => Some(html_page(StatusCode::OK)),
         _ => None,
     }
 }
 
-fn upload(quirks: &Quirks, asked: &Asked, parts: &mut Parts) -> Option<Response<Bytes>> {
+fn upload(quirks: &Quirks, info: &RequestInfo, parts: &mut Parts) -> Option<Response<Bytes>> {
     let has = |quirk| quirks.has(quirk);
-    let length = asked.length.unwrap_or(0);
+    let length = info.length.unwrap_or(0);
     if has(Quirk::SmallBodies) && length > MOST {
-        return Some(page_for_people(StatusCode::PAYLOAD_TOO_LARGE));
+        return Some(html_page(StatusCode::PAYLOAD_TOO_LARGE));
     }
-    match (&asked.method, asked.endpoint) {
+    match (&info.method, info.endpoint) {
         (&Method::POST, Endpoint::Uploads) => {
-            asked.parameter("mount")?;
-            let has_source = asked.parameter("from").is_some();
+            info.parameter("mount")?;
+            let has_source = info.parameter("from").is_some();
             if has(Quirk::NoAnonymousMount) && !has_source {
                 return Some(error(StatusCode::BAD_REQUEST, "NAME_INVALID"));
             }
@@ -151,27 +144,27 @@ fn upload(quirks: &Quirks, asked: &Asked, parts: &mut Parts) -> Option<Response<
                 return Some(error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"));
             }
             if has(Quirk::NoMountAccepted) {
-                let query = without(asked.query.as_deref(), &["mount", "from"]);
-                redirect(parts, &asked.path, query.as_deref());
+                let query = without(info.query.as_deref(), &["mount", "from"]);
+                redirect(parts, &info.path, query.as_deref());
             }
             None
         }
         (method, Endpoint::Upload) => {
             if has(Quirk::LocationQuery) {
-                let state = state_of(asked.id());
-                let query = asked.query.as_deref().unwrap_or_default();
+                let state = state_of(info.id());
+                let query = info.query.as_deref().unwrap_or_default();
                 let Some(rest) = query.strip_prefix(state.as_str()) else {
                     return Some(error(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"));
                 };
                 let rest = rest.strip_prefix('&').filter(|rest| !rest.is_empty());
-                redirect(parts, &asked.path, rest);
+                redirect(parts, &info.path, rest);
             }
             match *method {
                 Method::PATCH if has(Quirk::NoPatch) => {
                     return Some(error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"));
                 }
                 Method::PUT if has(Quirk::SmallPutsOnly) && length > PIECE => {
-                    return Some(page_for_people(StatusCode::PAYLOAD_TOO_LARGE));
+                    return Some(html_page(StatusCode::PAYLOAD_TOO_LARGE));
                 }
                 Method::GET if has(Quirk::NoUploadStatus) => {
                     return Some(error(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"));
@@ -182,7 +175,7 @@ fn upload(quirks: &Quirks, asked: &Asked, parts: &mut Parts) -> Option<Response<
                 _ => {}
             }
             let is_chunk = matches!(*method, Method::PATCH | Method::PUT) && length > 0;
-            if has(Quirk::MinChunk) && is_chunk && quirks.small_chunk(asked.id(), length < PIECE) {
+            if has(Quirk::MinChunk) && is_chunk && quirks.small_chunk(info.id(), length < PIECE) {
                 return Some(error(StatusCode::BAD_REQUEST, "SIZE_INVALID"));
             }
             None
@@ -196,13 +189,13 @@ pub(crate) fn state_of(id: &str) -> String {
     format!("_state=a%2Fb%2Bc%3D{id}")
 }
 
-fn deletion(quirks: &Quirks, asked: &Asked) -> Option<Response<Bytes>> {
-    let is_refused = match asked.endpoint {
+fn deletion(quirks: &Quirks, info: &RequestInfo) -> Option<Response<Bytes>> {
+    let is_refused = match info.endpoint {
         Endpoint::TaggedManifest => quirks.has(Quirk::NoUntag) || quirks.has(Quirk::NoDelete),
         Endpoint::Manifest | Endpoint::Blob => quirks.has(Quirk::NoDelete),
         _ => false,
     };
-    (is_refused && asked.method == Method::DELETE)
+    (is_refused && info.method == Method::DELETE)
         .then(|| error(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"))
 }
 
@@ -215,36 +208,36 @@ fn spelt_digest(path: &str) -> Option<String> {
 }
 
 /// Keeps track of the tags that are set, and sends requests for others to the digests that they spell.
-fn digest_tags(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
-    match (&asked.method, asked.endpoint) {
-        (&Method::PUT, Endpoint::TaggedManifest) => quirks.note_tag(&asked.path, true),
-        (&Method::DELETE, Endpoint::TaggedManifest) => quirks.note_tag(&asked.path, false),
+fn digest_tags(quirks: &Quirks, info: &RequestInfo, parts: &mut Parts) {
+    match (&info.method, info.endpoint) {
+        (&Method::PUT, Endpoint::TaggedManifest) => quirks.record_tag(&info.path, true),
+        (&Method::DELETE, Endpoint::TaggedManifest) => quirks.record_tag(&info.path, false),
         (&Method::PUT, Endpoint::Manifest) => {
-            for tag in asked.parameters("tag") {
-                if let Some((manifests, _)) = asked.path.rsplit_once('/') {
-                    quirks.note_tag(&format!("{manifests}/{tag}"), true);
+            for tag in info.parameters("tag") {
+                if let Some((manifests, _)) = info.path.rsplit_once('/') {
+                    quirks.record_tag(&format!("{manifests}/{tag}"), true);
                 }
             }
         }
-        (_, Endpoint::TaggedManifest) if asked.is_read() && !quirks.has_tag(&asked.path) => {
-            if let Some(path) = spelt_digest(&asked.path) {
-                redirect(parts, &path, asked.query.as_deref());
+        (_, Endpoint::TaggedManifest) if info.is_read() && !quirks.has_tag(&info.path) => {
+            if let Some(path) = spelt_digest(&info.path) {
+                redirect(parts, &path, info.query.as_deref());
             }
         }
         _ => {}
     }
 }
 
-/// What the server does not get to see.
-fn rewrite(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
+/// Changes the request that the server receives.
+fn rewrite(quirks: &Quirks, info: &RequestInfo, parts: &mut Parts) {
     let has = |quirk| quirks.has(quirk);
-    let query = asked.query.as_deref();
+    let query = info.query.as_deref();
     if has(Quirk::DigestTags) {
-        digest_tags(quirks, asked, parts);
+        digest_tags(quirks, info, parts);
     }
-    match asked.endpoint {
+    match info.endpoint {
         endpoint if endpoint.is_listing() => {
-            let wanted: Option<usize> = asked.parameter("n").and_then(|text| text.parse().ok());
+            let wanted: Option<usize> = info.parameter("n").and_then(|text| text.parse().ok());
             let is_about_pages = has(Quirk::AbsoluteLink)
                 || has(Quirk::ConfiguredHost)
                 || has(Quirk::LinkWithoutRelation)
@@ -255,21 +248,21 @@ fn rewrite(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
                 _ => {
                     if has(Quirk::NoPages) {
                         let query = without(query, &["n", "last"]);
-                        redirect(parts, &asked.path, query.as_deref());
+                        redirect(parts, &info.path, query.as_deref());
                     }
                     return;
                 }
             };
             let rest = without(query, &["n"]);
             let rest = rest.map_or_else(String::new, |rest| format!("&{rest}"));
-            redirect(parts, &asked.path, Some(&format!("n={size}{rest}")));
+            redirect(parts, &info.path, Some(&format!("n={size}{rest}")));
         }
         Endpoint::Referrers if has(Quirk::NoReferrersFilter) => {
             let query = without(query, &["artifactType"]);
-            redirect(parts, &asked.path, query.as_deref());
+            redirect(parts, &info.path, query.as_deref());
         }
-        Endpoint::Manifest if has(Quirk::NoTagParameters) && asked.method == Method::PUT => {
-            redirect(parts, &asked.path, None);
+        Endpoint::Manifest if has(Quirk::NoTagParameters) && info.method == Method::PUT => {
+            redirect(parts, &info.path, None);
         }
         Endpoint::Blob if has(Quirk::NoRange) => {
             parts.headers.remove(RANGE);
@@ -278,28 +271,28 @@ fn rewrite(quirks: &Quirks, asked: &Asked, parts: &mut Parts) {
     }
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<Bytes> {
-    let mut answer = Response::new(Bytes::new());
-    *answer.status_mut() = status;
-    answer
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
 }
 
 /// An error as the spec has it.
 pub(crate) fn error(status: StatusCode, code: &str) -> Response<Bytes> {
     let body = format!(r#"{{"errors":[{{"code":"{code}","message":"by a quirk"}}]}}"#);
-    let mut answer = empty(status);
-    *answer.body_mut() = body.into();
+    let mut response = empty(status);
+    *response.body_mut() = body.into();
     let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(CONTENT_TYPE, json);
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }
 
-/// What a proxy or a web interface answers.
-pub(crate) fn page_for_people(status: StatusCode) -> Response<Bytes> {
-    let mut answer = empty(status);
-    *answer.body_mut() = Bytes::from_static(b"<html><body><h1>Hello</h1></body></html>");
+/// The response of a proxy or a web interface.
+pub(crate) fn html_page(status: StatusCode) -> Response<Bytes> {
+    let mut response = empty(status);
+    *response.body_mut() = Bytes::from_static(b"<html><body><h1>Hello</h1></body></html>");
     let html = HeaderValue::from_static("text/html; charset=utf-8");
-    answer.headers_mut().insert(CONTENT_TYPE, html);
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, html);
+    response
 }

@@ -1,4 +1,4 @@
-//! A token server, and the door that its tokens open.
+//! A token server, and the check of its tokens.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -8,9 +8,9 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 
-use super::asked::Asked;
 use super::quirk::Quirk;
-use super::quirky::Quirks;
+use super::quirks::Quirks;
+use super::request_info::RequestInfo;
 use super::requests::{empty, error};
 
 /// Where tokens are given, on the same host.
@@ -39,32 +39,34 @@ struct Token {
 }
 
 impl Tokens {
-    /// A new token, the challenge to get one, or nothing for who has one.
-    pub(crate) fn instead(
+    /// Returns a new token, or the challenge to get one; `None` if no quirk requires tokens, or the request has one.
+    pub(crate) fn intercept(
         &self,
         quirks: &Quirks,
-        asked: &Asked,
+        info: &RequestInfo,
         parts: &Parts,
     ) -> Option<Response<Bytes>> {
-        if asked.path == REALM {
-            return Some(self.give(quirks, asked));
+        let needs_tokens = [Quirk::ShortTokens, Quirk::PushToLook, Quirk::ManyChallenges];
+        if !needs_tokens.into_iter().any(|quirk| quirks.has(quirk)) {
+            return None;
+        }
+        if info.path == REALM {
+            return Some(self.give(quirks, info));
         }
         let shown = parts.headers.get(AUTHORIZATION);
         let shown = shown.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-        if shown.is_some_and(|token| self.is_good(token, quirks, asked)) {
+        if shown.is_some_and(|token| self.is_good(token, quirks, info)) {
             return None;
         }
-        Some(challenge(quirks, asked, shown.is_some()))
+        Some(challenge(quirks, info, shown.is_some()))
     }
 
-    fn give(&self, quirks: &Quirks, asked: &Asked) -> Response<Bytes> {
+    fn give(&self, quirks: &Quirks, info: &RequestInfo) -> Response<Bytes> {
         let left = match quirks.has(Quirk::ShortTokens) {
             true => USES,
             false => u32::MAX,
         };
-        let allows_pushes = asked
-            .parameters("scope")
-            .any(|scope| scope.contains("push"));
+        let allows_pushes = info.parameters("scope").any(|scope| scope.contains("push"));
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         given.count += 1;
         let token = format!("quirky-{}", given.count);
@@ -76,22 +78,22 @@ impl Tokens {
             },
         );
         drop(given);
-        let mut answer = empty(StatusCode::OK);
-        *answer.body_mut() = format!(r#"{{"token":"{token}","expires_in":300}}"#).into();
+        let mut response = empty(StatusCode::OK);
+        *response.body_mut() = format!(r#"{{"token":"{token}","expires_in":300}}"#).into();
         let json = HeaderValue::from_static("application/json");
-        answer.headers_mut().insert(CONTENT_TYPE, json);
-        answer
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        response
     }
 
-    fn is_good(&self, token: &str, quirks: &Quirks, asked: &Asked) -> bool {
+    fn is_good(&self, token: &str, quirks: &Quirks, info: &RequestInfo) -> bool {
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Given { tokens, known, .. } = &mut *given;
         let Some(token) = tokens.get_mut(token).filter(|token| token.left > 0) else {
             return false;
         };
         token.left -= 1;
-        if let Some(repository) = asked.repository().filter(|_| quirks.has(Quirk::PushToLook)) {
-            if !asked.is_read() && token.allows_pushes {
+        if let Some(repository) = info.repository().filter(|_| quirks.has(Quirk::PushToLook)) {
+            if !info.is_read() && token.allows_pushes {
                 known.insert(repository.to_owned());
             }
             return token.allows_pushes || known.contains(repository);
@@ -100,9 +102,9 @@ impl Tokens {
     }
 }
 
-fn challenge(quirks: &Quirks, asked: &Asked, has_token: bool) -> Response<Bytes> {
-    let mut answer = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
-    let problem = match asked.repository() {
+fn challenge(quirks: &Quirks, info: &RequestInfo, has_token: bool) -> Response<Bytes> {
+    let mut response = error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED");
+    let problem = match info.repository() {
         // Quay repeats itself, whatever is wrong with the token.
         Some(repository) if quirks.has(Quirk::PushToLook) => {
             format!(r#",scope="repository:{repository}:pull""#)
@@ -110,9 +112,9 @@ fn challenge(quirks: &Quirks, asked: &Asked, has_token: bool) -> Response<Bytes>
         _ if has_token => r#",error="invalid_token""#.to_owned(),
         _ => String::new(),
     };
-    let host = &asked.host;
+    let host = &info.host;
     let bearer = format!(r#"Bearer realm="http://{host}{REALM}",service="quirky"{problem}"#);
-    let headers = answer.headers_mut();
+    let headers = response.headers_mut();
     if quirks.has(Quirk::ManyChallenges) {
         let first = HeaderValue::from_static(r#"Digest realm="a, \"b\"", nonce="Bearer x=1""#);
         headers.append(WWW_AUTHENTICATE, first);
@@ -123,5 +125,5 @@ fn challenge(quirks: &Quirks, asked: &Asked, has_token: bool) -> Response<Bytes>
     } else if let Ok(bearer) = HeaderValue::try_from(bearer) {
         headers.append(WWW_AUTHENTICATE, bearer);
     }
-    answer
+    response
 }

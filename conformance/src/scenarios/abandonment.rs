@@ -6,18 +6,18 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tranship::ListOptions;
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
-use crate::source::{Held, InPieces};
+use crate::scenario::scenario_group;
+use crate::source::{PausingSource, SourceInPieces};
 use crate::steps::{
     abandon_after, all_tags, by_tag, from, push, push_image, push_tagged, push_with_tags,
     referrers, tag, tags,
 };
 
-scenarios! { "abandonment":
+scenario_group! { "abandonment":
     a_push_dropped_in_the_middle_leaves_nothing [Push]
         "A push whose future is dropped half way stores nothing, and can be made again."
     many_dropped_pushes_leave_nothing [Push]
@@ -54,7 +54,7 @@ const POINTS: usize = 40;
 
 /// Starts a push of `item`, and drops it when half of the source is read.
 async fn half_a_push(repository: &Repo, item: &Item) {
-    let held = Held::new(item.bytes());
+    let held = PausingSource::new(item.bytes());
     let push = repository.push(item.descriptor(), from(&held));
     tokio::select! {
         biased;
@@ -90,7 +90,7 @@ async fn a_manifest_push_dropped_in_the_middle_sets_no_tag(context: &Context) ->
     for blob in image.blobs() {
         push(&*repository, blob).await?;
     }
-    let (held, v1) = (Held::new(image.manifest().bytes()), tags(["v1"])?);
+    let (held, v1) = (PausingSource::new(image.manifest().bytes()), tags(["v1"])?);
     tokio::select! {
         biased;
         _ = repository.push_reference(image.descriptor(), from(&held), &v1) => {}
@@ -121,7 +121,7 @@ async fn a_push_can_be_dropped_at_any_point(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     for point in 0..POINTS {
         let item = Item::noise(point as u64, 400_000);
-        let origin = InPieces {
+        let origin = SourceInPieces {
             bytes: item.bytes().clone(),
             lengths: &[100_000],
         };
@@ -148,7 +148,7 @@ async fn a_tagged_push_can_be_dropped_at_any_point(context: &Context) -> Verdict
         }
         let (name, manifest) = (format!("t{point}"), image.manifest());
         let names = [tag(&name)?];
-        let origin = InPieces {
+        let origin = SourceInPieces {
             bytes: manifest.bytes().clone(),
             lengths: &[200],
         };

@@ -3,16 +3,16 @@
 use futures_util::future::{join, try_join_all};
 use tranship::{Batch, ErrorKind, PushOutcome, Repository};
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::{Failure, Verdict};
+use crate::scenario::scenario_group;
 use crate::steps::{
     all_tags, by_digest, by_tag, digests, push, push_image, push_tagged, referrers,
 };
 
-scenarios! { "batches":
+scenario_group! { "batches":
     what_is_pushed_is_there_at_once_in_the_batch [Push Batch]
         "Blobs, manifests and tags of a batch are there through its view, whenever that is asked for."
     what_was_there_before_is_there_in_the_batch [Push Batch]
@@ -36,14 +36,14 @@ scenarios! { "batches":
     batches_of_two_handles_lose_nothing [Push Batch Peer]
         "Of two batches of two handles on the same store, committed at the same time, all is there."
     what_others_do_meanwhile_is_kept [Push Batch]
-        "What is pushed and tagged beside an open batch is there after its commit."
+        "Content that is pushed and tagged beside an open batch exists after its commit."
     a_refused_push_does_not_spoil_the_batch [Push Batch]
         "After a push with wrong content was refused, the rest of the batch can be committed."
 }
 
 fn begin(repository: &Repo) -> Verdict<Box<dyn Batch + '_>> {
     let batch = repository.batch();
-    batch.ok_or_else(|| Failure::new("the repository had batches, and has none any more"))
+    batch.ok_or_else(|| Failure::new("the repository had batches, and no longer has them"))
 }
 
 async fn commit(batch: Box<dyn Batch + '_>) -> Verdict {

@@ -3,14 +3,14 @@
 use futures_util::TryStreamExt as _;
 use tranship::{ListOptions, RepositoryName};
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, by_tag, push, push_tagged, push_with_tags, tags};
 
-scenarios! { "catalog":
+scenario_group! { "catalog":
     a_repository_with_content_is_listed [Push Registry Catalog]
         "A repository is listed once something was pushed to it."
     a_repository_without_content_is_not_listed [Push Registry Catalog]

@@ -2,14 +2,14 @@
 
 use tranship::ErrorKind;
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, by_digest, by_tag, push, push_image, push_tagged, resized, tag};
 
-scenarios! { "deletion":
+scenario_group! { "deletion":
     a_deleted_blob_is_gone [Push DeleteBlobs]
         "A blob that was deleted neither exists nor can be read."
     a_deleted_blob_can_be_pushed_again [Push DeleteBlobs]

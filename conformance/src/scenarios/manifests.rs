@@ -2,15 +2,15 @@
 
 use tranship::{Algorithm, ErrorKind, MAX_MANIFEST_SIZE, MediaType};
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
-use crate::source::Untouchable;
+use crate::scenario::scenario_group;
+use crate::source::UnopenedSource;
 use crate::steps::{by_digest, from, push, push_image, push_with_tags, resized, tags};
 
-scenarios! { "manifests":
+scenario_group! { "manifests":
     an_image_manifest_reads_as_it_was [Push]
         "An OCI manifest is kept byte for byte, and resolves as what it is."
     an_index_reads_as_it_was [Push]
@@ -26,9 +26,9 @@ scenarios! { "manifests":
     an_artifact_manifest_reads_as_it_was [Push]
         "The withdrawn OCI artifact manifest is kept byte for byte."
     odd_white_space_and_key_order_are_kept [Push]
-        "JSON that no encoder would write comes back as it was."
+        "JSON that no encoder would write is read unchanged."
     unknown_fields_are_kept [Push]
-        "Fields that no specification knows come back as they were."
+        "Fields that no specification defines are read unchanged."
     layers_that_are_null_are_none [Push]
         "`layers: null`, as Go writes an empty slice, is accepted."
     a_manifest_need_not_name_its_own_type [Push]
@@ -40,7 +40,7 @@ scenarios! { "manifests":
     a_manifest_has_the_type_it_was_pushed_under_last [Push]
         "An untyped manifest that is pushed again under another type, with a tag or without, is of that type."
     characters_of_all_scripts_are_kept [Push]
-        "Annotations in any script, escaped or not, come back as they were."
+        "Annotations in any script, escaped or not, are read unchanged."
     a_manifest_named_by_sha384_is_kept [Push Sha384]
         "A manifest under a sha384 digest is kept, resolves and can be tagged."
     a_manifest_named_by_sha512_is_kept [Push Sha512]
@@ -259,13 +259,13 @@ async fn pushing_a_manifest_again_does_not_read_the_source(context: &Context) ->
     let image = Image::new("again").build();
     push_image(&*repository, &image).await?;
     let again = repository
-        .push(image.descriptor(), from(&Untouchable))
+        .push(image.descriptor(), from(&UnopenedSource))
         .await;
-    check::succeeds("pushing what is there", again)?;
+    check::succeeds("pushing a stored manifest", again)?;
     let tagged = repository
-        .push_reference(image.descriptor(), from(&Untouchable), &tags(["v1"])?)
+        .push_reference(image.descriptor(), from(&UnopenedSource), &tags(["v1"])?)
         .await;
-    check::succeeds("pushing what is there with a tag", tagged)?;
+    check::succeeds("pushing a stored manifest with a tag", tagged)?;
     let resolved = repository.resolve(&"v1".parse()?).await?;
     check::same("v1", &resolved, image.descriptor())
 }

@@ -1,7 +1,8 @@
-//! The scenarios, one module a group. At the top of each stands a table of what is in it.
+//! The scenarios, mostly one module for each group. A table at the top of each lists its scenarios.
 
 mod abandonment;
 mod batches;
+mod blob_sources;
 mod blobs;
 mod catalog;
 mod concurrency;
@@ -11,7 +12,9 @@ mod mounts;
 mod names;
 mod peers;
 mod predecessors;
+mod races;
 mod ranges;
+mod referrer_types;
 mod referrers;
 mod refusals;
 mod routing;
@@ -24,24 +27,9 @@ mod visibility;
 
 use crate::scenario::Scenario;
 
-/// The table of a group: what each scenario needs of a backend, and what the backend must do.
-macro_rules! scenarios {
-    ($group:literal: $($name:ident [$($need:ident)*] $(without $lack:ident)? $about:literal)*) => {
-        pub(super) const SCENARIOS: &[$crate::scenario::Scenario] = &[$(
-            $crate::scenario::Scenario::new(
-                $group,
-                stringify!($name),
-                $about,
-                &[$($crate::scenario::Need::$need),*],
-                |context| ::std::boxed::Box::pin($name(context)),
-            )$(.for_lack_of($crate::scenario::Need::$lack))?
-        ),*];
-    };
-}
-use scenarios;
-
-pub(crate) const GROUPS: &[&[Scenario]] = &[
+const GROUPS: &[&[Scenario]] = &[
     blobs::SCENARIOS,
+    blob_sources::SCENARIOS,
     ranges::SCENARIOS,
     verification::SCENARIOS,
     visibility::SCENARIOS,
@@ -52,14 +40,28 @@ pub(crate) const GROUPS: &[&[Scenario]] = &[
     tag_listing::SCENARIOS,
     deletion::SCENARIOS,
     referrers::SCENARIOS,
+    referrer_types::SCENARIOS,
     predecessors::SCENARIOS,
     mounts::SCENARIOS,
     uploads::SCENARIOS,
     upload_sessions::SCENARIOS,
     concurrency::SCENARIOS,
+    races::SCENARIOS,
     batches::SCENARIOS,
     names::SCENARIOS,
     catalog::SCENARIOS,
     peers::SCENARIOS,
     refusals::SCENARIOS,
 ];
+
+/// Returns every scenario, group by group.
+pub fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    GROUPS.iter().copied().flatten()
+}
+
+/// Returns the scenario `name`, such as `tags::a_moved_tag_keeps_the_old_manifest`.
+#[must_use]
+pub fn scenario(name: &str) -> Option<&'static Scenario> {
+    let (group, name) = name.split_once("::")?;
+    scenarios().find(|scenario| scenario.group() == group && scenario.name() == name)
+}

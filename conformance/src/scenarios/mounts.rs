@@ -2,17 +2,17 @@
 
 use tranship::{Descriptor, ErrorKind, Mounter, PushOutcome, Repository, Source};
 
-use super::scenarios;
 use crate::check;
 use crate::content::Item;
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
-use crate::source::{Breaking, Untouchable};
+use crate::scenario::scenario_group;
+use crate::source::{BreakingSource, UnopenedSource};
 use crate::steps::{from, push, resized};
 
-scenarios! { "mounts":
+scenario_group! { "mounts":
     a_present_blob_is_mounted [Push Registry Mount]
-        "A blob of another repository is mounted, and reads as it was."
+        "A blob of another repository is mounted, and is read unchanged."
     a_mount_does_not_read_its_fallback [Push Registry Mount]
         "A mount that works does not open the fallback."
     a_mount_can_be_repeated [Push Registry Mount]
@@ -92,7 +92,7 @@ async fn a_mount_does_not_read_its_fallback(context: &Context) -> Verdict {
     let item = Item::blob("present");
     let pair = Pair::with(context, &item).await?;
     let outcome = pair
-        .mount(item.descriptor(), Some(from(&Untouchable)))
+        .mount(item.descriptor(), Some(from(&UnopenedSource)))
         .await?;
     let outcome = check::succeeds("mounting with a fallback", outcome)?;
     check::equal("the outcome", outcome, PushOutcome::Mounted)?;
@@ -171,7 +171,7 @@ async fn what_is_there_is_not_read_from_a_fallback(context: &Context) -> Verdict
     let pair = Pair::open(context).await?;
     push(&*pair.target, &item).await?;
     let outcome = pair
-        .mount(item.descriptor(), Some(from(&Untouchable)))
+        .mount(item.descriptor(), Some(from(&UnopenedSource)))
         .await?;
     let outcome = check::succeeds("mounting a stored blob", outcome)?;
     check::that(
@@ -195,7 +195,7 @@ async fn a_wrong_fallback_is_refused(context: &Context) -> Verdict {
 async fn a_broken_fallback_fails_the_mount(context: &Context) -> Verdict {
     let item = Item::noise(3, 100_000);
     let pair = Pair::open(context).await?;
-    let broken = Breaking(item.bytes().slice(..50_000));
+    let broken = BreakingSource(item.bytes().slice(..50_000));
     check::refused(
         "mounting with a broken fallback",
         pair.mount(item.descriptor(), Some(from(&broken))).await?,

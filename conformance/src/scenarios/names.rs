@@ -1,15 +1,15 @@
 //! Repositories under every name that the grammar allows.
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, by_tag, push_tagged};
 
-scenarios! { "names":
+scenario_group! { "names":
     a_repository_knows_its_name [Registry]
-        "A repository answers the name that it was opened under."
+        "A repository returns the name with which it was opened."
     a_name_of_one_character_is_a_name [Push Registry]
         "Components of one letter or digit are repositories."
     a_name_of_255_characters_is_a_name [Push Registry]
@@ -27,7 +27,7 @@ scenarios! { "names":
     a_repository_can_lie_in_another [Push Registry]
         "`a`, `a/b` and `a/b/c` are three repositories, in whatever order they come to be."
     repositories_are_apart [Push Registry]
-        "What is pushed and tagged in one repository is not in another."
+        "Content and tags of one repository are not in another."
     two_handles_are_one_repository [Push Registry]
         "A repository that is opened twice is the same."
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tranship::{Descriptor, MediaType, UploadId};
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
+use crate::scenario::scenario_group;
 use crate::steps::{
     all_tags, by_digest, by_tag, digests, push, push_image, push_tagged, referrers, tag,
 };
 
-scenarios! { "peers":
+scenario_group! { "peers":
     what_one_pushes_the_other_reads [Push Peer]
         "A blob, a manifest and a tag of one handle are there for the other at once."
     what_one_moves_the_other_sees_moved [Push Peer]
@@ -30,7 +30,7 @@ scenarios! { "peers":
     tags_of_both_are_kept [Push Peer]
         "Both handles set sixteen tags at the same time: none is lost."
     an_upload_of_one_is_resumed_by_the_other [Push Uploads Peer]
-        "An upload that one handle started goes on, by its id as text, with the other."
+        "An upload of one handle is resumed, by its id as text, with the other."
     an_upload_cancelled_by_one_is_over_for_the_other [Push Uploads Peer]
         "A cancelled upload cannot be resumed through the other handle."
 }

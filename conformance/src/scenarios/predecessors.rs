@@ -2,18 +2,18 @@
 
 use tranship::MediaType;
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, ImageIndex};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{digests, push, push_image};
 
 const SBOM: &str = "application/vnd.example.sbom";
 
-scenarios! { "predecessors":
+scenario_group! { "predecessors":
     a_manifest_alone_has_no_predecessors [Push Referrers]
-        "What nothing refers to has no predecessors, and that is no error."
+        "Content that nothing refers to does not have predecessors, which is not an error."
     what_is_not_there_has_no_predecessors [Referrers]
         "A node that is not there has no predecessors."
     a_referrer_is_a_predecessor [Push Referrers]

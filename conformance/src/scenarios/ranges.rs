@@ -4,15 +4,15 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tranship::{Algorithm, ByteRange, ErrorKind, MediaType, Source};
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
-use crate::source::Generated;
+use crate::scenario::scenario_group;
+use crate::source::GeneratedSource;
 use crate::steps::{push, push_image, resized};
 
-scenarios! { "ranges":
+scenario_group! { "ranges":
     a_range_inside_is_cut_out [Push]
         "A range from the middle of a blob holds exactly its bytes."
     a_range_at_the_start_is_cut_out [Push]
@@ -20,7 +20,7 @@ scenarios! { "ranges":
     a_range_without_an_end_goes_to_the_end [Push]
         "A range that only has a start holds the rest."
     a_range_past_the_end_stops_at_the_end [Push]
-        "A range whose end lies behind the content holds what there is."
+        "A range that ends after the content has the bytes up to its end."
     a_range_of_everything_is_the_whole [Push]
         "A range from zero to the size, and one from zero on, hold the whole blob."
     a_range_that_begins_at_the_end_is_empty [Push]
@@ -28,7 +28,7 @@ scenarios! { "ranges":
     an_empty_range_is_empty [Push]
         "A range of no length holds no bytes, wherever it lies."
     a_range_beyond_the_end_is_invalid [Push]
-        "A range that begins behind the end of the content is refused."
+        "A range that begins after the end of the content is refused."
     a_range_that_ends_before_it_begins_is_invalid [Push]
         "A range whose end is before its start is refused."
     ranges_of_an_empty_blob_are_empty_or_invalid [Push]
@@ -40,7 +40,7 @@ scenarios! { "ranges":
     parts_add_up_to_the_whole [Push]
         "Ranges that follow each other, of any length, make the whole content."
     a_range_deep_in_a_large_blob_is_cut_out [Push]
-        "A range far behind the first buffers of a large blob holds exactly its bytes."
+        "A range far after the first buffers of a large blob has exactly its bytes."
     a_range_of_a_blob_named_by_sha512_is_cut_out [Push Sha512]
         "Ranges work under sha512 digests."
     a_range_of_a_manifest_is_cut_out [Push]
@@ -189,7 +189,7 @@ async fn parts_add_up_to_the_whole(context: &Context) -> Verdict {
 
 async fn a_range_deep_in_a_large_blob_is_cut_out(context: &Context) -> Verdict {
     let repository = context.repository().await?;
-    let large = Generated::new(9, 20 * 1024 * 1024);
+    let large = GeneratedSource::new(9, 20 * 1024 * 1024);
     let descriptor = large.descriptor(Algorithm::Sha256);
     repository.push(&descriptor, large.source()).await?;
     let (start, length) = (19 * 1024 * 1024 - 3, 700_000);

@@ -1,18 +1,18 @@
 //! Referrers: the manifests that name another as their subject.
 
-use tranship::{Algorithm, Annotations, Descriptor, MediaType};
+use tranship::{Algorithm, Descriptor};
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{digests, push, push_image, push_tagged, referrers, referrers_of_type};
 
-const SBOM: &str = "application/vnd.example.sbom";
-const SIGNATURE: &str = "application/vnd.example.signature";
+pub(super) const SBOM: &str = "application/vnd.example.sbom";
+pub(super) const SIGNATURE: &str = "application/vnd.example.signature";
 
-scenarios! { "referrers":
+scenario_group! { "referrers":
     a_manifest_without_referrers_has_none [Push Referrers]
         "The list of a manifest that nothing refers to is empty, and no error."
     what_is_not_there_has_no_referrers [Referrers]
@@ -25,22 +25,6 @@ scenarios! { "referrers":
         "Pushing a referrer again, with a tag or without, lists it once."
     referrers_of_two_subjects_do_not_mix [Push Referrers]
         "Each subject has its own list."
-    a_filter_keeps_what_matches [Push Referrers]
-        "With an artifact type given, only referrers of that type are listed."
-    a_filter_without_a_match_is_empty [Push Referrers]
-        "An artifact type that no referrer has gives an empty list."
-    the_artifact_type_is_that_of_the_manifest [Push Referrers]
-        "A referrer's artifact type is the artifactType of its manifest."
-    without_an_artifact_type_that_of_the_config_counts [Push Referrers]
-        "A manifest without artifactType is listed, and filtered, by its config's media type."
-    an_index_without_an_artifact_type_has_none [Push Referrers]
-        "An index has no config to take a type from."
-    an_index_refers_too [Push Referrers]
-        "An index with a subject is listed, with its artifact type and annotations."
-    an_artifact_manifest_refers_too [Push Referrers]
-        "The withdrawn artifact manifest is listed by its subject and type."
-    annotations_are_those_of_the_manifest [Push Referrers]
-        "A referrer's annotations are those of its manifest, all of them and no other."
     a_subject_can_come_later [Push Referrers]
         "A referrer of a subject that is not there is accepted, and listed before and after it comes."
     a_referrer_has_referrers_of_its_own [Push Referrers]
@@ -49,8 +33,6 @@ scenarios! { "referrers":
         "An index does not refer to the manifests in it as to subjects."
     a_shared_layer_makes_no_referrer [Push Referrers]
         "Manifests that share a layer or config with another do not refer to it."
-    a_docker_manifest_refers_too [Push Referrers]
-        "A Docker manifest or manifest list with a subject is listed like any other."
     a_subject_named_by_sha512_has_referrers [Push Referrers Sha512]
         "A subject under a sha512 digest has referrers."
     a_blob_can_be_a_subject [Push Referrers]
@@ -58,7 +40,7 @@ scenarios! { "referrers":
     a_tagged_referrer_is_listed_alike [Push Referrers]
         "A tag on a referrer changes nothing in the list."
     a_deleted_referrer_is_not_listed [Push Referrers DeleteManifests]
-        "A referrer that is deleted is not listed any more, the others are."
+        "A deleted referrer is no longer listed, and the others are."
     the_referrers_of_a_deleted_subject_stay [Push Referrers DeleteManifests]
         "Deleting a subject leaves its referrers, and their list."
     a_deleted_referrer_comes_back_when_pushed [Push Referrers DeleteManifests]
@@ -68,14 +50,14 @@ scenarios! { "referrers":
 }
 
 /// An image, pushed.
-async fn subject(repository: &Repo, name: &str) -> Verdict<Packed> {
+pub(super) async fn subject(repository: &Repo, name: &str) -> Verdict<Packed> {
     let subject = Image::new(name).build();
     push_image(&**repository, &subject).await?;
     Ok(subject)
 }
 
 /// An artifact that refers to `subject`, pushed.
-async fn refer(
+pub(super) async fn refer(
     repository: &Repo,
     name: &str,
     artifact_type: &'static str,
@@ -98,7 +80,7 @@ async fn lists(repository: &Repo, subject: &Descriptor, expected: &[&Packed]) ->
 }
 
 /// The one referrer of `subject`.
-async fn only(repository: &Repo, subject: &Descriptor) -> Verdict<Descriptor> {
+pub(super) async fn only(repository: &Repo, subject: &Descriptor) -> Verdict<Descriptor> {
     let mut found = referrers(&**repository, subject).await?;
     check::equal("the number of referrers", found.len(), 1)?;
     Ok(found.remove(0))
@@ -165,123 +147,6 @@ async fn referrers_of_two_subjects_do_not_mix(context: &Context) -> Verdict {
     lists(&repository, two.descriptor(), &[&of_two]).await
 }
 
-async fn a_filter_keeps_what_matches(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let subject = subject(&repository, "subject").await?;
-    let first = refer(&repository, "first", SBOM, subject.descriptor()).await?;
-    refer(&repository, "signature", SIGNATURE, subject.descriptor()).await?;
-    let second = refer(&repository, "second", SBOM, subject.descriptor()).await?;
-    let found = referrers_of_type(&*repository, subject.descriptor(), SBOM).await?;
-    let expected = digests([first.descriptor(), second.descriptor()]);
-    check::equal("the SBOMs", digests(&found), expected)
-}
-
-async fn a_filter_without_a_match_is_empty(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let subject = subject(&repository, "subject").await?;
-    refer(&repository, "sbom", SBOM, subject.descriptor()).await?;
-    for other in [
-        SIGNATURE,
-        "application/vnd.example.sbom.v2",
-        "application/vnd.example.SBOM",
-    ] {
-        let found = referrers_of_type(&*repository, subject.descriptor(), other).await?;
-        check::equal(&format!("the number of {other}"), found.len(), 0)?;
-    }
-    Ok(())
-}
-
-async fn the_artifact_type_is_that_of_the_manifest(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let subject = subject(&repository, "subject").await?;
-    refer(&repository, "sbom", SBOM, subject.descriptor()).await?;
-    let listed = only(&repository, subject.descriptor()).await?;
-    let expected = MediaType::from_static(SBOM);
-    check::equal("the artifact type", listed.artifact_type(), Some(&expected))
-}
-
-async fn without_an_artifact_type_that_of_the_config_counts(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let subject = subject(&repository, "subject").await?;
-    let image = Image::new("by config").with_config_type(SIGNATURE);
-    let signature = image.with_subject(subject.descriptor()).build();
-    push_image(&*repository, &signature).await?;
-    let listed = only(&repository, subject.descriptor()).await?;
-    let expected = MediaType::from_static(SIGNATURE);
-    check::equal("the artifact type", listed.artifact_type(), Some(&expected))?;
-    let found = referrers_of_type(&*repository, subject.descriptor(), SIGNATURE).await?;
-    check::equal(
-        "those of the config's type",
-        digests(&found),
-        digests([signature.descriptor()]),
-    )
-}
-
-async fn an_index_without_an_artifact_type_has_none(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let subject = subject(&repository, "subject").await?;
-    let index = ImageIndex::of([])
-        .with_subject(subject.descriptor())
-        .build();
-    push(&*repository, &index).await?;
-    let listed = only(&repository, subject.descriptor()).await?;
-    check::same("the referrer", &listed, index.descriptor())?;
-    check::equal("the artifact type", listed.artifact_type(), None)
-}
-
-async fn an_index_refers_too(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let subject = subject(&repository, "subject").await?;
-    let index = ImageIndex::of([subject.descriptor()])
-        .with_subject(subject.descriptor())
-        .with_artifact_type(SBOM)
-        .with_annotation("org.example.kind", "index")
-        .build();
-    push(&*repository, &index).await?;
-    let found = referrers_of_type(&*repository, subject.descriptor(), SBOM).await?;
-    check::equal(
-        "the referrers",
-        digests(&found),
-        digests([index.descriptor()]),
-    )?;
-    let kind = found[0].annotation("org.example.kind");
-    check::equal("the annotation", kind, Some("index"))
-}
-
-async fn an_artifact_manifest_refers_too(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let subject = subject(&repository, "subject").await?;
-    let artifact = Image::new("artifact").as_artifact_manifest();
-    let artifact = artifact
-        .with_artifact_type(SBOM)
-        .with_subject(subject.descriptor());
-    let artifact = artifact.build();
-    push_image(&*repository, &artifact).await?;
-    let found = referrers_of_type(&*repository, subject.descriptor(), SBOM).await?;
-    check::equal(
-        "the referrers",
-        digests(&found),
-        digests([artifact.descriptor()]),
-    )?;
-    check::same("the referrer", &found[0], artifact.descriptor())
-}
-
-async fn annotations_are_those_of_the_manifest(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let subject = subject(&repository, "subject").await?;
-    let image = Image::new("annotated")
-        .with_annotation("org.example.empty", "")
-        .with_annotation("org.example.ship", "🚢")
-        .with_subject(subject.descriptor());
-    push_image(&*repository, &image.build()).await?;
-    let listed = only(&repository, subject.descriptor()).await?;
-    let expected = [("org.example.empty", ""), ("org.example.ship", "🚢")];
-    let expected: Annotations = expected
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into();
-    check::equal("the annotations", listed.annotations(), &expected)
-}
-
 async fn a_subject_can_come_later(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let subject = Image::new("late").build();
@@ -320,26 +185,6 @@ async fn a_shared_layer_makes_no_referrer(context: &Context) -> Verdict {
     Ok(())
 }
 
-async fn a_docker_manifest_refers_too(context: &Context) -> Verdict {
-    let repository = context.repository().await?;
-    let image = subject(&repository, "image").await?;
-    let docker = Image::new("docker")
-        .docker()
-        .with_subject(image.descriptor())
-        .build();
-    push_image(&*repository, &docker).await?;
-    let list = ImageIndex::of([])
-        .docker()
-        .with_subject(image.descriptor())
-        .build();
-    push(&*repository, &list).await?;
-    check::equal(
-        "the referrers",
-        digests(&referrers(&*repository, image.descriptor()).await?),
-        digests([docker.descriptor(), list.descriptor()]),
-    )
-}
-
 async fn a_subject_named_by_sha512_has_referrers(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let subject = Image::new("sha512").named_by(Algorithm::Sha512).build();
@@ -350,7 +195,7 @@ async fn a_subject_named_by_sha512_has_referrers(context: &Context) -> Verdict {
 
 async fn a_blob_can_be_a_subject(context: &Context) -> Verdict {
     let repository = context.repository().await?;
-    let blob = Item::blob("a subject that is no manifest");
+    let blob = Item::blob("a subject that is not a manifest");
     push(&*repository, &blob).await?;
     let sbom = refer(&repository, "sbom", SBOM, blob.descriptor()).await?;
     lists(&repository, blob.descriptor(), &[&sbom]).await

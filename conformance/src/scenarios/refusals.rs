@@ -4,14 +4,14 @@ use tranship::{Algorithm, ErrorKind, ListOptions, MediaType};
 
 use futures_util::TryStreamExt as _;
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, push, push_tagged, tag, tags};
 
-scenarios! { "refusals":
+scenario_group! { "refusals":
     a_repository_agrees_with_its_registry [Registry]
         "A repository claims no less than its registry does."
     mounts_and_uploads_are_offered_where_they_are_claimed []
@@ -21,7 +21,7 @@ scenarios! { "refusals":
     a_read_only_backend_refuses_tags [] without Push
         "Without push, setting a tag is refused."
     a_read_only_backend_refuses_uploads [] without Push
-        "Without push, there is no upload to start."
+        "Without push, an upload cannot be started."
     a_backend_without_sha384_refuses_it [Push] without Sha384
         "Content named by sha384 is refused as Unsupported, and not stored."
     a_backend_without_sha512_refuses_it [Push] without Sha512

@@ -2,17 +2,17 @@
 
 use tranship::{ErrorKind, MediaType, TagOrDigest};
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item, Packed};
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
-use crate::source::Untouchable;
+use crate::scenario::scenario_group;
+use crate::source::UnopenedSource;
 use crate::steps::{
     all_tags, by_digest, by_tag, from, push, push_image, push_tagged, push_with_tags, tags,
 };
 
-scenarios! { "routing":
+scenario_group! { "routing":
     a_pushed_blob_goes_to_the_blobs [Push]
         "What a repository is given under no manifest's type is in its blob store."
     a_pushed_manifest_goes_to_the_manifests [Push]
@@ -20,7 +20,7 @@ scenarios! { "routing":
     a_blob_is_no_manifest [Push]
         "The manifest store neither resolves nor fetches the digest of a blob, JSON or not."
     an_unknown_type_is_a_blob [Push]
-        "Content of a type that nobody knows is a blob, even if it looks like a manifest's type."
+        "Content of an unknown type is a blob, even if the type looks like a manifest's."
     a_repository_resolves_manifests_only [Push]
         "A repository does not resolve the digest of a blob."
     a_tag_and_a_digest_resolve_alike [Push]
@@ -30,11 +30,11 @@ scenarios! { "routing":
     an_absent_digest_names_nothing []
         "A digest that is not there does not resolve, and cannot be fetched."
     a_manifest_is_fetched_by_tag [Push]
-        "Fetching a tag answers the manifest and its descriptor."
+        "Fetching a tag returns the manifest and its descriptor."
     a_manifest_is_fetched_by_digest [Push]
-        "Fetching a digest answers the manifest and its descriptor."
+        "Fetching a digest returns the manifest and its descriptor."
     a_moved_tag_is_fetched_anew [Push]
-        "Fetching a tag answers what it names now."
+        "Fetching a tag returns the manifest that it names now."
     a_push_without_tags_is_a_push [Push]
         "Pushing a manifest with no tags stores it and sets none."
     a_push_with_one_tag_sets_it [Push]
@@ -235,9 +235,13 @@ async fn a_push_of_present_content_still_tags(context: &Context) -> Verdict {
     let image = Image::new("present").build();
     push_image(&*repository, &image).await?;
     let pushed = repository
-        .push_reference(image.descriptor(), from(&Untouchable), &tags(["a", "b"])?)
+        .push_reference(
+            image.descriptor(),
+            from(&UnopenedSource),
+            &tags(["a", "b"])?,
+        )
         .await;
-    check::succeeds("pushing what is there with tags", pushed)?;
+    check::succeeds("pushing a stored manifest with tags", pushed)?;
     check::equal("the tags", all_tags(&*repository).await?, ["a", "b"])?;
     is_fetched(&repository, &by_tag("b")?, image.manifest()).await
 }

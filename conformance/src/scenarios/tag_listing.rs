@@ -3,16 +3,16 @@
 use futures_util::TryStreamExt as _;
 use tranship::{ListOptions, Tag};
 
-use super::scenarios;
 use crate::check;
 use crate::content::Image;
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{all_tags, by_tag, listed_tags, push_image, push_tagged, push_with_tags, tag};
 
-scenarios! { "tag_listing":
+scenario_group! { "tag_listing":
     a_repository_without_content_has_no_tags []
-        "A repository that does not exist yet lists no tags, and that is no error."
+        "A repository that does not exist yet lists no tags, which is not an error."
     tags_are_in_ascii_order [Push]
         "Digits come before capitals, `_` and small letters, whatever the order of setting."
     a_tag_comes_before_those_it_begins [Push]
@@ -20,11 +20,11 @@ scenarios! { "tag_listing":
     a_listing_begins_behind_last [Push]
         "A listing from a tag on does not contain the tag itself."
     last_need_not_exist [Push]
-        "A listing can begin behind a tag that is not there."
+        "A listing can begin after a tag that does not exist."
     last_may_stand_before_all_tags [Push]
         "A listing that begins before the first tag holds all."
     a_listing_behind_the_end_is_empty [Push]
-        "A listing behind the last tag is empty, and no error."
+        "A listing after the last tag is empty, and not an error."
     the_page_size_changes_nothing [Push]
         "Pages of 1, 2, 3 and 1000 tags make the same listing."
     last_and_the_page_size_go_together [Push]

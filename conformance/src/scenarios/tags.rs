@@ -2,16 +2,16 @@
 
 use tranship::ErrorKind;
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, ImageIndex, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{
     all_tags, by_digest, by_tag, push, push_image, push_tagged, resized, tag, tags,
 };
 
-scenarios! { "tags":
+scenario_group! { "tags":
     a_tag_names_the_manifest_it_was_set_on [Push]
         "A tag resolves to the manifest that it was set on, and is listed."
     a_moved_tag_names_the_new_manifest [Push]

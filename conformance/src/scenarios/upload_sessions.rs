@@ -1,17 +1,17 @@
-//! Uploads as sessions: who holds an id, who may not, and when it is over.
+//! Uploads as sessions: their ids, concurrent use, and their end.
 
 use bytes::Bytes;
 use tranship::{ErrorKind, UploadId};
 
-use super::scenarios;
 use super::uploads::{is_over, resume, start, write};
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{abandon_after, push, push_image};
 
-scenarios! { "upload_sessions":
+scenario_group! { "upload_sessions":
     a_committed_upload_is_over [Push Uploads]
         "A committed upload cannot be resumed."
     a_cancelled_upload_is_over [Push Uploads]
@@ -29,7 +29,7 @@ scenarios! { "upload_sessions":
     two_writers_cannot_mix_their_bytes [Push Uploads]
         "A second holder of an id is refused, or what both write is never mixed."
     a_dropped_write_can_be_made_good [Push Uploads]
-        "After a write that was dropped, the upload goes on at the offset that it says."
+        "After a write that was dropped, the upload continues at the offset that it returns."
 }
 
 async fn a_committed_upload_is_over(context: &Context) -> Verdict {

@@ -3,16 +3,16 @@
 use bytes::Bytes;
 use tranship::{Algorithm, Descriptor, ErrorKind, MediaType, Repository, Upload, UploadId};
 
-use super::scenarios;
 use crate::check;
 use crate::content::Item;
 use crate::context::{Context, Repo};
 use crate::failure::Verdict;
+use crate::scenario::scenario_group;
 use crate::steps::{push, resized};
 
-scenarios! { "uploads":
+scenario_group! { "uploads":
     an_upload_in_one_write_becomes_a_blob [Push Uploads]
-        "What was written becomes a blob when it is committed."
+        "The written bytes become a blob when they are committed."
     an_upload_in_many_writes_becomes_a_blob [Push Uploads]
         "Writes of one byte, of a megabyte and of nothing are put together."
     an_upload_of_nothing_becomes_the_empty_blob [Push Uploads]
@@ -26,7 +26,7 @@ scenarios! { "uploads":
     an_upload_says_how_much_has_arrived [Push Uploads]
         "The offset is the number of bytes written."
     a_dropped_upload_can_be_resumed [Push Uploads]
-        "An upload that was dropped goes on by its id, where it stopped."
+        "An upload that was dropped is resumed by its id, where it stopped."
     an_upload_can_be_resumed_many_times [Push Uploads]
         "Each write can be made by another holder of the id."
     an_upload_that_was_not_written_can_be_resumed [Push Uploads]
@@ -36,7 +36,7 @@ scenarios! { "uploads":
     a_paused_upload_can_be_continued [Push Uploads]
         "Pausing an upload, twice and before its first write too, changes nothing about it."
     a_write_at_a_wrong_offset_is_refused [Push Uploads]
-        "A write behind or before the offset is refused, and the upload can go on."
+        "A write after or before the offset is refused, and the upload can continue."
     a_commit_of_another_digest_ends_the_upload [Push Uploads]
         "A commit under a wrong digest fails, nothing appears, and the upload is over."
     a_commit_of_another_size_ends_the_upload [Push Uploads]
@@ -261,7 +261,7 @@ async fn a_failed_commit_leaves_other_content_alone(context: &Context) -> Verdic
     push(&*repository, &item).await?;
     let mut upload = start(&repository).await?;
     write(&mut *upload, "received").await?;
-    // What is there is a success by its digest, but these bytes are not it.
+    // A stored blob of this digest is a success, but these bytes have another one.
     check::refused(
         "committing other bytes as a blob that is there",
         upload.commit(item.descriptor()).await,

@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use tranship::{Algorithm, Body, Descriptor, ErrorKind, MediaType, Source};
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::Verdict;
-use crate::source::{Breaking, Endless};
+use crate::scenario::scenario_group;
+use crate::source::{BreakingSource, EndlessSource};
 use crate::steps::{all_tags, by_tag, from, push, push_image, push_tagged, resized, tags};
 
-scenarios! { "verification":
+scenario_group! { "verification":
     a_blob_with_a_wrong_digest_is_refused [Push]
         "Content that does not hash to the digest is refused, and stored under neither digest."
     a_blob_with_a_wrong_sha512_digest_is_refused [Push Sha512]
@@ -37,7 +37,7 @@ scenarios! { "verification":
     a_failed_push_can_be_made_good [Push]
         "After pushes that failed, the right content is taken."
     a_failed_push_leaves_other_content_alone [Push]
-        "What was stored before a push failed is still there, unchanged."
+        "Content that was stored before a push failed is unchanged."
     a_manifest_with_a_wrong_digest_is_refused [Push]
         "A manifest that does not hash to its digest is refused."
     a_manifest_of_another_size_is_refused [Push]
@@ -147,7 +147,7 @@ async fn an_endless_source_is_cut_off(context: &Context) -> Verdict {
     is_refused(
         context,
         item.descriptor(),
-        from(&Endless),
+        from(&EndlessSource),
         &[ErrorKind::SizeMismatch],
     )
     .await
@@ -155,7 +155,7 @@ async fn an_endless_source_is_cut_off(context: &Context) -> Verdict {
 
 async fn a_source_that_breaks_fails_the_push(context: &Context) -> Verdict {
     let item = Item::noise(3, 400_000);
-    let broken = Breaking(item.bytes().slice(..200_000));
+    let broken = BreakingSource(item.bytes().slice(..200_000));
     is_refused(
         context,
         item.descriptor(),
@@ -164,7 +164,7 @@ async fn a_source_that_breaks_fails_the_push(context: &Context) -> Verdict {
     )
     .await?;
     // The error counts even when all bytes have come.
-    let broken = Breaking(item.bytes().clone());
+    let broken = BreakingSource(item.bytes().clone());
     is_refused(
         context,
         item.descriptor(),
@@ -263,12 +263,12 @@ async fn a_manifest_of_another_size_is_refused(context: &Context) -> Verdict {
     is_refused(context, image.descriptor(), long.into(), &kinds).await?;
     let short = bytes.slice(..bytes.len() - 1);
     is_refused(context, image.descriptor(), short.into(), &kinds).await?;
-    is_refused(context, image.descriptor(), from(&Endless), &kinds).await
+    is_refused(context, image.descriptor(), from(&EndlessSource), &kinds).await
 }
 
 async fn a_manifest_whose_source_breaks_is_not_stored(context: &Context) -> Verdict {
     let image = Image::new("broken").build();
-    let broken = Breaking(image.manifest().bytes().slice(..20));
+    let broken = BreakingSource(image.manifest().bytes().slice(..20));
     is_refused(
         context,
         image.descriptor(),

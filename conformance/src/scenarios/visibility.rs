@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tranship::ErrorKind;
 
-use super::scenarios;
 use crate::check;
 use crate::content::{Image, Item};
 use crate::context::Context;
 use crate::failure::{Failure, Verdict};
-use crate::source::Held;
+use crate::scenario::scenario_group;
+use crate::source::PausingSource;
 use crate::steps::{all_tags, by_digest, by_tag, from, push, push_tagged, tags};
 
-scenarios! { "visibility":
+scenario_group! { "visibility":
     a_blob_is_not_there_before_it_is_complete [Push]
         "While a push has read half of its source, the blob does not exist; after the push it does."
     a_manifest_is_not_there_before_it_is_complete [Push]
@@ -28,7 +28,7 @@ scenarios! { "visibility":
         "A push that breaks does not take away what a second push of the same blob has stored."
 }
 
-/// Waits for `job`, which pushes from a [`Held`] source.
+/// Waits for `job`, which pushes from a [`PausingSource`] source.
 async fn ends<T>(
     job: tokio::task::JoinHandle<tranship::Result<T>>,
 ) -> Verdict<tranship::Result<T>> {
@@ -40,7 +40,7 @@ async fn a_blob_is_not_there_before_it_is_complete(context: &Context) -> Verdict
     let repository = context.repository().await?;
     // More than any buffer on the way, so that a backend that passes bytes on has done so.
     let item = Item::noise(1, 6 * 1024 * 1024);
-    let held = Arc::new(Held::new(item.bytes()));
+    let held = Arc::new(PausingSource::new(item.bytes()));
     let job = tokio::spawn({
         let (repository, item, held) = (Arc::clone(&repository), item.clone(), Arc::clone(&held));
         async move { repository.push(item.descriptor(), from(&*held)).await }
@@ -61,7 +61,7 @@ async fn a_manifest_is_not_there_before_it_is_complete(context: &Context) -> Ver
     for blob in image.blobs() {
         push(&*repository, blob).await?;
     }
-    let held = Arc::new(Held::new(image.manifest().bytes()));
+    let held = Arc::new(PausingSource::new(image.manifest().bytes()));
     let job = tokio::spawn({
         let (repository, held) = (Arc::clone(&repository), Arc::clone(&held));
         let (descriptor, tags) = (image.descriptor().clone(), tags(["v1"])?);
@@ -91,7 +91,7 @@ async fn a_moving_tag_names_the_old_manifest_until_the_new_is_there(context: &Co
     for blob in new.blobs() {
         push(&*repository, blob).await?;
     }
-    let held = Arc::new(Held::new(new.manifest().bytes()));
+    let held = Arc::new(PausingSource::new(new.manifest().bytes()));
     let job = tokio::spawn({
         let (repository, held) = (Arc::clone(&repository), Arc::clone(&held));
         let (descriptor, tags) = (new.descriptor().clone(), tags(["latest"])?);
@@ -113,7 +113,7 @@ async fn a_moving_tag_names_the_old_manifest_until_the_new_is_there(context: &Co
 async fn a_push_that_is_held_up_holds_up_nothing_else(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let (slow, image) = (Item::noise(2, 500_000), Image::new("quick").build());
-    let held = Arc::new(Held::new(slow.bytes()));
+    let held = Arc::new(PausingSource::new(slow.bytes()));
     let job = tokio::spawn({
         let (repository, slow, held) = (Arc::clone(&repository), slow.clone(), Arc::clone(&held));
         async move { repository.push(slow.descriptor(), from(&*held)).await }
@@ -130,7 +130,7 @@ async fn a_push_that_is_held_up_holds_up_nothing_else(context: &Context) -> Verd
 async fn two_pushes_of_one_blob_can_overlap(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let item = Item::noise(3, 500_000);
-    let held = Arc::new(Held::new(item.bytes()));
+    let held = Arc::new(PausingSource::new(item.bytes()));
     let first = tokio::spawn({
         let (repository, item, held) = (Arc::clone(&repository), item.clone(), Arc::clone(&held));
         async move { repository.push(item.descriptor(), from(&*held)).await }
@@ -151,7 +151,7 @@ async fn two_pushes_of_one_blob_can_overlap(context: &Context) -> Verdict {
 async fn a_push_that_fails_late_leaves_what_another_stored(context: &Context) -> Verdict {
     let repository = context.repository().await?;
     let (claimed, other) = (Item::noise(4, 500_000), Item::noise(5, 500_000));
-    let held = Arc::new(Held::new(other.bytes()));
+    let held = Arc::new(PausingSource::new(other.bytes()));
     let wrong = tokio::spawn({
         let (repository, held) = (Arc::clone(&repository), Arc::clone(&held));
         let descriptor = claimed.descriptor().clone();

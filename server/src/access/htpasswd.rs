@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bcrypt::HashParts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tranship::{Algorithm, Digest, Digester, Error, ErrorKind, Result};
+use tranship::{Algorithm, Digest, Digester, Error, ErrorKind, Result, blocking};
 
-use crate::watched::Watched;
+use crate::reload::ReloadedFiles;
 
-/// How many password checks may wait at a time. Each takes a processor for a good part of a second, so a
-/// longer queue would only make more clients give up.
-const WAITING: usize = 32;
+/// How many password checks may wait at a time. Each takes a large part of a second on a processor, so with a longer
+/// queue clients would only time out.
+const MAX_WAITING: usize = 32;
 
 /// Salt and hash of a bcrypt entry that no user has.
 const DECOY: &str = "CwTycUXWue0Thq9StjUM0uJ8cbHUG5x4NKhkLHe.vZ/Xw3sOe9fZi";
@@ -22,13 +22,13 @@ const DECOY: &str = "CwTycUXWue0Thq9StjUM0uJ8cbHUG5x4NKhkLHe.vZ/Xw3sOe9fZi";
 /// `USER:HASH` each, where the hash is bcrypt's. The file is read again when it changes.
 ///
 /// Hashing is slow by intent. Checks run on at most half of the processors, a bounded number of others wait,
-/// and what comes beyond that is refused with 429. A password that was right before is
+/// and any further ones are refused with 429. A password that was correct before is
 /// recognised without hashing and without the queue, so that a flood of wrong ones does not affect it.
 #[derive(Debug)]
 pub struct Htpasswd {
-    users: Watched<Users>,
-    /// The last right password of each user.
-    known: Mutex<HashMap<String, Known>>,
+    users: ReloadedFiles<Users>,
+    /// The last correct password of each user.
+    verified: Mutex<HashMap<String, VerifiedPassword>>,
     random: RandomState,
     checks: Arc<Semaphore>,
     queue: Arc<Semaphore>,
@@ -36,8 +36,8 @@ pub struct Htpasswd {
 
 /// The outcome of a password check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Right,
+pub(crate) enum PasswordCheck {
+    Correct,
     Wrong,
     /// Too many checks are waiting: not known.
     Busy,
@@ -51,7 +51,7 @@ struct Users {
 }
 
 #[derive(Debug)]
-struct Known {
+struct VerifiedPassword {
     hash: Arc<str>,
     password: Digest,
 }
@@ -63,57 +63,57 @@ impl Htpasswd {
     /// - The error of reading the file.
     /// - [`InvalidInput`](ErrorKind::InvalidInput) for a line that is not a user and a bcrypt hash.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        let users = Watched::open(vec![path.into()], decode).await?;
+        let users = ReloadedFiles::open(vec![path.into()], decode).await?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let checks = (processors / 2).clamp(1, 8);
         Ok(Self {
             users,
-            known: Mutex::default(),
+            verified: Mutex::default(),
             random: RandomState::new(),
             checks: Arc::new(Semaphore::new(checks)),
-            queue: Arc::new(Semaphore::new(checks + WAITING)),
+            queue: Arc::new(Semaphore::new(checks + MAX_WAITING)),
         })
     }
 
-    /// Whether `password` is that of `user`.
+    /// Checks whether `password` is the one of `user`.
     ///
     /// A dropped future leaves a check that has started to finish on its thread.
-    pub(crate) async fn check(&self, user: &str, password: &[u8]) -> Verdict {
+    pub(crate) async fn check(&self, user: &str, password: &[u8]) -> PasswordCheck {
         let users = self.users.current().await;
         let hash = users.hashes.get(user).cloned();
         let fingerprint = self.fingerprint(password);
         if let Some(hash) = &hash
-            && self.knows(user, hash, &fingerprint)
+            && self.is_verified(user, hash, &fingerprint)
         {
-            return Verdict::Right;
+            return PasswordCheck::Correct;
         }
         let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
-            return Verdict::Busy;
+            return PasswordCheck::Busy;
         };
         let Ok(permit) = Arc::clone(&self.checks).acquire_owned().await else {
-            return Verdict::Busy;
+            return PasswordCheck::Busy;
         };
         let compared = hash.clone().unwrap_or_else(|| self.decoy(&users, user));
         if !verify(password.to_vec(), compared, [place, permit]).await {
-            return Verdict::Wrong;
+            return PasswordCheck::Wrong;
         }
         let Some(hash) = hash else {
-            return Verdict::Wrong;
+            return PasswordCheck::Wrong;
         };
-        let known = Known {
+        let known = VerifiedPassword {
             hash,
             password: fingerprint,
         };
-        self.known
+        self.verified
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(user.to_owned(), known);
-        Verdict::Right
+        PasswordCheck::Correct
     }
 
-    /// A hash to compare the password of an unknown user with, so that the time of an answer does not tell
-    /// who is a user. Its cost is that of one of the users: always the same one for the same name, and so of
-    /// unknown names as many have a certain cost as of users.
+    /// Returns a hash with which the password of an unknown user is compared, so that the time of a response does not
+    /// tell whether a user exists. Its cost is that of one of the users, always the same one for the same name, so the
+    /// costs of unknown names are distributed like those of users.
     fn decoy(&self, users: &Users, user: &str) -> Arc<str> {
         let costs = &users.costs;
         let at = self.random.hash_one(user) % (costs.len().max(1) as u64);
@@ -121,14 +121,14 @@ impl Htpasswd {
         format!("$2b${:02}${DECOY}", cost.unwrap_or(bcrypt::DEFAULT_COST)).into()
     }
 
-    fn knows(&self, user: &str, hash: &Arc<str>, fingerprint: &Digest) -> bool {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+    fn is_verified(&self, user: &str, hash: &Arc<str>, fingerprint: &Digest) -> bool {
+        let known = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .get(user)
             .is_some_and(|known| known.hash == *hash && known.password == *fingerprint)
     }
 
-    /// Stands for the password in memory, and is useless elsewhere: its key is this process's own.
+    /// Returns a keyed hash of the password, to keep in memory. The key is that of this process.
     fn fingerprint(&self, password: &[u8]) -> Digest {
         let mut digester = Digester::new(Algorithm::Sha256);
         for number in [0_u64, 1] {
@@ -139,13 +139,13 @@ impl Htpasswd {
     }
 }
 
-/// Compares a password with a hash, on a blocking thread. The permits are given back when that is done, and
-/// not when the client hangs up: otherwise one that hangs up early could start any number of checks.
+/// Compares a password with a hash, on a blocking thread. The permits are released when that is done, and not when the
+/// client closes the connection: otherwise a client that closes it early could start any number of checks.
 async fn verify(password: Vec<u8>, hash: Arc<str>, permits: [OwnedSemaphorePermit; 2]) -> bool {
-    let check = tokio::task::spawn_blocking(move || {
+    let check = blocking::run(move || {
         let is_right = bcrypt::verify(&password, &hash).unwrap_or(false);
         drop(permits);
-        is_right
+        Ok(is_right)
     });
     check.await.unwrap_or(false)
 }
@@ -172,7 +172,7 @@ fn decode(contents: &[Vec<u8>]) -> Result<Users> {
             && hash.len() == 60;
         let cost = hash.parse().ok().filter(|_| is_bcrypt);
         let Some(cost) = cost.map(|parts: HashParts| parts.get_cost()) else {
-            return Err(invalid(number + 1, "has a hash that is not bcrypt's"));
+            return Err(invalid(number + 1, "has a hash that is not of bcrypt"));
         };
         users.costs.push(cost);
         users.hashes.insert(user.to_owned(), hash.into());
@@ -210,11 +210,11 @@ mod tests {
         let htpasswd = htpasswd.expect("a file");
         for _ in 0..2 {
             for (user, password, verdict) in [
-                ("ann", "a:b ü", Verdict::Right),
-                ("bob", "secret", Verdict::Right),
-                ("ann", "secret", Verdict::Wrong),
-                ("eve", "secret", Verdict::Wrong),
-                ("", "", Verdict::Wrong),
+                ("ann", "a:b ü", PasswordCheck::Correct),
+                ("bob", "secret", PasswordCheck::Correct),
+                ("ann", "secret", PasswordCheck::Wrong),
+                ("eve", "secret", PasswordCheck::Wrong),
+                ("", "", PasswordCheck::Wrong),
             ] {
                 let found = htpasswd.check(user, password.as_bytes()).await;
                 assert_eq!(found, verdict, "{user}");
@@ -247,23 +247,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_keeps_out_only_unknown_passwords() {
+    async fn a_full_queue_refuses_only_unverified_passwords() {
         let (_directory, htpasswd) = file(&(line("ann", "a") + &line("bob", "b"))).await;
         let htpasswd = htpasswd.expect("a file");
-        assert_eq!(htpasswd.check("ann", b"a").await, Verdict::Right);
+        assert_eq!(htpasswd.check("ann", b"a").await, PasswordCheck::Correct);
         let all = htpasswd.queue.available_permits();
         let waiting = Arc::clone(&htpasswd.queue).acquire_many_owned(all as u32);
         let waiting = waiting.await.expect("a queue");
-        assert_eq!(htpasswd.check("ann", b"a").await, Verdict::Right);
+        assert_eq!(htpasswd.check("ann", b"a").await, PasswordCheck::Correct);
         for user in ["ann", "bob", "eve"] {
-            assert_eq!(htpasswd.check(user, b"b").await, Verdict::Busy, "{user}");
+            assert_eq!(
+                htpasswd.check(user, b"b").await,
+                PasswordCheck::Busy,
+                "{user}"
+            );
         }
         drop(waiting);
-        assert_eq!(htpasswd.check("bob", b"b").await, Verdict::Right);
+        assert_eq!(htpasswd.check("bob", b"b").await, PasswordCheck::Correct);
     }
 
     #[tokio::test]
-    async fn a_client_that_hangs_up_frees_no_place_for_a_check() {
+    async fn a_closed_connection_frees_no_permit_for_a_check() {
         let slow = bcrypt::hash("a", COST + 4).expect("hashed");
         let (_directory, htpasswd) = file(&format!("ann:{slow}\n")).await;
         let htpasswd = htpasswd.expect("a file");
@@ -278,19 +282,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_that_was_taken_back_is_wrong_at_once() {
+    async fn a_revoked_password_is_wrong_at_once() {
         let (directory, htpasswd) = file(&line("ann", "old")).await;
         let htpasswd = htpasswd.expect("a file");
-        assert_eq!(htpasswd.check("ann", b"old").await, Verdict::Right);
+        assert_eq!(htpasswd.check("ann", b"old").await, PasswordCheck::Correct);
         let path = directory.path().join("htpasswd");
         std::fs::write(path, format!("#\n{}", line("ann", "new"))).expect("written");
-        htpasswd.users.look_again();
-        assert_eq!(htpasswd.check("ann", b"old").await, Verdict::Wrong);
-        assert_eq!(htpasswd.check("ann", b"new").await, Verdict::Right);
+        htpasswd.users.expire_check();
+        assert_eq!(htpasswd.check("ann", b"old").await, PasswordCheck::Wrong);
+        assert_eq!(htpasswd.check("ann", b"new").await, PasswordCheck::Correct);
     }
 
     #[tokio::test]
-    async fn a_line_that_is_not_understood_is_named() {
+    async fn an_invalid_line_is_named() {
         for content in [
             "ann",
             ":hash",

@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Users, and what they may do.
 
 mod htpasswd;
 mod pattern;
@@ -11,14 +11,14 @@ use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use tranship::RepositoryName;
 
-use htpasswd::Verdict;
+use htpasswd::PasswordCheck;
 
 pub use htpasswd::Htpasswd;
 pub use pattern::NamePattern;
 
-use crate::failure::{Code, Failure};
+use crate::response_error::{ErrorCode, ResponseError};
 
-/// How much somebody may do with a repository.
+/// What a user may do with a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Permission {
     /// Pull and list.
@@ -27,10 +27,10 @@ pub enum Permission {
     Write,
 }
 
-/// Who may do what. Clones share the file of users.
+/// The users, and what they may do. Clones share the file of users.
 ///
-/// Without grants every user may do everything. With grants each may do what the most generous of
-/// those allows that are for him and match the repository, and nothing else.
+/// Without grants every user may do everything. With grants a user may do what one of the user's grants for the
+/// repository allows, and nothing else.
 #[derive(Debug, Clone)]
 pub struct Access {
     users: Arc<Htpasswd>,
@@ -46,7 +46,7 @@ struct Grant {
 }
 
 impl Access {
-    /// Lets the users of `users` in, and nobody else.
+    /// Admits the users in `users`, and no anonymous callers.
     #[must_use]
     pub fn new(users: Htpasswd) -> Self {
         Self {
@@ -56,14 +56,14 @@ impl Access {
         }
     }
 
-    /// Lets everybody read everything, without a password too.
+    /// Lets every caller read all repositories, also without a password.
     #[must_use]
     pub fn with_anonymous_read(mut self, allowed: bool) -> Self {
         self.anonymous_read = allowed;
         self
     }
 
-    /// Gives `user` a `permission` for the repositories that `names` matches.
+    /// Grants `user` a `permission` for the repositories that `names` matches.
     #[must_use]
     pub fn with_grant(
         mut self,
@@ -91,7 +91,7 @@ impl Access {
     }
 }
 
-/// Who sent a request, as far as is known.
+/// The sender of a request.
 #[derive(Debug)]
 pub(crate) struct Caller<'a> {
     access: Option<&'a Access>,
@@ -99,17 +99,17 @@ pub(crate) struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Finds out who sent a request with `headers`.
+    /// Authenticates the sender of a request with `headers`.
     ///
-    /// Empty Basic credentials are none: podman and skopeo send them where they have no login.
+    /// Empty Basic credentials count as none: podman and skopeo send them if they do not have a login.
     ///
     /// # Errors
-    /// A failure if the request names a user and the password is wrong, since treating it as anonymous would
-    /// hide the mistake, and if too many passwords are being checked.
+    /// - 401 if the request names a user and the password is wrong. Treating it as anonymous would hide the mistake.
+    /// - 429 if too many passwords are being checked.
     pub(crate) async fn of(
         access: Option<&'a Access>,
         headers: &HeaderMap,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, ResponseError> {
         let mut caller = Self { access, user: None };
         let (Some(access), Some(header)) = (access, headers.get(AUTHORIZATION)) else {
             return Ok(caller);
@@ -119,9 +119,9 @@ impl<'a> Caller<'a> {
             return Ok(caller);
         }
         match access.users.check(&user, &password).await {
-            Verdict::Right => caller.user = Some(user),
-            Verdict::Wrong => return Err(unauthorized()),
-            Verdict::Busy => return Err(busy()),
+            PasswordCheck::Correct => caller.user = Some(user),
+            PasswordCheck::Wrong => return Err(unauthorized()),
+            PasswordCheck::Busy => return Err(busy()),
         }
         Ok(caller)
     }
@@ -130,24 +130,28 @@ impl<'a> Caller<'a> {
         self.user.as_deref()
     }
 
-    /// Whether the caller may do this with the repository `name`.
+    /// Returns whether the caller has the permission `wanted` for the repository `name`.
     pub(crate) fn may(&self, name: &RepositoryName, wanted: Permission) -> bool {
         self.access
             .is_none_or(|access| access.allows(self.user(), name, wanted))
     }
 
     /// # Errors
-    /// A failure if the caller may not do this with the repository `name`.
-    pub(crate) fn check(&self, name: &RepositoryName, wanted: Permission) -> Result<(), Failure> {
+    /// 401 or 403 if the caller does not have the permission `wanted` for the repository `name`.
+    pub(crate) fn check(
+        &self,
+        name: &RepositoryName,
+        wanted: Permission,
+    ) -> Result<(), ResponseError> {
         if self.may(name, wanted) {
             return Ok(());
         }
-        Err(self.refused())
+        Err(self.forbidden())
     }
 
     /// # Errors
-    /// A failure if nobody knows who the caller is, although passwords are asked for.
-    pub(crate) fn check_known(&self) -> Result<(), Failure> {
+    /// 401 if the caller is anonymous, although there are passwords.
+    pub(crate) fn check_authenticated(&self) -> Result<(), ResponseError> {
         match (self.access, &self.user) {
             (Some(_), None) => Err(unauthorized()),
             _ => Ok(()),
@@ -155,28 +159,27 @@ impl<'a> Caller<'a> {
     }
 
     /// # Errors
-    /// A failure if the caller may not even ask which repositories there are. Those that he may not
-    /// read he is not told of.
-    pub(crate) fn check_list(&self) -> Result<(), Failure> {
+    /// 401 if the caller may not list repositories. The list omits those that the caller may not read.
+    pub(crate) fn check_list(&self) -> Result<(), ResponseError> {
         match self.access {
             Some(access) if access.anonymous_read => Ok(()),
-            _ => self.check_known(),
+            _ => self.check_authenticated(),
         }
     }
 
-    fn refused(&self) -> Failure {
+    fn forbidden(&self) -> ResponseError {
         match self.user {
             None => unauthorized(),
-            Some(_) => Failure::new(
+            Some(_) => ResponseError::new(
                 StatusCode::FORBIDDEN,
-                Code::Denied,
+                ErrorCode::Denied,
                 "the user may not do this with the repository",
             ),
         }
     }
 }
 
-/// The user and the password of a header (RFC 7617).
+/// Parses the user and the password in a header (RFC 7617).
 fn basic(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
     let (scheme, credentials) = header.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -188,20 +191,20 @@ fn basic(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
     Some((user.to_owned(), decoded[colon + 1..].to_vec()))
 }
 
-fn busy() -> Failure {
-    Failure::new(
+fn busy() -> ResponseError {
+    ResponseError::new(
         StatusCode::TOO_MANY_REQUESTS,
-        Code::TooManyRequests,
+        ErrorCode::TooManyRequests,
         "too many passwords are being checked; try again",
     )
     .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
-fn unauthorized() -> Failure {
-    Failure::new(
+fn unauthorized() -> ResponseError {
+    ResponseError::new(
         StatusCode::UNAUTHORIZED,
-        Code::Unauthorized,
-        "a user and the right password are needed",
+        ErrorCode::Unauthorized,
+        "authentication required: log in with a user and the password",
     )
     .with_header(
         WWW_AUTHENTICATE,

@@ -8,34 +8,32 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tranship::{
     Algorithm, Descriptor, Digest, ManifestDocument, MediaType, Repository, RepositoryName, Tag,
-    TagOrDigest,
+    TagOrDigest, blocking,
 };
 
-use crate::body::{RequestBody, ResponseBody};
 use crate::conditions::{self, not_modified};
-use crate::failure::{About, Code, Failure};
 use crate::query::{Query, parse_digest};
-use crate::response::{Answer, OCI_SUBJECT, OCI_TAG, created, describe, empty, value};
-use crate::service::Shared;
+use crate::request_body::RequestBody;
+use crate::response::{HandlerResult, OCI_SUBJECT, OCI_TAG, created, describe, empty, value};
+use crate::response_body::ResponseBody;
+use crate::response_error::{ErrorCode, Resource, ResponseError};
+use crate::state::ServerState;
 use store::store;
 
 /// The most tags that one request may set.
 const MAX_TAGS: usize = 100;
 
-/// A manifest of this size is looked into without leaving the async thread.
-const SMALL: usize = 64 * 1024;
-
-/// GET and HEAD of a manifest. `Accept` is not held against a client: what is there is the only form
-/// that there is, and its digest would not be that of another.
+/// GET and HEAD of a manifest. `Accept` is ignored: the stored manifest is the only representation, and any other one
+/// would have another digest.
 pub(crate) async fn read(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     reference: &str,
     request: &Parts,
-) -> Answer {
-    let failed = |error| Failure::of(&error, About::Manifest);
+) -> HandlerResult {
+    let failed = |error| ResponseError::from_backend(&error, Resource::Manifest);
     let reference = parse_reference(reference)?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     let manifests = repository.manifests();
     let is_head = request.method == Method::HEAD;
     if is_head || request.headers.contains_key(IF_NONE_MATCH) {
@@ -54,9 +52,9 @@ pub(crate) async fn read(
         .await
         .map_err(failed)?;
     let manifest = content.descriptor().clone();
-    let limit = shared.options.max_manifest_size;
+    let limit = state.options.max_manifest_size;
     let body = if manifest.size() > limit {
-        // Stored when the limit was another one. Too much for memory, so the client has to check it.
+        // Stored when the limit was larger. It is not read into memory, so the client has to check it.
         ResponseBody::content(content, request)
     } else {
         ResponseBody::whole(content.bytes(limit).await.map_err(failed)?)
@@ -66,15 +64,14 @@ pub(crate) async fn read(
     Ok(response)
 }
 
-/// PUT of a manifest under a tag or its digest, and in the latter case under the tags that the
-/// parameters name.
+/// PUT of a manifest by a tag, or by its digest. In the latter case the parameters may name tags.
 pub(crate) async fn put(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     reference: &str,
     request: &Parts,
     body: &mut RequestBody,
-) -> Answer {
+) -> HandlerResult {
     let query = Query::of(&request.uri);
     let reference = parse_reference(reference)?;
     let tags = match &reference {
@@ -82,13 +79,13 @@ pub(crate) async fn put(
         TagOrDigest::Digest(_) => parse_tags(query)?,
     };
     let declared = declared_type(request)?;
-    let content = collect(body, shared.options.max_manifest_size).await?;
+    let content = collect(body, state.options.max_manifest_size).await?;
     let media_type = match declared {
         Some(media_type) => media_type,
         None => ManifestDocument::sniff(&content).ok_or_else(|| {
-            Failure::bad_request(
-                Code::ManifestInvalid,
-                "there is no Content-Type, and the content does not tell what it is",
+            ResponseError::bad_request(
+                ErrorCode::ManifestInvalid,
+                "the Content-Type is missing, and the content does not show the media type",
             )
         })?,
     };
@@ -101,10 +98,10 @@ pub(crate) async fn put(
     };
     let manifest = Descriptor::new(media_type, digest, content.len() as u64);
     let document = decode(&manifest, &content).await?;
-    let repository = shared.repository(name).await?;
-    let changing = shared.tag_locks.lock(name, &tags).await;
+    let repository = state.repository(name).await?;
+    let changing = state.tag_locks.lock(name, &tags).await;
     check_conditions(&*repository, &reference, request).await?;
-    store(shared, &*repository, &manifest, content, &tags, &document).await?;
+    store(state, &*repository, &manifest, content, &tags, &document).await?;
     drop(changing);
 
     let mut response = created(format!("/v2/{name}/manifests/{digest}"), &digest);
@@ -125,17 +122,17 @@ pub(crate) async fn put(
 
 /// DELETE of a manifest by its digest, or of a tag.
 pub(crate) async fn delete(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     reference: &str,
     request: &Parts,
-) -> Answer {
-    let failed = |error| Failure::of(&error, About::Manifest);
+) -> HandlerResult {
+    let failed = |error| ResponseError::from_backend(&error, Resource::Manifest);
     let reference = parse_reference(reference)?;
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     match &reference {
         TagOrDigest::Tag(tag) => {
-            let changing = shared.tag_locks.lock(name, std::slice::from_ref(tag)).await;
+            let changing = state.tag_locks.lock(name, std::slice::from_ref(tag)).await;
             check_conditions(&*repository, &reference, request).await?;
             repository.untag(tag).await.map_err(failed)?;
             drop(changing);
@@ -149,42 +146,42 @@ pub(crate) async fn delete(
     Ok(empty(StatusCode::ACCEPTED))
 }
 
-/// Checks what the request says of what lies under `reference` now.
+/// Checks the conditions of the request against the manifest that `reference` names now.
 async fn check_conditions(
     repository: &dyn Repository,
     reference: &TagOrDigest,
     request: &Parts,
-) -> Result<(), Failure> {
-    if !conditions::are_there(&request.headers) {
+) -> Result<(), ResponseError> {
+    if !conditions::has_conditions(&request.headers) {
         return Ok(());
     }
     match repository.manifests().resolve(reference).await {
         Ok(current) => conditions::check(&request.headers, Some(current.digest())),
         Err(error) if error.is_not_found() => conditions::check(&request.headers, None),
-        Err(error) => Err(Failure::of(&error, About::Manifest)),
+        Err(error) => Err(ResponseError::from_backend(&error, Resource::Manifest)),
     }
 }
 
-fn parse_reference(text: &str) -> Result<TagOrDigest, Failure> {
+fn parse_reference(text: &str) -> Result<TagOrDigest, ResponseError> {
     if text.contains(':') {
         return parse_digest(text).map(TagOrDigest::Digest);
     }
     parse_tag(text).map(TagOrDigest::Tag)
 }
 
-fn parse_tag(text: &str) -> Result<Tag, Failure> {
+fn parse_tag(text: &str) -> Result<Tag, ResponseError> {
     text.parse().map_err(|error: tranship::Error| {
-        Failure::bad_request(Code::ManifestInvalid, error.to_string())
+        ResponseError::bad_request(ErrorCode::ManifestInvalid, error.to_string())
     })
 }
 
-fn parse_tags(query: Query<'_>) -> Result<Vec<Tag>, Failure> {
+fn parse_tags(query: Query<'_>) -> Result<Vec<Tag>, ResponseError> {
     let mut tags = Vec::new();
     for text in query.all("tag") {
         if tags.len() == MAX_TAGS {
-            return Err(Failure::new(
+            return Err(ResponseError::new(
                 StatusCode::URI_TOO_LONG,
-                Code::Unsupported,
+                ErrorCode::Unsupported,
                 format!("a request may set {MAX_TAGS} tags"),
             ));
         }
@@ -196,10 +193,14 @@ fn parse_tags(query: Query<'_>) -> Result<Vec<Tag>, Failure> {
     Ok(tags)
 }
 
-/// The media type that the request gives the manifest, without parameters.
-fn declared_type(request: &Parts) -> Result<Option<MediaType>, Failure> {
-    let invalid =
-        || Failure::bad_request(Code::ManifestInvalid, "the Content-Type is no media type");
+/// Returns the media type in the request, without parameters.
+fn declared_type(request: &Parts) -> Result<Option<MediaType>, ResponseError> {
+    let invalid = || {
+        ResponseError::bad_request(
+            ErrorCode::ManifestInvalid,
+            "the Content-Type is not a media type",
+        )
+    };
     let mut headers = request.headers.get_all(CONTENT_TYPE).iter();
     let Some(header) = headers.next() else {
         return Ok(None);
@@ -213,21 +214,21 @@ fn declared_type(request: &Parts) -> Result<Option<MediaType>, Failure> {
     let media_type = MediaType::from_stored(&text.to_ascii_lowercase());
     if !media_type.is_manifest() {
         media_type.validate().map_err(|_| invalid())?;
-        return Err(Failure::bad_request(
-            Code::ManifestInvalid,
+        return Err(ResponseError::bad_request(
+            ErrorCode::ManifestInvalid,
             format!("{media_type} is not the media type of a manifest"),
         ));
     }
     Ok(Some(media_type))
 }
 
-/// The whole body, if it is no larger than `limit`.
-async fn collect(body: &mut RequestBody, limit: u64) -> Result<Bytes, Failure> {
+/// Reads the whole body, if it is not larger than `limit`.
+async fn collect(body: &mut RequestBody, limit: u64) -> Result<Bytes, ResponseError> {
     let too_large = || {
-        Failure::new(
+        ResponseError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            Code::SizeInvalid,
-            format!("manifests may have {limit} bytes"),
+            ErrorCode::SizeInvalid,
+            format!("the manifest is larger than the limit of {limit} bytes"),
         )
     };
     if body.length().is_some_and(|length| length > limit) {
@@ -254,41 +255,28 @@ async fn collect(body: &mut RequestBody, limit: u64) -> Result<Bytes, Failure> {
     Ok(all.freeze())
 }
 
-/// The digest of a manifest that has only a tag, by the algorithm that the request names.
-async fn hash(query: Query<'_>, content: &Bytes) -> Result<Digest, Failure> {
+/// Returns the digest of a manifest that is pushed by tag, with the algorithm that the request names.
+async fn hash(query: Query<'_>, content: &Bytes) -> Result<Digest, ResponseError> {
     let algorithm: Algorithm = match query.first("digest-algorithm") {
         Some(name) => name.parse().map_err(|error: tranship::Error| {
-            Failure::bad_request(Code::DigestInvalid, error.to_string())
+            ResponseError::bad_request(ErrorCode::DigestInvalid, error.to_string())
         })?,
         None => Algorithm::default(),
     };
     let content = content.clone();
-    on_a_fitting_thread(content.len(), move || algorithm.digest(&content)).await
+    blocking::run_sized(content.len(), move || Ok(algorithm.digest(&content)))
+        .await
+        .map_err(|error| ResponseError::from_backend(&error, Resource::NewManifest))
 }
 
-/// Looks into a manifest.
-async fn decode(manifest: &Descriptor, content: &Bytes) -> Result<ManifestDocument, Failure> {
+/// Decodes a manifest.
+async fn decode(manifest: &Descriptor, content: &Bytes) -> Result<ManifestDocument, ResponseError> {
     let (media_type, content) = (manifest.media_type().clone(), content.clone());
     let decode = move || ManifestDocument::decode(&media_type, &content);
-    on_a_fitting_thread(manifest.size() as usize, decode)
-        .await?
-        .map_err(|error| Failure::of(&error, About::NewManifest))?
-        .ok_or_else(|| Failure::bad_request(Code::ManifestInvalid, "this is no manifest"))
-}
-
-async fn on_a_fitting_thread<T: Send + 'static>(
-    size: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    if size <= SMALL {
-        return Ok(work());
-    }
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a thread ended early");
-        Failure::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            Code::Unknown,
-            "the registry failed",
-        )
-    })
+    blocking::run_sized(manifest.size() as usize, decode)
+        .await
+        .map_err(|error| ResponseError::from_backend(&error, Resource::NewManifest))?
+        .ok_or_else(|| {
+            ResponseError::bad_request(ErrorCode::ManifestInvalid, "the content is not a manifest")
+        })
 }

@@ -1,11 +1,11 @@
-//! The `Content-Range` header of chunks, which the distribution spec writes in a way of its own.
+//! The `Content-Range` header of chunks, whose syntax in the distribution spec is not that of HTTP.
 
 use http::header::CONTENT_RANGE;
 use http::request::Parts;
 
-use crate::failure::{Code, Failure};
+use crate::response_error::{ErrorCode, ResponseError};
 
-/// Where a chunk lies in its blob, in bytes, both ends included.
+/// The offsets of the first and the last byte of a chunk in its blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ContentRange {
     pub(crate) first: u64,
@@ -13,8 +13,8 @@ pub(crate) struct ContentRange {
 }
 
 impl ContentRange {
-    /// What the request says, if it says anything.
-    pub(crate) fn of(request: &Parts) -> Result<Option<Self>, Failure> {
+    /// Parses the header of a request, if it has one.
+    pub(crate) fn of(request: &Parts) -> Result<Option<Self>, ResponseError> {
         let mut values = request.headers.get_all(CONTENT_RANGE).iter();
         let Some(header) = values.next() else {
             return Ok(None);
@@ -26,20 +26,20 @@ impl ContentRange {
             .and_then(Self::parse)
             .map(Some)
             .ok_or_else(|| {
-                Failure::bad_request(
-                    Code::BlobUploadInvalid,
+                ResponseError::bad_request(
+                    ErrorCode::BlobUploadInvalid,
                     "the Content-Range does not have the form first-last",
                 )
             })
     }
 
-    /// The form of HTTP, `bytes first-last/size`, is understood too.
+    /// The syntax of HTTP, `bytes first-last/size`, is accepted too.
     fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix("bytes ").unwrap_or(text);
         let text = text.split_once('/').map_or(text, |(range, _)| range);
         let (first, last) = text.split_once('-')?;
         let (first, last) = (number(first)?, number(last)?);
-        // The largest number leaves no room to count how many bytes these are.
+        // With the largest number the length would overflow.
         (first <= last && last < u64::MAX).then_some(Self { first, last })
     }
 
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused() {
+    fn an_invalid_range_is_refused() {
         for text in [
             "",
             "-",

@@ -1,20 +1,20 @@
-//! The end of uploads that are not continued.
+//! Cancelling uploads that clients have abandoned.
 
 use tranship::{RepositoryName, Result, UploadId};
 
-use super::sessions::Expired;
-use crate::service::Shared;
+use crate::state::ServerState;
+use crate::upload_sessions::ExpiredUpload;
 
-/// Cancels the uploads that lay idle for too long, one after the other. Dropping the future leaves the
-/// rest to the next call.
-pub(crate) async fn expire(shared: &Shared) {
-    for key in shared.sessions.idle() {
-        let Some(Expired { name, id, held }) = shared.sessions.take_expired(key) else {
+/// Cancels the uploads that are idle for too long, one after the other. Dropping the future leaves the rest to the
+/// next call.
+pub(crate) async fn expire(state: &ServerState) {
+    for key in state.sessions.idle() {
+        let Some(ExpiredUpload { name, id, paused }) = state.sessions.take_expired(key) else {
             continue;
         };
-        let cancelled = match held {
+        let cancelled = match paused {
             Some(upload) => upload.cancel().await,
-            None => resume_and_cancel(shared, &name, &id).await,
+            None => resume_and_cancel(state, &name, &id).await,
         };
         match cancelled {
             Ok(()) => tracing::info!(repository = %name, "an upload expired"),
@@ -25,26 +25,26 @@ pub(crate) async fn expire(shared: &Shared) {
     }
 }
 
-/// Has the backend end the uploads that earlier processes left, if that was not done of late. A read-only
-/// server does not; for a proxy the upstream registry does.
-pub(crate) async fn sweep(shared: &Shared) {
-    let uploads = shared.registry.capabilities().uploads;
-    if !uploads.is_possible() || !shared.sessions.is_sweep_due() {
+/// Makes the backend cancel the uploads of earlier processes, at most once in a while. A read-only server does not do
+/// that; for a proxy it is the task of the upstream registry.
+pub(crate) async fn sweep(state: &ServerState) {
+    let uploads = state.registry.capabilities().uploads;
+    if !uploads.is_possible() || !state.sessions.is_sweep_due() {
         return;
     }
-    match shared
-        .registry
-        .expire_uploads(shared.sessions.expiry())
-        .await
-    {
+    match state.registry.expire_uploads(state.sessions.expiry()).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "uploads of earlier runs expired"),
         Err(error) => tracing::warn!(%error, "uploads of earlier runs were not cancelled"),
     }
 }
 
-async fn resume_and_cancel(shared: &Shared, name: &RepositoryName, id: &UploadId) -> Result<()> {
-    let repository = shared.registry.repository(name).await?;
+async fn resume_and_cancel(
+    state: &ServerState,
+    name: &RepositoryName,
+    id: &UploadId,
+) -> Result<()> {
+    let repository = state.registry.repository(name).await?;
     match repository.blobs().resume(id).await {
         Ok(upload) => upload.cancel().await,
         Err(error) if error.is_not_found() || error.is_unsupported() => Ok(()),

@@ -4,8 +4,6 @@ mod content_range;
 mod expiry;
 mod mount;
 mod receive;
-mod sessions;
-mod token;
 
 use std::time::Duration;
 
@@ -15,55 +13,56 @@ use http::{Response, StatusCode};
 use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName};
 
 use crate::access::Caller;
-use crate::body::{RequestBody, ResponseBody};
-use crate::failure::{Code, Failure};
 use crate::query::Query;
-use crate::response::{Answer, DOCKER_UPLOAD_UUID, OCI_CHUNK_MIN_LENGTH, created, empty, value};
-use crate::service::Shared;
+use crate::request_body::RequestBody;
+use crate::response::{
+    DOCKER_UPLOAD_UUID, HandlerResult, OCI_CHUNK_MIN_LENGTH, created, empty, value,
+};
+use crate::response_body::ResponseBody;
+use crate::response_error::{ErrorCode, ResponseError};
+use crate::state::ServerState;
+use crate::upload_sessions::{Owner, Token, UploadSession};
 use content_range::ContentRange;
 pub(crate) use expiry::{expire, sweep};
 use receive::receive;
-pub(crate) use sessions::Sessions;
-use sessions::{Owner, Session};
-use token::Token;
 
 /// POST: a mount, a whole blob, or the start of an upload.
 pub(crate) async fn start(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     request: &Parts,
     body: &mut RequestBody,
     caller: &Caller<'_>,
-) -> Answer {
+) -> HandlerResult {
     let query = Query::of(&request.uri);
     if let Some(algorithm) = query.first("digest-algorithm") {
-        algorithm
-            .parse::<Algorithm>()
-            .map_err(|error| Failure::bad_request(Code::DigestInvalid, error.to_string()))?;
+        algorithm.parse::<Algorithm>().map_err(|error| {
+            ResponseError::bad_request(ErrorCode::DigestInvalid, error.to_string())
+        })?;
     }
-    let repository = shared.repository(name).await?;
+    let repository = state.repository(name).await?;
     let owner = Owner::of(caller, request);
     if let Some(digest) = query.digest("mount")? {
-        if mount::mount(shared, &*repository, &digest, query, caller).await? {
+        if mount::mount(state, &*repository, &digest, query, caller).await? {
             return Ok(blob_created(name, &digest));
         }
     } else if let Some(digest) = query.digest("digest")? {
-        let mut session = open(shared, &*repository, owner).await?;
-        return match receive(shared, &mut session, body, None).await {
+        let mut session = open(state, &*repository, owner).await?;
+        return match receive(state, &mut session, body, None).await {
             Ok(()) => commit(name, session, digest).await,
             Err(failure) => {
-                // Its id was never told, so nobody could go on.
+                // The client does not have its id, so no request could continue it.
                 if let Err(error) = session.cancel().await {
-                    tracing::warn!(?error, "an upload that broke off was not cancelled");
+                    tracing::warn!(?error, "an incomplete upload was not cancelled");
                 }
                 Err(failure)
             }
         };
     }
-    let mut session = open(shared, &*repository, owner).await?;
+    let mut session = open(state, &*repository, owner).await?;
     session.pause().await;
     let mut response = located(StatusCode::ACCEPTED, name, &mut session);
-    if let Some(size) = shared.options.min_chunk_size {
+    if let Some(size) = state.options.min_chunk_size {
         response
             .headers_mut()
             .insert(OCI_CHUNK_MIN_LENGTH, size.into());
@@ -72,48 +71,48 @@ pub(crate) async fn start(
 }
 
 async fn open(
-    shared: &Shared,
+    state: &ServerState,
     repository: &dyn Repository,
     owner: Owner,
-) -> Result<Session, Failure> {
-    expire(shared).await;
-    shared.sessions.start(repository, owner).await
+) -> Result<UploadSession, ResponseError> {
+    expire(state).await;
+    UploadSession::start(&state.sessions, repository, owner).await
 }
 
 /// PATCH: the next chunk.
 pub(crate) async fn append(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
     body: &mut RequestBody,
     caller: &Caller<'_>,
-) -> Answer {
+) -> HandlerResult {
     let range = ContentRange::of(request)?;
     let owner = Owner::of(caller, request);
-    let mut session = take(shared, name, id, owner).await?;
-    let written = write(shared, name, &mut session, body, range).await;
+    let mut session = acquire(state, name, id, owner).await?;
+    let written = write(state, name, &mut session, body, range).await;
     session.pause().await;
     written?;
     Ok(located(StatusCode::ACCEPTED, name, &mut session))
 }
 
-/// PUT: perhaps a last chunk, and then the end.
+/// PUT: an optional last chunk, and the commit.
 pub(crate) async fn finish(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
     body: &mut RequestBody,
     caller: &Caller<'_>,
-) -> Answer {
+) -> HandlerResult {
     let range = ContentRange::of(request)?;
     let owner = Owner::of(caller, request);
     let digest = Query::of(&request.uri).digest("digest")?.ok_or_else(|| {
-        Failure::bad_request(Code::DigestInvalid, "the parameter digest is missing")
+        ResponseError::bad_request(ErrorCode::DigestInvalid, "the parameter digest is missing")
     })?;
-    let mut session = take(shared, name, id, owner).await?;
-    let written = write(shared, name, &mut session, body, range).await;
+    let mut session = acquire(state, name, id, owner).await?;
+    let written = write(state, name, &mut session, body, range).await;
     if written.is_err() {
         session.pause().await;
     }
@@ -121,86 +120,86 @@ pub(crate) async fn finish(
     commit(name, session, digest).await
 }
 
-/// How often, and how far apart, it is looked whether an upload is still being written to.
-const LOOKS: u32 = 100;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+/// How often, and at which interval, the status request checks whether an upload is in use.
+const STATUS_CHECKS: u32 = 100;
+const STATUS_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// GET: how far an upload is.
+/// GET: the offset of an upload.
 pub(crate) async fn status(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
     caller: &Caller<'_>,
-) -> Answer {
+) -> HandlerResult {
     let token = Token::parse(id)?;
-    // Who asks is mostly one whose request broke, and what had arrived of that may still be on its way
-    // to the store: the answer would be out of date at once. A request that goes on is not waited for.
-    for _ in 0..LOOKS {
-        if !shared.sessions.is_in_use(name, &token) {
+    // Mostly a client asks whose last request broke, and received bytes of that request may still be written, so the
+    // response would be out of date at once. A request that continues for longer is not waited for.
+    for _ in 0..STATUS_CHECKS {
+        if !state.sessions.is_in_use(name, &token) {
             break;
         }
-        tokio::time::sleep(BETWEEN_LOOKS).await;
+        tokio::time::sleep(STATUS_CHECK_INTERVAL).await;
     }
-    if let Some(offset) = shared.sessions.offset(name, &token) {
+    if let Some(offset) = state.sessions.offset(name, &token) {
         let mut response = empty(StatusCode::NO_CONTENT);
         locate(&mut response, name, &token, offset);
         return Ok(response);
     }
-    let mut session = take(shared, name, id, Owner::of(caller, request)).await?;
+    let mut session = acquire(state, name, id, Owner::of(caller, request)).await?;
     session.pause().await;
     Ok(located(StatusCode::NO_CONTENT, name, &mut session))
 }
 
-/// DELETE: the end of an upload that will not be finished.
+/// DELETE: cancels an upload.
 pub(crate) async fn cancel(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     request: &Parts,
     caller: &Caller<'_>,
-) -> Answer {
-    let session = take(shared, name, id, Owner::of(caller, request)).await?;
+) -> HandlerResult {
+    let session = acquire(state, name, id, Owner::of(caller, request)).await?;
     session.cancel().await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-async fn take(
-    shared: &Shared,
+async fn acquire(
+    state: &ServerState,
     name: &RepositoryName,
     id: &str,
     owner: Owner,
-) -> Result<Session, Failure> {
+) -> Result<UploadSession, ResponseError> {
     let token = Token::parse(id)?;
-    let repository = shared.repository(name).await?;
-    shared.sessions.take(&*repository, token, owner).await
+    let repository = state.repository(name).await?;
+    UploadSession::acquire(&state.sessions, &*repository, token, owner).await
 }
 
-/// Writes a chunk that must begin where the upload is.
+/// Writes a chunk, which must begin at the offset of the upload.
 async fn write(
-    shared: &Shared,
+    state: &ServerState,
     name: &RepositoryName,
-    session: &mut Session,
+    session: &mut UploadSession,
     body: &mut RequestBody,
     range: Option<ContentRange>,
-) -> Result<(), Failure> {
+) -> Result<(), ResponseError> {
     if let Some(range) = range
         && range.first != session.offset()
     {
         let offset = session.offset();
-        let failure = Failure::new(
+        let failure = ResponseError::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
-            Code::BlobUploadInvalid,
-            format!("the next byte is number {offset}, not {}", range.first),
+            ErrorCode::BlobUploadInvalid,
+            format!("the next byte has the offset {offset}, not {}", range.first),
         );
         return Err(failure
-            .with_header(LOCATION, value(location(name, session.tell())))
-            .with_header(RANGE, value(arrived(offset))));
+            .with_header(LOCATION, value(location(name, session.token_for_client())))
+            .with_header(RANGE, value(received_range(offset))));
     }
-    receive(shared, session, body, range).await
+    receive(state, session, body, range).await
 }
 
-async fn commit(name: &RepositoryName, session: Session, digest: Digest) -> Answer {
+async fn commit(name: &RepositoryName, session: UploadSession, digest: Digest) -> HandlerResult {
     let blob = Descriptor::new(MediaType::OCTET_STREAM, digest, session.offset());
     session.commit(&blob).await?;
     Ok(blob_created(name, &digest))
@@ -213,11 +212,11 @@ fn blob_created(name: &RepositoryName, digest: &Digest) -> Response<ResponseBody
 fn located(
     status: StatusCode,
     name: &RepositoryName,
-    session: &mut Session,
+    session: &mut UploadSession,
 ) -> Response<ResponseBody> {
     let mut response = empty(status);
     let offset = session.offset();
-    locate(&mut response, name, session.tell(), offset);
+    locate(&mut response, name, session.token_for_client(), offset);
     response
 }
 
@@ -229,7 +228,7 @@ fn locate(
 ) {
     let headers = response.headers_mut();
     headers.insert(LOCATION, value(location(name, token)));
-    headers.insert(RANGE, value(arrived(offset)));
+    headers.insert(RANGE, value(received_range(offset)));
     headers.insert(DOCKER_UPLOAD_UUID, value(token.as_str()));
 }
 
@@ -237,8 +236,8 @@ fn location(name: &RepositoryName, token: &Token) -> String {
     format!("/v2/{name}/blobs/uploads/{}", token.as_str())
 }
 
-/// The bytes that have arrived, as the spec writes them: the last one included, so that none and one
+/// Formats the range of received bytes as the spec requires: inclusive of the last one, so that no bytes and one byte
 /// look the same.
-fn arrived(offset: u64) -> String {
+fn received_range(offset: u64) -> String {
     format!("0-{}", offset.saturating_sub(1))
 }

@@ -1,4 +1,4 @@
-//! From the body of a request to an upload.
+//! Writing the body of a request to an upload.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -8,32 +8,32 @@ use futures_util::future::{Either, select};
 use http::StatusCode;
 
 use super::content_range::ContentRange;
-use super::sessions::Session;
-use crate::body::RequestBody;
-use crate::failure::{Code, Failure};
-use crate::service::Shared;
+use crate::request_body::RequestBody;
+use crate::response_error::{ErrorCode, ResponseError};
+use crate::state::ServerState;
+use crate::upload_sessions::UploadSession;
 
-/// How much is gathered while the backend writes, in bytes.
-const GATHERED: usize = 512 * 1024;
+/// The most bytes that are buffered while the backend writes.
+const MAX_BUFFERED: usize = 512 * 1024;
 
-/// How much is waited for before the backend gets it, in bytes, and for how long. To hand on each read
-/// of the socket would cost more than the writing.
-const WORTHWHILE: usize = 256 * 1024;
-const LINGER: Duration = Duration::from_millis(5);
+/// A write waits until it has this many bytes, or for this time. To pass on each read of the socket would cost more
+/// than the writing.
+const MIN_WRITE: usize = 256 * 1024;
+const MAX_DELAY: Duration = Duration::from_millis(5);
 
-/// Writes the body to the upload: as many bytes as `range` has, where the request says so.
+/// Writes the body to the upload, and checks its length against `range`, if the request has one.
 ///
-/// What arrives while the backend writes is gathered and written next. So a fast client is written in
-/// large pieces and never waits for the disk, and the bytes of a slow one are kept waiting for a moment
-/// only. If the body breaks off, what had come of it is written.
+/// Bytes that arrive while the backend writes are buffered and written next. So the bytes of a fast client are written
+/// in large pieces without waiting for the disk, and those of a slow one are delayed only for a moment. If the body
+/// breaks off, the bytes that have arrived are written.
 pub(super) async fn receive(
-    shared: &Shared,
-    session: &mut Session,
+    state: &ServerState,
+    session: &mut UploadSession,
     body: &mut RequestBody,
     range: Option<ContentRange>,
-) -> Result<(), Failure> {
-    let mut expected = Expected {
-        limit: shared.options.max_blob_size,
+) -> Result<(), ResponseError> {
+    let mut expected = LengthCheck {
+        limit: state.options.max_blob_size,
         announced: range.map(ContentRange::length),
         before: session.offset(),
         seen: 0,
@@ -41,27 +41,27 @@ pub(super) async fn receive(
     if let Some(length) = body.length() {
         expected.check_length(length)?;
     }
-    let mut gathered = Gathered::default();
+    let mut buffer = WriteBuffer::default();
     let mut end = None;
     loop {
-        if gathered.is_empty() {
+        if buffer.is_empty() {
             match end {
                 Some(Ok(())) => return expected.check_end(),
                 Some(Err(failure)) => return Err(failure),
-                None => end = gather(body, &mut expected, &mut gathered).await,
+                None => end = read_piece(body, &mut expected, &mut buffer).await,
             }
             continue;
         }
         if end.is_none() {
-            end = linger(body, &mut expected, &mut gathered).await;
+            end = fill(body, &mut expected, &mut buffer).await;
         }
-        let mut writing = pin!(session.write(gathered.take()));
+        let mut writing = pin!(session.write(buffer.take()));
         loop {
-            if end.is_some() || gathered.len() >= GATHERED {
+            if end.is_some() || buffer.len() >= MAX_BUFFERED {
                 writing.await?;
                 break;
             }
-            let more = pin!(gather(body, &mut expected, &mut gathered));
+            let more = pin!(read_piece(body, &mut expected, &mut buffer));
             match select(writing.as_mut(), more).await {
                 Either::Left((written, _)) => {
                     written?;
@@ -73,35 +73,34 @@ pub(super) async fn receive(
     }
 }
 
-/// Takes more until it is worth writing, or nothing comes for a moment; answers how the body ended, if
-/// it did.
-async fn linger(
+/// Reads until there are enough bytes for a write, or the time is over. Returns how the body ended, if it did.
+async fn fill(
     body: &mut RequestBody,
-    expected: &mut Expected,
-    gathered: &mut Gathered,
-) -> Option<Result<(), Failure>> {
+    expected: &mut LengthCheck,
+    buffer: &mut WriteBuffer,
+) -> Option<Result<(), ResponseError>> {
     let more = async {
-        while gathered.len() < WORTHWHILE {
-            let end = gather(body, expected, gathered).await;
+        while buffer.len() < MIN_WRITE {
+            let end = read_piece(body, expected, buffer).await;
             if end.is_some() {
                 return end;
             }
         }
         None
     };
-    tokio::time::timeout(LINGER, more).await.unwrap_or(None)
+    tokio::time::timeout(MAX_DELAY, more).await.unwrap_or(None)
 }
 
-/// Takes the next piece; answers how the body ended, if it did. Dropping the future loses nothing.
-async fn gather(
+/// Reads the next piece. Returns how the body ended, if it did. Dropping the future loses no bytes.
+async fn read_piece(
     body: &mut RequestBody,
-    expected: &mut Expected,
-    gathered: &mut Gathered,
-) -> Option<Result<(), Failure>> {
+    expected: &mut LengthCheck,
+    buffer: &mut WriteBuffer,
+) -> Option<Result<(), ResponseError>> {
     match body.next().await {
         Ok(Some(piece)) => match expected.check(&piece) {
             Ok(()) => {
-                gathered.add(piece);
+                buffer.add(piece);
                 None
             }
             Err(failure) => Some(Err(failure)),
@@ -111,14 +110,14 @@ async fn gather(
     }
 }
 
-/// Bytes that wait to be written. A piece that comes alone is handed on as it is.
+/// Bytes that are to be written. A single piece is passed on without a copy.
 #[derive(Default)]
-struct Gathered {
+struct WriteBuffer {
     first: Bytes,
     all: BytesMut,
 }
 
-impl Gathered {
+impl WriteBuffer {
     fn len(&self) -> usize {
         self.first.len().max(self.all.len())
     }
@@ -148,55 +147,57 @@ impl Gathered {
     }
 }
 
-/// What the body may be.
-struct Expected {
+/// Checks the length of a body.
+struct LengthCheck {
     limit: Option<u64>,
     announced: Option<u64>,
-    /// How many bytes the upload had before.
+    /// The offset of the upload before the body.
     before: u64,
     seen: u64,
 }
 
-impl Expected {
-    /// Checks the length that the request says the body has.
-    fn check_length(&self, length: u64) -> Result<(), Failure> {
+impl LengthCheck {
+    /// Checks the length that the request announces.
+    fn check_length(&self, length: u64) -> Result<(), ResponseError> {
         match self.announced {
-            Some(announced) if announced != length => Err(other_length(announced)),
+            Some(announced) if announced != length => Err(length_mismatch(announced)),
             _ => self.check_size(length),
         }
     }
 
-    fn check(&mut self, piece: &[u8]) -> Result<(), Failure> {
+    fn check(&mut self, piece: &[u8]) -> Result<(), ResponseError> {
         self.seen = self.seen.saturating_add(piece.len() as u64);
         match self.announced {
-            Some(announced) if self.seen > announced => Err(other_length(announced)),
+            Some(announced) if self.seen > announced => Err(length_mismatch(announced)),
             _ => self.check_size(self.seen),
         }
     }
 
-    fn check_end(&self) -> Result<(), Failure> {
+    fn check_end(&self) -> Result<(), ResponseError> {
         match self.announced {
-            Some(announced) if self.seen != announced => Err(other_length(announced)),
+            Some(announced) if self.seen != announced => Err(length_mismatch(announced)),
             _ => Ok(()),
         }
     }
 
-    fn check_size(&self, bytes: u64) -> Result<(), Failure> {
+    fn check_size(&self, bytes: u64) -> Result<(), ResponseError> {
         match self.limit {
-            Some(limit) if self.before.saturating_add(bytes) > limit => Err(Failure::new(
+            Some(limit) if self.before.saturating_add(bytes) > limit => Err(ResponseError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                Code::SizeInvalid,
-                format!("blobs may have {limit} bytes"),
+                ErrorCode::SizeInvalid,
+                format!("the blob is larger than the limit of {limit} bytes"),
             )),
             _ => Ok(()),
         }
     }
 }
 
-fn other_length(announced: u64) -> Failure {
-    Failure::bad_request(
-        Code::SizeInvalid,
-        format!("the Content-Range announces {announced} bytes, the body has another number"),
+fn length_mismatch(announced: u64) -> ResponseError {
+    ResponseError::bad_request(
+        ErrorCode::SizeInvalid,
+        format!(
+            "the Content-Range announces {announced} bytes, and the body does not have this length"
+        ),
     )
 }
 
@@ -206,25 +207,25 @@ mod tests {
 
     #[test]
     fn pieces_are_joined_in_their_order() {
-        let mut gathered = Gathered::default();
+        let mut buffer = WriteBuffer::default();
         for pieces in [
             &["one"][..],
             &["two", "", "three", "four"],
             &["five", "six"],
         ] {
             for piece in pieces {
-                gathered.add(Bytes::from_static(piece.as_bytes()));
+                buffer.add(Bytes::from_static(piece.as_bytes()));
             }
-            assert_eq!(gathered.take(), pieces.concat());
-            assert!(gathered.is_empty());
+            assert_eq!(buffer.take(), pieces.concat());
+            assert!(buffer.is_empty());
         }
     }
 
     #[test]
-    fn a_piece_that_comes_alone_is_not_copied() {
+    fn a_single_piece_is_not_copied() {
         let piece = Bytes::from(vec![7; 10]);
-        let mut gathered = Gathered::default();
-        gathered.add(piece.clone());
-        assert_eq!(gathered.take().as_ptr(), piece.as_ptr());
+        let mut buffer = WriteBuffer::default();
+        buffer.add(piece.clone());
+        assert_eq!(buffer.take().as_ptr(), piece.as_ptr());
     }
 }

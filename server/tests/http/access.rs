@@ -33,7 +33,7 @@ async fn send(client: &Client, method: &str, target: &str, credentials: &str) ->
 }
 
 #[tokio::test]
-async fn without_the_right_password_nothing_is_told() {
+async fn without_the_password_every_request_is_refused() {
     let (_directory, access) = users().await;
     let client = Client::with(ServerOptions::default().with_access(access)).await;
     for target in ["/v2/", "/v2/app/tags/list", "/v2/_catalog", "/metrics"] {
@@ -63,7 +63,7 @@ async fn without_the_right_password_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn everybody_may_read_where_that_is_allowed() {
+async fn anonymous_callers_may_read_if_allowed() {
     let (_directory, access) = users().await;
     let options = ServerOptions::default().with_access(access.with_anonymous_read(true));
     let client = Client::with(options).await;
@@ -90,7 +90,7 @@ async fn everybody_may_read_where_that_is_allowed() {
 }
 
 #[tokio::test]
-async fn grants_bound_what_a_user_may_do() {
+async fn grants_limit_what_a_user_may_do() {
     let (_directory, access) = users().await;
     let all = "**".parse().expect("a pattern");
     let team = "team/**".parse().expect("a pattern");
@@ -124,7 +124,7 @@ async fn grants_bound_what_a_user_may_do() {
 }
 
 #[tokio::test]
-async fn a_blob_is_not_mounted_from_where_the_user_may_not_read() {
+async fn a_mount_requires_the_right_to_read_the_source() {
     let (_directory, access) = users().await;
     let access = access
         .with_grant("ann", "**".parse().expect("a pattern"), Permission::Write)
@@ -182,7 +182,7 @@ async fn empty_credentials_are_anonymous() {
 }
 
 #[tokio::test]
-async fn a_flood_of_wrong_passwords_is_shed() {
+async fn too_many_wrong_passwords_are_refused() {
     let (_directory, access) = users().await;
     let client = Client::with(ServerOptions::default().with_access(access)).await;
     send(&client, "GET", "/v2/", "ann:nna").await.is(200);
@@ -212,7 +212,7 @@ async fn a_flood_of_wrong_passwords_is_shed() {
 }
 
 #[tokio::test]
-async fn each_user_may_have_some_uploads_open() {
+async fn open_uploads_are_limited_per_user() {
     let (_directory, access) = users().await;
     let access = access.with_anonymous_read(true);
     let options = ServerOptions::default()

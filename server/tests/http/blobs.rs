@@ -18,7 +18,7 @@ async fn range(range: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_blob_comes_with_its_size_digest_and_entity_tag() {
+async fn a_blob_has_its_size_digest_and_entity_tag() {
     let (client, blob) = with_text().await;
     let digest = blob.rsplit('/').next().expect("a digest");
     for method in ["GET", "HEAD"] {
@@ -45,7 +45,7 @@ async fn a_blob_of_another_repository_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_is_no_digest_is_refused() {
+async fn an_invalid_digest_is_refused() {
     let client = Client::new().await;
     for digest in [
         "sha256:0",
@@ -60,7 +60,7 @@ async fn what_is_no_digest_is_refused() {
 }
 
 #[tokio::test]
-async fn a_range_inside_is_answered_with_its_place() {
+async fn a_range_is_returned_with_its_offsets() {
     let reply = range("bytes=2-4").await;
     reply.is(206);
     assert_eq!(reply.body, b"234");
@@ -69,7 +69,7 @@ async fn a_range_inside_is_answered_with_its_place() {
 }
 
 #[tokio::test]
-async fn open_and_suffix_ranges_reach_to_the_end() {
+async fn open_and_suffix_ranges_end_with_the_blob() {
     assert_eq!(range("bytes=7-").await.is(206).body, b"789");
     assert_eq!(range("bytes=-3").await.is(206).body, b"789");
     assert_eq!(range("bytes=-99").await.is(206).body, TEXT);
@@ -77,19 +77,19 @@ async fn open_and_suffix_ranges_reach_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_range_past_the_end_tells_the_size() {
+async fn a_range_past_the_end_returns_the_size() {
     let reply = range("bytes=10-").await;
     reply.is(416);
     assert_eq!(reply.header("content-range"), Some("bytes */10"));
 }
 
 #[tokio::test]
-async fn several_ranges_are_answered_with_the_whole() {
+async fn several_ranges_return_the_whole_blob() {
     assert_eq!(range("bytes=0-1,4-5").await.is(200).body, TEXT);
 }
 
 #[tokio::test]
-async fn a_range_of_something_else_is_answered_with_the_whole() {
+async fn a_range_of_other_content_returns_the_whole_blob() {
     let (client, blob) = with_text().await;
     let digest = blob.rsplit('/').next().expect("a digest");
     let this = format!("\"{digest}\"");
@@ -100,7 +100,7 @@ async fn a_range_of_something_else_is_answered_with_the_whole() {
 }
 
 #[tokio::test]
-async fn who_has_a_blob_does_not_get_it_again() {
+async fn a_cached_blob_is_not_sent_again() {
     let (client, blob) = with_text().await;
     let digest = blob.rsplit('/').next().expect("a digest");
     let this = format!("\"{digest}\"");
@@ -125,7 +125,7 @@ async fn a_deleted_blob_is_gone() {
 }
 
 #[tokio::test]
-async fn other_methods_are_named_as_not_allowed() {
+async fn other_methods_are_not_allowed() {
     let (client, blob) = with_text().await;
     let reply = client.send("PUT", &blob, &[], b"").await;
     reply.fails(405, "UNSUPPORTED");
@@ -133,7 +133,7 @@ async fn other_methods_are_named_as_not_allowed() {
 }
 
 #[tokio::test]
-async fn an_empty_blob_is_a_blob() {
+async fn an_empty_blob_can_be_read() {
     let client = Client::new().await;
     let digest = client.push_blob("app", b"").await;
     let blob = format!("/v2/app/blobs/{digest}");
@@ -146,7 +146,7 @@ async fn an_empty_blob_is_a_blob() {
 }
 
 #[tokio::test]
-async fn a_blob_may_be_cached_for_good() {
+async fn a_blob_may_be_cached_forever() {
     let (client, blob) = with_text().await;
     let digest = blob.rsplit('/').next().expect("a digest");
     let tag = format!("\"{digest}\"");

@@ -62,7 +62,7 @@ async fn a_manifest_over_the_limit_is_refused_by_its_length() {
 }
 
 #[tokio::test]
-async fn a_manifest_over_the_limit_is_refused_while_it_comes() {
+async fn a_manifest_over_the_limit_is_refused_while_it_is_read() {
     let client = Client::with(ServerOptions::default().with_max_manifest_size(100)).await;
     let chunk = "x".repeat(64);
     let request = head(
@@ -87,7 +87,7 @@ async fn a_refusal_reaches_a_client_that_sends_everything_first() {
 }
 
 #[tokio::test]
-async fn deeply_nested_json_is_no_manifest() {
+async fn deeply_nested_json_is_refused() {
     let client = Client::new().await;
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let nested = format!("{}0{}", open.repeat(10_000), close.repeat(10_000));
@@ -98,7 +98,7 @@ async fn deeply_nested_json_is_no_manifest() {
 }
 
 #[tokio::test]
-async fn chunks_whose_sizes_lie_end_the_connection_and_not_the_upload() {
+async fn invalid_chunk_sizes_end_the_connection_only() {
     let client = Client::new().await;
     let location = client.start_upload("app").await;
     for body in [
@@ -131,7 +131,7 @@ async fn a_request_with_two_lengths_is_refused() {
 }
 
 #[tokio::test]
-async fn a_request_hidden_in_the_body_of_another_is_not_answered() {
+async fn a_request_in_the_body_of_another_gets_no_response() {
     let client = Client::new().await;
     let digest = client.push_blob("app", b"x").await;
     let hidden = format!("DELETE /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -150,7 +150,7 @@ async fn a_request_hidden_in_the_body_of_another_is_not_answered() {
 }
 
 #[tokio::test]
-async fn garbage_is_answered_as_such_and_the_server_goes_on() {
+async fn garbage_is_refused_and_the_server_continues() {
     let client = Client::new().await;
     for garbage in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
@@ -164,7 +164,7 @@ async fn garbage_is_answered_as_such_and_the_server_goes_on() {
 }
 
 #[tokio::test]
-async fn a_client_may_hang_up_at_every_byte() {
+async fn a_client_may_disconnect_at_every_byte() {
     let client = Client::new().await;
     let target = format!("/v2/app/blobs/uploads/?digest={}", Digest::of(b"hello"));
     let request = head("POST", &target, &[("Content-Length", "5")]) + "\r\nhello";
@@ -183,7 +183,7 @@ async fn a_client_may_hang_up_at_every_byte() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_clients_that_hang_up() {
+async fn clients_that_disconnect_leave_nothing() {
     let client = Client::new().await;
     let content = vec![7; 1024 * 1024];
     let blob = format!("/v2/app/blobs/{}", client.push_blob("app", &content).await);
@@ -216,7 +216,7 @@ async fn nothing_is_left_of_clients_that_hang_up() {
 }
 
 #[tokio::test]
-async fn an_unknown_endpoint_is_told() {
+async fn an_unknown_endpoint_is_not_found() {
     let client = Client::new().await;
     for target in ["/", "/v1/_ping", "/v2/app", "/v2/app/tags", "/v3/"] {
         client.get(target).await.fails(404, "UNSUPPORTED");
@@ -257,7 +257,7 @@ async fn a_bare_lf_in_a_head_is_refused() {
 }
 
 #[tokio::test]
-async fn a_browser_is_told_not_to_guess_types() {
+async fn browsers_must_not_guess_types() {
     let client = Client::new().await;
     let digest = client.push_blob("app", b"<script>").await;
     for target in [

@@ -19,7 +19,7 @@ fn next(link: Option<&str>) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_root_says_that_this_is_a_registry() {
+async fn the_root_identifies_a_registry() {
     let client = Client::new().await;
     for target in ["/v2/", "/v2"] {
         let reply = client.get(target).await;
@@ -61,7 +61,7 @@ async fn a_page_that_ends_with_the_last_tag_has_no_link() {
 }
 
 #[tokio::test]
-async fn what_comes_before_is_left_out_though_it_need_not_exist() {
+async fn a_page_begins_after_a_tag_that_need_not_exist() {
     let client = with_tags(ServerOptions::default(), &["a", "c", "e"]).await;
     let reply = client.get("/v2/app/tags/list?last=b").await;
     assert_eq!(reply.json()["tags"], json!(["c", "e"]));
@@ -70,7 +70,7 @@ async fn what_comes_before_is_left_out_though_it_need_not_exist() {
 }
 
 #[tokio::test]
-async fn a_page_of_none_is_empty_and_the_last() {
+async fn a_page_of_size_zero_is_empty() {
     let client = with_tags(ServerOptions::default(), &["a"]).await;
     let reply = client.get("/v2/app/tags/list?n=0").await;
     assert_eq!(reply.is(200).json()["tags"], json!([]));
@@ -94,7 +94,7 @@ async fn the_size_of_pages_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_repository_that_does_not_exist_is_told_from_one_without_tags() {
+async fn an_unknown_repository_is_not_one_without_tags() {
     let client = Client::new().await;
     client.push_blob("app", b"x").await;
     let reply = client.get("/v2/app/tags/list").await;

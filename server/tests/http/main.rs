@@ -1,12 +1,14 @@
-//! The server as clients meet it: bytes over a socket in, bytes out.
+//! The server over sockets, as clients use it.
 
 mod access;
 mod blobs;
 mod client;
 mod hostile;
 mod listings;
+mod manifest_checks;
 mod manifests;
 mod operations;
+mod referrers;
 mod sessions;
 #[cfg(feature = "tls")]
 mod tls;

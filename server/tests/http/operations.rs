@@ -42,7 +42,7 @@ async fn a_read_only_registry_is_read() {
 }
 
 #[tokio::test]
-async fn a_registry_that_deletes_nothing_takes_pushes() {
+async fn a_registry_without_deletes_accepts_pushes() {
     let registry = Arc::new(NoDeletes::new(MemoryRegistry::new()));
     let client = Client::of(registry, ServerOptions::default()).await;
     client.push_manifest("app", "v1", &index("x")).await.is(201);
@@ -58,7 +58,7 @@ async fn a_registry_that_deletes_nothing_takes_pushes() {
 }
 
 #[tokio::test]
-async fn a_warning_is_in_every_answer() {
+async fn a_warning_is_in_every_response() {
     let options = ServerOptions::default().with_warning("use \"other\"\r\nX: y");
     let client = Client::with(options).await;
     for target in ["/v2/", "/v2/app/manifests/v1"] {
@@ -71,7 +71,7 @@ async fn a_warning_is_in_every_answer() {
 }
 
 #[tokio::test]
-async fn the_server_says_that_it_is_there() {
+async fn the_health_endpoint_responds() {
     let client = Client::new().await;
     assert_eq!(client.get("/healthz").await.is(200).body, b"ok\n");
     client.send("POST", "/healthz", &[], b"").await.is(405);
@@ -88,6 +88,8 @@ async fn requests_and_bytes_are_counted() {
         .is(404);
     client.start_upload("app").await;
     let reply = client.get("/metrics").await;
+    let format = Some("text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(reply.header("content-type"), format);
     let text = String::from_utf8(reply.is(200).body.clone()).expect("text");
     for line in [
         "tranship_requests_total{endpoint=\"blob\",method=\"GET\",status=\"2xx\"} 1",
@@ -146,7 +148,7 @@ async fn an_upload_in_flight_is_finished_before_the_server_stops() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_end_is_not_waited_for() {
+async fn an_incomplete_head_times_out() {
     let service = router(Arc::new(MemoryRegistry::new()), ServerOptions::default());
     let server = Server::bind((Ipv4Addr::LOCALHOST, 0), service)
         .await
@@ -202,7 +204,7 @@ async fn the_service_can_be_mounted_into_an_app() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_is_let_go() {
+async fn a_client_that_reads_nothing_times_out() {
     let registry = Arc::new(MemoryRegistry::new());
     let service = router(registry, ServerOptions::default());
     let server = Server::bind((Ipv4Addr::LOCALHOST, 0), service)

@@ -58,7 +58,7 @@ async fn an_upload_of_another_repository_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_is_no_id_is_unknown() {
+async fn an_invalid_id_is_unknown() {
     let client = Client::new().await;
     for id in ["x", "%00", "..", "AAAA", "????", "_____", &"A".repeat(4000)] {
         let reply = client.get(&format!("/v2/app/blobs/uploads/{id}")).await;
@@ -67,7 +67,7 @@ async fn what_is_no_id_is_unknown() {
 }
 
 #[tokio::test]
-async fn of_two_writers_the_second_is_told_of_the_first() {
+async fn a_second_writer_gets_a_conflict() {
     let client = Client::new().await;
     let location = client.start_upload("app").await;
     let mut first = client.connect().await;
@@ -88,7 +88,7 @@ async fn of_two_writers_the_second_is_told_of_the_first() {
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_can_go_on_where_it_was() {
+async fn a_client_that_disconnects_can_resume() {
     let client = Client::new().await;
     let location = client.start_upload("app").await;
     let mut stream = client.connect().await;
@@ -155,7 +155,7 @@ async fn an_idle_upload_expires() {
 }
 
 #[tokio::test]
-async fn a_client_that_stalls_is_let_go_and_its_upload_stays() {
+async fn a_client_that_stalls_times_out_and_can_resume() {
     let options = ServerOptions::default().with_body_timeout(Duration::from_millis(50));
     let client = Client::with(options).await;
     let location = client.start_upload("app").await;
@@ -167,7 +167,7 @@ async fn a_client_that_stalls_is_let_go_and_its_upload_stays() {
 }
 
 #[tokio::test]
-async fn several_servers_take_turns_with_an_upload_where_they_share_a_place() {
+async fn servers_with_one_storage_share_uploads() {
     let root = tempfile::tempdir().expect("a directory");
     let open = async || {
         let registry = LayoutRegistry::create(root.path())
@@ -248,7 +248,7 @@ async fn an_open_upload_holds_no_file_open() {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_where_it_was_paused() {
+async fn an_upload_resumes_where_it_was_paused() {
     let root = tempfile::tempdir().expect("a directory");
     let layouts = LayoutRegistry::create(root.path()).await.expect("layouts");
     let client = Client::of(Arc::new(layouts), ServerOptions::default()).await;

@@ -76,7 +76,7 @@ async fn a_new_certificate_is_used_without_a_restart() {
 }
 
 #[tokio::test]
-async fn what_is_no_certificate_is_refused_when_the_server_starts() {
+async fn an_invalid_certificate_is_refused_at_the_start() {
     let directory = tempfile::tempdir().expect("a directory");
     assert!(open(&directory).await.expect_err("missing").is_not_found());
     write_certificate(directory.path());

@@ -62,7 +62,7 @@ async fn chunks_are_appended_in_order() {
 }
 
 #[tokio::test]
-async fn a_chunk_without_range_goes_to_the_end() {
+async fn a_chunk_without_range_is_appended() {
     let client = Client::new().await;
     let location = client.start_upload("app").await;
     client.send("PATCH", &location, &[], b"hel").await.is(202);
@@ -72,7 +72,7 @@ async fn a_chunk_without_range_goes_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_body_of_unknown_length_is_taken() {
+async fn a_body_of_unknown_length_is_accepted() {
     let client = Client::new().await;
     let location = client.start_upload("app").await;
     let request = format!(
@@ -85,7 +85,7 @@ async fn a_body_of_unknown_length_is_taken() {
 }
 
 #[tokio::test]
-async fn a_chunk_out_of_order_tells_where_the_upload_is() {
+async fn a_chunk_out_of_order_returns_the_offset() {
     let client = Client::new().await;
     let location = client.start_upload("app").await;
     patch(&client, &location, "0-2", b"hel").await.is(202);
@@ -113,7 +113,7 @@ async fn a_last_chunk_out_of_order_leaves_the_upload_open() {
 }
 
 #[tokio::test]
-async fn a_chunk_whose_range_lies_about_its_size_is_refused_before_it_is_written() {
+async fn a_chunk_with_a_wrong_range_is_not_written() {
     let client = Client::new().await;
     let location = client.start_upload("app").await;
     for range in ["0-1", "0-9"] {
@@ -128,7 +128,7 @@ async fn a_chunk_whose_range_lies_about_its_size_is_refused_before_it_is_written
 }
 
 #[tokio::test]
-async fn the_status_says_how_far_an_upload_is() {
+async fn the_status_returns_the_offset() {
     let client = Client::new().await;
     let location = client.start_upload("app").await;
     patch(&client, &location, "0-4", b"hello").await.is(202);
@@ -152,7 +152,7 @@ async fn a_cancelled_upload_is_gone() {
 }
 
 #[tokio::test]
-async fn content_of_another_digest_is_refused_and_not_there() {
+async fn content_of_another_digest_is_not_stored() {
     let client = Client::new().await;
     let digest = Digest::of(b"hello");
     let location = client.start_upload("app").await;
@@ -166,7 +166,7 @@ async fn content_of_another_digest_is_refused_and_not_there() {
 }
 
 #[tokio::test]
-async fn every_algorithm_names_blobs() {
+async fn blobs_may_have_digests_of_every_algorithm() {
     let client = Client::new().await;
     for algorithm in Algorithm::ALL {
         let digest = algorithm.digest(b"hello");
@@ -184,7 +184,7 @@ async fn every_algorithm_names_blobs() {
 }
 
 #[tokio::test]
-async fn an_unknown_algorithm_is_refused_before_anything_is_sent() {
+async fn an_unknown_algorithm_is_refused_at_the_start() {
     let client = Client::new().await;
     for query in [
         "digest-algorithm=md5",
@@ -211,7 +211,7 @@ async fn an_upload_without_digest_stays_open() {
 }
 
 #[tokio::test]
-async fn a_blob_is_mounted_from_where_it_is() {
+async fn a_blob_is_mounted_from_its_repository() {
     let client = Client::new().await;
     let digest = client.push_blob("from", b"hello").await;
     let target = format!("/v2/to/blobs/uploads/?mount={digest}&from=from");
@@ -222,7 +222,7 @@ async fn a_blob_is_mounted_from_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_mount_that_does_not_say_from_where_finds_the_blob() {
+async fn a_mount_without_a_source_finds_the_blob() {
     let client = Client::new().await;
     let digest = client.push_blob("from", b"hello").await;
     let target = format!("/v2/to/blobs/uploads/?mount={digest}");
@@ -231,7 +231,7 @@ async fn a_mount_that_does_not_say_from_where_finds_the_blob() {
 }
 
 #[tokio::test]
-async fn a_mount_of_what_is_not_there_becomes_an_upload() {
+async fn a_mount_of_an_absent_blob_becomes_an_upload() {
     let client = Client::with(ServerOptions::default().with_anonymous_mount_search(0)).await;
     let digest = client.push_blob("from", b"hello").await;
     for query in [
@@ -254,7 +254,7 @@ async fn a_mount_of_what_is_not_there_becomes_an_upload() {
 }
 
 #[tokio::test]
-async fn a_blob_over_the_limit_is_refused_however_it_comes() {
+async fn a_blob_over_the_limit_is_always_refused() {
     let client = Client::with(ServerOptions::default().with_max_blob_size(4)).await;
     let digest = Digest::of(b"hello");
     let target = format!("/v2/app/blobs/uploads/?digest={digest}");
@@ -267,7 +267,7 @@ async fn a_blob_over_the_limit_is_refused_however_it_comes() {
 }
 
 #[tokio::test]
-async fn the_least_size_of_chunks_is_told() {
+async fn the_minimum_size_of_chunks_is_sent() {
     let client = Client::with(ServerOptions::default().with_min_chunk_size(1024)).await;
     let reply = client
         .send("POST", "/v2/app/blobs/uploads/", &[], b"")

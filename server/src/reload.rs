@@ -1,18 +1,21 @@
-//! Files that are read again when they change, so that a certificate is renewed or a password taken
-//! back without a restart.
+//! Files that are read again when they change, so that a certificate can be renewed or a password revoked without a
+//! restart.
+//!
+//! Length and time of the files are compared when their content is used, at most once a second. Notifications of the
+//! system would need a crate with a thread and a watch on the directory, and miss changes on network file systems.
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tranship::{Error, ErrorKind, Result};
+use tranship::{Error, Result, blocking};
 
-/// How long what was read last is taken for current.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time for which the files are not checked again.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What files say, as it was when they could last be read.
-pub(crate) struct Watched<T> {
+/// The decoded content of files, from the last time when they were valid.
+pub(crate) struct ReloadedFiles<T> {
     source: Arc<Source<T>>,
     state: Mutex<State<T>>,
 }
@@ -25,63 +28,63 @@ struct Source<T> {
 struct State<T> {
     value: Arc<T>,
     stamps: Vec<Stamp>,
-    looked: Instant,
+    last_check: Instant,
 }
 
-/// What tells one state of a file from another.
+/// A change of this is taken for a change of the file.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
 }
 
-impl<T: Send + Sync + 'static> Watched<T> {
-    /// Reads the files at `paths`, and makes of their contents what `decode` does.
+impl<T: Send + Sync + 'static> ReloadedFiles<T> {
+    /// Reads the files at `paths`, and decodes their contents with `decode`.
     ///
     /// # Errors
-    /// What a file cannot be read with, and as `decode`.
+    /// The error of reading a file, or that of `decode`.
     pub(crate) async fn open(
         paths: Vec<PathBuf>,
         decode: fn(&[Vec<u8>]) -> Result<T>,
     ) -> Result<Self> {
         let source = Arc::new(Source { paths, decode });
         let reader = Arc::clone(&source);
-        let (stamps, value) = blocking(move || Ok((reader.stamps(), reader.read()?))).await?;
+        let (stamps, value) = blocking::run(move || Ok((reader.stamps(), reader.read()?))).await?;
         Ok(Self {
             source,
             state: Mutex::new(State {
                 value: Arc::new(value),
                 stamps,
-                looked: Instant::now(),
+                last_check: Instant::now(),
             }),
         })
     }
 
-    /// What the files say. If they have changed and cannot be read, it is what they said before.
+    /// Returns the decoded content. If the files have changed and are not valid, it is the content before the change.
     pub(crate) async fn current(&self) -> Arc<T> {
         {
             let mut state = self.lock();
-            if state.looked.elapsed() < PATIENCE {
+            if state.last_check.elapsed() < CHECK_INTERVAL {
                 return Arc::clone(&state.value);
             }
-            // Whoever comes meanwhile need not look too.
-            state.looked = Instant::now();
+            // Concurrent callers do not check too.
+            state.last_check = Instant::now();
         }
         let reader = Arc::clone(&self.source);
-        let Ok(stamps) = blocking(move || Ok(reader.stamps())).await else {
+        let Ok(stamps) = blocking::run(move || Ok(reader.stamps())).await else {
             return Arc::clone(&self.lock().value);
         };
         if self.lock().stamps != stamps {
             let reader = Arc::clone(&self.source);
-            match blocking(move || reader.read()).await {
+            match blocking::run(move || reader.read()).await {
                 Ok(value) => {
                     let mut state = self.lock();
                     state.value = Arc::new(value);
                     state.stamps = stamps;
-                    tracing::info!(files = ?self.source.paths, "read again");
+                    tracing::info!(files = ?self.source.paths, "reloaded");
                 }
                 Err(error) => {
-                    tracing::warn!(files = ?self.source.paths, %error, "what was read before stays");
+                    tracing::warn!(files = ?self.source.paths, %error, "not reloaded; the last valid content stays in use");
                 }
             }
         }
@@ -93,9 +96,9 @@ impl<T: Send + Sync + 'static> Watched<T> {
     }
 
     #[cfg(test)]
-    pub(crate) fn look_again(&self) {
-        if let Some(past) = Instant::now().checked_sub(PATIENCE) {
-            self.lock().looked = past;
+    pub(crate) fn expire_check(&self) {
+        if let Some(past) = Instant::now().checked_sub(CHECK_INTERVAL) {
+            self.lock().last_check = past;
         }
     }
 }
@@ -130,23 +133,18 @@ impl<T> Source<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Watched<T> {
+impl<T> std::fmt::Debug for ReloadedFiles<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Watched").field(&self.source.paths).finish()
+        f.debug_tuple("ReloadedFiles")
+            .field(&self.source.paths)
+            .finish()
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        Error::new(ErrorKind::Io, "a file was not read to its end").with_source(error)
-    })?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tranship::ErrorKind;
 
     fn text(contents: &[Vec<u8>]) -> Result<String> {
         String::from_utf8(contents.concat())
@@ -154,27 +152,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_is_seen_and_damage_is_not() {
+    async fn a_valid_change_is_loaded() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("file");
         fs::write(&path, "one").expect("written");
-        let watched = Watched::open(vec![path.clone()], text).await.expect("read");
-        assert_eq!(*watched.current().await, "one");
+        let files = ReloadedFiles::open(vec![path.clone()], text)
+            .await
+            .expect("read");
+        assert_eq!(*files.current().await, "one");
         fs::write(&path, "three").expect("written");
-        assert_eq!(*watched.current().await, "one");
-        watched.look_again();
-        assert_eq!(*watched.current().await, "three");
+        assert_eq!(*files.current().await, "one");
+        files.expire_check();
+        assert_eq!(*files.current().await, "three");
         fs::write(&path, b"\xff").expect("written");
-        watched.look_again();
-        assert_eq!(*watched.current().await, "three");
+        files.expire_check();
+        assert_eq!(*files.current().await, "three");
         fs::remove_file(&path).expect("removed");
-        watched.look_again();
-        assert_eq!(*watched.current().await, "three");
+        files.expire_check();
+        assert_eq!(*files.current().await, "three");
     }
 
     #[tokio::test]
-    async fn what_is_not_there_at_first_is_an_error() {
-        let error = Watched::open(vec!["/nonexistent/file".into()], text).await;
+    async fn a_missing_file_is_an_error_at_first() {
+        let error = ReloadedFiles::open(vec!["/nonexistent/file".into()], text).await;
         assert!(error.expect_err("missing").is_not_found());
     }
 }

@@ -1,4 +1,4 @@
-//! What a request is about, as far as quirks care.
+//! The facts of a request that quirks depend on.
 
 use http::Method;
 use http::request::Parts;
@@ -53,9 +53,9 @@ impl Endpoint {
     }
 }
 
-/// What was asked for, before a quirk changed it.
+/// The facts of a request, before a quirk changes it.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct RequestInfo {
     pub(crate) method: Method,
     pub(crate) endpoint: Endpoint,
     pub(crate) path: String,
@@ -68,7 +68,7 @@ pub(crate) struct Asked {
     pub(crate) is_redirected: bool,
 }
 
-impl Asked {
+impl RequestInfo {
     pub(crate) fn of(parts: &Parts) -> Self {
         let header = |name| {
             let value = parts.headers.get(name)?;
@@ -96,7 +96,7 @@ impl Asked {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The first value of a parameter, as it stands in the query.
+    /// The first value of a parameter, percent-encoded as in the query.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters(name).next()
     }
@@ -182,7 +182,7 @@ mod tests {
         ] {
             let (mut parts, ()) = http::Request::new(()).into_parts();
             parts.uri = path.parse().expect("a path");
-            assert_eq!(Asked::of(&parts).repository(), repository, "{path}");
+            assert_eq!(RequestInfo::of(&parts).repository(), repository, "{path}");
         }
     }
 

@@ -1,10 +1,10 @@
 //! Refuses heads of requests that RFC 9112 forbids and the parser of hyper accepts: lines that end in a bare
 //! LF (section 2.2), and HTTP/1.1 without exactly one `Host` (section 3.2).
 //!
-//! A proxy in front that reads such a head in another way than the server could be made to pass on requests
+//! A proxy that parses such a head in another way than the server could be tricked into passing on requests
 //! that it has not checked. The bytes are inspected as they are read from the socket, and the one that makes a
-//! head invalid is replaced by NUL, which no head may contain: so hyper answers 400 and closes the connection.
-//! Bodies are followed, but never changed.
+//! head invalid is replaced by NUL, which is not allowed in a head: hyper responds with 400 and closes the connection.
+//! The framing of bodies is parsed, but their bytes are not changed.
 
 use std::io;
 use std::pin::Pin;
@@ -12,25 +12,25 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The longest line that is followed, in bytes. Hyper takes no longer head.
+/// The longest line that is parsed, in bytes. Hyper refuses longer heads.
 const MAX_LINE: usize = 64 * 1024;
 
-/// A connection whose incoming heads are checked.
-pub(crate) struct StrictHeads<I> {
+/// A connection that validates the heads of incoming requests.
+pub(crate) struct RequestHeadValidator<I> {
     inner: I,
-    requests: Requests,
+    requests: RequestParser,
 }
 
-impl<I> StrictHeads<I> {
+impl<I> RequestHeadValidator<I> {
     pub(crate) fn new(inner: I) -> Self {
         Self {
             inner,
-            requests: Requests::default(),
+            requests: RequestParser::default(),
         }
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for StrictHeads<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for RequestHeadValidator<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -45,7 +45,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for StrictHeads<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for StrictHeads<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for RequestHeadValidator<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -75,34 +75,34 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for StrictHeads<I> {
     }
 }
 
-/// Follows the requests on a connection.
+/// Parses the requests on a connection as far as their framing.
 #[derive(Default)]
-struct Requests {
+struct RequestParser {
     part: Part,
-    /// The line that has begun, without its LF.
+    /// The current line, without its LF.
     line: Vec<u8>,
     head: Head,
 }
 
-/// What comes next.
+/// The part of a request that is expected next.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// A line of a head.
     #[default]
     Head,
-    /// So many bytes of a body whose length was announced.
+    /// This many bytes of a body with a `Content-Length`.
     Body(u64),
     /// The line with the size of a chunk.
     ChunkSize,
-    /// So many bytes of a chunk and the CRLF after it.
+    /// This many bytes of a chunk and the CRLF after it.
     Chunk(u64),
     /// A line of the trailer section.
     Trailers,
-    /// Nothing that can be followed: hyper refuses it, or was made to.
+    /// Not known, because the request is invalid and hyper refuses it.
     Unknown,
 }
 
-/// What a head has said so far.
+/// The fields of the current head so far.
 #[derive(Default)]
 struct Head {
     has_begun: bool,
@@ -112,8 +112,8 @@ struct Head {
     is_chunked: bool,
 }
 
-impl Requests {
-    /// Checks the next `bytes`, and makes them invalid if they must be refused.
+impl RequestParser {
+    /// Checks the next `bytes`, and makes them invalid if the request must be refused.
     fn check(&mut self, mut bytes: &mut [u8]) {
         while !bytes.is_empty() {
             let used = match &mut self.part {
@@ -138,7 +138,7 @@ impl Requests {
         }
     }
 
-    /// Takes a line, or as much of it as there is, and returns how many bytes that was.
+    /// Consumes a line or the available part of it, and returns the number of bytes.
     fn take_line(&mut self, bytes: &mut [u8]) -> usize {
         let end = bytes.iter().position(|&byte| byte == b'\n');
         let used = end.unwrap_or(bytes.len());
@@ -161,7 +161,7 @@ impl Requests {
         end + 1
     }
 
-    /// What comes after `line`; `None` if it must be refused.
+    /// Returns what follows `line`, or `None` if it must be refused.
     fn next(&mut self, line: &[u8]) -> Option<Part> {
         match self.part {
             Part::Head if line.is_empty() && self.head.has_begun => {
@@ -183,7 +183,7 @@ impl Requests {
 }
 
 impl Head {
-    /// Reads a line; `None` if the head cannot be followed.
+    /// Parses a line; `None` if it is invalid.
     fn add(&mut self, line: &[u8]) -> Option<()> {
         if !self.has_begun {
             // Empty lines before a request are ignored (section 2.2).
@@ -238,9 +238,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What hyper gets when `text` arrives in pieces of `size` bytes.
+    /// Returns what hyper reads when `text` arrives in pieces of `size` bytes.
     fn checked(text: &str, size: usize) -> String {
-        let mut requests = Requests::default();
+        let mut requests = RequestParser::default();
         let mut bytes = text.as_bytes().to_vec();
         for piece in bytes.chunks_mut(size.max(1)) {
             requests.check(piece);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_left_to_hyper() {
+    fn an_invalid_body_is_left_to_hyper() {
         for body in ["x\r\n\n", "\n", "ffffffffffffffff\r\n\n"] {
             let head = "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
             let found = checked(&format!("{head}{body}"), 3);
@@ -309,8 +309,8 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 1_usize..50) {
-            let mut requests = Requests::default();
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), size in 1_usize..50) {
+            let mut requests = RequestParser::default();
             let mut bytes = bytes;
             for piece in bytes.chunks_mut(size) {
                 requests.check(piece);

@@ -1,27 +1,26 @@
-//! What stands for an upload in URLs.
+//! The name of an upload in URLs.
 
 use std::fmt;
 use std::sync::Arc;
 
 use tranship::{Error, ErrorKind, UploadId};
 
-use crate::failure::{About, Failure};
+use crate::response_error::{Resource, ResponseError};
 
-/// The longest token that is looked at, in bytes.
+/// The longest token that is accepted, in bytes.
 const MAX_LENGTH: usize = 128;
 
-/// What stands for an upload in URLs: letters, digits, `-` and `_`.
+/// The name of an upload in URLs: letters, digits, `-` and `_`.
 ///
-/// Where the backend's id is no more than that, it is the id, so that an upload can be resumed after a
-/// restart. An id that says more, such as the URL of an upload at another registry, stays here: a client
-/// would learn from it what it should not know, and could write one of its own, to have us send our
-/// credentials somewhere.
+/// If the id of the backend has this form, it is the token, so that an upload can be resumed after a restart. Any other
+/// id, such as the URL of an upload at another registry, is not sent to clients: it could tell them a secret, and a
+/// client could send one that makes the server pass its credentials to another host.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Token(Arc<str>);
+pub(crate) struct Token(Arc<str>);
 
 impl Token {
-    /// The token of an upload that a backend has begun.
-    pub(super) fn of(id: &UploadId) -> Result<Self, Failure> {
+    /// Returns the token of an upload that a backend has started.
+    pub(crate) fn of(id: &UploadId) -> Result<Self, ResponseError> {
         if is_plain(id.as_str()) {
             return Ok(Self(id.as_str().into()));
         }
@@ -29,26 +28,29 @@ impl Token {
         getrandom::fill(&mut bytes).map_err(|error| {
             let error = Error::new(ErrorKind::Io, "the system has no random numbers")
                 .with_source(error.to_string());
-            Failure::of(&error, About::Upload)
+            ResponseError::from_backend(&error, Resource::Upload)
         })?;
         let number = u128::from_be_bytes(bytes);
         Ok(Self(format!("{number:032x}").into()))
     }
 
-    /// The token that a client sends.
-    pub(super) fn parse(text: &str) -> Result<Self, Failure> {
+    /// Parses a token that a client sends.
+    pub(crate) fn parse(text: &str) -> Result<Self, ResponseError> {
         if is_plain(text) {
             return Ok(Self(text.into()));
         }
-        Err(Failure::of(&Error::not_found("upload"), About::Upload))
+        Err(ResponseError::from_backend(
+            &Error::not_found("upload"),
+            Resource::Upload,
+        ))
     }
 
-    /// The id of an upload that was begun before this process was.
-    pub(super) fn as_id(&self) -> UploadId {
+    /// Returns the id of an upload that an earlier process started.
+    pub(crate) fn as_id(&self) -> UploadId {
         UploadId::new(Arc::clone(&self.0))
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -77,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_leads_somewhere_stays_here() {
+    fn an_id_with_a_url_gets_a_random_token() {
         let id = UploadId::new("app https://registry.example/v2/app/blobs/uploads/1?state=secret");
         let [one, two] = [0, 1].map(|_| Token::of(&id).expect("a token"));
         assert_ne!(one, two);
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_makes_up_reaches_no_backend() {
+    fn an_invalid_token_is_unknown() {
         for text in ["", ".", "..", "a/b", "a b", "http://x", "a?b", "a%2fb", "ü"] {
             Token::parse(text).expect_err(text);
         }

@@ -1,4 +1,6 @@
-//! A connection that ends when its peer takes nothing for too long.
+//! A timeout for writes to a connection.
+//!
+//! `tokio-io-timeout` does the same, but would be one crate too many for the command line (docs/development.md).
 
 use std::io;
 use std::pin::Pin;
@@ -8,26 +10,27 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Wraps a connection. Reading is left alone: the protocol knows best what it waits for.
-pub(crate) struct Stallable<I> {
+/// A connection whose writes fail with [`TimedOut`](io::ErrorKind::TimedOut) if the peer reads nothing for a while.
+/// Reads have no timeout: how long to wait depends on the protocol.
+pub(crate) struct WriteTimeout<I> {
     inner: I,
-    patience: Duration,
+    timeout: Duration,
     timer: Pin<Box<Sleep>>,
     is_waiting: bool,
 }
 
-impl<I> Stallable<I> {
-    pub(crate) fn new(inner: I, patience: Duration) -> Self {
+impl<I> WriteTimeout<I> {
+    pub(crate) fn new(inner: I, timeout: Duration) -> Self {
         Self {
             inner,
-            patience,
+            timeout,
             timer: Box::pin(sleep_until(Instant::now())),
             is_waiting: false,
         }
     }
 
-    /// What a write came to, or that it has waited for too long.
-    fn judge<T>(
+    /// Returns the result of a write, or an error if it has been pending for too long.
+    fn check<T>(
         &mut self,
         context: &mut Context<'_>,
         written: Poll<io::Result<T>>,
@@ -38,7 +41,7 @@ impl<I> Stallable<I> {
         }
         if !self.is_waiting {
             self.is_waiting = true;
-            self.timer.as_mut().reset(Instant::now() + self.patience);
+            self.timer.as_mut().reset(Instant::now() + self.timeout);
         }
         match self.timer.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
@@ -47,7 +50,7 @@ impl<I> Stallable<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Stallable<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for WriteTimeout<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -57,14 +60,14 @@ impl<I: AsyncRead + Unpin> AsyncRead for Stallable<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Stallable<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
-        self.judge(context, written)
+        self.check(context, written)
     }
 
     fn poll_write_vectored(
@@ -73,7 +76,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Stallable<I> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
-        self.judge(context, written)
+        self.check(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -82,12 +85,12 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Stallable<I> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.inner).poll_flush(context);
-        self.judge(context, flushed)
+        self.check(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let shut = Pin::new(&mut self.inner).poll_shutdown(context);
-        self.judge(context, shut)
+        self.check(context, shut)
     }
 }
 
@@ -97,17 +100,17 @@ mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_is_given_up() {
+    async fn a_peer_that_reads_nothing_times_out() {
         let (ours, _theirs) = tokio::io::duplex(4);
-        let mut connection = Stallable::new(ours, Duration::from_millis(10));
+        let mut connection = WriteTimeout::new(ours, Duration::from_millis(10));
         let error = connection.write_all(b"hello").await.expect_err("stalled");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn a_peer_that_is_slow_is_not() {
+    async fn a_slow_peer_does_not_time_out() {
         let (ours, mut theirs) = tokio::io::duplex(4);
-        let mut connection = Stallable::new(ours, Duration::from_secs(60));
+        let mut connection = WriteTimeout::new(ours, Duration::from_secs(60));
         let reader = tokio::spawn(async move {
             let mut all = Vec::new();
             tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut all)

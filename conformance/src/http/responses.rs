@@ -1,4 +1,4 @@
-//! Answers that a quirk changes on their way back.
+//! Responses that a quirk changes.
 
 use http::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, LINK, LOCATION,
@@ -7,39 +7,39 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use tranship::Digest;
 
-use super::asked::{Asked, Endpoint};
 use super::body::QuirkyBody;
 use super::quirk::Quirk;
-use super::quirky::Quirks;
-use super::requests::{PIECE, error, page_for_people, state_of};
+use super::quirks::Quirks;
+use super::request_info::{Endpoint, RequestInfo};
+use super::requests::{PIECE, error, html_page, state_of};
 
 const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
-/// What a registry calls itself under [`Quirk::ConfiguredHost`].
+/// The own URL of a registry under [`Quirk::ConfiguredHost`].
 const CONFIGURED: &str = "https://registry.example";
 
-/// The answer as the client gets it.
+/// Changes a response as the quirks require.
 pub(crate) fn finish<R>(
     quirks: &Quirks,
-    asked: &Asked,
-    answer: Response<QuirkyBody<R>>,
+    info: &RequestInfo,
+    response: Response<QuirkyBody<R>>,
 ) -> Response<QuirkyBody<R>> {
-    let mut answer = failures(quirks, asked, answer);
-    content(quirks, asked, &mut answer);
-    let status = answer.status();
-    let is_patch = asked.method == Method::PATCH && asked.endpoint == Endpoint::Upload;
+    let mut response = failures(quirks, info, response);
+    content(quirks, info, &mut response);
+    let status = response.status();
+    let is_patch = info.method == Method::PATCH && info.endpoint == Endpoint::Upload;
     if is_patch && status == StatusCode::ACCEPTED && quirks.has(Quirk::CreatedOnPatch) {
-        *answer.status_mut() = StatusCode::CREATED;
+        *response.status_mut() = StatusCode::CREATED;
     }
-    let headers = answer.headers_mut();
-    uploads(quirks, asked, status, headers);
-    locations(quirks, asked, headers);
-    pages(quirks, asked, headers);
+    let headers = response.headers_mut();
+    uploads(quirks, info, status, headers);
+    locations(quirks, info, headers);
+    pages(quirks, info, headers);
     if quirks.has(Quirk::Warnings) {
-        let text = format!("299 - \"{} {} is deprecated\"", asked.method, asked.path);
+        let text = format!("299 - \"{} {} is deprecated\"", info.method, info.path);
         if let Ok(text) = HeaderValue::try_from(text) {
             headers.append(WARNING, text);
         }
@@ -51,65 +51,65 @@ pub(crate) fn finish<R>(
     if quirks.has(Quirk::ShortConnections) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    answer
+    response
 }
 
 fn failures<R>(
     quirks: &Quirks,
-    asked: &Asked,
-    answer: Response<QuirkyBody<R>>,
+    info: &RequestInfo,
+    response: Response<QuirkyBody<R>>,
 ) -> Response<QuirkyBody<R>> {
-    let is_content = asked.endpoint.is_manifest() || asked.endpoint == Endpoint::Blob;
+    let is_content = info.endpoint.is_manifest() || info.endpoint == Endpoint::Blob;
     if quirks.has(Quirk::ForbiddenWhereMissing)
-        && answer.status() == StatusCode::NOT_FOUND
-        && asked.is_read()
+        && response.status() == StatusCode::NOT_FOUND
+        && info.is_read()
         && is_content
     {
-        return error(StatusCode::FORBIDDEN, "DENIED").map(|body| body_of(asked, body));
+        return error(StatusCode::FORBIDDEN, "DENIED").map(|body| body_of(info, body));
     }
-    let is_failure = answer.status().is_client_error() || answer.status().is_server_error();
+    let is_failure = response.status().is_client_error() || response.status().is_server_error();
     if !is_failure {
-        return answer;
+        return response;
     }
-    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    let (status, mut headers) = (response.status(), response.headers().clone());
     let replacement = if quirks.has(Quirk::HtmlErrors) {
-        page_for_people(status)
+        html_page(status)
     } else if quirks.has(Quirk::EmptyErrors) {
         super::requests::empty(status)
     } else {
-        return answer;
+        return response;
     };
     headers.remove(CONTENT_LENGTH);
     headers.remove(CONTENT_TYPE);
     headers.extend(replacement.headers().clone());
-    let mut replacement = replacement.map(|body| body_of(asked, body));
+    let mut replacement = replacement.map(|body| body_of(info, body));
     *replacement.headers_mut() = headers;
     replacement
 }
 
-fn body_of<R>(asked: &Asked, body: bytes::Bytes) -> QuirkyBody<R> {
-    match asked.method == Method::HEAD {
+fn body_of<R>(info: &RequestInfo, body: bytes::Bytes) -> QuirkyBody<R> {
+    match info.method == Method::HEAD {
         true => QuirkyBody::whole(bytes::Bytes::new()),
         false => QuirkyBody::whole(body),
     }
 }
 
-/// What an answer tells of the content of manifests and blobs.
-fn content<R>(quirks: &Quirks, asked: &Asked, answer: &mut Response<QuirkyBody<R>>) {
+/// Changes the headers that describe manifests and blobs.
+fn content<R>(quirks: &Quirks, info: &RequestInfo, response: &mut Response<QuirkyBody<R>>) {
     let has = |quirk| quirks.has(quirk);
-    let is_manifest = asked.endpoint.is_manifest();
-    let is_blob = asked.endpoint == Endpoint::Blob;
-    let (is_get, is_head) = (asked.method == Method::GET, asked.method == Method::HEAD);
-    let is_success = answer.status().is_success();
+    let is_manifest = info.endpoint.is_manifest();
+    let is_blob = info.endpoint == Endpoint::Blob;
+    let (is_get, is_head) = (info.method == Method::GET, info.method == Method::HEAD);
+    let is_success = response.status().is_success();
     let hides_length = is_success
         && ((has(Quirk::NoLengthOnHead) && is_head) || (has(Quirk::NoLengthOnGet) && is_get));
     if hides_length {
-        answer.headers_mut().remove(CONTENT_LENGTH);
-        answer.body_mut().hide_length();
+        response.headers_mut().remove(CONTENT_LENGTH);
+        response.body_mut().hide_length();
     }
-    let headers = answer.headers_mut();
+    let headers = response.headers_mut();
     if has(Quirk::NoDigest)
-        || asked.is_redirected
+        || info.is_redirected
         || (has(Quirk::NoDigestOnGet) && is_manifest && is_get)
         || (has(Quirk::NoDigestOnHead) && is_manifest && is_head)
     {
@@ -117,7 +117,7 @@ fn content<R>(quirks: &Quirks, asked: &Asked, answer: &mut Response<QuirkyBody<R
     }
     let is_lie = (has(Quirk::WrongManifestDigest) && is_manifest)
         || (has(Quirk::WrongBlobDigest) && is_blob);
-    if is_lie && asked.is_read() && is_success {
+    if is_lie && info.is_read() && is_success {
         let digest = Digest::of(b"something else").to_string();
         if let Ok(digest) = HeaderValue::try_from(digest) {
             headers.insert(DOCKER_CONTENT_DIGEST, digest);
@@ -126,7 +126,7 @@ fn content<R>(quirks: &Quirks, asked: &Asked, answer: &mut Response<QuirkyBody<R
     if has(Quirk::NoEtag) {
         headers.remove(ETAG);
     }
-    if has(Quirk::EncodingLabel) && (is_manifest || is_blob) && asked.is_read() && is_success {
+    if has(Quirk::EncodingLabel) && (is_manifest || is_blob) && info.is_read() && is_success {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("x-gzip"));
     }
     if is_manifest && is_success {
@@ -159,10 +159,10 @@ fn content<R>(quirks: &Quirks, asked: &Asked, answer: &mut Response<QuirkyBody<R
     }
 }
 
-fn uploads(quirks: &Quirks, asked: &Asked, status: StatusCode, headers: &mut HeaderMap) {
+fn uploads(quirks: &Quirks, info: &RequestInfo, status: StatusCode, headers: &mut HeaderMap) {
     let has = |quirk| quirks.has(quirk);
-    let is_upload = matches!(asked.endpoint, Endpoint::Uploads | Endpoint::Upload);
-    let is_patch = asked.method == Method::PATCH && asked.endpoint == Endpoint::Upload;
+    let is_upload = matches!(info.endpoint, Endpoint::Uploads | Endpoint::Upload);
+    let is_patch = info.method == Method::PATCH && info.endpoint == Endpoint::Upload;
     if is_patch && has(Quirk::NoPatchRange) && status.is_success() {
         headers.remove(RANGE);
     }
@@ -171,7 +171,7 @@ fn uploads(quirks: &Quirks, asked: &Asked, status: StatusCode, headers: &mut Hea
     }
     if is_upload && let Some(range) = text(headers, &RANGE) {
         let changed = match range.as_str() {
-            "0-0" if has(Quirk::NegativeRange) && asked.method == Method::POST => {
+            "0-0" if has(Quirk::NegativeRange) && info.method == Method::POST => {
                 Some("0--1".to_owned())
             }
             range if has(Quirk::RangeUnit) => Some(format!("bytes={range}")),
@@ -181,15 +181,15 @@ fn uploads(quirks: &Quirks, asked: &Asked, status: StatusCode, headers: &mut Hea
             headers.insert(RANGE, changed);
         }
     }
-    if has(Quirk::MinChunk) && asked.endpoint == Endpoint::Uploads && status == StatusCode::ACCEPTED
+    if has(Quirk::MinChunk) && info.endpoint == Endpoint::Uploads && status == StatusCode::ACCEPTED
     {
         headers.insert(OCI_CHUNK_MIN_LENGTH, PIECE.into());
     }
 }
 
-fn locations(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
+fn locations(quirks: &Quirks, info: &RequestInfo, headers: &mut HeaderMap) {
     let has = |quirk| quirks.has(quirk);
-    if has(Quirk::NoManifestLocation) && asked.endpoint.is_manifest() {
+    if has(Quirk::NoManifestLocation) && info.endpoint.is_manifest() {
         headers.remove(LOCATION);
     }
     let Some(mut location) = text(headers, &LOCATION).filter(|text| text.starts_with("/v2/"))
@@ -209,11 +209,11 @@ fn locations(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
         }
     }
     if has(Quirk::AbsoluteLocation) {
-        location = format!("http://{}{location}", asked.host);
+        location = format!("http://{}{location}", info.host);
     }
     if has(Quirk::PortlessLocation) {
-        let host = asked.host.rsplit_once(':');
-        let host = host.map_or(asked.host.as_str(), |(host, _)| host);
+        let host = info.host.rsplit_once(':');
+        let host = host.map_or(info.host.as_str(), |(host, _)| host);
         location = format!("http://{host}{location}");
     }
     if has(Quirk::ConfiguredHost) {
@@ -224,7 +224,7 @@ fn locations(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
     }
 }
 
-fn pages(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
+fn pages(quirks: &Quirks, info: &RequestInfo, headers: &mut HeaderMap) {
     let has = |quirk| quirks.has(quirk);
     let Some(link) = text(headers, &LINK) else {
         return;
@@ -240,7 +240,7 @@ fn pages(quirks: &Quirks, asked: &Asked, headers: &mut HeaderMap) {
         link = target.to_owned();
     }
     if has(Quirk::AbsoluteLink) {
-        link = link.replacen("</", &format!("<http://{}/", asked.host), 1);
+        link = link.replacen("</", &format!("<http://{}/", info.host), 1);
     }
     if has(Quirk::ConfiguredHost) {
         link = link.replacen("</", &format!("<{CONFIGURED}/"), 1);

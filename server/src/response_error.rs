@@ -1,15 +1,15 @@
-//! What goes wrong, as the status and the error list that the distribution spec wants.
+//! Error responses: a status, and the error list of the distribution spec.
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use tranship::{Error, ErrorKind};
 
-use crate::body::ResponseBody;
+use crate::response_body::ResponseBody;
 
-/// The codes of the distribution spec, and Docker's for what is the server's own failure.
+/// The error codes of the distribution spec, and `UNKNOWN` of Docker's registry for an internal error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Code {
+pub(crate) enum ErrorCode {
     BlobUnknown,
     BlobUploadInvalid,
     BlobUploadUnknown,
@@ -27,7 +27,7 @@ pub(crate) enum Code {
     Unknown,
 }
 
-impl Code {
+impl ErrorCode {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::BlobUnknown => "BLOB_UNKNOWN",
@@ -49,32 +49,32 @@ impl Code {
     }
 }
 
-/// What a request was about, which decides what a backend's error means to the client.
+/// The kind of resource that a request is about, on which the meaning of a backend's error depends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum About {
-    /// A blob that is there.
+pub(crate) enum Resource {
+    /// An existing blob.
     Blob,
-    /// A manifest that is there, or a tag.
+    /// An existing manifest or tag.
     Manifest,
     /// A manifest that the client sends.
     NewManifest,
     /// An upload of a blob, and the bytes that the client sends.
     Upload,
-    /// A repository, or all of them.
+    /// A repository, or the list of repositories.
     Repository,
 }
 
-/// An answer that tells of a failure.
+/// An error response.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct ResponseError {
     status: StatusCode,
-    code: Code,
+    code: ErrorCode,
     message: String,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Failure {
-    pub(crate) fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
+impl ResponseError {
+    pub(crate) fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -83,7 +83,7 @@ impl Failure {
         }
     }
 
-    pub(crate) fn bad_request(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
@@ -93,19 +93,19 @@ impl Failure {
     }
 
     #[cfg(test)]
-    pub(crate) fn code(&self) -> Code {
+    pub(crate) fn code(&self) -> ErrorCode {
         self.code
     }
 
-    /// What a backend's `error` is to a client that asked `about` something.
-    pub(crate) fn of(error: &Error, about: About) -> Self {
-        let (mut status, code) = classify(error.kind(), about);
+    /// Converts an error of the backend in a request about `resource`.
+    pub(crate) fn from_backend(error: &Error, resource: Resource) -> Self {
+        let (mut status, code) = classify(error.kind(), resource);
         if error.is_retryable() && status == StatusCode::CONFLICT {
-            // Clients try this again, and not a conflict.
+            // Clients retry after this status, and not after a conflict.
             status = StatusCode::SERVICE_UNAVAILABLE;
         }
         let message = if status.is_server_error() {
-            // What the backend says of itself, such as paths, is for the log and not for clients.
+            // The message of the backend may contain paths, so it is for the log only.
             tracing::error!(
                 error = %error,
                 source = std::error::Error::source(error).map(tracing::field::display),
@@ -113,7 +113,7 @@ impl Failure {
             );
             format!("the registry failed: {}", error.kind())
         } else if error.is_not_found() {
-            unknown(about).to_owned()
+            not_found_message(resource).to_owned()
         } else {
             error.to_string()
         };
@@ -155,61 +155,61 @@ impl Failure {
     }
 }
 
-fn unknown(about: About) -> &'static str {
-    match about {
-        About::Blob => "the repository has no such blob",
-        About::Manifest => "the repository has no such manifest or tag",
-        About::NewManifest => "the repository lacks something that the manifest needs",
-        About::Upload => "there is no such upload, or it has ended",
-        About::Repository => "there is no such repository",
+fn not_found_message(resource: Resource) -> &'static str {
+    match resource {
+        Resource::Blob => "the repository does not have this blob",
+        Resource::Manifest => "the repository does not have this manifest or tag",
+        Resource::NewManifest => "the repository lacks something that the manifest needs",
+        Resource::Upload => "the upload does not exist, or has ended",
+        Resource::Repository => "the repository does not exist",
     }
 }
 
-fn classify(kind: ErrorKind, about: About) -> (StatusCode, Code) {
-    let is_sent = matches!(about, About::NewManifest | About::Upload);
+fn classify(kind: ErrorKind, resource: Resource) -> (StatusCode, ErrorCode) {
+    let is_sent = matches!(resource, Resource::NewManifest | Resource::Upload);
     match kind {
         ErrorKind::NotFound => (
             StatusCode::NOT_FOUND,
-            match about {
-                About::Blob => Code::BlobUnknown,
-                About::Manifest => Code::ManifestUnknown,
-                About::NewManifest => Code::ManifestBlobUnknown,
-                About::Upload => Code::BlobUploadUnknown,
-                About::Repository => Code::NameUnknown,
+            match resource {
+                Resource::Blob => ErrorCode::BlobUnknown,
+                Resource::Manifest => ErrorCode::ManifestUnknown,
+                Resource::NewManifest => ErrorCode::ManifestBlobUnknown,
+                Resource::Upload => ErrorCode::BlobUploadUnknown,
+                Resource::Repository => ErrorCode::NameUnknown,
             },
         ),
-        ErrorKind::DigestMismatch if is_sent => (StatusCode::BAD_REQUEST, Code::DigestInvalid),
-        ErrorKind::SizeMismatch if is_sent => (StatusCode::BAD_REQUEST, Code::SizeInvalid),
-        ErrorKind::InvalidDigest => (StatusCode::BAD_REQUEST, Code::DigestInvalid),
-        ErrorKind::InvalidReference => (StatusCode::BAD_REQUEST, Code::NameInvalid),
+        ErrorKind::DigestMismatch if is_sent => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+        ErrorKind::SizeMismatch if is_sent => (StatusCode::BAD_REQUEST, ErrorCode::SizeInvalid),
+        ErrorKind::InvalidDigest => (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid),
+        ErrorKind::InvalidReference => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
         ErrorKind::InvalidManifest | ErrorKind::InvalidMediaType if is_sent => {
-            (StatusCode::BAD_REQUEST, Code::ManifestInvalid)
+            (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
         }
-        ErrorKind::ManifestBlobUnknown => (StatusCode::BAD_REQUEST, Code::ManifestBlobUnknown),
+        ErrorKind::ManifestBlobUnknown => (StatusCode::BAD_REQUEST, ErrorCode::ManifestBlobUnknown),
         ErrorKind::SizeExceedsLimit if is_sent => {
-            (StatusCode::PAYLOAD_TOO_LARGE, Code::SizeInvalid)
+            (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid)
         }
         ErrorKind::RangeInvalid => (
             StatusCode::RANGE_NOT_SATISFIABLE,
-            match about {
-                About::Upload => Code::BlobUploadInvalid,
-                _ => Code::SizeInvalid,
+            match resource {
+                Resource::Upload => ErrorCode::BlobUploadInvalid,
+                _ => ErrorCode::SizeInvalid,
             },
         ),
-        ErrorKind::InvalidInput if is_sent => (StatusCode::BAD_REQUEST, Code::Unsupported),
-        ErrorKind::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported),
-        ErrorKind::Conflict if about == About::Upload => {
-            (StatusCode::CONFLICT, Code::BlobUploadInvalid)
+        ErrorKind::InvalidInput if is_sent => (StatusCode::BAD_REQUEST, ErrorCode::Unsupported),
+        ErrorKind::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported),
+        ErrorKind::Conflict if resource == Resource::Upload => {
+            (StatusCode::CONFLICT, ErrorCode::BlobUploadInvalid)
         }
-        ErrorKind::Conflict => (StatusCode::CONFLICT, Code::Denied),
-        // Those of a registry behind this one: whose credentials they were, the client need not know.
+        ErrorKind::Conflict => (StatusCode::CONFLICT, ErrorCode::Denied),
+        // Returned by the upstream registry of a proxy, for credentials that are not those of the client.
         ErrorKind::PermissionDenied | ErrorKind::Unauthorized | ErrorKind::Denied => {
-            (StatusCode::FORBIDDEN, Code::Denied)
+            (StatusCode::FORBIDDEN, ErrorCode::Denied)
         }
-        ErrorKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests),
-        ErrorKind::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, Code::Unknown),
-        ErrorKind::Timeout => (StatusCode::GATEWAY_TIMEOUT, Code::Unknown),
-        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::Unknown),
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown),
+        ErrorKind::RateLimited => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests),
+        ErrorKind::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unknown),
+        ErrorKind::Timeout => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Unknown),
+        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unknown),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
     }
 }

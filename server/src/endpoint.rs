@@ -1,0 +1,41 @@
+//! The endpoints of the API as labels of metrics.
+
+/// A kind of endpoint, by which requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Ping,
+    Catalog,
+    Tags,
+    Manifest,
+    Blob,
+    Upload,
+    Referrers,
+    /// Not a part of the API.
+    Other,
+}
+
+impl Endpoint {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Ping,
+        Self::Catalog,
+        Self::Tags,
+        Self::Manifest,
+        Self::Blob,
+        Self::Upload,
+        Self::Referrers,
+        Self::Other,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ping => "ping",
+            Self::Catalog => "catalog",
+            Self::Tags => "tags",
+            Self::Manifest => "manifest",
+            Self::Blob => "blob",
+            Self::Upload => "upload",
+            Self::Referrers => "referrers",
+            Self::Other => "other",
+        }
+    }
+}
