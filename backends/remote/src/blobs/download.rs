@@ -102,13 +102,7 @@ impl Download {
     async fn request(&mut self) -> Result<Answer> {
         let url = self.handle.blob_url(self.target.digest())?;
         let scopes = self.handle.pull_scope();
-        // One range of several is better off on a connection that is there already.
-        let expected = match self.end == self.target.size() {
-            true => self.end - self.position,
-            false => 0,
-        };
-        let request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes);
-        let mut request = request.download(expected);
+        let mut request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes).download();
         if !self.is_whole() {
             let range = format!("bytes={}-{}", self.position, self.end - 1);
             let range = HeaderValue::try_from(range)

@@ -49,7 +49,7 @@ pub(super) async fn look(
     let url = handle.blob_url(digest)?;
     let request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes)
         .header(RANGE, HeaderValue::from_static("bytes=0-0"))
-        .download(0);
+        .download();
     let answer = handle.transport().send(request).await?;
     found(answer, digest).await
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
-use super::direct::Direct;
 use super::proxies::Proxies;
 use super::sender::Sender;
 use super::tls;
@@ -18,12 +17,10 @@ use crate::resolver::GuardedResolver;
 pub(super) struct Clients {
     pub(super) small: Sender,
     pub(super) bulk: Sender,
-    /// Connections past the clients; `None` with a client of the caller.
-    pub(super) direct: Option<Direct>,
 }
 
-/// What we call ourselves.
-pub(super) const USER_AGENT: &str = concat!("tranship/", env!("CARGO_PKG_VERSION"));
+/// The `User-Agent` of every request.
+const USER_AGENT: &str = concat!("tranship/", env!("CARGO_PKG_VERSION"));
 
 /// The clients for the registry at `origin`, which may turn out to speak the other scheme.
 ///
@@ -39,7 +36,6 @@ pub(super) fn clients(
         return Ok(Clients {
             small: sender.clone(),
             bulk: sender,
-            direct: None,
         });
     }
     let proxies = Proxies::new(origin, options)?;
@@ -60,11 +56,9 @@ pub(super) fn clients(
                 .map_err(unusable)?
         }
     };
-    let direct = Direct::new(options, resolver, proxies);
     Ok(Clients {
         small: Sender::new(small),
         bulk: Sender::new(bulk),
-        direct: Some(direct),
     })
 }
 

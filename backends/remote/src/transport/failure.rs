@@ -173,7 +173,7 @@ pub(crate) fn of_network(error: reqwest::Error, is_http_told: bool) -> Error {
         .with_source(error);
     }
     if error.is_timeout() {
-        return no_connection().with_source(error);
+        return Error::new(ErrorKind::Timeout, "no connection in time").with_source(error);
     }
     if error.is_connect() {
         return Error::new(ErrorKind::Unavailable, "the registry cannot be reached")
@@ -183,16 +183,6 @@ pub(crate) fn of_network(error: reqwest::Error, is_http_told: bool) -> Error {
     // A request that could not even be made will not get better.
     let is_ours = error.is_builder()
         || find::<reqwest::Error>(&error).is_some_and(reqwest::Error::is_builder);
-    let broken = of_connection(error, is_http_told);
-    let may_pass = !is_ours && broken.is_retryable();
-    broken.with_retryable(may_pass)
-}
-
-/// What a connection failed with that had been made. `is_http_told` says whether an option chose http.
-pub(crate) fn of_connection(
-    error: impl StdError + Send + Sync + 'static,
-    is_http_told: bool,
-) -> Error {
     let causes = format!("{error}\n{}", causes(&error));
     if causes.contains("invalid HTTP version") {
         let failed = Error::new(ErrorKind::Unavailable, "the registry does not speak HTTP")
@@ -207,13 +197,8 @@ pub(crate) fn of_connection(
     // An answer that is no HTTP will not get better.
     let malformed = causes.contains("invalid HTTP") || causes.contains("message head is too large");
     Error::new(ErrorKind::Unavailable, "the connection broke")
-        .with_retryable(!malformed)
+        .with_retryable(!is_ours && !malformed)
         .with_source(error)
-}
-
-/// What could not even be begun in time.
-pub(crate) fn no_connection() -> Error {
-    Error::new(ErrorKind::Timeout, "no connection in time")
 }
 
 /// What took too long as a whole. It would take as long again.

@@ -3,10 +3,7 @@
 mod answer;
 mod connect;
 mod counts;
-mod direct;
 pub(crate) mod failure;
-mod gate;
-mod incoming;
 mod limit;
 mod locations;
 mod origin;
@@ -45,7 +42,6 @@ use crate::options::{RemoteOptions, Scheme};
 use crate::resolver::GuardedResolver;
 use connect::Clients;
 use counts::Counter;
-use direct::Route;
 use limit::{Limiter, Permit};
 use origin::Origin;
 use outgoing::Progress;
@@ -278,7 +274,7 @@ impl Transport {
         Err(failure::protocol(format!("the registry redirects more than {most} times")).into())
     }
 
-    /// Sends a request to one place and waits for the head of the answer.
+    /// Sends a request to one URL and waits for the head of the response.
     async fn dispatch(
         &self,
         request: &Request<'_>,
@@ -287,31 +283,20 @@ impl Transport {
     ) -> Result<reqwest::Response, Failed> {
         let inner = &*self.0;
         let progress = Progress::default();
-        let opened = outgoing::open(&request.payload).await?;
-        let route = match &inner.clients.direct {
-            Some(direct) => {
-                let route = direct.route(url, opened.length_of_file(), request.expected);
-                route.await.map_err(|_| Failed {
-                    error: failure::no_connection(),
-                    is_unsent: true,
-                })?
-            }
-            None => Route::Shared,
+        let body = outgoing::body(&request.payload, &progress).await?;
+        let client = if request.is_bulk {
+            &inner.clients.bulk
+        } else {
+            &inner.clients.small
         };
-        let body = opened.into_body(route.outlet(), &progress).await?;
-        let headers = self.headers(request, url, authorization);
+        let mut built = client
+            .request(request.method.clone(), url)
+            .headers(self.headers(request, url, authorization));
+        if has_body(&request.method) {
+            built = built.body(body);
+        }
         inner.counter.count(request.kind);
-        let sending = async {
-            let answered = match route {
-                Route::Upload(upload) => {
-                    let method = request.method.clone();
-                    upload.send(method, url, headers, body).await
-                }
-                Route::Download(download) => download.send(url, headers).await,
-                Route::Shared => return self.exchange(request, url, headers, body).await,
-            };
-            answered.map_err(|error| failure::of_connection(error, self.is_http_told()).into())
-        };
+        let sending = client.send(url, built, self.is_http_told());
         let sent = unless_silent(sending, &progress, inner.options.silence_timeout).await;
         // A registry may answer before it has read a body whose source then fails.
         match (progress.take_failure(), sent) {
@@ -319,26 +304,6 @@ impl Transport {
             (None, Some(answered)) => answered,
             (None, None) => Err(failure::silence(inner.options.silence_timeout).into()),
         }
-    }
-
-    /// Sends a request on whatever connection there is.
-    async fn exchange(
-        &self,
-        request: &Request<'_>,
-        url: &Url,
-        headers: HeaderMap,
-        body: reqwest::Body,
-    ) -> Result<reqwest::Response, Failed> {
-        let clients = &self.0.clients;
-        let client = match request.is_bulk {
-            true => &clients.bulk,
-            false => &clients.small,
-        };
-        let mut built = client.request(request.method.clone(), url).headers(headers);
-        if has_body(&request.method) {
-            built = built.body(body);
-        }
-        client.send(url, built, self.is_http_told()).await
     }
 
     /// Whether an option chose http.

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use tranship::{ByteStream, Error, ErrorKind, Result};
-use tranship_sendfile::Outlet;
 
 use super::request::Payload;
 
@@ -40,65 +39,36 @@ impl Progress {
     }
 }
 
-/// What is to be sent, not read yet.
-pub(crate) enum Opened {
-    Bytes(Bytes),
-    /// Which bytes of how many in all.
-    Body(tranship::Body, Range<u64>, u64),
-}
-
-/// Opens what is to be sent.
-pub(crate) async fn open(payload: &Payload<'_>) -> Result<Opened> {
-    Ok(match payload {
-        Payload::Empty => Opened::Bytes(Bytes::new()),
-        Payload::Bytes(bytes) => Opened::Bytes(bytes.clone()),
+/// Opens `payload` and returns it as the body of a request. `progress` records what is read of it.
+///
+/// # Errors
+/// What the source fails with, and `SizeMismatch` if a small source has another size than announced.
+pub(crate) async fn body(payload: &Payload<'_>, progress: &Progress) -> Result<reqwest::Body> {
+    let (source, range, total) = match payload {
+        Payload::Empty => return Ok(Bytes::new().into()),
+        Payload::Bytes(bytes) => return Ok(bytes.clone().into()),
         Payload::Source {
             source,
             range,
             total,
-        } => Opened::Body(source.open(range.start).await?, range.clone(), *total),
-    })
-}
-
-impl Opened {
-    /// How many bytes of a file are to be sent, all that it has, if that is what they are.
-    pub(crate) fn length_of_file(&self) -> Option<u64> {
-        match self {
-            Self::Body(body, range, total) if body.is_open_file() && range.end == *total => {
-                Some(range.end - range.start)
-            }
-            _ => None,
-        }
-    }
-
-    /// The body of a request, on the connection of `outlet` if there is one.
-    pub(crate) async fn into_body(
-        self,
-        outlet: Option<&Outlet>,
-        progress: &Progress,
-    ) -> Result<reqwest::Body> {
-        let (opened, range, total) = match self {
-            Self::Bytes(bytes) => return Ok(bytes.into()),
-            Self::Body(body, range, total) => (body, range, total),
+        } => (source, range.clone(), *total),
+    };
+    let mut opened = source.open(range.start).await?.into_stream();
+    if range.is_empty() {
+        // hyper does not poll a body of length zero, so we check here that the source is empty.
+        let is_too_long = !is_at_end(&mut opened).await? && range.end == total;
+        return if is_too_long {
+            Err(wrong_size(total, "goes on"))
+        } else {
+            Ok(Bytes::new().into())
         };
-        let mut opened = match outlet {
-            Some(outlet) => outlet.stream(opened),
-            None => opened.into_stream(),
-        };
-        if range.is_empty() {
-            // Nobody would ask for a piece of such a body.
-            return match is_at_end(&mut opened).await? {
-                false if range.end == total => Err(wrong_size(total, "goes on")),
-                _ => Ok(Bytes::new().into()),
-            };
-        }
-        let length = range.end - range.start;
-        let pieces = exactly(opened, range, total);
-        if length <= SMALL {
-            return Ok(gather(pieces).await?.into());
-        }
-        Ok(watched(pieces, progress))
     }
+    let length = range.end - range.start;
+    let pieces = exactly(opened, range, total);
+    if length <= SMALL {
+        return Ok(gather(pieces).await?.into());
+    }
+    Ok(watched(pieces, progress))
 }
 
 /// A body whose pieces and failures `progress` knows of.
@@ -242,8 +212,7 @@ mod tests {
             range,
             total,
         };
-        let opened = open(&payload).await?;
-        opened.into_body(None, &Progress::default()).await
+        body(&payload, &Progress::default()).await
     }
 
     #[tokio::test]

@@ -61,8 +61,6 @@ pub(crate) struct Request<'a> {
     pub(crate) repeat: Repeat,
     /// Whether bytes by the gigabyte may pass, for which HTTP/1.1 is faster.
     pub(crate) is_bulk: bool,
-    /// How many bytes are to come, if they may have a connection of their own, or zero.
-    pub(crate) expected: u64,
 }
 
 impl<'a> Request<'a> {
@@ -77,7 +75,6 @@ impl<'a> Request<'a> {
             lane: Lane::Other,
             repeat: Repeat::Safe,
             is_bulk: false,
-            expected: 0,
         }
     }
 
@@ -97,11 +94,10 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// For the bytes of a blob: so many, if they may have a connection of their own, or zero.
-    pub(crate) fn download(mut self, expected: u64) -> Self {
+    /// Marks the request as a download of the bytes of a blob.
+    pub(crate) fn download(mut self) -> Self {
         self.lane = Lane::Download;
         self.is_bulk = true;
-        self.expected = expected;
         self
     }
 }

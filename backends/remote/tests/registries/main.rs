@@ -5,6 +5,7 @@
 mod bounds;
 mod callers_client;
 mod certificates;
+mod connections;
 mod edges;
 mod elsewhere;
 mod errors;
