@@ -11,12 +11,15 @@ use tokio::task::spawn_blocking;
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 
 use self::entry::{Entry, HelperSearch, not_installed};
+use super::credential::Credential;
+use super::disk;
 use super::document::Document;
 use super::environment::{DOCKER_AUTH_CONFIG, Environment};
 use super::helper;
+use super::provider::CredentialProvider;
+use super::secret::Secret;
 use super::server::Server;
 use super::store::{CredentialStore, StoredIn};
-use super::{Credential, CredentialProvider, Secret, disk};
 
 /// The credentials in Docker's `config.json` and Podman's `auth.json`, and those that the
 /// credential helpers keep which are named there.

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tranship::{Error, ErrorKind, Result};
 
-use super::{Credential, Secret};
+use super::credential::Credential;
+use super::secret::Secret;
 
 /// How long a helper may take, unless the caller says otherwise: it may have to ask the user to unlock the keychain.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 
+use super::credential::Credential;
 use super::environment::Environment;
 use super::helper::{self, Helper};
+use super::provider::CredentialProvider;
 use super::server::Server;
 use super::store::{CredentialStore, StoredIn};
-use super::{Credential, CredentialProvider};
 
 /// The credentials that one credential helper keeps, such as `pass`, `secretservice`, `osxkeychain` or `wincred`, or one
 /// that a cloud registry comes with. No file needs to name it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tranship::{RegistryName, RepositoryName, Result};
 
-use super::Credential;
+use super::credential::Credential;
 
 /// Knows credentials.
 ///
