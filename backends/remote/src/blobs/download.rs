@@ -8,7 +8,7 @@ use http::header::{IF_RANGE, RANGE};
 use http::{HeaderValue, Method, StatusCode};
 use tranship::{Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Result};
 
-use super::describe;
+use super::lookup::describe;
 use crate::handle::Handle;
 use crate::transport::{Answer, Request, RequestKind, Retries, failure};
 

@@ -1,7 +1,7 @@
 //! The blobs of a repository.
 
 mod download;
-mod look;
+mod lookup;
 mod parallel;
 mod push;
 mod record;
@@ -10,43 +10,31 @@ mod upload;
 
 use http::Method;
 use tranship::{
-    Access, ByteRange, Content, Descriptor, Digest, Error, ErrorKind, MediaType, Presence,
-    PushOptions, PushOutcome, RepositoryName, Result, Source, TagOrDigest,
+    Access, ByteRange, Content, Descriptor, Digest, Error, ErrorKind, Presence, PushOptions,
+    PushOutcome, RepositoryName, Result, Source, TagOrDigest,
 };
 
 use crate::handle::HIDDEN;
 use crate::handle::Handle;
-use crate::transport::{Request, RequestKind, failure};
+use crate::transport::{Request, RequestKind};
 pub(crate) use download::Download;
-use look::{Found, look};
+use lookup::{StoredBlob, describe, look_up, presence};
 pub(crate) use upload::{resume, start};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Blobs(pub(crate) Handle);
 
 impl Blobs {
-    /// Looks for a blob that is there.
-    async fn found(&self, digest: &Digest) -> Result<Found> {
+    /// Looks up a blob, and fails with `NotFound` if the registry does not have it.
+    async fn found(&self, digest: &Digest) -> Result<StoredBlob> {
         let handle = &self.0;
-        match look(handle, digest, handle.pull_scope()).await {
+        match look_up(handle, digest, handle.pull_scope()).await {
             Ok(found) => found.ok_or_else(|| Error::not_found(digest)),
             Err(error) if handle.hides(&error) => {
                 Err(Error::new(ErrorKind::NotFound, HIDDEN).with_source(error))
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-/// Looks for a blob with the rights that pushing it needs.
-async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
-    match look(handle, target.digest(), handle.push_scope()).await {
-        Ok(Some(found)) if found.may_have(target.size()) => Ok(Presence::Whole),
-        Ok(Some(_)) => Ok(Presence::OtherSize),
-        Ok(None) => Ok(Presence::Absent),
-        // Some registries forbid to look at what does not exist. The push finds out whether it is allowed.
-        Err(error) if error.http_status() == Some(403) => Ok(Presence::Absent),
-        Err(error) => Err(error),
     }
 }
 
@@ -138,13 +126,6 @@ fn unsupported_manifest(error: Error, target: &Descriptor) -> Error {
     };
     Error::unsupported(format!("{name} of the type {media_type} is not supported"))
         .with_source(error)
-}
-
-/// The descriptor of a blob whose `size` in bytes the registry has said, or not.
-fn describe(size: Option<u64>, digest: Digest) -> Result<Descriptor> {
-    let size =
-        size.ok_or_else(|| failure::protocol("the registry does not say how large the blob is"))?;
-    Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
 }
 
 fn digest_of(reference: &TagOrDigest) -> Result<Digest> {

@@ -3,7 +3,7 @@
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{Body, Descriptor, Result};
 
-use super::Download;
+use super::download::Download;
 use crate::handle::Handle;
 
 /// How much one range holds, in bytes. What has arrived waits in memory for its turn.

@@ -8,7 +8,7 @@ use tranship::{
     Source,
 };
 
-use super::presence;
+use super::lookup::presence;
 use super::record::Record;
 use super::session::{MountFrom, Sent, Session, Started};
 use crate::handle::Handle;
@@ -149,17 +149,17 @@ pub(super) async fn mount(
     from: &RepositoryName,
     fallback: Option<&Source<'_>>,
 ) -> Result<PushOutcome> {
-    let fact = &handle.learned().mount;
-    if !fact.is_no() || fallback.is_none() {
+    let capability = &handle.learned().mount;
+    if !capability.is_no() || fallback.is_none() {
         let algorithm = Some(target.digest().algorithm());
         let mount = Some((target.digest(), MountFrom::Repository(from)));
         let started = Session::start(handle, algorithm, mount).await;
         if started.as_ref().is_err_and(Error::is_unsupported) {
-            fact.learn(false);
+            capability.learn(false);
         }
         match (started, fallback) {
             (Ok(Started::Mounted), _) => {
-                fact.learn(true);
+                capability.learn(true);
                 return Ok(PushOutcome::Mounted);
             }
             // The registry declines. It may have the blob in this repository all the same.

@@ -6,6 +6,7 @@ use http::StatusCode;
 use tranship::{Descriptor, Error, ErrorKind, Presence, Result, ResultExt as _, Upload, UploadId};
 use url::Url;
 
+use super::lookup::presence;
 use super::push::SMALLEST_CHUNK;
 use super::session::{Sent, Session, Started};
 use crate::handle::Handle;
@@ -130,7 +131,7 @@ impl RemoteUpload {
                 return Err(error);
             }
             // Perhaps only the answer was lost.
-            let presence = super::presence(&self.handle, expected).await;
+            let presence = presence(&self.handle, expected).await;
             if presence.is_ok_and(|presence| presence == Presence::Whole) {
                 return Ok(());
             }

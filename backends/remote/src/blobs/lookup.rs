@@ -1,0 +1,103 @@
+//! Looks up blobs, by `HEAD`, or by a request for the first byte where the registry does not allow `HEAD`.
+
+use http::header::RANGE;
+use http::{HeaderValue, Method, StatusCode};
+use tranship::{Descriptor, Digest, MediaType, Presence, Result};
+
+use crate::auth::Scopes;
+use crate::handle::Handle;
+use crate::transport::{Answer, Request, RequestKind, failure};
+
+/// A blob that a registry has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StoredBlob {
+    /// The number of bytes that a response has, if the registry states it.
+    pub(super) size: Option<u64>,
+    /// Whether the response is labelled as encoded, so that the blob may have another size.
+    is_encoded: bool,
+}
+
+impl StoredBlob {
+    /// Returns whether the blob may have `size` bytes, as far as the registry states.
+    pub(super) fn may_have(self, size: u64) -> bool {
+        self.is_encoded || self.size.is_none_or(|found| found == size)
+    }
+}
+
+/// Looks up a blob. Returns `None` if the registry does not have it.
+///
+/// # Errors
+/// - `DigestMismatch` if the registry names another digest.
+/// - Other errors of the registry.
+pub(super) async fn look_up(
+    handle: &Handle,
+    digest: &Digest,
+    scopes: Scopes,
+) -> Result<Option<StoredBlob>> {
+    let capability = &handle.learned().blob_head;
+    if !capability.is_no() {
+        let url = handle.blob_url(digest)?;
+        let request = Request::new(RequestKind::BlobHead, Method::HEAD, url, scopes.clone());
+        let answer = handle.transport().send(request).await?;
+        if !is_refused(handle, &answer) {
+            capability.learn(true);
+            return stored_blob(answer, digest).await;
+        }
+        tracing::debug!(status = %answer.status(), "HEAD of blobs is not allowed");
+        capability.learn(false);
+    }
+    let url = handle.blob_url(digest)?;
+    let request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes)
+        .header(RANGE, HeaderValue::from_static("bytes=0-0"))
+        .download();
+    let answer = handle.transport().send(request).await?;
+    stored_blob(answer, digest).await
+}
+
+/// Looks up a blob with the rights that a push of it needs.
+pub(super) async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
+    match look_up(handle, target.digest(), handle.push_scope()).await {
+        Ok(Some(stored)) if stored.may_have(target.size()) => Ok(Presence::Whole),
+        Ok(Some(_)) => Ok(Presence::OtherSize),
+        Ok(None) => Ok(Presence::Absent),
+        // Some registries return 403 for a blob that does not exist. The push shows whether it is allowed.
+        Err(error) if error.http_status() == Some(403) => Ok(Presence::Absent),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the descriptor of a blob whose `size` in bytes the registry may have stated.
+///
+/// # Errors
+/// `Unavailable` if the registry has not stated it.
+pub(super) fn describe(size: Option<u64>, digest: Digest) -> Result<Descriptor> {
+    let size =
+        size.ok_or_else(|| failure::protocol("the registry does not say how large the blob is"))?;
+    Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
+}
+
+/// Returns whether the registry refuses the method `HEAD`. A URL of storage that a registry redirects to may be signed
+/// for `GET` only.
+fn is_refused(handle: &Handle, answer: &Answer) -> bool {
+    match answer.status() {
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => true,
+        StatusCode::FORBIDDEN => !handle.transport().is_own(&answer.url),
+        _ => false,
+    }
+}
+
+async fn stored_blob(answer: Answer, digest: &Digest) -> Result<Option<StoredBlob>> {
+    let size = match answer.status() {
+        StatusCode::OK => answer.content_length()?,
+        StatusCode::PARTIAL_CONTENT => answer.content_range()?.2,
+        // An empty blob has no first byte.
+        StatusCode::RANGE_NOT_SATISFIABLE => None,
+        StatusCode::NOT_FOUND => return Ok(None),
+        _ => return Err(answer.into_error().await),
+    };
+    answer.check_digest(digest)?;
+    Ok(Some(StoredBlob {
+        size,
+        is_encoded: answer.coding().is_some(),
+    }))
+}
