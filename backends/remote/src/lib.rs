@@ -41,7 +41,9 @@ mod referrers;
 mod registry;
 mod repository;
 mod resolver;
+mod retry_policy;
 mod shown_url;
+mod tls_options;
 mod transport;
 mod warning;
 
@@ -51,11 +53,13 @@ pub use credentials::{
     EnvironmentCredentials, HelperCredentials, MemoryCredentials, NoCredentials, Secret,
     StaticCredentials, StoredIn,
 };
-pub use options::{ReferrersMode, RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
+pub use options::{ReferrersMode, RemoteOptions, Scheme, UploadMode};
 pub use policy::{PrivateTargets, SecurityPolicy};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;
 /// The HTTP client that [`RemoteOptions::with_client`] takes.
 pub use reqwest;
+pub use retry_policy::RetryPolicy;
+pub use tls_options::TlsOptions;
 pub use transport::{RequestCounts, RequestKind};
 pub use warning::Warning;

@@ -11,6 +11,8 @@ use http::HeaderMap;
 use crate::certificates::CertificateDirectories;
 use crate::credentials::{CredentialProvider, NoCredentials};
 use crate::policy::SecurityPolicy;
+use crate::retry_policy::RetryPolicy;
+use crate::tls_options::TlsOptions;
 use crate::warning::Warning;
 
 /// What happens to the warnings of a registry: see [`RemoteOptions::with_warnings`].
@@ -144,114 +146,6 @@ pub enum ReferrersMode {
     /// The tag scheme. The API is never asked, and a push or a delete of a manifest that has a subject always updates the
     /// index.
     TagScheme,
-}
-
-/// Certificates of both sides. All are in PEM.
-#[non_exhaustive]
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct TlsOptions {
-    /// Certificates of authorities that are trusted besides those of the system, and certificates of
-    /// registries, each trusted for the names in it.
-    pub roots: Vec<Vec<u8>>,
-    /// The client's certificate chain and its private key, one after the other.
-    pub identity: Option<Vec<u8>>,
-    /// Whether any certificate is accepted. Whoever sits between can then read and change all that is
-    /// sent, credentials included.
-    pub insecure: bool,
-}
-
-impl TlsOptions {
-    /// Trusts the authorities and registries whose certificates are in `pem`, too.
-    #[must_use]
-    pub fn with_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots.push(pem.into());
-        self
-    }
-
-    /// Sets [`identity`](Self::identity) from a certificate chain and its private key.
-    #[must_use]
-    pub fn with_identity(mut self, certificates: &[u8], key: &[u8]) -> Self {
-        self.identity = Some([certificates, b"\n", key].concat());
-        self
-    }
-
-    /// Sets [`insecure`](Self::insecure).
-    #[must_use]
-    pub fn with_insecure(mut self, insecure: bool) -> Self {
-        self.insecure = insecure;
-        self
-    }
-}
-
-impl fmt::Debug for TlsOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsOptions")
-            .field("roots", &self.roots.len())
-            .field("identity", &self.identity.is_some())
-            .field("insecure", &self.insecure)
-            .finish()
-    }
-}
-
-/// What is tried again after a failure, and when.
-///
-/// Tried again are requests whose connection could not be made, broke or fell silent, and those
-/// answered by 408, 429, or 5xx other than 501 and 505: if repeating them can do no harm. The pause
-/// doubles each time and is jittered; what the registry asks for by `Retry-After` goes first.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// How often a request is tried again, and how often in a row a transfer is continued that
-    /// does not get ahead. 5 by default.
-    pub max_retries: u32,
-    /// The first pause. 200 milliseconds by default.
-    pub first_pause: Duration,
-    /// The longest pause that is made by our own choice. 5 seconds by default.
-    pub longest_pause: Duration,
-    /// The longest pause that a registry may ask for; if it asks for more, the request fails as
-    /// [`RateLimited`](tranship::ErrorKind::RateLimited). 60 seconds by default.
-    pub longest_asked_pause: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            max_retries: 5,
-            first_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(5),
-            longest_asked_pause: Duration::from_secs(60),
-        }
-    }
-}
-
-impl RetryPolicy {
-    /// Sets [`max_retries`](Self::max_retries).
-    #[must_use]
-    pub const fn with_max_retries(mut self, max_retries: u32) -> Self {
-        self.max_retries = max_retries;
-        self
-    }
-
-    /// Sets [`first_pause`](Self::first_pause).
-    #[must_use]
-    pub const fn with_first_pause(mut self, first_pause: Duration) -> Self {
-        self.first_pause = first_pause;
-        self
-    }
-
-    /// Sets [`longest_pause`](Self::longest_pause).
-    #[must_use]
-    pub const fn with_longest_pause(mut self, longest_pause: Duration) -> Self {
-        self.longest_pause = longest_pause;
-        self
-    }
-
-    /// Sets [`longest_asked_pause`](Self::longest_asked_pause).
-    #[must_use]
-    pub const fn with_longest_asked_pause(mut self, longest_asked_pause: Duration) -> Self {
-        self.longest_asked_pause = longest_asked_pause;
-        self
-    }
 }
 
 impl Default for RemoteOptions {

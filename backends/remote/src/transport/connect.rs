@@ -98,7 +98,7 @@ fn unusable(error: reqwest::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::TlsOptions;
+    use crate::tls_options::TlsOptions;
 
     #[test]
     fn certificates_that_are_none_are_refused() {

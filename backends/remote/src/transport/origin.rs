@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
 
-use crate::options::{RemoteOptions, Scheme, TlsOptions};
+use crate::options::{RemoteOptions, Scheme};
 use crate::policy::{is_this_machine, same_origin};
+use crate::tls_options::TlsOptions;
 
 /// The origin of a registry. One on this machine may speak http or https, and is taken to speak what is
 /// likelier until it has responded. Clones share what they find out.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-use crate::options::RetryPolicy;
+use crate::retry_policy::RetryPolicy;
 
 /// The tries of one request, or of a transfer that does not get ahead.
 #[derive(Debug)]

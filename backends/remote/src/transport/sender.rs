@@ -7,8 +7,9 @@ use url::Url;
 
 use super::{Failed, failure};
 use crate::certificates::CertificateDirectories;
-use crate::options::{RemoteOptions, TlsOptions};
+use crate::options::RemoteOptions;
 use crate::resolver::GuardedResolver;
+use crate::tls_options::TlsOptions;
 
 /// Sends requests. Clones share connections.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureSch
 use rustls_platform_verifier::Verifier;
 use tranship::{Error, ErrorKind, Result};
 
-use crate::options::TlsOptions;
+use crate::tls_options::TlsOptions;
 
 /// For HTTP/1.1 alone; whoever speaks HTTP/2 as well says so in `alpn_protocols`.
 ///

@@ -18,9 +18,9 @@ use super::retry::{Retries, is_transient, retry_after};
 use super::sender::Sender;
 use super::trace;
 use crate::auth::{Asked, TokenServer};
-use crate::options::RetryPolicy;
 use crate::policy::{Leader, SecurityPolicy};
 use crate::resolver::GuardedResolver;
+use crate::retry_policy::RetryPolicy;
 
 /// Sends requests for tokens, which carry the credentials: to where the policy allows, and never on
 /// to where they are redirected.
