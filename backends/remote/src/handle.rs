@@ -2,25 +2,23 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::StatusCode;
-use tranship::{
-    Capabilities, Digest, Error, ErrorKind, RegistryIdentity, RepositoryName, Result, Support,
-};
+use tranship::{Digest, Error, ErrorKind, RegistryIdentity, RepositoryName, Result};
 use url::Url;
 
 use crate::auth::{Scope, Scopes};
-use crate::options::{ReferrersMode, RemoteOptions};
-use crate::referrers::Updates;
+use crate::capabilities::LearnedCapabilities;
+use crate::referrer_changes::ReferrerQueues;
 use crate::transport::{Answer, Request, Transport, failure};
 
 /// What all repositories of a registry share.
 pub(crate) struct Shared {
     pub(crate) transport: Transport,
     pub(crate) identity: RegistryIdentity,
-    pub(crate) learned: Learned,
-    pub(crate) updates: Updates,
+    pub(crate) learned: LearnedCapabilities,
+    pub(crate) referrer_queues: ReferrerQueues,
 }
 
 /// The message for a 403 that counts as missing.
@@ -77,7 +75,7 @@ impl Handle {
         &self.shared.transport
     }
 
-    pub(crate) fn learned(&self) -> &Learned {
+    pub(crate) fn learned(&self) -> &LearnedCapabilities {
         &self.shared.learned
     }
 
@@ -124,140 +122,5 @@ impl fmt::Debug for Handle {
             .field("registry", &self.shared.identity)
             .field("name", &self.name)
             .finish()
-    }
-}
-
-/// What a registry can do, as far as its answers to ordinary requests have told.
-#[derive(Debug, Default)]
-pub(crate) struct Learned {
-    /// Whether blobs can be looked for by `HEAD`.
-    pub(crate) blob_head: Fact,
-    pub(crate) range: Fact,
-    pub(crate) mount: Fact,
-    pub(crate) anonymous_mount: Fact,
-    pub(crate) referrers: Fact,
-    pub(crate) delete_blobs: Fact,
-    pub(crate) delete_manifests: Fact,
-    pub(crate) untag: Fact,
-    pub(crate) catalog: Fact,
-    /// Whether one `PUT` of a manifest sets several tags.
-    pub(crate) tag_parameters: Fact,
-    /// How large the body of a request may be.
-    pub(crate) body_limit: Limit,
-}
-
-impl Learned {
-    /// Nothing is known yet but what the options say.
-    pub(crate) fn new(options: &RemoteOptions) -> Self {
-        Self {
-            referrers: match options.referrers {
-                ReferrersMode::Detect => Fact::default(),
-                ReferrersMode::Api => Fact::fixed(true),
-                ReferrersMode::TagScheme => Fact::fixed(false),
-            },
-            ..Self::default()
-        }
-    }
-
-    pub(crate) fn capabilities(&self) -> Capabilities {
-        let refused = |what| move |yes| if yes { Support::Yes } else { Support::No(what) };
-        let told = |fact: &Fact, what| fact.get().map_or(Support::Unknown, refused(what));
-        Capabilities::unknown()
-            .with_push(Support::Yes)
-            .with_uploads(Support::Yes)
-            // Where the API is missing, the tags that stand in for it are read and maintained.
-            .with_referrers(Support::Yes)
-            .with_range(told(
-                &self.range,
-                "the registry answers with the whole blob",
-            ))
-            .with_mount(told(&self.mount, "the registry does not mount"))
-            .with_delete_blobs(told(
-                &self.delete_blobs,
-                "the registry does not delete blobs",
-            ))
-            .with_delete_manifests(told(
-                &self.delete_manifests,
-                "the registry does not delete manifests",
-            ))
-            .with_untag(told(&self.untag, "the registry does not remove tags"))
-            .with_catalog(told(&self.catalog, "the registry has no catalog"))
-    }
-}
-
-/// The largest body that a request is sent with, once larger ones were refused.
-#[derive(Debug)]
-pub(crate) struct Limit(AtomicU64);
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self(AtomicU64::new(u64::MAX))
-    }
-}
-
-impl Limit {
-    /// The limit in bytes; `u64::MAX` for none.
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn lower_to(&self, bytes: u64) {
-        self.0.fetch_min(bytes, Ordering::AcqRel);
-    }
-}
-
-/// Yes, no, or not known yet. The first answer stays, so that one that was a slip does not.
-#[derive(Debug, Default)]
-pub(crate) struct Fact {
-    state: AtomicU8,
-    is_fixed: bool,
-}
-
-impl Fact {
-    const UNKNOWN: u8 = 0;
-    const NO: u8 = 1;
-    const YES: u8 = 2;
-
-    /// What an option says, whatever is learned.
-    pub(crate) fn fixed(yes: bool) -> Self {
-        Self {
-            state: AtomicU8::new(if yes { Self::YES } else { Self::NO }),
-            is_fixed: true,
-        }
-    }
-
-    /// Whether an option has decided it.
-    pub(crate) fn is_fixed(&self) -> bool {
-        self.is_fixed
-    }
-
-    pub(crate) fn get(&self) -> Option<bool> {
-        match self.state.load(Ordering::Acquire) {
-            Self::UNKNOWN => None,
-            known => Some(known == Self::YES),
-        }
-    }
-
-    /// What worked once works, whatever was thought before; what did not may have had other reasons.
-    pub(crate) fn learn(&self, yes: bool) {
-        if self.is_fixed {
-            return;
-        }
-        if yes {
-            self.state.store(Self::YES, Ordering::Release);
-        } else {
-            let unknown = Self::UNKNOWN;
-            let _ =
-                self.state
-                    .compare_exchange(unknown, Self::NO, Ordering::AcqRel, Ordering::Acquire);
-        }
-    }
-
-    pub(crate) fn is_no(&self) -> bool {
-        self.get() == Some(false)
-    }
-
-    pub(crate) fn is_yes(&self) -> bool {
-        self.get() == Some(true)
     }
 }

@@ -28,15 +28,18 @@
 
 mod auth;
 mod blobs;
+mod capabilities;
 mod certificates;
 mod credentials;
 mod deletion;
 mod handle;
 mod link;
+mod manifest_changes;
 mod manifests;
 mod options;
 mod pages;
 mod policy;
+mod referrer_changes;
 mod referrers;
 mod registry;
 mod repository;

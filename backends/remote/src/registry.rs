@@ -12,10 +12,11 @@ use tranship::{
 };
 
 use crate::auth::{Scope, Scopes};
-use crate::handle::{Handle, Learned, Shared};
+use crate::capabilities::LearnedCapabilities;
+use crate::handle::{Handle, Shared};
 use crate::options::RemoteOptions;
 use crate::pages::Names;
-use crate::referrers::Updates;
+use crate::referrer_changes::ReferrerQueues;
 use crate::repository::RemoteRepository;
 use crate::transport::{Request, RequestCounts, RequestKind, Transport, failure};
 
@@ -63,9 +64,9 @@ impl RemoteRegistry {
         let identity = transport.origin().origin().ascii_serialization();
         Ok(Self(Arc::new(Shared {
             identity: RegistryIdentity::new(identity),
-            learned: Learned::new(transport.options()),
+            learned: LearnedCapabilities::new(transport.options()),
             transport,
-            updates: Updates::default(),
+            referrer_queues: ReferrerQueues::default(),
         })))
     }
 

@@ -16,7 +16,7 @@ use crate::handle::Handle;
 use crate::manifests::Manifests;
 use crate::pages::{Names, nothing_there};
 use crate::transport::{Request, RequestKind};
-use crate::{blobs, deletion, referrers};
+use crate::{blobs, deletion, manifest_changes, referrers};
 
 /// A repository of a [`RemoteRegistry`](crate::RemoteRegistry). Clones share connections, tokens and
 /// bounds with each other, and with the registry.
@@ -111,8 +111,7 @@ impl Backend for RemoteRepository {
         match kind {
             ContentKind::Blob => self.blobs.write(expected, &source, options).await,
             ContentKind::Manifest => {
-                let manifests = &self.manifests;
-                manifests.write(expected, &source, options.tags).await
+                manifest_changes::push(&self.manifests, expected, &source, options.tags).await
             }
         }
     }
@@ -129,7 +128,7 @@ impl Backend for RemoteRepository {
     async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
         match kind {
             ContentKind::Blob => self.blobs.remove(target).await,
-            ContentKind::Manifest => self.manifests.remove(target).await,
+            ContentKind::Manifest => manifest_changes::delete(&self.manifests, target).await,
         }
     }
 
@@ -143,9 +142,9 @@ impl Backend for RemoteRepository {
         let scopes = handle.delete_scope();
         let request = Request::new(RequestKind::ManifestDelete, Method::DELETE, url, scopes);
         let answer = handle.transport().send(request).await?;
-        let fact = &handle.learned().untag;
-        let settled = deletion::settle(answer, fact).await;
-        settled.map_err(|error| no_tags(error, fact))
+        let capability = &handle.learned().untag;
+        let settled = deletion::settle(answer, capability).await;
+        settled.map_err(|error| no_tags(error, capability))
     }
 
     fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
@@ -187,10 +186,10 @@ impl Backend for RemoteRepository {
 }
 
 /// Registries that delete manifests by their digest only say so in several ways.
-fn no_tags(error: Error, fact: &crate::handle::Fact) -> Error {
+fn no_tags(error: Error, capability: &crate::capabilities::LearnedCapability) -> Error {
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::DigestMismatch | ErrorKind::InvalidReference => {
-            fact.learn(false);
+            capability.learn(false);
             Error::unsupported("the registry does not remove tags")
                 .with_hint("deleting the manifest by its digest removes all of its tags")
                 .with_source(error)

@@ -7,11 +7,17 @@ use tranship::{
     Algorithm, Descriptor, Error, ErrorKind, ManifestDocument, MediaType, Result, TagOrDigest,
 };
 
-use super::every_type;
 use crate::handle::Handle;
 use crate::transport::{Request, RequestKind, failure};
 
-/// A manifest, and what the registry said of it.
+/// Returns the value of `Accept` that lists every type of manifest.
+pub(super) fn every_type() -> HeaderValue {
+    let types = MediaType::MANIFESTS.map(|kind| kind.as_str().to_owned());
+    // They are ASCII.
+    HeaderValue::try_from(types.join(", ")).unwrap_or(HeaderValue::from_static("*/*"))
+}
+
+/// A manifest, and what the registry states about it.
 pub(crate) struct Fetched {
     pub(crate) descriptor: Descriptor,
     pub(crate) content: Bytes,

@@ -1,16 +1,14 @@
-//! Pushing a manifest, with its tags, and with what its subject's list of referrers needs.
+//! Pushes a manifest with its tags.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tranship::{
-    Algorithm, Descriptor, Error, ErrorKind, ManifestDocument, PushOutcome, Result, Source, Tag,
+    Algorithm, Descriptor, Digest, Error, ErrorKind, ManifestDocument, PushOutcome, Result, Tag,
     TagOrDigest,
 };
 
-use super::Manifests;
 use crate::handle::Handle;
-use crate::referrers;
 use crate::transport::{Answer, Payload, Request, RequestKind};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -19,78 +17,50 @@ const TAGS_AT_ONCE: usize = 10;
 
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
+/// A manifest that has been pushed.
+pub(crate) struct PushedManifest {
+    pub(crate) outcome: PushOutcome,
+    /// The subject whose list of referrers the registry does not maintain, and the descriptor to add to that list.
+    pub(crate) unlisted: Option<(Digest, Descriptor)>,
+}
+
+/// Pushes `content` and sets its tags. Returns the subject and the descriptor for its list of referrers if the registry
+/// does not maintain that list.
+///
+/// # Errors
+/// `InvalidManifest` if the content is not a manifest of the expected type, and those of the requests.
 pub(super) async fn push(
     handle: &Handle,
     expected: &Descriptor,
-    source: &Source<'_>,
+    content: &Bytes,
     tags: &[Tag],
-) -> Result<PushOutcome> {
-    if !expected.media_type().is_manifest() {
-        return Err(Error::unsupported(format!(
-            "{} is not the type of a manifest that is supported, and only manifests have tags",
-            expected.media_type()
-        )));
-    }
-    handle.expect_pushes();
-    let (content, outcome) = match content_to_push(handle, expected, source, tags).await? {
-        ToPush::Nothing => return Ok(PushOutcome::Present),
-        ToPush::Again(content) => (content, PushOutcome::Present),
-        ToPush::New(content) => (content, PushOutcome::Pushed),
-    };
-    // What the registry would take for a manifest and others could not read is found here.
-    let document = ManifestDocument::decode(expected.media_type(), &content)?;
+) -> Result<Option<(Digest, Descriptor)>> {
+    // A registry may accept a manifest that other clients cannot decode, so we decode it first.
+    let document = ManifestDocument::decode(expected.media_type(), content)?;
     let takes_subject = match tags {
         [] => {
-            put_digest(handle, expected, &content, &[])
+            put_digest(handle, expected, content, &[])
                 .await?
                 .knows_subject
         }
-        [tag] if is_default(expected) => put(handle, expected, &content, tag).await?.knows_subject,
-        tags => put_tags(handle, expected, &content, tags).await?,
+        [tag] if is_default(expected) => put(handle, expected, content, tag).await?.knows_subject,
+        tags => put_tags(handle, expected, content, tags).await?,
     };
     let Some(document) = document else {
-        return Ok(outcome);
+        return Ok(None);
     };
-    if takes_subject && document.subject().is_some() {
-        handle.learned().referrers.learn(true);
+    let Some(subject) = document.subject() else {
+        return Ok(None);
+    };
+    let referrers = &handle.learned().referrers;
+    if takes_subject {
+        referrers.learn(true);
     }
-    if let Some(subject) = document.subject()
-        && !handle.learned().referrers.is_yes()
-    {
-        let referrer = tranship::describe_referrer(expected, &document);
-        referrers::add(handle, subject, &referrer).await?;
+    if referrers.is_yes() {
+        return Ok(None);
     }
-    Ok(outcome)
-}
-
-/// What there is to push of a manifest.
-enum ToPush {
-    /// The registry has it.
-    Nothing,
-    /// The registry has it, and is sent it again to set the tags.
-    Again(Bytes),
-    /// The registry does not have it, or was not asked.
-    New(Bytes),
-}
-
-/// Finds what there is to push. What is in memory is pushed without a question; other content is not read if the
-/// registry has it.
-async fn content_to_push(
-    handle: &Handle,
-    expected: &Descriptor,
-    source: &Source<'_>,
-    tags: &[Tag],
-) -> Result<ToPush> {
-    let limit = handle.max_manifest_size();
-    let manifests = Manifests(handle.clone());
-    if source.is_in_memory() || !manifests.has(expected).await? {
-        return Ok(ToPush::New(source.bytes(expected, limit).await?));
-    }
-    if tags.is_empty() {
-        return Ok(ToPush::Nothing);
-    }
-    let stored = manifests.read(expected).await?;
-    Ok(ToPush::Again(stored.bytes(limit).await?))
+    let referrer = tranship::describe_referrer(expected, &document);
+    Ok(Some((*subject.digest(), referrer)))
 }
 
 /// Whether registries choose the digest by which the manifest is named when it is pushed by a tag.
@@ -121,17 +91,17 @@ async fn put_tags(
     content: &Bytes,
     tags: &[Tag],
 ) -> Result<bool> {
-    let fact = &handle.learned().tag_parameters;
+    let capability = &handle.learned().tag_parameters;
     let mut knows_subject = false;
     let mut missing: Vec<&Tag> = tags.iter().collect();
     for tags in tags.chunks(TAGS_AT_ONCE) {
-        if fact.is_no() && is_default(expected) {
+        if capability.is_no() && is_default(expected) {
             break;
         }
         let put = put_digest(handle, expected, content, tags).await?;
         knows_subject |= put.knows_subject;
         missing.retain(|tag| !put.tags.iter().any(|set| set == tag.as_str()));
-        fact.learn(tags.iter().all(|tag| !missing.contains(&tag)));
+        capability.learn(tags.iter().all(|tag| !missing.contains(&tag)));
     }
     for tag in missing {
         knows_subject |= put(handle, expected, content, tag).await?.knows_subject;

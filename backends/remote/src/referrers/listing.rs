@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, TryStreamExt as _, stream};
 use http::{HeaderValue, StatusCode};
 use tranship::{Descriptor, Digest, Error, Index, Listing, MediaType, Result, ResultExt as _};
 
-use super::fallback;
+use super::tag_scheme;
 use crate::handle::Handle;
 use crate::pages::Pages;
 use crate::transport::{Answer, RequestKind};
@@ -80,10 +80,10 @@ impl Referrers {
         let Some(answer) = pages.answer().await? else {
             return Ok(());
         };
-        let fact = &self.handle.learned().referrers;
+        let capability = &self.handle.learned().referrers;
         match verdict(&answer) {
             Verdict::Page => {
-                fact.learn(true);
+                capability.learn(true);
                 let page = pages.read(answer).await?;
                 self.take(page.decode::<Index>()?.manifests);
                 Ok(())
@@ -95,11 +95,11 @@ impl Referrers {
                     [only] if only.code == "NAME_UNKNOWN"
                 );
                 self.pages = None;
-                match (is_about_repository, fact.is_fixed()) {
+                match (is_about_repository, capability.is_fixed()) {
                     (true, true) => return Ok(()),
                     (true, false) => {}
                     (false, true) => return Err(no_api(error)),
-                    (false, false) => fact.learn(false),
+                    (false, false) => capability.learn(false),
                 }
                 self.fall_back().await
             }
@@ -125,7 +125,7 @@ impl Referrers {
     }
 
     async fn fall_back(&mut self) -> Result<()> {
-        let list = fallback::read(&self.handle, &self.subject).await?;
+        let list = tag_scheme::read(&self.handle, &self.subject).await?;
         self.take(list.map_or_else(Vec::new, |list| list.index.manifests));
         Ok(())
     }
