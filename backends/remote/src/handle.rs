@@ -94,6 +94,7 @@ impl Handle {
     pub(crate) fn url(&self, path: &str) -> Result<Url> {
         let url = self
             .transport()
+            .locations()
             .origin()
             .join(&format!("v2/{}/{path}", self.name));
         url.map_err(|_| failure::protocol("the repository has no URL"))

@@ -106,7 +106,7 @@ impl Pages {
         if let Some(target) = target {
             let next = answer.url.join(target);
             let next = next.map_err(|_| failure::protocol("the next page has no URL"))?;
-            self.next = Some(self.transport.page(next)?);
+            self.next = Some(self.transport.locations().page(next)?);
         }
         let policy = self.transport.options().policy;
         let left = policy.max_listing_size.saturating_sub(self.size);

@@ -61,7 +61,11 @@ impl RemoteRegistry {
     /// - As the file system, for the files of certificates.
     pub fn with_options(name: &RegistryName, options: RemoteOptions) -> Result<Self> {
         let transport = Transport::new(name, options).during("connect to", name)?;
-        let identity = transport.origin().origin().ascii_serialization();
+        let identity = transport
+            .locations()
+            .origin()
+            .origin()
+            .ascii_serialization();
         Ok(Self(Arc::new(Shared {
             identity: RegistryIdentity::new(identity),
             learned: LearnedCapabilities::new(transport.options()),
@@ -86,7 +90,7 @@ impl RemoteRegistry {
     /// - What the network fails with.
     pub async fn ping(&self) -> Result<()> {
         let transport = &self.0.transport;
-        let url = transport.origin().join("v2/");
+        let url = transport.locations().origin().join("v2/");
         let url = url.map_err(|_| failure::protocol("the registry has no URL"))?;
         let request = Request::new(RequestKind::Ping, Method::GET, url, Scopes::default());
         let answer = transport
@@ -134,7 +138,7 @@ impl Registry for RemoteRegistry {
             repositories: Option<Vec<String>>,
         }
         let transport = &self.0.transport;
-        let url = match transport.origin().join("v2/_catalog") {
+        let url = match transport.locations().origin().join("v2/_catalog") {
             Ok(url) => url,
             Err(_) => {
                 let error = failure::protocol("the registry has no URL");

@@ -81,7 +81,7 @@ pub(super) fn describe(size: Option<u64>, digest: Digest) -> Result<Descriptor> 
 fn is_refused(handle: &Handle, answer: &Answer) -> bool {
     match answer.status() {
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => true,
-        StatusCode::FORBIDDEN => !handle.transport().is_own(&answer.url),
+        StatusCode::FORBIDDEN => !handle.transport().locations().is_own(&answer.url),
         _ => false,
     }
 }

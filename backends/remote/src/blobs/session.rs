@@ -96,7 +96,7 @@ impl Session {
 
     /// An upload that was begun before, at `url`.
     pub(super) async fn resume(handle: &Handle, url: Url) -> Result<Self> {
-        let url = handle.transport().resumed_upload(url)?;
+        let url = handle.transport().locations().resumed_upload(&url)?;
         let mut session = Self {
             handle: handle.clone(),
             url,
@@ -351,7 +351,7 @@ fn location(handle: &Handle, answer: &Answer) -> Result<(Url, Option<String>)> {
     let named = answer
         .location()?
         .ok_or_else(|| failure::protocol("the registry does not say where the upload continues"))?;
-    let url = handle.transport().upload(&named)?;
+    let url = handle.transport().locations().upload(&named)?;
     let other = (!same_origin(&named, &url)).then(|| named.origin().ascii_serialization());
     Ok((url, other))
 }

@@ -126,6 +126,22 @@ fn kind_of_status(status: StatusCode) -> ErrorKind {
     }
 }
 
+/// Why a request has no response.
+pub(super) struct SendError {
+    pub(super) error: Error,
+    /// Whether the request certainly did not reach the registry.
+    pub(super) is_unsent: bool,
+}
+
+impl From<Error> for SendError {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            is_unsent: false,
+        }
+    }
+}
+
 /// A registry that breaks the rules of the protocol; asking again would not help.
 pub(crate) fn protocol(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message.into()).with_retryable(false)

@@ -4,6 +4,7 @@ mod answer;
 mod connect;
 mod counts;
 pub(crate) mod failure;
+mod hidden;
 mod limit;
 mod locations;
 mod origin;
@@ -13,7 +14,6 @@ mod request;
 pub(crate) mod retry;
 mod scheme;
 mod sender;
-mod strangers;
 mod tls;
 mod tls_failure;
 mod tokens;
@@ -21,10 +21,7 @@ mod trace;
 mod warnings;
 
 use std::fmt;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -37,15 +34,18 @@ pub use counts::{RequestCounts, RequestKind};
 pub(crate) use request::{Payload, Repeat, Request};
 pub(crate) use retry::Retries;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Challenged, Scopes};
 use crate::options::{RemoteOptions, Scheme};
 use crate::resolver::GuardedResolver;
 use connect::Clients;
 use counts::Counter;
+use failure::SendError;
+use hidden::HiddenChallenge;
 use limit::{Limiter, Permit};
+use locations::Locations;
 use origin::Origin;
 use outgoing::Progress;
-use strangers::Strangers;
+use scheme::SchemeProbe;
 use tokens::Tokens;
 use warnings::Warnings;
 
@@ -59,12 +59,12 @@ pub(crate) struct Transport(Arc<Inner>);
 
 struct Inner {
     origin: Origin,
-    resolver: GuardedResolver,
+    locations: Locations,
+    scheme: SchemeProbe,
     options: RemoteOptions,
     clients: Clients,
     authenticator: Authenticator,
-    /// The challenge for users who are not logged in, if it had to be looked for.
-    strangers: Strangers,
+    hidden: HiddenChallenge,
     limiter: Limiter,
     warnings: Warnings,
     counter: Arc<Counter>,
@@ -97,11 +97,21 @@ impl Transport {
         );
         Ok(Self(Arc::new(Inner {
             authenticator,
-            strangers: Strangers::default(),
+            hidden: HiddenChallenge::default(),
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
             warnings: Warnings::new(registry.clone(), options.warnings.clone()),
+            locations: Locations {
+                origin: origin.clone(),
+                resolver,
+                policy: options.policy,
+            },
+            scheme: SchemeProbe {
+                origin: origin.clone(),
+                client: clients.small.clone(),
+                counter: Arc::clone(&counter),
+                connect_timeout: options.connect_timeout,
+            },
             origin,
-            resolver,
             options,
             clients,
             counter,
@@ -110,6 +120,11 @@ impl Transport {
 
     pub(crate) fn options(&self) -> &RemoteOptions {
         &self.0.options
+    }
+
+    /// Returns where the registry may lead.
+    pub(crate) fn locations(&self) -> &Locations {
+        &self.0.locations
     }
 
     pub(crate) fn counts(&self) -> RequestCounts {
@@ -134,12 +149,13 @@ impl Transport {
             host = request.url.host_str(),
             path = request.url.path(),
         );
-        self.send_until_answered(&request).instrument(span).await
+        // The future is large, and callers nest it deeply.
+        Box::pin(self.send_until_answered(&request).instrument(span)).await
     }
 
     async fn send_until_answered(&self, request: &Request<'_>) -> Result<Answer> {
         let inner = &*self.0;
-        self.find_scheme().await;
+        inner.scheme.settle_before_tls().await;
         let mut retries = self.retries();
         let mut challenges = 0;
         let mut may_be_repeated = false;
@@ -149,7 +165,11 @@ impl Transport {
             let permit = inner.limiter.admit(request.lane).await;
             let tried = inner.origin.url().clone();
             let outcome = self.try_once(request, authorization.clone(), permit).await;
-            if self.speaks_tls(request, &tried, &outcome).await && request.payload.is_replayable() {
+            let speaks_tls = inner
+                .scheme
+                .speaks_tls(&request.url, &tried, &outcome)
+                .await;
+            if speaks_tls && request.payload.is_replayable() {
                 continue;
             }
             let failed = match outcome {
@@ -224,6 +244,43 @@ impl Transport {
         }
     }
 
+    /// Returns the challenge of a registry that hides content from users who are not logged in.
+    async fn hidden_challenge(&self, request: &Request<'_>) -> Option<Challenged> {
+        let Inner {
+            hidden,
+            authenticator,
+            ..
+        } = &*self.0;
+        if request.kind == RequestKind::Ping {
+            return None;
+        }
+        hidden
+            .challenge(authenticator, &request.scopes, async || self.ping().await)
+            .await
+    }
+
+    /// Returns the response to a request without credentials, after the registry has refused the credentials.
+    fn stays_hidden(&self, mut answer: Answer) -> Answer {
+        let inner = &*self.0;
+        inner.hidden.refuse_credentials();
+        inner.authenticator.forget();
+        let hint = "the registry does not accept the credentials for it; log in again, or log out";
+        answer.hint = Some(hint.to_owned());
+        answer
+    }
+
+    /// Returns the headers of the response to `/v2/` without credentials, if it is a 401.
+    async fn ping(&self) -> Result<Option<HeaderMap>, SendError> {
+        let origin = &self.0.origin;
+        let url = origin.url().join("v2/");
+        let url = url.map_err(|_| failure::protocol("the registry has no URL"))?;
+        let request = Request::new(RequestKind::Ping, Method::GET, url, Scopes::default());
+        // The request that this one is for has a permit.
+        let answer = self.try_once(&request, None, Permit::none()).await?;
+        let is_challenge = origin.has(&answer.url) && answer.status() == StatusCode::UNAUTHORIZED;
+        Ok(is_challenge.then(|| answer.headers().clone()))
+    }
+
     async fn authorization(&self, request: &Request<'_>) -> Result<Option<HeaderValue>> {
         let Inner {
             origin,
@@ -242,7 +299,7 @@ impl Transport {
         request: &Request<'_>,
         authorization: Option<HeaderValue>,
         permit: Permit,
-    ) -> Result<Answer, Failed> {
+    ) -> Result<Answer, SendError> {
         let inner = &*self.0;
         let mut url = inner.origin.adapted(&request.url);
         for _ in 0..=inner.options.policy.max_redirects {
@@ -252,7 +309,7 @@ impl Transport {
                 let repository = || request.scopes.repository();
                 inner.warnings.take_from(response.headers(), repository);
             }
-            match self.redirect(request, &url, &response)? {
+            match inner.locations.redirect(request, &url, &response)? {
                 Some(next) => url = next,
                 None => {
                     return Ok(Answer {
@@ -280,7 +337,7 @@ impl Transport {
         request: &Request<'_>,
         url: &Url,
         authorization: Option<&HeaderValue>,
-    ) -> Result<reqwest::Response, Failed> {
+    ) -> Result<reqwest::Response, SendError> {
         let inner = &*self.0;
         let progress = Progress::default();
         let body = outgoing::body(&request.payload, &progress).await?;
@@ -297,7 +354,7 @@ impl Transport {
         }
         inner.counter.count(request.kind);
         let sending = client.send(url, built, self.is_http_told());
-        let sent = unless_silent(sending, &progress, inner.options.silence_timeout).await;
+        let sent = progress.wait(sending, inner.options.silence_timeout).await;
         // A registry may answer before it has read a body whose source then fails.
         match (progress.take_failure(), sent) {
             (Some(error), _) => Err(error.into()),
@@ -343,22 +400,6 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Why a request was not answered.
-struct Failed {
-    error: Error,
-    /// Whether it surely did not arrive.
-    is_unsent: bool,
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self {
-            error,
-            is_unsent: false,
-        }
-    }
-}
-
 fn has_body(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
@@ -369,21 +410,4 @@ fn not_replayable() -> Error {
         "the registry asks for credentials in the middle of content that comes only once",
     )
     .with_hint("push from something that can be opened again, such as a file")
-}
-
-/// Waits as long as the body is taken or not too long ago was. `None` for too long a silence.
-async fn unless_silent<T>(
-    sending: impl Future<Output = T>,
-    progress: &Progress,
-    limit: Duration,
-) -> Option<T> {
-    let mut sending = pin!(sending);
-    let mut seen = progress.pieces();
-    loop {
-        match tokio::time::timeout(limit, &mut sending).await {
-            Ok(sent) => return Some(sent),
-            Err(_) if progress.pieces() != seen => seen = progress.pieces(),
-            Err(_) => return None,
-        }
-    }
 }

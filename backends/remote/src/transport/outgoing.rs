@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
@@ -28,9 +29,26 @@ struct State {
 }
 
 impl Progress {
-    /// A number that grows as long as the body is taken.
-    pub(crate) fn pieces(&self) -> u64 {
+    /// Returns how many pieces of the body have been read.
+    fn pieces(&self) -> u64 {
         self.0.pieces.load(Ordering::Relaxed)
+    }
+
+    /// Waits for `sending` until no piece of the body has been read for `limit`. Returns `None` in that case.
+    pub(super) async fn wait<T>(
+        &self,
+        sending: impl Future<Output = T>,
+        limit: Duration,
+    ) -> Option<T> {
+        let mut sending = pin!(sending);
+        let mut seen = self.pieces();
+        loop {
+            match tokio::time::timeout(limit, &mut sending).await {
+                Ok(sent) => return Some(sent),
+                Err(_) if self.pieces() != seen => seen = self.pieces(),
+                Err(_) => return None,
+            }
+        }
     }
 
     /// What the source failed with.

@@ -5,7 +5,7 @@ use reqwest::{RequestBuilder, Response};
 use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
-use super::{Failed, failure};
+use super::failure::{self, SendError};
 use crate::certificates::CertificateDirectories;
 use crate::options::RemoteOptions;
 use crate::resolver::GuardedResolver;
@@ -55,7 +55,7 @@ impl Sender {
         url: &Url,
         request: RequestBuilder,
         is_http_told: bool,
-    ) -> Result<Response, Failed> {
+    ) -> Result<Response, SendError> {
         if let Some(addresses) = &self.addresses {
             addresses.check(url).await?;
         }
@@ -63,7 +63,7 @@ impl Sender {
             if error.is_redirect() {
                 return follows_redirects().with_source(error.without_url()).into();
             }
-            Failed {
+            SendError {
                 is_unsent: failure::is_unsent(&error),
                 error: failure::of_network(error, is_http_told),
             }

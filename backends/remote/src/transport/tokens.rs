@@ -89,7 +89,8 @@ impl Tokens {
         let sending = self.client.send(url, built, false);
         let progress = Progress::default();
         let sending = async {
-            super::unless_silent(sending, &progress, self.silence)
+            progress
+                .wait(sending, self.silence)
                 .await
                 .ok_or_else(|| failure::silence(self.silence))?
                 .map_err(|failed| failed.error)

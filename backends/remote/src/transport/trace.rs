@@ -7,8 +7,8 @@ use http::Method;
 use tranship::Error;
 use url::Url;
 
-use super::Failed;
 use super::counts::RequestKind;
+use super::failure::SendError;
 use crate::shown_url::shown_url;
 
 /// Why the request got no response.
@@ -22,7 +22,7 @@ impl Cause for Error {
     }
 }
 
-impl Cause for Failed {
+impl Cause for SendError {
     fn cause(&self) -> &Error {
         &self.error
     }
