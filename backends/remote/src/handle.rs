@@ -11,7 +11,7 @@ use url::Url;
 use crate::auth::{Scope, Scopes};
 use crate::capabilities::LearnedCapabilities;
 use crate::referrer_changes::ReferrerQueues;
-use crate::transport::{Answer, Request, Transport, failure};
+use crate::transport::{Request, Response, Transport, failure};
 
 /// What all repositories of a registry share.
 pub(crate) struct Shared {
@@ -51,12 +51,12 @@ impl Handle {
     /// # Errors
     /// - `NotFound` for what is [hidden](Self::hides).
     /// - As [`Transport::send`].
-    pub(crate) async fn look(&self, request: Request<'_>) -> Result<Answer> {
-        let answer = self.transport().send(request).await?;
-        if answer.status() != StatusCode::FORBIDDEN {
-            return Ok(answer);
+    pub(crate) async fn look(&self, request: Request<'_>) -> Result<Response> {
+        let response = self.transport().send(request).await?;
+        if response.status() != StatusCode::FORBIDDEN {
+            return Ok(response);
         }
-        let error = answer.into_error().await;
+        let error = response.into_error().await;
         if self.hides(&error) {
             return Err(Error::new(ErrorKind::NotFound, HIDDEN).with_source(error));
         }

@@ -23,8 +23,8 @@
 //! # }
 //! ```
 //!
-//! What is known of a registry is learned from its answers to ordinary requests; none is made to find
-//! out. What a registry may make the client do is in one place, [`SecurityPolicy`].
+//! The capabilities of a registry are learned from its responses to ordinary requests. [`SecurityPolicy`] determines what
+//! a registry may make the client do.
 
 mod auth;
 mod blobs;

@@ -1,4 +1,4 @@
-//! What can be set about the way to a registry.
+//! The options of a registry client.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use crate::retry_policy::RetryPolicy;
 use crate::tls_options::TlsOptions;
 use crate::warning::Warning;
 
-/// What happens to the warnings of a registry: see [`RemoteOptions::with_warnings`].
+/// The handler of [`RemoteOptions::with_warnings`].
 pub(crate) type WarningHandler = dyn Fn(&Warning) + Send + Sync;
 
-/// How a registry is reached, and what is expected of it.
+/// Options of a registry client.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,45 +33,43 @@ pub(crate) type WarningHandler = dyn Fn(&Warning) + Send + Sync;
 #[non_exhaustive]
 #[derive(Clone)]
 pub struct RemoteOptions {
-    /// Whether TLS is spoken.
+    /// Whether requests use TLS.
     pub scheme: Scheme,
-    /// Certificates, and whether they are looked at.
+    /// Certificates, and whether the certificate of the registry is verified.
     pub tls: TlsOptions,
-    /// Where certificates for single registries are kept, which are used beside those of
-    /// [`tls`](Self::tls). They are read when the registry is opened. None by default.
+    /// Directories with certificates for single registries, which are used in addition to those of [`tls`](Self::tls). They
+    /// are read when the registry is opened. None by default.
     pub certificates: CertificateDirectories,
-    /// Who knows the credentials. Nobody by default, so that requests are anonymous.
+    /// The source of credentials. None by default, so that requests are anonymous.
     pub credentials: Arc<dyn CredentialProvider>,
     /// Where the registry may lead.
     pub policy: SecurityPolicy,
-    /// What is tried again, and when.
+    /// Which failed requests are retried, and when.
     pub retry: RetryPolicy,
     /// How long establishing a connection may take. 30 seconds by default.
     pub connect_timeout: Duration,
-    /// How long nothing may happen, in either direction, before a request counts as dead. 60 seconds
-    /// by default. There is no bound on how long a whole transfer takes.
+    /// How long a request may go without a transferred byte in either direction before it fails. 60 seconds by default. The
+    /// duration of a whole transfer is not limited.
     pub silence_timeout: Duration,
-    /// How many downloads, and how many other requests, may be under way at the same time. 64 by
-    /// default; clones of a registry and its repositories share the bound.
+    /// How many downloads, and how many other requests, may be in progress at the same time. 64 by default. Clones of a
+    /// registry and its repositories share the limit.
     pub max_concurrent_requests: usize,
-    /// How many requests may begin within a second; `None`, the default, for any number.
+    /// How many requests may start within a second. `None`, the default, does not limit them.
     pub requests_per_second: Option<u32>,
     /// How blobs are pushed.
     pub upload: UploadMode,
-    /// How much a chunk of an upload holds, in bytes, where blobs go in chunks; at least what the
-    /// registry asks for by `OCI-Chunk-Min-Length`. 16 MiB by default.
+    /// The size of a chunk of an upload in bytes, where blobs are pushed in chunks. An `OCI-Chunk-Min-Length` of the registry
+    /// raises it. 16 MiB by default.
     pub chunk_size: u64,
-    /// The directory in which uploads are noted, so that another process can continue those that are
-    /// [resumable](tranship::PushOptions::resumable); `None`, the default, for none, and then no push is
-    /// resumable. It is created if need be. A note has the URL of an upload, which may be all that it takes to
-    /// write to it, and only the user can read it; it is removed when the upload is complete, or after a
-    /// week.
+    /// The directory for records of uploads, with which another process can continue
+    /// [resumable](tranship::PushOptions::resumable) pushes. With `None`, the default, no push is resumable. The directory is
+    /// created if it does not exist. A record contains the URL of an upload, which may be sufficient to write to the upload,
+    /// so only the user can read it. It is removed when the upload is complete, or after a week.
     pub upload_records: Option<PathBuf>,
-    /// From which size on, in bytes, a blob is downloaded in
-    /// [`parallel_ranges`](Self::parallel_ranges). 64 MiB by default.
+    /// The size in bytes from which a blob is downloaded in [`parallel_ranges`](Self::parallel_ranges). 64 MiB by default.
     pub parallel_threshold: u64,
-    /// In how many ranges at a time a large blob is downloaded; 1, the default, downloads it in one
-    /// go. More of them help where a single connection is slow.
+    /// The number of ranges of a large blob that are downloaded at the same time. With 1, the default, it is downloaded in one
+    /// request. More help where a single connection is slow.
     pub parallel_ranges: usize,
     /// Whether referrers are listed by the registry's API or by tags. Found out by default.
     pub referrers: ReferrersMode,
@@ -79,9 +77,9 @@ pub struct RemoteOptions {
     /// or zero leaves it to the registry, which may also ignore it: the distribution spec does not define the parameter
     /// for referrers. Tags and repositories have [`ListOptions::page_size`](tranship::ListOptions::page_size).
     pub referrers_page_size: Option<usize>,
-    /// Headers that are sent to the registry with every request, and to nobody else.
+    /// Headers of every request to the registry. They are not sent to other hosts.
     pub headers: HeaderMap,
-    /// Addresses that stand for what a name resolves to, for all ports.
+    /// Addresses of host names, in place of those that the names resolve to. The port of the URL is used.
     pub resolve: Vec<(String, SocketAddr)>,
     /// The proxy for all requests, as a URL; `None`, the default, for what the environment says
     /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, and `NO_PROXY` in all forms that curl and Go read),
@@ -123,8 +121,8 @@ pub enum UploadMode {
 /// The tag scheme replaces the API on registries that do not have it: an index with the tag `sha256-HEX` lists the
 /// referrers of the manifest with that digest, and clients maintain it.
 ///
-/// Set one of the two where you know what the registry has, and a first request to find out, or a registry that answers
-/// differently from time to time, is not acceptable.
+/// Set one of the two where you know what the registry has, and a first request to find out, or a registry whose
+/// responses differ from time to time, is not acceptable.
 ///
 /// ```
 /// use tranship_remote::{ReferrersMode, RemoteOptions};

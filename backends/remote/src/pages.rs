@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::auth::Scopes;
 use crate::link;
-use crate::transport::{Answer, Request, RequestKind, Transport, failure};
+use crate::transport::{Request, RequestKind, Response, Transport, failure};
 
 /// The pages from `next` on.
 pub(crate) struct Pages {
@@ -66,7 +66,7 @@ impl Pages {
     }
 
     /// The answer to the request for the next page, whatever its status; `None` behind the last one.
-    pub(crate) async fn answer(&mut self) -> Result<Option<Answer>> {
+    pub(crate) async fn next_response(&mut self) -> Result<Option<Response>> {
         let Some(url) = self.next.take() else {
             return Ok(None);
         };
@@ -82,8 +82,8 @@ impl Pages {
         let request = Request::new(self.kind, Method::GET, url, self.scopes.clone())
             .header(http::header::ACCEPT, self.accept.clone());
         let transport = self.transport.clone();
-        let answer = self.timed(transport.send(request)).await?;
-        Ok(Some(answer))
+        let response = self.timed(transport.send(request)).await?;
+        Ok(Some(response))
     }
 
     /// Waits for a part of a listing, for which there is so much time in all.
@@ -97,20 +97,20 @@ impl Pages {
     }
 
     /// Reads the page of an answer, and where it says that the next one is.
-    pub(crate) async fn read(&mut self, answer: Answer) -> Result<Page> {
+    pub(crate) async fn read(&mut self, response: Response) -> Result<Page> {
         let mut target = None;
-        for value in answer.headers().get_all(LINK) {
+        for value in response.headers().get_all(LINK) {
             let value = value.to_str().map_err(|_| malformed_link())?;
             target = target.or(link::next(value).map_err(|_| malformed_link())?);
         }
         if let Some(target) = target {
-            let next = answer.url.join(target);
+            let next = response.url.join(target);
             let next = next.map_err(|_| failure::protocol("the next page has no URL"))?;
             self.next = Some(self.transport.locations().page(next)?);
         }
         let policy = self.transport.options().policy;
         let left = policy.max_listing_size.saturating_sub(self.size);
-        let body = self.timed(answer.bytes(policy.max_manifest_size)).await?;
+        let body = self.timed(response.bytes(policy.max_manifest_size)).await?;
         if body.len() as u64 > left {
             let most = policy.max_listing_size;
             let message = format!("the registry's listing has more than {most} bytes");
@@ -183,14 +183,14 @@ where
                 if let Some(name) = names.waiting.pop_front() {
                     return Ok(Some((name, names)));
                 }
-                let Some(answer) = names.pages.answer().await? else {
+                let Some(response) = names.pages.next_response().await? else {
                     return Ok(None);
                 };
-                if answer.status() != StatusCode::OK {
-                    settle(answer.into_error().await)?;
+                if response.status() != StatusCode::OK {
+                    settle(response.into_error().await)?;
                     return Ok(None);
                 }
-                let page = names.pages.read(answer).await?;
+                let page = names.pages.read(response).await?;
                 names.take(decode(&page)?);
             }
         }))

@@ -93,13 +93,13 @@ impl RemoteRegistry {
         let url = transport.locations().origin().join("v2/");
         let url = url.map_err(|_| failure::protocol("the registry has no URL"))?;
         let request = Request::new(RequestKind::Ping, Method::GET, url, Scopes::default());
-        let answer = transport
+        let response = transport
             .send(request)
             .await
             .during("reach", &self.0.identity)?;
-        match answer.status() {
+        match response.status() {
             StatusCode::OK => Ok(()),
-            _ => Err(answer
+            _ => Err(response
                 .into_error()
                 .await
                 .with_operation("reach")

@@ -141,9 +141,9 @@ impl Backend for RemoteRepository {
         let url = handle.manifest_url(TagOrDigest::Tag(tag.clone()))?;
         let scopes = handle.delete_scope();
         let request = Request::new(RequestKind::ManifestDelete, Method::DELETE, url, scopes);
-        let answer = handle.transport().send(request).await?;
+        let response = handle.transport().send(request).await?;
         let capability = &handle.learned().untag;
-        let settled = deletion::settle(answer, capability).await;
+        let settled = deletion::settle(response, capability).await;
         settled.map_err(|error| no_tags(error, capability))
     }
 

@@ -1,4 +1,4 @@
-//! Access tokens: the requests that ask for them, and what is answered (distribution, "Token
+//! Access tokens: requests for them, and the responses (distribution, "Token
 //! Authentication Specification" and "Oauth2 Token Authentication").
 
 use std::time::Duration;
@@ -209,7 +209,7 @@ pub(crate) struct Granted {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
     #[serde(default)]
@@ -218,31 +218,31 @@ struct Answer {
 }
 
 impl Granted {
-    /// Reads the answer to a request that succeeded.
+    /// Decodes a successful response.
     ///
     /// # Errors
     /// [`ErrorKind::Unauthorized`] if there is no token in it that can be used.
     pub(crate) fn read(body: &[u8]) -> Result<Self> {
         let present = |token: Option<String>| token.filter(|token| !token.is_empty());
         // What serde says would quote the token.
-        let answer: Answer = serde_json::from_slice(body).map_err(|_| {
+        let response: TokenResponse = serde_json::from_slice(body).map_err(|_| {
             Error::new(
                 ErrorKind::Unauthorized,
-                "the token server's answer is not the JSON that it should be",
+                "the token server's response is not the expected JSON",
             )
         })?;
-        let token = present(answer.access_token)
-            .or(present(answer.token))
+        let token = present(response.access_token)
+            .or(present(response.token))
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::Unauthorized,
-                    "the token server's answer has no token in it",
+                    "the token server's response does not contain a token",
                 )
             })?;
         Ok(Self {
             header: bearer(&Secret::new(token))?,
-            lifetime: lifetime(&answer.expires_in),
-            refresh_token: present(answer.refresh_token).map(Secret::new),
+            lifetime: lifetime(&response.expires_in),
+            refresh_token: present(response.refresh_token).map(Secret::new),
         })
     }
 }

@@ -10,7 +10,7 @@ use tranship::{Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Result};
 
 use super::lookup::describe;
 use crate::handle::Handle;
-use crate::transport::{Answer, Request, RequestKind, Retries, failure};
+use crate::transport::{Request, RequestKind, Response, Retries, failure};
 
 /// The bytes `position..end` of a blob, still to come.
 pub(crate) struct Download {
@@ -54,8 +54,8 @@ impl Download {
         // There is no range of no bytes; a blob of none is asked for all the same, as it may be
         // missing.
         if !range.is_empty() || target.size() == 0 {
-            let answer = download.request().await?;
-            download.accept(answer).await?;
+            let response = download.request().await?;
+            download.accept(response).await?;
         }
         Ok(download)
     }
@@ -76,10 +76,10 @@ impl Download {
             body: None,
             retries: handle.transport().retries(),
         };
-        let answer = download.request().await?.expect(StatusCode::OK).await?;
-        download.target = describe(answer.content_length()?, digest)?;
+        let response = download.request().await?.expect(StatusCode::OK).await?;
+        download.target = describe(response.content_length()?, digest)?;
         download.end = download.target.size();
-        download.accept(answer).await?;
+        download.accept(response).await?;
         Ok((download.target.clone(), download))
     }
 
@@ -99,7 +99,7 @@ impl Download {
         self.position == 0 && self.end == self.target.size()
     }
 
-    async fn request(&mut self) -> Result<Answer> {
+    async fn request(&mut self) -> Result<Response> {
         let url = self.handle.blob_url(self.target.digest())?;
         let scopes = self.handle.pull_scope();
         let mut request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes).download();
@@ -116,27 +116,27 @@ impl Download {
     }
 
     /// Takes the body out of an answer that fits to what was read before.
-    async fn accept(&mut self, answer: Answer) -> Result<()> {
+    async fn accept(&mut self, response: Response) -> Result<()> {
         let size = self.target.size();
-        match answer.status() {
+        match response.status() {
             StatusCode::OK => {
-                self.coding = answer.coding().map(str::to_owned);
-                answer.check_digest(self.target.digest())?;
-                if let Some(length) = answer.content_length()?.filter(|length| *length != size) {
+                self.coding = response.coding().map(str::to_owned);
+                response.check_digest(self.target.digest())?;
+                if let Some(length) = response.content_length()?.filter(|length| *length != size) {
                     return Err(self.wrong_size(&format!("the registry has {length}")));
                 }
                 if !self.is_whole() {
                     self.handle.learned().range.learn(false);
                 }
-                self.validate(&answer)?;
+                self.validate(&response)?;
                 let skip = self.position;
-                self.body = Some(skipping(answer.into_stream(), skip));
+                self.body = Some(skipping(response.into_stream(), skip));
                 Ok(())
             }
             StatusCode::PARTIAL_CONTENT => {
-                self.coding = answer.coding().map(str::to_owned);
-                answer.check_digest(self.target.digest())?;
-                let (start, end, total) = answer.content_range()?;
+                self.coding = response.coding().map(str::to_owned);
+                response.check_digest(self.target.digest())?;
+                let (start, end, total) = response.content_range()?;
                 if let Some(total) = total.filter(|total| *total != size) {
                     return Err(self.wrong_size(&format!("the registry has {total}")));
                 }
@@ -148,18 +148,18 @@ impl Download {
                 }
                 self.handle.learned().range.learn(true);
                 self.is_partial = true;
-                self.validate(&answer)?;
-                self.body = Some(answer.into_stream());
+                self.validate(&response)?;
+                self.body = Some(response.into_stream());
                 Ok(())
             }
             StatusCode::RANGE_NOT_SATISFIABLE => Err(self.wrong_size("the registry has fewer")),
-            _ => Err(answer.into_error().await),
+            _ => Err(response.into_error().await),
         }
     }
 
     /// That the content is still the one that the first answer was about.
-    fn validate(&mut self, answer: &Answer) -> Result<()> {
-        let Some(now) = answer.strong_etag() else {
+    fn validate(&mut self, response: &Response) -> Result<()> {
+        let Some(now) = response.strong_etag() else {
             return Ok(());
         };
         match &self.validator {
@@ -180,8 +180,8 @@ impl Download {
                 if self.position == self.end {
                     return Ok(None);
                 }
-                let answer = self.request().await?;
-                self.accept(answer).await?;
+                let response = self.request().await?;
+                self.accept(response).await?;
                 continue;
             };
             if self.position == self.end {

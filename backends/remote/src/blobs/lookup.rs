@@ -6,7 +6,7 @@ use tranship::{Descriptor, Digest, MediaType, Presence, Result};
 
 use crate::auth::Scopes;
 use crate::handle::Handle;
-use crate::transport::{Answer, Request, RequestKind, failure};
+use crate::transport::{Request, RequestKind, Response, failure};
 
 /// A blob that a registry has.
 #[derive(Debug, Clone, Copy)]
@@ -38,20 +38,20 @@ pub(super) async fn look_up(
     if !capability.is_no() {
         let url = handle.blob_url(digest)?;
         let request = Request::new(RequestKind::BlobHead, Method::HEAD, url, scopes.clone());
-        let answer = handle.transport().send(request).await?;
-        if !is_refused(handle, &answer) {
+        let response = handle.transport().send(request).await?;
+        if !is_refused(handle, &response) {
             capability.learn(true);
-            return stored_blob(answer, digest).await;
+            return stored_blob(response, digest).await;
         }
-        tracing::debug!(status = %answer.status(), "HEAD of blobs is not allowed");
+        tracing::debug!(status = %response.status(), "HEAD of blobs is not allowed");
         capability.learn(false);
     }
     let url = handle.blob_url(digest)?;
     let request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes)
         .header(RANGE, HeaderValue::from_static("bytes=0-0"))
         .download();
-    let answer = handle.transport().send(request).await?;
-    stored_blob(answer, digest).await
+    let response = handle.transport().send(request).await?;
+    stored_blob(response, digest).await
 }
 
 /// Looks up a blob with the rights that a push of it needs.
@@ -78,26 +78,26 @@ pub(super) fn describe(size: Option<u64>, digest: Digest) -> Result<Descriptor> 
 
 /// Returns whether the registry refuses the method `HEAD`. A URL of storage that a registry redirects to may be signed
 /// for `GET` only.
-fn is_refused(handle: &Handle, answer: &Answer) -> bool {
-    match answer.status() {
+fn is_refused(handle: &Handle, response: &Response) -> bool {
+    match response.status() {
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => true,
-        StatusCode::FORBIDDEN => !handle.transport().locations().is_own(&answer.url),
+        StatusCode::FORBIDDEN => !handle.transport().locations().is_own(&response.url),
         _ => false,
     }
 }
 
-async fn stored_blob(answer: Answer, digest: &Digest) -> Result<Option<StoredBlob>> {
-    let size = match answer.status() {
-        StatusCode::OK => answer.content_length()?,
-        StatusCode::PARTIAL_CONTENT => answer.content_range()?.2,
+async fn stored_blob(response: Response, digest: &Digest) -> Result<Option<StoredBlob>> {
+    let size = match response.status() {
+        StatusCode::OK => response.content_length()?,
+        StatusCode::PARTIAL_CONTENT => response.content_range()?.2,
         // An empty blob has no first byte.
         StatusCode::RANGE_NOT_SATISFIABLE => None,
         StatusCode::NOT_FOUND => return Ok(None),
-        _ => return Err(answer.into_error().await),
+        _ => return Err(response.into_error().await),
     };
-    answer.check_digest(digest)?;
+    response.check_digest(digest)?;
     Ok(Some(StoredBlob {
         size,
-        is_encoded: answer.coding().is_some(),
+        is_encoded: response.coding().is_some(),
     }))
 }

@@ -106,8 +106,8 @@ impl Blobs {
         let url = handle.blob_url(target.digest())?;
         let scopes = handle.delete_scope();
         let request = Request::new(RequestKind::BlobDelete, Method::DELETE, url, scopes);
-        let answer = handle.transport().send(request).await?;
-        crate::deletion::settle(answer, &handle.learned().delete_blobs).await
+        let response = handle.transport().send(request).await?;
+        crate::deletion::settle(response, &handle.learned().delete_blobs).await
     }
 }
 

@@ -14,7 +14,7 @@ use super::session::{MountFrom, Sent, Session, Started};
 use crate::handle::Handle;
 use crate::options::UploadMode;
 use crate::transport::retry::is_transient;
-use crate::transport::{Answer, Payload};
+use crate::transport::{Payload, Response};
 
 /// How often an upload may be continued that does not get ahead.
 const MAX_STUCK: u32 = 3;
@@ -385,7 +385,7 @@ async fn send_chunks(
                     format!("the registry does not take the bytes of the upload from {start} on"),
                 )));
             }
-            Sent::Refused(answer) => return Err(stopped(*answer, length).await),
+            Sent::Refused(response) => return Err(stopped(*response, length).await),
         }
     }
     finish(session, expected, Payload::Empty).await
@@ -399,15 +399,15 @@ async fn finish(
     let length = payload.len();
     match session.finish(expected.digest(), payload, None).await? {
         None => Ok(()),
-        Some(answer) => Err(stopped(answer, length).await),
+        Some(response) => Err(stopped(response, length).await),
     }
 }
 
 /// What the answer to a request with a body of `length` bytes means.
-async fn stopped(answer: Answer, length: u64) -> Stopped {
-    let status = answer.status();
-    let asked = answer.retry_after();
-    let error = answer.into_error().await;
+async fn stopped(response: Response, length: u64) -> Stopped {
+    let status = response.status();
+    let asked = response.retry_after();
+    let error = response.into_error().await;
     match status {
         // The request that broke may not have ended yet at the registry.
         status if is_transient(status) || status == StatusCode::CONFLICT => {

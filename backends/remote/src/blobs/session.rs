@@ -10,7 +10,7 @@ use url::Url;
 use super::record::Record;
 use crate::handle::Handle;
 use crate::policy::same_origin;
-use crate::transport::{Answer, Payload, Repeat, Request, RequestKind, failure};
+use crate::transport::{Payload, Repeat, Request, RequestKind, Response, failure};
 
 const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
@@ -73,14 +73,14 @@ impl Session {
                 .append_pair("digest-algorithm", algorithm.as_str());
         }
         let request = Request::new(kind, Method::POST, url, scopes);
-        let answer = handle.transport().send(request).await?;
+        let response = handle.transport().send(request).await?;
         // Without a mount there is nothing that could have been created.
-        if let (StatusCode::CREATED, Some((digest, _))) = (answer.status(), mount) {
-            answer.check_digest(digest)?;
+        if let (StatusCode::CREATED, Some((digest, _))) = (response.status(), mount) {
+            response.check_digest(digest)?;
             return Ok(Started::Mounted);
         }
-        let answer = answer.expect(StatusCode::ACCEPTED).await?;
-        let (url, named) = location(handle, &answer)?;
+        let response = response.expect(StatusCode::ACCEPTED).await?;
+        let (url, named) = location(handle, &response)?;
         let mut session = Self {
             handle: handle.clone(),
             url,
@@ -90,7 +90,7 @@ impl Session {
             is_wanted: false,
             record: None,
         };
-        session.note_min_chunk(&answer)?;
+        session.note_min_chunk(&response)?;
         Ok(Started::Session(session))
     }
 
@@ -158,18 +158,18 @@ impl Session {
     /// Asks how many bytes have arrived.
     pub(super) async fn refresh(&mut self) -> Result<()> {
         let request = self.request(RequestKind::UploadStatus, Method::GET, self.url.clone());
-        let answer = self.handle.transport().send(request).await?;
-        match answer.status() {
+        let response = self.handle.transport().send(request).await?;
+        match response.status() {
             StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED => {
-                self.offset = match arrived(&answer) {
+                self.offset = match arrived(&response) {
                     // `0-0` is what some say for nothing, and all for one byte.
                     Some(0) if self.offset == 1 => 1,
                     arrived => arrived.unwrap_or(0),
                 };
-                self.note_min_chunk(&answer)?;
-                self.moved_to(&answer).await
+                self.note_min_chunk(&response)?;
+                self.moved_to(&response).await
             }
-            _ => Err(answer.into_error().await),
+            _ => Err(response.into_error().await),
         }
     }
 
@@ -186,11 +186,11 @@ impl Session {
             .header(CONTENT_RANGE, value)
             .payload(payload)
             .repeat(Repeat::IfUnsent);
-        let answer = self.handle.transport().send(request).await?;
-        match answer.status() {
+        let response = self.handle.transport().send(request).await?;
+        match response.status() {
             // ECR answers 201.
             StatusCode::ACCEPTED | StatusCode::CREATED | StatusCode::NO_CONTENT => {
-                self.offset = match arrived(&answer) {
+                self.offset = match arrived(&response) {
                     Some(arrived) if arrived > range.end => {
                         return Err(failure::protocol(format!(
                             "the registry has {arrived} bytes of an upload of which {} were sent",
@@ -202,19 +202,19 @@ impl Session {
                     Some(arrived) => arrived,
                     None => range.end,
                 };
-                self.moved_to(&answer).await?;
+                self.moved_to(&response).await?;
                 Ok(Sent::Accepted)
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
-                match arrived(&answer) {
+                match arrived(&response) {
                     Some(0) if self.offset == 0 => self.offset = 1,
                     Some(arrived) => self.offset = arrived,
                     None => self.refresh().await?,
                 }
-                self.moved_to(&answer).await?;
+                self.moved_to(&response).await?;
                 Ok(Sent::Elsewhere)
             }
-            _ => Ok(Sent::Refused(Box::new(self.refused(answer)))),
+            _ => Ok(Sent::Refused(Box::new(self.refused(response)))),
         }
     }
 
@@ -224,7 +224,7 @@ impl Session {
         digest: &Digest,
         payload: Payload<'_>,
         range: Option<Range<u64>>,
-    ) -> Result<Option<Answer>> {
+    ) -> Result<Option<Response>> {
         let url = with_digest(&self.url, digest);
         let repeat = Repeat::IfUnsent;
         let mut request = self
@@ -235,26 +235,26 @@ impl Session {
         if let Some(range) = range.filter(|range| !range.is_empty()) {
             request = request.header(CONTENT_RANGE, content_range(&range)?);
         }
-        let answer = self.handle.transport().send(request).await?;
-        match answer.status() {
+        let response = self.handle.transport().send(request).await?;
+        match response.status() {
             StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT => {
-                answer.check_digest(digest)?;
+                response.check_digest(digest)?;
                 self.end().await;
                 Ok(None)
             }
-            _ => Ok(Some(self.refused(answer))),
+            _ => Ok(Some(self.refused(response))),
         }
     }
 
     /// An answer that refuses what was sent, perhaps because it belongs elsewhere.
-    fn refused(&self, mut answer: Answer) -> Answer {
+    fn refused(&self, mut response: Response) -> Response {
         if let Some(named) = &self.named {
-            answer.hint = Some(format!(
+            response.hint = Some(format!(
                 "the registry names {named} for uploads; `--allow foreign-uploads` sends them there, \
                  without credentials"
             ));
         }
-        answer
+        response
     }
 
     /// Ends the upload without a blob.
@@ -271,9 +271,9 @@ impl Session {
         Request::new(kind, method, url, self.handle.push_scope())
     }
 
-    async fn moved_to(&mut self, answer: &Answer) -> Result<()> {
-        if answer.location()?.is_some() {
-            (self.url, self.named) = location(&self.handle, answer)?;
+    async fn moved_to(&mut self, response: &Response) -> Result<()> {
+        if response.location()?.is_some() {
+            (self.url, self.named) = location(&self.handle, response)?;
             if let Some(record) = &self.record {
                 record.note(&self.url).await;
             }
@@ -281,8 +281,8 @@ impl Session {
         Ok(())
     }
 
-    fn note_min_chunk(&mut self, answer: &Answer) -> Result<()> {
-        let Some(value) = answer.headers().get(OCI_CHUNK_MIN_LENGTH) else {
+    fn note_min_chunk(&mut self, response: &Response) -> Result<()> {
+        let Some(value) = response.headers().get(OCI_CHUNK_MIN_LENGTH) else {
             return Ok(());
         };
         let least = value
@@ -306,7 +306,7 @@ pub(super) enum Sent {
     Accepted,
     /// The upload is elsewhere than was thought; its offset says where.
     Elsewhere,
-    Refused(Box<Answer>),
+    Refused(Box<Response>),
 }
 
 impl Drop for Session {
@@ -330,13 +330,13 @@ async fn cancel(handle: &Handle, url: Url) -> Result<()> {
     // Some registries want the right to delete for it.
     let scopes = handle.push_scope().union(&handle.delete_scope());
     let request = Request::new(RequestKind::UploadCancel, Method::DELETE, url, scopes);
-    let answer = handle.transport().send(request).await?;
-    match answer.status() {
+    let response = handle.transport().send(request).await?;
+    match response.status() {
         status if status.is_success() => Ok(()),
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
             Ok(())
         }
-        _ => Err(answer.into_error().await),
+        _ => Err(response.into_error().await),
     }
 }
 
@@ -347,8 +347,8 @@ fn content_range(range: &Range<u64>) -> Result<HeaderValue> {
 }
 
 /// Where the upload continues, and the origin that the registry names instead, if it does.
-fn location(handle: &Handle, answer: &Answer) -> Result<(Url, Option<String>)> {
-    let named = answer
+fn location(handle: &Handle, response: &Response) -> Result<(Url, Option<String>)> {
+    let named = response
         .location()?
         .ok_or_else(|| failure::protocol("the registry does not say where the upload continues"))?;
     let url = handle.transport().locations().upload(&named)?;
@@ -357,8 +357,8 @@ fn location(handle: &Handle, answer: &Answer) -> Result<(Url, Option<String>)> {
 }
 
 /// How many bytes the answer says have arrived.
-fn arrived(answer: &Answer) -> Option<u64> {
-    let text = answer.headers().get(RANGE)?.to_str().ok()?;
+fn arrived(response: &Response) -> Option<u64> {
+    let text = response.headers().get(RANGE)?.to_str().ok()?;
     parse_arrived(text)
 }
 

@@ -89,15 +89,15 @@ impl RemoteUpload {
                 Ok(Sent::Elsewhere) => {
                     return Err(moved(self.session.offset()));
                 }
-                Ok(Sent::Refused(answer))
-                    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE
+                Ok(Sent::Refused(response))
+                    if response.status() == StatusCode::PAYLOAD_TOO_LARGE
                         && length > SMALLEST_CHUNK.max(self.session.min_chunk()) =>
                 {
                     let least = SMALLEST_CHUNK.max(self.session.min_chunk());
                     limit.lower_to((length / 2).max(least));
                 }
-                Ok(Sent::Refused(answer)) => {
-                    let error = answer.into_error().await;
+                Ok(Sent::Refused(response)) => {
+                    let error = response.into_error().await;
                     self.go_on(&mut retries, error).await?;
                 }
                 Err(error) => self.go_on(&mut retries, error).await?,
@@ -124,7 +124,7 @@ impl RemoteUpload {
             let ended = self.session.finish(expected.digest(), payload, range).await;
             let error = match ended {
                 Ok(None) => return Ok(()),
-                Ok(Some(answer)) => answer.into_error().await,
+                Ok(Some(response)) => response.into_error().await,
                 Err(error) => error,
             };
             if !error.is_retryable() {

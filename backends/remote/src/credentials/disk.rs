@@ -46,7 +46,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Document>> {
 }
 
 /// Changes the file at `path`, which is created if need be, with nobody but this user to read it.
-/// The file is not written if `change` answers `false`. Whoever reads meanwhile sees the file of
+/// The file is not written if `change` returns `false`. Whoever reads meanwhile sees the file of
 /// before or after; another process that changes it by this function waits.
 ///
 /// # Errors

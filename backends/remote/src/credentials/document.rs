@@ -161,7 +161,7 @@ impl Document {
         Ok(())
     }
 
-    /// Forgets the server's credentials. Answers whether there was anything to forget.
+    /// Removes the server's credentials. Returns whether there were any.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if there is something else where credentials belong.

@@ -198,7 +198,7 @@ impl CredentialFiles {
     }
 
     /// Forgets the credentials for a registry, wherever [`credential`](CredentialProvider) would find
-    /// them. Those for parts of the registry stay. Answers whether there were any.
+    /// them. Those for parts of the registry stay. Returns whether there were any.
     ///
     /// Not cancel safe, as [`store`](Self::store).
     ///

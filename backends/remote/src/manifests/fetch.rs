@@ -42,13 +42,13 @@ pub(crate) async fn fetch(
         handle.pull_scope(),
     )
     .header(ACCEPT, accept.unwrap_or_else(every_type));
-    let answer = handle.look(request).await?;
-    let answer = answer.expect(StatusCode::OK).await?;
-    let told_digest = answer.digest()?;
-    let told_type = answer.media_type();
-    let etag = answer.strong_etag();
-    let coding = answer.coding().map(str::to_owned);
-    let content = answer.bytes(limit).await?;
+    let response = handle.look(request).await?;
+    let response = response.expect(StatusCode::OK).await?;
+    let told_digest = response.digest()?;
+    let told_type = response.media_type();
+    let etag = response.strong_etag();
+    let coding = response.coding().map(str::to_owned);
+    let content = response.bytes(limit).await?;
     let digest = match (reference, told_digest) {
         // Another algorithm than the one asked for says nothing against the content.
         (TagOrDigest::Digest(digest), Some(told))

@@ -12,7 +12,7 @@ use tranship::{
 };
 
 use crate::handle::Handle;
-use crate::transport::{Answer, Request, RequestKind};
+use crate::transport::{Request, RequestKind, Response};
 use fetch::every_type;
 pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use push::PushedManifest;
@@ -21,7 +21,7 @@ pub(crate) use push::PushedManifest;
 pub(crate) struct Manifests(pub(crate) Handle);
 
 impl Manifests {
-    async fn head(&self, reference: &TagOrDigest) -> Result<Answer> {
+    async fn head(&self, reference: &TagOrDigest) -> Result<Response> {
         let handle = &self.0;
         let url = handle.manifest_url(reference)?;
         let scopes = handle.pull_scope();
@@ -32,22 +32,22 @@ impl Manifests {
 
     /// What `HEAD` says of a manifest; `None` if that is not enough.
     async fn describe(&self, reference: &TagOrDigest) -> Result<Option<Descriptor>> {
-        let answer = self.head(reference).await?;
-        match answer.status() {
+        let response = self.head(reference).await?;
+        match response.status() {
             StatusCode::OK => {}
             StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => return Ok(None),
-            _ => return Err(answer.into_error().await),
+            _ => return Err(response.into_error().await),
         }
         if let Some(digest) = reference.digest() {
-            answer.check_digest(digest)?;
+            response.check_digest(digest)?;
         }
         let digest = match reference.digest() {
             Some(digest) => Some(*digest),
-            None => answer.digest()?,
+            None => response.digest()?,
         };
-        let media_type = answer.media_type().ok().flatten();
+        let media_type = response.media_type().ok().flatten();
         let media_type = media_type.filter(MediaType::is_manifest);
-        Ok(match (media_type, digest, answer.length()?) {
+        Ok(match (media_type, digest, response.length()?) {
             (Some(media_type), Some(digest), Some(size)) => {
                 Some(Descriptor::new(media_type, digest, size))
             }
@@ -101,15 +101,15 @@ impl Manifests {
 
     pub(crate) async fn has(&self, target: &Descriptor) -> Result<bool> {
         let reference = TagOrDigest::Digest(*target.digest());
-        let answer = match self.head(&reference).await {
-            Ok(answer) => answer,
+        let response = match self.head(&reference).await {
+            Ok(response) => response,
             Err(error) if error.is_not_found() => return Ok(false),
             Err(error) => return Err(error),
         };
-        match answer.status() {
-            StatusCode::OK if answer.coding().is_none() => {
-                answer.check_digest(target.digest())?;
-                let length = answer.length()?;
+        match response.status() {
+            StatusCode::OK if response.coding().is_none() => {
+                response.check_digest(target.digest())?;
+                let length = response.length()?;
                 Ok(length.is_none_or(|length| length == target.size()))
             }
             StatusCode::NOT_FOUND => Ok(false),
@@ -120,7 +120,7 @@ impl Manifests {
                     Err(error) => Err(error),
                 }
             }
-            _ => Err(answer.into_error().await),
+            _ => Err(response.into_error().await),
         }
     }
 
@@ -182,8 +182,8 @@ impl Manifests {
         let url = handle.manifest_url(target.digest())?;
         let scopes = handle.delete_scope();
         let request = Request::new(RequestKind::ManifestDelete, Method::DELETE, url, scopes);
-        let answer = handle.transport().send(request).await?;
-        crate::deletion::settle(answer, &handle.learned().delete_manifests).await
+        let response = handle.transport().send(request).await?;
+        crate::deletion::settle(response, &handle.learned().delete_manifests).await
     }
 
     /// Returns the subject of a stored manifest, and `None` if it does not have one or cannot be decoded, so that it can

@@ -9,7 +9,7 @@ use tranship::{
 };
 
 use crate::handle::Handle;
-use crate::transport::{Answer, Payload, Request, RequestKind};
+use crate::transport::{Payload, Request, RequestKind, Response};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// How many tags one request sets. Registries need not take more.
@@ -150,22 +150,22 @@ async fn send(
     )
     .header(CONTENT_TYPE, media_type)
     .payload(Payload::Bytes(content.clone()));
-    let answer = handle.transport().send(request).await?;
-    match answer.status() {
+    let response = handle.transport().send(request).await?;
+    match response.status() {
         StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {}
         status => {
-            let error = answer.into_error().await;
+            let error = response.into_error().await;
             return Err(missing_content(status, error));
         }
     }
-    check_name(&answer, expected)?;
-    let tags = answer.headers().get_all(OCI_TAG).iter();
+    check_name(&response, expected)?;
+    let tags = response.headers().get_all(OCI_TAG).iter();
     let tags = tags.filter_map(|value| value.to_str().ok());
     let tags = tags
         .flat_map(|value| value.split(','))
         .map(|tag| tag.trim().to_owned());
     Ok(Put {
-        knows_subject: answer
+        knows_subject: response
             .headers()
             .get(OCI_SUBJECT)
             .is_some_and(|value| !value.is_empty()),
@@ -174,8 +174,8 @@ async fn send(
 }
 
 /// That the registry has not named the manifest by another algorithm, under which nobody looks.
-fn check_name(answer: &Answer, expected: &Descriptor) -> Result<()> {
-    let Some(named) = answer.digest()? else {
+fn check_name(response: &Response, expected: &Descriptor) -> Result<()> {
+    let Some(named) = response.digest()? else {
         return Ok(());
     };
     let algorithm = expected.digest().algorithm();
@@ -184,7 +184,7 @@ fn check_name(answer: &Answer, expected: &Descriptor) -> Result<()> {
             "the registry does not name manifests by {algorithm}"
         )));
     }
-    answer.check_digest(expected.digest())
+    response.check_digest(expected.digest())
 }
 
 /// A refusal because of something that the manifest refers to has a kind of its own.

@@ -9,7 +9,7 @@ use tranship::{Descriptor, Digest, Error, Index, Listing, MediaType, Result, Res
 use super::tag_scheme;
 use crate::handle::Handle;
 use crate::pages::Pages;
-use crate::transport::{Answer, RequestKind};
+use crate::transport::{RequestKind, Response};
 
 /// The referrers of `subject`, from wherever they are listed.
 pub(crate) fn list(
@@ -77,19 +77,19 @@ impl Referrers {
         let Some(pages) = &mut self.pages else {
             return self.fall_back().await;
         };
-        let Some(answer) = pages.answer().await? else {
+        let Some(response) = pages.next_response().await? else {
             return Ok(());
         };
         let capability = &self.handle.learned().referrers;
-        match verdict(&answer) {
+        match verdict(&response) {
             Verdict::Page => {
                 capability.learn(true);
-                let page = pages.read(answer).await?;
+                let page = pages.read(response).await?;
                 self.take(page.decode::<Index>()?.manifests);
                 Ok(())
             }
             Verdict::NoApi => {
-                let error = answer.into_error().await;
+                let error = response.into_error().await;
                 let is_about_repository = matches!(
                     error.registry_errors(),
                     [only] if only.code == "NAME_UNKNOWN"
@@ -103,7 +103,7 @@ impl Referrers {
                 }
                 self.fall_back().await
             }
-            Verdict::Failure => Err(answer.into_error().await),
+            Verdict::Failure => Err(response.into_error().await),
         }
     }
 
@@ -115,11 +115,11 @@ impl Referrers {
             let Some(pages) = &mut self.pages else {
                 return Ok(None);
             };
-            let Some(answer) = pages.answer().await? else {
+            let Some(response) = pages.next_response().await? else {
                 return Ok(None);
             };
-            let answer = answer.expect(StatusCode::OK).await?;
-            let page = pages.read(answer).await?;
+            let response = response.expect(StatusCode::OK).await?;
+            let page = pages.read(response).await?;
             self.take(page.decode::<Index>()?.manifests);
         }
     }
@@ -156,12 +156,12 @@ enum Verdict {
     Failure,
 }
 
-fn verdict(answer: &Answer) -> Verdict {
+fn verdict(response: &Response) -> Verdict {
     let is_index = || {
-        let media_type = answer.media_type().ok().flatten();
+        let media_type = response.media_type().ok().flatten();
         media_type.is_some_and(|media_type| media_type == MediaType::IMAGE_INDEX)
     };
-    match answer.status() {
+    match response.status() {
         StatusCode::OK if is_index() => Verdict::Page,
         StatusCode::OK
         | StatusCode::BAD_REQUEST

@@ -103,11 +103,11 @@ pub(super) async fn write(
         Some(List { etag: None, .. }) => {}
         None => request = request.header(IF_NONE_MATCH, HeaderValue::from_static("*")),
     }
-    let answer = handle.transport().send(request).await?;
-    match answer.status() {
+    let response = handle.transport().send(request).await?;
+    match response.status() {
         StatusCode::PRECONDITION_FAILED => Ok(false),
         status if status.is_success() => Ok(true),
-        _ => Err(answer.into_error().await),
+        _ => Err(response.into_error().await),
     }
 }
 

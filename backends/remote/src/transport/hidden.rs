@@ -6,7 +6,7 @@ use http::HeaderMap;
 use tokio::sync::OnceCell;
 
 use super::failure::SendError;
-use crate::auth::{Authenticator, Challenged, Scopes};
+use crate::auth::{Authenticator, MetChallenge, Scopes};
 
 /// The challenge of a registry that returns 404 or 403 to a request without credentials and asks for credentials at `/v2/`
 /// only, which crane and skopeo request first.
@@ -26,7 +26,7 @@ impl HiddenChallenge {
         authenticator: &Authenticator,
         scopes: &Scopes,
         ping: impl AsyncFnOnce() -> Result<Option<HeaderMap>, SendError>,
-    ) -> Option<Challenged> {
+    ) -> Option<MetChallenge> {
         if self.is_refused.load(Ordering::Acquire) || !authenticator.has_credentials(scopes).await {
             return None;
         }

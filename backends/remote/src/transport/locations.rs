@@ -8,7 +8,7 @@ use url::Url;
 use super::failure;
 use super::origin::Origin;
 use super::request::Request;
-use crate::policy::{Leader, SecurityPolicy, same_origin};
+use crate::policy::{NamingRegistry, SecurityPolicy, same_origin};
 use crate::resolver::GuardedResolver;
 
 /// Decides which URLs that a registry names are followed.
@@ -42,7 +42,7 @@ impl Locations {
             tracing::debug!(named = %named.origin().ascii_serialization(), "an upload stays at the registry");
             return Ok(own);
         }
-        self.policy.check_upload(self.leader(), named)?;
+        self.policy.check_upload(self.naming_registry(), named)?;
         Ok(named.clone())
     }
 
@@ -71,7 +71,7 @@ impl Locations {
         if let Some(own) = self.origin.own(&named) {
             return Ok(own);
         }
-        self.policy.check_page(self.leader(), &named)?;
+        self.policy.check_page(self.naming_registry(), &named)?;
         Ok(named)
     }
 
@@ -97,16 +97,17 @@ impl Locations {
         let next = location.to_str().ok().and_then(|text| url.join(text).ok());
         let next = next.ok_or_else(|| failure::protocol("the registry redirects to no URL"))?;
         if is_read {
-            self.policy.check_redirect(self.leader(), url, &next)?;
+            self.policy
+                .check_redirect(self.naming_registry(), url, &next)?;
         } else {
-            self.policy.check_upload(self.leader(), &next)?;
+            self.policy.check_upload(self.naming_registry(), &next)?;
         }
         tracing::debug!(host = next.host_str(), "redirected");
         Ok(Some(next))
     }
 
-    fn leader(&self) -> Leader<'_> {
-        Leader {
+    fn naming_registry(&self) -> NamingRegistry<'_> {
+        NamingRegistry {
             origin: self.origin.url(),
             is_private: self.resolver.registry_is_private(),
         }

@@ -1,6 +1,5 @@
 //! Requests to a registry and their answers: credentials, redirects, tries, bounds.
 
-mod answer;
 mod connect;
 mod counts;
 pub(crate) mod failure;
@@ -11,6 +10,7 @@ mod origin;
 mod outgoing;
 mod proxies;
 mod request;
+mod response;
 pub(crate) mod retry;
 mod scheme;
 mod sender;
@@ -29,12 +29,12 @@ use tracing::Instrument as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
 
-pub(crate) use answer::Answer;
 pub use counts::{RequestCounts, RequestKind};
 pub(crate) use request::{Payload, Repeat, Request};
+pub(crate) use response::Response;
 pub(crate) use retry::Retries;
 
-use crate::auth::{Authenticator, Challenged, Scopes};
+use crate::auth::{Authenticator, MetChallenge, Scopes};
 use crate::options::{RemoteOptions, Scheme};
 use crate::resolver::GuardedResolver;
 use connect::Clients;
@@ -141,7 +141,7 @@ impl Transport {
     /// # Errors
     /// What keeps a request from being answered: the network, the policy, credentials, and what the
     /// payload's source fails with.
-    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Answer> {
+    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Response> {
         let span = tracing::debug_span!(
             "request",
             kind = ?request.kind,
@@ -153,7 +153,7 @@ impl Transport {
         Box::pin(self.send_until_answered(&request).instrument(span)).await
     }
 
-    async fn send_until_answered(&self, request: &Request<'_>) -> Result<Answer> {
+    async fn send_until_answered(&self, request: &Request<'_>) -> Result<Response> {
         let inner = &*self.0;
         inner.scheme.settle_before_tls().await;
         let mut retries = self.retries();
@@ -173,9 +173,9 @@ impl Transport {
                 continue;
             }
             let failed = match outcome {
-                Ok(mut answer) => {
-                    answer.may_be_repeated = may_be_repeated;
-                    let status = answer.status();
+                Ok(mut response) => {
+                    response.may_be_repeated = may_be_repeated;
+                    let status = response.status();
                     if status == StatusCode::UNAUTHORIZED
                         && let Some(hidden) = hidden.take()
                     {
@@ -183,21 +183,21 @@ impl Transport {
                     }
                     if status == StatusCode::UNAUTHORIZED
                         && challenges < MAX_CHALLENGES
-                        && answer.headers().contains_key(WWW_AUTHENTICATE)
-                        && inner.origin.has(&answer.url)
+                        && response.headers().contains_key(WWW_AUTHENTICATE)
+                        && inner.origin.has(&response.url)
                     {
                         let (scopes, sent) = (&request.scopes, authorization.as_ref());
                         let authenticator = &inner.authenticator;
                         let is_new = challenges > 0;
                         let challenge =
-                            authenticator.challenge(answer.headers(), scopes, sent, is_new);
+                            authenticator.challenge(response.headers(), scopes, sent, is_new);
                         let Some(challenge) = challenge else {
-                            return Ok(answer);
+                            return Ok(response);
                         };
                         challenges += 1;
                         // Its permit must not be held while a token is fetched.
-                        drop(answer);
-                        let answered = authenticator.answer(challenge, scopes, sent).await?;
+                        drop(response);
+                        let answered = authenticator.authorize(challenge, scopes, sent).await?;
                         authorization = Some(answered);
                         if !request.payload.is_replayable() {
                             return Err(not_replayable());
@@ -207,27 +207,28 @@ impl Transport {
                     if authorization.is_none()
                         && matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)
                         && request.payload.is_replayable()
-                        && inner.origin.has(&answer.url)
+                        && inner.origin.has(&response.url)
                         && let Some(challenge) = self.hidden_challenge(request).await
                     {
                         // The next try needs the permit.
-                        answer.permit = Permit::none();
-                        hidden = Some(answer);
+                        response.permit = Permit::none();
+                        hidden = Some(response);
                         let (scopes, authenticator) = (&request.scopes, &inner.authenticator);
-                        authorization = Some(authenticator.answer(challenge, scopes, None).await?);
+                        authorization =
+                            Some(authenticator.authorize(challenge, scopes, None).await?);
                         continue;
                     }
                     if !retry::is_transient(status)
                         || request.repeat != Repeat::Safe
                         || !request.payload.is_replayable()
                     {
-                        return Ok(answer);
+                        return Ok(response);
                     }
-                    let asked = answer.retry_after();
+                    let asked = response.retry_after();
                     tracing::debug!(%status, "answered by a passing failure");
                     // The next try needs the connection, and must not wait for its own permit.
                     if !retries.pause(asked).await {
-                        return Ok(answer);
+                        return Ok(response);
                     }
                     may_be_repeated = true;
                     continue;
@@ -245,7 +246,7 @@ impl Transport {
     }
 
     /// Returns the challenge of a registry that hides content from users who are not logged in.
-    async fn hidden_challenge(&self, request: &Request<'_>) -> Option<Challenged> {
+    async fn hidden_challenge(&self, request: &Request<'_>) -> Option<MetChallenge> {
         let Inner {
             hidden,
             authenticator,
@@ -260,13 +261,13 @@ impl Transport {
     }
 
     /// Returns the response to a request without credentials, after the registry has refused the credentials.
-    fn stays_hidden(&self, mut answer: Answer) -> Answer {
+    fn stays_hidden(&self, mut response: Response) -> Response {
         let inner = &*self.0;
         inner.hidden.refuse_credentials();
         inner.authenticator.forget();
         let hint = "the registry does not accept the credentials for it; log in again, or log out";
-        answer.hint = Some(hint.to_owned());
-        answer
+        response.hint = Some(hint.to_owned());
+        response
     }
 
     /// Returns the headers of the response to `/v2/` without credentials, if it is a 401.
@@ -276,9 +277,10 @@ impl Transport {
         let url = url.map_err(|_| failure::protocol("the registry has no URL"))?;
         let request = Request::new(RequestKind::Ping, Method::GET, url, Scopes::default());
         // The request that this one is for has a permit.
-        let answer = self.try_once(&request, None, Permit::none()).await?;
-        let is_challenge = origin.has(&answer.url) && answer.status() == StatusCode::UNAUTHORIZED;
-        Ok(is_challenge.then(|| answer.headers().clone()))
+        let response = self.try_once(&request, None, Permit::none()).await?;
+        let is_challenge =
+            origin.has(&response.url) && response.status() == StatusCode::UNAUTHORIZED;
+        Ok(is_challenge.then(|| response.headers().clone()))
     }
 
     async fn authorization(&self, request: &Request<'_>) -> Result<Option<HeaderValue>> {
@@ -299,7 +301,7 @@ impl Transport {
         request: &Request<'_>,
         authorization: Option<HeaderValue>,
         permit: Permit,
-    ) -> Result<Answer, SendError> {
+    ) -> Result<Response, SendError> {
         let inner = &*self.0;
         let mut url = inner.origin.adapted(&request.url);
         for _ in 0..=inner.options.policy.max_redirects {
@@ -312,10 +314,10 @@ impl Transport {
             match inner.locations.redirect(request, &url, &response)? {
                 Some(next) => url = next,
                 None => {
-                    return Ok(Answer {
+                    return Ok(Response {
                         method: request.method.clone(),
                         url,
-                        response,
+                        inner: response,
                         permit,
                         silence: inner.options.silence_timeout,
                         max_error_size: inner.options.policy.max_error_size,

@@ -8,10 +8,10 @@ use http::{Method, StatusCode};
 use tranship::{ErrorKind, Result};
 use url::Url;
 
-use super::answer::Answer;
 use super::counts::{Counter, RequestKind};
 use super::failure::{self, SendError};
 use super::origin::Origin;
+use super::response::Response;
 use super::sender::Sender;
 use crate::policy::same_origin;
 
@@ -43,7 +43,7 @@ impl SchemeProbe {
         &self,
         url: &Url,
         tried: &Url,
-        outcome: &Result<Answer, SendError>,
+        outcome: &Result<Response, SendError>,
     ) -> bool {
         let origin = &self.origin;
         if !origin.has(&origin.adapted(url)) {
@@ -57,7 +57,7 @@ impl SchemeProbe {
             return false;
         };
         let is_doubtful = match outcome {
-            Ok(answer) => is_doubtful(&answer.response, &answer.url),
+            Ok(response) => is_doubtful(&response.inner, &response.url),
             Err(failed) => failed.error.kind() == ErrorKind::Unavailable,
         };
         if is_doubtful && self.speaks(https).await {

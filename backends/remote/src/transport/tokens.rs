@@ -8,17 +8,17 @@ use bytes::Bytes;
 use tranship::Result;
 use url::Url;
 
-use super::answer::Answer;
 use super::counts::{Counter, RequestKind};
 use super::failure;
 use super::limit::Permit;
 use super::origin::Origin;
 use super::outgoing::Progress;
+use super::response::Response;
 use super::retry::{Retries, is_transient, retry_after};
 use super::sender::Sender;
 use super::trace;
 use crate::auth::{Asked, TokenServer};
-use crate::policy::{Leader, SecurityPolicy};
+use crate::policy::{NamingRegistry, SecurityPolicy};
 use crate::resolver::GuardedResolver;
 use crate::retry_policy::RetryPolicy;
 
@@ -40,11 +40,11 @@ impl TokenServer for Tokens {
         let url = Url::parse(&request.uri().to_string())
             .map_err(|_| failure::protocol("the registry's token server has no URL"))?;
         let url = upgraded(url, self.origin.url());
-        let leader = Leader {
+        let naming_registry = NamingRegistry {
             origin: self.origin.url(),
             is_private: self.resolver.registry_is_private(),
         };
-        self.policy.check_realm(leader, &url)?;
+        self.policy.check_realm(naming_registry, &url)?;
         let mut retries = Retries::new(self.retry);
         loop {
             let sent = self.send_once(&request, &url).await;
@@ -97,10 +97,10 @@ impl Tokens {
         };
         let response = trace::exchange(RequestKind::Token, request.method(), url, sending).await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = Answer {
+        let response = Response {
             method: request.method().clone(),
             url: url.clone(),
-            response,
+            inner: response,
             permit: Permit::none(),
             silence: self.silence,
             max_error_size: self.policy.max_error_size,
@@ -109,7 +109,7 @@ impl Tokens {
             is_http_told: false,
             hint: None,
         };
-        let body = answer.bytes(self.policy.max_token_size).await?;
+        let body = response.bytes(self.policy.max_token_size).await?;
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;

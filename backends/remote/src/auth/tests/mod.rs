@@ -1,6 +1,6 @@
 //! What the parts do together, against a token server that is a closure.
 
-mod answers;
+mod challenges;
 mod tokens;
 
 use std::sync::Mutex;
@@ -22,11 +22,11 @@ struct Asked {
     authorization: Option<HeaderValue>,
 }
 
-type Answers = dyn Fn(usize, &Asked) -> (u16, String) + Send + Sync;
+type Responses = dyn Fn(usize, &Asked) -> (u16, String) + Send + Sync;
 
 struct Server {
     asked: Mutex<Vec<Asked>>,
-    answers: Box<Answers>,
+    responses: Box<Responses>,
 }
 
 #[async_trait]
@@ -45,7 +45,7 @@ impl TokenServer for Server {
         };
         // Long enough for others to come.
         tokio::task::yield_now().await;
-        let (status, body) = (self.answers)(count, &asked);
+        let (status, body) = (self.responses)(count, &asked);
         let mut response = Response::new(body.into());
         *response.status_mut() = StatusCode::from_u16(status).expect("a status");
         Ok(response)
@@ -53,10 +53,12 @@ impl TokenServer for Server {
 }
 
 impl Server {
-    fn new(answers: impl Fn(usize, &Asked) -> (u16, String) + Send + Sync + 'static) -> Arc<Self> {
+    fn new(
+        responses: impl Fn(usize, &Asked) -> (u16, String) + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self {
             asked: Mutex::default(),
-            answers: Box::new(answers),
+            responses: Box::new(responses),
         })
     }
 
@@ -144,9 +146,9 @@ fn push() -> Scopes {
     Scopes::parse("repository:a:pull,push")
 }
 
-async fn answer(authenticator: &Authenticator, text: &str, scopes: &Scopes) -> HeaderValue {
-    let answer = authenticator.respond(&challenge(text), scopes, None).await;
-    answer.expect("an answer").expect("something to send")
+async fn authorize(authenticator: &Authenticator, text: &str, scopes: &Scopes) -> HeaderValue {
+    let header = authenticator.respond(&challenge(text), scopes, None).await;
+    header.expect("a response").expect("something to send")
 }
 
 impl Authenticator {
@@ -158,7 +160,7 @@ impl Authenticator {
         sent: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>> {
         match self.challenge(headers, scopes, sent, false) {
-            Some(challenge) => self.answer(challenge, scopes, sent).await.map(Some),
+            Some(challenge) => self.authorize(challenge, scopes, sent).await.map(Some),
             None => Ok(None),
         }
     }

@@ -19,11 +19,11 @@ pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
 
 /// The head of an answer, and its body to be read. It holds the permit of its request for as long.
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) method: Method,
     /// Where the answer came from in the end.
     pub(crate) url: Url,
-    pub(crate) response: reqwest::Response,
+    pub(crate) inner: reqwest::Response,
     pub(crate) permit: Permit,
     pub(crate) silence: Duration,
     pub(crate) max_error_size: u64,
@@ -37,13 +37,13 @@ pub(crate) struct Answer {
     pub(crate) hint: Option<String>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn status(&self) -> StatusCode {
-        self.response.status()
+        self.inner.status()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
-        self.response.headers()
+        self.inner.headers()
     }
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {
@@ -150,7 +150,7 @@ impl Answer {
     /// The body as it comes. It fails when nothing comes for too long.
     pub(crate) fn into_stream(self) -> ByteStream {
         let silence = self.silence;
-        let state = (Box::pin(self.response.bytes_stream()), self.permit);
+        let state = (Box::pin(self.inner.bytes_stream()), self.permit);
         Box::pin(stream::try_unfold(
             state,
             move |(mut body, permit)| async move {
@@ -304,16 +304,16 @@ mod tests {
     use super::*;
 
     /// An answer of which a byte comes every 50 seconds, without end.
-    fn dripping(max_time: Duration) -> Answer {
+    fn dripping(max_time: Duration) -> Response {
         let drops = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_secs(50)).await;
             Some((Ok::<_, std::io::Error>(Bytes::from_static(b"{")), ()))
         });
         let body = reqwest::Body::wrap_stream(drops);
-        Answer {
+        Response {
             method: Method::GET,
             url: "https://registry.example/v2/".parse().expect("a URL"),
-            response: http::Response::new(body).into(),
+            inner: http::Response::new(body).into(),
             permit: Permit::none(),
             silence: Duration::from_secs(60),
             max_error_size: 1000,

@@ -15,11 +15,11 @@ type Work<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
 /// The work that is under way, by what it is about. Each caller that waits drives it, so it ends
 /// when the last of them is dropped, and none depends on who came first. Nothing is kept of work
 /// that is done, or has failed.
-pub(crate) struct Flights<K, T: Clone> {
+pub(crate) struct SingleFlight<K, T: Clone> {
     running: Mutex<HashMap<K, WeakShared<Work<T>>>>,
 }
 
-impl<K, T: Clone> Default for Flights<K, T> {
+impl<K, T: Clone> Default for SingleFlight<K, T> {
     fn default() -> Self {
         Self {
             running: Mutex::default(),
@@ -27,7 +27,7 @@ impl<K, T: Clone> Default for Flights<K, T> {
     }
 }
 
-impl<K: Eq + Hash, T: Clone> Flights<K, T> {
+impl<K: Eq + Hash, T: Clone> SingleFlight<K, T> {
     /// What the work about `key` yields: that which is under way, else the one that `start` begins.
     ///
     /// Cancel safe: the work goes on as long as anybody waits for it.
@@ -138,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn callers_at_the_same_time_share_the_work() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let slow = Slow::new();
         let all = join_all((0..10).map(|n| {
             let work = || slow.work(|| Ok(7));
@@ -151,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_reaches_all_who_wait_and_is_not_kept() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let slow = Slow::new();
         let fail = || {
             Err(Error::new(ErrorKind::RateLimited, "slow down")
@@ -174,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_does_not_depend_on_who_began() {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(SingleFlight::default());
         let slow = Arc::new(Slow::new());
         let spawn = || {
             let (flights, slow) = (flights.clone(), slow.clone());
@@ -193,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_ends_and_can_begin_again() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let slow = Slow::new();
         {
             let abandoned = flights.join((), || slow.work(|| Ok(7)));
