@@ -7,7 +7,7 @@ use crate::capabilities::LearnedCapability;
 use crate::transport::Response;
 
 /// Returns the outcome of a deletion, and learns whether the registry allows deletions.
-pub(crate) async fn settle(response: Response, capability: &LearnedCapability) -> Result<()> {
+pub(crate) async fn finish(response: Response, capability: &LearnedCapability) -> Result<()> {
     match response.status() {
         StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NO_CONTENT => {
             capability.learn(true);

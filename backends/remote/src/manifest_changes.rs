@@ -24,8 +24,8 @@ pub(crate) async fn push(
 
 /// Deletes a manifest, and removes it from the list of its subject's referrers if the registry does not maintain that.
 pub(crate) async fn delete(manifests: &Manifests, target: &Descriptor) -> Result<()> {
-    let handle = &manifests.0;
-    let subject = if !handle.learned().referrers.is_yes() {
+    let client = &manifests.0;
+    let subject = if !client.learned().referrers.is_yes() {
         manifests.subject(target).await?
     } else if manifests.has(target).await? {
         None
@@ -35,7 +35,7 @@ pub(crate) async fn delete(manifests: &Manifests, target: &Descriptor) -> Result
     };
     manifests.delete(target).await?;
     match subject {
-        Some(subject) => referrers::remove(handle, &subject, target).await,
+        Some(subject) => referrers::remove(client, &subject, target).await,
         None => Ok(()),
     }
 }

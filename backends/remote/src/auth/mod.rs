@@ -2,12 +2,12 @@
 
 mod cache;
 mod challenge;
-mod refusal;
 mod scope;
 mod single_flight;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_error;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,12 +20,12 @@ use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 
 use self::cache::{Token, TokenCache};
 use self::challenge::Challenge;
-pub(crate) use self::refusal::Asked;
-use self::refusal::refusal;
 pub(crate) use self::scope::{Scope, Scopes};
 use self::single_flight::SingleFlight;
 pub(crate) use self::token::TokenServer;
 use self::token::{Grant, Granted, Realm, basic, bearer};
+pub(crate) use self::token_error::TokenRequest;
+use self::token_error::refusal;
 use crate::credentials::{Credential, CredentialProvider};
 
 /// The most credentials that are kept. They are looked up for each repository, because Podman stores them so.

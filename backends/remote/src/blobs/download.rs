@@ -1,4 +1,4 @@
-//! A blob on its way here, which goes on where it broke.
+//! Downloads of blobs, which resume at their offset after an interruption.
 
 use std::ops::Range;
 
@@ -9,39 +9,39 @@ use http::{HeaderValue, Method, StatusCode};
 use tranship::{Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Result};
 
 use super::lookup::describe;
-use crate::handle::Handle;
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Request, RequestKind, Response, Retries, failure};
 
-/// The bytes `position..end` of a blob, still to come.
+/// The remaining bytes `position..end` of a blob.
 pub(crate) struct Download {
-    handle: Handle,
+    client: RepositoryClient,
     target: Descriptor,
     position: u64,
     end: u64,
-    /// What the content was validated by when it was opened first; nothing else is spliced to it.
+    /// The `ETag` of the first response. Later responses must have the same.
     validator: Option<HeaderValue>,
-    /// Whether the registry answered with the part that it was asked for.
+    /// Whether the registry has returned the requested part.
     is_partial: bool,
-    /// How the registry says that the content is encoded, which the digest may disprove.
+    /// The `Content-Encoding` of the response. The digest may show that the content is not encoded.
     coding: Option<String>,
     body: Option<ByteStream>,
     retries: Retries,
 }
 
 impl Download {
-    /// The whole blob.
-    pub(crate) async fn whole(handle: &Handle, target: &Descriptor) -> Result<Self> {
-        Self::part(handle, target, 0..target.size()).await
+    /// Opens the whole blob.
+    pub(crate) async fn whole(client: &RepositoryClient, target: &Descriptor) -> Result<Self> {
+        Self::part(client, target, 0..target.size()).await
     }
 
-    /// A part of a blob.
+    /// Opens a part of a blob.
     pub(crate) async fn part(
-        handle: &Handle,
+        client: &RepositoryClient,
         target: &Descriptor,
         range: Range<u64>,
     ) -> Result<Self> {
         let mut download = Self {
-            handle: handle.clone(),
+            client: client.clone(),
             target: target.clone(),
             position: range.start,
             end: range.end,
@@ -49,10 +49,9 @@ impl Download {
             is_partial: false,
             coding: None,
             body: None,
-            retries: handle.transport().retries(),
+            retries: client.transport().retries(),
         };
-        // There is no range of no bytes; a blob of none is asked for all the same, as it may be
-        // missing.
+        // HTTP does not have empty ranges. An empty blob is requested anyway, because it may be missing.
         if !range.is_empty() || target.size() == 0 {
             let response = download.request().await?;
             download.accept(response).await?;
@@ -60,13 +59,13 @@ impl Download {
         Ok(download)
     }
 
-    /// The whole blob of which only the digest is known.
+    /// Opens a whole blob whose size is not known.
     pub(crate) async fn unsized_whole(
-        handle: &Handle,
+        client: &RepositoryClient,
         digest: Digest,
     ) -> Result<(Descriptor, Self)> {
         let mut download = Self {
-            handle: handle.clone(),
+            client: client.clone(),
             target: Descriptor::new(tranship::MediaType::OCTET_STREAM, digest, 0),
             position: 0,
             end: 0,
@@ -74,7 +73,7 @@ impl Download {
             is_partial: false,
             coding: None,
             body: None,
-            retries: handle.transport().retries(),
+            retries: client.transport().retries(),
         };
         let response = download.request().await?.expect(StatusCode::OK).await?;
         download.target = describe(response.content_length()?, digest)?;
@@ -83,7 +82,7 @@ impl Download {
         Ok((download.target.clone(), download))
     }
 
-    /// Whether the registry sends parts of a blob.
+    /// Returns whether the registry supports ranges of blobs.
     pub(crate) fn is_partial(&self) -> bool {
         self.is_partial
     }
@@ -100,8 +99,8 @@ impl Download {
     }
 
     async fn request(&mut self) -> Result<Response> {
-        let url = self.handle.blob_url(self.target.digest())?;
-        let scopes = self.handle.pull_scope();
+        let url = self.client.blob_url(self.target.digest())?;
+        let scopes = self.client.pull_scope();
         let mut request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes).download();
         if !self.is_whole() {
             let range = format!("bytes={}-{}", self.position, self.end - 1);
@@ -112,10 +111,10 @@ impl Download {
                 request = request.header(IF_RANGE, validator.clone());
             }
         }
-        self.handle.transport().send(request).await
+        self.client.transport().send(request).await
     }
 
-    /// Takes the body out of an answer that fits to what was read before.
+    /// Takes the body of a response, after checking that it continues the content that has been read.
     async fn accept(&mut self, response: Response) -> Result<()> {
         let size = self.target.size();
         match response.status() {
@@ -126,7 +125,7 @@ impl Download {
                     return Err(self.wrong_size(&format!("the registry has {length}")));
                 }
                 if !self.is_whole() {
-                    self.handle.learned().range.learn(false);
+                    self.client.learned().range.learn(false);
                 }
                 self.validate(&response)?;
                 let skip = self.position;
@@ -142,11 +141,11 @@ impl Download {
                 }
                 if start != self.position || end > self.end {
                     return Err(failure::protocol(format!(
-                        "the registry answers with the bytes {start}..{end} instead of {}..{}",
+                        "the registry returns the bytes {start}..{end} instead of {}..{}",
                         self.position, self.end
                     )));
                 }
-                self.handle.learned().range.learn(true);
+                self.client.learned().range.learn(true);
                 self.is_partial = true;
                 self.validate(&response)?;
                 self.body = Some(response.into_stream());
@@ -157,7 +156,7 @@ impl Download {
         }
     }
 
-    /// That the content is still the one that the first answer was about.
+    /// Checks that the content is still the same as in the first response.
     fn validate(&mut self, response: &Response) -> Result<()> {
         let Some(now) = response.strong_etag() else {
             return Ok(());
@@ -237,7 +236,7 @@ impl Download {
     }
 }
 
-/// A body without its first `skip` bytes.
+/// Returns a body without its first `skip` bytes.
 fn skipping(body: ByteStream, skip: u64) -> ByteStream {
     if skip == 0 {
         return body;

@@ -5,7 +5,7 @@ use http::{HeaderValue, Method, StatusCode};
 use tranship::{Descriptor, Digest, MediaType, Presence, Result};
 
 use crate::auth::Scopes;
-use crate::handle::Handle;
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Request, RequestKind, Response, failure};
 
 /// A blob that a registry has.
@@ -30,33 +30,33 @@ impl StoredBlob {
 /// - `DigestMismatch` if the registry names another digest.
 /// - Other errors of the registry.
 pub(super) async fn look_up(
-    handle: &Handle,
+    client: &RepositoryClient,
     digest: &Digest,
     scopes: Scopes,
 ) -> Result<Option<StoredBlob>> {
-    let capability = &handle.learned().blob_head;
+    let capability = &client.learned().blob_head;
     if !capability.is_no() {
-        let url = handle.blob_url(digest)?;
+        let url = client.blob_url(digest)?;
         let request = Request::new(RequestKind::BlobHead, Method::HEAD, url, scopes.clone());
-        let response = handle.transport().send(request).await?;
-        if !is_refused(handle, &response) {
+        let response = client.transport().send(request).await?;
+        if !is_refused(client, &response) {
             capability.learn(true);
             return stored_blob(response, digest).await;
         }
         tracing::debug!(status = %response.status(), "HEAD of blobs is not allowed");
         capability.learn(false);
     }
-    let url = handle.blob_url(digest)?;
+    let url = client.blob_url(digest)?;
     let request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes)
         .header(RANGE, HeaderValue::from_static("bytes=0-0"))
         .download();
-    let response = handle.transport().send(request).await?;
+    let response = client.transport().send(request).await?;
     stored_blob(response, digest).await
 }
 
 /// Looks up a blob with the rights that a push of it needs.
-pub(super) async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
-    match look_up(handle, target.digest(), handle.push_scope()).await {
+pub(super) async fn presence(client: &RepositoryClient, target: &Descriptor) -> Result<Presence> {
+    match look_up(client, target.digest(), client.push_scope()).await {
         Ok(Some(stored)) if stored.may_have(target.size()) => Ok(Presence::Whole),
         Ok(Some(_)) => Ok(Presence::OtherSize),
         Ok(None) => Ok(Presence::Absent),
@@ -78,10 +78,10 @@ pub(super) fn describe(size: Option<u64>, digest: Digest) -> Result<Descriptor> 
 
 /// Returns whether the registry refuses the method `HEAD`. A URL of storage that a registry redirects to may be signed
 /// for `GET` only.
-fn is_refused(handle: &Handle, response: &Response) -> bool {
+fn is_refused(client: &RepositoryClient, response: &Response) -> bool {
     match response.status() {
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => true,
-        StatusCode::FORBIDDEN => !handle.transport().locations().is_own(&response.url),
+        StatusCode::FORBIDDEN => !client.transport().locations().is_own(&response.url),
         _ => false,
     }
 }

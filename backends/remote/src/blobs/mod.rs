@@ -14,23 +14,23 @@ use tranship::{
     PushOutcome, RepositoryName, Result, Source, TagOrDigest,
 };
 
-use crate::handle::HIDDEN;
-use crate::handle::Handle;
+use crate::repository_client::HIDDEN;
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Request, RequestKind};
 pub(crate) use download::Download;
 use lookup::{StoredBlob, describe, look_up, presence};
 pub(crate) use upload::{resume, start};
 
 #[derive(Debug, Clone)]
-pub(crate) struct Blobs(pub(crate) Handle);
+pub(crate) struct Blobs(pub(crate) RepositoryClient);
 
 impl Blobs {
     /// Looks up a blob, and fails with `NotFound` if the registry does not have it.
     async fn found(&self, digest: &Digest) -> Result<StoredBlob> {
-        let handle = &self.0;
-        match look_up(handle, digest, handle.pull_scope()).await {
+        let client = &self.0;
+        match look_up(client, digest, client.pull_scope()).await {
             Ok(found) => found.ok_or_else(|| Error::not_found(digest)),
-            Err(error) if handle.hides(&error) => {
+            Err(error) if client.hides(&error) => {
                 Err(Error::new(ErrorKind::NotFound, HIDDEN).with_source(error))
             }
             Err(error) => Err(error),
@@ -98,20 +98,20 @@ impl Blobs {
     }
 
     pub(crate) async fn remove(&self, target: &Descriptor) -> Result<()> {
-        let handle = &self.0;
-        // A registry looks at the digest alone.
+        let client = &self.0;
+        // The registry compares the digest and not the size.
         if self.find(target, Access::Read).await? != Presence::Whole {
             return Err(Error::not_found(target.digest()));
         }
-        let url = handle.blob_url(target.digest())?;
-        let scopes = handle.delete_scope();
+        let url = client.blob_url(target.digest())?;
+        let scopes = client.delete_scope();
         let request = Request::new(RequestKind::BlobDelete, Method::DELETE, url, scopes);
-        let response = handle.transport().send(request).await?;
-        crate::deletion::settle(response, &handle.learned().delete_blobs).await
+        let response = client.transport().send(request).await?;
+        crate::deletion::finish(response, &client.learned().delete_blobs).await
     }
 }
 
-/// Says of a manifest that is not supported, and so was looked for among the blobs, what it is.
+/// Replaces the error for a manifest of an unsupported type, which was looked up as a blob.
 fn unsupported_manifest(error: Error, target: &Descriptor) -> Error {
     let media_type = target.media_type();
     let is_of_docker = media_type.is_schema_1();

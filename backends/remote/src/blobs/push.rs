@@ -1,4 +1,4 @@
-//! Pushing a blob: by a mount, in one request, in chunks; whichever gets there.
+//! Pushes blobs: by a mount, in one request, or in chunks.
 
 use std::time::Duration;
 
@@ -9,36 +9,36 @@ use tranship::{
 };
 
 use super::lookup::presence;
-use super::record::Record;
-use super::session::{MountFrom, Sent, Session, Started};
-use crate::handle::Handle;
+use super::record::UploadRecord;
+use super::session::{ChunkOutcome, MountFrom, StartedUpload, UploadSession};
 use crate::options::UploadMode;
+use crate::repository_client::RepositoryClient;
 use crate::transport::retry::is_transient;
 use crate::transport::{Payload, Response};
 
-/// How often an upload may be continued that does not get ahead.
+/// How many times an upload is continued without progress.
 const MAX_STUCK: u32 = 3;
 
-/// Chunks are not made smaller than that because a registry refuses larger ones, in bytes.
+/// The smallest size in bytes to which chunks are reduced if the registry refuses larger ones.
 pub(super) const SMALLEST_CHUNK: u64 = 1024 * 1024;
 
-/// What helps against a limit that no chunk keeps.
+/// The hint for a limit that even the smallest chunk exceeds.
 const IF_TOO_LARGE: &str =
     "a proxy before the registry may limit the size of requests, nginx by client_max_body_size";
 
 pub(super) async fn push(
-    handle: &Handle,
+    client: &RepositoryClient,
     expected: &Descriptor,
     source: &Source<'_>,
     options: &PushOptions<'_>,
 ) -> Result<PushOutcome> {
     let found = match options.found {
         Some(found) => found,
-        None => presence(handle, expected).await?,
+        None => presence(client, expected).await?,
     };
     if found == Presence::Whole {
         if options.resumable
-            && let Some((record, _)) = Record::find(handle, expected).await
+            && let Some((record, _)) = UploadRecord::find(client, expected).await
         {
             record.forget().await;
         }
@@ -46,55 +46,58 @@ pub(super) async fn push(
     }
     let may_continue = options.resumable
         && source.is_reopenable()
-        && handle.transport().options().upload != UploadMode::Monolithic;
-    if may_continue && let Some(session) = continued(handle, expected).await? {
+        && client.transport().options().upload != UploadMode::Monolithic;
+    if may_continue && let Some(session) = continued(client, expected).await? {
         tracing::debug!(
             offset = session.offset(),
             "an upload of another process is continued"
         );
-        match upload(handle, expected, source, session).await {
-            // The bytes that arrived are not the beginning of this content, or the registry has forgotten them.
+        match upload(client, expected, source, session).await {
+            // The received bytes are not the start of this content, or the registry has discarded them.
             Err(error) if !error.is_retryable() => {
-                tracing::debug!(%error, "an upload is begun anew");
+                tracing::debug!(%error, "an upload is started again");
             }
             outcome => return outcome,
         }
     }
     let started = match found {
-        // A mount would bring the same content of the wrong size.
+        // A mount would give the same content with the wrong size.
         Presence::OtherSize => {
             let algorithm = Some(expected.digest().algorithm());
-            Session::start(handle, algorithm, None).await?
+            UploadSession::start(client, algorithm, None).await?
         }
-        _ => begin(handle, expected).await?,
+        _ => begin(client, expected).await?,
     };
     match started {
-        Started::Mounted => Ok(PushOutcome::Mounted),
-        Started::Session(mut session) => {
-            if may_continue && let Some(record) = Record::begin(handle, expected).await {
+        StartedUpload::Mounted => Ok(PushOutcome::Mounted),
+        StartedUpload::Session(mut session) => {
+            if may_continue && let Some(record) = UploadRecord::begin(client, expected).await {
                 session.record_in(record).await;
             }
-            upload(handle, expected, source, session).await
+            upload(client, expected, source, session).await
         }
     }
 }
 
-/// The upload that an earlier push has left, if the registry still knows it.
-async fn continued(handle: &Handle, expected: &Descriptor) -> Result<Option<Session>> {
-    let Some((record, url)) = Record::find(handle, expected).await else {
+/// Returns the upload of an earlier push, if the registry still has it.
+async fn continued(
+    client: &RepositoryClient,
+    expected: &Descriptor,
+) -> Result<Option<UploadSession>> {
+    let Some((record, url)) = UploadRecord::find(client, expected).await else {
         return Ok(None);
     };
-    match Session::resume(handle, url).await {
+    match UploadSession::resume(client, url).await {
         Ok(mut session) if session.offset() <= expected.size() => {
             session.record_in(record).await;
             Ok(Some(session))
         }
         Ok(session) => {
-            // It is of no use, whether the registry can forget it or not.
+            // Whether cancelling succeeds does not matter, because the upload cannot be used.
             let _ = session.cancel().await;
             Ok(None)
         }
-        // The next push finds it again.
+        // The record stays for the next push.
         Err(error) if error.is_retryable() => Err(error),
         Err(error) => {
             tracing::debug!(%error, "an upload of another process cannot be continued");
@@ -103,7 +106,7 @@ async fn continued(handle: &Handle, expected: &Descriptor) -> Result<Option<Sess
     }
 }
 
-/// Whether an error says that the content is not what it should be.
+/// Returns whether an error means that the content does not match its descriptor.
 fn is_wrong(error: &Error) -> bool {
     matches!(
         error.kind(),
@@ -111,23 +114,22 @@ fn is_wrong(error: &Error) -> bool {
     )
 }
 
-/// Begins an upload. On the way the registry is asked whether it has the blob elsewhere, which
-/// costs no request of its own.
-async fn begin(handle: &Handle, expected: &Descriptor) -> Result<Started> {
+/// Starts an upload. The same request asks the registry to mount the blob from any repository that has it.
+async fn begin(client: &RepositoryClient, expected: &Descriptor) -> Result<StartedUpload> {
     let algorithm = Some(expected.digest().algorithm());
-    let anonymous = &handle.learned().anonymous_mount;
+    let anonymous = &client.learned().anonymous_mount;
     if !anonymous.is_no() {
         let mount = Some((expected.digest(), MountFrom::Anywhere));
-        match Session::start(handle, algorithm, mount).await {
+        match UploadSession::start(client, algorithm, mount).await {
             Ok(started) => return Ok(started),
             Err(error) if is_refusal(&error) => anonymous.learn(false),
             Err(error) => return Err(error),
         }
     }
-    Session::start(handle, algorithm, None).await
+    UploadSession::start(client, algorithm, None).await
 }
 
-/// Whether the registry understood and would not, so that another way may be open.
+/// Returns whether the registry understood and refused the request, so that another method may succeed.
 fn is_refusal(error: &Error) -> bool {
     !error.is_retryable()
         && matches!(
@@ -144,35 +146,35 @@ fn is_refusal(error: &Error) -> bool {
 }
 
 pub(super) async fn mount(
-    handle: &Handle,
+    client: &RepositoryClient,
     target: &Descriptor,
     from: &RepositoryName,
     fallback: Option<&Source<'_>>,
 ) -> Result<PushOutcome> {
-    let capability = &handle.learned().mount;
+    let capability = &client.learned().mount;
     if !capability.is_no() || fallback.is_none() {
         let algorithm = Some(target.digest().algorithm());
         let mount = Some((target.digest(), MountFrom::Repository(from)));
-        let started = Session::start(handle, algorithm, mount).await;
+        let started = UploadSession::start(client, algorithm, mount).await;
         if started.as_ref().is_err_and(Error::is_unsupported) {
             capability.learn(false);
         }
         match (started, fallback) {
-            (Ok(Started::Mounted), _) => {
+            (Ok(StartedUpload::Mounted), _) => {
                 capability.learn(true);
                 return Ok(PushOutcome::Mounted);
             }
-            // The registry declines. It may have the blob in this repository all the same.
-            (Ok(Started::Session(session)), Some(source)) => {
-                if presence(handle, target).await? == Presence::Whole {
-                    // Whether the registry can forget the upload or not, the blob is stored.
+            // The registry declines. It may still have the blob in this repository.
+            (Ok(StartedUpload::Session(session)), Some(source)) => {
+                if presence(client, target).await? == Presence::Whole {
+                    // Whether cancelling succeeds does not matter, because the blob is stored.
                     let _ = session.cancel().await;
                     return Ok(PushOutcome::Present);
                 }
-                return upload(handle, target, source, session).await;
+                return upload(client, target, source, session).await;
             }
-            (Ok(Started::Session(session)), None) => {
-                // Whether the registry can forget the upload or not, it has not mounted.
+            (Ok(StartedUpload::Session(session)), None) => {
+                // Whether cancelling succeeds does not matter, because the blob is not mounted.
                 let _ = session.cancel().await;
                 return Err(Error::new(
                     ErrorKind::NotFound,
@@ -184,18 +186,18 @@ pub(super) async fn mount(
         }
     }
     let source = fallback.ok_or_else(|| Error::unsupported("the registry does not mount"))?;
-    push(handle, target, source, &PushOptions::default()).await
+    push(client, target, source, &PushOptions::default()).await
 }
 
-/// Why an upload did not get to its end.
+/// Why an upload has stopped.
 enum Stopped {
-    /// It cannot.
+    /// It cannot be continued.
     Failed(Error),
-    /// It may, from where it is.
+    /// It can be continued from its offset, after the given pause.
     Interrupted(Error, Option<Duration>),
-    /// The registry does not take it in this way.
+    /// The registry refuses this method of upload.
     Refused(Error),
-    /// The registry, or a proxy before it, does not take bodies of so many bytes.
+    /// The registry, or a proxy before it, refuses a body of this many bytes.
     TooLarge(Error, u64),
 }
 
@@ -209,13 +211,13 @@ impl From<Error> for Stopped {
 }
 
 async fn upload(
-    handle: &Handle,
+    client: &RepositoryClient,
     expected: &Descriptor,
     source: &Source<'_>,
-    session: Session,
+    session: UploadSession,
 ) -> Result<PushOutcome> {
-    let mode = handle.transport().options().upload;
-    let limit = &handle.learned().body_limit;
+    let mode = client.transport().options().upload;
+    let limit = &client.learned().body_limit;
     let mut in_chunks = session.offset() > 0
         || expected.size() > 0
             && match mode {
@@ -223,7 +225,7 @@ async fn upload(
                 UploadMode::Auto => expected.size() > limit.get() && source.is_reopenable(),
                 UploadMode::Monolithic => false,
             };
-    let mut retries = handle.transport().retries();
+    let mut retries = client.transport().retries();
     let mut furthest = 0;
     let mut stuck = 0;
     let mut restarts = 0;
@@ -235,9 +237,9 @@ async fn upload(
             None => {
                 (furthest, stuck) = (0, 0);
                 restarts += 1;
-                match begin(handle, expected).await? {
-                    Started::Mounted => return Ok(PushOutcome::Mounted),
-                    Started::Session(mut session) => {
+                match begin(client, expected).await? {
+                    StartedUpload::Mounted => return Ok(PushOutcome::Mounted),
+                    StartedUpload::Session(mut session) => {
                         if let Some(record) = Option::take(&mut record) {
                             session.record_in(record).await;
                         }
@@ -247,13 +249,13 @@ async fn upload(
             }
         };
         let outcome = match in_chunks {
-            true => send_chunks(handle, &mut current, expected, source).await,
+            true => send_chunks(client, &mut current, expected, source).await,
             false => send_whole(&mut current, expected, source).await,
         };
         let (error, asked) = match outcome {
             Ok(()) => return Ok(PushOutcome::Pushed),
             Err(Stopped::Failed(error)) => {
-                // It cannot be continued, whether the registry can forget it or not.
+                // Whether cancelling succeeds does not matter, because the upload cannot be continued.
                 if is_wrong(&error) && current.is_recorded() {
                     let _ = current.cancel().await;
                 }
@@ -280,7 +282,7 @@ async fn upload(
                 }
                 let smaller = match in_chunks {
                     true => (length / 2).max(least),
-                    false => handle.transport().options().chunk_size,
+                    false => client.transport().options().chunk_size,
                 };
                 // The registry may accept a chunk of the size that it refused as one request.
                 if smaller < length {
@@ -288,7 +290,7 @@ async fn upload(
                 }
                 tracing::debug!(%error, limit = limit.get(), "a blob is pushed in smaller pieces");
                 in_chunks = true;
-                // A proxy may have refused it; the registry still has the upload then.
+                // If a proxy has refused the request, the registry still has the upload.
                 if is_open(&mut current, expected).await {
                     session = Some(current);
                 } else {
@@ -298,23 +300,23 @@ async fn upload(
             }
             Err(Stopped::Interrupted(error, asked)) => (error, asked),
         };
-        // Perhaps only the answer was lost.
-        let presence = presence(handle, expected).await;
+        // Only the response may have been lost.
+        let presence = presence(client, expected).await;
         if presence.is_ok_and(|presence| presence == Presence::Whole) {
             current.end().await;
             return Ok(PushOutcome::Pushed);
         }
-        let is_hopeless = restarts > handle.transport().options().retry.max_retries;
+        let is_hopeless = restarts > client.transport().options().retry.max_retries;
         if is_hopeless || !source.is_reopenable() || !retries.pause(asked).await {
             return Err(error);
         }
         tracing::debug!(%error, "an upload is continued");
-        // Of a registry that asks to wait it is known why.
+        // A registry that asks to wait is not stuck.
         if asked.is_none() {
             stuck += 1;
         }
-        // Where the registry does not know, or keeps waiting for a request that is dead, the upload is
-        // begun anew. It refuses the others then, but may hang up before they have read that.
+        // If the registry does not know the upload, or still waits for a request that is dead, we start a new upload. Such a
+        // registry refuses other requests, but may close the connection before we have read the response.
         if mode != UploadMode::Monolithic
             && stuck < MAX_STUCK
             && is_open(&mut current, expected).await
@@ -331,14 +333,14 @@ async fn upload(
     }
 }
 
-/// Whether the registry still knows an upload, and it may be completed to `expected`.
-async fn is_open(session: &mut Session, expected: &Descriptor) -> bool {
+/// Returns whether the registry still has an upload that can be completed to `expected`.
+async fn is_open(session: &mut UploadSession, expected: &Descriptor) -> bool {
     session.refresh().await.is_ok() && session.offset() <= expected.size()
 }
 
-/// Sends all that there is with the request that ends the upload.
+/// Sends the whole content with the request that ends the upload.
 async fn send_whole(
-    session: &mut Session,
+    session: &mut UploadSession,
     expected: &Descriptor,
     source: &Source<'_>,
 ) -> Result<(), Stopped> {
@@ -351,22 +353,22 @@ async fn send_whole(
     finish(session, expected, payload).await
 }
 
-/// Sends what is still missing in chunks, and ends the upload.
+/// Sends the missing bytes in chunks, and ends the upload.
 async fn send_chunks(
-    handle: &Handle,
-    session: &mut Session,
+    client: &RepositoryClient,
+    session: &mut UploadSession,
     expected: &Descriptor,
     source: &Source<'_>,
 ) -> Result<(), Stopped> {
     let total = expected.size();
-    let limit = handle.learned().body_limit.get();
-    let wanted = handle.transport().options().chunk_size.min(limit).max(1);
+    let limit = client.learned().body_limit.get();
+    let wanted = client.transport().options().chunk_size.min(limit).max(1);
     let mut displaced = 0;
     while session.offset() < total {
         let start = session.offset();
         let length = match source.is_reopenable() {
             true => wanted.max(session.min_chunk()).min(total - start),
-            // It can be opened but once, so all of it is one chunk.
+            // The source can be opened only once, so all of it is one chunk.
             false => total - start,
         };
         let range = start..start + length;
@@ -376,23 +378,25 @@ async fn send_chunks(
             total,
         };
         match session.send_chunk(range, payload).await? {
-            Sent::Accepted if session.offset() > start => displaced = 0,
-            Sent::Accepted | Sent::Elsewhere if displaced < 3 && session.offset() <= total => {
+            ChunkOutcome::Accepted if session.offset() > start => displaced = 0,
+            ChunkOutcome::Accepted | ChunkOutcome::OffsetDiffers
+                if displaced < 3 && session.offset() <= total =>
+            {
                 displaced += 1;
             }
-            Sent::Accepted | Sent::Elsewhere => {
+            ChunkOutcome::Accepted | ChunkOutcome::OffsetDiffers => {
                 return Err(Stopped::Failed(crate::transport::failure::protocol(
                     format!("the registry does not take the bytes of the upload from {start} on"),
                 )));
             }
-            Sent::Refused(response) => return Err(stopped(*response, length).await),
+            ChunkOutcome::Refused(response) => return Err(stopped(*response, length).await),
         }
     }
     finish(session, expected, Payload::Empty).await
 }
 
 async fn finish(
-    session: &mut Session,
+    session: &mut UploadSession,
     expected: &Descriptor,
     payload: Payload<'_>,
 ) -> Result<(), Stopped> {
@@ -403,13 +407,13 @@ async fn finish(
     }
 }
 
-/// What the answer to a request with a body of `length` bytes means.
+/// Returns why an upload has stopped after the response to a request with a body of `length` bytes.
 async fn stopped(response: Response, length: u64) -> Stopped {
     let status = response.status();
     let asked = response.retry_after();
     let error = response.into_error().await;
     match status {
-        // The request that broke may not have ended yet at the registry.
+        // The registry may still be handling the interrupted request.
         status if is_transient(status) || status == StatusCode::CONFLICT => {
             Stopped::Interrupted(error, asked)
         }

@@ -11,26 +11,26 @@ use tranship::{
     PushOutcome, Result, Source, Tag, TagOrDigest,
 };
 
-use crate::handle::Handle;
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Request, RequestKind, Response};
 use fetch::every_type;
 pub(crate) use fetch::{Fetched, fetch};
 pub(crate) use push::PushedManifest;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Manifests(pub(crate) Handle);
+pub(crate) struct Manifests(pub(crate) RepositoryClient);
 
 impl Manifests {
     async fn head(&self, reference: &TagOrDigest) -> Result<Response> {
-        let handle = &self.0;
-        let url = handle.manifest_url(reference)?;
-        let scopes = handle.pull_scope();
+        let client = &self.0;
+        let url = client.manifest_url(reference)?;
+        let scopes = client.pull_scope();
         let request = Request::new(RequestKind::ManifestHead, Method::HEAD, url, scopes)
             .header(ACCEPT, every_type());
-        handle.look(request).await
+        client.look_up(request).await
     }
 
-    /// What `HEAD` says of a manifest; `None` if that is not enough.
+    /// Returns the descriptor of a manifest as `HEAD` states it, and `None` if that is incomplete.
     async fn describe(&self, reference: &TagOrDigest) -> Result<Option<Descriptor>> {
         let response = self.head(reference).await?;
         match response.status() {
@@ -178,12 +178,12 @@ impl Manifests {
 
     /// Deletes a manifest. Updating the list of its subject's referrers is up to the caller.
     pub(crate) async fn delete(&self, target: &Descriptor) -> Result<()> {
-        let handle = &self.0;
-        let url = handle.manifest_url(target.digest())?;
-        let scopes = handle.delete_scope();
+        let client = &self.0;
+        let url = client.manifest_url(target.digest())?;
+        let scopes = client.delete_scope();
         let request = Request::new(RequestKind::ManifestDelete, Method::DELETE, url, scopes);
-        let response = handle.transport().send(request).await?;
-        crate::deletion::settle(response, &handle.learned().delete_manifests).await
+        let response = client.transport().send(request).await?;
+        crate::deletion::finish(response, &client.learned().delete_manifests).await
     }
 
     /// Returns the subject of a stored manifest, and `None` if it does not have one or cannot be decoded, so that it can

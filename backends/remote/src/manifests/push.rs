@@ -8,11 +8,11 @@ use tranship::{
     TagOrDigest,
 };
 
-use crate::handle::Handle;
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Payload, Request, RequestKind, Response};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
-/// How many tags one request sets. Registries need not take more.
+/// How many tags one request sets. Registries need not accept more.
 const TAGS_AT_ONCE: usize = 10;
 
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -30,7 +30,7 @@ pub(crate) struct PushedManifest {
 /// # Errors
 /// `InvalidManifest` if the content is not a manifest of the expected type, and those of the requests.
 pub(super) async fn push(
-    handle: &Handle,
+    client: &RepositoryClient,
     expected: &Descriptor,
     content: &Bytes,
     tags: &[Tag],
@@ -39,12 +39,12 @@ pub(super) async fn push(
     let document = ManifestDocument::decode(expected.media_type(), content)?;
     let takes_subject = match tags {
         [] => {
-            put_digest(handle, expected, content, &[])
+            put_digest(client, expected, content, &[])
                 .await?
                 .knows_subject
         }
-        [tag] if is_default(expected) => put(handle, expected, content, tag).await?.knows_subject,
-        tags => put_tags(handle, expected, content, tags).await?,
+        [tag] if is_default(expected) => put(client, expected, content, tag).await?.knows_subject,
+        tags => put_tags(client, expected, content, tags).await?,
     };
     let Some(document) = document else {
         return Ok(None);
@@ -52,7 +52,7 @@ pub(super) async fn push(
     let Some(subject) = document.subject() else {
         return Ok(None);
     };
-    let referrers = &handle.learned().referrers;
+    let referrers = &client.learned().referrers;
     if takes_subject {
         referrers.learn(true);
     }
@@ -63,48 +63,48 @@ pub(super) async fn push(
     Ok(Some((*subject.digest(), referrer)))
 }
 
-/// Whether registries choose the digest by which the manifest is named when it is pushed by a tag.
+/// Returns whether the manifest has the digest that registries choose when it is pushed by a tag.
 fn is_default(manifest: &Descriptor) -> bool {
     manifest.digest().algorithm() == Algorithm::Sha256
 }
 
-/// Points a tag at a manifest that is there.
+/// Points a tag at a stored manifest.
 pub(super) async fn put_tag(
-    handle: &Handle,
+    client: &RepositoryClient,
     target: &Descriptor,
     content: &Bytes,
     tag: &Tag,
 ) -> Result<()> {
     if is_default(target) {
-        return put(handle, target, content, tag).await.map(drop);
+        return put(client, target, content, tag).await.map(drop);
     }
-    put_tags(handle, target, content, std::slice::from_ref(tag))
+    put_tags(client, target, content, std::slice::from_ref(tag))
         .await
         .map(drop)
 }
 
-/// Sets several tags: with one request where the registry knows how, and otherwise with one each.
-/// Answers whether the registry takes care of the subject.
+/// Sets several tags: with one request where the registry supports that, and otherwise with one request for each. Returns
+/// whether the registry maintains the list of the subject.
 async fn put_tags(
-    handle: &Handle,
+    client: &RepositoryClient,
     expected: &Descriptor,
     content: &Bytes,
     tags: &[Tag],
 ) -> Result<bool> {
-    let capability = &handle.learned().tag_parameters;
+    let capability = &client.learned().tag_parameters;
     let mut knows_subject = false;
     let mut missing: Vec<&Tag> = tags.iter().collect();
     for tags in tags.chunks(TAGS_AT_ONCE) {
         if capability.is_no() && is_default(expected) {
             break;
         }
-        let put = put_digest(handle, expected, content, tags).await?;
+        let put = put_digest(client, expected, content, tags).await?;
         knows_subject |= put.knows_subject;
         missing.retain(|tag| !put.tags.iter().any(|set| set == tag.as_str()));
         capability.learn(tags.iter().all(|tag| !missing.contains(&tag)));
     }
     for tag in missing {
-        knows_subject |= put(handle, expected, content, tag).await?.knows_subject;
+        knows_subject |= put(client, expected, content, tag).await?.knows_subject;
     }
     Ok(knows_subject)
 }
@@ -116,26 +116,31 @@ struct Put {
 }
 
 async fn put_digest(
-    handle: &Handle,
+    client: &RepositoryClient,
     expected: &Descriptor,
     content: &Bytes,
     tags: &[Tag],
 ) -> Result<Put> {
-    let mut url = handle.manifest_url(expected.digest())?;
+    let mut url = client.manifest_url(expected.digest())?;
     if !tags.is_empty() {
         let tags = tags.iter().map(|tag| ("tag", tag.as_str()));
         url.query_pairs_mut().extend_pairs(tags);
     }
-    send(handle, url, expected, content).await
+    send(client, url, expected, content).await
 }
 
-async fn put(handle: &Handle, expected: &Descriptor, content: &Bytes, tag: &Tag) -> Result<Put> {
-    let url = handle.manifest_url(TagOrDigest::Tag(tag.clone()))?;
-    send(handle, url, expected, content).await
+async fn put(
+    client: &RepositoryClient,
+    expected: &Descriptor,
+    content: &Bytes,
+    tag: &Tag,
+) -> Result<Put> {
+    let url = client.manifest_url(TagOrDigest::Tag(tag.clone()))?;
+    send(client, url, expected, content).await
 }
 
 async fn send(
-    handle: &Handle,
+    client: &RepositoryClient,
     url: url::Url,
     expected: &Descriptor,
     content: &Bytes,
@@ -146,11 +151,11 @@ async fn send(
         RequestKind::ManifestPut,
         Method::PUT,
         url,
-        handle.push_scope(),
+        client.push_scope(),
     )
     .header(CONTENT_TYPE, media_type)
     .payload(Payload::Bytes(content.clone()));
-    let response = handle.transport().send(request).await?;
+    let response = client.transport().send(request).await?;
     match response.status() {
         StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {}
         status => {
@@ -173,7 +178,7 @@ async fn send(
     })
 }
 
-/// That the registry has not named the manifest by another algorithm, under which nobody looks.
+/// Checks that the registry does not name the manifest by a digest of another algorithm.
 fn check_name(response: &Response, expected: &Descriptor) -> Result<()> {
     let Some(named) = response.digest()? else {
         return Ok(());
@@ -187,7 +192,7 @@ fn check_name(response: &Response, expected: &Descriptor) -> Result<()> {
     response.check_digest(expected.digest())
 }
 
-/// A refusal because of something that the manifest refers to has a kind of its own.
+/// Replaces the error for content that the manifest refers to and the registry does not have.
 fn missing_content(status: StatusCode, error: Error) -> Error {
     let names_content = error
         .registry_errors()

@@ -4,8 +4,8 @@
 use tranship::{Descriptor, Digest, Error, ErrorKind, Index, Result};
 
 use super::tag_scheme;
-use crate::handle::Handle;
 use crate::referrer_changes::{ReferrerChange, applied};
+use crate::repository_client::RepositoryClient;
 use crate::transport::Retries;
 
 /// How many times in a row another client may update the list first.
@@ -15,30 +15,42 @@ const MAX_CONFLICTS: u32 = 20;
 ///
 /// # Errors
 /// `Conflict` if other clients keep changing the list, and those of the requests.
-pub(crate) async fn add(handle: &Handle, subject: &Digest, referrer: &Descriptor) -> Result<()> {
-    submit(handle, subject, ReferrerChange::Add(referrer.clone())).await
+pub(crate) async fn add(
+    client: &RepositoryClient,
+    subject: &Digest,
+    referrer: &Descriptor,
+) -> Result<()> {
+    submit(client, subject, ReferrerChange::Add(referrer.clone())).await
 }
 
 /// Removes a manifest from the list of its subject's referrers, if there is one.
 ///
 /// # Errors
 /// As [`add`].
-pub(crate) async fn remove(handle: &Handle, subject: &Digest, referrer: &Descriptor) -> Result<()> {
-    submit(handle, subject, ReferrerChange::Remove(referrer.plain())).await
+pub(crate) async fn remove(
+    client: &RepositoryClient,
+    subject: &Digest,
+    referrer: &Descriptor,
+) -> Result<()> {
+    submit(client, subject, ReferrerChange::Remove(referrer.plain())).await
 }
 
-async fn submit(handle: &Handle, subject: &Digest, change: ReferrerChange) -> Result<()> {
-    let queues = &handle.shared.referrer_queues;
-    let apply = async |changes: Vec<ReferrerChange>| update(handle, subject, &changes).await;
-    queues.submit(&handle.name, subject, change, apply).await
+async fn submit(client: &RepositoryClient, subject: &Digest, change: ReferrerChange) -> Result<()> {
+    let queues = &client.shared.referrer_queues;
+    let apply = async |changes: Vec<ReferrerChange>| update(client, subject, &changes).await;
+    queues.submit(&client.name, subject, change, apply).await
 }
 
 /// Applies `changes` to the list, and repeats that if another client updates it first.
-async fn update(handle: &Handle, subject: &Digest, changes: &[ReferrerChange]) -> Result<()> {
-    let policy = handle.transport().options().retry;
+async fn update(
+    client: &RepositoryClient,
+    subject: &Digest,
+    changes: &[ReferrerChange],
+) -> Result<()> {
+    let policy = client.transport().options().retry;
     let mut retries = Retries::new(policy.with_max_retries(MAX_CONFLICTS));
     loop {
-        let before = tag_scheme::read(handle, subject).await?;
+        let before = tag_scheme::read(client, subject).await?;
         let list = before
             .as_ref()
             .map_or(&[][..], |list| &list.index.manifests);
@@ -53,7 +65,7 @@ async fn update(handle: &Handle, subject: &Digest, changes: &[ReferrerChange]) -
             }
             None => Index::new(after),
         };
-        if tag_scheme::write(handle, subject, &index, before.as_ref()).await? {
+        if tag_scheme::write(client, subject, &index, before.as_ref()).await? {
             return Ok(());
         }
         if !retries.pause(None).await {

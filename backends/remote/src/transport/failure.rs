@@ -9,8 +9,8 @@ use tranship::{Error, ErrorKind, RegistryError};
 use url::Url;
 
 use super::tls_failure;
+use crate::redacted_url::redacted_url;
 use crate::resolver::{PrivateAddress, UnknownHost};
-use crate::shown_url::shown_url;
 
 /// For clients that were told to speak http to a registry that may expect https.
 pub(crate) const IF_HTTPS: &str = "if it speaks https, leave out --plain-http";
@@ -85,7 +85,7 @@ pub(crate) fn of_status(
         .with_retryable(super::retry::is_transient(status))
         .with_registry_errors(errors)
         .with_http_status(status.as_u16())
-        .with_http_request(method.as_str(), &shown_url(url))
+        .with_http_request(method.as_str(), &redacted_url(url))
 }
 
 fn kind_of_code(code: &str, status: StatusCode) -> Option<ErrorKind> {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// registry holds a download while its upload waits: with a single bound such copies could wait for
 /// each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum RequestClass {
     Download,
     Other,
 }
@@ -55,13 +55,13 @@ impl Limiter {
         }
     }
 
-    pub(crate) async fn admit(&self, lane: Lane) -> Permit {
-        let lane = match lane {
-            Lane::Download => &self.downloads,
-            Lane::Other => &self.others,
+    pub(crate) async fn admit(&self, class: RequestClass) -> Permit {
+        let class = match class {
+            RequestClass::Download => &self.downloads,
+            RequestClass::Other => &self.others,
         };
         // It is never closed.
-        let permit = Arc::clone(lane).acquire_owned().await.ok();
+        let permit = Arc::clone(class).acquire_owned().await.ok();
         self.keep_pace().await;
         Permit(permit)
     }
@@ -87,12 +87,17 @@ mod tests {
     #[tokio::test]
     async fn no_more_than_the_bound_are_admitted_until_one_ends() {
         let limiter = Limiter::new(2, None);
-        let first = limiter.admit(Lane::Other).await;
-        let _second = limiter.admit(Lane::Other).await;
-        assert!(limiter.admit(Lane::Other).now_or_never().is_none());
-        assert!(limiter.admit(Lane::Download).now_or_never().is_some());
+        let first = limiter.admit(RequestClass::Other).await;
+        let _second = limiter.admit(RequestClass::Other).await;
+        assert!(limiter.admit(RequestClass::Other).now_or_never().is_none());
+        assert!(
+            limiter
+                .admit(RequestClass::Download)
+                .now_or_never()
+                .is_some()
+        );
         drop(first);
-        assert!(limiter.admit(Lane::Other).now_or_never().is_some());
+        assert!(limiter.admit(RequestClass::Other).now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -100,7 +105,7 @@ mod tests {
         let limiter = Limiter::new(100, Some(10));
         let began = Instant::now();
         for _ in 0..21 {
-            limiter.admit(Lane::Other).await;
+            limiter.admit(RequestClass::Other).await;
         }
         let took = began.elapsed();
         assert!(took >= Duration::from_secs(2), "{took:?}");

@@ -16,7 +16,7 @@ mod scheme;
 mod sender;
 mod tls;
 mod tls_failure;
-mod tokens;
+mod token_client;
 mod trace;
 mod warnings;
 
@@ -46,7 +46,7 @@ use locations::Locations;
 use origin::Origin;
 use outgoing::Progress;
 use scheme::SchemeProbe;
-use tokens::Tokens;
+use token_client::TokenClient;
 use warnings::Warnings;
 
 /// How often an answer of 401 is answered in turn: once for a token that has expired, and once for
@@ -81,7 +81,7 @@ impl Transport {
         let resolver = GuardedResolver::new(origin.url(), &options.resolve, options.policy);
         let clients = connect::clients(origin.url(), &options, resolver.clone())?;
         let counter = Arc::new(Counter::default());
-        let tokens = Tokens {
+        let tokens = TokenClient {
             origin: origin.clone(),
             resolver: resolver.clone(),
             client: clients.small.clone(),
@@ -162,7 +162,7 @@ impl Transport {
         let mut hidden = None;
         let mut authorization = self.authorization(request).await?;
         loop {
-            let permit = inner.limiter.admit(request.lane).await;
+            let permit = inner.limiter.admit(request.class).await;
             let tried = inner.origin.url().clone();
             let outcome = self.try_once(request, authorization.clone(), permit).await;
             let speaks_tls = inner

@@ -8,7 +8,7 @@ use tranship::Source;
 use url::Url;
 
 use super::counts::RequestKind;
-use super::limit::Lane;
+use super::limit::RequestClass;
 use crate::auth::Scopes;
 
 /// Whether a request may be sent again when it is not known what became of it.
@@ -57,7 +57,7 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload<'a>,
     pub(crate) scopes: Scopes,
-    pub(crate) lane: Lane,
+    pub(crate) class: RequestClass,
     pub(crate) repeat: Repeat,
     /// Whether bytes by the gigabyte may pass, for which HTTP/1.1 is faster.
     pub(crate) is_bulk: bool,
@@ -72,7 +72,7 @@ impl<'a> Request<'a> {
             headers: HeaderMap::new(),
             payload: Payload::Empty,
             scopes,
-            lane: Lane::Other,
+            class: RequestClass::Other,
             repeat: Repeat::Safe,
             is_bulk: false,
         }
@@ -96,7 +96,7 @@ impl<'a> Request<'a> {
 
     /// Marks the request as a download of the bytes of a blob.
     pub(crate) fn download(mut self) -> Self {
-        self.lane = Lane::Download;
+        self.class = RequestClass::Download;
         self.is_bulk = true;
         self
     }

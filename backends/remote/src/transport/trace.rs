@@ -9,7 +9,7 @@ use url::Url;
 
 use super::counts::RequestKind;
 use super::failure::SendError;
-use crate::shown_url::shown_url;
+use crate::redacted_url::redacted_url;
 
 /// Why the request got no response.
 pub(super) trait Cause {
@@ -44,11 +44,11 @@ pub(super) async fn exchange<E: Cause>(
     };
     match &outcome {
         Ok(response) => {
-            let (url, status) = (shown_url(url), response.status().as_u16());
+            let (url, status) = (redacted_url(url), response.status().as_u16());
             tracing::debug!(%method, %url, status, ms, "{what}");
         }
         Err(error) => {
-            let (url, error) = (shown_url(url), describe(error.cause()));
+            let (url, error) = (redacted_url(url), describe(error.cause()));
             tracing::debug!(%method, %url, %error, ms, "{what} failed");
         }
     }

@@ -16,16 +16,16 @@ const CHALLENGE: &str = r#"Bearer realm="https://auth.example/token",service="re
 
 /// What the token server was asked: the method, and query and form together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Asked {
+struct TokenRequest {
     method: Method,
     text: String,
     authorization: Option<HeaderValue>,
 }
 
-type Responses = dyn Fn(usize, &Asked) -> (u16, String) + Send + Sync;
+type Responses = dyn Fn(usize, &TokenRequest) -> (u16, String) + Send + Sync;
 
 struct Server {
-    asked: Mutex<Vec<Asked>>,
+    asked: Mutex<Vec<TokenRequest>>,
     responses: Box<Responses>,
 }
 
@@ -33,7 +33,7 @@ struct Server {
 impl TokenServer for Server {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
         let form = String::from_utf8(request.body().to_vec()).expect("a form");
-        let asked = Asked {
+        let asked = TokenRequest {
             method: request.method().clone(),
             text: request.uri().query().unwrap_or("").to_owned() + &form,
             authorization: request.headers().get(AUTHORIZATION).cloned(),
@@ -54,7 +54,7 @@ impl TokenServer for Server {
 
 impl Server {
     fn new(
-        responses: impl Fn(usize, &Asked) -> (u16, String) + Send + Sync + 'static,
+        responses: impl Fn(usize, &TokenRequest) -> (u16, String) + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             asked: Mutex::default(),
@@ -70,7 +70,7 @@ impl Server {
         })
     }
 
-    fn asked(&self) -> Vec<Asked> {
+    fn asked(&self) -> Vec<TokenRequest> {
         self.asked.lock().expect("no panic").clone()
     }
 }

@@ -17,7 +17,7 @@ async fn a_token_is_asked_for_anonymously_where_there_are_no_credentials() {
     );
     assert_eq!(
         server.asked(),
-        [Asked {
+        [TokenRequest {
             method: Method::GET,
             text: "service=registry.example&scope=repository%3Aa%3Apull".to_owned(),
             authorization: None,

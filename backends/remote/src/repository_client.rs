@@ -1,4 +1,4 @@
-//! One repository of a registry, as its parts share it: where it is, and what was learned of it.
+//! The client of one repository, which the modules of blobs, manifests and referrers use.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::capabilities::LearnedCapabilities;
 use crate::referrer_changes::ReferrerQueues;
 use crate::transport::{Request, Response, Transport, failure};
 
-/// What all repositories of a registry share.
+/// The state that all repositories of a registry share.
 pub(crate) struct Shared {
     pub(crate) transport: Transport,
     pub(crate) identity: RegistryIdentity,
@@ -21,18 +21,19 @@ pub(crate) struct Shared {
     pub(crate) referrer_queues: ReferrerQueues,
 }
 
-/// The message for a 403 that counts as missing.
+/// The message for a 403 that is taken for a 404.
 pub(crate) const HIDDEN: &str = "not found, or forbidden to look at";
 
+/// Sends requests about one repository. Clones share everything.
 #[derive(Clone)]
-pub(crate) struct Handle {
+pub(crate) struct RepositoryClient {
     pub(crate) shared: Arc<Shared>,
     pub(crate) name: RepositoryName,
-    /// Whether the right to push is asked for with the right to pull.
+    /// Whether requests that need the right to pull also ask for the right to push.
     expects_pushes: Arc<AtomicBool>,
 }
 
-impl Handle {
+impl RepositoryClient {
     pub(crate) fn new(shared: Arc<Shared>, name: RepositoryName) -> Self {
         Self {
             shared,
@@ -41,17 +42,17 @@ impl Handle {
         }
     }
 
-    /// Asks for the right to push from now on, where the right to pull would do.
+    /// Makes later requests that need the right to pull ask for the right to push as well.
     pub(crate) fn expect_pushes(&self) {
         self.expects_pushes.store(true, Ordering::Release);
     }
 
-    /// Sends a request that looks for something.
+    /// Sends a request that looks up content.
     ///
     /// # Errors
-    /// - `NotFound` for what is [hidden](Self::hides).
+    /// - `NotFound` for [hidden](Self::hides) content.
     /// - As [`Transport::send`].
-    pub(crate) async fn look(&self, request: Request<'_>) -> Result<Response> {
+    pub(crate) async fn look_up(&self, request: Request<'_>) -> Result<Response> {
         let response = self.transport().send(request).await?;
         if response.status() != StatusCode::FORBIDDEN {
             return Ok(response);
@@ -63,10 +64,10 @@ impl Handle {
         Err(error)
     }
 
-    /// Whether an error says that what was looked for is missing.
+    /// Returns whether an error means that the content does not exist.
     ///
-    /// Some registries, such as Artifactory, forbid to look at what does not exist. In a repository that is
-    /// about to be pushed to, what is forbidden counts as missing: the push finds out whether it is allowed.
+    /// Some registries, such as Artifactory, return 403 for content that does not exist. Before a push, a 403 is therefore
+    /// taken for a 404, and the push shows whether it is allowed.
     pub(crate) fn hides(&self, error: &Error) -> bool {
         error.http_status() == Some(403) && self.expects_pushes.load(Ordering::Acquire)
     }
@@ -100,7 +101,7 @@ impl Handle {
         url.map_err(|_| failure::protocol("the repository has no URL"))
     }
 
-    /// What a look at the repository needs.
+    /// Returns the scopes for reading the repository.
     pub(crate) fn pull_scope(&self) -> Scopes {
         if self.expects_pushes.load(Ordering::Acquire) {
             return self.push_scope();
@@ -117,9 +118,9 @@ impl Handle {
     }
 }
 
-impl fmt::Debug for Handle {
+impl fmt::Debug for RepositoryClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
+        f.debug_struct("RepositoryClient")
             .field("registry", &self.shared.identity)
             .field("name", &self.name)
             .finish()

@@ -7,7 +7,7 @@ use tranship::{Error, ErrorKind, RegistryError};
 use url::Url;
 
 use crate::credentials::{Credential, Secret};
-use crate::shown_url::shown_url;
+use crate::redacted_url::redacted_url;
 
 /// The most entries of an error list that are kept.
 const MOST_ERRORS: usize = 16;
@@ -17,7 +17,7 @@ const LONGEST_MESSAGE: usize = 400;
 
 /// The request that a response of a token server is for, in the extensions of the response.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct TokenRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
 }
@@ -61,8 +61,8 @@ pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential
     let error = Error::new(kind, format!("{what} ({status})"))
         .with_http_status(status.as_u16())
         .with_registry_errors(registry_errors(response.body(), credential));
-    match response.extensions().get::<Asked>() {
-        Some(asked) => error.with_http_request(asked.method.as_str(), &shown_url(&asked.url)),
+    match response.extensions().get::<TokenRequest>() {
+        Some(asked) => error.with_http_request(asked.method.as_str(), &redacted_url(&asked.url)),
         None => error,
     }
 }

@@ -17,14 +17,14 @@ use super::response::Response;
 use super::retry::{Retries, is_transient, retry_after};
 use super::sender::Sender;
 use super::trace;
-use crate::auth::{Asked, TokenServer};
+use crate::auth::{TokenRequest, TokenServer};
 use crate::policy::{NamingRegistry, SecurityPolicy};
 use crate::resolver::GuardedResolver;
 use crate::retry_policy::RetryPolicy;
 
 /// Sends requests for tokens, which carry the credentials: to where the policy allows, and never on
 /// to where they are redirected.
-pub(crate) struct Tokens {
+pub(crate) struct TokenClient {
     pub(crate) origin: Origin,
     pub(crate) resolver: GuardedResolver,
     pub(super) client: Sender,
@@ -35,7 +35,7 @@ pub(crate) struct Tokens {
 }
 
 #[async_trait]
-impl TokenServer for Tokens {
+impl TokenServer for TokenClient {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>> {
         let url = Url::parse(&request.uri().to_string())
             .map_err(|_| failure::protocol("the registry's token server has no URL"))?;
@@ -74,7 +74,7 @@ fn upgraded(url: Url, registry: &Url) -> Url {
     secure
 }
 
-impl Tokens {
+impl TokenClient {
     async fn send_once(
         &self,
         request: &http::Request<Bytes>,
@@ -113,7 +113,7 @@ impl Tokens {
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        response.extensions_mut().insert(Asked {
+        response.extensions_mut().insert(TokenRequest {
             method: request.method().clone(),
             url: url.clone(),
         });
