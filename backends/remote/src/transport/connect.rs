@@ -11,8 +11,8 @@ use super::tls;
 use crate::options::RemoteOptions;
 use crate::resolver::GuardedResolver;
 
-/// Clients for small requests and for the bytes of blobs. The latter never speaks HTTP/2: with its
-/// default windows that is less than half as fast (shared/facts/rust.md, section 5).
+/// The clients for small requests and for the bytes of blobs. The latter does not use HTTP/2, which is less than half as fast
+/// with its default windows.
 #[derive(Debug)]
 pub(super) struct Clients {
     pub(super) small: Sender,
@@ -22,10 +22,10 @@ pub(super) struct Clients {
 /// The `User-Agent` of every request.
 const USER_AGENT: &str = concat!("tranship/", env!("CARGO_PKG_VERSION"));
 
-/// The clients for the registry at `origin`, which may turn out to speak the other scheme.
+/// Builds the clients for the registry at `origin`, which may turn out to speak the other scheme.
 ///
 /// # Errors
-/// `InvalidInput` if a certificate, key or proxy in the options makes no sense, or contradicts a client in them.
+/// `InvalidInput` if a certificate, key or proxy in the options is invalid, or an option contradicts the client in them.
 pub(super) fn clients(
     origin: &Url,
     options: &RemoteOptions,

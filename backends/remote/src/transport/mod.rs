@@ -1,4 +1,4 @@
-//! Requests to a registry and their answers: credentials, redirects, tries, bounds.
+//! Requests to a registry and their responses: credentials, redirects, retries, limits.
 
 mod connect;
 mod counts;
@@ -7,9 +7,9 @@ mod hidden;
 mod limit;
 mod locations;
 mod origin;
-mod outgoing;
 mod proxies;
 mod request;
+mod request_body;
 mod response;
 pub(crate) mod retry;
 mod scheme;
@@ -44,16 +44,15 @@ use hidden::HiddenChallenge;
 use limit::{Limiter, Permit};
 use locations::Locations;
 use origin::Origin;
-use outgoing::Progress;
+use request_body::Progress;
 use scheme::SchemeProbe;
 use token_client::TokenClient;
 use warnings::Warnings;
 
-/// How often an answer of 401 is answered in turn: once for a token that has expired, and once for
-/// scopes that were not asked for.
+/// How many 401 responses to one request are met: one for a token that has expired, and one for missing scopes.
 const MAX_CHALLENGES: usize = 2;
 
-/// The way to one registry. Clones share everything.
+/// Sends requests to one registry. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Transport(Arc<Inner>);
 
@@ -73,7 +72,7 @@ struct Inner {
 impl Transport {
     pub(crate) fn new(registry: &RegistryName, mut options: RemoteOptions) -> Result<Self> {
         if options.client.is_some() {
-            // Before the certificates are read, which would be ignored.
+            // We check this before the certificates are read, which the client would ignore.
             sender::check_options(&options)?;
         }
         options.tls = options.certificates.add_to(options.tls, registry)?;
@@ -122,7 +121,7 @@ impl Transport {
         &self.0.options
     }
 
-    /// Returns where the registry may lead.
+    /// Returns the rules about URLs that the registry names.
     pub(crate) fn locations(&self) -> &Locations {
         &self.0.locations
     }
@@ -135,12 +134,10 @@ impl Transport {
         Retries::new(self.0.options.retry)
     }
 
-    /// Sends a request, again and again if need be, and answers what the registry says in the end,
-    /// whatever its status.
+    /// Sends a request, with retries, redirects and authentication. Returns the final response, whatever its status.
     ///
     /// # Errors
-    /// What keeps a request from being answered: the network, the policy, credentials, and what the
-    /// payload's source fails with.
+    /// Those of the network, the policy, the credentials, and the payload's source.
     pub(crate) async fn send(&self, request: Request<'_>) -> Result<Response> {
         let span = tracing::debug_span!(
             "request",
@@ -150,10 +147,10 @@ impl Transport {
             path = request.url.path(),
         );
         // The future is large, and callers nest it deeply.
-        Box::pin(self.send_until_answered(&request).instrument(span)).await
+        Box::pin(self.send_with_retries(&request).instrument(span)).await
     }
 
-    async fn send_until_answered(&self, request: &Request<'_>) -> Result<Response> {
+    async fn send_with_retries(&self, request: &Request<'_>) -> Result<Response> {
         let inner = &*self.0;
         inner.scheme.settle_before_tls().await;
         let mut retries = self.retries();
@@ -195,10 +192,10 @@ impl Transport {
                             return Ok(response);
                         };
                         challenges += 1;
-                        // Its permit must not be held while a token is fetched.
+                        // The permit of the response must not be held while a token is requested.
                         drop(response);
-                        let answered = authenticator.authorize(challenge, scopes, sent).await?;
-                        authorization = Some(answered);
+                        let authorized = authenticator.authorize(challenge, scopes, sent).await?;
+                        authorization = Some(authorized);
                         if !request.payload.is_replayable() {
                             return Err(not_replayable());
                         }
@@ -210,7 +207,7 @@ impl Transport {
                         && inner.origin.has(&response.url)
                         && let Some(challenge) = self.hidden_challenge(request).await
                     {
-                        // The next try needs the permit.
+                        // The next attempt needs the permit.
                         response.permit = Permit::none();
                         hidden = Some(response);
                         let (scopes, authenticator) = (&request.scopes, &inner.authenticator);
@@ -225,8 +222,8 @@ impl Transport {
                         return Ok(response);
                     }
                     let asked = response.retry_after();
-                    tracing::debug!(%status, "answered by a passing failure");
-                    // The next try needs the connection, and must not wait for its own permit.
+                    tracing::debug!(%status, "the response is a transient failure");
+                    // The next attempt must not wait for the permit of this response.
                     if !retries.pause(asked).await {
                         return Ok(response);
                     }
@@ -240,7 +237,7 @@ impl Transport {
             if !failed.error.is_retryable() || !may_repeat || !retries.pause(None).await {
                 return Err(failed.error);
             }
-            tracing::debug!(error = %failed.error, "tried again");
+            tracing::debug!(error = %failed.error, "the request is retried");
             may_be_repeated |= !failed.is_unsent;
         }
     }
@@ -295,7 +292,7 @@ impl Transport {
         }
     }
 
-    /// Sends a request once, and to where it is redirected.
+    /// Makes one attempt of a request, and follows its redirects.
     async fn try_once(
         &self,
         request: &Request<'_>,
@@ -342,7 +339,7 @@ impl Transport {
     ) -> Result<reqwest::Response, SendError> {
         let inner = &*self.0;
         let progress = Progress::default();
-        let body = outgoing::body(&request.payload, &progress).await?;
+        let body = request_body::request_body(&request.payload, &progress).await?;
         let client = if request.is_bulk {
             &inner.clients.bulk
         } else {
@@ -357,15 +354,15 @@ impl Transport {
         inner.counter.count(request.kind);
         let sending = client.send(url, built, self.is_http_told());
         let sent = progress.wait(sending, inner.options.silence_timeout).await;
-        // A registry may answer before it has read a body whose source then fails.
+        // The source of the body may fail although the registry has already responded.
         match (progress.take_failure(), sent) {
             (Some(error), _) => Err(error.into()),
-            (None, Some(answered)) => answered,
+            (None, Some(response)) => response,
             (None, None) => Err(failure::silence(inner.options.silence_timeout).into()),
         }
     }
 
-    /// Whether an option chose http.
+    /// Returns whether an option selects http.
     fn is_http_told(&self) -> bool {
         self.0.options.scheme == Scheme::Http
     }
@@ -381,7 +378,7 @@ impl Transport {
         if has_body(&request.method) {
             headers.insert(CONTENT_LENGTH, request.payload.len().into());
         }
-        // What is meant for the registry goes nowhere else.
+        // Other hosts do not get the headers for the registry.
         if inner.origin.has(url) {
             for (name, value) in &inner.options.headers {
                 headers.entry(name).or_insert_with(|| value.clone());

@@ -1,4 +1,4 @@
-//! Which proxy a request goes through: that of the options, or what the environment says.
+//! The proxy of a request: that of the options, or of the environment.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,12 +14,12 @@ use crate::policy::is_this_machine;
 pub(super) struct Proxies {
     http: Option<Url>,
     https: Option<Url>,
-    exceptions: Exceptions,
+    exceptions: ProxyExceptions,
 }
 
 impl Proxies {
-    /// The proxy that the options name for everything; or else those of the environment, unless the registry
-    /// at `origin` is on this machine, for which a proxy would look on its own.
+    /// Returns the proxy of the options, for all requests, or else those of the environment, unless the registry at `origin` is
+    /// on this machine, which a proxy cannot reach.
     ///
     /// # Errors
     /// `InvalidInput` if one is not the URL of a proxy. It is not shown, since it may hold a password.
@@ -29,7 +29,7 @@ impl Proxies {
             return Ok(Self {
                 http: Some(url.clone()),
                 https: Some(url),
-                exceptions: Exceptions::default(),
+                exceptions: ProxyExceptions::default(),
             });
         }
         if origin.host().is_some_and(is_this_machine) {
@@ -38,7 +38,7 @@ impl Proxies {
         Self::of_environment(|name| std::env::var(name).ok())
     }
 
-    /// In CGI programs `HTTP_PROXY` may be a header of the request that they serve, so nothing is read.
+    /// Reads nothing in CGI programs, where `HTTP_PROXY` may be a header of the request that they serve.
     fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         if variable("REQUEST_METHOD").is_some() {
             return Ok(Self::default());
@@ -57,8 +57,9 @@ impl Proxies {
         };
         let all = proxy(["ALL_PROXY", "all_proxy"])?;
         let exceptions = first(["NO_PROXY", "no_proxy"]);
-        let exceptions =
-            exceptions.map_or_else(Exceptions::default, |(_, list)| Exceptions::parse(&list));
+        let exceptions = exceptions.map_or_else(ProxyExceptions::default, |(_, list)| {
+            ProxyExceptions::parse(&list)
+        });
         Ok(Self {
             http: proxy(["HTTP_PROXY", "http_proxy"])?.or_else(|| all.clone()),
             https: proxy(["HTTPS_PROXY", "https_proxy"])?.or(all),
@@ -66,7 +67,7 @@ impl Proxies {
         })
     }
 
-    /// The proxy for a request to `url`, if it goes through one.
+    /// Returns the proxy for a request to `url`, if any.
     pub(super) fn for_url(&self, url: &Url) -> Option<&Url> {
         let proxy = match url.scheme() {
             "http" => self.http.as_ref(),
@@ -88,7 +89,7 @@ impl fmt::Debug for Proxies {
     }
 }
 
-/// The URL of a proxy, with or without `http://`.
+/// Parses the URL of a proxy, with or without `http://`.
 fn proxy_url(name: &str, text: &str) -> Result<Url> {
     let text = text.trim();
     let url = match text.contains("://") {
@@ -104,27 +105,27 @@ fn proxy_url(name: &str, text: &str) -> Result<Url> {
     })
 }
 
-/// Hosts that are reached without a proxy: what `NO_PROXY` lists, in any form that curl or Go reads.
+/// The hosts that are reached without a proxy, from `NO_PROXY` in every form that curl or Go reads.
 ///
 /// The parts are separated by commas or blanks. A part is `*` for all hosts; an address; a network such as
 /// `10.0.0.0/8`; or a name, with or without `.` or `*.` in front, which includes all names below it. An address or
 /// a name may have a port, and is limited to that port then.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Exceptions(Vec<Exception>);
+struct ProxyExceptions(Vec<ProxyException>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Exception {
+enum ProxyException {
     All,
     Network(IpAddr, u8),
     Address(IpAddr, Option<u16>),
     Name(String, Option<u16>),
 }
 
-impl Exceptions {
-    /// Reads a list. Parts that make no sense are left out, as curl and Go do.
+impl ProxyExceptions {
+    /// Parses a list. Invalid parts are skipped, as in curl and Go.
     fn parse(list: &str) -> Self {
         let parts = list.split(|c: char| c == ',' || c.is_whitespace());
-        Self(parts.filter_map(Exception::parse).collect())
+        Self(parts.filter_map(ProxyException::parse).collect())
     }
 
     fn have(&self, host: &Host<&str>, port: Option<u16>) -> bool {
@@ -132,7 +133,7 @@ impl Exceptions {
     }
 }
 
-impl Exception {
+impl ProxyException {
     fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return None;
@@ -199,7 +200,7 @@ fn address(host: &Host<&str>) -> Option<IpAddr> {
     }
 }
 
-/// Whether the first `length` bits of both are the same.
+/// Returns whether the first `length` bits of both are the same.
 fn is_within(address: IpAddr, network: IpAddr, length: u8) -> bool {
     match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {

@@ -1,4 +1,4 @@
-//! One request, as often as it has to be sent.
+//! One request, which may be sent several times.
 
 use std::ops::Range;
 
@@ -11,16 +11,16 @@ use super::counts::RequestKind;
 use super::limit::RequestClass;
 use crate::auth::Scopes;
 
-/// Whether a request may be sent again when it is not known what became of it.
+/// Whether a request may be sent again if it is not known whether the registry has handled it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// Doing it twice is doing it once.
+    /// Sending it twice has the same effect as sending it once.
     Safe,
-    /// Only if it surely did not arrive; otherwise the caller finds out what to do.
+    /// It may be sent again only if it certainly did not reach the registry. Otherwise the caller decides.
     IfUnsent,
 }
 
-/// What is sent with a request.
+/// The body of a request.
 #[derive(Clone)]
 pub(crate) enum Payload<'a> {
     Empty,
@@ -59,7 +59,7 @@ pub(crate) struct Request<'a> {
     pub(crate) scopes: Scopes,
     pub(crate) class: RequestClass,
     pub(crate) repeat: Repeat,
-    /// Whether bytes by the gigabyte may pass, for which HTTP/1.1 is faster.
+    /// Whether the body of the request or the response may be large. HTTP/1.1 is faster for those.
     pub(crate) is_bulk: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Requests to the token server, which is rarely the registry itself.
+//! Requests to the token server, which is usually another host than the registry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::counts::{Counter, RequestKind};
 use super::failure;
 use super::limit::Permit;
 use super::origin::Origin;
-use super::outgoing::Progress;
+use super::request_body::Progress;
 use super::response::Response;
 use super::retry::{Retries, is_transient, retry_after};
 use super::sender::Sender;
@@ -22,8 +22,7 @@ use crate::policy::{NamingRegistry, SecurityPolicy};
 use crate::resolver::GuardedResolver;
 use crate::retry_policy::RetryPolicy;
 
-/// Sends requests for tokens, which carry the credentials: to where the policy allows, and never on
-/// to where they are redirected.
+/// Sends requests for tokens, which contain the credentials. The policy applies, and redirects are not followed.
 pub(crate) struct TokenClient {
     pub(crate) origin: Origin,
     pub(crate) resolver: GuardedResolver,

@@ -1,4 +1,4 @@
-//! Tells of every request and response, for people who look for what goes wrong. No secret is told.
+//! Logs every request and response, without secrets.
 
 use std::future::Future;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::counts::RequestKind;
 use super::failure::SendError;
 use crate::redacted_url::redacted_url;
 
-/// Why the request got no response.
+/// An error of a request without a response.
 pub(super) trait Cause {
     fn cause(&self) -> &Error;
 }
@@ -28,7 +28,7 @@ impl Cause for SendError {
     }
 }
 
-/// Waits for the response to one request, and tells of both.
+/// Waits for the response to one request, and logs both.
 pub(super) async fn exchange<E: Cause>(
     kind: RequestKind,
     method: &Method,
@@ -55,7 +55,7 @@ pub(super) async fn exchange<E: Cause>(
     outcome
 }
 
-/// The error with its causes, on one line.
+/// Returns the error with its causes, on one line.
 fn describe(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

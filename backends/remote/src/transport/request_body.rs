@@ -1,5 +1,4 @@
-//! A body on its way to a registry: exactly as long as was said, and whatever its source fails with
-//! is known afterwards.
+//! The bodies of requests. They have exactly the announced length, and the error of their source is kept.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -13,12 +12,12 @@ use tranship::{ByteStream, Error, ErrorKind, Result};
 
 use super::request::Payload;
 
-/// Up to this size, in bytes, a body is read before it is sent, and goes with the head of its request
-/// in one call of the system and often one packet: a server then wakes up once.
+/// Up to this size, in bytes, a body is read before it is sent, so that it is written together with the head of the request
+/// in one system call, and often sent in one packet.
 const SMALL: u64 = 128 * 1024;
 
-/// What is known of a body while it is sent. When this is dropped, the body ends with an error: another
-/// task sends it, and may have more of it at hand than shall be sent when nobody waits any longer.
+/// The progress of a body while another task sends it. When this is dropped, the body ends with an error, so that a request
+/// whose future is dropped does not continue.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(Arc<State>);
 
@@ -51,7 +50,7 @@ impl Progress {
         }
     }
 
-    /// What the source failed with.
+    /// Takes the error of the source, if it has failed.
     pub(crate) fn take_failure(&self) -> Option<Error> {
         lock(&self.0.failure).take()
     }
@@ -60,8 +59,11 @@ impl Progress {
 /// Opens `payload` and returns it as the body of a request. `progress` records what is read of it.
 ///
 /// # Errors
-/// What the source fails with, and `SizeMismatch` if a small source has another size than announced.
-pub(crate) async fn body(payload: &Payload<'_>, progress: &Progress) -> Result<reqwest::Body> {
+/// Those of the source, and `SizeMismatch` if a small source has another size than announced.
+pub(crate) async fn request_body(
+    payload: &Payload<'_>,
+    progress: &Progress,
+) -> Result<reqwest::Body> {
     let (source, range, total) = match payload {
         Payload::Empty => return Ok(Bytes::new().into()),
         Payload::Bytes(bytes) => return Ok(bytes.clone().into()),
@@ -76,7 +78,7 @@ pub(crate) async fn body(payload: &Payload<'_>, progress: &Progress) -> Result<r
         // hyper does not poll a body of length zero, so we check here that the source is empty.
         let is_too_long = !is_at_end(&mut opened).await? && range.end == total;
         return if is_too_long {
-            Err(wrong_size(total, "goes on"))
+            Err(wrong_size(total, "is longer"))
         } else {
             Ok(Bytes::new().into())
         };
@@ -89,7 +91,7 @@ pub(crate) async fn body(payload: &Payload<'_>, progress: &Progress) -> Result<r
     Ok(watched(pieces, progress))
 }
 
-/// A body whose pieces and failures `progress` knows of.
+/// Returns a body that records its pieces and its error in `progress`.
 fn watched(
     pieces: impl Stream<Item = Result<Bytes>> + Send + 'static,
     progress: &Progress,
@@ -97,9 +99,7 @@ fn watched(
     let state = Arc::downgrade(&progress.0);
     reqwest::Body::wrap_stream(pieces.map(move |piece| {
         let Some(state) = state.upgrade() else {
-            return Err(std::io::Error::other(
-                "nobody waits for the request any longer",
-            ));
+            return Err(std::io::Error::other("the request has been dropped"));
         };
         state.pieces.fetch_add(1, Ordering::Relaxed);
         piece.map_err(|error| {
@@ -110,7 +110,7 @@ fn watched(
     }))
 }
 
-/// All pieces as one. Nearly always there is but one.
+/// Joins all pieces. There is nearly always only one.
 async fn gather(pieces: impl Stream<Item = Result<Bytes>>) -> Result<Bytes> {
     let mut pieces = pin!(pieces);
     let mut whole = pieces.next().await.transpose()?.unwrap_or_default();
@@ -126,9 +126,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The bytes `range` of a source that was opened at their start. Where they are its last, the last
-/// piece waits until the source has ended, since with it the registry has all that it expects, and
-/// nobody would ask for what comes behind.
+/// Returns the bytes `range` of a source that was opened at their start. If the range ends the source, the last piece is
+/// returned only after the source has ended: with it the registry has all bytes, and the stream is not polled again.
 fn exactly(
     source: ByteStream,
     range: Range<u64>,
@@ -152,7 +151,7 @@ fn exactly(
             return Ok(Some((piece, (source, left - length))));
         }
         if is_end && (length > left || !is_at_end(&mut source).await?) {
-            return Err(wrong_size(total, "goes on"));
+            return Err(wrong_size(total, "is longer"));
         }
         piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         Ok(Some((piece, (source, 0))))
@@ -219,7 +218,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Io);
     }
 
-    async fn opened(
+    async fn opened_body(
         content: &'static [u8],
         range: Range<u64>,
         total: u64,
@@ -230,12 +229,12 @@ mod tests {
             range,
             total,
         };
-        body(&payload, &Progress::default()).await
+        request_body(&payload, &Progress::default()).await
     }
 
     #[tokio::test]
     async fn a_small_body_is_in_one_piece() {
-        let body = opened(b"hello", 1..4, 5).await.expect("opened");
+        let body = opened_body(b"hello", 1..4, 5).await.expect("opened");
         assert_eq!(body.as_bytes(), Some(&b"ell"[..]));
         let pieces = [b"hel", &b"lo"[..]].map(|piece| Ok(Bytes::from_static(piece)));
         let whole = gather(stream::iter(pieces)).await.expect("whole");
@@ -245,7 +244,9 @@ mod tests {
     #[tokio::test]
     async fn a_small_body_of_another_length_is_not_begun() {
         for total in [4, 6] {
-            let error = opened(b"hello", 0..total, total).await.expect_err("wrong");
+            let error = opened_body(b"hello", 0..total, total)
+                .await
+                .expect_err("wrong");
             assert_eq!(error.kind(), ErrorKind::SizeMismatch);
         }
     }
@@ -254,7 +255,7 @@ mod tests {
     async fn a_large_body_is_not_gathered() {
         static LARGE: [u8; SMALL as usize + 1] = [0; SMALL as usize + 1];
         let size = LARGE.len() as u64;
-        let body = opened(&LARGE, 0..size, size).await.expect("opened");
+        let body = opened_body(&LARGE, 0..size, size).await.expect("opened");
         assert!(body.as_bytes().is_none());
     }
 }
