@@ -1,4 +1,4 @@
-//! A server of bytes that answers whatever a test wants, and keeps what it was sent.
+//! A server that sends the responses of a test, and records the requests.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tranship::{Descriptor, Digest, MediaType, RepositoryName};
 use tranship_remote::{RemoteOptions, RemoteRegistry, RemoteRepository, RetryPolicy};
 
-/// What servers that speak TLS are called.
+/// The host name of servers that speak TLS.
 pub(crate) const SECURE_NAME: &str = "registry.example.com";
 
 /// The begin of a server's configuration, over ring whatever provider the client uses.
@@ -47,7 +47,7 @@ impl Seen {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     status: u16,
