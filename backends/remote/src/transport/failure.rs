@@ -183,7 +183,7 @@ pub(crate) fn of_network(error: reqwest::Error, is_http_told: bool) -> Error {
             format!("the host {host} does not exist"),
         )
         .with_retryable(false)
-        .with_hint("check the spelling of its name, and the name server")
+        .with_hint("look at the spelling of its name, or at the name server")
         .with_source(error);
     }
     if error.is_timeout() {
@@ -191,7 +191,7 @@ pub(crate) fn of_network(error: reqwest::Error, is_http_told: bool) -> Error {
     }
     if error.is_connect() {
         return Error::new(ErrorKind::Unavailable, "the registry cannot be reached")
-            .with_hint("check its name and its port, the network and the proxy")
+            .with_hint("look at its name and its port, the network and the proxy")
             .with_source(error);
     }
     if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
