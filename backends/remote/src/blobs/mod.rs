@@ -6,7 +6,10 @@ mod parallel;
 mod push;
 mod record;
 mod session;
+mod start;
+mod transfer;
 mod upload;
+mod upload_headers;
 
 use http::Method;
 use tranship::{

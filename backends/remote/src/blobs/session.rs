@@ -2,21 +2,18 @@
 
 use std::ops::Range;
 
-use http::header::{CONTENT_RANGE, CONTENT_TYPE, RANGE};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
 use tranship::{Algorithm, Digest, Result};
 use url::Url;
 
 use super::record::UploadRecord;
+use super::upload_headers::{content_range, min_chunk, received, with_digest};
 use crate::policy::same_origin;
 use crate::repository_client::RepositoryClient;
 use crate::transport::{Payload, Repeat, Request, RequestKind, Response, failure};
 
-const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-stream");
-
-/// The largest `OCI-Chunk-Min-Length` that is accepted, in bytes.
-const LARGEST_CHUNK_ASKED_FOR: u64 = 1024 * 1024 * 1024;
 
 /// An open upload. Dropping it cancels the upload in a spawned task, unless it is [kept open](Self::keep_open) or
 /// [recorded](Self::record_in).
@@ -161,10 +158,10 @@ impl UploadSession {
         let response = self.client.transport().send(request).await?;
         match response.status() {
             StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::ACCEPTED => {
-                self.offset = match arrived(&response) {
+                self.offset = match received(&response) {
                     // Every registry sends `0-0` for one byte, and some for none.
                     Some(0) if self.offset == 1 => 1,
-                    arrived => arrived.unwrap_or(0),
+                    received => received.unwrap_or(0),
                 };
                 self.note_min_chunk(&response)?;
                 self.moved_to(&response).await
@@ -190,25 +187,25 @@ impl UploadSession {
         match response.status() {
             // ECR responds with 201.
             StatusCode::ACCEPTED | StatusCode::CREATED | StatusCode::NO_CONTENT => {
-                self.offset = match arrived(&response) {
-                    Some(arrived) if arrived > range.end => {
+                self.offset = match received(&response) {
+                    Some(received) if received > range.end => {
                         return Err(failure::protocol(format!(
-                            "the registry has {arrived} bytes of an upload of which {} were sent",
+                            "the registry has {received} bytes of an upload of which {} were sent",
                             range.end
                         )));
                     }
                     // Every registry sends `0-0` for one byte, and some for none.
                     Some(0) if range.end == 1 => 1,
-                    Some(arrived) => arrived,
+                    Some(received) => received,
                     None => range.end,
                 };
                 self.moved_to(&response).await?;
                 Ok(ChunkOutcome::Accepted)
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
-                match arrived(&response) {
+                match received(&response) {
                     Some(0) if self.offset == 0 => self.offset = 1,
-                    Some(arrived) => self.offset = arrived,
+                    Some(received) => self.offset = received,
                     None => self.refresh().await?,
                 }
                 self.moved_to(&response).await?;
@@ -281,22 +278,10 @@ impl UploadSession {
     }
 
     fn note_min_chunk(&mut self, response: &Response) -> Result<()> {
-        let Some(value) = response.headers().get(OCI_CHUNK_MIN_LENGTH) else {
-            return Ok(());
-        };
-        let least = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
-        match least {
-            Some(least) if least <= LARGEST_CHUNK_ASKED_FOR => {
-                self.min_chunk = least;
-                Ok(())
-            }
-            _ => Err(failure::protocol(
-                "the registry's OCI-Chunk-Min-Length is no sensible number of bytes",
-            )),
+        if let Some(least) = min_chunk(response)? {
+            self.min_chunk = least;
         }
+        Ok(())
     }
 }
 
@@ -339,12 +324,6 @@ async fn cancel(client: &RepositoryClient, url: Url) -> Result<()> {
     }
 }
 
-/// Returns the `Content-Range` of a request. The range must not be empty.
-fn content_range(range: &Range<u64>) -> Result<HeaderValue> {
-    HeaderValue::try_from(format!("{}-{}", range.start, range.end - 1))
-        .map_err(|_| failure::protocol("the range is no header"))
-}
-
 /// Returns the URL at which the upload continues, and another origin that the registry names, if any.
 fn location(client: &RepositoryClient, response: &Response) -> Result<(Url, Option<String>)> {
     let named = response
@@ -353,75 +332,4 @@ fn location(client: &RepositoryClient, response: &Response) -> Result<(Url, Opti
     let url = client.transport().locations().upload(&named)?;
     let other = (!same_origin(&named, &url)).then(|| named.origin().ascii_serialization());
     Ok((url, other))
-}
-
-/// Returns the number of bytes that the registry has received according to a response.
-fn arrived(response: &Response) -> Option<u64> {
-    let text = response.headers().get(RANGE)?.to_str().ok()?;
-    parse_arrived(text)
-}
-
-fn parse_arrived(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let text = text.strip_prefix("bytes=").unwrap_or(text);
-    match text.strip_prefix("0-")? {
-        // No bytes, as olareg and distribution write it.
-        "-1" | "0" => Some(0),
-        last => last.parse::<u64>().ok()?.checked_add(1),
-    }
-}
-
-/// Returns the URL with the digest appended to its query. The rest is kept byte by byte, because it may be signed.
-fn with_digest(url: &Url, digest: &Digest) -> Url {
-    let digest = digest.to_string().replace(':', "%3A");
-    let query = match url.query() {
-        Some(query) if !query.is_empty() => format!("{query}&digest={digest}"),
-        _ => format!("digest={digest}"),
-    };
-    let mut url = url.clone();
-    url.set_query(Some(&query));
-    url
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_arrived_is_told_in_several_ways() {
-        for (text, arrived) in [
-            ("0-1023", Some(1024)),
-            ("bytes=0-1023", Some(1024)),
-            (" 0-4 ", Some(5)),
-            ("0-0", Some(0)),
-            ("0--1", Some(0)),
-            ("5-9", None),
-            ("0-", None),
-            ("0-x", None),
-            ("0-18446744073709551615", None),
-            ("", None),
-        ] {
-            assert_eq!(parse_arrived(text), arrived, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_query_of_a_location_stays_as_it_is() {
-        let digest = Digest::of(b"");
-        let hex = digest.hex();
-        for (url, expected) in [
-            (
-                "https://a/u/1",
-                format!("https://a/u/1?digest=sha256%3A{hex}"),
-            ),
-            ("https://a/u?", format!("https://a/u?digest=sha256%3A{hex}")),
-            (
-                "https://a/u?_state=a%2Fb+c&x",
-                format!("https://a/u?_state=a%2Fb+c&x&digest=sha256%3A{hex}"),
-            ),
-        ] {
-            let url: Url = url.parse().expect("a URL");
-            assert_eq!(with_digest(&url, &digest).as_str(), expected);
-        }
-    }
 }

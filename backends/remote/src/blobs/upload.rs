@@ -7,8 +7,8 @@ use tranship::{Descriptor, Error, ErrorKind, Presence, Result, ResultExt as _, U
 use url::Url;
 
 use super::lookup::presence;
-use super::push::SMALLEST_CHUNK;
 use super::session::{ChunkOutcome, StartedUpload, UploadSession};
+use super::transfer::SMALLEST_CHUNK;
 use crate::repository_client::RepositoryClient;
 use crate::transport::{Payload, Retries, failure};
 
