@@ -32,6 +32,7 @@ mod capabilities;
 mod certificates;
 mod credentials;
 mod deletion;
+mod hosts;
 mod link;
 mod manifest_changes;
 mod manifests;

@@ -1,10 +1,11 @@
 //! All rules about the URLs that a registry names: redirects, upload locations, token servers and pages.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tranship::{Error, ErrorKind, Result};
-use url::{Host, Url};
+use url::Url;
+
+use crate::hosts::{is_private_host, same_origin};
 
 /// What a registry may make the client do. The defaults are safe; each rule can be loosened.
 ///
@@ -199,7 +200,7 @@ impl SecurityPolicy {
         let Some(host) = to.host() else {
             return Err(refused(&format!("{what} names no host"), to, never));
         };
-        if is_inside(&host) && !self.may_be_private(registry, to) {
+        if is_private_host(&host) && !self.may_be_private(registry, to) {
             let message = format!("{what} leads to a private address");
             return Err(refused(&message, to, IF_PRIVATE));
         }
@@ -222,7 +223,7 @@ impl SecurityPolicy {
 }
 
 /// The hint for a private address that is not allowed.
-pub(crate) const IF_PRIVATE: &str = "`--allow private-targets` follows it";
+const IF_PRIVATE: &str = "`--allow private-targets` follows it";
 
 fn refused(message: &str, to: &Url, hint: &'static str) -> Error {
     let origin = to.origin().ascii_serialization();
@@ -231,71 +232,6 @@ fn refused(message: &str, to: &Url, hint: &'static str) -> Error {
         format!("{message} ({origin}), which the security policy does not allow"),
     )
     .with_hint(hint)
-}
-
-/// Returns whether two URLs have the same scheme, host and port.
-pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
-    one.origin() == other.origin()
-}
-
-/// Returns whether the host is this machine, by its name or address.
-pub(crate) fn is_this_machine(host: Host<&str>) -> bool {
-    literal(&host).is_some_and(|address| address.is_loopback()) || is_local_name(&host)
-}
-
-fn is_local_name(host: &Host<&str>) -> bool {
-    matches!(host, Host::Domain(name) if *name == "localhost" || name.ends_with(".localhost"))
-}
-
-/// Returns whether the host is a private address or a name of this machine.
-pub(crate) fn is_inside(host: &Host<&str>) -> bool {
-    literal(host).is_some_and(is_private) || is_local_name(host)
-}
-
-fn literal(host: &Host<&str>) -> Option<IpAddr> {
-    match host {
-        Host::Ipv4(address) => Some((*address).into()),
-        Host::Ipv6(address) => Some((*address).into()),
-        Host::Domain(_) => None,
-    }
-}
-
-/// Returns whether an address is not public: loopback, link-local, of a private network,
-/// shared, unspecified, or multicast.
-pub(crate) fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            address.is_loopback()
-                || address.is_private()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || address.is_broadcast()
-                || address.is_multicast()
-                || first == 0
-                || (first == 100 && (64..128).contains(&second))
-        }
-        IpAddr::V6(address) => match address.to_ipv4_mapped().or_else(|| embedded(&address)) {
-            Some(address) => is_private(address.into()),
-            None => {
-                address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_multicast()
-                    || address.is_unique_local()
-                    || address.is_unicast_link_local()
-            }
-        },
-    }
-}
-
-/// Returns the IPv4 address that a translator (`64:ff9b::/96`) connects to.
-fn embedded(address: &std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
-    let [0x0064, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else {
-        return None;
-    };
-    let [a, b] = high.to_be_bytes();
-    let [c, d] = low.to_be_bytes();
-    Some(std::net::Ipv4Addr::new(a, b, c, d))
 }
 
 #[cfg(test)]
@@ -310,7 +246,7 @@ mod tests {
     fn naming(origin: &Url) -> NamingRegistry<'_> {
         NamingRegistry {
             origin,
-            is_private: origin.host().is_some_and(|host| is_inside(&host)),
+            is_private: origin.host().is_some_and(|host| is_private_host(&host)),
         }
     }
 
@@ -388,16 +324,24 @@ mod tests {
             "http://localhost:5000",
             "http://10.0.0.1/"
         ));
-        // Of its name nothing is known, but of what it resolved to.
+        // The name is not private, but its address is.
         let registry = url("http://registry.internal");
-        let leader = NamingRegistry {
+        let registry_of = NamingRegistry {
             origin: &registry,
             is_private: true,
         };
         let target = url("http://10.0.0.1/");
-        assert!(policy.check_redirect(leader, &registry, &target).is_ok());
+        assert!(
+            policy
+                .check_redirect(registry_of, &registry, &target)
+                .is_ok()
+        );
         let strict = policy.with_private_targets(PrivateTargets::Refused);
-        assert!(strict.check_redirect(leader, &registry, &target).is_err());
+        assert!(
+            strict
+                .check_redirect(registry_of, &registry, &target)
+                .is_err()
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@ use tokio::sync::OnceCell;
 use tranship::{Error, ErrorKind};
 use url::{Host, Url};
 
-use crate::policy::{SecurityPolicy, is_inside, is_private};
+use crate::hosts::{is_private_address, is_private_host};
+use crate::policy::SecurityPolicy;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -40,8 +41,8 @@ impl GuardedResolver {
         let registry = origin.host_str().unwrap_or_default();
         let mut given = given.iter().rev();
         let is_private = match given.find(|(name, _)| name.eq_ignore_ascii_case(registry)) {
-            Some((_, address)) => is_private(address.ip()),
-            None => origin.host().is_some_and(|host| is_inside(&host)),
+            Some((_, address)) => is_private_address(address.ip()),
+            None => origin.host().is_some_and(|host| is_private_host(&host)),
         };
         Self(Arc::new(ResolverState {
             registry: registry.to_ascii_lowercase(),
@@ -101,7 +102,9 @@ impl ResolverState {
         name: &str,
         addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, PrivateAddress> {
-        let has_private = addresses.iter().any(|address| is_private(address.ip()));
+        let has_private = addresses
+            .iter()
+            .any(|address| is_private_address(address.ip()));
         if name.eq_ignore_ascii_case(&self.registry) {
             self.is_private.fetch_or(has_private, Ordering::AcqRel);
         } else if has_private

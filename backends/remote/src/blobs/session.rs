@@ -9,7 +9,7 @@ use url::Url;
 
 use super::record::UploadRecord;
 use super::upload_headers::{content_range, min_chunk, received, with_digest};
-use crate::policy::same_origin;
+use crate::hosts::same_origin;
 use crate::repository_client::RepositoryClient;
 use crate::transport::{Payload, Repeat, Request, RequestKind, Response, failure};
 

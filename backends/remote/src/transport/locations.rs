@@ -8,7 +8,8 @@ use url::Url;
 use super::failure;
 use super::origin::Origin;
 use super::request::Request;
-use crate::policy::{NamingRegistry, SecurityPolicy, same_origin};
+use crate::hosts::same_origin;
+use crate::policy::{NamingRegistry, SecurityPolicy};
 use crate::resolver::GuardedResolver;
 
 /// Decides which URLs that a registry names are followed.

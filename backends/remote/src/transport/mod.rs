@@ -6,6 +6,7 @@ pub(crate) mod failure;
 mod hidden;
 mod limit;
 mod locations;
+mod no_proxy;
 mod origin;
 mod proxies;
 mod request;

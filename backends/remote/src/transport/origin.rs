@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
 
+use crate::hosts::{is_this_machine, same_origin};
 use crate::options::{RemoteOptions, Scheme};
-use crate::policy::{is_this_machine, same_origin};
 use crate::tls_options::TlsOptions;
 
 /// The origin of a registry. A registry on this machine may speak http or https, and the likelier scheme is assumed until it

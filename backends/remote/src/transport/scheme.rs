@@ -13,7 +13,7 @@ use super::failure::{self, SendError};
 use super::origin::Origin;
 use super::response::Response;
 use super::sender::Sender;
-use crate::policy::same_origin;
+use crate::hosts::same_origin;
 
 /// How long a registry on this machine may take to show that it speaks a scheme. A server that does not speak TLS may
 /// wait for the end of a line.
