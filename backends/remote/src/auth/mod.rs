@@ -1,15 +1,15 @@
 //! Authentication: the `Authorization` of requests, and the response to a challenge.
 
-mod cache;
 mod challenge;
+mod credential_cache;
 mod scope;
 mod single_flight;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_cache;
 mod token_error;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,18 +18,16 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tokio::time::Instant;
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 
-use self::cache::{Token, TokenCache};
 use self::challenge::Challenge;
+use self::credential_cache::CredentialCache;
 pub(crate) use self::scope::{Scope, Scopes};
 use self::single_flight::SingleFlight;
 pub(crate) use self::token::TokenServer;
 use self::token::{Grant, Granted, Realm, basic, bearer};
+use self::token_cache::{Token, TokenCache};
 pub(crate) use self::token_error::TokenRequest;
 use self::token_error::refusal;
 use crate::credentials::{Credential, CredentialProvider};
-
-/// The most credentials that are kept. They are looked up for each repository, because Podman stores them so.
-const MOST_CREDENTIALS: usize = 256;
 
 /// Authenticates with one registry. Clones share what has been learned.
 #[derive(Clone)]
@@ -39,10 +37,9 @@ pub(crate) struct Authenticator {
 
 struct Inner {
     registry: RegistryName,
-    provider: Arc<dyn CredentialProvider>,
+    credentials: CredentialCache,
     server: Arc<dyn TokenServer>,
     state: Mutex<State>,
-    lookups: SingleFlight<Option<RepositoryName>, Option<Credential>>,
     requests: SingleFlight<(Realm, Scopes, Option<RepositoryName>), HeaderValue>,
 }
 
@@ -51,7 +48,6 @@ struct Inner {
 struct State {
     scheme: Option<Scheme>,
     tokens: TokenCache,
-    credentials: HashMap<Option<RepositoryName>, Option<Credential>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,11 +85,10 @@ impl Authenticator {
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
+                credentials: CredentialCache::new(registry.clone(), provider),
                 registry,
-                provider,
                 server,
                 state: Mutex::default(),
-                lookups: SingleFlight::default(),
                 requests: SingleFlight::default(),
             }),
         }
@@ -109,15 +104,11 @@ impl Authenticator {
     pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>> {
         let inner = &self.inner;
         let repository = scopes.repository();
-        let (scheme, token, credential) = {
+        let (scheme, token) = {
             let state = inner.state();
-            (
-                state.scheme,
-                state.tokens.find(scopes, None).cloned(),
-                state.credentials.get(&repository).cloned().flatten(),
-            )
+            (state.scheme, state.tokens.find(scopes, None).cloned())
         };
-        match (scheme, credential) {
+        match (scheme, inner.credentials.known(&repository)) {
             (None, _) => Ok(None),
             (Some(Scheme::Basic), _) => inner.shown(Scheme::Basic, &repository, None).await,
             (Some(Scheme::Bearer), Some(Credential::AccessToken(token))) => {
@@ -165,7 +156,7 @@ impl Authenticator {
     ///
     /// Cancel safe.
     pub(crate) async fn has_credentials(&self, scopes: &Scopes) -> bool {
-        match self.inner.credential(scopes.repository()).await {
+        match self.inner.credentials.get(scopes.repository()).await {
             Ok(credential) => credential.is_some(),
             Err(error) => {
                 tracing::debug!(registry = %self.inner.registry, %error, "credentials cannot be looked up");
@@ -176,9 +167,8 @@ impl Authenticator {
 
     /// Makes requests anonymous again until the registry sends a challenge.
     pub(crate) fn forget(&self) {
-        let mut state = self.inner.state();
-        state.scheme = None;
-        state.credentials.clear();
+        self.inner.state().scheme = None;
+        self.inner.credentials.clear();
     }
 
     /// Returns the `Authorization` that meets a challenge which [`challenge`](Self::challenge) has returned.
@@ -277,7 +267,7 @@ impl Inner {
         }
         // The token server left out scopes that the user does not have, and would do so again.
         if asked.is_insufficient {
-            return Err(match self.credential(repository.clone()).await? {
+            return Err(match self.credentials.get(repository.clone()).await? {
                 Some(_) => Error::new(ErrorKind::Denied, "the user may not do that"),
                 None => self.refused(&repository, "anonymous users may not do that"),
             });
@@ -294,19 +284,19 @@ impl Inner {
         repository: &Option<RepositoryName>,
         sent: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>> {
-        let credential = self.credential(repository.clone()).await?;
+        let credential = self.credentials.get(repository.clone()).await?;
         let header = scheme.show(credential.as_ref())?;
         if header.is_none() || header.as_ref() != sent {
             return Ok(header);
         }
-        self.state().credentials.remove(repository);
-        let credential = self.credential(repository.clone()).await?;
+        self.credentials.forget(repository);
+        let credential = self.credentials.get(repository.clone()).await?;
         scheme.show(credential.as_ref())
     }
 
     /// Returns the error for credentials that are missing or wrong, and forgets them: the next request may find others.
     fn refused(&self, repository: &Option<RepositoryName>, why: &'static str) -> Error {
-        self.state().credentials.remove(repository);
+        self.credentials.forget(repository);
         Error::new(ErrorKind::Unauthorized, why)
     }
 
@@ -366,7 +356,7 @@ impl Inner {
         scopes: Scopes,
         repository: Option<RepositoryName>,
     ) -> Result<HeaderValue> {
-        let credential = self.credential(repository.clone()).await?;
+        let credential = self.credentials.get(repository.clone()).await?;
         if let Some(Credential::AccessToken(token)) = &credential {
             return bearer(token);
         }
@@ -378,19 +368,18 @@ impl Inner {
                 response.status(),
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST
             ) {
-                self.state().credentials.remove(&repository);
+                self.credentials.forget(&repository);
             }
             return Err(refusal(&response, credential.as_ref()));
         }
         let granted = Granted::read(response.body())?;
-        let mut state = self.state();
         if let (Some(Credential::IdentityToken(_)), Some(next)) =
             (&credential, granted.refresh_token)
         {
-            let next = Some(Credential::IdentityToken(next));
-            state.credentials.insert(repository.clone(), next);
+            let next = Credential::IdentityToken(next);
+            self.credentials.replace(repository.clone(), next);
         }
-        state.tokens.insert(Token {
+        self.state().tokens.insert(Token {
             header: granted.header.clone(),
             scopes,
             realm,
@@ -429,30 +418,6 @@ impl Inner {
                 self.server.send(realm.get(scopes, None)?).await
             }
         }
-    }
-
-    /// Returns the credential for `repository`, which is looked up once and kept until it is refused.
-    async fn credential(
-        self: &Arc<Self>,
-        repository: Option<RepositoryName>,
-    ) -> Result<Option<Credential>> {
-        if let Some(known) = self.state().credentials.get(&repository) {
-            return Ok(known.clone());
-        }
-        let begin = {
-            let (inner, repository) = (self.clone(), repository.clone());
-            move || async move {
-                let (registry, provider) = (&inner.registry, &inner.provider);
-                let credential = provider.credential(registry, repository.as_ref()).await?;
-                let mut state = inner.state();
-                if state.credentials.len() >= MOST_CREDENTIALS {
-                    state.credentials.clear();
-                }
-                state.credentials.insert(repository, credential.clone());
-                Ok(credential)
-            }
-        };
-        self.lookups.join(repository, begin).await
     }
 
     /// Adds the registry and a hint to an error.
