@@ -1,5 +1,6 @@
 //! Requests to a registry and their responses: credentials, redirects, retries, limits.
 
+mod attempt;
 mod connect;
 mod counts;
 pub(crate) mod failure;
@@ -24,11 +25,10 @@ mod warnings;
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tracing::Instrument as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
-use url::Url;
 
 pub use counts::{RequestCounts, RequestKind};
 pub(crate) use request::{Payload, Repeat, Request};
@@ -38,14 +38,13 @@ pub(crate) use retry::Retries;
 use crate::auth::{Authenticator, MetChallenge, Scopes};
 use crate::options::{RemoteOptions, Scheme};
 use crate::resolver::GuardedResolver;
-use connect::Clients;
+use attempt::Attempts;
 use counts::Counter;
 use failure::SendError;
 use hidden::HiddenChallenge;
 use limit::{Limiter, Permit};
 use locations::Locations;
 use origin::Origin;
-use request_body::Progress;
 use scheme::SchemeProbe;
 use token_client::TokenClient;
 use warnings::Warnings;
@@ -59,14 +58,12 @@ pub(crate) struct Transport(Arc<Inner>);
 
 struct Inner {
     origin: Origin,
-    locations: Locations,
+    attempts: Attempts,
     scheme: SchemeProbe,
     options: RemoteOptions,
-    clients: Clients,
     authenticator: Authenticator,
     hidden: HiddenChallenge,
     limiter: Limiter,
-    warnings: Warnings,
     counter: Arc<Counter>,
 }
 
@@ -99,21 +96,29 @@ impl Transport {
             authenticator,
             hidden: HiddenChallenge::default(),
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
-            warnings: Warnings::new(registry.clone(), options.warnings.clone()),
-            locations: Locations {
-                origin: origin.clone(),
-                resolver,
-                policy: options.policy,
-            },
             scheme: SchemeProbe {
                 origin: origin.clone(),
                 client: clients.small.clone(),
                 counter: Arc::clone(&counter),
                 connect_timeout: options.connect_timeout,
             },
+            attempts: Attempts {
+                origin: origin.clone(),
+                locations: Locations {
+                    origin: origin.clone(),
+                    resolver,
+                    policy: options.policy,
+                },
+                clients,
+                warnings: Warnings::new(registry.clone(), options.warnings.clone()),
+                counter: Arc::clone(&counter),
+                policy: options.policy,
+                silence: options.silence_timeout,
+                headers: options.headers.clone(),
+                is_http_told: options.scheme == Scheme::Http,
+            },
             origin,
             options,
-            clients,
             counter,
         })))
     }
@@ -124,7 +129,7 @@ impl Transport {
 
     /// Returns the rules about URLs that the registry names.
     pub(crate) fn locations(&self) -> &Locations {
-        &self.0.locations
+        &self.0.attempts.locations
     }
 
     pub(crate) fn counts(&self) -> RequestCounts {
@@ -162,7 +167,10 @@ impl Transport {
         loop {
             let permit = inner.limiter.admit(request.class).await;
             let tried = inner.origin.url().clone();
-            let outcome = self.try_once(request, authorization.clone(), permit).await;
+            let outcome = inner
+                .attempts
+                .send(request, authorization.clone(), permit)
+                .await;
             let speaks_tls = inner
                 .scheme
                 .speaks_tls(&request.url, &tried, &outcome)
@@ -275,7 +283,7 @@ impl Transport {
         let url = url.map_err(|_| failure::protocol("the registry has no URL"))?;
         let request = Request::new(RequestKind::Ping, Method::GET, url, Scopes::default());
         // The request that this one is for has a permit.
-        let response = self.try_once(&request, None, Permit::none()).await?;
+        let response = self.0.attempts.send(&request, None, Permit::none()).await?;
         let is_challenge =
             origin.has(&response.url) && response.status() == StatusCode::UNAUTHORIZED;
         Ok(is_challenge.then(|| response.headers().clone()))
@@ -292,104 +300,6 @@ impl Transport {
             false => Ok(None),
         }
     }
-
-    /// Makes one attempt of a request, and follows its redirects.
-    async fn try_once(
-        &self,
-        request: &Request<'_>,
-        authorization: Option<HeaderValue>,
-        permit: Permit,
-    ) -> Result<Response, SendError> {
-        let inner = &*self.0;
-        let mut url = inner.origin.adapted(&request.url);
-        for _ in 0..=inner.options.policy.max_redirects {
-            let sending = self.dispatch(request, &url, authorization.as_ref());
-            let response = trace::exchange(request.kind, &request.method, &url, sending).await?;
-            if inner.origin.has(&url) {
-                let repository = || request.scopes.repository();
-                inner.warnings.take_from(response.headers(), repository);
-            }
-            match inner.locations.redirect(request, &url, &response)? {
-                Some(next) => url = next,
-                None => {
-                    return Ok(Response {
-                        method: request.method.clone(),
-                        url,
-                        inner: response,
-                        permit,
-                        silence: inner.options.silence_timeout,
-                        max_error_size: inner.options.policy.max_error_size,
-                        max_time: inner.options.policy.max_metadata_time,
-                        may_be_repeated: false,
-                        is_http_told: self.is_http_told(),
-                        hint: None,
-                    });
-                }
-            }
-        }
-        let most = inner.options.policy.max_redirects;
-        Err(failure::protocol(format!("the registry redirects more than {most} times")).into())
-    }
-
-    /// Sends a request to one URL and waits for the head of the response.
-    async fn dispatch(
-        &self,
-        request: &Request<'_>,
-        url: &Url,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<reqwest::Response, SendError> {
-        let inner = &*self.0;
-        let progress = Progress::default();
-        let body = request_body::request_body(&request.payload, &progress).await?;
-        let client = if request.is_bulk {
-            &inner.clients.bulk
-        } else {
-            &inner.clients.small
-        };
-        let mut built = client
-            .request(request.method.clone(), url)
-            .headers(self.headers(request, url, authorization));
-        if has_body(&request.method) {
-            built = built.body(body);
-        }
-        inner.counter.count(request.kind);
-        let sending = client.send(url, built, self.is_http_told());
-        let sent = progress.wait(sending, inner.options.silence_timeout).await;
-        // The source of the body may fail although the registry has already responded.
-        match (progress.take_failure(), sent) {
-            (Some(error), _) => Err(error.into()),
-            (None, Some(response)) => response,
-            (None, None) => Err(failure::silence(inner.options.silence_timeout).into()),
-        }
-    }
-
-    /// Returns whether an option selects http.
-    fn is_http_told(&self) -> bool {
-        self.0.options.scheme == Scheme::Http
-    }
-
-    fn headers(
-        &self,
-        request: &Request<'_>,
-        url: &Url,
-        authorization: Option<&HeaderValue>,
-    ) -> HeaderMap {
-        let inner = &*self.0;
-        let mut headers = request.headers.clone();
-        if has_body(&request.method) {
-            headers.insert(CONTENT_LENGTH, request.payload.len().into());
-        }
-        // Other hosts do not get the headers for the registry.
-        if inner.origin.has(url) {
-            for (name, value) in &inner.options.headers {
-                headers.entry(name).or_insert_with(|| value.clone());
-            }
-            if let Some(authorization) = authorization {
-                headers.insert(AUTHORIZATION, authorization.clone());
-            }
-        }
-        headers
-    }
 }
 
 impl fmt::Debug for Transport {
@@ -398,10 +308,6 @@ impl fmt::Debug for Transport {
             .field("origin", &self.0.origin.url().as_str())
             .finish_non_exhaustive()
     }
-}
-
-fn has_body(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 fn not_replayable() -> Error {
