@@ -211,7 +211,7 @@ impl RemoteOptions {
         with_proxy proxy: Option<String>,
     }
 
-    /// Lets `address` stand for what `name` resolves to; its port is not looked at.
+    /// Connects to `address` in place of the addresses of `name`. The port of `address` is not used.
     #[must_use]
     pub fn with_resolve(mut self, name: impl Into<String>, address: SocketAddr) -> Self {
         self.resolve.push((name.into(), address));

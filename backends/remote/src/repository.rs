@@ -94,9 +94,10 @@ impl Backend for RemoteRepository {
     ) -> Result<Presence> {
         match kind {
             ContentKind::Blob => self.blobs.find(target, access).await,
-            ContentKind::Manifest => Ok(match self.manifests.has(target).await? {
-                true => Presence::Whole,
-                false => Presence::Absent,
+            ContentKind::Manifest => Ok(if self.manifests.has(target).await? {
+                Presence::Whole
+            } else {
+                Presence::Absent
             }),
         }
     }

@@ -1,4 +1,4 @@
-//! The error that a response of a token server without a token stands for.
+//! The error of a response of a token server without a token.
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};

@@ -184,9 +184,10 @@ impl Download {
                 continue;
             };
             if self.position == self.end {
-                let more = match self.end == self.target.size() {
-                    true => body.next().await,
-                    false => None,
+                let more = if self.end == self.target.size() {
+                    body.next().await
+                } else {
+                    None
                 };
                 self.body = None;
                 return match more {

@@ -123,9 +123,10 @@ fn unsupported_manifest(error: Error, target: &Descriptor) -> Error {
     if !error.is_not_found() || !(is_of_docker || is_unknown) {
         return error;
     }
-    let name = match is_of_docker {
-        true => "a manifest of Docker's schema 1",
-        false => "a manifest",
+    let name = if is_of_docker {
+        "a manifest of Docker's schema 1"
+    } else {
+        "a manifest"
     };
     Error::unsupported(format!("{name} of the type {media_type} is not supported"))
         .with_source(error)

@@ -45,9 +45,10 @@ enum Stopped {
 
 impl From<Error> for Stopped {
     fn from(error: Error) -> Self {
-        match error.is_retryable() {
-            true => Self::Interrupted(error, None),
-            false => Self::Failed(error),
+        if error.is_retryable() {
+            Self::Interrupted(error, None)
+        } else {
+            Self::Failed(error)
         }
     }
 }
@@ -90,9 +91,10 @@ pub(super) async fn upload(
                 }
             }
         };
-        let outcome = match in_chunks {
-            true => send_chunks(client, &mut current, expected, source).await,
-            false => send_whole(&mut current, expected, source).await,
+        let outcome = if in_chunks {
+            send_chunks(client, &mut current, expected, source).await
+        } else {
+            send_whole(&mut current, expected, source).await
         };
         let (error, asked) = match outcome {
             Ok(()) => return Ok(PushOutcome::Pushed),
@@ -122,9 +124,10 @@ pub(super) async fn upload(
                 if is_least || mode == UploadMode::Monolithic || !source.is_reopenable() {
                     return Err(error.with_hint(IF_TOO_LARGE));
                 }
-                let smaller = match in_chunks {
-                    true => (length / 2).max(least),
-                    false => client.transport().options().chunk_size,
+                let smaller = if in_chunks {
+                    (length / 2).max(least)
+                } else {
+                    client.transport().options().chunk_size
                 };
                 // The registry may accept a chunk of the size that it refused as one request.
                 if smaller < length {
@@ -208,10 +211,11 @@ async fn send_chunks(
     let mut displaced = 0;
     while session.offset() < total {
         let start = session.offset();
-        let length = match source.is_reopenable() {
-            true => wanted.max(session.min_chunk()).min(total - start),
+        let length = if source.is_reopenable() {
+            wanted.max(session.min_chunk()).min(total - start)
+        } else {
             // The source can be opened only once, so all of it is one chunk.
-            false => total - start,
+            total - start
         };
         let range = start..start + length;
         let payload = Payload::Source {

@@ -177,12 +177,12 @@ impl Upload for RemoteUpload {
         }
         let least = self.session.min_chunk();
         if self.buffered.is_empty() && chunk.len() as u64 >= least {
-            return match chunk.is_empty() {
-                true => Ok(()),
-                false => self
-                    .send(chunk)
+            return if chunk.is_empty() {
+                Ok(())
+            } else {
+                self.send(chunk)
                     .await
-                    .during("upload to", &self.client.name),
+                    .during("upload to", &self.client.name)
             };
         }
         self.buffered.extend_from_slice(&chunk);

@@ -4,15 +4,15 @@ use std::fmt;
 
 use super::secret::Secret;
 
-/// What a registry, or its token server, accepts as proof of who asks.
+/// A credential that a registry or its token server accepts.
 ///
 /// `Debug` shows the user name and nothing else.
 #[non_exhaustive]
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// A user name and a password, or what stands in for one: a personal access token, say.
+    /// A user name and a password, or a replacement for it such as a personal access token.
     Basic {
-        /// The user name. One with a colon in it cannot be told from the password.
+        /// The user name. It must not contain a colon, which separates it from the password.
         username: String,
         /// The password.
         password: Secret,
@@ -20,7 +20,7 @@ pub enum Credential {
     /// An OAuth2 refresh token, which the token server exchanges for access tokens. Docker calls
     /// it an identity token.
     IdentityToken(Secret),
-    /// An access token, sent to the registry as it is. Podman and Docker call it a registry token.
+    /// An access token, which is sent to the registry unchanged. Podman and Docker call it a registry token.
     AccessToken(Secret),
 }
 

@@ -66,7 +66,7 @@ impl Helper {
         check_name(name)?;
         let file = format!("docker-credential-{name}{}", std::env::consts::EXE_SUFFIX);
         let directories = search_path.map(std::env::split_paths);
-        // A directory that is not absolute may be anybody's.
+        // A directory that is not absolute may belong to another user.
         let program = directories
             .into_iter()
             .flatten()

@@ -152,7 +152,7 @@ impl Manifests {
         Ok(PushedManifest { outcome, unlisted })
     }
 
-    /// Finds what is to be pushed. Content in memory is pushed without a request before; other content is not read if the
+    /// Returns the content to push. Content in memory is pushed without a lookup; other content is not read if the
     /// registry has it.
     async fn content_to_push(
         &self,
@@ -208,7 +208,7 @@ impl Manifests {
     }
 }
 
-/// What is to be pushed of a manifest.
+/// The content to push for a manifest.
 enum ToPush {
     /// Nothing, because the registry has the manifest.
     Nothing,

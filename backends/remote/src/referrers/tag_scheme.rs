@@ -54,9 +54,10 @@ pub(super) async fn read(client: &RepositoryClient, subject: &Digest) -> Result<
             etag: fetched.etag,
         }));
     }
-    let index = match *fetched.descriptor.media_type() == MediaType::IMAGE_INDEX {
-        true => serde_json::from_slice::<Index>(&fetched.content).ok(),
-        false => None,
+    let index = if *fetched.descriptor.media_type() == MediaType::IMAGE_INDEX {
+        serde_json::from_slice::<Index>(&fetched.content).ok()
+    } else {
+        None
     };
     let index = index.ok_or_else(|| {
         Error::new(

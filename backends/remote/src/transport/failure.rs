@@ -72,9 +72,10 @@ pub(crate) fn of_status(
         .unwrap_or_else(|| kind_of_status(status));
     let mut message = format!("the registry responds to {method} with {status}");
     if let Some(first) = errors.first() {
-        let said = match first.message.is_empty() {
-            true => &first.code,
-            false => &first.message,
+        let said = if first.message.is_empty() {
+            &first.code
+        } else {
+            &first.message
         };
         if !said.is_empty() {
             message = format!("{message}: {said}");

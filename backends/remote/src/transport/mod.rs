@@ -295,9 +295,10 @@ impl Transport {
             authenticator,
             ..
         } = &*self.0;
-        match origin.has(&origin.adapted(&request.url)) {
-            true => authenticator.authorization(&request.scopes).await,
-            false => Ok(None),
+        if origin.has(&origin.adapted(&request.url)) {
+            authenticator.authorization(&request.scopes).await
+        } else {
+            Ok(None)
         }
     }
 }

@@ -91,9 +91,10 @@ impl fmt::Debug for Proxies {
 /// Parses the URL of a proxy, with or without `http://`.
 fn proxy_url(name: &str, text: &str) -> Result<Url> {
     let text = text.trim();
-    let url = match text.contains("://") {
-        true => Url::parse(text),
-        false => Url::parse(&format!("http://{text}")),
+    let url = if text.contains("://") {
+        Url::parse(text)
+    } else {
+        Url::parse(&format!("http://{text}"))
     };
     let schemes = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
     let is_proxy = |url: &Url| url.has_host() && schemes.contains(&url.scheme());

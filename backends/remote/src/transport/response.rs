@@ -52,9 +52,10 @@ impl Response {
 
     /// Returns the response if its status is `expected`, and otherwise its error.
     pub(crate) async fn expect(self, expected: StatusCode) -> Result<Self> {
-        match self.status() == expected {
-            true => Ok(self),
-            false => Err(self.into_error().await),
+        if self.status() == expected {
+            Ok(self)
+        } else {
+            Err(self.into_error().await)
         }
     }
 

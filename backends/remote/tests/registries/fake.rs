@@ -24,7 +24,7 @@ pub(crate) fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
         .expect("ring has the suites")
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -200,7 +200,7 @@ impl Fake {
         self.shared.seen.lock().expect("no panic").clone()
     }
 
-    /// How many bytes of answers the system took from the server.
+    /// Returns how many bytes of responses the server has written.
     pub(crate) fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::Relaxed)
     }
@@ -342,7 +342,7 @@ pub(crate) fn blob(content: &[u8]) -> Descriptor {
     Descriptor::of(MediaType::OCTET_STREAM, content)
 }
 
-/// A blob that is said to have `size` bytes.
+/// Returns a descriptor that claims `size` bytes.
 pub(crate) fn claimed(size: u64) -> Descriptor {
     Descriptor::new(MediaType::OCTET_STREAM, Digest::of(b"claimed"), size)
 }

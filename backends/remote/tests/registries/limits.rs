@@ -6,7 +6,7 @@ use tranship_remote::{RemoteOptions, SecurityPolicy};
 
 use crate::fake::{Fake, HELLO, Reply, blob, claimed, name};
 
-/// What the buffers of two sockets may hold, besides what was read.
+/// The size of the buffers of two sockets, in addition to the bytes that were read.
 const BUFFERED: u64 = 16 * 1024 * 1024;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -279,7 +279,7 @@ async fn a_too_long_retry_after_fails_immediately() {
     assert_eq!(fake.seen().len(), 1);
 }
 
-/// Answers as the start of an upload, and each chunk with `range`.
+/// Responds to the start of an upload, and to each chunk with `range`.
 fn upload(range: &'static str) -> impl Fn(&crate::fake::Seen) -> Reply {
     move |seen| match seen.method.as_str() {
         "POST" => Reply::new(202).header("location", "/v2/library/app/blobs/uploads/1"),

@@ -1,4 +1,4 @@
-//! Credentials and tokens that are no good, and what is told of them.
+//! Credentials and tokens that are invalid, and the errors for them.
 
 use std::error::Error as _;
 use std::sync::Arc;

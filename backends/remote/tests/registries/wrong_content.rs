@@ -7,7 +7,7 @@ use crate::fake::{Fake, HELLO, Reply, blob};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// An image manifest that refers to nothing that anybody has.
+/// Returns an image manifest that refers to missing content.
 fn manifest() -> Vec<u8> {
     let config = Descriptor::of(MediaType::IMAGE_CONFIG, b"{}");
     let manifest = Manifest::new(config, Vec::new());

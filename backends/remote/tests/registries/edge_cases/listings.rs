@@ -60,7 +60,7 @@ async fn a_repository_that_does_not_exist_is_empty() {
     assert!(error.expect_err("missing").is_not_found());
 }
 
-/// Somebody uses the tag that would stand in for the referrers API for an image.
+/// The tag of the referrers tag scheme names an image.
 #[tokio::test]
 async fn a_tag_of_referrers_that_is_not_an_index_is_not_changed() {
     let subject = Descriptor::of(MediaType::IMAGE_MANIFEST, b"subject");

@@ -31,7 +31,7 @@ async fn a_refused_upload_has_a_reason_and_is_cancelled() {
     .await;
     let error = pushing(&fake.repository()).await.expect_err("refused");
     assert_eq!(error.registry_errors()[0].code, "BLOB_UPLOAD_INVALID");
-    // It is cancelled by a task of its own.
+    // A spawned task cancels it.
     while fake.seen().len() < 4 {
         tokio::task::yield_now().await;
     }
