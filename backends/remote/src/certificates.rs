@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
 
 use crate::credentials::Environment;
-use crate::options::TlsOptions;
+use crate::tls_options::TlsOptions;
 
 /// Far more than a chain of certificates or a key has, in bytes.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;

@@ -1,25 +1,25 @@
-//! What the answer to a deletion means.
+//! The responses to deletions.
 
 use http::StatusCode;
 use tranship::{Error, Result};
 
-use crate::handle::Fact;
-use crate::transport::Answer;
+use crate::capabilities::LearnedCapability;
+use crate::transport::Response;
 
-/// Ends a deletion, and learns whether the registry deletes at all.
-pub(crate) async fn settle(answer: Answer, fact: &Fact) -> Result<()> {
-    match answer.status() {
+/// Returns the outcome of a deletion, and learns whether the registry allows deletions.
+pub(crate) async fn finish(response: Response, capability: &LearnedCapability) -> Result<()> {
+    match response.status() {
         StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NO_CONTENT => {
-            fact.learn(true);
+            capability.learn(true);
             Ok(())
         }
-        // The try before was carried out, and its answer got lost.
-        StatusCode::NOT_FOUND if answer.may_be_repeated => Ok(()),
-        StatusCode::NOT_FOUND => Err(answer.into_error().await),
+        // The previous attempt was carried out, and its response was lost.
+        StatusCode::NOT_FOUND if response.may_be_repeated => Ok(()),
+        StatusCode::NOT_FOUND => Err(response.into_error().await),
         _ => {
-            let error = answer.into_error().await;
+            let error = response.into_error().await;
             if error.is_unsupported() {
-                fact.learn(false);
+                capability.learn(false);
                 return Err(unsupported(error));
             }
             Err(error)

@@ -23,25 +23,31 @@
 //! # }
 //! ```
 //!
-//! What is known of a registry is learned from its answers to ordinary requests; none is made to find
-//! out. What a registry may make the client do is in one place, [`SecurityPolicy`].
+//! The capabilities of a registry are learned from its responses to ordinary requests. [`SecurityPolicy`] determines what
+//! a registry may make the client do.
 
 mod auth;
 mod blobs;
+mod capabilities;
 mod certificates;
 mod credentials;
 mod deletion;
-mod handle;
+mod hosts;
 mod link;
+mod manifest_changes;
 mod manifests;
 mod options;
 mod pages;
 mod policy;
+mod redacted_url;
+mod referrer_changes;
 mod referrers;
 mod registry;
 mod repository;
+mod repository_client;
 mod resolver;
-mod shown_url;
+mod retry_policy;
+mod tls_options;
 mod transport;
 mod warning;
 
@@ -51,11 +57,13 @@ pub use credentials::{
     EnvironmentCredentials, HelperCredentials, MemoryCredentials, NoCredentials, Secret,
     StaticCredentials, StoredIn,
 };
-pub use options::{ReferrersMode, RemoteOptions, RetryPolicy, Scheme, TlsOptions, UploadMode};
+pub use options::{ReferrersMode, RemoteOptions, Scheme, UploadMode};
 pub use policy::{PrivateTargets, SecurityPolicy};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;
 /// The HTTP client that [`RemoteOptions::with_client`] takes.
 pub use reqwest;
+pub use retry_policy::RetryPolicy;
+pub use tls_options::TlsOptions;
 pub use transport::{RequestCounts, RequestKind};
 pub use warning::Warning;

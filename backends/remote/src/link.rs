@@ -1,14 +1,14 @@
-//! The header `Link` (RFC 8288), as far as pages need it.
+//! The next page in the header `Link` (RFC 8288).
 
-/// What breaks the grammar of `Link`.
+/// The error for a malformed `Link`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// The target of the first link to the next page. A link without a relation is taken for one, since
-/// some registries leave that out.
+/// Returns the target of the first link to the next page. A link without a relation counts as one, because some registries
+/// omit it.
 ///
 /// # Errors
-/// If there is no telling where a link leads: a listing must not end there as if it were whole.
+/// If a link is malformed, because the listing would otherwise end as if it were complete.
 pub(crate) fn next(value: &str) -> Result<Option<&str>, Malformed> {
     let is_between = |character: char| character.is_ascii_whitespace() || character == ',';
     let mut rest = value.trim_start_matches(is_between);
@@ -24,7 +24,7 @@ pub(crate) fn next(value: &str) -> Result<Option<&str>, Malformed> {
     Ok(None)
 }
 
-/// The text up to the comma that ends the link, and what is behind it.
+/// Splits the text at the comma that ends the link.
 fn parameters(text: &str) -> (&str, &str) {
     let mut is_quoted = false;
     let mut is_escaped = false;

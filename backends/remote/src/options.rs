@@ -1,4 +1,4 @@
-//! What can be set about the way to a registry.
+//! The options of a registry client.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,12 +11,14 @@ use http::HeaderMap;
 use crate::certificates::CertificateDirectories;
 use crate::credentials::{CredentialProvider, NoCredentials};
 use crate::policy::SecurityPolicy;
+use crate::retry_policy::RetryPolicy;
+use crate::tls_options::TlsOptions;
 use crate::warning::Warning;
 
-/// What happens to the warnings of a registry: see [`RemoteOptions::with_warnings`].
+/// The handler of [`RemoteOptions::with_warnings`].
 pub(crate) type WarningHandler = dyn Fn(&Warning) + Send + Sync;
 
-/// How a registry is reached, and what is expected of it.
+/// Options of a registry client.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,45 +33,43 @@ pub(crate) type WarningHandler = dyn Fn(&Warning) + Send + Sync;
 #[non_exhaustive]
 #[derive(Clone)]
 pub struct RemoteOptions {
-    /// Whether TLS is spoken.
+    /// Whether requests use TLS.
     pub scheme: Scheme,
-    /// Certificates, and whether they are looked at.
+    /// Certificates, and whether the certificate of the registry is verified.
     pub tls: TlsOptions,
-    /// Where certificates for single registries are kept, which are used beside those of
-    /// [`tls`](Self::tls). They are read when the registry is opened. None by default.
+    /// Directories with certificates for single registries, which are used in addition to those of [`tls`](Self::tls). They
+    /// are read when the registry is opened. None by default.
     pub certificates: CertificateDirectories,
-    /// Who knows the credentials. Nobody by default, so that requests are anonymous.
+    /// The source of credentials. None by default, so that requests are anonymous.
     pub credentials: Arc<dyn CredentialProvider>,
     /// Where the registry may lead.
     pub policy: SecurityPolicy,
-    /// What is tried again, and when.
+    /// Which failed requests are retried, and when.
     pub retry: RetryPolicy,
     /// How long establishing a connection may take. 30 seconds by default.
     pub connect_timeout: Duration,
-    /// How long nothing may happen, in either direction, before a request counts as dead. 60 seconds
-    /// by default. There is no bound on how long a whole transfer takes.
+    /// How long a request may go without a transferred byte in either direction before it fails. 60 seconds by default. The
+    /// duration of a whole transfer is not limited.
     pub silence_timeout: Duration,
-    /// How many downloads, and how many other requests, may be under way at the same time. 64 by
-    /// default; clones of a registry and its repositories share the bound.
+    /// How many downloads, and how many other requests, may be in progress at the same time. 64 by default. Clones of a
+    /// registry and its repositories share the limit.
     pub max_concurrent_requests: usize,
-    /// How many requests may begin within a second; `None`, the default, for any number.
+    /// How many requests may start within a second. `None`, the default, does not limit them.
     pub requests_per_second: Option<u32>,
     /// How blobs are pushed.
     pub upload: UploadMode,
-    /// How much a chunk of an upload holds, in bytes, where blobs go in chunks; at least what the
-    /// registry asks for by `OCI-Chunk-Min-Length`. 16 MiB by default.
+    /// The size of a chunk of an upload in bytes, where blobs are pushed in chunks. An `OCI-Chunk-Min-Length` of the registry
+    /// raises it. 16 MiB by default.
     pub chunk_size: u64,
-    /// The directory in which uploads are noted, so that another process can continue those that are
-    /// [resumable](tranship::PushOptions::resumable); `None`, the default, for none, and then no push is
-    /// resumable. It is created if need be. A note has the URL of an upload, which may be all that it takes to
-    /// write to it, and only the user can read it; it is removed when the upload is complete, or after a
-    /// week.
+    /// The directory for records of uploads, with which another process can continue
+    /// [resumable](tranship::PushOptions::resumable) pushes. With `None`, the default, no push is resumable. The directory is
+    /// created if it does not exist. A record contains the URL of an upload, which may be sufficient to write to the upload,
+    /// so only the user can read it. It is removed when the upload is complete, or after a week.
     pub upload_records: Option<PathBuf>,
-    /// From which size on, in bytes, a blob is downloaded in
-    /// [`parallel_ranges`](Self::parallel_ranges). 64 MiB by default.
+    /// The size in bytes from which a blob is downloaded in [`parallel_ranges`](Self::parallel_ranges). 64 MiB by default.
     pub parallel_threshold: u64,
-    /// In how many ranges at a time a large blob is downloaded; 1, the default, downloads it in one
-    /// go. More of them help where a single connection is slow.
+    /// The number of ranges of a large blob that are downloaded at the same time. With 1, the default, it is downloaded in one
+    /// request. More help where a single connection is slow.
     pub parallel_ranges: usize,
     /// Whether referrers are listed by the registry's API or by tags. Found out by default.
     pub referrers: ReferrersMode,
@@ -77,9 +77,9 @@ pub struct RemoteOptions {
     /// or zero leaves it to the registry, which may also ignore it: the distribution spec does not define the parameter
     /// for referrers. Tags and repositories have [`ListOptions::page_size`](tranship::ListOptions::page_size).
     pub referrers_page_size: Option<usize>,
-    /// Headers that are sent to the registry with every request, and to nobody else.
+    /// Headers of every request to the registry. They are not sent to other hosts.
     pub headers: HeaderMap,
-    /// Addresses that stand for what a name resolves to, for all ports.
+    /// Addresses of host names, in place of those that the names resolve to. The port of the URL is used.
     pub resolve: Vec<(String, SocketAddr)>,
     /// The proxy for all requests, as a URL; `None`, the default, for what the environment says
     /// (`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, and `NO_PROXY` in all forms that curl and Go read),
@@ -121,8 +121,8 @@ pub enum UploadMode {
 /// The tag scheme replaces the API on registries that do not have it: an index with the tag `sha256-HEX` lists the
 /// referrers of the manifest with that digest, and clients maintain it.
 ///
-/// Set one of the two where you know what the registry has, and a first request to find out, or a registry that answers
-/// differently from time to time, is not acceptable.
+/// Set one of the two where you know what the registry has, and a first request to find out, or a registry whose
+/// responses differ from time to time, is not acceptable.
 ///
 /// ```
 /// use tranship_remote::{ReferrersMode, RemoteOptions};
@@ -144,114 +144,6 @@ pub enum ReferrersMode {
     /// The tag scheme. The API is never asked, and a push or a delete of a manifest that has a subject always updates the
     /// index.
     TagScheme,
-}
-
-/// Certificates of both sides. All are in PEM.
-#[non_exhaustive]
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct TlsOptions {
-    /// Certificates of authorities that are trusted besides those of the system, and certificates of
-    /// registries, each trusted for the names in it.
-    pub roots: Vec<Vec<u8>>,
-    /// The client's certificate chain and its private key, one after the other.
-    pub identity: Option<Vec<u8>>,
-    /// Whether any certificate is accepted. Whoever sits between can then read and change all that is
-    /// sent, credentials included.
-    pub insecure: bool,
-}
-
-impl TlsOptions {
-    /// Trusts the authorities and registries whose certificates are in `pem`, too.
-    #[must_use]
-    pub fn with_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots.push(pem.into());
-        self
-    }
-
-    /// Sets [`identity`](Self::identity) from a certificate chain and its private key.
-    #[must_use]
-    pub fn with_identity(mut self, certificates: &[u8], key: &[u8]) -> Self {
-        self.identity = Some([certificates, b"\n", key].concat());
-        self
-    }
-
-    /// Sets [`insecure`](Self::insecure).
-    #[must_use]
-    pub fn with_insecure(mut self, insecure: bool) -> Self {
-        self.insecure = insecure;
-        self
-    }
-}
-
-impl fmt::Debug for TlsOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsOptions")
-            .field("roots", &self.roots.len())
-            .field("identity", &self.identity.is_some())
-            .field("insecure", &self.insecure)
-            .finish()
-    }
-}
-
-/// What is tried again after a failure, and when.
-///
-/// Tried again are requests whose connection could not be made, broke or fell silent, and those
-/// answered by 408, 429, or 5xx other than 501 and 505: if repeating them can do no harm. The pause
-/// doubles each time and is jittered; what the registry asks for by `Retry-After` goes first.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// How often a request is tried again, and how often in a row a transfer is continued that
-    /// does not get ahead. 5 by default.
-    pub max_retries: u32,
-    /// The first pause. 200 milliseconds by default.
-    pub first_pause: Duration,
-    /// The longest pause that is made by our own choice. 5 seconds by default.
-    pub longest_pause: Duration,
-    /// The longest pause that a registry may ask for; if it asks for more, the request fails as
-    /// [`RateLimited`](tranship::ErrorKind::RateLimited). 60 seconds by default.
-    pub longest_asked_pause: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            max_retries: 5,
-            first_pause: Duration::from_millis(200),
-            longest_pause: Duration::from_secs(5),
-            longest_asked_pause: Duration::from_secs(60),
-        }
-    }
-}
-
-impl RetryPolicy {
-    /// Sets [`max_retries`](Self::max_retries).
-    #[must_use]
-    pub const fn with_max_retries(mut self, max_retries: u32) -> Self {
-        self.max_retries = max_retries;
-        self
-    }
-
-    /// Sets [`first_pause`](Self::first_pause).
-    #[must_use]
-    pub const fn with_first_pause(mut self, first_pause: Duration) -> Self {
-        self.first_pause = first_pause;
-        self
-    }
-
-    /// Sets [`longest_pause`](Self::longest_pause).
-    #[must_use]
-    pub const fn with_longest_pause(mut self, longest_pause: Duration) -> Self {
-        self.longest_pause = longest_pause;
-        self
-    }
-
-    /// Sets [`longest_asked_pause`](Self::longest_asked_pause).
-    #[must_use]
-    pub const fn with_longest_asked_pause(mut self, longest_asked_pause: Duration) -> Self {
-        self.longest_asked_pause = longest_asked_pause;
-        self
-    }
 }
 
 impl Default for RemoteOptions {
@@ -319,7 +211,7 @@ impl RemoteOptions {
         with_proxy proxy: Option<String>,
     }
 
-    /// Lets `address` stand for what `name` resolves to; its port is not looked at.
+    /// Connects to `address` in place of the addresses of `name`. The port of `address` is not used.
     #[must_use]
     pub fn with_resolve(mut self, name: impl Into<String>, address: SocketAddr) -> Self {
         self.resolve.push((name.into(), address));

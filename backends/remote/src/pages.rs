@@ -1,4 +1,4 @@
-//! Listings that come in pages.
+//! Listings in pages.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,22 +15,22 @@ use url::Url;
 
 use crate::auth::Scopes;
 use crate::link;
-use crate::transport::{Answer, Request, RequestKind, Transport, failure};
+use crate::transport::{Request, RequestKind, Response, Transport, failure};
 
-/// The pages from `next` on.
+/// The pages of a listing from `next` on.
 pub(crate) struct Pages {
     transport: Transport,
     kind: RequestKind,
     scopes: Scopes,
     accept: HeaderValue,
     next: Option<Url>,
-    /// Hashes of the URLs that were read, so that no two pages lead to each other for ever. URLs themselves
-    /// may be long.
+    /// Hashes of the URLs that have been read, so that pages that name each other end the listing. The URLs themselves may be
+    /// long.
     read: HashSet<u64>,
     hashes: RandomState,
-    /// How many bytes they have.
+    /// The number of bytes of the pages that have been read.
     size: u64,
-    /// How long the registry took for them.
+    /// How long the registry has taken for them.
     took: Duration,
 }
 
@@ -65,8 +65,8 @@ impl Pages {
         }
     }
 
-    /// The answer to the request for the next page, whatever its status; `None` behind the last one.
-    pub(crate) async fn answer(&mut self) -> Result<Option<Answer>> {
+    /// Requests the next page. Returns the response, whatever its status, and `None` after the last page.
+    pub(crate) async fn next_response(&mut self) -> Result<Option<Response>> {
         let Some(url) = self.next.take() else {
             return Ok(None);
         };
@@ -82,11 +82,11 @@ impl Pages {
         let request = Request::new(self.kind, Method::GET, url, self.scopes.clone())
             .header(http::header::ACCEPT, self.accept.clone());
         let transport = self.transport.clone();
-        let answer = self.timed(transport.send(request)).await?;
-        Ok(Some(answer))
+        let response = self.timed(transport.send(request)).await?;
+        Ok(Some(response))
     }
 
-    /// Waits for a part of a listing, for which there is so much time in all.
+    /// Waits for a part of the listing, and fails if the listing takes longer than the policy allows.
     async fn timed<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let most = self.transport.options().policy.max_listing_time;
         let left = most.saturating_sub(self.took);
@@ -96,21 +96,21 @@ impl Pages {
         done.unwrap_or_else(|_| Err(failure::too_slow(most)))
     }
 
-    /// Reads the page of an answer, and where it says that the next one is.
-    pub(crate) async fn read(&mut self, answer: Answer) -> Result<Page> {
+    /// Reads the page of a response, and the URL of the next page.
+    pub(crate) async fn read(&mut self, response: Response) -> Result<Page> {
         let mut target = None;
-        for value in answer.headers().get_all(LINK) {
+        for value in response.headers().get_all(LINK) {
             let value = value.to_str().map_err(|_| malformed_link())?;
             target = target.or(link::next(value).map_err(|_| malformed_link())?);
         }
         if let Some(target) = target {
-            let next = answer.url.join(target);
+            let next = response.url.join(target);
             let next = next.map_err(|_| failure::protocol("the next page has no URL"))?;
-            self.next = Some(self.transport.page(next)?);
+            self.next = Some(self.transport.locations().page(next)?);
         }
         let policy = self.transport.options().policy;
         let left = policy.max_listing_size.saturating_sub(self.size);
-        let body = self.timed(answer.bytes(policy.max_manifest_size)).await?;
+        let body = self.timed(response.bytes(policy.max_manifest_size)).await?;
         if body.len() as u64 > left {
             let most = policy.max_listing_size;
             let message = format!("the registry's listing has more than {most} bytes");
@@ -124,7 +124,7 @@ impl Pages {
         self.next.is_some()
     }
 
-    fn go_on_at(&mut self, url: Url) {
+    fn continue_at(&mut self, url: Url) {
         self.next = Some(url);
     }
 }
@@ -138,13 +138,13 @@ pub(crate) struct Names<T> {
     pages: Pages,
     first: Url,
     page_size: Option<usize>,
-    /// Names up to this one are left out.
+    /// Names up to this one are skipped.
     last: Option<String>,
-    /// Whether the next page was asked for by name, so that what it repeats is no news.
+    /// Whether the next page was requested by the last name, so that repeated names do not count as progress.
     is_by_name: bool,
-    /// What the page before ended with, and some registries begin the next one with.
+    /// The last name of the previous page, which some registries repeat on the next one.
     end_before: Option<String>,
-    waiting: VecDeque<T>,
+    pending: VecDeque<T>,
 }
 
 impl<T> Names<T>
@@ -167,12 +167,12 @@ where
             last: options.last,
             is_by_name: false,
             end_before: None,
-            waiting: VecDeque::new(),
+            pending: VecDeque::new(),
         }
     }
 
-    /// The names, where `decode` takes them out of a page and `is_empty` says which error stands for
-    /// none.
+    /// Lists the names. `decode` takes them out of a page, and `settle` returns `Ok` for an error that means an empty
+    /// listing.
     pub(crate) fn list<'a>(
         self,
         decode: impl Fn(&Page) -> Result<Vec<String>> + Send + Sync + Copy + 'a,
@@ -180,52 +180,53 @@ where
     ) -> Listing<'a, T> {
         Box::pin(stream::try_unfold(self, move |mut names| async move {
             loop {
-                if let Some(name) = names.waiting.pop_front() {
+                if let Some(name) = names.pending.pop_front() {
                     return Ok(Some((name, names)));
                 }
-                let Some(answer) = names.pages.answer().await? else {
+                let Some(response) = names.pages.next_response().await? else {
                     return Ok(None);
                 };
-                if answer.status() != StatusCode::OK {
-                    settle(answer.into_error().await)?;
+                if response.status() != StatusCode::OK {
+                    settle(response.into_error().await)?;
                     return Ok(None);
                 }
-                let page = names.pages.read(answer).await?;
+                let page = names.pages.read(response).await?;
                 names.take(decode(&page)?);
             }
         }))
     }
 
     fn take(&mut self, mut page: Vec<String>) {
-        // Some registries list in the order of their disk.
+        // Some registries do not sort.
         page.sort_unstable();
         page.dedup();
         let count = page.len();
         let furthest = page.last().cloned();
         let end_before = std::mem::replace(&mut self.end_before, furthest.clone());
-        let mut news = 0;
+        let mut new_names = 0;
         for name in page {
             if end_before.as_ref() == Some(&name) {
                 continue;
             }
-            // Some registries do not look at where a listing shall begin.
+            // Some registries ignore the parameter `last`.
             if self.last.as_ref().is_some_and(|last| name <= *last) {
                 continue;
             }
-            news += 1;
+            new_names += 1;
             match name.parse() {
-                Ok(name) => self.waiting.push_back(name),
+                Ok(name) => self.pending.push_back(name),
                 Err(_) => tracing::warn!(%name, "a name that breaks the grammar is not listed"),
             }
         }
         if self.pages.has_next() {
             return;
         }
-        // A full page without a link: perhaps there is more, and the registry does not say so.
+        // After a full page without a link there may be more, so we request it by the last name.
         let is_full = self.page_size.is_some_and(|size| count >= size);
-        if let Some(furthest) = furthest.filter(|_| is_full && (news > 0 || !self.is_by_name)) {
+        if let Some(furthest) = furthest.filter(|_| is_full && (new_names > 0 || !self.is_by_name))
+        {
             self.pages
-                .go_on_at(with_query(&self.first, self.page_size, Some(&furthest)));
+                .continue_at(with_query(&self.first, self.page_size, Some(&furthest)));
             self.is_by_name = true;
             self.last = Some(furthest);
         }
@@ -243,8 +244,8 @@ fn with_query(url: &Url, page_size: Option<usize>, last: Option<&str>) -> Url {
     url
 }
 
-/// Whether an error says that the repository does not exist, in which then nothing is listed.
-pub(crate) fn nothing_there(error: tranship::Error) -> Result<()> {
+/// Returns `Ok` for the error that the repository does not exist: its listing is empty.
+pub(crate) fn ignore_missing(error: tranship::Error) -> Result<()> {
     match error.kind() {
         ErrorKind::NotFound => Ok(()),
         _ => Err(error),

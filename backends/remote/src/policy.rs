@@ -1,11 +1,11 @@
-//! Where a registry may send us: one place for every rule about redirects, upload locations, token
-//! servers and pages.
+//! All rules about the URLs that a registry names: redirects, upload locations, token servers and pages.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tranship::{Error, ErrorKind, Result};
-use url::{Host, Url};
+use url::Url;
+
+use crate::hosts::{is_private_host, same_origin};
 
 /// What a registry may make the client do. The defaults are safe; each rule can be loosened.
 ///
@@ -51,9 +51,9 @@ pub struct SecurityPolicy {
     pub max_manifest_size: u64,
     /// How much of an error's body is read, in bytes: 64 KiB by default.
     pub max_error_size: u64,
-    /// How large the answer of a token server may be, in bytes: 128 KiB by default.
+    /// The maximum size of a response of a token server, in bytes: 128 KiB by default.
     pub max_token_size: u64,
-    /// How many headers an answer may have over HTTP/1.1. 100 by default.
+    /// The maximum number of headers of a response over HTTP/1.1. 100 by default.
     pub max_headers: usize,
 }
 
@@ -72,7 +72,7 @@ pub enum PrivateTargets {
 
 /// The registry whose response names another URL.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Leader<'a> {
+pub(crate) struct NamingRegistry<'a> {
     pub(crate) origin: &'a Url,
     /// Whether it has a private address.
     pub(crate) is_private: bool,
@@ -128,13 +128,18 @@ impl SecurityPolicy {
         with_max_headers max_headers: usize,
     }
 
-    /// Whether an answer of `from` may lead a download to `to`.
-    pub(crate) fn check_redirect(&self, registry: Leader<'_>, from: &Url, to: &Url) -> Result<()> {
+    /// Checks that a response of `from` may redirect a download to `to`.
+    pub(crate) fn check_redirect(
+        &self,
+        registry: NamingRegistry<'_>,
+        from: &Url,
+        to: &Url,
+    ) -> Result<()> {
         self.check_target(registry, from, to, "a redirect")
     }
 
-    /// Whether an upload may continue at `to`.
-    pub(crate) fn check_upload(&self, registry: Leader<'_>, to: &Url) -> Result<()> {
+    /// Checks that an upload may continue at `to`.
+    pub(crate) fn check_upload(&self, registry: NamingRegistry<'_>, to: &Url) -> Result<()> {
         let own = registry.origin;
         if !same_origin(own, to) && !self.foreign_uploads {
             return Err(refused(
@@ -146,8 +151,8 @@ impl SecurityPolicy {
         self.check_target(registry, own, to, "the location of an upload")
     }
 
-    /// Whether a page of a listing may be at `to`.
-    pub(crate) fn check_page(&self, registry: Leader<'_>, to: &Url) -> Result<()> {
+    /// Checks that a page of a listing may be at `to`.
+    pub(crate) fn check_page(&self, registry: NamingRegistry<'_>, to: &Url) -> Result<()> {
         if same_origin(registry.origin, to) {
             return Ok(());
         }
@@ -155,8 +160,8 @@ impl SecurityPolicy {
         Err(refused("the next page is on another origin", to, hint))
     }
 
-    /// Whether tokens may be asked for at `to`, with credentials.
-    pub(crate) fn check_realm(&self, registry: Leader<'_>, to: &Url) -> Result<()> {
+    /// Checks that tokens may be requested at `to`, with credentials.
+    pub(crate) fn check_realm(&self, registry: NamingRegistry<'_>, to: &Url) -> Result<()> {
         let own = registry.origin;
         self.check_target(registry, own, to, "the token server")?;
         if self.foreign_token_servers || own.host() == to.host() {
@@ -166,14 +171,20 @@ impl SecurityPolicy {
         Err(refused("the token server is on another host", to, hint))
     }
 
-    fn check_target(&self, registry: Leader<'_>, from: &Url, to: &Url, what: &str) -> Result<()> {
+    fn check_target(
+        &self,
+        registry: NamingRegistry<'_>,
+        from: &Url,
+        to: &Url,
+        what: &str,
+    ) -> Result<()> {
         let never = "it may be an attack; ask whoever runs the registry";
         match to.scheme() {
             "https" => {}
             "http" if from.scheme() == "http" || self.downgrades => {}
             "http" => {
                 return Err(refused(
-                    &format!("{what} leads from https to http, where others can read along"),
+                    &format!("{what} leads from https to http, where others can read the content"),
                     to,
                     "`--allow downgrades` follows it",
                 ));
@@ -189,20 +200,19 @@ impl SecurityPolicy {
         let Some(host) = to.host() else {
             return Err(refused(&format!("{what} names no host"), to, never));
         };
-        if is_inside(&host) && !self.may_be_private(registry, to) {
+        if is_private_host(&host) && !self.may_be_private(registry, to) {
             let message = format!("{what} leads to a private address");
             return Err(refused(&message, to, IF_PRIVATE));
         }
         Ok(())
     }
 
-    /// Whether `to` may have a private address. What names resolve to is looked at when they are
-    /// resolved.
-    fn may_be_private(&self, registry: Leader<'_>, to: &Url) -> bool {
+    /// Returns whether `to` may have a private address. The addresses of host names are checked when they are resolved.
+    fn may_be_private(&self, registry: NamingRegistry<'_>, to: &Url) -> bool {
         registry.origin.host() == to.host() || self.allows_private(registry.is_private)
     }
 
-    /// Whether private addresses are allowed to a registry that has one itself, or not.
+    /// Returns whether a registry may name private addresses. `is_private` says whether it has one itself.
     pub(crate) fn allows_private(&self, is_private: bool) -> bool {
         match self.private_targets {
             PrivateTargets::Refused => false,
@@ -212,8 +222,8 @@ impl SecurityPolicy {
     }
 }
 
-/// What helps where a private address is not allowed.
-pub(crate) const IF_PRIVATE: &str = "`--allow private-targets` follows it";
+/// The hint for a private address that is not allowed.
+const IF_PRIVATE: &str = "`--allow private-targets` follows it";
 
 fn refused(message: &str, to: &Url, hint: &'static str) -> Error {
     let origin = to.origin().ascii_serialization();
@@ -224,71 +234,6 @@ fn refused(message: &str, to: &Url, hint: &'static str) -> Error {
     .with_hint(hint)
 }
 
-/// Whether two URLs have the same scheme, host and port.
-pub(crate) fn same_origin(one: &Url, other: &Url) -> bool {
-    one.origin() == other.origin()
-}
-
-/// Whether the host is this machine by its name or address.
-pub(crate) fn is_this_machine(host: Host<&str>) -> bool {
-    literal(&host).is_some_and(|address| address.is_loopback()) || is_local_name(&host)
-}
-
-fn is_local_name(host: &Host<&str>) -> bool {
-    matches!(host, Host::Domain(name) if *name == "localhost" || name.ends_with(".localhost"))
-}
-
-/// Whether the host has a private address, as far as its name tells.
-pub(crate) fn is_inside(host: &Host<&str>) -> bool {
-    literal(host).is_some_and(is_private) || is_local_name(host)
-}
-
-fn literal(host: &Host<&str>) -> Option<IpAddr> {
-    match host {
-        Host::Ipv4(address) => Some((*address).into()),
-        Host::Ipv6(address) => Some((*address).into()),
-        Host::Domain(_) => None,
-    }
-}
-
-/// Whether an address is not one of the internet: loopback, link-local, of a private network,
-/// shared, unspecified, or multicast.
-pub(crate) fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            let [first, second, ..] = address.octets();
-            address.is_loopback()
-                || address.is_private()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || address.is_broadcast()
-                || address.is_multicast()
-                || first == 0
-                || (first == 100 && (64..128).contains(&second))
-        }
-        IpAddr::V6(address) => match address.to_ipv4_mapped().or_else(|| embedded(&address)) {
-            Some(address) => is_private(address.into()),
-            None => {
-                address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_multicast()
-                    || address.is_unique_local()
-                    || address.is_unicast_link_local()
-            }
-        },
-    }
-}
-
-/// The IPv4 address that a translator (`64:ff9b::/96`) would go on to.
-fn embedded(address: &std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
-    let [0x0064, 0xff9b, 0, 0, 0, 0, high, low] = address.segments() else {
-        return None;
-    };
-    let [a, b] = high.to_be_bytes();
-    let [c, d] = low.to_be_bytes();
-    Some(std::net::Ipv4Addr::new(a, b, c, d))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,18 +242,18 @@ mod tests {
         text.parse().expect("a URL")
     }
 
-    /// A registry whose address is private if its name tells so.
-    fn leader(origin: &Url) -> Leader<'_> {
-        Leader {
+    /// Returns a registry that is private if its host is.
+    fn naming(origin: &Url) -> NamingRegistry<'_> {
+        NamingRegistry {
             origin,
-            is_private: origin.host().is_some_and(|host| is_inside(&host)),
+            is_private: origin.host().is_some_and(|host| is_private_host(&host)),
         }
     }
 
     fn redirect(policy: SecurityPolicy, registry: &str, to: &str) -> bool {
         let registry = url(registry);
         policy
-            .check_redirect(leader(&registry), &registry, &url(to))
+            .check_redirect(naming(&registry), &registry, &url(to))
             .is_ok()
     }
 
@@ -379,16 +324,24 @@ mod tests {
             "http://localhost:5000",
             "http://10.0.0.1/"
         ));
-        // Of its name nothing is known, but of what it resolved to.
+        // The name is not private, but its address is.
         let registry = url("http://registry.internal");
-        let leader = Leader {
+        let registry_of = NamingRegistry {
             origin: &registry,
             is_private: true,
         };
         let target = url("http://10.0.0.1/");
-        assert!(policy.check_redirect(leader, &registry, &target).is_ok());
+        assert!(
+            policy
+                .check_redirect(registry_of, &registry, &target)
+                .is_ok()
+        );
         let strict = policy.with_private_targets(PrivateTargets::Refused);
-        assert!(strict.check_redirect(leader, &registry, &target).is_err());
+        assert!(
+            strict
+                .check_redirect(registry_of, &registry, &target)
+                .is_err()
+        );
     }
 
     #[test]
@@ -408,7 +361,7 @@ mod tests {
         let policy = SecurityPolicy::default();
         let registry = url(PUBLIC);
         let check = |policy: SecurityPolicy, to: &str| {
-            policy.check_upload(leader(&registry), &url(to)).is_ok()
+            policy.check_upload(naming(&registry), &url(to)).is_ok()
         };
         assert!(check(policy, "https://registry.example.com:443/upload/1"));
         assert!(!check(policy, "https://registry.example.com:444/upload/1"));
@@ -426,7 +379,7 @@ mod tests {
         assert!(
             policy
                 .check_page(
-                    leader(&registry),
+                    naming(&registry),
                     &url("https://LOCALHOST:5000/v2/_catalog?last=a")
                 )
                 .is_ok()
@@ -437,7 +390,7 @@ mod tests {
             "https://169.254.169.254/",
         ] {
             assert!(
-                policy.check_page(leader(&registry), &url(other)).is_err(),
+                policy.check_page(naming(&registry), &url(other)).is_err(),
                 "{other}"
             );
         }
@@ -447,7 +400,7 @@ mod tests {
     fn a_token_server_may_be_elsewhere_but_not_inside_nor_in_clear_text() {
         let policy = SecurityPolicy::default();
         let check = |policy: SecurityPolicy, registry: &str, to: &str| {
-            policy.check_realm(leader(&url(registry)), &url(to)).is_ok()
+            policy.check_realm(naming(&url(registry)), &url(to)).is_ok()
         };
         assert!(check(policy, PUBLIC, "https://auth.example.net/token"));
         assert!(!check(policy, PUBLIC, "http://auth.example.net/token"));
@@ -474,7 +427,7 @@ mod tests {
     fn a_refusal_names_the_origin_and_no_more() {
         let error = SecurityPolicy::default()
             .check_upload(
-                leader(&url(PUBLIC)),
+                naming(&url(PUBLIC)),
                 &url("https://other.example/u?state=secret"),
             )
             .expect_err("refused");

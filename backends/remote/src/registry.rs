@@ -12,15 +12,16 @@ use tranship::{
 };
 
 use crate::auth::{Scope, Scopes};
-use crate::handle::{Handle, Learned, Shared};
+use crate::capabilities::LearnedCapabilities;
 use crate::options::RemoteOptions;
 use crate::pages::Names;
-use crate::referrers::Updates;
+use crate::referrer_changes::ReferrerQueues;
 use crate::repository::RemoteRepository;
+use crate::repository_client::{RepositoryClient, Shared};
 use crate::transport::{Request, RequestCounts, RequestKind, Transport, failure};
 
 /// A registry that is reached over HTTP (distribution-spec). Clones share connections, tokens, bounds
-/// and what was learned of the registry.
+/// and what has been learned about the registry.
 ///
 /// ```no_run
 /// use tranship::{Registry, Repository, Result, TagLister};
@@ -41,8 +42,8 @@ use crate::transport::{Request, RequestCounts, RequestKind, Transport, failure};
 pub struct RemoteRegistry(Arc<Shared>);
 
 impl RemoteRegistry {
-    /// The registry `name`, with the default options: anonymous, and over TLS; on this machine over TLS
-    /// or not, as the registry speaks. No request is made.
+    /// Returns the registry `name` with the default options: anonymous, and over TLS. A registry on this machine is reached
+    /// with or without TLS, as it supports. Sends no request.
     ///
     /// # Errors
     /// As [`with_options`](Self::with_options).
@@ -50,51 +51,53 @@ impl RemoteRegistry {
         Self::with_options(name, RemoteOptions::default())
     }
 
-    /// The registry `name`, reached as the options say. No request is made. The files in
-    /// [`RemoteOptions::certificates`] are read, which blocks for a moment.
+    /// Returns the registry `name` with the given options. Sends no request. Reads the files in
+    /// [`RemoteOptions::certificates`], which blocks the thread.
     ///
     /// # Errors
-    /// - [`InvalidReference`](ErrorKind::InvalidReference) if there can be no registry under the name.
-    /// - [`InvalidInput`](ErrorKind::InvalidInput) if a certificate, key or proxy in the options makes
-    ///   no sense.
-    /// - As the file system, for the files of certificates.
+    /// - [`InvalidReference`](ErrorKind::InvalidReference) if the name cannot be that of a registry.
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if a certificate, key or proxy in the options is invalid.
+    /// - Those of the file system, for the files of certificates.
     pub fn with_options(name: &RegistryName, options: RemoteOptions) -> Result<Self> {
         let transport = Transport::new(name, options).during("connect to", name)?;
-        let identity = transport.origin().origin().ascii_serialization();
+        let identity = transport
+            .locations()
+            .origin()
+            .origin()
+            .ascii_serialization();
         Ok(Self(Arc::new(Shared {
             identity: RegistryIdentity::new(identity),
-            learned: Learned::new(transport.options()),
+            learned: LearnedCapabilities::new(transport.options()),
             transport,
-            updates: Updates::default(),
+            referrer_queues: ReferrerQueues::default(),
         })))
     }
 
-    /// The repository `name`, which need not exist. No request is made.
+    /// Returns the repository `name`, which need not exist. Sends no request.
     #[must_use]
     pub fn open(&self, name: &RepositoryName) -> RemoteRepository {
-        RemoteRepository::new(Handle::new(Arc::clone(&self.0), name.clone()))
+        RemoteRepository::new(RepositoryClient::new(Arc::clone(&self.0), name.clone()))
     }
 
-    /// Asks whether there is a registry, and whether the credentials are good for it
-    /// (distribution-spec, "Determining Support"). Safe to drop.
+    /// Checks that there is a registry, and that it accepts the credentials (distribution-spec, "Determining Support").
+    /// Cancel safe.
     ///
     /// # Errors
-    /// - [`Unauthorized`](ErrorKind::Unauthorized) and [`Denied`](ErrorKind::Denied) if the registry
-    ///   does not let us in.
-    /// - [`NotFound`](ErrorKind::NotFound) if what answers is no registry.
-    /// - What the network fails with.
+    /// - [`Unauthorized`](ErrorKind::Unauthorized) and [`Denied`](ErrorKind::Denied) if the registry refuses the credentials.
+    /// - [`NotFound`](ErrorKind::NotFound) if the server is not a registry.
+    /// - Those of the network.
     pub async fn ping(&self) -> Result<()> {
         let transport = &self.0.transport;
-        let url = transport.origin().join("v2/");
+        let url = transport.locations().origin().join("v2/");
         let url = url.map_err(|_| failure::protocol("the registry has no URL"))?;
         let request = Request::new(RequestKind::Ping, Method::GET, url, Scopes::default());
-        let answer = transport
+        let response = transport
             .send(request)
             .await
             .during("reach", &self.0.identity)?;
-        match answer.status() {
+        match response.status() {
             StatusCode::OK => Ok(()),
-            _ => Err(answer
+            _ => Err(response
                 .into_error()
                 .await
                 .with_operation("reach")
@@ -102,7 +105,7 @@ impl RemoteRegistry {
         }
     }
 
-    /// How many requests have been sent through this registry, its clones and its repositories.
+    /// Returns the numbers of requests that have been sent through this registry, its clones and its repositories.
     #[must_use]
     pub fn request_counts(&self) -> RequestCounts {
         self.0.transport.counts()
@@ -133,7 +136,7 @@ impl Registry for RemoteRegistry {
             repositories: Option<Vec<String>>,
         }
         let transport = &self.0.transport;
-        let url = match transport.origin().join("v2/_catalog") {
+        let url = match transport.locations().origin().join("v2/_catalog") {
             Ok(url) => url,
             Err(_) => {
                 let error = failure::protocol("the registry has no URL");

@@ -1,4 +1,4 @@
-//! One repository of a registry, as the core's traits see it.
+//! The backend for one repository of a registry.
 
 use std::fmt;
 
@@ -12,27 +12,27 @@ use tranship::{
 };
 
 use crate::blobs::Blobs;
-use crate::handle::Handle;
 use crate::manifests::Manifests;
-use crate::pages::{Names, nothing_there};
+use crate::pages::{Names, ignore_missing};
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Request, RequestKind};
-use crate::{blobs, deletion, referrers};
+use crate::{blobs, deletion, manifest_changes, referrers};
 
 /// A repository of a [`RemoteRegistry`](crate::RemoteRegistry). Clones share connections, tokens and
 /// bounds with each other, and with the registry.
 #[derive(Clone)]
 pub struct RemoteRepository {
-    handle: Handle,
+    client: RepositoryClient,
     blobs: Blobs,
     manifests: Manifests,
 }
 
 impl RemoteRepository {
-    pub(crate) fn new(handle: Handle) -> Self {
+    pub(crate) fn new(client: RepositoryClient) -> Self {
         Self {
-            blobs: Blobs(handle.clone()),
-            manifests: Manifests(handle.clone()),
-            handle,
+            blobs: Blobs(client.clone()),
+            manifests: Manifests(client.clone()),
+            client,
         }
     }
 }
@@ -40,8 +40,8 @@ impl RemoteRepository {
 impl fmt::Debug for RemoteRepository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteRepository")
-            .field("registry", &self.handle.shared.identity)
-            .field("name", &self.handle.name)
+            .field("registry", &self.client.shared.identity)
+            .field("name", &self.client.name)
             .finish_non_exhaustive()
     }
 }
@@ -49,8 +49,8 @@ impl fmt::Debug for RemoteRepository {
 #[async_trait]
 impl Backend for RemoteRepository {
     fn info(&self) -> RepositoryInfo<'_> {
-        RepositoryInfo::new(&self.handle.name, self.handle.learned().capabilities())
-            .with_registry(&self.handle.shared.identity)
+        RepositoryInfo::new(&self.client.name, self.client.learned().capabilities())
+            .with_registry(&self.client.shared.identity)
     }
 
     async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
@@ -94,9 +94,10 @@ impl Backend for RemoteRepository {
     ) -> Result<Presence> {
         match kind {
             ContentKind::Blob => self.blobs.find(target, access).await,
-            ContentKind::Manifest => Ok(match self.manifests.has(target).await? {
-                true => Presence::Whole,
-                false => Presence::Absent,
+            ContentKind::Manifest => Ok(if self.manifests.has(target).await? {
+                Presence::Whole
+            } else {
+                Presence::Absent
             }),
         }
     }
@@ -111,8 +112,7 @@ impl Backend for RemoteRepository {
         match kind {
             ContentKind::Blob => self.blobs.write(expected, &source, options).await,
             ContentKind::Manifest => {
-                let manifests = &self.manifests;
-                manifests.write(expected, &source, options.tags).await
+                manifest_changes::push(&self.manifests, expected, &source, options.tags).await
             }
         }
     }
@@ -129,7 +129,7 @@ impl Backend for RemoteRepository {
     async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
         match kind {
             ContentKind::Blob => self.blobs.remove(target).await,
-            ContentKind::Manifest => self.manifests.remove(target).await,
+            ContentKind::Manifest => manifest_changes::delete(&self.manifests, target).await,
         }
     }
 
@@ -138,14 +138,14 @@ impl Backend for RemoteRepository {
     }
 
     async fn remove_tag(&self, tag: &Tag) -> Result<()> {
-        let handle = &self.handle;
-        let url = handle.manifest_url(TagOrDigest::Tag(tag.clone()))?;
-        let scopes = handle.delete_scope();
+        let client = &self.client;
+        let url = client.manifest_url(TagOrDigest::Tag(tag.clone()))?;
+        let scopes = client.delete_scope();
         let request = Request::new(RequestKind::ManifestDelete, Method::DELETE, url, scopes);
-        let answer = handle.transport().send(request).await?;
-        let fact = &handle.learned().untag;
-        let settled = deletion::settle(answer, fact).await;
-        settled.map_err(|error| no_tags(error, fact))
+        let response = client.transport().send(request).await?;
+        let capability = &client.learned().untag;
+        let settled = deletion::finish(response, capability).await;
+        settled.map_err(|error| no_tags(error, capability))
     }
 
     fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
@@ -153,15 +153,15 @@ impl Backend for RemoteRepository {
         struct Tags {
             tags: Option<Vec<String>>,
         }
-        let handle = &self.handle;
-        let url = match handle.url("tags/list") {
+        let client = &self.client;
+        let url = match client.url("tags/list") {
             Ok(url) => url,
             Err(error) => return Box::pin(futures_util::stream::iter([Err(error)])),
         };
-        let (transport, scopes) = (handle.transport(), handle.pull_scope());
+        let (transport, scopes) = (client.transport(), client.pull_scope());
         Names::new(transport, RequestKind::Tags, scopes, url, options).list(
             |page| Ok(page.decode::<Tags>()?.tags.unwrap_or_default()),
-            |error| nothing_there(error).during("list the tags of", &handle.name),
+            |error| ignore_missing(error).during("list the tags of", &client.name),
         )
     }
 
@@ -170,27 +170,27 @@ impl Backend for RemoteRepository {
         subject: &Descriptor,
         artifact_type: Option<&MediaType>,
     ) -> Listing<'a, Descriptor> {
-        referrers::list(&self.handle, *subject.digest(), artifact_type.cloned())
+        referrers::list(&self.client, *subject.digest(), artifact_type.cloned())
     }
 
     async fn start_upload(&self) -> Result<Box<dyn Upload>> {
-        blobs::start(&self.handle).await
+        blobs::start(&self.client).await
     }
 
     async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
-        blobs::resume(&self.handle, id).await
+        blobs::resume(&self.client, id).await
     }
 
     fn prepare_for_pushes(&self) {
-        self.handle.expect_pushes();
+        self.client.expect_pushes();
     }
 }
 
-/// Registries that delete manifests by their digest only say so in several ways.
-fn no_tags(error: Error, fact: &crate::handle::Fact) -> Error {
+/// Replaces the various errors of registries that delete manifests by their digest only.
+fn no_tags(error: Error, capability: &crate::capabilities::LearnedCapability) -> Error {
     match error.kind() {
         ErrorKind::InvalidInput | ErrorKind::DigestMismatch | ErrorKind::InvalidReference => {
-            fact.learn(false);
+            capability.learn(false);
             Error::unsupported("the registry does not remove tags")
                 .with_hint("deleting the manifest by its digest removes all of its tags")
                 .with_source(error)

@@ -1,5 +1,5 @@
-//! Names to addresses, with the policy's word on private ones: what is checked is what is connected
-//! to, so a name that resolves to something else a moment later gains nothing.
+//! Resolves host names, and applies the policy on private addresses. The client connects to the addresses that were checked,
+//! so a name whose address changes in between does not get past the check.
 
 use std::fmt;
 use std::io;
@@ -12,16 +12,17 @@ use tokio::sync::OnceCell;
 use tranship::{Error, ErrorKind};
 use url::{Host, Url};
 
-use crate::policy::{SecurityPolicy, is_inside, is_private};
+use crate::hosts::{is_private_address, is_private_host};
+use crate::policy::SecurityPolicy;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Clones share what they know of the registry.
+/// Resolves host names for one registry. Clones share whether the registry has a private address.
 #[derive(Debug, Clone)]
-pub(crate) struct GuardedResolver(Arc<Guard>);
+pub(crate) struct GuardedResolver(Arc<ResolverState>);
 
 #[derive(Debug)]
-struct Guard {
+struct ResolverState {
     registry: String,
     policy: SecurityPolicy,
     /// Whether the registry has a private address.
@@ -31,7 +32,7 @@ struct Guard {
 }
 
 impl GuardedResolver {
-    /// For the registry at `origin`, of which `given` are addresses that the user has named.
+    /// Returns a resolver for the registry at `origin`. `given` are the addresses in the options.
     pub(crate) fn new(
         origin: &Url,
         given: &[(String, SocketAddr)],
@@ -40,10 +41,10 @@ impl GuardedResolver {
         let registry = origin.host_str().unwrap_or_default();
         let mut given = given.iter().rev();
         let is_private = match given.find(|(name, _)| name.eq_ignore_ascii_case(registry)) {
-            Some((_, address)) => is_private(address.ip()),
-            None => origin.host().is_some_and(|host| is_inside(&host)),
+            Some((_, address)) => is_private_address(address.ip()),
+            None => origin.host().is_some_and(|host| is_private_host(&host)),
         };
-        Self(Arc::new(Guard {
+        Self(Arc::new(ResolverState {
             registry: registry.to_ascii_lowercase(),
             policy,
             is_private: AtomicBool::new(is_private),
@@ -51,12 +52,12 @@ impl GuardedResolver {
         }))
     }
 
-    /// Whether the registry has a private address, as far as is known.
+    /// Returns whether the registry has a private address, as far as is known.
     pub(crate) fn registry_is_private(&self) -> bool {
         self.0.is_private.load(Ordering::Acquire)
     }
 
-    /// The addresses of `name`, with port 0.
+    /// Resolves `name`. The addresses have port 0.
     pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<SocketAddr>, BoxError> {
         let found = tokio::net::lookup_host((name, 0)).await;
         let addresses = match found {
@@ -78,7 +79,7 @@ impl GuardedResolver {
         let Some(Host::Domain(name)) = url.host() else {
             return Ok(());
         };
-        // What the registry may lead to depends on its own address.
+        // Which addresses the registry may name depends on its own address.
         let look_up = async { drop(self.addresses(&guard.registry).await) };
         guard.looked_up.get_or_init(|| look_up).await;
         if name.eq_ignore_ascii_case(&guard.registry) {
@@ -95,16 +96,18 @@ impl GuardedResolver {
     }
 }
 
-impl Guard {
+impl ResolverState {
     fn admit(
         &self,
         name: &str,
         addresses: Vec<SocketAddr>,
     ) -> Result<Vec<SocketAddr>, PrivateAddress> {
-        let leads_inside = addresses.iter().any(|address| is_private(address.ip()));
+        let has_private = addresses
+            .iter()
+            .any(|address| is_private_address(address.ip()));
         if name.eq_ignore_ascii_case(&self.registry) {
-            self.is_private.fetch_or(leads_inside, Ordering::AcqRel);
-        } else if leads_inside
+            self.is_private.fetch_or(has_private, Ordering::AcqRel);
+        } else if has_private
             && !self
                 .policy
                 .allows_private(self.is_private.load(Ordering::Acquire))
@@ -139,7 +142,7 @@ fn does_not_exist(error: &io::Error) -> bool {
     known.iter().any(|known| text.contains(known))
 }
 
-/// A name of a host that does not exist.
+/// The error for a host that does not exist.
 #[derive(Debug)]
 pub(crate) struct UnknownHost(pub(crate) String);
 
@@ -151,7 +154,7 @@ impl fmt::Display for UnknownHost {
 
 impl std::error::Error for UnknownHost {}
 
-/// A name that the policy does not allow, because of where it leads.
+/// The error for a name with a private address that the policy does not allow.
 #[derive(Debug)]
 pub(crate) struct PrivateAddress(String);
 
@@ -159,7 +162,7 @@ impl fmt::Display for PrivateAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} has a private address, to which a public registry may not lead",
+            "{} has a private address, which a public registry may not name",
             self.0
         )
     }
@@ -185,7 +188,7 @@ mod tests {
     const INSIDE: &str = "10.0.0.1:0";
     const OUTSIDE: &str = "93.184.216.34:0";
 
-    fn admits(guard: &Guard, name: &str, addresses: &[&str]) -> bool {
+    fn admits(guard: &ResolverState, name: &str, addresses: &[&str]) -> bool {
         let addresses = addresses
             .iter()
             .map(|text| text.parse().expect("an address"));
@@ -233,7 +236,7 @@ mod tests {
         )];
         let check = async |targets: PrivateTargets, url: &str| {
             let resolver = guard_with(REGISTRY, &given, targets);
-            // As if the name had been resolved.
+            // This simulates that the name has been resolved.
             resolver.0.looked_up.set(()).expect("once");
             resolver.check(&url.parse().expect("a URL")).await
         };
@@ -243,14 +246,14 @@ mod tests {
         for (targets, url) in [
             (PrivateTargets::Allowed, "http://localhost:5000/"),
             (PrivateTargets::default(), "https://registry.example.com/"),
-            // The rules about URLs look at addresses.
+            // The rules about URLs check addresses.
             (PrivateTargets::default(), "https://10.0.0.1/"),
         ] {
             check(targets, url).await.expect(url);
         }
     }
 
-    /// Such a host is never resolved.
+    /// An address is never resolved.
     #[test]
     fn a_registry_that_is_named_by_a_private_address_is_private() {
         for origin in [

@@ -1,4 +1,4 @@
-//! What a registry asks for in `WWW-Authenticate` (RFC 9110, section 11.6.1).
+//! The challenges in `WWW-Authenticate` (RFC 9110, section 11.6.1).
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
@@ -12,8 +12,7 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
-    /// All challenges of all the header's values, in their order. What breaks the grammar is left
-    /// out, as little of it as possible.
+    /// Returns the challenges of all values of the header, in their order. Only the malformed parts are skipped.
     pub(crate) fn parse_all(headers: &HeaderMap) -> Vec<Self> {
         let mut challenges = Vec::new();
         for value in headers.get_all(WWW_AUTHENTICATE) {
@@ -23,12 +22,12 @@ impl Challenge {
         challenges
     }
 
-    /// Whether the scheme is `scheme`, in whatever case.
+    /// Returns whether the scheme is `scheme`, without regard to case.
     pub(crate) fn is(&self, scheme: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
-    /// The parameter called `name`, in whatever case; the first, if it is there twice.
+    /// Returns the first parameter with the name `name`, without regard to case.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters
             .iter()
@@ -37,15 +36,15 @@ impl Challenge {
     }
 }
 
-/// Reads one header value. Commas and blanks both part what follows one another: some registries
-/// forget the comma, and no challenge can be read in two ways because of that.
+/// Parses one header value. Both commas and blanks separate parameters, because some registries omit the comma. This is not
+/// ambiguous.
 struct Parser<'a> {
     rest: &'a str,
 }
 
 impl<'a> Parser<'a> {
     fn parse_into(&mut self, challenges: &mut Vec<Challenge>) {
-        // Parameters in front of any scheme belong to none.
+        // Parameters before the first scheme are skipped.
         let mut current: Option<Challenge> = None;
         loop {
             self.skip(|c| is_blank(c) || c == ',');
@@ -81,8 +80,8 @@ impl<'a> Parser<'a> {
         challenges.extend(current);
     }
 
-    /// The value of a parameter: a quoted string, or anything up to a comma or a blank. A token
-    /// has fewer characters than that, but URLs without quotes occur.
+    /// Parses the value of a parameter: a quoted string, or everything up to a comma or a blank. This allows more characters
+    /// than a token, because some registries send URLs without quotes.
     fn value(&mut self) -> Option<String> {
         if self.accept('"') {
             return self.quoted();
@@ -91,8 +90,7 @@ impl<'a> Parser<'a> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The rest of a quoted string, behind its opening quote; `None`, and nothing is left, if it
-    /// does not end.
+    /// Parses the rest of a quoted string after its opening quote. Returns `None` and skips everything if it does not end.
     fn quoted(&mut self) -> Option<String> {
         let mut value = String::new();
         let mut characters = self.rest.chars();
@@ -110,8 +108,7 @@ impl<'a> Parser<'a> {
         None
     }
 
-    /// What may follow a scheme instead of parameters. It is told from a parameter by being all
-    /// there is up to the next comma.
+    /// Parses the token68 that may follow a scheme in place of parameters. Unlike a parameter, it extends to the next comma.
     fn token68(&mut self) -> Option<String> {
         let before = self.rest;
         self.skip(is_blank);
@@ -130,7 +127,7 @@ impl<'a> Parser<'a> {
         None
     }
 
-    /// Goes on to the next comma outside of quotes.
+    /// Skips to the next comma outside of quotes.
     fn skip_element(&mut self) {
         loop {
             self.skip(|c| c != ',' && c != '"');

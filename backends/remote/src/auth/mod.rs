@@ -1,15 +1,15 @@
-//! Authentication: what to send to a registry so that it answers, and what to do when it does not.
+//! Authentication: the `Authorization` of requests, and the response to a challenge.
 
-mod cache;
 mod challenge;
-mod flight;
-mod refusal;
+mod credential_cache;
 mod scope;
+mod single_flight;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_cache;
+mod token_error;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,21 +18,18 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tokio::time::Instant;
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 
-use self::cache::{Token, TokenCache};
 use self::challenge::Challenge;
-use self::flight::Flights;
-pub(crate) use self::refusal::Asked;
-use self::refusal::refusal;
+use self::credential_cache::CredentialCache;
 pub(crate) use self::scope::{Scope, Scopes};
+use self::single_flight::SingleFlight;
 pub(crate) use self::token::TokenServer;
 use self::token::{Grant, Granted, Realm, basic, bearer};
+use self::token_cache::{Token, TokenCache};
+pub(crate) use self::token_error::TokenRequest;
+use self::token_error::refusal;
 use crate::credentials::{Credential, CredentialProvider};
 
-/// Credentials are looked up for each repository, since Podman keeps them so. More than that are
-/// asked for again.
-const MOST_CREDENTIALS: usize = 256;
-
-/// Knows how to authenticate with one registry. Clones share what it has learnt.
+/// Authenticates with one registry. Clones share what has been learned.
 #[derive(Clone)]
 pub(crate) struct Authenticator {
     inner: Arc<Inner>,
@@ -40,19 +37,17 @@ pub(crate) struct Authenticator {
 
 struct Inner {
     registry: RegistryName,
-    provider: Arc<dyn CredentialProvider>,
+    credentials: CredentialCache,
     server: Arc<dyn TokenServer>,
     state: Mutex<State>,
-    lookups: Flights<Option<RepositoryName>, Option<Credential>>,
-    requests: Flights<(Realm, Scopes, Option<RepositoryName>), HeaderValue>,
+    requests: SingleFlight<(Realm, Scopes, Option<RepositoryName>), HeaderValue>,
 }
 
-/// What was learnt. The registry's answers decide; the last one counts.
+/// What has been learned from the registry's responses. The last one counts.
 #[derive(Default)]
 struct State {
     scheme: Option<Scheme>,
     tokens: TokenCache,
-    credentials: HashMap<Option<RepositoryName>, Option<Credential>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,18 +85,17 @@ impl Authenticator {
     ) -> Self {
         Self {
             inner: Arc::new(Inner {
+                credentials: CredentialCache::new(registry.clone(), provider),
                 registry,
-                provider,
                 server,
                 state: Mutex::default(),
-                lookups: Flights::default(),
-                requests: Flights::default(),
+                requests: SingleFlight::default(),
             }),
         }
     }
 
-    /// What to send with a request that needs `scopes`, before the registry asks for anything:
-    /// `None` until it has asked once. A token that is about to expire is renewed first.
+    /// Returns the `Authorization` of a request that needs `scopes`, and `None` until the registry has sent a challenge. A
+    /// token that is about to expire is renewed first.
     ///
     /// Cancel safe.
     ///
@@ -110,15 +104,11 @@ impl Authenticator {
     pub(crate) async fn authorization(&self, scopes: &Scopes) -> Result<Option<HeaderValue>> {
         let inner = &self.inner;
         let repository = scopes.repository();
-        let (scheme, token, credential) = {
+        let (scheme, token) = {
             let state = inner.state();
-            (
-                state.scheme,
-                state.tokens.find(scopes, None).cloned(),
-                state.credentials.get(&repository).cloned().flatten(),
-            )
+            (state.scheme, state.tokens.find(scopes, None).cloned())
         };
-        match (scheme, credential) {
+        match (scheme, inner.credentials.known(&repository)) {
             (None, _) => Ok(None),
             (Some(Scheme::Basic), _) => inner.shown(Scheme::Basic, &repository, None).await,
             (Some(Scheme::Bearer), Some(Credential::AccessToken(token))) => {
@@ -132,19 +122,18 @@ impl Authenticator {
         .map_err(|error| inner.explain(error))
     }
 
-    /// Takes up the best of the challenges in the header of a 401; `None` if none can be met, and the
-    /// 401 is the last word.
+    /// Returns the best of the challenges in the headers of a 401, and `None` if none can be met, so that the 401 is final.
     ///
-    /// `sent` is what was refused, and `is_new` whether it was obtained for this very request. A token
-    /// that is new and was granted for all that is wanted would be granted in the same way again, so a
-    /// registry that refuses it has decided. One that calls it invalid has not: others may have used it up.
+    /// `sent` is the refused `Authorization`, and `is_new` whether it was obtained for this request. A new token with all
+    /// scopes would be granted again in the same way, so its refusal is final, unless the registry calls it invalid:
+    /// another client may have used it up.
     pub(crate) fn challenge(
         &self,
         headers: &HeaderMap,
         scopes: &Scopes,
         sent: Option<&HeaderValue>,
         is_new: bool,
-    ) -> Option<Challenged> {
+    ) -> Option<MetChallenge> {
         let challenges = Challenge::parse_all(headers);
         let basic = challenges.iter().any(|challenge| challenge.is("Basic"));
         let mut bearer = challenges.into_iter().filter(|one| one.is("Bearer"));
@@ -158,16 +147,16 @@ impl Authenticator {
             Some(bearer) if has_realm(&bearer) || !basic => {
                 self.inner.challenge_bearer(bearer, scopes, sent, is_new)
             }
-            _ => basic.then_some(Challenged::Basic),
+            _ => basic.then_some(MetChallenge::Basic),
         }
     }
 
-    /// Whether there are credentials to show to the registry. That they cannot be looked up is left to the
-    /// request that needs them.
+    /// Returns whether there are credentials for the registry. Returns `false` if they cannot be looked up; the request that
+    /// needs them then fails.
     ///
     /// Cancel safe.
     pub(crate) async fn has_credentials(&self, scopes: &Scopes) -> bool {
-        match self.inner.credential(scopes.repository()).await {
+        match self.inner.credentials.get(scopes.repository()).await {
             Ok(credential) => credential.is_some(),
             Err(error) => {
                 tracing::debug!(registry = %self.inner.registry, %error, "credentials cannot be looked up");
@@ -176,14 +165,13 @@ impl Authenticator {
         }
     }
 
-    /// Goes back to anonymous requests until the registry asks for more.
+    /// Makes requests anonymous again until the registry sends a challenge.
     pub(crate) fn forget(&self) {
-        let mut state = self.inner.state();
-        state.scheme = None;
-        state.credentials.clear();
+        self.inner.state().scheme = None;
+        self.inner.credentials.clear();
     }
 
-    /// What to send after a 401, in answer to what [`challenge`](Self::challenge) has taken up.
+    /// Returns the `Authorization` that meets a challenge which [`challenge`](Self::challenge) has returned.
     ///
     /// Cancel safe.
     ///
@@ -191,32 +179,32 @@ impl Authenticator {
     /// - [`ErrorKind::Unauthorized`] if there are no credentials, or they are wrong.
     /// - [`ErrorKind::Denied`] if the user may not do that.
     /// - As the token server and the provider of credentials.
-    pub(crate) async fn answer(
+    pub(crate) async fn authorize(
         &self,
-        challenged: Challenged,
+        challenged: MetChallenge,
         scopes: &Scopes,
         sent: Option<&HeaderValue>,
     ) -> Result<HeaderValue> {
         let inner = &self.inner;
-        let answered = match challenged {
-            Challenged::Basic => inner.answer_basic(scopes, sent).await,
-            Challenged::Bearer(asked) => inner.answer_bearer(asked, scopes, sent).await,
+        let authorized = match challenged {
+            MetChallenge::Basic => inner.authorize_basic(scopes, sent).await,
+            MetChallenge::Bearer(asked) => inner.authorize_bearer(asked, scopes, sent).await,
         };
-        answered.map_err(|error| inner.explain(error))
+        authorized.map_err(|error| inner.explain(error))
     }
 }
 
 /// A challenge that can be met.
-pub(crate) enum Challenged {
+pub(crate) enum MetChallenge {
     Basic,
-    Bearer(TokenAsked),
+    Bearer(TokenChallenge),
 }
 
-/// What a registry wants a token for, and from where.
-pub(crate) struct TokenAsked {
+/// The scopes that a registry wants a token for, and its token server.
+pub(crate) struct TokenChallenge {
     challenge: Challenge,
     wanted: Scopes,
-    /// Whether the token that was refused had all the scopes that are wanted, as far as was granted.
+    /// Whether the refused token was requested with all wanted scopes.
     is_insufficient: bool,
 }
 
@@ -225,7 +213,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer_basic(
+    async fn authorize_basic(
         self: &Arc<Self>,
         scopes: &Scopes,
         sent: Option<&HeaderValue>,
@@ -245,7 +233,7 @@ impl Inner {
         scopes: &Scopes,
         sent: Option<&HeaderValue>,
         is_new: bool,
-    ) -> Option<Challenged> {
+    ) -> Option<MetChallenge> {
         let wanted = scopes.union(&Scopes::parse(challenge.parameter("scope").unwrap_or("")));
         let refused = {
             let mut state = self.state();
@@ -258,16 +246,16 @@ impl Inner {
         if was_enough && is_new && !is_insufficient && problem != Some("invalid_token") {
             return None;
         }
-        Some(Challenged::Bearer(TokenAsked {
+        Some(MetChallenge::Bearer(TokenChallenge {
             challenge,
             wanted,
             is_insufficient,
         }))
     }
 
-    async fn answer_bearer(
+    async fn authorize_bearer(
         self: &Arc<Self>,
-        asked: TokenAsked,
+        asked: TokenChallenge,
         scopes: &Scopes,
         sent: Option<&HeaderValue>,
     ) -> Result<HeaderValue> {
@@ -277,9 +265,9 @@ impl Inner {
             Some(_) => return Err(self.refused(&repository, "the registry refuses the token")),
             None => {}
         }
-        // The token server left out what the user may not do; it would do so again.
+        // The token server left out scopes that the user does not have, and would do so again.
         if asked.is_insufficient {
-            return Err(match self.credential(repository.clone()).await? {
+            return Err(match self.credentials.get(repository.clone()).await? {
                 Some(_) => Error::new(ErrorKind::Denied, "the user may not do that"),
                 None => self.refused(&repository, "anonymous users may not do that"),
             });
@@ -288,33 +276,31 @@ impl Inner {
         self.token(realm, asked.wanted, repository).await
     }
 
-    /// The header that shows the registry the credential itself, if there is one of the kind that
-    /// goes with the scheme. If it is what was `sent`, the provider is asked anew: passwords of cloud
-    /// registries live for some hours.
+    /// Returns the `Authorization` that contains the credential itself, if the scheme takes one. If it equals `sent`, the
+    /// provider is asked again, because passwords of cloud registries expire after some hours.
     async fn shown(
         self: &Arc<Self>,
         scheme: Scheme,
         repository: &Option<RepositoryName>,
         sent: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>> {
-        let credential = self.credential(repository.clone()).await?;
+        let credential = self.credentials.get(repository.clone()).await?;
         let header = scheme.show(credential.as_ref())?;
         if header.is_none() || header.as_ref() != sent {
             return Ok(header);
         }
-        self.state().credentials.remove(repository);
-        let credential = self.credential(repository.clone()).await?;
+        self.credentials.forget(repository);
+        let credential = self.credentials.get(repository.clone()).await?;
         scheme.show(credential.as_ref())
     }
 
-    /// The error for credentials that are missing or wrong. By the time of the next request there
-    /// may be others.
+    /// Returns the error for credentials that are missing or wrong, and forgets them: the next request may find others.
     fn refused(&self, repository: &Option<RepositoryName>, why: &'static str) -> Error {
-        self.state().credentials.remove(repository);
+        self.credentials.forget(repository);
         Error::new(ErrorKind::Unauthorized, why)
     }
 
-    /// The token, or a new one if it is about to expire.
+    /// Returns the token, or a new one if it is about to expire.
     async fn renewed(self: &Arc<Self>, token: Token) -> Result<HeaderValue> {
         if !token.is_stale(Instant::now()) {
             return Ok(token.header);
@@ -326,7 +312,7 @@ impl Inner {
             ..
         } = token.clone();
         match self.token(realm, scopes, repository).await {
-            // It will do, and asking again and again would only delay what it is good for.
+            // The token is still valid, so we use it and do not try to renew it again.
             Err(error) if !token.is_expired(Instant::now()) => {
                 tracing::debug!(registry = %self.registry, %error, "a token is not renewed");
                 self.state().tokens.keep_to_its_end(&token.header);
@@ -336,8 +322,8 @@ impl Inner {
         }
     }
 
-    /// A token of `realm` that covers `scopes` and has some time to live. Whoever asks for the
-    /// same at the same time gets the same.
+    /// Returns a token of `realm` that covers `scopes` and is not about to expire. Concurrent calls with the same arguments
+    /// share one request.
     async fn token(
         self: &Arc<Self>,
         realm: Realm,
@@ -370,7 +356,7 @@ impl Inner {
         scopes: Scopes,
         repository: Option<RepositoryName>,
     ) -> Result<HeaderValue> {
-        let credential = self.credential(repository.clone()).await?;
+        let credential = self.credentials.get(repository.clone()).await?;
         if let Some(Credential::AccessToken(token)) = &credential {
             return bearer(token);
         }
@@ -382,19 +368,18 @@ impl Inner {
                 response.status(),
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST
             ) {
-                self.state().credentials.remove(&repository);
+                self.credentials.forget(&repository);
             }
             return Err(refusal(&response, credential.as_ref()));
         }
         let granted = Granted::read(response.body())?;
-        let mut state = self.state();
         if let (Some(Credential::IdentityToken(_)), Some(next)) =
             (&credential, granted.refresh_token)
         {
-            let next = Some(Credential::IdentityToken(next));
-            state.credentials.insert(repository.clone(), next);
+            let next = Credential::IdentityToken(next);
+            self.credentials.replace(repository.clone(), next);
         }
-        state.tokens.insert(Token {
+        self.state().tokens.insert(Token {
             header: granted.header.clone(),
             scopes,
             realm,
@@ -415,7 +400,7 @@ impl Inner {
             Some(Credential::Basic { username, password }) => {
                 let request = realm.get(scopes, Some((username, password)))?;
                 let response = self.server.send(request).await?;
-                // A server that knows OAuth2 only.
+                // The server supports OAuth2 only.
                 if matches!(
                     response.status(),
                     StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
@@ -435,31 +420,7 @@ impl Inner {
         }
     }
 
-    /// The credential for `repository`, which is asked for once and kept until it is refused.
-    async fn credential(
-        self: &Arc<Self>,
-        repository: Option<RepositoryName>,
-    ) -> Result<Option<Credential>> {
-        if let Some(known) = self.state().credentials.get(&repository) {
-            return Ok(known.clone());
-        }
-        let begin = {
-            let (inner, repository) = (self.clone(), repository.clone());
-            move || async move {
-                let (registry, provider) = (&inner.registry, &inner.provider);
-                let credential = provider.credential(registry, repository.as_ref()).await?;
-                let mut state = inner.state();
-                if state.credentials.len() >= MOST_CREDENTIALS {
-                    state.credentials.clear();
-                }
-                state.credentials.insert(repository, credential.clone());
-                Ok(credential)
-            }
-        };
-        self.lookups.join(repository, begin).await
-    }
-
-    /// Says which registry it was, and what can be done about it.
+    /// Adds the registry and a hint to an error.
     fn explain(&self, error: Error) -> Error {
         let error = error
             .with_operation("authenticate")

@@ -1,11 +1,11 @@
-//! What a token allows (distribution, "Token Scope Documentation").
+//! The scopes of tokens (distribution, "Token Scope Documentation").
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use tranship::RepositoryName;
 
-/// One resource and what is to be done with it, such as `repository:library/alpine:pull`.
+/// One resource and the actions on it, such as `repository:library/alpine:pull`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scope {
     resource: String,
@@ -47,22 +47,21 @@ impl Scope {
 
 const REPOSITORY: &str = "repository:";
 
-/// A set of scopes. There is one way to write it, whatever it was put together from: sorted, each
-/// resource once, with its actions sorted and `*` instead of all of them.
+/// A set of scopes in a canonical form: sorted, each resource once, with its actions sorted and `*` in place of all actions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub(crate) struct Scopes {
     /// By `type:name`. No set of actions is empty.
     resources: BTreeMap<String, BTreeSet<String>>,
-    /// What has another form; a registry may know what it means.
+    /// Scopes in other forms, which a registry may support.
     other: BTreeSet<String>,
 }
 
 impl Scopes {
-    /// Reads scopes with blanks between them, as a challenge has them.
+    /// Parses scopes that are separated by blanks, as in a challenge.
     pub(crate) fn parse(text: &str) -> Self {
         let mut scopes = Self::default();
         for scope in text.split_ascii_whitespace() {
-            // A name may have colons, for it may begin with a host and a port.
+            // A name may contain colons, because it may start with a host and a port.
             match (scope.find(':'), scope.rfind(':')) {
                 (Some(first), Some(last)) if first < last => {
                     scopes.add(&scope[..last], scope[last + 1..].split(','));
@@ -75,7 +74,7 @@ impl Scopes {
         scopes
     }
 
-    /// Both, together.
+    /// Returns the union of both.
     pub(crate) fn union(&self, more: &Self) -> Self {
         let mut union = self.clone();
         for (resource, actions) in &more.resources {
@@ -85,7 +84,7 @@ impl Scopes {
         union
     }
 
-    /// Whether all that `less` allows is allowed here.
+    /// Returns whether all actions of `less` are included.
     pub(crate) fn covers(&self, less: &Self) -> bool {
         less.resources.iter().all(|(resource, wanted)| {
             self.resources
@@ -94,7 +93,7 @@ impl Scopes {
         }) && self.other.is_superset(&less.other)
     }
 
-    /// The repository that this is about: the one to be changed, else the first.
+    /// Returns the repository of the scopes: the one that is changed, or else the first.
     pub(crate) fn repository(&self) -> Option<RepositoryName> {
         let mut repositories = self.resources.iter().filter_map(|(resource, actions)| {
             let name = resource.strip_prefix(REPOSITORY)?.parse().ok()?;
@@ -109,7 +108,7 @@ impl Scopes {
         Some(changed.unwrap_or(first).0)
     }
 
-    /// The scopes, one by one, in order.
+    /// Returns the scopes in order.
     pub(crate) fn to_strings(&self) -> Vec<String> {
         let mut scopes: Vec<String> = self.other.iter().cloned().collect();
         scopes.extend(self.resources.iter().map(|(resource, actions)| {

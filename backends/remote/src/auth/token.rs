@@ -1,4 +1,4 @@
-//! Access tokens: the requests that ask for them, and what is answered (distribution, "Token
+//! Access tokens: requests for them, and the responses (distribution, "Token
 //! Authentication Specification" and "Oauth2 Token Authentication").
 
 use std::time::Duration;
@@ -18,27 +18,26 @@ use super::challenge::Challenge;
 use super::scope::Scopes;
 use crate::credentials::Secret;
 
-/// Who asks, in OAuth2's terms. Registries do not want clients to be registered.
+/// The client id of OAuth2. Registries do not require that clients are registered.
 const CLIENT_ID: &str = "tranship";
 
-/// Where a lifetime is missing or makes no sense, the one that the specification names.
+/// The lifetime of the specification, where it is missing or invalid.
 const DEFAULT_LIFETIME: f64 = 60.0;
 
-/// No token is trusted for longer: who may do what changes.
+/// The longest lifetime of a token, because permissions change.
 const LONGEST_LIFETIME: f64 = 24.0 * 3600.0;
 
-/// Sends requests to a token server: with the policy on where tokens may come from, with retries,
-/// without following redirects, and with a bound on the body.
+/// Sends requests to a token server, with the policy, retries and a limit on the body, and without redirects.
 #[async_trait]
 pub(crate) trait TokenServer: Send + Sync {
-    /// The answer, whatever its status.
+    /// Returns the response, whatever its status.
     ///
     /// # Errors
-    /// If there is none, or the server may not be asked.
+    /// Those of the network, and of the policy if it does not allow the server.
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>>;
 }
 
-/// A token server, and what it calls the registry.
+/// A token server, and its name for the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Realm {
     url: Url,
@@ -46,10 +45,10 @@ pub(crate) struct Realm {
 }
 
 impl Realm {
-    /// The realm that a Bearer challenge names.
+    /// Returns the realm of a Bearer challenge.
     ///
     /// # Errors
-    /// [`ErrorKind::Unauthorized`] if it names none, or one that is no HTTP URL.
+    /// [`ErrorKind::Unauthorized`] if it is missing, or is not an HTTP URL.
     pub(crate) fn of(challenge: &Challenge) -> Result<Self> {
         let unusable = |why| Error::new(ErrorKind::Unauthorized, why);
         let realm = challenge
@@ -58,7 +57,7 @@ impl Realm {
         let mut url = Url::parse(realm)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| unusable("the registry wants a token from what is no HTTP URL"))?;
+            .ok_or_else(|| unusable("the registry names a token server that is not an HTTP URL"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(unusable(
                 "the registry wants a token from a URL with user information in it",
@@ -71,14 +70,14 @@ impl Realm {
         })
     }
 
-    /// Asks as in the first specification, with the password if there is one.
+    /// Returns a request in the form of the first specification, with the password if there is one.
     pub(crate) fn get(
         &self,
         scopes: &Scopes,
         login: Option<(&str, &Secret)>,
     ) -> Result<Request<Bytes>> {
         let mut url = self.url.clone();
-        // What the realm's query holds already stays as it is.
+        // The query of the realm is kept byte by byte.
         let mut query = url.query_pairs_mut();
         if let Some(service) = &self.service {
             query.append_pair("service", service);
@@ -98,7 +97,7 @@ impl Realm {
         Ok(request)
     }
 
-    /// Asks as in OAuth2.
+    /// Returns a request in the form of OAuth2.
     pub(crate) fn post(&self, scopes: &Scopes, grant: Grant<'_>) -> Result<Request<Bytes>> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         match grant {
@@ -135,7 +134,7 @@ impl Realm {
     }
 }
 
-/// What an OAuth2 request shows for a token.
+/// The grant of an OAuth2 request.
 #[derive(Clone, Copy)]
 pub(crate) enum Grant<'a> {
     RefreshToken(&'a Secret),
@@ -156,10 +155,10 @@ fn request(method: Method, url: &Url, body: Bytes) -> Result<Request<Bytes>> {
         })
 }
 
-/// `Authorization: Basic` (RFC 7617), in UTF-8.
+/// Returns `Authorization: Basic` (RFC 7617), in UTF-8.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] if the user name has a colon, which would begin the password.
+/// [`ErrorKind::InvalidInput`] if the user name has a colon, which separates it from the password.
 pub(crate) fn basic(username: &str, password: &Secret) -> Result<HeaderValue> {
     if username.contains(':') {
         return Err(Error::new(
@@ -171,11 +170,10 @@ pub(crate) fn basic(username: &str, password: &Secret) -> Result<HeaderValue> {
     sensitive(format!("Basic {login}"))
 }
 
-/// `Authorization: Bearer` (RFC 6750).
+/// Returns `Authorization: Bearer` (RFC 6750).
 ///
 /// # Errors
-/// [`ErrorKind::Unauthorized`] if the token has blanks, control characters or others that no token
-/// has. It is not shown.
+/// [`ErrorKind::Unauthorized`] if the token has characters that are not allowed in tokens. The error does not show it.
 pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue> {
     let token = token.expose();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -200,16 +198,16 @@ fn sensitive(text: String) -> Result<HeaderValue> {
     Ok(header)
 }
 
-/// What a token server gave.
+/// A token that a token server has granted.
 pub(crate) struct Granted {
     pub(crate) header: HeaderValue,
     pub(crate) lifetime: Duration,
-    /// To be shown next time, instead of the refresh token that was shown.
+    /// The refresh token for the next request, which replaces the one that was sent.
     pub(crate) refresh_token: Option<Secret>,
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
     #[serde(default)]
@@ -218,36 +216,36 @@ struct Answer {
 }
 
 impl Granted {
-    /// Reads the answer to a request that succeeded.
+    /// Decodes a successful response.
     ///
     /// # Errors
-    /// [`ErrorKind::Unauthorized`] if there is no token in it that can be used.
+    /// [`ErrorKind::Unauthorized`] if it does not contain a usable token.
     pub(crate) fn read(body: &[u8]) -> Result<Self> {
         let present = |token: Option<String>| token.filter(|token| !token.is_empty());
-        // What serde says would quote the token.
-        let answer: Answer = serde_json::from_slice(body).map_err(|_| {
+        // The error of serde would quote the token.
+        let response: TokenResponse = serde_json::from_slice(body).map_err(|_| {
             Error::new(
                 ErrorKind::Unauthorized,
-                "the token server's answer is not the JSON that it should be",
+                "the token server's response is not the expected JSON",
             )
         })?;
-        let token = present(answer.access_token)
-            .or(present(answer.token))
+        let token = present(response.access_token)
+            .or(present(response.token))
             .ok_or_else(|| {
                 Error::new(
                     ErrorKind::Unauthorized,
-                    "the token server's answer has no token in it",
+                    "the token server's response does not contain a token",
                 )
             })?;
         Ok(Self {
             header: bearer(&Secret::new(token))?,
-            lifetime: lifetime(&answer.expires_in),
-            refresh_token: present(answer.refresh_token).map(Secret::new),
+            lifetime: lifetime(&response.expires_in),
+            refresh_token: present(response.refresh_token).map(Secret::new),
         })
     }
 }
 
-/// A number of seconds, which some servers write as a string.
+/// Returns a lifetime in seconds, which some servers write as a string.
 fn lifetime(expires_in: &Value) -> Duration {
     let seconds = expires_in
         .as_f64()
@@ -361,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_usable_token_is_refused_and_not_shown() {
+    fn a_response_without_a_usable_token_is_refused_and_not_shown() {
         for body in [
             "",
             "<html>hunter2",

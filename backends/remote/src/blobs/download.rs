@@ -1,4 +1,4 @@
-//! A blob on its way here, which goes on where it broke.
+//! Downloads of blobs, which resume at their offset after an interruption.
 
 use std::ops::Range;
 
@@ -8,40 +8,40 @@ use http::header::{IF_RANGE, RANGE};
 use http::{HeaderValue, Method, StatusCode};
 use tranship::{Body, ByteStream, Descriptor, Digest, Error, ErrorKind, Result};
 
-use super::describe;
-use crate::handle::Handle;
-use crate::transport::{Answer, Request, RequestKind, Retries, failure};
+use super::lookup::describe;
+use crate::repository_client::RepositoryClient;
+use crate::transport::{Request, RequestKind, Response, Retries, failure};
 
-/// The bytes `position..end` of a blob, still to come.
+/// The remaining bytes `position..end` of a blob.
 pub(crate) struct Download {
-    handle: Handle,
+    client: RepositoryClient,
     target: Descriptor,
     position: u64,
     end: u64,
-    /// What the content was validated by when it was opened first; nothing else is spliced to it.
+    /// The `ETag` of the first response. Later responses must have the same.
     validator: Option<HeaderValue>,
-    /// Whether the registry answered with the part that it was asked for.
+    /// Whether the registry has returned the requested part.
     is_partial: bool,
-    /// How the registry says that the content is encoded, which the digest may disprove.
+    /// The `Content-Encoding` of the response. The digest may show that the content is not encoded.
     coding: Option<String>,
     body: Option<ByteStream>,
     retries: Retries,
 }
 
 impl Download {
-    /// The whole blob.
-    pub(crate) async fn whole(handle: &Handle, target: &Descriptor) -> Result<Self> {
-        Self::part(handle, target, 0..target.size()).await
+    /// Opens the whole blob.
+    pub(crate) async fn whole(client: &RepositoryClient, target: &Descriptor) -> Result<Self> {
+        Self::part(client, target, 0..target.size()).await
     }
 
-    /// A part of a blob.
+    /// Opens a part of a blob.
     pub(crate) async fn part(
-        handle: &Handle,
+        client: &RepositoryClient,
         target: &Descriptor,
         range: Range<u64>,
     ) -> Result<Self> {
         let mut download = Self {
-            handle: handle.clone(),
+            client: client.clone(),
             target: target.clone(),
             position: range.start,
             end: range.end,
@@ -49,24 +49,23 @@ impl Download {
             is_partial: false,
             coding: None,
             body: None,
-            retries: handle.transport().retries(),
+            retries: client.transport().retries(),
         };
-        // There is no range of no bytes; a blob of none is asked for all the same, as it may be
-        // missing.
+        // HTTP does not have empty ranges. An empty blob is requested anyway, because it may be missing.
         if !range.is_empty() || target.size() == 0 {
-            let answer = download.request().await?;
-            download.accept(answer).await?;
+            let response = download.request().await?;
+            download.accept(response).await?;
         }
         Ok(download)
     }
 
-    /// The whole blob of which only the digest is known.
+    /// Opens a whole blob whose size is not known.
     pub(crate) async fn unsized_whole(
-        handle: &Handle,
+        client: &RepositoryClient,
         digest: Digest,
     ) -> Result<(Descriptor, Self)> {
         let mut download = Self {
-            handle: handle.clone(),
+            client: client.clone(),
             target: Descriptor::new(tranship::MediaType::OCTET_STREAM, digest, 0),
             position: 0,
             end: 0,
@@ -74,16 +73,16 @@ impl Download {
             is_partial: false,
             coding: None,
             body: None,
-            retries: handle.transport().retries(),
+            retries: client.transport().retries(),
         };
-        let answer = download.request().await?.expect(StatusCode::OK).await?;
-        download.target = describe(answer.content_length()?, digest)?;
+        let response = download.request().await?.expect(StatusCode::OK).await?;
+        download.target = describe(response.content_length()?, digest)?;
         download.end = download.target.size();
-        download.accept(answer).await?;
+        download.accept(response).await?;
         Ok((download.target.clone(), download))
     }
 
-    /// Whether the registry sends parts of a blob.
+    /// Returns whether the registry supports ranges of blobs.
     pub(crate) fn is_partial(&self) -> bool {
         self.is_partial
     }
@@ -99,16 +98,10 @@ impl Download {
         self.position == 0 && self.end == self.target.size()
     }
 
-    async fn request(&mut self) -> Result<Answer> {
-        let url = self.handle.blob_url(self.target.digest())?;
-        let scopes = self.handle.pull_scope();
-        // One range of several is better off on a connection that is there already.
-        let expected = match self.end == self.target.size() {
-            true => self.end - self.position,
-            false => 0,
-        };
-        let request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes);
-        let mut request = request.download(expected);
+    async fn request(&mut self) -> Result<Response> {
+        let url = self.client.blob_url(self.target.digest())?;
+        let scopes = self.client.pull_scope();
+        let mut request = Request::new(RequestKind::BlobGet, Method::GET, url, scopes).download();
         if !self.is_whole() {
             let range = format!("bytes={}-{}", self.position, self.end - 1);
             let range = HeaderValue::try_from(range)
@@ -118,54 +111,54 @@ impl Download {
                 request = request.header(IF_RANGE, validator.clone());
             }
         }
-        self.handle.transport().send(request).await
+        self.client.transport().send(request).await
     }
 
-    /// Takes the body out of an answer that fits to what was read before.
-    async fn accept(&mut self, answer: Answer) -> Result<()> {
+    /// Takes the body of a response, after checking that it continues the content that has been read.
+    async fn accept(&mut self, response: Response) -> Result<()> {
         let size = self.target.size();
-        match answer.status() {
+        match response.status() {
             StatusCode::OK => {
-                self.coding = answer.coding().map(str::to_owned);
-                answer.check_digest(self.target.digest())?;
-                if let Some(length) = answer.content_length()?.filter(|length| *length != size) {
+                self.coding = response.coding().map(str::to_owned);
+                response.check_digest(self.target.digest())?;
+                if let Some(length) = response.content_length()?.filter(|length| *length != size) {
                     return Err(self.wrong_size(&format!("the registry has {length}")));
                 }
                 if !self.is_whole() {
-                    self.handle.learned().range.learn(false);
+                    self.client.learned().range.learn(false);
                 }
-                self.validate(&answer)?;
+                self.validate(&response)?;
                 let skip = self.position;
-                self.body = Some(skipping(answer.into_stream(), skip));
+                self.body = Some(skipping(response.into_stream(), skip));
                 Ok(())
             }
             StatusCode::PARTIAL_CONTENT => {
-                self.coding = answer.coding().map(str::to_owned);
-                answer.check_digest(self.target.digest())?;
-                let (start, end, total) = answer.content_range()?;
+                self.coding = response.coding().map(str::to_owned);
+                response.check_digest(self.target.digest())?;
+                let (start, end, total) = response.content_range()?;
                 if let Some(total) = total.filter(|total| *total != size) {
                     return Err(self.wrong_size(&format!("the registry has {total}")));
                 }
                 if start != self.position || end > self.end {
                     return Err(failure::protocol(format!(
-                        "the registry answers with the bytes {start}..{end} instead of {}..{}",
+                        "the registry returns the bytes {start}..{end} instead of {}..{}",
                         self.position, self.end
                     )));
                 }
-                self.handle.learned().range.learn(true);
+                self.client.learned().range.learn(true);
                 self.is_partial = true;
-                self.validate(&answer)?;
-                self.body = Some(answer.into_stream());
+                self.validate(&response)?;
+                self.body = Some(response.into_stream());
                 Ok(())
             }
             StatusCode::RANGE_NOT_SATISFIABLE => Err(self.wrong_size("the registry has fewer")),
-            _ => Err(answer.into_error().await),
+            _ => Err(response.into_error().await),
         }
     }
 
-    /// That the content is still the one that the first answer was about.
-    fn validate(&mut self, answer: &Answer) -> Result<()> {
-        let Some(now) = answer.strong_etag() else {
+    /// Checks that the content is still the same as in the first response.
+    fn validate(&mut self, response: &Response) -> Result<()> {
+        let Some(now) = response.strong_etag() else {
             return Ok(());
         };
         match &self.validator {
@@ -186,14 +179,15 @@ impl Download {
                 if self.position == self.end {
                     return Ok(None);
                 }
-                let answer = self.request().await?;
-                self.accept(answer).await?;
+                let response = self.request().await?;
+                self.accept(response).await?;
                 continue;
             };
             if self.position == self.end {
-                let more = match self.end == self.target.size() {
-                    true => body.next().await,
-                    false => None,
+                let more = if self.end == self.target.size() {
+                    body.next().await
+                } else {
+                    None
                 };
                 self.body = None;
                 return match more {
@@ -243,7 +237,7 @@ impl Download {
     }
 }
 
-/// A body without its first `skip` bytes.
+/// Returns a body without its first `skip` bytes.
 fn skipping(body: ByteStream, skip: u64) -> ByteStream {
     if skip == 0 {
         return body;

@@ -1,52 +1,43 @@
 //! The blobs of a repository.
 
 mod download;
-mod look;
+mod lookup;
 mod parallel;
 mod push;
 mod record;
 mod session;
+mod start;
+mod transfer;
 mod upload;
+mod upload_headers;
 
 use http::Method;
 use tranship::{
-    Access, ByteRange, Content, Descriptor, Digest, Error, ErrorKind, MediaType, Presence,
-    PushOptions, PushOutcome, RepositoryName, Result, Source, TagOrDigest,
+    Access, ByteRange, Content, Descriptor, Digest, Error, ErrorKind, Presence, PushOptions,
+    PushOutcome, RepositoryName, Result, Source, TagOrDigest,
 };
 
-use crate::handle::HIDDEN;
-use crate::handle::Handle;
-use crate::transport::{Request, RequestKind, failure};
+use crate::repository_client::HIDDEN;
+use crate::repository_client::RepositoryClient;
+use crate::transport::{Request, RequestKind};
 pub(crate) use download::Download;
-use look::{Found, look};
+use lookup::{StoredBlob, describe, look_up, presence};
 pub(crate) use upload::{resume, start};
 
 #[derive(Debug, Clone)]
-pub(crate) struct Blobs(pub(crate) Handle);
+pub(crate) struct Blobs(pub(crate) RepositoryClient);
 
 impl Blobs {
-    /// Looks for a blob that is there.
-    async fn found(&self, digest: &Digest) -> Result<Found> {
-        let handle = &self.0;
-        match look(handle, digest, handle.pull_scope()).await {
+    /// Looks up a blob, and fails with `NotFound` if the registry does not have it.
+    async fn found(&self, digest: &Digest) -> Result<StoredBlob> {
+        let client = &self.0;
+        match look_up(client, digest, client.pull_scope()).await {
             Ok(found) => found.ok_or_else(|| Error::not_found(digest)),
-            Err(error) if handle.hides(&error) => {
+            Err(error) if client.hides(&error) => {
                 Err(Error::new(ErrorKind::NotFound, HIDDEN).with_source(error))
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-/// Looks for a blob with the rights that pushing it needs.
-async fn presence(handle: &Handle, target: &Descriptor) -> Result<Presence> {
-    match look(handle, target.digest(), handle.push_scope()).await {
-        Ok(Some(found)) if found.may_have(target.size()) => Ok(Presence::Whole),
-        Ok(Some(_)) => Ok(Presence::OtherSize),
-        Ok(None) => Ok(Presence::Absent),
-        // Some registries forbid to look at what does not exist. The push finds out whether it is allowed.
-        Err(error) if error.http_status() == Some(403) => Ok(Presence::Absent),
-        Err(error) => Err(error),
     }
 }
 
@@ -110,20 +101,20 @@ impl Blobs {
     }
 
     pub(crate) async fn remove(&self, target: &Descriptor) -> Result<()> {
-        let handle = &self.0;
-        // A registry looks at the digest alone.
+        let client = &self.0;
+        // The registry compares the digest and not the size.
         if self.find(target, Access::Read).await? != Presence::Whole {
             return Err(Error::not_found(target.digest()));
         }
-        let url = handle.blob_url(target.digest())?;
-        let scopes = handle.delete_scope();
+        let url = client.blob_url(target.digest())?;
+        let scopes = client.delete_scope();
         let request = Request::new(RequestKind::BlobDelete, Method::DELETE, url, scopes);
-        let answer = handle.transport().send(request).await?;
-        crate::deletion::settle(answer, &handle.learned().delete_blobs).await
+        let response = client.transport().send(request).await?;
+        crate::deletion::finish(response, &client.learned().delete_blobs).await
     }
 }
 
-/// Says of a manifest that is not supported, and so was looked for among the blobs, what it is.
+/// Replaces the error for a manifest of an unsupported type, which was looked up as a blob.
 fn unsupported_manifest(error: Error, target: &Descriptor) -> Error {
     let media_type = target.media_type();
     let is_of_docker = media_type.is_schema_1();
@@ -132,19 +123,13 @@ fn unsupported_manifest(error: Error, target: &Descriptor) -> Error {
     if !error.is_not_found() || !(is_of_docker || is_unknown) {
         return error;
     }
-    let name = match is_of_docker {
-        true => "a manifest of Docker's schema 1",
-        false => "a manifest",
+    let name = if is_of_docker {
+        "a manifest of Docker's schema 1"
+    } else {
+        "a manifest"
     };
     Error::unsupported(format!("{name} of the type {media_type} is not supported"))
         .with_source(error)
-}
-
-/// The descriptor of a blob whose `size` in bytes the registry has said, or not.
-fn describe(size: Option<u64>, digest: Digest) -> Result<Descriptor> {
-    let size =
-        size.ok_or_else(|| failure::protocol("the registry does not say how large the blob is"))?;
-    Ok(Descriptor::new(MediaType::OCTET_STREAM, digest, size))
 }
 
 fn digest_of(reference: &TagOrDigest) -> Result<Digest> {

@@ -1,8 +1,8 @@
-//! Notes of uploads on the local disk, with which another process continues them.
+//! Records of uploads on the local disk, with which another process continues them.
 //!
-//! There is one file for each blob and repository. A push keeps it locked, so that no two pushes write to one
-//! upload. The URL in it may be all that is needed to write to the upload, so only the user may read the file.
-//! If a note cannot be read or written, the push proceeds without it.
+//! There is one file for each blob and repository. A push keeps it locked, so that no two pushes write to one upload. The
+//! URL in it may be sufficient to write to the upload, so only the user may read the file. If a record cannot be read or
+//! written, the push proceeds without it.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -11,27 +11,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
-use tranship::{Descriptor, Digest};
+use tranship::{Descriptor, Digest, Error, blocking};
 use url::Url;
 
-use crate::handle::Handle;
+use crate::repository_client::RepositoryClient;
 
-/// Far more than a note has, in bytes.
+/// The largest record that is read, in bytes. Real ones are far smaller.
 const LARGEST: u64 = 64 * 1024;
 
 /// Registries forget uploads after a day to a week.
 const EXPIRES_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// The note of one upload, which no other push uses until this is dropped.
+/// The record of one upload, which no other push uses until this is dropped.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct UploadRecord {
     file: Arc<File>,
     path: PathBuf,
     subject: Subject,
 }
 
-/// What is uploaded where.
+/// The blob that is uploaded, and the repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Subject {
     repository: String,
@@ -39,48 +38,50 @@ struct Subject {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Note {
+struct StoredRecord {
     #[serde(flatten)]
     subject: Subject,
     url: String,
 }
 
 impl Subject {
-    fn new(handle: &Handle, target: &Descriptor) -> Self {
+    fn new(client: &RepositoryClient, target: &Descriptor) -> Self {
         Self {
-            repository: format!("{}/{}", handle.shared.identity, handle.name),
+            repository: format!("{}/{}", client.shared.identity, client.name),
             digest: *target.digest(),
         }
     }
 
-    /// A name that any file system takes, however long those of the repository and the digest are.
+    /// Returns a file name that every file system accepts, whatever the length of the repository and the digest.
     fn file_name(&self) -> String {
         let key = format!("{} {}", self.repository, self.digest);
         format!("{}.json", Digest::of(key.as_bytes()).hex())
     }
 }
 
-impl Record {
-    /// The note that an earlier push of `target` has left, and the URL in it; `None` if there is none, or
-    /// another push uses it.
-    pub(super) async fn find(handle: &Handle, target: &Descriptor) -> Option<(Self, Url)> {
-        let directory = handle.transport().options().upload_records.clone()?;
-        let subject = Subject::new(handle, target);
-        let found = spawn_blocking(move || {
+impl UploadRecord {
+    /// Returns the record of an earlier push of `target` and the URL in it, and `None` if there is none or another push uses
+    /// it.
+    pub(super) async fn find(
+        client: &RepositoryClient,
+        target: &Descriptor,
+    ) -> Option<(Self, Url)> {
+        let directory = client.transport().options().upload_records.clone()?;
+        let subject = Subject::new(client, target);
+        let found = on_thread(move || {
             let mut options = OpenOptions::new();
             let record = Self::open(options.read(true).write(true), &directory, subject)?;
             let url = record.as_ref().and_then(Self::read);
             Ok(record.zip(url))
         });
-        settle(found.await)
+        found.await
     }
 
-    /// A note of an upload of `target` that is to be begun; `None` if notes are not kept, or another push
-    /// uses this one.
-    pub(super) async fn begin(handle: &Handle, target: &Descriptor) -> Option<Self> {
-        let directory = handle.transport().options().upload_records.clone()?;
-        let subject = Subject::new(handle, target);
-        let begun = spawn_blocking(move || {
+    /// Creates the record of a new upload of `target`. Returns `None` if records are not kept, or another push uses this one.
+    pub(super) async fn begin(client: &RepositoryClient, target: &Descriptor) -> Option<Self> {
+        let directory = client.transport().options().upload_records.clone()?;
+        let subject = Subject::new(client, target);
+        let begun = on_thread(move || {
             create_directory(&directory)?;
             sweep(&directory);
             let mut options = OpenOptions::new();
@@ -92,31 +93,30 @@ impl Record {
             }
             Self::open(&options, &directory, subject)
         });
-        settle(begun.await)
+        begun.await
     }
 
-    /// Notes where the upload is now.
+    /// Writes the current URL of the upload.
     pub(super) async fn note(&self, url: &Url) {
-        let note = Note {
+        let stored = StoredRecord {
             subject: self.subject.clone(),
             url: url.as_str().to_owned(),
         };
         let file = Arc::clone(&self.file);
-        let written = spawn_blocking(move || {
-            let bytes = serde_json::to_vec(&note)?;
+        let written = on_thread(move || {
+            let bytes = serde_json::to_vec(&stored)?;
             let mut file = &*file;
-            // If a power cut tears the note, it cannot be decoded, and the upload is begun anew.
+            // A record that is torn by a power cut cannot be decoded, and a new upload is started.
             file.set_len(0)?;
             file.rewind()?;
             file.write_all(&bytes).map(Some)
         });
-        settle(written.await);
+        written.await;
     }
 
-    /// Removes the note: the upload is over.
+    /// Removes the record, because the upload has ended.
     pub(super) async fn forget(self) {
-        let removed = spawn_blocking(move || fs::remove_file(&self.path).map(Some));
-        settle(removed.await);
+        on_thread(move || fs::remove_file(&self.path).map(Some)).await;
     }
 
     fn open(options: &OpenOptions, directory: &Path, subject: Subject) -> io::Result<Option<Self>> {
@@ -136,18 +136,21 @@ impl Record {
     fn read(&self) -> Option<Url> {
         let mut bytes = Vec::new();
         (&*self.file).take(LARGEST).read_to_end(&mut bytes).ok()?;
-        let note: Note = serde_json::from_slice(&bytes).ok()?;
-        let url = note.url.parse().ok()?;
-        (note.subject == self.subject).then_some(url)
+        let stored: StoredRecord = serde_json::from_slice(&bytes).ok()?;
+        let url = stored.url.parse().ok()?;
+        (stored.subject == self.subject).then_some(url)
     }
 }
 
-/// Returns the outcome of an operation on a note, or nothing if it failed.
-fn settle<T>(outcome: Result<io::Result<Option<T>>, tokio::task::JoinError>) -> Option<T> {
-    match outcome.map_err(io::Error::other).flatten() {
+/// Runs an operation on a record on a blocking thread. Returns `None` if it fails, which is logged.
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<Option<T>> + Send + 'static,
+) -> Option<T> {
+    let failed = |error| Error::io("a record of an upload cannot be kept", error);
+    match blocking::run(move || work().map_err(failed)).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            tracing::debug!(%error, "a note of an upload cannot be kept");
+            tracing::debug!(%error);
             None
         }
     }
@@ -177,7 +180,7 @@ fn create_directory(directory: &Path) -> io::Result<()> {
     builder.create(directory)
 }
 
-/// Removes notes of uploads that no registry remembers.
+/// Removes records of uploads that have expired at every registry.
 fn sweep(directory: &Path) {
     let Ok(entries) = fs::read_dir(directory) else {
         return;
@@ -185,8 +188,8 @@ fn sweep(directory: &Path) {
     for entry in entries.flatten() {
         let age = entry.metadata().and_then(|metadata| metadata.modified());
         let is_old = age.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > EXPIRES_AFTER));
-        let is_note = entry.path().extension().is_some_and(|name| name == "json");
-        if !is_old || !is_note {
+        let is_record = entry.path().extension().is_some_and(|name| name == "json");
+        if !is_old || !is_record {
             continue;
         }
         // A push that takes days still has the lock.

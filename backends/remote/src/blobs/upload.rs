@@ -6,34 +6,35 @@ use http::StatusCode;
 use tranship::{Descriptor, Error, ErrorKind, Presence, Result, ResultExt as _, Upload, UploadId};
 use url::Url;
 
-use super::push::SMALLEST_CHUNK;
-use super::session::{Sent, Session, Started};
-use crate::handle::Handle;
+use super::lookup::presence;
+use super::session::{ChunkOutcome, StartedUpload, UploadSession};
+use super::transfer::SMALLEST_CHUNK;
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Payload, Retries, failure};
 
-pub(crate) async fn start(handle: &Handle) -> Result<Box<dyn Upload>> {
-    match Session::start(handle, None, None).await? {
-        Started::Session(session) => Ok(RemoteUpload::boxed(handle, session)),
-        Started::Mounted => Err(failure::protocol(
-            "the registry answers that an upload is done which was not begun",
+pub(crate) async fn start(client: &RepositoryClient) -> Result<Box<dyn Upload>> {
+    match UploadSession::start(client, None, None).await? {
+        StartedUpload::Session(session) => Ok(RemoteUpload::boxed(client, session)),
+        StartedUpload::Mounted => Err(failure::protocol(
+            "the registry responds that an upload is complete which was not started",
         )),
     }
 }
 
-pub(crate) async fn resume(handle: &Handle, id: &UploadId) -> Result<Box<dyn Upload>> {
-    let url = url_of(handle, id).ok_or_else(no_upload)?;
-    let session = Session::resume(handle, url).await?;
-    Ok(RemoteUpload::boxed(handle, session))
+pub(crate) async fn resume(client: &RepositoryClient, id: &UploadId) -> Result<Box<dyn Upload>> {
+    let url = url_of(client, id).ok_or_else(no_upload)?;
+    let session = UploadSession::resume(client, url).await?;
+    Ok(RemoteUpload::boxed(client, session))
 }
 
-/// The name of the repository, a space, and the URL: a name has no space.
-fn id_of(handle: &Handle, url: &Url) -> UploadId {
-    UploadId::new(format!("{} {url}", handle.name))
+/// Returns the name of the repository, a space, and the URL. A name does not contain spaces.
+fn id_of(client: &RepositoryClient, url: &Url) -> UploadId {
+    UploadId::new(format!("{} {url}", client.name))
 }
 
-fn url_of(handle: &Handle, id: &UploadId) -> Option<Url> {
+fn url_of(client: &RepositoryClient, id: &UploadId) -> Option<Url> {
     let (name, url) = id.as_str().split_once(' ')?;
-    if name != handle.name.as_str() {
+    if name != client.name.as_str() {
         return None;
     }
     url.parse().ok()
@@ -44,29 +45,29 @@ fn no_upload() -> Error {
 }
 
 struct RemoteUpload {
-    handle: Handle,
-    session: Session,
+    client: RepositoryClient,
+    session: UploadSession,
     id: UploadId,
-    /// What is too little for a chunk of its own.
-    held: BytesMut,
+    /// Bytes that are too few for a chunk.
+    buffered: BytesMut,
 }
 
 impl RemoteUpload {
-    fn boxed(handle: &Handle, mut session: Session) -> Box<dyn Upload> {
-        session.leave();
+    fn boxed(client: &RepositoryClient, mut session: UploadSession) -> Box<dyn Upload> {
+        session.keep_open();
         Box::new(Self {
-            id: id_of(handle, session.url()),
-            handle: handle.clone(),
+            id: id_of(client, session.url()),
+            client: client.clone(),
             session,
-            held: BytesMut::new(),
+            buffered: BytesMut::new(),
         })
     }
 
-    /// Sends `chunk` from where the upload is, and goes on as long as the registry takes some of it.
+    /// Sends `chunk` at the offset of the upload, in several requests if the registry accepts it in parts.
     async fn send(&mut self, chunk: Bytes) -> Result<()> {
         let start = self.session.offset();
         let end = start + chunk.len() as u64;
-        let mut retries = self.handle.transport().retries();
+        let mut retries = self.client.transport().retries();
         while self.session.offset() < end {
             let at = self.session.offset();
             let Some(left) = at
@@ -75,72 +76,72 @@ impl RemoteUpload {
             else {
                 return Err(moved(at));
             };
-            let limit = &self.handle.learned().body_limit;
+            let limit = &self.client.learned().body_limit;
             let length = (end - at).min(limit.get());
             let piece = usize::try_from(length).unwrap_or(usize::MAX);
             let piece = chunk.slice(left..left.saturating_add(piece).min(chunk.len()));
             let range = at..at + piece.len() as u64;
             let sent = self.session.send_chunk(range, Payload::Bytes(piece)).await;
-            self.id = id_of(&self.handle, self.session.url());
+            self.id = id_of(&self.client, self.session.url());
             match sent {
-                Ok(Sent::Accepted) if self.session.offset() > at => {}
-                Ok(Sent::Accepted) => self.go_on(&mut retries, moved(at)).await?,
-                Ok(Sent::Elsewhere) => {
+                Ok(ChunkOutcome::Accepted) if self.session.offset() > at => {}
+                Ok(ChunkOutcome::Accepted) => self.continue_after(&mut retries, moved(at)).await?,
+                Ok(ChunkOutcome::OffsetDiffers) => {
                     return Err(moved(self.session.offset()));
                 }
-                Ok(Sent::Refused(answer))
-                    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE
+                Ok(ChunkOutcome::Refused(response))
+                    if response.status() == StatusCode::PAYLOAD_TOO_LARGE
                         && length > SMALLEST_CHUNK.max(self.session.min_chunk()) =>
                 {
                     let least = SMALLEST_CHUNK.max(self.session.min_chunk());
                     limit.lower_to((length / 2).max(least));
                 }
-                Ok(Sent::Refused(answer)) => {
-                    let error = answer.into_error().await;
-                    self.go_on(&mut retries, error).await?;
+                Ok(ChunkOutcome::Refused(response)) => {
+                    let error = response.into_error().await;
+                    self.continue_after(&mut retries, error).await?;
                 }
-                Err(error) => self.go_on(&mut retries, error).await?,
+                Err(error) => self.continue_after(&mut retries, error).await?,
             }
         }
         Ok(())
     }
 
-    /// Ends the upload, with what is held back as its last bytes, and tries again what may pass.
+    /// Ends the upload with the buffered bytes, and retries after errors that may pass.
     async fn finish(&mut self, expected: &Descriptor) -> Result<()> {
-        let held = self.held.split().freeze();
+        let buffered = self.buffered.split().freeze();
         let start = self.session.offset();
-        let mut retries = self.handle.transport().retries();
+        let mut retries = self.client.transport().retries();
         loop {
             let at = self.session.offset();
             let sent = at.checked_sub(start).filter(|_| at <= expected.size());
             let Some(sent) = sent.and_then(|sent| usize::try_from(sent).ok()) else {
                 return Err(moved(at));
             };
-            let (payload, range) = match held.slice(sent..) {
+            let (payload, range) = match buffered.slice(sent..) {
                 left if left.is_empty() => (Payload::Empty, None),
                 left => (Payload::Bytes(left), Some(at..expected.size())),
             };
             let ended = self.session.finish(expected.digest(), payload, range).await;
             let error = match ended {
                 Ok(None) => return Ok(()),
-                Ok(Some(answer)) => answer.into_error().await,
+                Ok(Some(response)) => response.into_error().await,
                 Err(error) => error,
             };
             if !error.is_retryable() {
                 return Err(error);
             }
-            // Perhaps only the answer was lost.
-            let presence = super::presence(&self.handle, expected).await;
+            // Only the response may have been lost.
+            let presence = presence(&self.client, expected).await;
             if presence.is_ok_and(|presence| presence == Presence::Whole) {
                 return Ok(());
             }
-            self.go_on(&mut retries, error).await?;
+            self.continue_after(&mut retries, error).await?;
         }
     }
 
-    /// Waits and asks how far the upload is, if `error` may pass.
-    async fn go_on(&mut self, retries: &mut Retries, error: Error) -> Result<()> {
-        // A write that was dropped may not have ended yet at the registry.
+    /// Pauses and refreshes the offset, if `error` may pass.
+    async fn continue_after(&mut self, retries: &mut Retries, error: Error) -> Result<()> {
+        // The registry may still be handling a write whose future was dropped.
         let may_pass = error.is_retryable() || error.kind() == ErrorKind::Conflict;
         if !may_pass || !retries.pause(None).await {
             return Err(error);
@@ -154,7 +155,7 @@ fn moved(to: u64) -> Error {
         ErrorKind::RangeInvalid,
         format!("the upload is at byte {to} at the registry"),
     )
-    .with_hint("resume the upload and go on from its offset")
+    .with_hint("resume the upload and continue from its offset")
 }
 
 #[async_trait]
@@ -164,7 +165,7 @@ impl Upload for RemoteUpload {
     }
 
     fn offset(&self) -> u64 {
-        self.session.offset() + self.held.len() as u64
+        self.session.offset() + self.buffered.len() as u64
     }
 
     async fn write(&mut self, offset: u64, chunk: Bytes) -> Result<()> {
@@ -175,21 +176,23 @@ impl Upload for RemoteUpload {
             ));
         }
         let least = self.session.min_chunk();
-        if self.held.is_empty() && chunk.len() as u64 >= least {
-            return match chunk.is_empty() {
-                true => Ok(()),
-                false => self
-                    .send(chunk)
+        if self.buffered.is_empty() && chunk.len() as u64 >= least {
+            return if chunk.is_empty() {
+                Ok(())
+            } else {
+                self.send(chunk)
                     .await
-                    .during("upload to", &self.handle.name),
+                    .during("upload to", &self.client.name)
             };
         }
-        self.held.extend_from_slice(&chunk);
-        if (self.held.len() as u64) < least {
+        self.buffered.extend_from_slice(&chunk);
+        if (self.buffered.len() as u64) < least {
             return Ok(());
         }
-        let held = self.held.split().freeze();
-        self.send(held).await.during("upload to", &self.handle.name)
+        let buffered = self.buffered.split().freeze();
+        self.send(buffered)
+            .await
+            .during("upload to", &self.client.name)
     }
 
     async fn commit(mut self: Box<Self>, expected: &Descriptor) -> Result<()> {
@@ -202,7 +205,7 @@ impl Upload for RemoteUpload {
                     expected.size()
                 ),
             );
-            // What is wrong is the size, whether the registry can forget the upload or not.
+            // Whether cancelling succeeds does not matter, because the size is wrong.
             let _ = self.session.cancel().await;
             return Err(error
                 .with_operation("commit an upload as")
@@ -213,7 +216,7 @@ impl Upload for RemoteUpload {
             Err(error) => error,
         };
         if refused.kind() == ErrorKind::DigestMismatch {
-            // It is over, whether the registry thinks so or not.
+            // Whether cancelling succeeds does not matter, because the digest is wrong.
             let _ = self.session.cancel().await;
         }
         Err(refused
@@ -225,6 +228,6 @@ impl Upload for RemoteUpload {
         self.session
             .cancel()
             .await
-            .during("cancel an upload to", &self.handle.name)
+            .during("cancel an upload to", &self.client.name)
     }
 }

@@ -16,7 +16,7 @@ const LARGEST_FILE: u64 = 16 * 1024 * 1024;
 /// Others hold the lock for as long as it takes to write a small file.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The content of the file at `path`; `None` if there is no such file.
+/// Returns the content of the file at `path`, and `None` if it does not exist.
 ///
 /// # Errors
 /// If it cannot be read, or not understood.
@@ -45,12 +45,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Document>> {
     Document::parse(&bytes).map(Some)
 }
 
-/// Changes the file at `path`, which is created if need be, with nobody but this user to read it.
-/// The file is not written if `change` answers `false`. Whoever reads meanwhile sees the file of
+/// Changes the file at `path`. It is created if it does not exist, and only this user can read it.
+/// The file is not written if `change` returns `false`. Concurrent readers see the file of
 /// before or after; another process that changes it by this function waits.
 ///
 /// # Errors
-/// If it cannot be read, not understood or not written; then it is as it was.
+/// If it cannot be read, decoded or written. It is not changed in that case.
 pub(crate) fn change(
     path: &Path,
     change: impl FnOnce(&mut Document) -> Result<bool>,

@@ -11,8 +11,9 @@ use serde_json::ser::PrettyFormatter;
 use serde_json::{Map, Value};
 use tranship::{Error, ErrorKind, RepositoryName, Result};
 
+use super::credential::Credential;
+use super::secret::Secret;
 use super::server::Server;
-use super::{Credential, Secret};
 
 /// Takes padding or not; writes it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -160,7 +161,7 @@ impl Document {
         Ok(())
     }
 
-    /// Forgets the server's credentials. Answers whether there was anything to forget.
+    /// Removes the server's credentials. Returns whether there were any.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] if there is something else where credentials belong.

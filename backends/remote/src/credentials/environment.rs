@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 
-use super::{Credential, CredentialProvider, Secret};
+use super::credential::Credential;
+use super::provider::CredentialProvider;
+use super::secret::Secret;
 
 const USERNAME: &str = "TRANSHIP_USERNAME";
 const PASSWORD: &str = "TRANSHIP_PASSWORD";

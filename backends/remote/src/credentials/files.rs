@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::task::spawn_blocking;
-use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
+use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result, blocking};
 
 use self::entry::{Entry, HelperSearch, not_installed};
+use super::credential::Credential;
+use super::disk;
 use super::document::Document;
 use super::environment::{DOCKER_AUTH_CONFIG, Environment};
 use super::helper;
+use super::provider::CredentialProvider;
+use super::secret::Secret;
 use super::server::Server;
 use super::store::{CredentialStore, StoredIn};
-use super::{Credential, CredentialProvider, Secret, disk};
 
 /// The credentials in Docker's `config.json` and Podman's `auth.json`, and those that the
 /// credential helpers keep which are named there.
@@ -195,7 +197,7 @@ impl CredentialFiles {
     }
 
     /// Forgets the credentials for a registry, wherever [`credential`](CredentialProvider) would find
-    /// them. Those for parts of the registry stay. Answers whether there were any.
+    /// them. Those for parts of the registry stay. Returns whether there were any.
     ///
     /// Not cancel safe, as [`store`](Self::store).
     ///
@@ -377,18 +379,14 @@ fn plain_text_refused(path: &Path) -> Error {
     ))
 }
 
-/// Works on a file on a thread that may block.
+/// Runs `work` on a file on a blocking thread.
 async fn in_file<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce(&Path) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let owned = path.to_owned();
-    let result = spawn_blocking(move || work(&owned)).await;
-    result
-        .unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Io, "the work was stopped").with_source(error))
-        })
-        .map_err(|error| error.with_subject(path.display()))
+    let result = blocking::run(move || work(&owned)).await;
+    result.map_err(|error| error.with_subject(path.display()))
 }
 
 #[cfg(all(test, unix))]

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tranship::{Error, ErrorKind, Result};
 
-use super::{Credential, Secret};
+use super::credential::Credential;
+use super::secret::Secret;
 
 /// How long a helper may take, unless the caller says otherwise: it may have to ask the user to unlock the keychain.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
@@ -20,7 +21,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 /// The user name that says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// More than any answer has.
+/// More than any output has.
 const LONGEST_ANSWER: u64 = 1024 * 1024;
 
 /// As much of an explanation as fits into a terminal.
@@ -65,7 +66,7 @@ impl Helper {
         check_name(name)?;
         let file = format!("docker-credential-{name}{}", std::env::consts::EXE_SUFFIX);
         let directories = search_path.map(std::env::split_paths);
-        // A directory that is not absolute may be anybody's.
+        // A directory that is not absolute may belong to another user.
         let program = directories
             .into_iter()
             .flatten()
@@ -80,12 +81,12 @@ impl Helper {
     /// # Errors
     /// [`ErrorKind::Unauthorized`] if the helper fails, [`ErrorKind::Timeout`] if it does not end.
     pub(crate) async fn get(&self, server: &str) -> Result<Option<Credential>> {
-        let answer = self.run("get", server.as_bytes(), None).await?;
-        let Some(answer) = answer else {
+        let output = self.run("get", server.as_bytes(), None).await?;
+        let Some(output) = output else {
             return Ok(None);
         };
         // What serde says may quote the secret.
-        let stored: Option<Stored> = serde_json::from_slice(&answer)
+        let stored: Option<Stored> = serde_json::from_slice(&output)
             .map_err(|_| self.failure("does not return the JSON of a credential"))?;
         let stored = stored.unwrap_or_default();
         let username = stored.username.unwrap_or_default();
@@ -178,7 +179,7 @@ impl Helper {
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let write = async {
             if let Some(mut stdin) = stdin {
-                // A helper that knows the answer without reading may close it.
+                // A helper that does not need its input may close it.
                 let _ = stdin.write_all(input).await;
             }
             Ok(())

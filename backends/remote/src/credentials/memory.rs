@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tranship::{RegistryName, RepositoryName, Result};
 
+use super::credential::Credential;
 use super::document::Document;
+use super::provider::CredentialProvider;
 use super::server::Server;
 use super::store::{CredentialStore, StoredIn};
-use super::{Credential, CredentialProvider};
 
 /// Credentials that are kept in the memory of this process. Clones share them.
 ///

@@ -1,5 +1,6 @@
-//! Who the user is: credentials, and where they come from.
+//! Credentials, and the places that they are read from and stored in.
 
+mod credential;
 mod disk;
 mod document;
 mod environment;
@@ -14,8 +15,7 @@ mod store;
 #[cfg(all(test, unix))]
 mod test_helper;
 
-use std::fmt;
-
+pub use credential::Credential;
 pub use environment::{Environment, EnvironmentCredentials};
 pub use files::CredentialFiles;
 pub use memory::MemoryCredentials;
@@ -23,47 +23,3 @@ pub use named_helper::HelperCredentials;
 pub use provider::{CredentialProvider, Credentials, NoCredentials, StaticCredentials};
 pub use secret::Secret;
 pub use store::{CredentialStore, StoredIn};
-
-/// What a registry, or its token server, accepts as proof of who asks.
-///
-/// `Debug` shows the user name and nothing else.
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// A user name and a password, or what stands in for one: a personal access token, say.
-    Basic {
-        /// The user name. One with a colon in it cannot be told from the password.
-        username: String,
-        /// The password.
-        password: Secret,
-    },
-    /// An OAuth2 refresh token, which the token server exchanges for access tokens. Docker calls
-    /// it an identity token.
-    IdentityToken(Secret),
-    /// An access token, sent to the registry as it is. Podman and Docker call it a registry token.
-    AccessToken(Secret),
-}
-
-impl Credential {
-    /// A user name and a password.
-    pub fn basic(username: impl Into<String>, password: impl Into<Secret>) -> Self {
-        Self::Basic {
-            username: username.into(),
-            password: password.into(),
-        }
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Basic { username, password } => f
-                .debug_struct("Basic")
-                .field("username", username)
-                .field("password", password)
-                .finish(),
-            Self::IdentityToken(token) => f.debug_tuple("IdentityToken").field(token).finish(),
-            Self::AccessToken(token) => f.debug_tuple("AccessToken").field(token).finish(),
-        }
-    }
-}

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::task::spawn_blocking;
-use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
+use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result, blocking};
 
+use super::credential::Credential;
 use super::environment::Environment;
 use super::helper::{self, Helper};
+use super::provider::CredentialProvider;
 use super::server::Server;
 use super::store::{CredentialStore, StoredIn};
-use super::{Credential, CredentialProvider};
 
 /// The credentials that one credential helper keeps, such as `pass`, `secretservice`, `osxkeychain` or `wincred`, or one
 /// that a cloud registry comes with. No file needs to name it.
@@ -68,13 +68,9 @@ impl HelperCredentials {
 
     async fn find(&self) -> Result<Helper> {
         let own = self.clone();
-        let found = spawn_blocking(move || {
-            Helper::find(&own.name, own.search_path.as_deref(), own.timeout)
-        });
-        let found = found.await.map_err(|error| {
-            Error::new(ErrorKind::Io, "the work was stopped").with_source(error)
-        })??;
-        found.ok_or_else(|| {
+        let found =
+            blocking::run(move || Helper::find(&own.name, own.search_path.as_deref(), own.timeout));
+        found.await?.ok_or_else(|| {
             let message = format!("docker-credential-{} is not installed", self.name);
             Error::new(ErrorKind::Unauthorized, message)
                 .with_hint("install it in an absolute directory of PATH, or use another helper")

@@ -1,4 +1,4 @@
-//! Where credentials come from: the trait, and the simplest of its implementations.
+//! The trait of sources of credentials, and the simplest implementations.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tranship::{RegistryName, RepositoryName, Result};
 
-use super::Credential;
+use super::credential::Credential;
 
-/// Knows credentials.
+/// Provides the credentials of registries.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -33,11 +33,11 @@ use super::Credential;
 /// ```
 #[async_trait]
 pub trait CredentialProvider: Send + Sync + fmt::Debug {
-    /// The credential for `registry`, and there for `repository`, where the operation at hand is
-    /// about one. Answers are kept by the caller until the registry refuses them.
+    /// Returns the credential for `registry`, or for `repository` in it if the operation is about one. Returns `None` if the
+    /// provider does not have a credential. The caller keeps the result until the registry refuses it.
     ///
     /// # Errors
-    /// What kept the provider from knowing. Not to have a credential is `None`, and no error.
+    /// Those of the source of the credentials.
     async fn credential(
         &self,
         registry: &RegistryName,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use tranship::{RegistryName, Result};
 
-use super::{Credential, CredentialProvider};
+use super::credential::Credential;
+use super::provider::CredentialProvider;
 
 /// A [`CredentialProvider`] that credentials can be stored in and erased from. A login and a logout need no more, so they
 /// work with any of [`CredentialFiles`](crate::CredentialFiles), [`HelperCredentials`](crate::HelperCredentials),

@@ -1,4 +1,4 @@
-//! Reading a manifest: whole, bounded and checked, whatever the registry says about it.
+//! Fetches manifests, with a limit on their size, and verifies them.
 
 use bytes::Bytes;
 use http::header::ACCEPT;
@@ -7,48 +7,54 @@ use tranship::{
     Algorithm, Descriptor, Error, ErrorKind, ManifestDocument, MediaType, Result, TagOrDigest,
 };
 
-use super::every_type;
-use crate::handle::Handle;
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Request, RequestKind, failure};
 
-/// A manifest, and what the registry said of it.
+/// Returns the value of `Accept` that lists every type of manifest.
+pub(super) fn every_type() -> HeaderValue {
+    let types = MediaType::MANIFESTS.map(|kind| kind.as_str().to_owned());
+    // They are ASCII.
+    HeaderValue::try_from(types.join(", ")).unwrap_or(HeaderValue::from_static("*/*"))
+}
+
+/// A manifest, and what the registry states about it.
 pub(crate) struct Fetched {
     pub(crate) descriptor: Descriptor,
     pub(crate) content: Bytes,
-    /// What a change of the tag can be made conditional on.
+    /// The `ETag`, for conditional changes of the tag.
     pub(crate) etag: Option<HeaderValue>,
 }
 
-/// Reads what `reference` names. `expected` is what is known of it before.
+/// Fetches the manifest that `reference` names. `expected` is its descriptor, if it is known.
 pub(crate) async fn fetch(
-    handle: &Handle,
+    client: &RepositoryClient,
     reference: &TagOrDigest,
     expected: Option<&Descriptor>,
 ) -> Result<Fetched> {
-    let limit = handle.max_manifest_size();
+    let limit = client.max_manifest_size();
     let accept =
         expected.and_then(|target| HeaderValue::try_from(target.media_type().as_str()).ok());
-    let url = handle.manifest_url(reference)?;
+    let url = client.manifest_url(reference)?;
     let request = Request::new(
         RequestKind::ManifestGet,
         Method::GET,
         url,
-        handle.pull_scope(),
+        client.pull_scope(),
     )
     .header(ACCEPT, accept.unwrap_or_else(every_type));
-    let answer = handle.look(request).await?;
-    let answer = answer.expect(StatusCode::OK).await?;
-    let told_digest = answer.digest()?;
-    let told_type = answer.media_type();
-    let etag = answer.strong_etag();
-    let coding = answer.coding().map(str::to_owned);
-    let content = answer.bytes(limit).await?;
+    let response = client.look_up(request).await?;
+    let response = response.expect(StatusCode::OK).await?;
+    let told_digest = response.digest()?;
+    let told_type = response.media_type();
+    let etag = response.strong_etag();
+    let coding = response.coding().map(str::to_owned);
+    let content = response.bytes(limit).await?;
     let digest = match (reference, told_digest) {
-        // Another algorithm than the one asked for says nothing against the content.
+        // A digest of another algorithm than requested cannot be compared.
         (TagOrDigest::Digest(digest), Some(told))
             if told.algorithm() == digest.algorithm() && told != *digest =>
         {
-            return Err(mismatch(format!("the registry answers with {told}")));
+            return Err(mismatch(format!("the registry returns {told}")));
         }
         (TagOrDigest::Digest(digest), _) => *digest,
         (TagOrDigest::Tag(_), Some(told)) => told,
@@ -72,13 +78,13 @@ pub(crate) async fn fetch(
     })
 }
 
-/// The type that the registry tells, or else the one that the content shows.
+/// Returns the media type that the registry states, or else the one of the content.
 fn media_type(told: Result<Option<MediaType>>, content: &[u8]) -> Result<MediaType> {
     match told {
         Ok(Some(told)) if told.is_manifest() => Ok(told),
         told => match (ManifestDocument::sniff(content), told) {
             (Some(shown), _) => Ok(shown),
-            // Not even what could be a manifest of an unknown type: the page of a web server, for example.
+            // This is not even a manifest of an unknown type, but the page of a web server, for example.
             (None, Ok(Some(told))) if !content.trim_ascii_start().starts_with(b"{") => {
                 Err(failure::protocol(format!(
                     "the registry sends content of the type {told}, which is not a manifest"

@@ -1,140 +1,110 @@
-//! Pushing a manifest, with its tags, and with what its subject's list of referrers needs.
+//! Pushes a manifest with its tags.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tranship::{
-    Algorithm, Descriptor, Error, ErrorKind, ManifestDocument, PushOutcome, Result, Source, Tag,
+    Algorithm, Descriptor, Digest, Error, ErrorKind, ManifestDocument, PushOutcome, Result, Tag,
     TagOrDigest,
 };
 
-use super::Manifests;
-use crate::handle::Handle;
-use crate::referrers;
-use crate::transport::{Answer, Payload, Request, RequestKind};
+use crate::repository_client::RepositoryClient;
+use crate::transport::{Payload, Request, RequestKind, Response};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
-/// How many tags one request sets. Registries need not take more.
+/// How many tags one request sets. Registries need not accept more.
 const TAGS_AT_ONCE: usize = 10;
 
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
+/// A manifest that has been pushed.
+pub(crate) struct PushedManifest {
+    pub(crate) outcome: PushOutcome,
+    /// The subject whose list of referrers the registry does not maintain, and the descriptor to add to that list.
+    pub(crate) unlisted: Option<(Digest, Descriptor)>,
+}
+
+/// Pushes `content` and sets its tags. Returns the subject and the descriptor for its list of referrers if the registry
+/// does not maintain that list.
+///
+/// # Errors
+/// `InvalidManifest` if the content is not a manifest of the expected type, and those of the requests.
 pub(super) async fn push(
-    handle: &Handle,
+    client: &RepositoryClient,
     expected: &Descriptor,
-    source: &Source<'_>,
+    content: &Bytes,
     tags: &[Tag],
-) -> Result<PushOutcome> {
-    if !expected.media_type().is_manifest() {
-        return Err(Error::unsupported(format!(
-            "{} is not the type of a manifest that is supported, and only manifests have tags",
-            expected.media_type()
-        )));
-    }
-    handle.expect_pushes();
-    let (content, outcome) = match content_to_push(handle, expected, source, tags).await? {
-        ToPush::Nothing => return Ok(PushOutcome::Present),
-        ToPush::Again(content) => (content, PushOutcome::Present),
-        ToPush::New(content) => (content, PushOutcome::Pushed),
-    };
-    // What the registry would take for a manifest and others could not read is found here.
-    let document = ManifestDocument::decode(expected.media_type(), &content)?;
+) -> Result<Option<(Digest, Descriptor)>> {
+    // A registry may accept a manifest that other clients cannot decode, so we decode it first.
+    let document = ManifestDocument::decode(expected.media_type(), content)?;
     let takes_subject = match tags {
         [] => {
-            put_digest(handle, expected, &content, &[])
+            put_digest(client, expected, content, &[])
                 .await?
                 .knows_subject
         }
-        [tag] if is_default(expected) => put(handle, expected, &content, tag).await?.knows_subject,
-        tags => put_tags(handle, expected, &content, tags).await?,
+        [tag] if is_default(expected) => put(client, expected, content, tag).await?.knows_subject,
+        tags => put_tags(client, expected, content, tags).await?,
     };
     let Some(document) = document else {
-        return Ok(outcome);
+        return Ok(None);
     };
-    if takes_subject && document.subject().is_some() {
-        handle.learned().referrers.learn(true);
+    let Some(subject) = document.subject() else {
+        return Ok(None);
+    };
+    let referrers = &client.learned().referrers;
+    if takes_subject {
+        referrers.learn(true);
     }
-    if let Some(subject) = document.subject()
-        && !handle.learned().referrers.is_yes()
-    {
-        let referrer = tranship::describe_referrer(expected, &document);
-        referrers::add(handle, subject, &referrer).await?;
+    if referrers.is_yes() {
+        return Ok(None);
     }
-    Ok(outcome)
+    let referrer = tranship::describe_referrer(expected, &document);
+    Ok(Some((*subject.digest(), referrer)))
 }
 
-/// What there is to push of a manifest.
-enum ToPush {
-    /// The registry has it.
-    Nothing,
-    /// The registry has it, and is sent it again to set the tags.
-    Again(Bytes),
-    /// The registry does not have it, or was not asked.
-    New(Bytes),
-}
-
-/// Finds what there is to push. What is in memory is pushed without a question; other content is not read if the
-/// registry has it.
-async fn content_to_push(
-    handle: &Handle,
-    expected: &Descriptor,
-    source: &Source<'_>,
-    tags: &[Tag],
-) -> Result<ToPush> {
-    let limit = handle.max_manifest_size();
-    let manifests = Manifests(handle.clone());
-    if source.is_in_memory() || !manifests.has(expected).await? {
-        return Ok(ToPush::New(source.bytes(expected, limit).await?));
-    }
-    if tags.is_empty() {
-        return Ok(ToPush::Nothing);
-    }
-    let stored = manifests.read(expected).await?;
-    Ok(ToPush::Again(stored.bytes(limit).await?))
-}
-
-/// Whether registries choose the digest by which the manifest is named when it is pushed by a tag.
+/// Returns whether the manifest has the digest that registries choose when it is pushed by a tag.
 fn is_default(manifest: &Descriptor) -> bool {
     manifest.digest().algorithm() == Algorithm::Sha256
 }
 
-/// Points a tag at a manifest that is there.
+/// Points a tag at a stored manifest.
 pub(super) async fn put_tag(
-    handle: &Handle,
+    client: &RepositoryClient,
     target: &Descriptor,
     content: &Bytes,
     tag: &Tag,
 ) -> Result<()> {
     if is_default(target) {
-        return put(handle, target, content, tag).await.map(drop);
+        return put(client, target, content, tag).await.map(drop);
     }
-    put_tags(handle, target, content, std::slice::from_ref(tag))
+    put_tags(client, target, content, std::slice::from_ref(tag))
         .await
         .map(drop)
 }
 
-/// Sets several tags: with one request where the registry knows how, and otherwise with one each.
-/// Answers whether the registry takes care of the subject.
+/// Sets several tags: with one request where the registry supports that, and otherwise with one request for each. Returns
+/// whether the registry maintains the list of the subject.
 async fn put_tags(
-    handle: &Handle,
+    client: &RepositoryClient,
     expected: &Descriptor,
     content: &Bytes,
     tags: &[Tag],
 ) -> Result<bool> {
-    let fact = &handle.learned().tag_parameters;
+    let capability = &client.learned().tag_parameters;
     let mut knows_subject = false;
     let mut missing: Vec<&Tag> = tags.iter().collect();
     for tags in tags.chunks(TAGS_AT_ONCE) {
-        if fact.is_no() && is_default(expected) {
+        if capability.is_no() && is_default(expected) {
             break;
         }
-        let put = put_digest(handle, expected, content, tags).await?;
+        let put = put_digest(client, expected, content, tags).await?;
         knows_subject |= put.knows_subject;
         missing.retain(|tag| !put.tags.iter().any(|set| set == tag.as_str()));
-        fact.learn(tags.iter().all(|tag| !missing.contains(&tag)));
+        capability.learn(tags.iter().all(|tag| !missing.contains(&tag)));
     }
     for tag in missing {
-        knows_subject |= put(handle, expected, content, tag).await?.knows_subject;
+        knows_subject |= put(client, expected, content, tag).await?.knows_subject;
     }
     Ok(knows_subject)
 }
@@ -146,26 +116,31 @@ struct Put {
 }
 
 async fn put_digest(
-    handle: &Handle,
+    client: &RepositoryClient,
     expected: &Descriptor,
     content: &Bytes,
     tags: &[Tag],
 ) -> Result<Put> {
-    let mut url = handle.manifest_url(expected.digest())?;
+    let mut url = client.manifest_url(expected.digest())?;
     if !tags.is_empty() {
         let tags = tags.iter().map(|tag| ("tag", tag.as_str()));
         url.query_pairs_mut().extend_pairs(tags);
     }
-    send(handle, url, expected, content).await
+    send(client, url, expected, content).await
 }
 
-async fn put(handle: &Handle, expected: &Descriptor, content: &Bytes, tag: &Tag) -> Result<Put> {
-    let url = handle.manifest_url(TagOrDigest::Tag(tag.clone()))?;
-    send(handle, url, expected, content).await
+async fn put(
+    client: &RepositoryClient,
+    expected: &Descriptor,
+    content: &Bytes,
+    tag: &Tag,
+) -> Result<Put> {
+    let url = client.manifest_url(TagOrDigest::Tag(tag.clone()))?;
+    send(client, url, expected, content).await
 }
 
 async fn send(
-    handle: &Handle,
+    client: &RepositoryClient,
     url: url::Url,
     expected: &Descriptor,
     content: &Bytes,
@@ -176,26 +151,26 @@ async fn send(
         RequestKind::ManifestPut,
         Method::PUT,
         url,
-        handle.push_scope(),
+        client.push_scope(),
     )
     .header(CONTENT_TYPE, media_type)
     .payload(Payload::Bytes(content.clone()));
-    let answer = handle.transport().send(request).await?;
-    match answer.status() {
+    let response = client.transport().send(request).await?;
+    match response.status() {
         StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {}
         status => {
-            let error = answer.into_error().await;
+            let error = response.into_error().await;
             return Err(missing_content(status, error));
         }
     }
-    check_name(&answer, expected)?;
-    let tags = answer.headers().get_all(OCI_TAG).iter();
+    check_name(&response, expected)?;
+    let tags = response.headers().get_all(OCI_TAG).iter();
     let tags = tags.filter_map(|value| value.to_str().ok());
     let tags = tags
         .flat_map(|value| value.split(','))
         .map(|tag| tag.trim().to_owned());
     Ok(Put {
-        knows_subject: answer
+        knows_subject: response
             .headers()
             .get(OCI_SUBJECT)
             .is_some_and(|value| !value.is_empty()),
@@ -203,9 +178,9 @@ async fn send(
     })
 }
 
-/// That the registry has not named the manifest by another algorithm, under which nobody looks.
-fn check_name(answer: &Answer, expected: &Descriptor) -> Result<()> {
-    let Some(named) = answer.digest()? else {
+/// Checks that the registry does not name the manifest by a digest of another algorithm.
+fn check_name(response: &Response, expected: &Descriptor) -> Result<()> {
+    let Some(named) = response.digest()? else {
         return Ok(());
     };
     let algorithm = expected.digest().algorithm();
@@ -214,10 +189,10 @@ fn check_name(answer: &Answer, expected: &Descriptor) -> Result<()> {
             "the registry does not name manifests by {algorithm}"
         )));
     }
-    answer.check_digest(expected.digest())
+    response.check_digest(expected.digest())
 }
 
-/// A refusal because of something that the manifest refers to has a kind of its own.
+/// Replaces the error for content that the manifest refers to and the registry does not have.
 fn missing_content(status: StatusCode, error: Error) -> Error {
     let names_content = error
         .registry_errors()

@@ -5,30 +5,27 @@ use std::time::Duration;
 use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
-use super::direct::Direct;
 use super::proxies::Proxies;
 use super::sender::Sender;
 use super::tls;
 use crate::options::RemoteOptions;
 use crate::resolver::GuardedResolver;
 
-/// Clients for small requests and for the bytes of blobs. The latter never speaks HTTP/2: with its
-/// default windows that is less than half as fast (shared/facts/rust.md, section 5).
+/// The clients for small requests and for the bytes of blobs. The latter does not use HTTP/2, which is less than half as fast
+/// with its default windows.
 #[derive(Debug)]
 pub(super) struct Clients {
     pub(super) small: Sender,
     pub(super) bulk: Sender,
-    /// Connections past the clients; `None` with a client of the caller.
-    pub(super) direct: Option<Direct>,
 }
 
-/// What we call ourselves.
-pub(super) const USER_AGENT: &str = concat!("tranship/", env!("CARGO_PKG_VERSION"));
+/// The `User-Agent` of every request.
+const USER_AGENT: &str = concat!("tranship/", env!("CARGO_PKG_VERSION"));
 
-/// The clients for the registry at `origin`, which may turn out to speak the other scheme.
+/// Builds the clients for the registry at `origin`, which may turn out to speak the other scheme.
 ///
 /// # Errors
-/// `InvalidInput` if a certificate, key or proxy in the options makes no sense, or contradicts a client in them.
+/// `InvalidInput` if a certificate, key or proxy in the options is invalid, or an option contradicts the client in them.
 pub(super) fn clients(
     origin: &Url,
     options: &RemoteOptions,
@@ -39,7 +36,6 @@ pub(super) fn clients(
         return Ok(Clients {
             small: sender.clone(),
             bulk: sender,
-            direct: None,
         });
     }
     let proxies = Proxies::new(origin, options)?;
@@ -60,11 +56,9 @@ pub(super) fn clients(
                 .map_err(unusable)?
         }
     };
-    let direct = Direct::new(options, resolver, proxies);
     Ok(Clients {
         small: Sender::new(small),
         bulk: Sender::new(bulk),
-        direct: Some(direct),
     })
 }
 
@@ -104,7 +98,7 @@ fn unusable(error: reqwest::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::TlsOptions;
+    use crate::tls_options::TlsOptions;
 
     #[test]
     fn certificates_that_are_none_are_refused() {

@@ -1,8 +1,8 @@
-//! How many requests were sent, by what they were for.
+//! The numbers of requests that were sent, by kind.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a request is for.
+/// The kind of a request.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RequestKind {
@@ -46,18 +46,18 @@ pub enum RequestKind {
 
 const KINDS: usize = RequestKind::Token as usize + 1;
 
-/// How many requests of each kind have been sent, tries and redirects included.
+/// The numbers of requests of each kind that have been sent, with retries and redirects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestCounts([u64; KINDS]);
 
 impl RequestCounts {
-    /// The number of requests of one kind.
+    /// Returns the number of requests of one kind.
     #[must_use]
     pub const fn of(&self, kind: RequestKind) -> u64 {
         self.0[kind as usize]
     }
 
-    /// The number of all requests.
+    /// Returns the number of all requests.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()

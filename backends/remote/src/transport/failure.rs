@@ -1,4 +1,4 @@
-//! From what the network or a registry answers to the core's errors.
+//! Converts errors of the network and of registries to those of the core.
 
 use std::error::Error as StdError;
 
@@ -9,8 +9,8 @@ use tranship::{Error, ErrorKind, RegistryError};
 use url::Url;
 
 use super::tls_failure;
+use crate::redacted_url::redacted_url;
 use crate::resolver::{PrivateAddress, UnknownHost};
-use crate::shown_url::shown_url;
 
 /// For clients that were told to speak http to a registry that may expect https.
 pub(crate) const IF_HTTPS: &str = "if it speaks https, leave out --plain-http";
@@ -18,8 +18,7 @@ pub(crate) const IF_HTTPS: &str = "if it speaks https, leave out --plain-http";
 /// The longest `detail` of a registry's error that is kept, in bytes of JSON.
 const LONGEST_DETAIL: usize = 8 * 1024;
 
-/// The error list of an answer (distribution-spec, "Error Codes"). Empty where the body is something
-/// else.
+/// Decodes the list of errors in a response (distribution-spec, "Error Codes"). Returns an empty list for other bodies.
 pub(crate) fn registry_errors(body: &[u8]) -> Vec<RegistryError> {
     #[derive(Deserialize)]
     struct Body {
@@ -71,11 +70,12 @@ pub(crate) fn of_status(
         .iter()
         .find_map(|error| kind_of_code(&error.code, status))
         .unwrap_or_else(|| kind_of_status(status));
-    let mut message = format!("the registry answers {method} with {status}");
+    let mut message = format!("the registry responds to {method} with {status}");
     if let Some(first) = errors.first() {
-        let said = match first.message.is_empty() {
-            true => &first.code,
-            false => &first.message,
+        let said = if first.message.is_empty() {
+            &first.code
+        } else {
+            &first.message
         };
         if !said.is_empty() {
             message = format!("{message}: {said}");
@@ -85,7 +85,7 @@ pub(crate) fn of_status(
         .with_retryable(super::retry::is_transient(status))
         .with_registry_errors(errors)
         .with_http_status(status.as_u16())
-        .with_http_request(method.as_str(), &shown_url(url))
+        .with_http_request(method.as_str(), &redacted_url(url))
 }
 
 fn kind_of_code(code: &str, status: StatusCode) -> Option<ErrorKind> {
@@ -126,32 +126,47 @@ fn kind_of_status(status: StatusCode) -> ErrorKind {
     }
 }
 
-/// A registry that breaks the rules of the protocol; asking again would not help.
+/// Why a request has no response.
+pub(super) struct SendError {
+    pub(super) error: Error,
+    /// Whether the request certainly did not reach the registry.
+    pub(super) is_unsent: bool,
+}
+
+impl From<Error> for SendError {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            is_unsent: false,
+        }
+    }
+}
+
+/// Returns the error for a violation of the protocol, which is not retried.
 pub(crate) fn protocol(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message.into()).with_retryable(false)
 }
 
-/// The explanation for content that has a wrong size or digest and is labelled as encoded.
+/// Returns the explanation for content with a wrong size or digest that is labelled as encoded.
 pub(crate) fn encoded(coding: &str) -> String {
     let coding: String = coding.chars().take(100).collect();
     format!("the registry sends it with the Content-Encoding {coding:?}, which was not asked for")
 }
 
-/// Whether a request that failed in this way has surely not reached the registry.
+/// Returns whether a request with this error certainly has not reached the registry.
 pub(crate) fn is_unsent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
 }
 
-/// Whether the other side speaks TLS, and a connection is refused all the same, by it or by us.
+/// Returns whether the server speaks TLS, and one of the two sides has refused the connection.
 pub(crate) fn is_of_tls(error: &reqwest::Error) -> bool {
     let found = find::<rustls::Error>(error);
     found.is_some_and(|error| !matches!(error, rustls::Error::InvalidMessage(_)))
 }
 
-/// What a request failed with before it was answered, or while its answer was read. `is_http_told` says whether an
-/// option chose http.
+/// Converts the error of a request or of reading a response. `is_http_told` says whether an option selects http.
 pub(crate) fn of_network(error: reqwest::Error, is_http_told: bool) -> Error {
-    // Its own words would name the URL, which may carry a signature.
+    // The message contains the URL, which may contain a signature.
     let error = error.without_url();
     if find::<PrivateAddress>(&error).is_some() {
         return Error::new(
@@ -173,50 +188,31 @@ pub(crate) fn of_network(error: reqwest::Error, is_http_told: bool) -> Error {
         .with_source(error);
     }
     if error.is_timeout() {
-        return no_connection().with_source(error);
+        return Error::new(ErrorKind::Timeout, "no connection in time").with_source(error);
     }
     if error.is_connect() {
         return Error::new(ErrorKind::Unavailable, "the registry cannot be reached")
-            .with_hint("look at its name and its port, and at the network or the proxy between")
+            .with_hint("look at its name and its port, the network and the proxy")
             .with_source(error);
     }
-    // A request that could not even be made will not get better.
-    let is_ours = error.is_builder()
-        || find::<reqwest::Error>(&error).is_some_and(reqwest::Error::is_builder);
-    let broken = of_connection(error, is_http_told);
-    let may_pass = !is_ours && broken.is_retryable();
-    broken.with_retryable(may_pass)
-}
-
-/// What a connection failed with that had been made. `is_http_told` says whether an option chose http.
-pub(crate) fn of_connection(
-    error: impl StdError + Send + Sync + 'static,
-    is_http_told: bool,
-) -> Error {
-    let causes = format!("{error}\n{}", causes(&error));
-    if causes.contains("invalid HTTP version") {
-        let failed = Error::new(ErrorKind::Unavailable, "the registry does not speak HTTP")
-            .with_retryable(false)
-            .with_source(error);
+    if find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
+        let message = "the registry's response is not HTTP, or its head is too long";
+        let failed = protocol(message).with_source(error);
         return if is_http_told {
             failed.with_hint(IF_HTTPS)
         } else {
             failed
         };
     }
-    // An answer that is no HTTP will not get better.
-    let malformed = causes.contains("invalid HTTP") || causes.contains("message head is too large");
+    // A request that cannot be built fails again.
+    let is_unbuilt = error.is_builder()
+        || find::<reqwest::Error>(&error).is_some_and(reqwest::Error::is_builder);
     Error::new(ErrorKind::Unavailable, "the connection broke")
-        .with_retryable(!malformed)
+        .with_retryable(!is_unbuilt)
         .with_source(error)
 }
 
-/// What could not even be begun in time.
-pub(crate) fn no_connection() -> Error {
-    Error::new(ErrorKind::Timeout, "no connection in time")
-}
-
-/// What took too long as a whole. It would take as long again.
+/// Returns the error for a body or a listing that took too long. It would take as long again.
 pub(crate) fn too_slow(limit: std::time::Duration) -> Error {
     let message = format!(
         "the registry takes more than {} seconds",
@@ -225,7 +221,7 @@ pub(crate) fn too_slow(limit: std::time::Duration) -> Error {
     Error::new(ErrorKind::Timeout, message).with_retryable(false)
 }
 
-/// What nothing was heard of for too long.
+/// Returns the error for a request without progress.
 pub(crate) fn silence(limit: std::time::Duration) -> Error {
     Error::new(
         ErrorKind::Timeout,
@@ -233,13 +229,14 @@ pub(crate) fn silence(limit: std::time::Duration) -> Error {
     )
 }
 
+/// Finds an error of type `T` among the causes of `error`.
 fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // The content of an error of input and output is not its source.
+        // `source` of an `io::Error` skips the error that it contains.
         let io = error.downcast_ref::<std::io::Error>();
         cause = match io.and_then(std::io::Error::get_ref) {
             Some(inner) => Some(inner),
@@ -249,22 +246,11 @@ fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
     None
 }
 
-fn causes(error: &dyn StdError) -> String {
-    let mut text = String::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&error.to_string());
-        text.push('\n');
-        cause = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn answered(status: u16, body: &str) -> Error {
+    fn error_of(status: u16, body: &str) -> Error {
         let status = StatusCode::from_u16(status).expect("a status");
         let url = Url::parse("https://registry.example/v2/").expect("a URL");
         of_status(&Method::GET, &url, status, registry_errors(body.as_bytes()))
@@ -272,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_code_of_a_registry_decides_before_the_status() {
-        let error = answered(
+        let error = error_of(
             400,
             r#"{"errors":[{"code":"DIGEST_INVALID","message":"no"}]}"#,
         );
@@ -294,7 +280,7 @@ mod tests {
             r#"{"errors":null}"#,
             r#"{"errors":{}}"#,
         ] {
-            let error = answered(404, body);
+            let error = error_of(404, body);
             assert_eq!(error.kind(), ErrorKind::NotFound, "{body}");
             assert_eq!(error.registry_errors(), [], "{body}");
         }
@@ -302,7 +288,7 @@ mod tests {
 
     #[test]
     fn details_of_any_form_and_missing_fields_are_fine() {
-        let error = answered(
+        let error = error_of(
             403,
             r#"{"errors":[null,{"detail":[1,{"a":2}]},{"code":null}]}"#,
         );
@@ -316,14 +302,14 @@ mod tests {
     fn a_long_detail_is_left_out() {
         let detail = "x".repeat(LONGEST_DETAIL);
         let body = format!(r#"{{"errors":[{{"code":"DENIED","detail":"{detail}"}}]}}"#);
-        let error = answered(403, &body);
+        let error = error_of(403, &body);
         assert_eq!(error.registry_errors()[0].code, "DENIED");
         assert_eq!(error.registry_errors()[0].detail, None);
     }
 
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
-        let error = answered(
+        let error = error_of(
             500,
             r#"{"errors":[{"code":"X","message":"a\u001b[31mb\n"}]}"#,
         );
@@ -332,8 +318,8 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_retryable() {
-        assert!(answered(503, "").is_retryable());
-        assert!(answered(429, "").is_retryable());
-        assert!(!answered(400, "").is_retryable());
+        assert!(error_of(503, "").is_retryable());
+        assert!(error_of(429, "").is_retryable());
+        assert!(!error_of(400, "").is_retryable());
     }
 }

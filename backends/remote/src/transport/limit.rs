@@ -1,4 +1,4 @@
-//! How many requests go to a registry at a time, and how many in a second.
+//! Limits on the requests to a registry that are in progress, and on their rate.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -6,11 +6,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// Which bound a request falls under. Downloads have one of their own, because a copy inside one
-/// registry holds a download while its upload waits: with a single bound such copies could wait for
-/// each other.
+/// The class of a request, each of which has its own limit. A copy inside one registry holds a download while its upload
+/// waits, so with a single limit such copies could wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum RequestClass {
     Download,
     Other,
 }
@@ -19,24 +18,24 @@ pub(crate) enum Lane {
 pub(crate) struct Limiter {
     downloads: Arc<Semaphore>,
     others: Arc<Semaphore>,
-    pace: Option<Pace>,
+    rate_limit: Option<RateLimit>,
 }
 
 #[derive(Debug)]
-struct Pace {
+struct RateLimit {
     interval: Duration,
     next: Mutex<Instant>,
 }
 
-/// The right to have a request under way. It ends when this is dropped, and so lives as long as the
-/// answer's body.
+/// Permits one request in progress until it is dropped. The body of the response holds it.
 #[derive(Debug)]
 pub(crate) struct Permit(
-    #[allow(dead_code, reason = "held, never read")] Option<OwnedSemaphorePermit>,
+    #[allow(dead_code, reason = "the semaphore counts it until it is dropped")]
+    Option<OwnedSemaphorePermit>,
 );
 
 impl Permit {
-    /// For requests that are not bounded.
+    /// Returns a permit for a request that the limits do not apply to.
     pub(crate) const fn none() -> Self {
         Self(None)
     }
@@ -48,31 +47,33 @@ impl Limiter {
         Self {
             downloads: Arc::new(Semaphore::new(concurrent)),
             others: Arc::new(Semaphore::new(concurrent)),
-            pace: per_second.map(|rate| Pace {
+            rate_limit: per_second.map(|rate| RateLimit {
                 interval: Duration::from_secs(1) / rate.max(1),
                 next: Mutex::new(Instant::now()),
             }),
         }
     }
 
-    pub(crate) async fn admit(&self, lane: Lane) -> Permit {
-        let lane = match lane {
-            Lane::Download => &self.downloads,
-            Lane::Other => &self.others,
+    pub(crate) async fn admit(&self, class: RequestClass) -> Permit {
+        let class = match class {
+            RequestClass::Download => &self.downloads,
+            RequestClass::Other => &self.others,
         };
-        // It is never closed.
-        let permit = Arc::clone(lane).acquire_owned().await.ok();
-        self.keep_pace().await;
+        // The semaphore is never closed.
+        let permit = Arc::clone(class).acquire_owned().await.ok();
+        self.wait_for_turn().await;
         Permit(permit)
     }
 
-    /// Waits for the next request's turn, for one that needs no permit of its own.
-    pub(crate) async fn keep_pace(&self) {
-        let Some(pace) = &self.pace else { return };
+    /// Waits until the rate limit allows the next request.
+    async fn wait_for_turn(&self) {
+        let Some(limit) = &self.rate_limit else {
+            return;
+        };
         let turn = {
-            let mut next = pace.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = limit.next.lock().unwrap_or_else(PoisonError::into_inner);
             let turn = (*next).max(Instant::now());
-            *next = turn + pace.interval;
+            *next = turn + limit.interval;
             turn
         };
         tokio::time::sleep_until(turn).await;
@@ -87,12 +88,17 @@ mod tests {
     #[tokio::test]
     async fn no_more_than_the_bound_are_admitted_until_one_ends() {
         let limiter = Limiter::new(2, None);
-        let first = limiter.admit(Lane::Other).await;
-        let _second = limiter.admit(Lane::Other).await;
-        assert!(limiter.admit(Lane::Other).now_or_never().is_none());
-        assert!(limiter.admit(Lane::Download).now_or_never().is_some());
+        let first = limiter.admit(RequestClass::Other).await;
+        let _second = limiter.admit(RequestClass::Other).await;
+        assert!(limiter.admit(RequestClass::Other).now_or_never().is_none());
+        assert!(
+            limiter
+                .admit(RequestClass::Download)
+                .now_or_never()
+                .is_some()
+        );
         drop(first);
-        assert!(limiter.admit(Lane::Other).now_or_never().is_some());
+        assert!(limiter.admit(RequestClass::Other).now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -100,7 +106,7 @@ mod tests {
         let limiter = Limiter::new(100, Some(10));
         let began = Instant::now();
         for _ in 0..21 {
-            limiter.admit(Lane::Other).await;
+            limiter.admit(RequestClass::Other).await;
         }
         let took = began.elapsed();
         assert!(took >= Duration::from_secs(2), "{took:?}");

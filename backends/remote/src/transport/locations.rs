@@ -1,82 +1,85 @@
-//! Where a registry leads: redirects, uploads and pages, as the policy allows.
+//! Where a registry may lead: redirects, uploads and pages, as the policy allows.
 
 use http::Method;
 use http::header::LOCATION;
 use tranship::Result;
 use url::Url;
 
-use super::{Inner, Request, Transport, failure};
-use crate::policy::{Leader, same_origin};
+use super::failure;
+use super::origin::Origin;
+use super::request::Request;
+use crate::hosts::same_origin;
+use crate::policy::{NamingRegistry, SecurityPolicy};
+use crate::resolver::GuardedResolver;
 
-impl Transport {
-    /// The origin of the registry, as far as is known.
+/// Decides which URLs that a registry names are followed.
+pub(crate) struct Locations {
+    pub(super) origin: Origin,
+    pub(super) resolver: GuardedResolver,
+    pub(super) policy: SecurityPolicy,
+}
+
+impl Locations {
+    /// Returns the origin of the registry, as far as is known.
     pub(crate) fn origin(&self) -> &Url {
-        self.0.origin.url()
+        self.origin.url()
     }
 
-    /// Whether `url` is one of the registry.
+    /// Returns whether `url` has the origin of the registry.
     pub(crate) fn is_own(&self, url: &Url) -> bool {
-        self.0.origin.has(url)
+        self.origin.has(url)
     }
 
-    /// Where an upload continues that a registry says is at `named`. A path of the registry's API is one of
-    /// the registry itself, by whatever host and scheme the registry has been configured to call itself.
+    /// Returns the URL at which an upload continues if the registry names the URL `named`. A path of the registry's API
+    /// is taken to the registry's own origin, because a registry may be configured with another host or scheme.
     ///
     /// # Errors
     /// `PermissionDenied` if the policy does not allow it.
     pub(crate) fn upload(&self, named: &Url) -> Result<Url> {
-        let Inner {
-            origin, options, ..
-        } = &*self.0;
-        if !origin.has(named)
-            && !options.policy.foreign_uploads
-            && let Some(own) = origin.own(named)
+        if !self.origin.has(named)
+            && !self.policy.foreign_uploads
+            && let Some(own) = self.origin.own(named)
         {
             tracing::debug!(named = %named.origin().ascii_serialization(), "an upload stays at the registry");
             return Ok(own);
         }
-        options.policy.check_upload(self.leader(), named)?;
+        self.policy.check_upload(self.naming_registry(), named)?;
         Ok(named.clone())
     }
 
-    /// Where an upload continues that was begun by another client, at `url`.
+    /// Returns the URL at which an upload continues that another client began at `url`.
     ///
     /// # Errors
     /// As [`upload`](Self::upload).
-    pub(crate) fn resumed_upload(&self, url: Url) -> Result<Url> {
-        let origin = &self.0.origin;
+    pub(crate) fn resumed_upload(&self, url: &Url) -> Result<Url> {
         // The other client has found out which scheme the registry speaks.
-        if origin
+        if self
+            .origin
             .alternative()
-            .is_some_and(|other| same_origin(other, &url))
+            .is_some_and(|other| same_origin(other, url))
         {
-            origin.settle(true);
+            self.origin.settle(true);
         }
-        self.upload(&url)
+        self.upload(url)
     }
 
-    /// Where the next page of a listing is that a registry says is at `named`, as for
+    /// Returns the URL of the next page of a listing if the registry names the URL `named`, as for
     /// [`upload`](Self::upload).
     ///
     /// # Errors
-    /// `PermissionDenied` if it is on another origin.
+    /// `PermissionDenied` if it has another origin.
     pub(crate) fn page(&self, named: Url) -> Result<Url> {
-        if let Some(own) = self.0.origin.own(&named) {
+        if let Some(own) = self.origin.own(&named) {
             return Ok(own);
         }
-        let policy = &self.0.options.policy;
-        policy.check_page(self.leader(), &named)?;
+        self.policy.check_page(self.naming_registry(), &named)?;
         Ok(named)
     }
 
-    fn leader(&self) -> Leader<'_> {
-        Leader {
-            origin: self.0.origin.url(),
-            is_private: self.0.resolver.registry_is_private(),
-        }
-    }
-
-    /// Where an answer leads, if it is a redirect that is to be followed.
+    /// Returns where `response` redirects `request` to, if the redirect is to be followed.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if the policy does not allow the redirect, and `Unavailable` if it does not have a URL.
     pub(super) fn redirect(
         &self,
         request: &Request<'_>,
@@ -94,13 +97,20 @@ impl Transport {
         };
         let next = location.to_str().ok().and_then(|text| url.join(text).ok());
         let next = next.ok_or_else(|| failure::protocol("the registry redirects to no URL"))?;
-        let inner = &*self.0;
-        let policy = &inner.options.policy;
-        match is_read {
-            true => policy.check_redirect(self.leader(), url, &next)?,
-            false => policy.check_upload(self.leader(), &next)?,
+        if is_read {
+            self.policy
+                .check_redirect(self.naming_registry(), url, &next)?;
+        } else {
+            self.policy.check_upload(self.naming_registry(), &next)?;
         }
         tracing::debug!(host = next.host_str(), "redirected");
         Ok(Some(next))
+    }
+
+    fn naming_registry(&self) -> NamingRegistry<'_> {
+        NamingRegistry {
+            origin: self.origin.url(),
+            is_private: self.resolver.registry_is_private(),
+        }
     }
 }

@@ -1,83 +1,76 @@
-//! Requests to a registry and their answers: credentials, redirects, tries, bounds.
+//! Requests to a registry and their responses: credentials, redirects, retries, limits.
 
-mod answer;
+mod attempt;
 mod connect;
 mod counts;
-mod direct;
 pub(crate) mod failure;
-mod gate;
-mod incoming;
+mod hidden;
 mod limit;
 mod locations;
+mod no_proxy;
 mod origin;
-mod outgoing;
 mod proxies;
 mod request;
+mod request_body;
+mod response;
 pub(crate) mod retry;
 mod scheme;
 mod sender;
-mod strangers;
 mod tls;
 mod tls_failure;
-mod tokens;
+mod token_client;
 mod trace;
 mod warnings;
 
 use std::fmt;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tracing::Instrument as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
-use url::Url;
 
-pub(crate) use answer::Answer;
 pub use counts::{RequestCounts, RequestKind};
 pub(crate) use request::{Payload, Repeat, Request};
+pub(crate) use response::Response;
 pub(crate) use retry::Retries;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, MetChallenge, Scopes};
 use crate::options::{RemoteOptions, Scheme};
 use crate::resolver::GuardedResolver;
-use connect::Clients;
+use attempt::Attempts;
 use counts::Counter;
-use direct::Route;
+use failure::SendError;
+use hidden::HiddenChallenge;
 use limit::{Limiter, Permit};
+use locations::Locations;
 use origin::Origin;
-use outgoing::Progress;
-use strangers::Strangers;
-use tokens::Tokens;
+use scheme::SchemeProbe;
+use token_client::TokenClient;
 use warnings::Warnings;
 
-/// How often an answer of 401 is answered in turn: once for a token that has expired, and once for
-/// scopes that were not asked for.
+/// How many 401 responses to one request are met: one for a token that has expired, and one for missing scopes.
 const MAX_CHALLENGES: usize = 2;
 
-/// The way to one registry. Clones share everything.
+/// Sends requests to one registry. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Transport(Arc<Inner>);
 
 struct Inner {
     origin: Origin,
-    resolver: GuardedResolver,
+    attempts: Attempts,
+    scheme: SchemeProbe,
     options: RemoteOptions,
-    clients: Clients,
     authenticator: Authenticator,
-    /// The challenge for users who are not logged in, if it had to be looked for.
-    strangers: Strangers,
+    hidden: HiddenChallenge,
     limiter: Limiter,
-    warnings: Warnings,
     counter: Arc<Counter>,
 }
 
 impl Transport {
     pub(crate) fn new(registry: &RegistryName, mut options: RemoteOptions) -> Result<Self> {
         if options.client.is_some() {
-            // Before the certificates are read, which would be ignored.
+            // We check this before the certificates are read, which the client would ignore.
             sender::check_options(&options)?;
         }
         options.tls = options.certificates.add_to(options.tls, registry)?;
@@ -85,7 +78,7 @@ impl Transport {
         let resolver = GuardedResolver::new(origin.url(), &options.resolve, options.policy);
         let clients = connect::clients(origin.url(), &options, resolver.clone())?;
         let counter = Arc::new(Counter::default());
-        let tokens = Tokens {
+        let tokens = TokenClient {
             origin: origin.clone(),
             resolver: resolver.clone(),
             client: clients.small.clone(),
@@ -101,19 +94,42 @@ impl Transport {
         );
         Ok(Self(Arc::new(Inner {
             authenticator,
-            strangers: Strangers::default(),
+            hidden: HiddenChallenge::default(),
             limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
-            warnings: Warnings::new(registry.clone(), options.warnings.clone()),
+            scheme: SchemeProbe {
+                origin: origin.clone(),
+                client: clients.small.clone(),
+                counter: Arc::clone(&counter),
+                connect_timeout: options.connect_timeout,
+            },
+            attempts: Attempts {
+                origin: origin.clone(),
+                locations: Locations {
+                    origin: origin.clone(),
+                    resolver,
+                    policy: options.policy,
+                },
+                clients,
+                warnings: Warnings::new(registry.clone(), options.warnings.clone()),
+                counter: Arc::clone(&counter),
+                policy: options.policy,
+                silence: options.silence_timeout,
+                headers: options.headers.clone(),
+                is_http_told: options.scheme == Scheme::Http,
+            },
             origin,
-            resolver,
             options,
-            clients,
             counter,
         })))
     }
 
     pub(crate) fn options(&self) -> &RemoteOptions {
         &self.0.options
+    }
+
+    /// Returns the rules about URLs that the registry names.
+    pub(crate) fn locations(&self) -> &Locations {
+        &self.0.attempts.locations
     }
 
     pub(crate) fn counts(&self) -> RequestCounts {
@@ -124,13 +140,11 @@ impl Transport {
         Retries::new(self.0.options.retry)
     }
 
-    /// Sends a request, again and again if need be, and answers what the registry says in the end,
-    /// whatever its status.
+    /// Sends a request, with retries, redirects and authentication. Returns the final response, whatever its status.
     ///
     /// # Errors
-    /// What keeps a request from being answered: the network, the policy, credentials, and what the
-    /// payload's source fails with.
-    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Answer> {
+    /// Those of the network, the policy, the credentials, and the payload's source.
+    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Response> {
         let span = tracing::debug_span!(
             "request",
             kind = ?request.kind,
@@ -138,28 +152,36 @@ impl Transport {
             host = request.url.host_str(),
             path = request.url.path(),
         );
-        self.send_until_answered(&request).instrument(span).await
+        // The future is large, and callers nest it deeply.
+        Box::pin(self.send_with_retries(&request).instrument(span)).await
     }
 
-    async fn send_until_answered(&self, request: &Request<'_>) -> Result<Answer> {
+    async fn send_with_retries(&self, request: &Request<'_>) -> Result<Response> {
         let inner = &*self.0;
-        self.find_scheme().await;
+        inner.scheme.settle_before_tls().await;
         let mut retries = self.retries();
         let mut challenges = 0;
         let mut may_be_repeated = false;
         let mut hidden = None;
         let mut authorization = self.authorization(request).await?;
         loop {
-            let permit = inner.limiter.admit(request.lane).await;
+            let permit = inner.limiter.admit(request.class).await;
             let tried = inner.origin.url().clone();
-            let outcome = self.try_once(request, authorization.clone(), permit).await;
-            if self.speaks_tls(request, &tried, &outcome).await && request.payload.is_replayable() {
+            let outcome = inner
+                .attempts
+                .send(request, authorization.clone(), permit)
+                .await;
+            let speaks_tls = inner
+                .scheme
+                .speaks_tls(&request.url, &tried, &outcome)
+                .await;
+            if speaks_tls && request.payload.is_replayable() {
                 continue;
             }
             let failed = match outcome {
-                Ok(mut answer) => {
-                    answer.may_be_repeated = may_be_repeated;
-                    let status = answer.status();
+                Ok(mut response) => {
+                    response.may_be_repeated = may_be_repeated;
+                    let status = response.status();
                     if status == StatusCode::UNAUTHORIZED
                         && let Some(hidden) = hidden.take()
                     {
@@ -167,22 +189,22 @@ impl Transport {
                     }
                     if status == StatusCode::UNAUTHORIZED
                         && challenges < MAX_CHALLENGES
-                        && answer.headers().contains_key(WWW_AUTHENTICATE)
-                        && inner.origin.has(&answer.url)
+                        && response.headers().contains_key(WWW_AUTHENTICATE)
+                        && inner.origin.has(&response.url)
                     {
                         let (scopes, sent) = (&request.scopes, authorization.as_ref());
                         let authenticator = &inner.authenticator;
                         let is_new = challenges > 0;
                         let challenge =
-                            authenticator.challenge(answer.headers(), scopes, sent, is_new);
+                            authenticator.challenge(response.headers(), scopes, sent, is_new);
                         let Some(challenge) = challenge else {
-                            return Ok(answer);
+                            return Ok(response);
                         };
                         challenges += 1;
-                        // Its permit must not be held while a token is fetched.
-                        drop(answer);
-                        let answered = authenticator.answer(challenge, scopes, sent).await?;
-                        authorization = Some(answered);
+                        // The permit of the response must not be held while a token is requested.
+                        drop(response);
+                        let authorized = authenticator.authorize(challenge, scopes, sent).await?;
+                        authorization = Some(authorized);
                         if !request.payload.is_replayable() {
                             return Err(not_replayable());
                         }
@@ -191,27 +213,28 @@ impl Transport {
                     if authorization.is_none()
                         && matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)
                         && request.payload.is_replayable()
-                        && inner.origin.has(&answer.url)
+                        && inner.origin.has(&response.url)
                         && let Some(challenge) = self.hidden_challenge(request).await
                     {
-                        // The next try needs the permit.
-                        answer.permit = Permit::none();
-                        hidden = Some(answer);
+                        // The next attempt needs the permit.
+                        response.permit = Permit::none();
+                        hidden = Some(response);
                         let (scopes, authenticator) = (&request.scopes, &inner.authenticator);
-                        authorization = Some(authenticator.answer(challenge, scopes, None).await?);
+                        authorization =
+                            Some(authenticator.authorize(challenge, scopes, None).await?);
                         continue;
                     }
                     if !retry::is_transient(status)
                         || request.repeat != Repeat::Safe
                         || !request.payload.is_replayable()
                     {
-                        return Ok(answer);
+                        return Ok(response);
                     }
-                    let asked = answer.retry_after();
-                    tracing::debug!(%status, "answered by a passing failure");
-                    // The next try needs the connection, and must not wait for its own permit.
+                    let asked = response.retry_after();
+                    tracing::debug!(%status, "the response is a transient failure");
+                    // The next attempt must not wait for the permit of this response.
                     if !retries.pause(asked).await {
-                        return Ok(answer);
+                        return Ok(response);
                     }
                     may_be_repeated = true;
                     continue;
@@ -223,9 +246,47 @@ impl Transport {
             if !failed.error.is_retryable() || !may_repeat || !retries.pause(None).await {
                 return Err(failed.error);
             }
-            tracing::debug!(error = %failed.error, "tried again");
+            tracing::debug!(error = %failed.error, "the request is retried");
             may_be_repeated |= !failed.is_unsent;
         }
+    }
+
+    /// Returns the challenge of a registry that hides content from users who are not logged in.
+    async fn hidden_challenge(&self, request: &Request<'_>) -> Option<MetChallenge> {
+        let Inner {
+            hidden,
+            authenticator,
+            ..
+        } = &*self.0;
+        if request.kind == RequestKind::Ping {
+            return None;
+        }
+        hidden
+            .challenge(authenticator, &request.scopes, async || self.ping().await)
+            .await
+    }
+
+    /// Returns the response to a request without credentials, after the registry has refused the credentials.
+    fn stays_hidden(&self, mut response: Response) -> Response {
+        let inner = &*self.0;
+        inner.hidden.refuse_credentials();
+        inner.authenticator.forget();
+        let hint = "the registry does not accept the credentials for it; log in again, or log out";
+        response.hint = Some(hint.to_owned());
+        response
+    }
+
+    /// Returns the headers of the response to `/v2/` without credentials, if it is a 401.
+    async fn ping(&self) -> Result<Option<HeaderMap>, SendError> {
+        let origin = &self.0.origin;
+        let url = origin.url().join("v2/");
+        let url = url.map_err(|_| failure::protocol("the registry has no URL"))?;
+        let request = Request::new(RequestKind::Ping, Method::GET, url, Scopes::default());
+        // The request that this one is for has a permit.
+        let response = self.0.attempts.send(&request, None, Permit::none()).await?;
+        let is_challenge =
+            origin.has(&response.url) && response.status() == StatusCode::UNAUTHORIZED;
+        Ok(is_challenge.then(|| response.headers().clone()))
     }
 
     async fn authorization(&self, request: &Request<'_>) -> Result<Option<HeaderValue>> {
@@ -234,139 +295,11 @@ impl Transport {
             authenticator,
             ..
         } = &*self.0;
-        match origin.has(&origin.adapted(&request.url)) {
-            true => authenticator.authorization(&request.scopes).await,
-            false => Ok(None),
+        if origin.has(&origin.adapted(&request.url)) {
+            authenticator.authorization(&request.scopes).await
+        } else {
+            Ok(None)
         }
-    }
-
-    /// Sends a request once, and to where it is redirected.
-    async fn try_once(
-        &self,
-        request: &Request<'_>,
-        authorization: Option<HeaderValue>,
-        permit: Permit,
-    ) -> Result<Answer, Failed> {
-        let inner = &*self.0;
-        let mut url = inner.origin.adapted(&request.url);
-        for _ in 0..=inner.options.policy.max_redirects {
-            let sending = self.dispatch(request, &url, authorization.as_ref());
-            let response = trace::exchange(request.kind, &request.method, &url, sending).await?;
-            if inner.origin.has(&url) {
-                let repository = || request.scopes.repository();
-                inner.warnings.take_from(response.headers(), repository);
-            }
-            match self.redirect(request, &url, &response)? {
-                Some(next) => url = next,
-                None => {
-                    return Ok(Answer {
-                        method: request.method.clone(),
-                        url,
-                        response,
-                        permit,
-                        silence: inner.options.silence_timeout,
-                        max_error_size: inner.options.policy.max_error_size,
-                        max_time: inner.options.policy.max_metadata_time,
-                        may_be_repeated: false,
-                        is_http_told: self.is_http_told(),
-                        hint: None,
-                    });
-                }
-            }
-        }
-        let most = inner.options.policy.max_redirects;
-        Err(failure::protocol(format!("the registry redirects more than {most} times")).into())
-    }
-
-    /// Sends a request to one place and waits for the head of the answer.
-    async fn dispatch(
-        &self,
-        request: &Request<'_>,
-        url: &Url,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<reqwest::Response, Failed> {
-        let inner = &*self.0;
-        let progress = Progress::default();
-        let opened = outgoing::open(&request.payload).await?;
-        let route = match &inner.clients.direct {
-            Some(direct) => {
-                let route = direct.route(url, opened.length_of_file(), request.expected);
-                route.await.map_err(|_| Failed {
-                    error: failure::no_connection(),
-                    is_unsent: true,
-                })?
-            }
-            None => Route::Shared,
-        };
-        let body = opened.into_body(route.outlet(), &progress).await?;
-        let headers = self.headers(request, url, authorization);
-        inner.counter.count(request.kind);
-        let sending = async {
-            let answered = match route {
-                Route::Upload(upload) => {
-                    let method = request.method.clone();
-                    upload.send(method, url, headers, body).await
-                }
-                Route::Download(download) => download.send(url, headers).await,
-                Route::Shared => return self.exchange(request, url, headers, body).await,
-            };
-            answered.map_err(|error| failure::of_connection(error, self.is_http_told()).into())
-        };
-        let sent = unless_silent(sending, &progress, inner.options.silence_timeout).await;
-        // A registry may answer before it has read a body whose source then fails.
-        match (progress.take_failure(), sent) {
-            (Some(error), _) => Err(error.into()),
-            (None, Some(answered)) => answered,
-            (None, None) => Err(failure::silence(inner.options.silence_timeout).into()),
-        }
-    }
-
-    /// Sends a request on whatever connection there is.
-    async fn exchange(
-        &self,
-        request: &Request<'_>,
-        url: &Url,
-        headers: HeaderMap,
-        body: reqwest::Body,
-    ) -> Result<reqwest::Response, Failed> {
-        let clients = &self.0.clients;
-        let client = match request.is_bulk {
-            true => &clients.bulk,
-            false => &clients.small,
-        };
-        let mut built = client.request(request.method.clone(), url).headers(headers);
-        if has_body(&request.method) {
-            built = built.body(body);
-        }
-        client.send(url, built, self.is_http_told()).await
-    }
-
-    /// Whether an option chose http.
-    fn is_http_told(&self) -> bool {
-        self.0.options.scheme == Scheme::Http
-    }
-
-    fn headers(
-        &self,
-        request: &Request<'_>,
-        url: &Url,
-        authorization: Option<&HeaderValue>,
-    ) -> HeaderMap {
-        let inner = &*self.0;
-        let mut headers = request.headers.clone();
-        if has_body(&request.method) {
-            headers.insert(CONTENT_LENGTH, request.payload.len().into());
-        }
-        // What is meant for the registry goes nowhere else.
-        if inner.origin.has(url) {
-            for (name, value) in &inner.options.headers {
-                headers.entry(name).or_insert_with(|| value.clone());
-            }
-            if let Some(authorization) = authorization {
-                headers.insert(AUTHORIZATION, authorization.clone());
-            }
-        }
-        headers
     }
 }
 
@@ -378,47 +311,10 @@ impl fmt::Debug for Transport {
     }
 }
 
-/// Why a request was not answered.
-struct Failed {
-    error: Error,
-    /// Whether it surely did not arrive.
-    is_unsent: bool,
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self {
-            error,
-            is_unsent: false,
-        }
-    }
-}
-
-fn has_body(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
-}
-
 fn not_replayable() -> Error {
     Error::new(
         ErrorKind::Unauthorized,
         "the registry asks for credentials in the middle of content that comes only once",
     )
     .with_hint("push from something that can be opened again, such as a file")
-}
-
-/// Waits as long as the body is taken or not too long ago was. `None` for too long a silence.
-async fn unless_silent<T>(
-    sending: impl Future<Output = T>,
-    progress: &Progress,
-    limit: Duration,
-) -> Option<T> {
-    let mut sending = pin!(sending);
-    let mut seen = progress.pieces();
-    loop {
-        match tokio::time::timeout(limit, &mut sending).await {
-            Ok(sent) => return Some(sent),
-            Err(_) if progress.pieces() != seen => seen = progress.pieces(),
-            Err(_) => return None,
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Where a registry is, and which scheme it speaks.
+//! The origin of a registry, and the scheme that it speaks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -6,18 +6,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use url::Url;
 
-use crate::options::{RemoteOptions, Scheme, TlsOptions};
-use crate::policy::{is_this_machine, same_origin};
+use crate::hosts::{is_this_machine, same_origin};
+use crate::options::{RemoteOptions, Scheme};
+use crate::tls_options::TlsOptions;
 
-/// The origin of a registry. One on this machine may speak http or https, and is taken to speak what is
-/// likelier until it has responded. Clones share what they find out.
+/// The origin of a registry. A registry on this machine may speak http or https, and the likelier scheme is assumed until it
+/// has responded. Clones share the result.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin(Arc<State>);
 
 #[derive(Debug)]
 struct State {
     likely: Url,
-    /// The same with the other scheme, where that is possible.
+    /// The same with the other scheme, if that is possible.
     other: Option<Url>,
     choice: AtomicU8,
 }
@@ -27,7 +28,7 @@ const LIKELY: u8 = 1;
 const OTHER: u8 = 2;
 
 impl Origin {
-    /// The origin of `registry`: `https://host:port/`, or `http`.
+    /// Returns the origin of `registry`: `https://host:port/`, or the same with `http`.
     ///
     /// # Errors
     /// `InvalidReference` if the name cannot be the host of a URL.
@@ -60,7 +61,7 @@ impl Origin {
         })))
     }
 
-    /// The origin, as far as is known.
+    /// Returns the origin, as far as is known.
     pub(crate) fn url(&self) -> &Url {
         match &self.0.other {
             Some(other) if self.0.choice.load(Ordering::Acquire) == OTHER => other,
@@ -68,19 +69,19 @@ impl Origin {
         }
     }
 
-    /// The other origin that it may be, while that is open.
+    /// Returns the other possible origin until the scheme is settled.
     pub(crate) fn alternative(&self) -> Option<&Url> {
         let is_open = self.0.choice.load(Ordering::Acquire) == OPEN;
         self.0.other.as_ref().filter(|_| is_open)
     }
 
-    /// Notes that the registry has responded, at its likely origin or at the other one.
+    /// Records that the registry has responded at its likely origin, or at the other one.
     pub(crate) fn settle(&self, is_other: bool) {
         let choice = if is_other { OTHER } else { LIKELY };
         self.0.choice.store(choice, Ordering::Release);
     }
 
-    /// Whether `url` is one of the registry.
+    /// Returns whether `url` has the origin of the registry.
     pub(crate) fn has(&self, url: &Url) -> bool {
         same_origin(self.url(), url)
     }
@@ -96,8 +97,8 @@ impl Origin {
         if is_own { at(url, own) } else { url.clone() }
     }
 
-    /// A URL that a registry names by another host or scheme than it is reached by, at its own origin.
-    /// `None` if the path is not one of its API.
+    /// Returns a URL that a registry names with another host or scheme, at the origin of the registry. Returns `None` if the
+    /// path is not one of its API.
     pub(crate) fn own(&self, url: &Url) -> Option<Url> {
         let is_http = matches!(url.scheme(), "http" | "https");
         let is_api = is_http && url.path().starts_with("/v2/");
@@ -105,7 +106,7 @@ impl Origin {
     }
 }
 
-/// `url` with the scheme, host and port of `origin`, and without user information.
+/// Returns `url` with the scheme, host and port of `origin`, and without user information.
 fn at(url: &Url, origin: &Url) -> Url {
     let mut at = origin.clone();
     at.set_path(url.path());

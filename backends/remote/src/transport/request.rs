@@ -1,4 +1,4 @@
-//! One request, as often as it has to be sent.
+//! One request, which may be sent several times.
 
 use std::ops::Range;
 
@@ -8,19 +8,19 @@ use tranship::Source;
 use url::Url;
 
 use super::counts::RequestKind;
-use super::limit::Lane;
+use super::limit::RequestClass;
 use crate::auth::Scopes;
 
-/// Whether a request may be sent again when it is not known what became of it.
+/// Whether a request may be sent again if it is not known whether the registry has handled it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// Doing it twice is doing it once.
+    /// Sending it twice has the same effect as sending it once.
     Safe,
-    /// Only if it surely did not arrive; otherwise the caller finds out what to do.
+    /// It may be sent again only if it certainly did not reach the registry. Otherwise the caller decides.
     IfUnsent,
 }
 
-/// What is sent with a request.
+/// The body of a request.
 #[derive(Clone)]
 pub(crate) enum Payload<'a> {
     Empty,
@@ -57,12 +57,10 @@ pub(crate) struct Request<'a> {
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload<'a>,
     pub(crate) scopes: Scopes,
-    pub(crate) lane: Lane,
+    pub(crate) class: RequestClass,
     pub(crate) repeat: Repeat,
-    /// Whether bytes by the gigabyte may pass, for which HTTP/1.1 is faster.
+    /// Whether the body of the request or the response may be large. HTTP/1.1 is faster for those.
     pub(crate) is_bulk: bool,
-    /// How many bytes are to come, if they may have a connection of their own, or zero.
-    pub(crate) expected: u64,
 }
 
 impl<'a> Request<'a> {
@@ -74,10 +72,9 @@ impl<'a> Request<'a> {
             headers: HeaderMap::new(),
             payload: Payload::Empty,
             scopes,
-            lane: Lane::Other,
+            class: RequestClass::Other,
             repeat: Repeat::Safe,
             is_bulk: false,
-            expected: 0,
         }
     }
 
@@ -97,11 +94,10 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// For the bytes of a blob: so many, if they may have a connection of their own, or zero.
-    pub(crate) fn download(mut self, expected: u64) -> Self {
-        self.lane = Lane::Download;
+    /// Marks the request as a download of the bytes of a blob.
+    pub(crate) fn download(mut self) -> Self {
+        self.class = RequestClass::Download;
         self.is_bulk = true;
-        self.expected = expected;
         self
     }
 }

@@ -1,13 +1,13 @@
-//! When a request is tried again.
+//! Decides when a request is retried.
 
 use std::time::{Duration, SystemTime};
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
-use crate::options::RetryPolicy;
+use crate::retry_policy::RetryPolicy;
 
-/// The tries of one request, or of a transfer that does not get ahead.
+/// The retries of one request, or of a transfer without progress.
 #[derive(Debug)]
 pub(crate) struct Retries {
     policy: RetryPolicy,
@@ -19,12 +19,12 @@ impl Retries {
         Self { policy, made: 0 }
     }
 
-    /// Begins to count anew, since the transfer got ahead.
+    /// Resets the count after progress of the transfer.
     pub(crate) fn reset(&mut self) {
         self.made = 0;
     }
 
-    /// Waits before the next try; `false`, at once, if there shall be none.
+    /// Waits before the next attempt. Returns `false` immediately if there are no attempts left.
     pub(crate) async fn pause(&mut self, asked: Option<Duration>) -> bool {
         let Some(pause) = self.next_pause(asked) else {
             return false;
@@ -45,7 +45,7 @@ impl Retries {
             .saturating_mul(1_u32.checked_shl(self.made).unwrap_or(u32::MAX));
         self.made += 1;
         let own = jittered(doubled.min(self.policy.longest_pause));
-        // Everybody is told the same time, so a little is added to spread them.
+        // The registry names the same time to all clients, so we add a little to spread them.
         Some(match asked {
             Some(asked) => asked + own.min(Duration::from_secs(1)),
             None => own,
@@ -53,13 +53,13 @@ impl Retries {
     }
 }
 
-/// Between half of a pause and the whole.
+/// Returns a random duration between half of `pause` and all of it.
 fn jittered(pause: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(u32::MAX);
     pause.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0)
 }
 
-/// Whether a status says that the same request may succeed later.
+/// Returns whether a status means that the same request may succeed later.
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
@@ -68,7 +68,7 @@ pub(crate) fn is_transient(status: StatusCode) -> bool {
     }
 }
 
-/// How long the registry asks to wait (RFC 9110, section 10.2.3), in seconds or until a date.
+/// Returns how long the registry asks to wait (RFC 9110, section 10.2.3), in seconds or until a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,5 +1,6 @@
-//! Telling http and https apart by what comes back.
+//! Finds out whether a registry on this machine speaks http or https.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, LOCATION};
@@ -7,48 +8,56 @@ use http::{Method, StatusCode};
 use tranship::{ErrorKind, Result};
 use url::Url;
 
-use super::{Answer, Failed, Request, RequestKind, Transport, failure};
-use crate::policy::same_origin;
+use super::counts::{Counter, RequestKind};
+use super::failure::{self, SendError};
+use super::origin::Origin;
+use super::response::Response;
+use super::sender::Sender;
+use crate::hosts::same_origin;
 
-/// How long a registry on this machine may take to show that it speaks a scheme. Those that do not speak
-/// TLS may wait for the end of a line.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a registry on this machine may take to show that it speaks a scheme. A server that does not speak TLS may
+/// wait for the end of a line.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-impl Transport {
-    /// Asks a registry on this machine over http whether it speaks that, before options for TLS are used.
-    /// The request carries nothing. A server of http may keep waiting when it is spoken to in TLS, and one
-    /// of TLS never waits when it is spoken to in http.
-    pub(super) async fn find_scheme(&self) {
-        let origin = &self.0.origin;
-        if let Some(http) = origin
-            .alternative()
-            .filter(|other| other.scheme() == "http")
-        {
-            origin.settle(self.speaks(http).await);
+/// Probes which scheme a registry on this machine speaks. Probes carry no credentials.
+pub(super) struct SchemeProbe {
+    pub(super) origin: Origin,
+    pub(super) client: Sender,
+    pub(super) counter: Arc<Counter>,
+    pub(super) connect_timeout: Duration,
+}
+
+impl SchemeProbe {
+    /// Probes http before the first request over https, and settles the scheme. A server of http may wait for more when it
+    /// receives TLS, while a server of TLS never waits when it receives http.
+    pub(super) async fn settle_before_tls(&self) {
+        let alternative = self.origin.alternative();
+        if let Some(http) = alternative.filter(|other| other.scheme() == "http") {
+            self.origin.settle(self.speaks(http).await);
         }
     }
 
-    /// Finds out whether a registry on this machine speaks https if a request was `tried` over http. If
-    /// so, the registry has not understood the request, which can be sent again.
+    /// Returns whether the registry speaks https after a request to `url` was sent to the origin `tried` over http. In
+    /// that case the registry has not understood the request, which can be sent again.
     pub(super) async fn speaks_tls(
         &self,
-        request: &Request<'_>,
+        url: &Url,
         tried: &Url,
-        outcome: &Result<Answer, Failed>,
+        outcome: &Result<Response, SendError>,
     ) -> bool {
-        let origin = &self.0.origin;
-        if !origin.has(&origin.adapted(&request.url)) {
+        let origin = &self.origin;
+        if !origin.has(&origin.adapted(url)) {
             return false;
         }
         if !origin.has(tried) {
-            // Another request has found it out.
+            // Another request has settled the scheme.
             return true;
         }
         let Some(https) = origin.alternative() else {
             return false;
         };
         let is_doubtful = match outcome {
-            Ok(answer) => is_doubtful(&answer.response, &answer.url),
+            Ok(response) => is_doubtful(&response.inner, &response.url),
             Err(failed) => failed.error.kind() == ErrorKind::Unavailable,
         };
         if is_doubtful && self.speaks(https).await {
@@ -61,16 +70,15 @@ impl Transport {
         false
     }
 
-    /// Whether something at `origin` speaks the scheme of that.
+    /// Returns whether the server at `origin` speaks the scheme of that URL.
     async fn speaks(&self, origin: &Url) -> bool {
         let Ok(url) = origin.join("v2/") else {
             return false;
         };
-        let inner = &*self.0;
-        inner.counter.count(RequestKind::Ping);
-        let sending = inner.clients.small.request(Method::GET, &url).send();
-        let patience = inner.options.connect_timeout.min(PATIENCE);
-        let answered = tokio::time::timeout(patience, sending).await;
+        self.counter.count(RequestKind::Ping);
+        let sending = self.client.request(Method::GET, &url).send();
+        let timeout = self.connect_timeout.min(PROBE_TIMEOUT);
+        let answered = tokio::time::timeout(timeout, sending).await;
         let is_spoken = answered.is_ok_and(|answered| is_spoken(&url, &answered));
         tracing::debug!(scheme = origin.scheme(), is_spoken, "asked for the scheme");
         is_spoken

@@ -5,10 +5,11 @@ use reqwest::{RequestBuilder, Response};
 use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
-use super::{Failed, failure};
+use super::failure::{self, SendError};
 use crate::certificates::CertificateDirectories;
-use crate::options::{RemoteOptions, TlsOptions};
+use crate::options::RemoteOptions;
 use crate::resolver::GuardedResolver;
+use crate::tls_options::TlsOptions;
 
 /// Sends requests. Clones share connections.
 #[derive(Debug, Clone)]
@@ -54,7 +55,7 @@ impl Sender {
         url: &Url,
         request: RequestBuilder,
         is_http_told: bool,
-    ) -> Result<Response, Failed> {
+    ) -> Result<Response, SendError> {
         if let Some(addresses) = &self.addresses {
             addresses.check(url).await?;
         }
@@ -62,7 +63,7 @@ impl Sender {
             if error.is_redirect() {
                 return follows_redirects().with_source(error.without_url()).into();
             }
-            Failed {
+            SendError {
                 is_unsent: failure::is_unsent(&error),
                 error: failure::of_network(error, is_http_told),
             }

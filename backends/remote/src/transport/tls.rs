@@ -1,4 +1,4 @@
-//! TLS as the options ask for it: whom to trust, and who we are.
+//! The configuration of TLS: trusted certificates, and the certificate of the client.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,9 +12,9 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureSch
 use rustls_platform_verifier::Verifier;
 use tranship::{Error, ErrorKind, Result};
 
-use crate::options::TlsOptions;
+use crate::tls_options::TlsOptions;
 
-/// For HTTP/1.1 alone; whoever speaks HTTP/2 as well says so in `alpn_protocols`.
+/// Returns a configuration for HTTP/1.1. Add other protocols to `alpn_protocols`.
 ///
 /// # Errors
 /// - `InvalidInput` where the options hold something other than certificates and a key in PEM.
@@ -22,9 +22,12 @@ use crate::options::TlsOptions;
 pub(super) fn config(options: &TlsOptions) -> Result<ClientConfig> {
     let provider = provider()?;
     let verifier: Arc<dyn ServerCertVerifier> = if options.insecure {
-        Arc::new(Anybody(Arc::clone(&provider)))
+        Arc::new(AnyCertificate(Arc::clone(&provider)))
     } else {
-        Arc::new(Trust::new(&options.roots, Arc::clone(&provider))?)
+        Arc::new(TrustedCertificates::new(
+            &options.roots,
+            Arc::clone(&provider),
+        )?)
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -66,7 +69,7 @@ fn provider() -> Result<Arc<CryptoProvider>> {
     )
 }
 
-/// The certificates in `pem`. `None` where there is none, or one that cannot be read.
+/// Returns the certificates in `pem`, and `None` if there are none, or one cannot be read.
 fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
@@ -78,20 +81,19 @@ fn unusable(message: &'static str) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 
-/// The authorities of the system and those of the options.
+/// TrustedCertificatess the authorities of the system and those of the options.
 ///
-/// A certificate that the options hold is trusted as the registry's own, too, although it may be made
-/// out for an authority: `openssl req -x509` makes nothing else, and that is what guides tell their readers to
-/// run. rustls refuses those.
+/// A certificate in the options is also trusted as the registry's own, even if it is marked as that of an authority, which
+/// rustls refuses. `openssl req -x509`, which guides recommend, creates only such certificates.
 #[derive(Debug)]
-struct Trust {
+struct TrustedCertificates {
     own: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
-    /// Read when first needed, as who speaks clear text never needs them.
+    /// Loaded when first needed, because clients in clear text do not need them.
     authorities: OnceLock<Result<Verifier, rustls::Error>>,
 }
 
-impl Trust {
+impl TrustedCertificates {
     fn new(roots: &[Vec<u8>], provider: Arc<CryptoProvider>) -> Result<Self> {
         let mut own = Vec::new();
         for pem in roots {
@@ -122,7 +124,7 @@ impl Trust {
     }
 }
 
-impl ServerCertVerifier for Trust {
+impl ServerCertVerifier for TrustedCertificates {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -139,7 +141,7 @@ impl ServerCertVerifier for Trust {
             now,
         );
         match verified {
-            // What it is made out for is looked at after its time, and before its name.
+            // rustls checks the purpose of a certificate after its validity period, and before its name.
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.own.contains(end_entity) =>
             {
@@ -175,11 +177,11 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// Anybody is the registry.
+/// Accepts any certificate.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

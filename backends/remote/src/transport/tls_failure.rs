@@ -1,6 +1,4 @@
-//! Failures of TLS, in words for users.
-//!
-//! rustls describes most of them by the names of its own types.
+//! Errors of TLS, with messages for users. Those of rustls are mostly the names of its types.
 
 use rustls::{AlertDescription, CertificateError};
 use tranship::{Error, ErrorKind};
@@ -9,7 +7,7 @@ const IF_OWN: &str = "if it is your own or your own authority's, trust that with
 const IF_WRONG: &str =
     "look at the certificate, the name and the clock; --insecure accepts any certificate";
 
-/// What a connection failed with whose other side may speak TLS. Asking again would not help.
+/// Converts an error of TLS, which is not retried.
 pub(super) fn of_tls(error: &rustls::Error) -> Error {
     let (message, hint) = match error {
         rustls::Error::InvalidCertificate(why) => {
@@ -46,7 +44,7 @@ pub(super) fn of_tls(error: &rustls::Error) -> Error {
     }
 }
 
-/// Why a certificate is not accepted, and what to do about it.
+/// Returns why a certificate is not accepted, and a hint.
 fn of_certificate(why: &CertificateError) -> (String, &'static str) {
     use CertificateError as Why;
 
@@ -60,7 +58,7 @@ fn of_certificate(why: &CertificateError) -> (String, &'static str) {
             let what = "no authority that is trusted here has signed it";
             return (what.to_owned(), IF_OWN);
         }
-        Why::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+        Why::Other(other) if other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => {
             let what = "it is self-signed or that of an authority, and not trusted here";
             return (what.to_owned(), IF_OWN);
         }
@@ -106,7 +104,7 @@ fn of_certificate(why: &CertificateError) -> (String, &'static str) {
     (what, IF_WRONG)
 }
 
-/// `example.com` of `DnsName("example.com")`, as rustls writes the names of a certificate.
+/// Returns `example.com` of `DnsName("example.com")`, as rustls formats the names in a certificate.
 fn plain_name(presented: &str) -> &str {
     let inner = presented
         .split_once('(')
@@ -114,7 +112,7 @@ fn plain_name(presented: &str) -> &str {
     inner.unwrap_or(presented).trim_matches('"')
 }
 
-/// `handshake failure` of `HandshakeFailure`.
+/// Returns `handshake failure` for `HandshakeFailure`.
 fn words(name: &str) -> String {
     let mut words = String::new();
     let mut was_upper = true;
@@ -177,7 +175,7 @@ mod tests {
             text.ends_with("it is for b.example, 10.0.0.1, not for a.example"),
             "{text}"
         );
-        let authority = rustls::OtherError(Arc::new(std::io::Error::other("CaUsedAsEndEntity")));
+        let authority = rustls::OtherError(Arc::new(webpki::Error::CaUsedAsEndEntity));
         let text = certificate(CertificateError::Other(authority));
         assert!(text.contains("that of an authority"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Tells of every request and response, for people who look for what goes wrong. No secret is told.
+//! Logs every request and response, without secrets.
 
 use std::future::Future;
 use std::time::Instant;
@@ -7,11 +7,11 @@ use http::Method;
 use tranship::Error;
 use url::Url;
 
-use super::Failed;
 use super::counts::RequestKind;
-use crate::shown_url::shown_url;
+use super::failure::SendError;
+use crate::redacted_url::redacted_url;
 
-/// Why the request got no response.
+/// An error of a request without a response.
 pub(super) trait Cause {
     fn cause(&self) -> &Error;
 }
@@ -22,13 +22,13 @@ impl Cause for Error {
     }
 }
 
-impl Cause for Failed {
+impl Cause for SendError {
     fn cause(&self) -> &Error {
         &self.error
     }
 }
 
-/// Waits for the response to one request, and tells of both.
+/// Waits for the response to one request, and logs both.
 pub(super) async fn exchange<E: Cause>(
     kind: RequestKind,
     method: &Method,
@@ -44,18 +44,18 @@ pub(super) async fn exchange<E: Cause>(
     };
     match &outcome {
         Ok(response) => {
-            let (url, status) = (shown_url(url), response.status().as_u16());
+            let (url, status) = (redacted_url(url), response.status().as_u16());
             tracing::debug!(%method, %url, status, ms, "{what}");
         }
         Err(error) => {
-            let (url, error) = (shown_url(url), describe(error.cause()));
+            let (url, error) = (redacted_url(url), describe(error.cause()));
             tracing::debug!(%method, %url, %error, ms, "{what} failed");
         }
     }
     outcome
 }
 
-/// The error with its causes, on one line.
+/// Returns the error with its causes, on one line.
 fn describe(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

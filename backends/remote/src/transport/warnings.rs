@@ -1,4 +1,4 @@
-//! Warnings that a registry sends (distribution-spec, "Warnings"), each distinct one once.
+//! Warnings of a registry (distribution-spec, "Warnings"), each distinct one once.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,13 @@ use tranship::{RegistryName, RepositoryName};
 use crate::options::WarningHandler;
 use crate::warning::Warning;
 
-/// More than that many distinct warnings are noise, and are dropped.
+/// The most distinct warnings that are passed on. Others are dropped.
 const MOST: usize = 256;
 
 pub(crate) struct Warnings {
     registry: RegistryName,
     handler: Option<Arc<WarningHandler>>,
-    told: Mutex<HashSet<Warning>>,
+    seen: Mutex<HashSet<Warning>>,
 }
 
 impl Warnings {
@@ -24,11 +24,11 @@ impl Warnings {
         Self {
             registry,
             handler,
-            told: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
-    /// Passes those of `headers` on that are new. `repository` says which one the request was about.
+    /// Passes the new warnings in `headers` to the handler. `repository` returns the one that the request was about.
     pub(crate) fn take_from(
         &self,
         headers: &HeaderMap,
@@ -44,8 +44,8 @@ impl Warnings {
                 text,
             };
             let is_new = {
-                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                told.len() < MOST && told.insert(warning.clone())
+                let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.len() < MOST && seen.insert(warning.clone())
             };
             if is_new {
                 tracing::warn!(%warning, "the registry warns");
@@ -57,7 +57,7 @@ impl Warnings {
     }
 }
 
-/// The text of `299 - "text"`, the one form that the spec has.
+/// Returns the text of `299 - "text"`, the only form in the spec.
 fn text_of(value: &str) -> Option<String> {
     let quoted = value.strip_prefix("299 - \"")?.strip_suffix('"')?;
     let mut text = String::with_capacity(quoted.len());
@@ -66,7 +66,7 @@ fn text_of(value: &str) -> Option<String> {
         match character {
             '"' => return None,
             '\\' => text.push(characters.next()?),
-            // Whoever prints it must not be led by it.
+            // A control character could change the terminal that it is printed to.
             character if character.is_control() => text.push(' '),
             character => text.push(character),
         }
@@ -112,9 +112,9 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_told_once_for_each_repository() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&told);
+    fn a_text_is_seen_once_for_each_repository() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&seen);
         let registry = "registry.example".parse().expect("a name");
         let handler = move |warning: &Warning| {
             kept.lock().expect("no panic").push(warning.to_string());
@@ -133,6 +133,6 @@ mod tests {
             "registry.example/app: one",
             "registry.example/app: two",
         ];
-        assert_eq!(*told.lock().expect("no panic"), expected);
+        assert_eq!(*seen.lock().expect("no panic"), expected);
     }
 }

@@ -62,7 +62,7 @@ fn came_over_the_client(seen: &[Seen]) {
     }
 }
 
-/// Large enough for a dedicated connection past the clients that tranship builds.
+/// Returns a blob that is sent as a stream, not in one piece.
 fn large() -> Vec<u8> {
     vec![7; 2 * 1024 * 1024]
 }

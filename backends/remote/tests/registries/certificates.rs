@@ -116,7 +116,7 @@ async fn is_not_accepted(registry: &Fake, tls: TlsOptions) {
 }
 
 #[tokio::test]
-async fn an_authority_speaks_for_the_registries_that_it_certifies() {
+async fn a_trusted_authority_certifies_registries() {
     let authority = Certified::made_out_for_an_authority("authority.example.com");
     let registry = Certified::by_an_authority(SECURE_NAME, &authority);
     let serving = registry.serve(None).await;
@@ -127,7 +127,7 @@ async fn an_authority_speaks_for_the_registries_that_it_certifies() {
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_may_itself_be_the_registrys() {
+async fn a_trusted_certificate_may_be_that_of_the_registry() {
     let plain = Certified::by_itself(SECURE_NAME, |_| {});
     let authority = Certified::made_out_for_an_authority(SECURE_NAME);
     for registry in [plain, authority] {
@@ -140,7 +140,7 @@ async fn a_trusted_certificate_may_itself_be_the_registrys() {
 }
 
 #[tokio::test]
-async fn a_trusted_certificate_is_good_for_its_name_and_its_time_alone() {
+async fn a_trusted_certificate_is_limited_to_its_name_and_time() {
     let elsewhere = Certified::made_out_for_an_authority("elsewhere.example.com");
     let expired = Certified::by_itself(SECURE_NAME, |params| {
         be_an_authority(params);
@@ -152,14 +152,14 @@ async fn a_trusted_certificate_is_good_for_its_name_and_its_time_alone() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_only_looks_like_a_trusted_one_is_not_accepted() {
+async fn a_certificate_like_a_trusted_one_is_not_accepted() {
     let trusted = Certified::made_out_for_an_authority(SECURE_NAME);
     let other = Certified::made_out_for_an_authority(SECURE_NAME);
     is_not_accepted(&other.serve(None).await, trusted.trusted()).await;
 }
 
 #[tokio::test]
-async fn whoever_is_insecure_accepts_any_certificate() {
+async fn insecure_options_accept_any_certificate() {
     let expired = Certified::by_itself("elsewhere.example.com", |params| {
         params.not_after = rcgen::date_time_ymd(2020, 1, 1);
     });
@@ -169,7 +169,7 @@ async fn whoever_is_insecure_accepts_any_certificate() {
 }
 
 #[tokio::test]
-async fn a_client_shows_its_certificate_to_a_registry_that_asks_for_one() {
+async fn a_client_certificate_is_sent_to_a_registry_that_requires_one() {
     let registry = Certified::by_itself(SECURE_NAME, |_| {});
     let authority = Certified::made_out_for_an_authority("clients.example.com");
     let client = Certified::by_an_authority("client.example.com", &authority);

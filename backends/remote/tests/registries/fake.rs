@@ -1,4 +1,4 @@
-//! A server of bytes that answers whatever a test wants, and keeps what it was sent.
+//! A server that sends the responses of a test, and records the requests.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tranship::{Descriptor, Digest, MediaType, RepositoryName};
 use tranship_remote::{RemoteOptions, RemoteRegistry, RemoteRepository, RetryPolicy};
 
-/// What servers that speak TLS are called.
+/// The host name of servers that speak TLS.
 pub(crate) const SECURE_NAME: &str = "registry.example.com";
 
 /// The begin of a server's configuration, over ring whatever provider the client uses.
@@ -24,7 +24,7 @@ pub(crate) fn server_config() -> ConfigBuilder<ServerConfig, WantsVerifier> {
         .expect("ring has the suites")
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -47,7 +47,7 @@ impl Seen {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     status: u16,
@@ -200,7 +200,7 @@ impl Fake {
         self.shared.seen.lock().expect("no panic").clone()
     }
 
-    /// How many bytes of answers the system took from the server.
+    /// Returns how many bytes of responses the server has written.
     pub(crate) fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::Relaxed)
     }
@@ -342,7 +342,7 @@ pub(crate) fn blob(content: &[u8]) -> Descriptor {
     Descriptor::of(MediaType::OCTET_STREAM, content)
 }
 
-/// A blob that is said to have `size` bytes.
+/// Returns a descriptor that claims `size` bytes.
 pub(crate) fn claimed(size: u64) -> Descriptor {
     Descriptor::new(MediaType::OCTET_STREAM, Digest::of(b"claimed"), size)
 }

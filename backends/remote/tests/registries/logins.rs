@@ -1,4 +1,4 @@
-//! Credentials and tokens that are no good, and what is told of them.
+//! Credentials and tokens that are invalid, and the errors for them.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ async fn a_token_with_a_newline_in_it_is_not_sent_nor_shown() {
 }
 
 #[tokio::test]
-async fn a_token_of_characters_that_no_token_has_is_not_sent_nor_shown() {
+async fn a_token_of_invalid_characters_is_not_sent_nor_shown() {
     for token in ["se cret, x", "sécret"] {
         let reply = Reply::new(200).body(format!(r#"{{"token":"{token}"}}"#));
         let fake = wanting_a_token(reply).await;
@@ -103,7 +103,7 @@ async fn a_token_that_was_compressed_is_refused() {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_never_content_with_a_token_is_asked_a_few_times() {
+async fn a_registry_that_refuses_every_token_gets_few_requests() {
     let fake = wanting_a_token(Reply::new(200).body(r#"{"token":"t"}"#)).await;
     let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
         .await
@@ -134,7 +134,7 @@ async fn a_new_token_that_is_called_invalid_is_replaced_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_repeats_a_secret_does_not_get_it_into_the_error() {
+async fn a_secret_in_a_response_does_not_get_into_the_error() {
     let body =
         format!(r#"{{"errors":[{{"code":"DENIED","message":"robot:{PASSWORD} is wrong"}}]}}"#);
     let fake = wanting_a_token(Reply::new(401).body(body)).await;
@@ -179,7 +179,7 @@ async fn a_password_of_any_characters_arrives_as_it_is() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_refused_are_not_tried_for_ever() {
+async fn refused_credentials_are_not_tried_forever() {
     let fake = Fake::start(|_| Reply::new(401).header("www-authenticate", "Basic")).await;
     let error = fetching(&repository(&fake, Credential::basic("robot", PASSWORD)))
         .await
@@ -190,7 +190,7 @@ async fn credentials_that_are_refused_are_not_tried_for_ever() {
 }
 
 #[tokio::test]
-async fn a_challenge_that_makes_no_sense_is_the_last_word() {
+async fn a_malformed_challenge_is_final() {
     for challenge in [
         "",
         ",,,",
@@ -235,7 +235,7 @@ async fn hidden_from_strangers() -> Fake {
 }
 
 #[tokio::test]
-async fn a_404_for_strangers_is_met_with_the_credentials() {
+async fn after_a_404_without_credentials_they_are_sent() {
     let fake = hidden_from_strangers().await;
     let repository = repository(&fake, Credential::basic("robot", PASSWORD));
     for _ in 0..2 {
@@ -278,7 +278,7 @@ async fn an_open_registry_is_asked_for_a_challenge_once() {
 
 /// As at a registry that allows anonymous reads, and asks for credentials at `/v2/` for pushes.
 #[tokio::test]
-async fn wrong_credentials_do_not_spoil_what_strangers_may_read() {
+async fn wrong_credentials_do_not_prevent_anonymous_reads() {
     let fake = Fake::start(|seen| match seen.header("authorization") {
         Some(_) => Reply::new(401).header("www-authenticate", "Basic realm=\"x\""),
         None if seen.target == "/v2/" => {

@@ -1,15 +1,15 @@
-//! Registries of all sorts, as servers of bytes: odd ones that a client has to cope with, and those that mean
-//! harm. What they send is bounded, what they claim is checked, and where they lead the secrets of others
-//! do not go.
+//! Unusual and hostile registries, as servers that send given bytes. What they send is limited, what they claim is
+//! verified, and secrets are sent to no other host than the one that they are for.
 
-mod bounds;
 mod callers_client;
 mod certificates;
-mod edges;
-mod elsewhere;
+mod connections;
+mod edge_cases;
 mod errors;
 mod fake;
-mod lies;
+mod limits;
 mod logins;
+mod other_origins;
 mod referrers;
 mod schemes;
+mod wrong_content;

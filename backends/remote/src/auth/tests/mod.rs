@@ -1,6 +1,6 @@
 //! What the parts do together, against a token server that is a closure.
 
-mod answers;
+mod challenges;
 mod tokens;
 
 use std::sync::Mutex;
@@ -16,24 +16,24 @@ const CHALLENGE: &str = r#"Bearer realm="https://auth.example/token",service="re
 
 /// What the token server was asked: the method, and query and form together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Asked {
+struct TokenRequest {
     method: Method,
     text: String,
     authorization: Option<HeaderValue>,
 }
 
-type Answers = dyn Fn(usize, &Asked) -> (u16, String) + Send + Sync;
+type Responses = dyn Fn(usize, &TokenRequest) -> (u16, String) + Send + Sync;
 
 struct Server {
-    asked: Mutex<Vec<Asked>>,
-    answers: Box<Answers>,
+    asked: Mutex<Vec<TokenRequest>>,
+    responses: Box<Responses>,
 }
 
 #[async_trait]
 impl TokenServer for Server {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
         let form = String::from_utf8(request.body().to_vec()).expect("a form");
-        let asked = Asked {
+        let asked = TokenRequest {
             method: request.method().clone(),
             text: request.uri().query().unwrap_or("").to_owned() + &form,
             authorization: request.headers().get(AUTHORIZATION).cloned(),
@@ -45,7 +45,7 @@ impl TokenServer for Server {
         };
         // Long enough for others to come.
         tokio::task::yield_now().await;
-        let (status, body) = (self.answers)(count, &asked);
+        let (status, body) = (self.responses)(count, &asked);
         let mut response = Response::new(body.into());
         *response.status_mut() = StatusCode::from_u16(status).expect("a status");
         Ok(response)
@@ -53,10 +53,12 @@ impl TokenServer for Server {
 }
 
 impl Server {
-    fn new(answers: impl Fn(usize, &Asked) -> (u16, String) + Send + Sync + 'static) -> Arc<Self> {
+    fn new(
+        responses: impl Fn(usize, &TokenRequest) -> (u16, String) + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self {
             asked: Mutex::default(),
-            answers: Box::new(answers),
+            responses: Box::new(responses),
         })
     }
 
@@ -68,7 +70,7 @@ impl Server {
         })
     }
 
-    fn asked(&self) -> Vec<Asked> {
+    fn asked(&self) -> Vec<TokenRequest> {
         self.asked.lock().expect("no panic").clone()
     }
 }
@@ -144,9 +146,9 @@ fn push() -> Scopes {
     Scopes::parse("repository:a:pull,push")
 }
 
-async fn answer(authenticator: &Authenticator, text: &str, scopes: &Scopes) -> HeaderValue {
-    let answer = authenticator.respond(&challenge(text), scopes, None).await;
-    answer.expect("an answer").expect("something to send")
+async fn authorize(authenticator: &Authenticator, text: &str, scopes: &Scopes) -> HeaderValue {
+    let header = authenticator.respond(&challenge(text), scopes, None).await;
+    header.expect("a response").expect("something to send")
 }
 
 impl Authenticator {
@@ -158,7 +160,7 @@ impl Authenticator {
         sent: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>> {
         match self.challenge(headers, scopes, sent, false) {
-            Some(challenge) => self.answer(challenge, scopes, sent).await.map(Some),
+            Some(challenge) => self.authorize(challenge, scopes, sent).await.map(Some),
             None => Ok(None),
         }
     }

@@ -12,12 +12,12 @@ async fn a_token_is_asked_for_anonymously_where_there_are_no_credentials() {
     let server = Server::counting(300);
     let text = format!("{CHALLENGE},scope=\"repository:a:pull\"");
     assert_eq!(
-        answer(&anonymous(&server), &text, &pull()).await,
+        authorize(&anonymous(&server), &text, &pull()).await,
         "Bearer t1"
     );
     assert_eq!(
         server.asked(),
-        [Asked {
+        [TokenRequest {
             method: Method::GET,
             text: "service=registry.example&scope=repository%3Aa%3Apull".to_owned(),
             authorization: None,
@@ -29,7 +29,7 @@ async fn a_token_is_asked_for_anonymously_where_there_are_no_credentials() {
 async fn a_token_covers_what_is_needed_and_what_the_registry_names() {
     let server = Server::counting(300);
     let text = format!("{CHALLENGE},scope=\"repository:a:push repository:b:pull\"");
-    answer(&authenticator(&server, user()), &text, &pull()).await;
+    authorize(&authenticator(&server, user()), &text, &pull()).await;
     let [asked] = &server.asked()[..] else {
         panic!("asked once");
     };
@@ -44,13 +44,13 @@ async fn a_token_covers_what_is_needed_and_what_the_registry_names() {
 async fn a_token_is_sent_again_for_whatever_it_covers() {
     let server = Server::counting(300);
     let authenticator = anonymous(&server);
-    answer(&authenticator, CHALLENGE, &push()).await;
+    authorize(&authenticator, CHALLENGE, &push()).await;
     let clone = authenticator.clone();
     assert_eq!(sent(&clone, &pull()).await.expect("a token"), "Bearer t1");
     let other = Scopes::parse("repository:b:pull");
     assert_eq!(sent(&clone, &other).await, None);
     assert_eq!(
-        answer(&authenticator, CHALLENGE, &pull()).await,
+        authorize(&authenticator, CHALLENGE, &pull()).await,
         "Bearer t1"
     );
     assert_eq!(server.asked().len(), 1);
@@ -60,12 +60,12 @@ async fn a_token_is_sent_again_for_whatever_it_covers() {
 async fn a_token_that_was_refused_is_replaced_once_for_all_who_sent_it() {
     let server = Server::counting(300);
     let authenticator = anonymous(&server);
-    let old = answer(&authenticator, CHALLENGE, &pull()).await;
+    let old = authorize(&authenticator, CHALLENGE, &pull()).await;
     for _ in 0..2 {
         let new = authenticator
             .respond(&challenge(CHALLENGE), &pull(), Some(&old))
             .await;
-        assert_eq!(new.expect("an answer").expect("a token"), "Bearer t2");
+        assert_eq!(new.expect("a response").expect("a token"), "Bearer t2");
     }
     assert_eq!(server.asked().len(), 2);
 }
@@ -80,7 +80,7 @@ async fn a_token_that_does_not_suffice_is_not_asked_for_again() {
         let server = Server::counting(300);
         let authenticator =
             Authenticator::new(registry(), Counting::new(credential), server.clone());
-        let token = answer(&authenticator, CHALLENGE, &pull()).await;
+        let token = authorize(&authenticator, CHALLENGE, &pull()).await;
         let error = authenticator
             .respond(&challenge(&text), &pull(), Some(&token))
             .await
@@ -94,19 +94,19 @@ async fn a_token_that_does_not_suffice_is_not_asked_for_again() {
 async fn a_token_that_the_registry_wants_more_of_is_widened() {
     let server = Server::counting(300);
     let authenticator = anonymous(&server);
-    let narrow = answer(&authenticator, CHALLENGE, &pull()).await;
+    let narrow = authorize(&authenticator, CHALLENGE, &pull()).await;
     let text = format!("{CHALLENGE},scope=\"repository:a:push\",error=\"insufficient_scope\"");
     let wide = authenticator
         .respond(&challenge(&text), &pull(), Some(&narrow))
         .await;
-    assert_eq!(wide.expect("an answer").expect("a token"), "Bearer t2");
+    assert_eq!(wide.expect("a response").expect("a token"), "Bearer t2");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_renewed_before_it_expires() {
     let server = Server::counting(300);
     let authenticator = anonymous(&server);
-    answer(&authenticator, CHALLENGE, &push()).await;
+    authorize(&authenticator, CHALLENGE, &push()).await;
     advance(Duration::from_secs(269)).await;
     assert_eq!(
         sent(&authenticator, &pull()).await.expect("fresh"),
@@ -134,7 +134,7 @@ async fn a_token_that_cannot_be_renewed_is_used_to_its_end_and_not_beyond() {
         _ => (503, String::new()),
     });
     let authenticator = anonymous(&server);
-    answer(&authenticator, CHALLENGE, &pull()).await;
+    authorize(&authenticator, CHALLENGE, &pull()).await;
     for seconds in [75, 24] {
         advance(Duration::from_secs(seconds)).await;
         assert_eq!(
@@ -160,7 +160,7 @@ async fn callers_at_the_same_time_ask_once() {
     let (a, b) = (pull(), Scopes::parse("repository:b:pull"));
     let headers = join_all((0..20).map(|n| {
         let scopes = if n % 2 == 0 { &a } else { &b };
-        answer(&authenticator, CHALLENGE, scopes)
+        authorize(&authenticator, CHALLENGE, scopes)
     }))
     .await;
     assert!(
@@ -192,7 +192,10 @@ async fn a_token_server_that_refuses_is_an_error_and_the_next_call_asks_again() 
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert_eq!(error.registry_errors()[0].message, "no");
     assert!(error.hint().is_some());
-    assert_eq!(answer(&authenticator, CHALLENGE, &pull()).await, "Bearer t");
+    assert_eq!(
+        authorize(&authenticator, CHALLENGE, &pull()).await,
+        "Bearer t"
+    );
     // Another program may have logged in meanwhile.
     assert_eq!(provider.asked().len(), 2);
 }
@@ -204,12 +207,12 @@ async fn an_identity_token_is_exchanged_and_its_successor_is_shown_next() {
         (200, body)
     });
     let authenticator = authenticator(&server, Credential::IdentityToken("r0".into()));
-    let first = answer(&authenticator, CHALLENGE, &pull()).await;
+    let first = authorize(&authenticator, CHALLENGE, &pull()).await;
     assert_eq!(first, "Bearer t1");
     let second = authenticator
         .respond(&challenge(CHALLENGE), &pull(), Some(&first))
         .await;
-    assert_eq!(second.expect("an answer").expect("a token"), "Bearer t2");
+    assert_eq!(second.expect("a response").expect("a token"), "Bearer t2");
     let asked = server.asked();
     for (asked, token) in asked.iter().zip(["r0", "r1"]) {
         assert_eq!(asked.method, Method::POST);
@@ -231,7 +234,10 @@ async fn a_server_that_knows_oauth2_only_is_shown_the_password_in_a_form() {
             _ => (200, r#"{"access_token":"t"}"#.to_owned()),
         });
         let authenticator = authenticator(&server, user());
-        assert_eq!(answer(&authenticator, CHALLENGE, &pull()).await, "Bearer t");
+        assert_eq!(
+            authorize(&authenticator, CHALLENGE, &pull()).await,
+            "Bearer t"
+        );
         let asked = server.asked();
         assert_eq!(asked.len(), 2);
         assert!(
@@ -248,7 +254,7 @@ async fn dropping_the_first_caller_does_not_strand_the_others() {
     let authenticator = anonymous(&server);
     let spawn = || {
         let authenticator = authenticator.clone();
-        tokio::spawn(async move { answer(&authenticator, CHALLENGE, &pull()).await })
+        tokio::spawn(async move { authorize(&authenticator, CHALLENGE, &pull()).await })
     };
     let (first, second) = (spawn(), spawn());
     while server.asked().is_empty() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tranship::{Error, ErrorKind, RepositoryName, Result};
 
-use crate::credentials::Credential;
+use crate::credentials::credential::Credential;
 use crate::credentials::document::{Document, HelperChoice};
 use crate::credentials::helper::Helper;
 use crate::credentials::server::Server;

@@ -26,7 +26,7 @@ async fn a_helper_is_told_the_server_and_answers_with_a_login() {
         r#"[ "$1" = get ] && read -r server; printf '{"ServerURL":"x","Username":"user at %s","Secret":"pw"}' "$server""#,
     );
     assert_eq!(
-        helper.get(SERVER).await.expect("an answer"),
+        helper.get(SERVER).await.expect("credentials"),
         Some(Credential::basic(format!("user at {SERVER}"), "pw"))
     );
 }
@@ -36,7 +36,7 @@ async fn a_field_that_is_null_is_empty() {
     let (_directory, helper) =
         scripted(r#"echo '{"ServerURL":null,"Username":null,"Secret":"pw"}'"#);
     assert_eq!(
-        helper.get(SERVER).await.expect("an answer"),
+        helper.get(SERVER).await.expect("credentials"),
         Some(Credential::basic("", "pw"))
     );
 }
@@ -45,7 +45,7 @@ async fn a_field_that_is_null_is_empty() {
 async fn a_user_called_token_has_an_identity_token() {
     let (_directory, helper) = scripted(r#"echo '{"Username":"<token>","Secret":"id"}'"#);
     assert_eq!(
-        helper.get(SERVER).await.expect("an answer"),
+        helper.get(SERVER).await.expect("credentials"),
         Some(Credential::IdentityToken("id".into()))
     );
 }

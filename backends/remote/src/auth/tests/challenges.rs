@@ -1,4 +1,4 @@
-//! Which challenge is answered, and with what.
+//! Which challenge is met, and how.
 
 use futures_util::future::join_all;
 
@@ -15,7 +15,7 @@ async fn nothing_is_sent_until_the_registry_asks() {
 async fn a_basic_challenge_is_answered_and_the_answer_is_sent_from_then_on() {
     let server = Server::counting(300);
     let authenticator = authenticator(&server, user());
-    let header = answer(&authenticator, "Basic realm=x", &pull()).await;
+    let header = authorize(&authenticator, "Basic realm=x", &pull()).await;
     assert_eq!(header, BASIC);
     assert!(header.is_sensitive());
     assert_eq!(sent(&authenticator, &push()).await.expect("known"), BASIC);
@@ -43,7 +43,7 @@ async fn without_credentials_a_basic_challenge_is_an_error_that_says_how_to_log_
 #[tokio::test]
 async fn credentials_that_were_just_refused_are_not_sent_again() {
     let authenticator = authenticator(&Server::counting(300), user());
-    let first = answer(&authenticator, "Basic", &pull()).await;
+    let first = authorize(&authenticator, "Basic", &pull()).await;
     let error = authenticator
         .respond(&challenge("Basic"), &pull(), Some(&first))
         .await
@@ -64,12 +64,12 @@ async fn credentials_that_were_refused_are_looked_up_anew() {
     ] {
         let provider = Counting::new(Some(old));
         let authenticator = Authenticator::new(registry(), provider.clone(), Server::counting(300));
-        let first = answer(&authenticator, text, &pull()).await;
+        let first = authorize(&authenticator, text, &pull()).await;
         provider.set(new);
         let second = authenticator
             .respond(&challenge(text), &pull(), Some(&first))
             .await;
-        let second = second.expect("an answer").expect("something to send");
+        let second = second.expect("a response").expect("something to send");
         assert_ne!(first, second);
         assert_eq!(sent(&authenticator, &pull()).await, Some(second));
         assert_eq!(provider.asked().len(), 2);
@@ -91,7 +91,7 @@ async fn bearer_is_chosen_before_basic_and_unknown_schemes_are_passed_over() {
     let server = Server::counting(300);
     let authenticator = authenticator(&server, user());
     let all = format!("Negotiate abc, Basic realm=x, {CHALLENGE}");
-    assert_eq!(answer(&authenticator, &all, &pull()).await, "Bearer t1");
+    assert_eq!(authorize(&authenticator, &all, &pull()).await, "Bearer t1");
     let unknown = authenticator
         .respond(&challenge("Negotiate abc, Digest realm=x"), &pull(), None)
         .await;
@@ -103,7 +103,7 @@ async fn a_bearer_challenge_without_a_realm_is_passed_over() {
     let server = Server::counting(300);
     let authenticator = authenticator(&server, user());
     assert_eq!(
-        answer(&authenticator, "Bearer, Basic", &pull()).await,
+        authorize(&authenticator, "Bearer, Basic", &pull()).await,
         BASIC
     );
     let error = authenticator
@@ -118,7 +118,7 @@ async fn callers_at_the_same_time_look_for_credentials_once() {
     let provider = Counting::new(Some(user()));
     let authenticator = Authenticator::new(registry(), provider.clone(), Server::counting(300));
     let scopes = push();
-    join_all((0..10).map(|_| answer(&authenticator, "Basic", &scopes))).await;
+    join_all((0..10).map(|_| authorize(&authenticator, "Basic", &scopes))).await;
     assert_eq!(provider.asked(), [Some("a".to_owned())]);
 }
 
@@ -126,7 +126,7 @@ async fn callers_at_the_same_time_look_for_credentials_once() {
 async fn an_access_token_goes_to_the_registry_as_it_is() {
     let server = Server::counting(300);
     let authenticator = authenticator(&server, Credential::AccessToken("given".into()));
-    let header = answer(&authenticator, CHALLENGE, &pull()).await;
+    let header = authorize(&authenticator, CHALLENGE, &pull()).await;
     assert_eq!(header, "Bearer given");
     assert!(header.is_sensitive());
     assert_eq!(
@@ -145,13 +145,13 @@ async fn an_access_token_goes_to_the_registry_as_it_is() {
 async fn a_registry_may_change_its_scheme() {
     let server = Server::counting(300);
     let authenticator = authenticator(&server, user());
-    let token = answer(&authenticator, CHALLENGE, &pull()).await;
+    let token = authorize(&authenticator, CHALLENGE, &pull()).await;
     let basic = authenticator
         .respond(&challenge("Basic"), &pull(), Some(&token))
         .await;
-    assert_eq!(basic.expect("an answer").expect("credentials"), BASIC);
+    assert_eq!(basic.expect("a response").expect("credentials"), BASIC);
     assert_eq!(sent(&authenticator, &pull()).await.expect("known"), BASIC);
-    answer(&authenticator, CHALLENGE, &pull()).await;
+    authorize(&authenticator, CHALLENGE, &pull()).await;
     let header = sent(&authenticator, &pull()).await.expect("a token");
     assert!(header.as_bytes().starts_with(b"Bearer "));
 }

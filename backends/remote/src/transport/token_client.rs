@@ -1,4 +1,4 @@
-//! Requests to the token server, which is rarely the registry itself.
+//! Requests to the token server, which is usually another host than the registry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +8,22 @@ use bytes::Bytes;
 use tranship::Result;
 use url::Url;
 
-use super::answer::Answer;
 use super::counts::{Counter, RequestKind};
 use super::failure;
 use super::limit::Permit;
 use super::origin::Origin;
-use super::outgoing::Progress;
+use super::request_body::Progress;
+use super::response::Response;
 use super::retry::{Retries, is_transient, retry_after};
 use super::sender::Sender;
 use super::trace;
-use crate::auth::{Asked, TokenServer};
-use crate::options::RetryPolicy;
-use crate::policy::{Leader, SecurityPolicy};
+use crate::auth::{TokenRequest, TokenServer};
+use crate::policy::{NamingRegistry, SecurityPolicy};
 use crate::resolver::GuardedResolver;
+use crate::retry_policy::RetryPolicy;
 
-/// Sends requests for tokens, which carry the credentials: to where the policy allows, and never on
-/// to where they are redirected.
-pub(crate) struct Tokens {
+/// Sends requests for tokens, which contain the credentials. The policy applies, and redirects are not followed.
+pub(crate) struct TokenClient {
     pub(crate) origin: Origin,
     pub(crate) resolver: GuardedResolver,
     pub(super) client: Sender,
@@ -35,16 +34,16 @@ pub(crate) struct Tokens {
 }
 
 #[async_trait]
-impl TokenServer for Tokens {
+impl TokenServer for TokenClient {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>> {
         let url = Url::parse(&request.uri().to_string())
             .map_err(|_| failure::protocol("the registry's token server has no URL"))?;
         let url = upgraded(url, self.origin.url());
-        let leader = Leader {
+        let naming_registry = NamingRegistry {
             origin: self.origin.url(),
             is_private: self.resolver.registry_is_private(),
         };
-        self.policy.check_realm(leader, &url)?;
+        self.policy.check_realm(naming_registry, &url)?;
         let mut retries = Retries::new(self.retry);
         loop {
             let sent = self.send_once(&request, &url).await;
@@ -74,7 +73,7 @@ fn upgraded(url: Url, registry: &Url) -> Url {
     secure
 }
 
-impl Tokens {
+impl TokenClient {
     async fn send_once(
         &self,
         request: &http::Request<Bytes>,
@@ -89,17 +88,18 @@ impl Tokens {
         let sending = self.client.send(url, built, false);
         let progress = Progress::default();
         let sending = async {
-            super::unless_silent(sending, &progress, self.silence)
+            progress
+                .wait(sending, self.silence)
                 .await
                 .ok_or_else(|| failure::silence(self.silence))?
                 .map_err(|failed| failed.error)
         };
         let response = trace::exchange(RequestKind::Token, request.method(), url, sending).await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = Answer {
+        let response = Response {
             method: request.method().clone(),
             url: url.clone(),
-            response,
+            inner: response,
             permit: Permit::none(),
             silence: self.silence,
             max_error_size: self.policy.max_error_size,
@@ -108,11 +108,11 @@ impl Tokens {
             is_http_told: false,
             hint: None,
         };
-        let body = answer.bytes(self.policy.max_token_size).await?;
+        let body = response.bytes(self.policy.max_token_size).await?;
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
-        response.extensions_mut().insert(Asked {
+        response.extensions_mut().insert(TokenRequest {
             method: request.method().clone(),
             url: url.clone(),
         });

@@ -1,4 +1,4 @@
-//! What has no end, or is too much: it ends, early, and costs little memory.
+//! Responses without end or of excessive size: reading them ends early, and takes little memory.
 
 use futures_util::TryStreamExt as _;
 use tranship::*;
@@ -6,7 +6,7 @@ use tranship_remote::{RemoteOptions, SecurityPolicy};
 
 use crate::fake::{Fake, HELLO, Reply, blob, claimed, name};
 
-/// What the buffers of two sockets may hold, besides what was read.
+/// The size of the buffers of two sockets, in addition to the bytes that were read.
 const BUFFERED: u64 = 16 * 1024 * 1024;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -40,7 +40,7 @@ async fn a_manifest_without_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_says_that_it_is_too_long_is_refused() {
+async fn a_manifest_with_a_too_large_length_is_refused() {
     let fake = Fake::start(|_| {
         Reply::new(200)
             .header("content-type", MANIFEST)
@@ -58,11 +58,11 @@ async fn a_manifest_that_says_that_it_is_too_long_is_refused() {
 }
 
 #[tokio::test]
-async fn a_blob_without_end_ends_where_it_should() {
+async fn a_blob_without_end_is_cut_off() {
     let fake = Fake::start(|_| Reply::new(200).endless(noise())).await;
     let content = fake.repository().fetch(&claimed(100_000)).await;
     let error = content
-        .expect("an answer")
+        .expect("a response")
         .bytes(u64::MAX)
         .await
         .expect_err("too much");
@@ -71,7 +71,7 @@ async fn a_blob_without_end_ends_where_it_should() {
 }
 
 #[tokio::test]
-async fn a_blob_that_says_it_has_another_length_is_not_read() {
+async fn a_blob_with_another_length_is_not_read() {
     let fake = Fake::start(|_| Reply::new(200).body("hello")).await;
     let error = fake
         .repository()
@@ -166,7 +166,7 @@ async fn more_headers_than_the_policy_allows_are_refused() {
 
 /// Each page has a tag, and a link to one that was not there before.
 #[tokio::test]
-async fn pages_without_end_come_to_one() {
+async fn pages_without_end_are_limited() {
     let fake = Fake::start(|seen| {
         let (_, page) = seen.target.split_once("page=").unwrap_or(("", "0"));
         let page: u64 = page.parse().expect("a number");
@@ -191,7 +191,7 @@ async fn pages_without_end_come_to_one() {
 
 /// Each page has referrers that were not there before, and a link to another page.
 #[tokio::test]
-async fn referrers_without_end_come_to_one() {
+async fn pages_of_referrers_without_end_are_limited() {
     let fake = Fake::start(|seen| {
         let (_, page) = seen.target.split_once("page=").unwrap_or(("", "0"));
         let page: u64 = page.parse().expect("a number");
@@ -225,7 +225,7 @@ async fn referrers_without_end_come_to_one() {
 }
 
 #[tokio::test]
-async fn pages_that_lead_to_each_other_end() {
+async fn pages_that_name_each_other_end() {
     let fake = Fake::start(|seen| {
         let other = if seen.target.contains("page=a") {
             "b"
@@ -243,7 +243,7 @@ async fn pages_that_lead_to_each_other_end() {
 }
 
 #[tokio::test]
-async fn a_registry_that_looks_at_no_parameter_is_asked_for_one_page_more() {
+async fn a_registry_that_ignores_parameters_costs_one_more_page() {
     let fake = Fake::start(|_| Reply::new(200).body(r#"{"tags":["a","b"]}"#)).await;
     let repository = fake.repository();
     let options = ListOptions::default().with_page_size(2);
@@ -268,7 +268,7 @@ async fn redirects_in_a_circle_end() {
 }
 
 #[tokio::test]
-async fn what_is_asked_to_wait_for_too_long_fails_at_once() {
+async fn a_too_long_retry_after_fails_immediately() {
     let fake = Fake::start(|_| Reply::new(429).header("retry-after", u64::MAX)).await;
     let error = fake
         .repository()
@@ -279,7 +279,7 @@ async fn what_is_asked_to_wait_for_too_long_fails_at_once() {
     assert_eq!(fake.seen().len(), 1);
 }
 
-/// Answers as the start of an upload, and each chunk with `range`.
+/// Responds to the start of an upload, and to each chunk with `range`.
 fn upload(range: &'static str) -> impl Fn(&crate::fake::Seen) -> Reply {
     move |seen| match seen.method.as_str() {
         "POST" => Reply::new(202).header("location", "/v2/library/app/blobs/uploads/1"),
@@ -289,7 +289,7 @@ fn upload(range: &'static str) -> impl Fn(&crate::fake::Seen) -> Reply {
 }
 
 #[tokio::test]
-async fn an_upload_that_never_gets_ahead_ends() {
+async fn an_upload_without_progress_ends() {
     let fake = Fake::start(upload("0-0")).await;
     let options = RemoteOptions::default().with_upload(tranship_remote::UploadMode::Chunked);
     let repository = fake.client(options).open(&name());
@@ -302,7 +302,7 @@ async fn an_upload_that_never_gets_ahead_ends() {
 }
 
 #[tokio::test]
-async fn an_upload_that_has_more_than_was_sent_is_refused() {
+async fn an_upload_with_more_than_was_sent_is_refused() {
     let fake = Fake::start(upload("0-99")).await;
     let options = RemoteOptions::default().with_upload(tranship_remote::UploadMode::Chunked);
     let repository = fake.client(options).open(&name());
@@ -343,7 +343,7 @@ async fn compressing() -> Fake {
 }
 
 #[tokio::test]
-async fn content_that_was_compressed_on_the_way_is_refused() {
+async fn compressed_content_is_refused() {
     let fake = compressing().await;
     let repository = fake.repository();
     let tag: Tag = "v1".parse().expect("a tag");
@@ -360,7 +360,7 @@ async fn content_that_was_compressed_on_the_way_is_refused() {
         assert!(error.to_string().contains("Content-Encoding"), "{error}");
     }
     // It has the size, and not the digest.
-    let read = repository.fetch(&claimed(10)).await.expect("an answer");
+    let read = repository.fetch(&claimed(10)).await.expect("a response");
     let error = read.bytes(10).await.expect_err("another digest");
     assert_eq!(error.kind(), ErrorKind::DigestMismatch, "{error:?}");
     for seen in fake.seen() {

@@ -1,4 +1,4 @@
-//! What a registry answered.
+//! The response of a registry.
 
 use std::time::Duration;
 
@@ -18,53 +18,54 @@ use super::retry::retry_after;
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
 
-/// The head of an answer, and its body to be read. It holds the permit of its request for as long.
-pub(crate) struct Answer {
+/// The head of a response, and its unread body. It holds the permit of its request.
+pub(crate) struct Response {
     pub(crate) method: Method,
-    /// Where the answer came from in the end.
+    /// The URL of the response, after redirects.
     pub(crate) url: Url,
-    pub(crate) response: reqwest::Response,
+    pub(crate) inner: reqwest::Response,
     pub(crate) permit: Permit,
     pub(crate) silence: Duration,
     pub(crate) max_error_size: u64,
-    /// How long the body may take where it is read whole.
+    /// How long the body may take if it is read whole.
     pub(crate) max_time: Duration,
-    /// Whether an earlier try of the same request may have been carried out.
+    /// Whether an earlier attempt of the request may have been carried out.
     pub(crate) may_be_repeated: bool,
-    /// Whether an option chose http, which the registry may not expect.
+    /// Whether an option selects http, which the registry may not expect.
     pub(crate) is_http_told: bool,
-    /// What may help if the answer is an error.
+    /// The hint if the response is an error.
     pub(crate) hint: Option<String>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn status(&self) -> StatusCode {
-        self.response.status()
+        self.inner.status()
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {
-        self.response.headers()
+        self.inner.headers()
     }
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         retry_after(self.headers())
     }
 
-    /// The answer itself if its status is `expected`, and the error that it stands for otherwise.
+    /// Returns the response if its status is `expected`, and otherwise its error.
     pub(crate) async fn expect(self, expected: StatusCode) -> Result<Self> {
-        match self.status() == expected {
-            true => Ok(self),
-            false => Err(self.into_error().await),
+        if self.status() == expected {
+            Ok(self)
+        } else {
+            Err(self.into_error().await)
         }
     }
 
-    /// The error that the answer stands for, with what the registry says in its body.
+    /// Returns the error of the response, with the list of errors in its body.
     pub(crate) async fn into_error(self) -> Error {
         let (method, url) = (self.method.clone(), self.url.clone());
         let status = self.status();
         if status.is_success() || status.is_redirection() {
             return failure::protocol(format!(
-                "the registry answers {method} with {status}, which means nothing here"
+                "the registry responds to {method} with {status}, which is not expected"
             ));
         }
         let limit = self.max_error_size;
@@ -78,7 +79,7 @@ impl Answer {
                 "the registry asks to wait {} seconds",
                 asked.as_secs()
             )),
-            // What servers that expect TLS answer to who speaks HTTP, in words of their own.
+            // Servers that expect TLS respond to HTTP in this way, with a text that is not JSON.
             _ if is_told_clear_text
                 && status == StatusCode::BAD_REQUEST
                 && error.registry_errors().is_empty() =>
@@ -92,16 +93,15 @@ impl Answer {
         }
     }
 
-    /// The whole body, a JSON object, which must not be longer than `limit`.
+    /// Reads the whole body, a JSON object, which must not be longer than `limit`.
     ///
-    /// Some servers label what they did not encode, so a `Content-Encoding` is refused only where the body
-    /// shows it.
+    /// Some servers label content that is not encoded, so a `Content-Encoding` is refused only if the body is not JSON.
     pub(crate) async fn bytes(self, limit: u64) -> Result<Bytes> {
         let coding = self.coding().map(str::to_owned);
         let too_long = || {
             Error::new(
                 ErrorKind::SizeExceedsLimit,
-                format!("the answer is longer than the limit of {limit} bytes"),
+                format!("the response is longer than the limit of {limit} bytes"),
             )
         };
         if self.content_length()?.is_some_and(|length| length > limit) {
@@ -118,7 +118,7 @@ impl Answer {
             }
             Ok(whole)
         };
-        // Each piece may come in time, and their number have no end.
+        // Each piece may arrive in time while the body does not end.
         let whole = tokio::time::timeout(most, reading).await;
         let whole = whole.map_err(|_| failure::too_slow(most))??;
         match coding {
@@ -129,7 +129,7 @@ impl Answer {
         }
     }
 
-    /// As much of the body as comes, up to `limit`.
+    /// Reads up to `limit` bytes of the body, and stops at an error.
     async fn prefix(self, limit: u64) -> Bytes {
         let (most, mut body) = (self.max_time, self.into_stream());
         let mut prefix = BytesMut::new();
@@ -142,15 +142,15 @@ impl Answer {
                 }
             }
         };
-        // What has come by then is enough.
+        // After a timeout, the received bytes are sufficient.
         let _ = tokio::time::timeout(most, reading).await;
         prefix.freeze()
     }
 
-    /// The body as it comes. It fails when nothing comes for too long.
+    /// Returns the body as a stream, which fails if no piece arrives within the silence timeout.
     pub(crate) fn into_stream(self) -> ByteStream {
         let silence = self.silence;
-        let state = (Box::pin(self.response.bytes_stream()), self.permit);
+        let state = (Box::pin(self.inner.bytes_stream()), self.permit);
         Box::pin(stream::try_unfold(
             state,
             move |(mut body, permit)| async move {
@@ -164,11 +164,10 @@ impl Answer {
         ))
     }
 
-    /// The `Content-Encoding`, which is never asked for, unless it is empty or `identity`.
+    /// Returns the `Content-Encoding`, which is never requested, unless it is empty or `identity`.
     ///
-    /// It says little: gzip layers come with `x-gzip` (moby#17595), and storage adds labels such as
-    /// `aws-chunked` or `UTF-8`, all to bytes that have their digest. Encoded bytes do not have it, and rarely
-    /// the size.
+    /// It is not reliable: gzip layers are sent with `x-gzip` (moby#17595), and storage adds labels such as `aws-chunked` or
+    /// `UTF-8`, all to bytes that match their digest. Encoded bytes do not match it, and rarely have the right size.
     pub(crate) fn coding(&self) -> Option<&str> {
         let coding = self.headers().get(CONTENT_ENCODING)?;
         let coding = coding.to_str().unwrap_or("of unknown name").trim();
@@ -183,7 +182,7 @@ impl Answer {
         match value.to_str() {
             Ok(value) => Ok(Some(value.trim())),
             Err(_) => Err(failure::protocol(format!(
-                "the registry's header {name} is no text"
+                "the registry's header {name} is not text"
             ))),
         }
     }
@@ -195,12 +194,12 @@ impl Answer {
         match text.parse() {
             Ok(length) => Ok(Some(length)),
             Err(_) => Err(failure::protocol(
-                "the registry's Content-Length is no number",
+                "the registry's Content-Length is not a number",
             )),
         }
     }
 
-    /// How many bytes the content has, as far as the registry says so. Of what may be encoded it does not.
+    /// Returns the size of the content if the registry states it. The length of content that may be encoded is not its size.
     pub(crate) fn length(&self) -> Result<Option<u64>> {
         match self.coding() {
             Some(_) => Ok(None),
@@ -208,7 +207,7 @@ impl Answer {
         }
     }
 
-    /// The media type without its parameters.
+    /// Returns the media type without its parameters.
     pub(crate) fn media_type(&self) -> Result<Option<MediaType>> {
         let Some(text) = self.text(&CONTENT_TYPE)? else {
             return Ok(None);
@@ -217,12 +216,12 @@ impl Answer {
         match essence.parse() {
             Ok(media_type) => Ok(Some(media_type)),
             Err(_) => Err(failure::protocol(format!(
-                "the registry's Content-Type {essence:?} is no media type"
+                "the registry's Content-Type {essence:?} is not a media type"
             ))),
         }
     }
 
-    /// What the registry says that the digest is.
+    /// Returns the digest that the registry states.
     pub(crate) fn digest(&self) -> Result<Option<Digest>> {
         let Some(text) = self.text(&DOCKER_CONTENT_DIGEST)? else {
             return Ok(None);
@@ -231,18 +230,18 @@ impl Answer {
             _ if text.is_empty() => Ok(None),
             Ok(digest) => Ok(Some(digest)),
             Err(_) => Err(failure::protocol(format!(
-                "the registry's Docker-Content-Digest {text:?} is no digest"
+                "the registry's Docker-Content-Digest {text:?} is not a digest"
             ))),
         }
     }
 
-    /// That the registry, if it says a digest, says `expected`.
+    /// Checks that the digest that the registry states, if any, is `expected`.
     pub(crate) fn check_digest(&self, expected: &Digest) -> Result<()> {
         match self.digest()? {
             Some(other) if other.algorithm() == expected.algorithm() && other != *expected => {
                 Err(Error::new(
                     ErrorKind::DigestMismatch,
-                    format!("the registry answers with {other}"),
+                    format!("the registry returns {other}"),
                 )
                 .with_subject(expected))
             }
@@ -250,24 +249,24 @@ impl Answer {
         }
     }
 
-    /// The strong validator of the content, for conditions.
+    /// Returns the strong validator of the content, for conditional requests.
     pub(crate) fn strong_etag(&self) -> Option<HeaderValue> {
         let etag = self.headers().get(ETAG)?;
         let is_strong = etag.len() > 2 && etag.as_bytes().starts_with(b"\"");
         is_strong.then(|| etag.clone())
     }
 
-    /// Where `Content-Range` says that a part begins, where it ends, and how much there is in all.
+    /// Returns the start and the end of the part in `Content-Range`, and the size of the whole, if it is stated.
     pub(crate) fn content_range(&self) -> Result<(u64, u64, Option<u64>)> {
         let text = self.text(&CONTENT_RANGE)?.unwrap_or_default();
         parse_content_range(text).ok_or_else(|| {
             failure::protocol(format!(
-                "the registry's Content-Range {text:?} does not say which part this is"
+                "the registry's Content-Range {text:?} does not state which part this is"
             ))
         })
     }
 
-    /// `Location`, taken relative to where the answer came from.
+    /// Returns `Location`, resolved against the URL of the response.
     pub(crate) fn location(&self) -> Result<Option<Url>> {
         let Some(text) = self.text(&LOCATION)? else {
             return Ok(None);
@@ -275,12 +274,12 @@ impl Answer {
         match self.url.join(text) {
             _ if text.is_empty() => Ok(None),
             Ok(url) => Ok(Some(url)),
-            Err(_) => Err(failure::protocol("the registry's Location is no URL")),
+            Err(_) => Err(failure::protocol("the registry's Location is not a URL")),
         }
     }
 }
 
-/// The first byte, the byte after the last one, and the size of the whole.
+/// Returns the first byte, the byte after the last one, and the size of the whole.
 fn parse_content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (unit, rest) = text.split_once(' ')?;
     let (range, total) = rest.trim().split_once('/')?;
@@ -303,17 +302,17 @@ fn parse_content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
 mod tests {
     use super::*;
 
-    /// An answer of which a byte comes every 50 seconds, without end.
-    fn dripping(max_time: Duration) -> Answer {
+    /// Returns a response of which a byte arrives every 50 seconds, without end.
+    fn dripping(max_time: Duration) -> Response {
         let drops = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_secs(50)).await;
             Some((Ok::<_, std::io::Error>(Bytes::from_static(b"{")), ()))
         });
         let body = reqwest::Body::wrap_stream(drops);
-        Answer {
+        Response {
             method: Method::GET,
             url: "https://registry.example/v2/".parse().expect("a URL"),
-            response: http::Response::new(body).into(),
+            inner: http::Response::new(body).into(),
             permit: Permit::none(),
             silence: Duration::from_secs(60),
             max_error_size: 1000,
@@ -332,7 +331,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(!error.is_retryable());
         assert_eq!(begun.elapsed().as_secs(), 299);
-        // Of an error what has come is enough.
+        // For an error the received bytes are sufficient.
         assert_eq!(dripping(most).prefix(1000).await.len(), 5);
     }
 

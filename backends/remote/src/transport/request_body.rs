@@ -1,24 +1,23 @@
-//! A body on its way to a registry: exactly as long as was said, and whatever its source fails with
-//! is known afterwards.
+//! The bodies of requests. They have exactly the announced length, and the error of their source is kept.
 
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use tranship::{ByteStream, Error, ErrorKind, Result};
-use tranship_sendfile::Outlet;
 
 use super::request::Payload;
 
-/// Up to this size, in bytes, a body is read before it is sent, and goes with the head of its request
-/// in one call of the system and often one packet: a server then wakes up once.
+/// Up to this size, in bytes, a body is read before it is sent, so that it is written together with the head of the request
+/// in one system call, and often sent in one packet.
 const SMALL: u64 = 128 * 1024;
 
-/// What is known of a body while it is sent. When this is dropped, the body ends with an error: another
-/// task sends it, and may have more of it at hand than shall be sent when nobody waits any longer.
+/// The progress of a body while another task sends it. When this is dropped, the body ends with an error, so that a request
+/// whose future is dropped does not continue.
 #[derive(Debug, Default)]
 pub(crate) struct Progress(Arc<State>);
 
@@ -29,81 +28,70 @@ struct State {
 }
 
 impl Progress {
-    /// A number that grows as long as the body is taken.
-    pub(crate) fn pieces(&self) -> u64 {
+    /// Returns how many pieces of the body have been read.
+    fn pieces(&self) -> u64 {
         self.0.pieces.load(Ordering::Relaxed)
     }
 
-    /// What the source failed with.
+    /// Waits for `sending` until no piece of the body has been read for `limit`. Returns `None` in that case.
+    pub(super) async fn wait<T>(
+        &self,
+        sending: impl Future<Output = T>,
+        limit: Duration,
+    ) -> Option<T> {
+        let mut sending = pin!(sending);
+        let mut seen = self.pieces();
+        loop {
+            match tokio::time::timeout(limit, &mut sending).await {
+                Ok(sent) => return Some(sent),
+                Err(_) if self.pieces() != seen => seen = self.pieces(),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Takes the error of the source, if it has failed.
     pub(crate) fn take_failure(&self) -> Option<Error> {
         lock(&self.0.failure).take()
     }
 }
 
-/// What is to be sent, not read yet.
-pub(crate) enum Opened {
-    Bytes(Bytes),
-    /// Which bytes of how many in all.
-    Body(tranship::Body, Range<u64>, u64),
-}
-
-/// Opens what is to be sent.
-pub(crate) async fn open(payload: &Payload<'_>) -> Result<Opened> {
-    Ok(match payload {
-        Payload::Empty => Opened::Bytes(Bytes::new()),
-        Payload::Bytes(bytes) => Opened::Bytes(bytes.clone()),
+/// Opens `payload` and returns it as the body of a request. `progress` records what is read of it.
+///
+/// # Errors
+/// Those of the source, and `SizeMismatch` if a small source has another size than announced.
+pub(crate) async fn request_body(
+    payload: &Payload<'_>,
+    progress: &Progress,
+) -> Result<reqwest::Body> {
+    let (source, range, total) = match payload {
+        Payload::Empty => return Ok(Bytes::new().into()),
+        Payload::Bytes(bytes) => return Ok(bytes.clone().into()),
         Payload::Source {
             source,
             range,
             total,
-        } => Opened::Body(source.open(range.start).await?, range.clone(), *total),
-    })
+        } => (source, range.clone(), *total),
+    };
+    let mut opened = source.open(range.start).await?.into_stream();
+    if range.is_empty() {
+        // hyper does not poll a body of length zero, so we check here that the source is empty.
+        let is_too_long = !is_at_end(&mut opened).await? && range.end == total;
+        return if is_too_long {
+            Err(wrong_size(total, "is longer"))
+        } else {
+            Ok(Bytes::new().into())
+        };
+    }
+    let length = range.end - range.start;
+    let pieces = exactly(opened, range, total);
+    if length <= SMALL {
+        return Ok(gather(pieces).await?.into());
+    }
+    Ok(watched(pieces, progress))
 }
 
-impl Opened {
-    /// How many bytes of a file are to be sent, all that it has, if that is what they are.
-    pub(crate) fn length_of_file(&self) -> Option<u64> {
-        match self {
-            Self::Body(body, range, total)
-                if body.local_file().is_some() && range.end == *total =>
-            {
-                Some(range.end - range.start)
-            }
-            _ => None,
-        }
-    }
-
-    /// The body of a request, on the connection of `outlet` if there is one.
-    pub(crate) async fn into_body(
-        self,
-        outlet: Option<&Outlet>,
-        progress: &Progress,
-    ) -> Result<reqwest::Body> {
-        let (opened, range, total) = match self {
-            Self::Bytes(bytes) => return Ok(bytes.into()),
-            Self::Body(body, range, total) => (body, range, total),
-        };
-        let mut opened = match outlet {
-            Some(outlet) => outlet.stream(opened),
-            None => opened.into_stream(),
-        };
-        if range.is_empty() {
-            // Nobody would ask for a piece of such a body.
-            return match is_at_end(&mut opened).await? {
-                false if range.end == total => Err(wrong_size(total, "goes on")),
-                _ => Ok(Bytes::new().into()),
-            };
-        }
-        let length = range.end - range.start;
-        let pieces = exactly(opened, range, total);
-        if length <= SMALL {
-            return Ok(gather(pieces).await?.into());
-        }
-        Ok(watched(pieces, progress))
-    }
-}
-
-/// A body whose pieces and failures `progress` knows of.
+/// Returns a body that records its pieces and its error in `progress`.
 fn watched(
     pieces: impl Stream<Item = Result<Bytes>> + Send + 'static,
     progress: &Progress,
@@ -111,9 +99,7 @@ fn watched(
     let state = Arc::downgrade(&progress.0);
     reqwest::Body::wrap_stream(pieces.map(move |piece| {
         let Some(state) = state.upgrade() else {
-            return Err(std::io::Error::other(
-                "nobody waits for the request any longer",
-            ));
+            return Err(std::io::Error::other("the request has been dropped"));
         };
         state.pieces.fetch_add(1, Ordering::Relaxed);
         piece.map_err(|error| {
@@ -124,7 +110,7 @@ fn watched(
     }))
 }
 
-/// All pieces as one. Nearly always there is but one.
+/// Joins all pieces. There is nearly always only one.
 async fn gather(pieces: impl Stream<Item = Result<Bytes>>) -> Result<Bytes> {
     let mut pieces = pin!(pieces);
     let mut whole = pieces.next().await.transpose()?.unwrap_or_default();
@@ -140,9 +126,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The bytes `range` of a source that was opened at their start. Where they are its last, the last
-/// piece waits until the source has ended, since with it the registry has all that it expects, and
-/// nobody would ask for what comes behind.
+/// Returns the bytes `range` of a source that was opened at their start. If the range ends the source, the last piece is
+/// returned only after the source has ended: with it the registry has all bytes, and the stream is not polled again.
 fn exactly(
     source: ByteStream,
     range: Range<u64>,
@@ -166,7 +151,7 @@ fn exactly(
             return Ok(Some((piece, (source, left - length))));
         }
         if is_end && (length > left || !is_at_end(&mut source).await?) {
-            return Err(wrong_size(total, "goes on"));
+            return Err(wrong_size(total, "is longer"));
         }
         piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         Ok(Some((piece, (source, 0))))
@@ -233,7 +218,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Io);
     }
 
-    async fn opened(
+    async fn opened_body(
         content: &'static [u8],
         range: Range<u64>,
         total: u64,
@@ -244,13 +229,12 @@ mod tests {
             range,
             total,
         };
-        let opened = open(&payload).await?;
-        opened.into_body(None, &Progress::default()).await
+        request_body(&payload, &Progress::default()).await
     }
 
     #[tokio::test]
     async fn a_small_body_is_in_one_piece() {
-        let body = opened(b"hello", 1..4, 5).await.expect("opened");
+        let body = opened_body(b"hello", 1..4, 5).await.expect("opened");
         assert_eq!(body.as_bytes(), Some(&b"ell"[..]));
         let pieces = [b"hel", &b"lo"[..]].map(|piece| Ok(Bytes::from_static(piece)));
         let whole = gather(stream::iter(pieces)).await.expect("whole");
@@ -260,7 +244,9 @@ mod tests {
     #[tokio::test]
     async fn a_small_body_of_another_length_is_not_begun() {
         for total in [4, 6] {
-            let error = opened(b"hello", 0..total, total).await.expect_err("wrong");
+            let error = opened_body(b"hello", 0..total, total)
+                .await
+                .expect_err("wrong");
             assert_eq!(error.kind(), ErrorKind::SizeMismatch);
         }
     }
@@ -269,7 +255,7 @@ mod tests {
     async fn a_large_body_is_not_gathered() {
         static LARGE: [u8; SMALL as usize + 1] = [0; SMALL as usize + 1];
         let size = LARGE.len() as u64;
-        let body = opened(&LARGE, 0..size, size).await.expect("opened");
+        let body = opened_body(&LARGE, 0..size, size).await.expect("opened");
         assert!(body.as_bytes().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What a token server means by an answer that is no token.
+//! The error of a response of a token server without a token.
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
@@ -7,22 +7,22 @@ use tranship::{Error, ErrorKind, RegistryError};
 use url::Url;
 
 use crate::credentials::{Credential, Secret};
-use crate::shown_url::shown_url;
+use crate::redacted_url::redacted_url;
 
-/// As many entries of an error list as anybody reads.
+/// The most entries of an error list that are kept.
 const MOST_ERRORS: usize = 16;
 
-/// As much of a message as fits into a terminal.
+/// The most characters of a message that are kept.
 const LONGEST_MESSAGE: usize = 400;
 
 /// The request that a response of a token server is for, in the extensions of the response.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct TokenRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
 }
 
-/// The error for an answer that is not a success.
+/// Returns the error for a response that is not a success.
 pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential>) -> Error {
     let status = response.status();
     let (kind, what) = match (status, credential) {
@@ -34,7 +34,7 @@ pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential
             ErrorKind::Unauthorized,
             "the token server refuses the credentials",
         ),
-        // Of a refresh token that has expired, OAuth2 says 400.
+        // OAuth2 responds with 400 to a refresh token that has expired.
         (StatusCode::BAD_REQUEST, Some(Credential::IdentityToken(_))) => (
             ErrorKind::Unauthorized,
             "the token server refuses the identity token",
@@ -61,8 +61,8 @@ pub(crate) fn refusal(response: &Response<Bytes>, credential: Option<&Credential
     let error = Error::new(kind, format!("{what} ({status})"))
         .with_http_status(status.as_u16())
         .with_registry_errors(registry_errors(response.body(), credential));
-    match response.extensions().get::<Asked>() {
-        Some(asked) => error.with_http_request(asked.method.as_str(), &shown_url(&asked.url)),
+    match response.extensions().get::<TokenRequest>() {
+        Some(asked) => error.with_http_request(asked.method.as_str(), &redacted_url(&asked.url)),
         None => error,
     }
 }

@@ -1,4 +1,4 @@
-//! Content that is not what it is said to be.
+//! Content that differs from what the registry or the descriptor states.
 
 use tranship::*;
 
@@ -7,7 +7,7 @@ use crate::fake::{Fake, HELLO, Reply, blob};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// An image manifest that refers to nothing that anybody has.
+/// Returns an image manifest that refers to missing content.
 fn manifest() -> Vec<u8> {
     let config = Descriptor::of(MediaType::IMAGE_CONFIG, b"{}");
     let manifest = Manifest::new(config, Vec::new());
@@ -23,7 +23,7 @@ fn tag() -> TagOrDigest {
     tag.into()
 }
 
-/// What fetching `target` by its descriptor fails with, where the registry answers `reply`.
+/// Returns the error of fetching `target` by its descriptor if the registry responds with `reply`.
 async fn fetching(target: &Descriptor, reply: Reply) -> Error {
     let fake = Fake::start(move |_| reply.clone()).await;
     let fetched = match fake.repository().fetch(target).await {
@@ -60,7 +60,7 @@ async fn a_manifest_of_another_size_is_refused() {
 }
 
 #[tokio::test]
-async fn a_manifest_under_a_digest_header_that_is_not_its_own_is_refused() {
+async fn a_manifest_with_another_digest_header_is_refused() {
     let reply = Reply::new(200)
         .header("content-type", MANIFEST)
         .header("docker-content-digest", Digest::of(b"other"))
@@ -72,7 +72,7 @@ async fn a_manifest_under_a_digest_header_that_is_not_its_own_is_refused() {
 }
 
 #[tokio::test]
-async fn a_digest_header_that_is_no_digest_is_refused() {
+async fn a_malformed_digest_header_is_refused() {
     let reply = Reply::new(200)
         .header("content-type", MANIFEST)
         .header("docker-content-digest", "sha256:abc")
@@ -83,7 +83,7 @@ async fn a_digest_header_that_is_no_digest_is_refused() {
 
 /// What is asked for by its descriptor has the type of the descriptor, which its parent vouches for.
 #[tokio::test]
-async fn the_type_that_a_registry_claims_does_not_overrule_the_descriptor() {
+async fn the_descriptor_determines_the_media_type() {
     let target = described(&manifest());
     let fake = Fake::start(|_| {
         Reply::new(200)
@@ -91,12 +91,12 @@ async fn the_type_that_a_registry_claims_does_not_overrule_the_descriptor() {
             .body(manifest())
     })
     .await;
-    let content = fake.repository().fetch(&target).await.expect("an answer");
+    let content = fake.repository().fetch(&target).await.expect("a response");
     assert_eq!(content.descriptor().media_type(), target.media_type());
 }
 
 #[tokio::test]
-async fn a_page_for_people_is_no_manifest() {
+async fn a_web_page_is_not_a_manifest() {
     let reply = Reply::new(200)
         .header("content-type", "text/html")
         .body("<html>Please log in</html>");
@@ -130,7 +130,7 @@ async fn a_blob_that_always_ends_early_is_refused() {
 
 /// Half of the blob, and then the other half of something else, under another validator.
 #[tokio::test]
-async fn two_contents_are_never_spliced() {
+async fn different_contents_are_never_joined() {
     let fake = Fake::start(|seen| match seen.header("range") {
         None => Reply::new(200)
             .header("etag", "\"one\"")
@@ -144,7 +144,7 @@ async fn two_contents_are_never_spliced() {
     })
     .await;
     let target = blob(b"helloworld");
-    let content = fake.repository().fetch(&target).await.expect("an answer");
+    let content = fake.repository().fetch(&target).await.expect("a response");
     let error = content.bytes(u64::MAX).await.expect_err("spliced");
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
     let asked = fake.seen().pop().expect("a request");
@@ -153,7 +153,7 @@ async fn two_contents_are_never_spliced() {
 }
 
 #[tokio::test]
-async fn another_part_than_was_asked_for_is_refused() {
+async fn another_part_than_requested_is_refused() {
     let target = blob(b"helloworld");
     for (range, kind) in [
         ("bytes 0-4/10", ErrorKind::Unavailable),
@@ -192,7 +192,7 @@ async fn names_that_break_the_grammar_are_not_listed() {
 }
 
 #[tokio::test]
-async fn what_a_registry_says_of_an_error_moves_no_cursor() {
+async fn the_text_of_an_error_has_no_control_characters() {
     let fake = Fake::start(|_| {
         Reply::new(403)
             .body("{\"errors\":[{\"code\":\"DENIED\",\"message\":\"\\u001b]0;owned\\u0007no\"}]}")

@@ -1,4 +1,4 @@
-//! The tokens of a registry that are worth sending again.
+//! The tokens of a registry that can be used again.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use tranship::RepositoryName;
 use super::scope::Scopes;
 use super::token::Realm;
 
-/// More than that are kept only while somebody reads a large catalog, repository by repository.
+/// The most tokens that are kept. More are needed only to read a large catalog, repository by repository.
 const LIMIT: usize = 256;
 
 /// An access token.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
-    /// What to send. Sensitive.
+    /// The `Authorization` to send. Sensitive.
     pub(crate) header: HeaderValue,
-    /// What it was asked for.
+    /// The scopes that were requested.
     pub(crate) scopes: Scopes,
-    /// Who gave it.
+    /// The token server.
     pub(crate) realm: Realm,
-    /// For whose credentials.
+    /// The repository whose credentials were used.
     pub(crate) repository: Option<RepositoryName>,
     pub(crate) lifetime: Duration,
     pub(crate) expires: Instant,
@@ -32,20 +32,20 @@ impl Token {
         self.expires <= now
     }
 
-    /// Whether it is time for a new one: a quarter of its life before its end, 30 seconds at most,
-    /// so that a request which is sent now does not meet a clock that runs ahead.
+    /// Returns whether the token should be renewed: a quarter of its lifetime before its end, at most 30 seconds, because the
+    /// clock of the registry may be ahead.
     pub(crate) fn is_stale(&self, now: Instant) -> bool {
         let margin = (self.lifetime / 4).min(Duration::from_secs(30));
         self.expires <= now + margin
     }
 }
 
-/// Tokens, oldest first. Those that have expired stay: they tell where to get new ones.
+/// Tokens, oldest first. Expired tokens are kept, because their realm and scopes are needed to renew them.
 #[derive(Debug, Default)]
 pub(crate) struct TokenCache(Vec<Token>);
 
 impl TokenCache {
-    /// The token that covers `scopes` and lives longest; of `realm`, if it is given.
+    /// Returns the token that covers `scopes` and expires last, of `realm` if it is given.
     pub(crate) fn find(&self, scopes: &Scopes, realm: Option<&Realm>) -> Option<&Token> {
         self.0
             .iter()
@@ -54,7 +54,7 @@ impl TokenCache {
             .max_by_key(|token| token.expires)
     }
 
-    /// Keeps a token, instead of those of the same realm that allow no more.
+    /// Adds a token, and removes those of the same realm that it covers.
     pub(crate) fn insert(&mut self, token: Token) {
         self.0
             .retain(|old| old.realm != token.realm || !token.scopes.covers(&old.scopes));
@@ -64,14 +64,14 @@ impl TokenCache {
         self.0.push(token);
     }
 
-    /// Stops the token that is sent as `header` from growing stale before it expires.
+    /// Makes the token that is sent as `header` usable until it expires.
     pub(crate) fn keep_to_its_end(&mut self, header: &HeaderValue) {
         if let Some(token) = self.0.iter_mut().find(|token| token.header == header) {
             token.lifetime = Duration::ZERO;
         }
     }
 
-    /// Forgets the token that was sent as `header`.
+    /// Removes the token that was sent as `header`.
     pub(crate) fn remove(&mut self, header: &HeaderValue) -> Option<Token> {
         let index = self.0.iter().position(|token| token.header == header)?;
         Some(self.0.remove(index))
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_token_takes_the_place_of_a_narrower_one() {
+    fn a_wider_token_replaces_a_narrower_one() {
         let mut cache = TokenCache::default();
         cache.insert(token("narrow", "repository:a:pull"));
         cache.insert(token("other", "repository:b:pull"));

@@ -1,4 +1,4 @@
-//! URLs as errors and logs show them.
+//! URLs without secrets, for errors and logs.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ const PLAIN: [&str; 9] = [
 
 /// Returns the URL without user information and fragment, and with the values of harmless parameters only. It is cut
 /// after 2,000 characters.
-pub(crate) fn shown_url(url: &Url) -> String {
+pub(crate) fn redacted_url(url: &Url) -> String {
     let mut shown = url.clone();
     // Neither fails for a URL that has a host.
     let _ = shown.set_username("");
@@ -67,14 +67,14 @@ mod tests {
             ("https://host/v2/", "https://host/v2/"),
         ] {
             let url = Url::parse(url).expect("a URL");
-            assert_eq!(shown_url(&url), shown);
+            assert_eq!(redacted_url(&url), shown);
         }
     }
 
     #[test]
     fn a_long_url_is_cut() {
         let long = format!("https://a.example/{}", "x".repeat(2 * LONGEST_URL));
-        let shown = shown_url(&long.parse().expect("a URL"));
+        let shown = redacted_url(&long.parse().expect("a URL"));
         assert_eq!(shown.chars().count(), LONGEST_URL + 1);
     }
 }

@@ -1,22 +1,22 @@
-//! The tag that stands in for the referrers API, and the index behind it.
+//! The tag that replaces the referrers API, and its index.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderValue, Method, StatusCode};
 use tranship::{Digest, Error, ErrorKind, Index, MediaType, Result, Tag, TagOrDigest, encode_json};
 
-use crate::handle::Handle;
 use crate::manifests;
+use crate::repository_client::RepositoryClient;
 use crate::transport::{Payload, Request, RequestKind};
 
-/// The list behind a tag, and what a change of it can be made conditional on.
+/// The list of a tag, and its `ETag` for conditional changes.
 pub(super) struct List {
     pub(super) index: Index,
     pub(super) etag: Option<HeaderValue>,
 }
 
-/// The tag for a subject: algorithm and digest, cut to 32 and 64 characters, and whatever a tag may
-/// not hold replaced.
+/// Returns the tag for a subject: the algorithm and the digest, cut to 32 and 64 characters, without characters that a tag
+/// may not contain.
 pub(super) fn tag_of(subject: &Digest) -> Result<Tag> {
     let cut = |text: &str, length: usize| -> String {
         text.chars()
@@ -34,16 +34,16 @@ pub(super) fn tag_of(subject: &Digest) -> Result<Tag> {
     format!("{algorithm}-{}", cut(&subject.hex(), 64)).parse()
 }
 
-/// Reads the list of a subject; `None` if there is no tag for it.
+/// Reads the list of a subject. Returns `None` if there is no tag for it.
 ///
 /// GitLab resolves the tag `sha256-HEX` to the digest `sha256:HEX` if the tag does not exist, so the manifest
 /// that is returned may be the subject itself. It counts as an empty list, which a change replaces.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidManifest`] if the tag names something else than an index.
-pub(super) async fn read(handle: &Handle, subject: &Digest) -> Result<Option<List>> {
+pub(super) async fn read(client: &RepositoryClient, subject: &Digest) -> Result<Option<List>> {
     let tag = tag_of(subject)?;
-    let fetched = match manifests::fetch(handle, &TagOrDigest::Tag(tag.clone()), None).await {
+    let fetched = match manifests::fetch(client, &TagOrDigest::Tag(tag.clone()), None).await {
         Ok(fetched) => fetched,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error.with_subject(tag)),
@@ -54,9 +54,10 @@ pub(super) async fn read(handle: &Handle, subject: &Digest) -> Result<Option<Lis
             etag: fetched.etag,
         }));
     }
-    let index = match *fetched.descriptor.media_type() == MediaType::IMAGE_INDEX {
-        true => serde_json::from_slice::<Index>(&fetched.content).ok(),
-        false => None,
+    let index = if *fetched.descriptor.media_type() == MediaType::IMAGE_INDEX {
+        serde_json::from_slice::<Index>(&fetched.content).ok()
+    } else {
+        None
     };
     let index = index.ok_or_else(|| {
         Error::new(
@@ -67,7 +68,7 @@ pub(super) async fn read(handle: &Handle, subject: &Digest) -> Result<Option<Lis
             ),
         )
         .with_subject(tag)
-        .with_hint("somebody uses the tag for something else; it is left alone")
+        .with_hint("the tag is used for something else and is not changed")
     })?;
     Ok(Some(List {
         index,
@@ -75,21 +76,20 @@ pub(super) async fn read(handle: &Handle, subject: &Digest) -> Result<Option<Lis
     }))
 }
 
-/// Replaces the list of a subject; `false` if somebody else was faster, as far as the registry
-/// notices.
+/// Replaces the list of a subject. Returns `false` if the registry reports that another client has changed it.
 pub(super) async fn write(
-    handle: &Handle,
+    client: &RepositoryClient,
     subject: &Digest,
     index: &Index,
     before: Option<&List>,
 ) -> Result<bool> {
     let content: Bytes = encode_json(index)?;
-    let url = handle.manifest_url(tag_of(subject)?)?;
+    let url = client.manifest_url(tag_of(subject)?)?;
     let mut request = Request::new(
         RequestKind::ManifestPut,
         Method::PUT,
         url,
-        handle.push_scope(),
+        client.push_scope(),
     )
     .header(
         CONTENT_TYPE,
@@ -103,11 +103,11 @@ pub(super) async fn write(
         Some(List { etag: None, .. }) => {}
         None => request = request.header(IF_NONE_MATCH, HeaderValue::from_static("*")),
     }
-    let answer = handle.transport().send(request).await?;
-    match answer.status() {
+    let response = client.transport().send(request).await?;
+    match response.status() {
         StatusCode::PRECONDITION_FAILED => Ok(false),
         status if status.is_success() => Ok(true),
-        _ => Err(answer.into_error().await),
+        _ => Err(response.into_error().await),
     }
 }
 

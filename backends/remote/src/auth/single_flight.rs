@@ -1,4 +1,4 @@
-//! Work that several callers want at once, done once.
+//! Runs work that several callers request at the same time only once.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -12,14 +12,13 @@ use tranship::{Error, Result};
 
 type Work<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
 
-/// The work that is under way, by what it is about. Each caller that waits drives it, so it ends
-/// when the last of them is dropped, and none depends on who came first. Nothing is kept of work
-/// that is done, or has failed.
-pub(crate) struct Flights<K, T: Clone> {
+/// The work in progress, by key. Each waiting caller polls it, so it ends when the last caller is dropped, and does not
+/// depend on the first one. The result of finished work is not kept.
+pub(crate) struct SingleFlight<K, T: Clone> {
     running: Mutex<HashMap<K, WeakShared<Work<T>>>>,
 }
 
-impl<K, T: Clone> Default for Flights<K, T> {
+impl<K, T: Clone> Default for SingleFlight<K, T> {
     fn default() -> Self {
         Self {
             running: Mutex::default(),
@@ -27,13 +26,13 @@ impl<K, T: Clone> Default for Flights<K, T> {
     }
 }
 
-impl<K: Eq + Hash, T: Clone> Flights<K, T> {
-    /// What the work about `key` yields: that which is under way, else the one that `start` begins.
+impl<K: Eq + Hash, T: Clone> SingleFlight<K, T> {
+    /// Returns the result of the work for `key`. `start` starts it if it is not in progress.
     ///
-    /// Cancel safe: the work goes on as long as anybody waits for it.
+    /// Cancel safe: the work continues as long as a caller waits for it.
     ///
     /// # Errors
-    /// As the work.
+    /// Those of the work.
     pub(crate) async fn join<F>(&self, key: K, start: impl FnOnce() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -61,7 +60,7 @@ impl<K: Eq + Hash, T: Clone> Flights<K, T> {
     }
 }
 
-/// The error itself for whoever is alone with it, else one that says the same.
+/// Returns the error itself for its only caller, and otherwise an equal one.
 fn unshare(error: Arc<Error>) -> Error {
     Arc::try_unwrap(error).unwrap_or_else(|error| {
         let mut copy = Error::new(error.kind(), error.to_string())
@@ -77,7 +76,7 @@ fn unshare(error: Arc<Error>) -> Error {
     })
 }
 
-/// The cause of an error that others hold too.
+/// The cause of an error that several callers hold.
 #[derive(Debug)]
 struct SharedCause(Arc<Error>);
 
@@ -106,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is begun, and goes on when the gate opens.
+    /// Counts how many times it is started, and waits until it is released.
     struct Slow {
         begun: Arc<AtomicUsize>,
         gate: Arc<Semaphore>,
@@ -120,7 +119,7 @@ mod tests {
             }
         }
 
-        /// Opens the gate once all else waits.
+        /// Releases the work when all other tasks wait.
         async fn open(&self) {
             tokio::task::yield_now().await;
             self.gate.add_permits(1);
@@ -138,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn callers_at_the_same_time_share_the_work() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let slow = Slow::new();
         let all = join_all((0..10).map(|n| {
             let work = || slow.work(|| Ok(7));
@@ -151,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_reaches_all_who_wait_and_is_not_kept() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let slow = Slow::new();
         let fail = || {
             Err(Error::new(ErrorKind::RateLimited, "slow down")
@@ -174,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_does_not_depend_on_who_began() {
-        let flights = Arc::new(Flights::default());
+        let flights = Arc::new(SingleFlight::default());
         let slow = Arc::new(Slow::new());
         let spawn = || {
             let (flights, slow) = (flights.clone(), slow.clone());
@@ -193,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_ends_and_can_begin_again() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let slow = Slow::new();
         {
             let abandoned = flights.join((), || slow.work(|| Ok(7)));
