@@ -16,6 +16,7 @@ use crate::input::Input;
 use crate::location::{
     self, AnnotationFilter, DurationArg, GrantArg, Place, RangeArg, StoreOption,
 };
+use crate::output::Format;
 use crate::registries::Registries;
 
 /// Copies and looks into OCI artifacts: images, and whatever else registries hold
@@ -111,14 +112,6 @@ impl From<DurabilityArg> for Durability {
             DurabilityArg::Relaxed => Self::Relaxed,
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// Text for people, one result a line
-    Text,
-    /// One JSON document on standard output, and errors as one JSON object on standard error
-    Json,
 }
 
 #[derive(Debug, Subcommand)]

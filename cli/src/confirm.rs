@@ -5,8 +5,8 @@ use std::io::{IsTerminal as _, Write as _};
 use tranship::{Error, ErrorKind};
 
 use crate::failure::Outcome;
-use crate::output::plain;
-use crate::progress::stop_waiting;
+use crate::plain_text::plain;
+use crate::waiting::stop_waiting;
 
 /// Asks on the terminal, unless `yes` was said beforehand.
 ///

@@ -12,6 +12,7 @@ mod location;
 mod log;
 mod open_files;
 mod output;
+mod plain_text;
 mod progress;
 mod registries;
 mod report;
@@ -19,6 +20,7 @@ mod run;
 mod save;
 mod state;
 mod terminal;
+mod waiting;
 
 use std::process::ExitCode;
 

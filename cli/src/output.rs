@@ -1,16 +1,25 @@
 //! Standard output, which has the results, and standard error, which has everything else.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Write as _;
 
+use clap::ValueEnum;
 use serde::Serialize;
 use tokio::io::{AsyncWriteExt as _, Stdout};
 
-use crate::args::Format;
 use crate::failure::{Failure, Outcome};
 use crate::json;
-use crate::progress::stop_waiting;
+use crate::plain_text::plain;
+use crate::waiting::stop_waiting;
+
+/// The form of the results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for people, one result a line
+    Text,
+    /// One JSON document on standard output, and errors as one JSON object on standard error
+    Json,
+}
 
 /// Where and how a command says things.
 #[derive(Debug, Clone, Copy)]
@@ -66,38 +75,4 @@ pub(crate) async fn write_to(stdout: &mut Stdout, bytes: &[u8]) -> Outcome {
     stop_waiting();
     stdout.write_all(bytes).await.map_err(Failure::output)?;
     stdout.flush().await.map_err(Failure::output)
-}
-
-/// Text from elsewhere on one line, without anything that a terminal would obey.
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unprintable) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_unprintable(character) {
-            let _ = write!(shown, "{}", character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    Cow::Owned(shown)
-}
-
-/// Control characters, and those that change the direction of the text around them.
-fn is_unprintable(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escape_sequences_are_shown_and_not_obeyed() {
-        assert_eq!(plain("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
-        assert_eq!(plain("x\u{202e}y"), "x\\u{202e}y");
-        assert!(matches!(plain("größer ✓"), Cow::Borrowed(_)));
-    }
 }

@@ -16,9 +16,9 @@ use tranship_backends::remote::{
     PrivateTargets, RemoteOptions, Scheme, Secret, SecurityPolicy, TlsOptions, Warning,
 };
 
-use crate::output::plain;
-use crate::progress::stop_waiting;
+use crate::plain_text::plain;
 use crate::state;
+use crate::waiting::stop_waiting;
 
 /// How registries are reached. What names none holds for each that a command talks to.
 #[derive(Debug, Clone, Args)]

@@ -6,9 +6,9 @@ use std::io::Write as _;
 use serde::Serialize;
 use tranship::Error;
 
-use crate::args::Format;
 use crate::exit::Status;
-use crate::output::plain;
+use crate::output::Format;
+use crate::plain_text::plain;
 
 /// What the user reads when a command failed.
 #[derive(Debug, Serialize)]

@@ -10,16 +10,18 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 use tokio::runtime::Builder;
 use tranship::Error;
 
-use crate::args::{Cli, Command, Format, Places};
+use crate::args::{Cli, Command, Places};
 use crate::command;
 use crate::exit::Status;
 use crate::failure::Failure;
 use crate::foreign;
 use crate::log;
+use crate::output::Format;
 use crate::output::Output;
-use crate::progress::{show_waiting, stop_waiting};
+use crate::progress;
 use crate::report::Report;
 use crate::terminal;
+use crate::waiting::{show_waiting, stop_waiting};
 
 /// How long blocking work, such as a file system call under way, may go on when all else has ended.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -97,7 +99,7 @@ async fn until_stopped(command: Command, places: Places, output: Output) -> Resu
     let outcome = tokio::select! {
         outcome = command::run(command, places, output) => outcome,
         status = stop_signal() => Err(Failure::Stopped(status)),
-        never = show_waiting(output) => match never {},
+        never = show_waiting(progress::target(output)) => match never {},
     };
     stop_waiting();
     outcome

@@ -7,9 +7,9 @@ use tranship::{
     RepositoryName, Result, Source, TagOrDigest,
 };
 
+use crate::contents::Handle;
 use crate::lock::{read, write};
 use crate::receive::receive;
-use crate::registry::Handle;
 use crate::store::{Blob, Buffer};
 
 #[derive(Debug, Clone)]

@@ -45,6 +45,7 @@
 //! bytes arrive; without a tokio runtime the caller's thread does it.
 
 mod blobs;
+mod contents;
 mod listing;
 mod lock;
 mod manifest_index;

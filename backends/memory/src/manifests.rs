@@ -7,10 +7,10 @@ use tranship::{
 };
 
 use crate::blobs::{part, whole};
+use crate::contents::Handle;
 use crate::lock::{read, write};
 use crate::manifest_index::{Entry, ManifestIndex, not_a_manifest};
 use crate::receive::receive;
-use crate::registry::Handle;
 use crate::store::Blob;
 
 #[derive(Debug, Clone)]

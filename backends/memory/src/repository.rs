@@ -12,11 +12,11 @@ use tranship::{
 };
 
 use crate::blobs::Blobs;
+use crate::contents::{Handle, Shared};
 use crate::listing::{page_size, paged};
 use crate::lock::{read, write};
 use crate::manifests::Manifests;
 use crate::options::MemoryOptions;
-use crate::registry::{Handle, MemoryRegistry};
 
 /// A repository in memory: one of a [`MemoryRegistry`], or one that stands alone.
 ///
@@ -53,7 +53,7 @@ impl MemoryRepository {
     #[must_use]
     pub fn with_options(options: MemoryOptions) -> Self {
         let name = "memory".parse().expect("letters are a name");
-        MemoryRegistry::with_options(options).open(&name)
+        Self::new_in(Shared::open(&Arc::new(Shared::new(options)), &name))
     }
 
     pub(crate) fn new_in(handle: Handle) -> Self {
@@ -66,7 +66,7 @@ impl MemoryRepository {
     }
 
     #[cfg(test)]
-    pub(crate) fn contents(&self) -> &crate::registry::Contents {
+    pub(crate) fn contents(&self) -> &crate::contents::Contents {
         &self.handle.contents
     }
 }

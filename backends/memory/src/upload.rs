@@ -1,46 +1,20 @@
 //! Uploads in pieces: buffers that wait in their repository until somebody goes on with them.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tranship::blocking::{HashingSink, UploadHash};
+use tranship::blocking::HashingSink;
 use tranship::{
     Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Verifier,
 };
 
 use crate::blobs::Blobs;
+use crate::contents::Arrived;
 use crate::lock::lock;
-use crate::store::{Buffer, Filled};
-
-/// What has arrived of an upload.
-#[derive(Debug)]
-struct Arrived {
-    buffer: Buffer,
-    hash: UploadHash,
-}
-
-impl Arrived {
-    fn nothing(blobs: &Blobs) -> Self {
-        Self {
-            buffer: blobs.new_buffer(),
-            hash: UploadHash::default(),
-        }
-    }
-}
-
-/// The open uploads of a repository. A buffer that is away is being written to.
-#[derive(Debug, Default)]
-pub(crate) struct Sessions(HashMap<UploadId, Option<Arrived>>);
-
-impl Sessions {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
+use crate::store::Filled;
 
 /// An id that cannot be guessed from those before it: who knows one may write to the upload.
 fn new_id() -> UploadId {
@@ -54,15 +28,12 @@ fn new_id() -> UploadId {
 impl Blobs {
     pub(crate) fn start_upload(&self) -> Box<dyn Upload> {
         let id = new_id();
-        lock(&self.0.contents.uploads).0.insert(id.clone(), None);
-        Box::new(MemoryUpload::new(self, id, Arrived::nothing(self)))
+        lock(&self.0.contents.uploads).insert(id.clone(), None);
+        Box::new(MemoryUpload::new(self, id, Arrived::new(self.new_buffer())))
     }
 
     pub(crate) fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
-        let session = lock(&self.0.contents.uploads)
-            .0
-            .get_mut(id)
-            .map(Option::take);
+        let session = lock(&self.0.contents.uploads).get_mut(id).map(Option::take);
         match session {
             Some(Some(arrived)) => Ok(Box::new(MemoryUpload::new(self, id.clone(), arrived))),
             Some(None) => Err(Error::new(
@@ -92,12 +63,12 @@ impl MemoryUpload {
     }
 
     fn take_arrived(&mut self) -> Arrived {
-        std::mem::replace(&mut self.arrived, Arrived::nothing(&self.blobs))
+        std::mem::replace(&mut self.arrived, Arrived::new(self.blobs.new_buffer()))
     }
 
     fn end(&mut self) -> Arrived {
         self.is_over = true;
-        lock(&self.blobs.0.contents.uploads).0.remove(&self.id);
+        lock(&self.blobs.0.contents.uploads).remove(&self.id);
         self.take_arrived()
     }
 }
@@ -108,7 +79,7 @@ impl Drop for MemoryUpload {
             return;
         }
         let arrived = self.take_arrived();
-        if let Some(session) = lock(&self.blobs.0.contents.uploads).0.get_mut(&self.id) {
+        if let Some(session) = lock(&self.blobs.0.contents.uploads).get_mut(&self.id) {
             *session = Some(arrived);
         }
     }

@@ -18,7 +18,8 @@ use super::stream::{self, Kept};
 use super::{manifest, open, resolve};
 use crate::args::Cp;
 use crate::failure::{At as _, Outcome, suggest_destination, suggest_listing};
-use crate::output::{Output, plain};
+use crate::output::Output;
+use crate::plain_text::plain;
 use crate::progress::CopyProgress;
 
 /// From this size on, in bytes, a blob is continued where an interrupted copy stopped. To send less again

@@ -16,7 +16,8 @@ use super::resolve;
 use super::source::open_source;
 use crate::args::Discover;
 use crate::failure::{At as _, Outcome};
-use crate::output::{Output, plain};
+use crate::output::Output;
+use crate::plain_text::plain;
 
 /// So many lists of referrers are asked for at the same time.
 const CONCURRENCY: usize = 6;

@@ -13,7 +13,8 @@ use super::open_existing;
 use crate::args::Fsck;
 use crate::failure::{At as _, Failure, Outcome};
 use crate::location::no_reference;
-use crate::output::{self, Output, plain};
+use crate::output::{self, Output};
+use crate::plain_text::plain;
 use crate::progress::CheckProgress;
 
 #[derive(Debug, Serialize)]

@@ -11,7 +11,8 @@ use super::layouts::Layouts;
 use crate::args::Gc;
 use crate::failure::{At as _, Failure, Outcome};
 use crate::location::Place;
-use crate::output::{self, Output, plain};
+use crate::output::{self, Output};
+use crate::plain_text::plain;
 
 #[derive(Debug, Serialize)]
 struct Collected {

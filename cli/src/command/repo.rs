@@ -14,7 +14,8 @@ use super::{open_existing, open_registry};
 use crate::args::{PageArgs, RepoLs, RepoTags};
 use crate::failure::{At as _, Outcome};
 use crate::location::no_reference;
-use crate::output::{self, Output, plain};
+use crate::output::{self, Output};
+use crate::plain_text::plain;
 
 /// So many lines are written at a time, if they are there.
 const BATCH: usize = 1000;

@@ -1,0 +1,9 @@
+//! What a terminal shows of work that takes long.
+
+mod bar;
+mod copy;
+mod single;
+
+pub(crate) use self::bar::target;
+pub(crate) use self::copy::CopyProgress;
+pub(crate) use self::single::{CheckProgress, TransferProgress, Watched};
