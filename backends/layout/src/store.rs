@@ -1,32 +1,22 @@
 //! What the blobs, the manifests and the repository of one layout share.
 
 mod closure;
+mod layout_index;
 pub(crate) mod sweep;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use tokio::sync::Semaphore;
-use tranship::blocking;
 use tranship::{Capabilities, Descriptor, Digest, Error, ErrorKind, Result};
 
-use crate::driver::{Driver, IndexChange, IndexRead, IndexState, IndexVersion, Transaction};
-use crate::graph::{Graph, Node, Reachable, decode};
-use crate::index::{Draft, Edit, Holders as _, Request, Snapshot, Writer, fail};
+use self::layout_index::{LayoutIndex, Loaded};
+use crate::driver::{Driver, IndexVersion, Transaction};
+use crate::graph::{Graph, Node, Reachable};
+use crate::index::{Edit, Holders as _, Snapshot, Writer};
 use crate::options::LayoutOptions;
 use crate::pending::{Pending, Taken};
 use crate::sizes::Sizes;
-
-/// The only version of the format that there has been so far.
-const VERSION: &str = "1.0.0";
-
-/// From this size on, in bytes, JSON is read on a blocking thread.
-const LARGE: usize = 64 * 1024;
-
-/// How many tasks read the index at the same time: each may hold all of it.
-const READERS: usize = 4;
 
 /// How many manifests are read at the same time.
 const MANIFESTS: usize = 16;
@@ -34,7 +24,7 @@ const MANIFESTS: usize = 16;
 /// One layout.
 #[derive(Debug)]
 pub(crate) struct Store {
-    core: Arc<Core>,
+    index: Arc<LayoutIndex>,
     writer: Arc<Writer>,
     /// In a batch, what waits for its end.
     batch: Option<Batch>,
@@ -46,44 +36,10 @@ struct Batch {
     transaction: Box<dyn Transaction>,
 }
 
-/// The part that a change of the index, once begun, keeps alive.
-#[derive(Debug)]
-struct Core {
-    driver: Arc<dyn Driver>,
-    max_manifest_size: u64,
-    max_index_size: u64,
-    cached: Arc<Mutex<Option<Cached>>>,
-    readers: Arc<Semaphore>,
-    graph: Arc<Graph>,
-    is_checked: AtomicBool,
-}
-
-/// The content that a descriptor with the media type of a manifest names.
-enum Loaded {
-    Manifest(Arc<Node>),
-    /// Undamaged content that is not a manifest.
-    Other,
-    Absent,
-}
-
-#[derive(Debug, Clone)]
-struct Cached {
-    version: IndexVersion,
-    snapshot: Arc<Snapshot>,
-}
-
 impl Store {
     pub(crate) fn new(driver: Arc<dyn Driver>, options: &LayoutOptions) -> Self {
         Self {
-            core: Arc::new(Core {
-                driver,
-                max_manifest_size: options.max_manifest_size,
-                max_index_size: options.max_index_size,
-                cached: Arc::default(),
-                readers: Arc::new(Semaphore::new(READERS)),
-                graph: Arc::default(),
-                is_checked: AtomicBool::new(false),
-            }),
+            index: Arc::new(LayoutIndex::new(driver, options)),
             writer: Arc::default(),
             batch: None,
         }
@@ -92,8 +48,8 @@ impl Store {
     /// The same layout, where changes wait for [`finish`](Self::finish). What is known of the layout
     /// is shared.
     pub(crate) fn for_batch(&self) -> Self {
-        let core = &self.core;
-        let transaction = core.driver.begin();
+        let index = &self.index;
+        let transaction = index.driver.begin();
         let driver = transaction.driver();
         let writer = if transaction.is_exclusive() {
             Arc::default()
@@ -101,15 +57,7 @@ impl Store {
             Arc::clone(&self.writer)
         };
         Self {
-            core: Arc::new(Core {
-                driver,
-                max_manifest_size: core.max_manifest_size,
-                max_index_size: core.max_index_size,
-                cached: Arc::clone(&core.cached),
-                readers: Arc::clone(&core.readers),
-                graph: Arc::clone(&core.graph),
-                is_checked: AtomicBool::new(core.is_checked.load(Ordering::Relaxed)),
-            }),
+            index: Arc::new(index.with_driver(driver)),
             writer,
             batch: Some(Batch {
                 pending: Pending::default(),
@@ -162,7 +110,7 @@ impl Store {
         }
         let mut found = Sizes::default();
         found.insert(digest, size);
-        self.core.driver.secure_blobs(Arc::new(found)).await
+        self.index.driver.secure_blobs(Arc::new(found)).await
     }
 
     /// Whether a manifest that is there can be taken for complete, with all that it refers to.
@@ -178,7 +126,7 @@ impl Store {
         if pending.lists(digest) {
             return Ok(true);
         }
-        let base = pending.base.get_or_try_init(|| self.core.secured_index());
+        let base = pending.base.get_or_try_init(|| self.index.secured_index());
         let base = base.await?;
         Ok(self.leads_to(base, digest).await)
     }
@@ -190,7 +138,7 @@ impl Store {
         }
         self.load_indexes(snapshot).await;
         let is_listed = |other: &Digest| snapshot.listed(other).is_some();
-        self.core.graph.holds(digest, &is_listed)
+        self.index.graph.holds(digest, &is_listed)
     }
 
     /// Makes durable and visible what waits.
@@ -215,11 +163,11 @@ impl Store {
         if edits.is_empty() {
             return transaction.commit().await;
         }
-        let (snapshot, version) = self.core.versioned_index().await?;
+        let (snapshot, version) = self.index.versioned_index().await?;
         if edits.iter().any(|edit| snapshot.needs_indexes(edit)) {
             self.load_indexes(&snapshot).await;
         }
-        let is_idle = |edit| snapshot.is_idle(edit, &*self.core.graph);
+        let is_idle = |edit| snapshot.is_idle(edit, &*self.index.graph);
         if edits.iter().all(is_idle) && self.is_layout().await? {
             self.secure_index(version.as_ref()).await?;
             return transaction.commit().await;
@@ -228,16 +176,16 @@ impl Store {
     }
 
     pub(crate) fn max_manifest_size(&self) -> u64 {
-        self.core.max_manifest_size
+        self.index.max_manifest_size
     }
 
     pub(crate) fn max_index_size(&self) -> u64 {
-        self.core.max_index_size
+        self.index.max_index_size
     }
 
     /// The driver of what may be no layout that we understand.
     pub(crate) fn unchecked_driver(&self) -> &dyn Driver {
-        &*self.core.driver
+        &*self.index.driver
     }
 
     /// That there is no layout.
@@ -249,15 +197,15 @@ impl Store {
 
     /// Where the layout lies, for people.
     pub(crate) fn location(&self) -> String {
-        self.core.driver.location()
+        self.index.driver.location()
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
-        self.core.driver.capabilities()
+        self.index.driver.capabilities()
     }
 
     pub(crate) fn graph(&self) -> &Graph {
-        &self.core.graph
+        &self.index.graph
     }
 
     /// The driver of a layout whose version is known to be one that we understand.
@@ -265,8 +213,8 @@ impl Store {
     /// # Errors
     /// `UnsupportedVersion`, and `Corrupt` if the version cannot be told.
     pub(crate) async fn driver(&self) -> Result<&dyn Driver> {
-        self.core.check_version().await?;
-        Ok(&*self.core.driver)
+        self.index.check_version().await?;
+        Ok(&*self.index.driver)
     }
 
     /// Whether there is a layout yet.
@@ -274,34 +222,34 @@ impl Store {
     /// # Errors
     /// As [`driver`](Self::driver).
     pub(crate) async fn is_layout(&self) -> Result<bool> {
-        self.core.check_version().await?;
-        Ok(self.core.is_checked.load(Ordering::Relaxed))
+        self.index.check_version().await?;
+        Ok(self.index.is_checked())
     }
 
     /// `index.json` as it is now.
     pub(crate) async fn index(&self) -> Result<Arc<Snapshot>> {
-        self.core.check_version().await?;
-        let snapshot = self.core.index().await?;
+        self.index.check_version().await?;
+        let snapshot = self.index.index().await?;
         Ok(match &self.batch {
-            Some(Batch { pending, .. }) => pending.over(snapshot, &*self.core.graph),
+            Some(Batch { pending, .. }) => pending.over(snapshot, &*self.index.graph),
             None => snapshot,
         })
     }
 
     /// Returns the current `index.json`, without the changes of a batch, and its state.
     pub(crate) async fn versioned_index(&self) -> Result<(Arc<Snapshot>, Option<IndexVersion>)> {
-        self.core.check_version().await?;
-        self.core.versioned_index().await
+        self.index.check_version().await?;
+        self.index.versioned_index().await
     }
 
     /// Makes durable the index in the state `version`, and all that it leads to.
     pub(crate) async fn secure_index(&self, version: Option<&IndexVersion>) -> Result<()> {
-        self.core.secure_index(version).await
+        self.index.secure_index(version).await
     }
 
     /// `index.json` as this process saw it last, which need not be as it is now.
     pub(crate) async fn last_index(&self) -> Result<Arc<Snapshot>> {
-        match self.core.cached() {
+        match self.index.cached() {
             Some(cached) => Ok(cached.snapshot),
             None => self.index().await,
         }
@@ -310,7 +258,7 @@ impl Store {
     /// Changes `index.json`. When this has succeeded, everybody sees it; in a batch, when that is
     /// finished.
     pub(crate) async fn commit(&self, edit: Edit) -> Result<()> {
-        self.core.check_version().await?;
+        self.index.check_version().await?;
         match &self.batch {
             Some(Batch { pending, .. }) => {
                 pending.add(edit);
@@ -323,14 +271,14 @@ impl Store {
     async fn write(&self, edits: Vec<Edit>, required: Vec<Arc<Sizes>>) -> Result<()> {
         self.writer
             .commit(edits, required, |requests| {
-                Arc::clone(&self.core).write(requests).boxed()
+                Arc::clone(&self.index).write(requests).boxed()
             })
             .await
     }
 
     /// Whether a change would leave the index as it is.
     pub(crate) fn is_idle(&self, snapshot: &Snapshot, edit: &Edit) -> bool {
-        snapshot.is_idle(edit, &*self.core.graph)
+        snapshot.is_idle(edit, &*self.index.graph)
     }
 
     /// What lies under `digest`, if it is small enough for a manifest.
@@ -346,7 +294,7 @@ impl Store {
     /// # Errors
     /// `Corrupt` if it is damaged.
     pub(crate) async fn node(&self, target: &Descriptor) -> Result<Option<Arc<Node>>> {
-        self.core.node(target).await
+        self.index.node(target).await
     }
 
     /// Reads the indexes that are listed, so that the graph knows their children. What cannot be
@@ -355,11 +303,11 @@ impl Store {
         let unknown: Vec<_> = snapshot
             .descriptors()
             .filter(|entry| entry.media_type().is_index())
-            .filter(|entry| self.core.graph.node(entry.digest()).is_none())
+            .filter(|entry| self.index.graph.node(entry.digest()).is_none())
             .cloned()
             .collect();
         stream::iter(unknown)
-            .map(|index| async move { self.core.node(&index).await })
+            .map(|index| async move { self.index.node(&index).await })
             .buffer_unordered(MANIFESTS)
             .for_each(|_| std::future::ready(()))
             .await;
@@ -369,10 +317,10 @@ impl Store {
     /// not there is passed over: a layout need not hold everything that it names.
     pub(crate) async fn reachable(&self) -> Result<(Arc<Reachable>, Option<Error>)> {
         let snapshot = self.index().await?;
-        if let Some(known) = self.core.graph.known_reachable(&snapshot) {
+        if let Some(known) = self.index.graph.known_reachable(&snapshot) {
             return Ok((known, None));
         }
-        let mut walk = self.core.graph.walk(&snapshot);
+        let mut walk = self.index.graph.walk(&snapshot);
         let mut failure = None;
         loop {
             let unknown = walk.take_unknown();
@@ -380,7 +328,7 @@ impl Store {
                 break;
             }
             let mut loads = stream::iter(unknown)
-                .map(|manifest| async move { self.core.load(&manifest).await })
+                .map(|manifest| async move { self.index.load(&manifest).await })
                 .buffer_unordered(MANIFESTS);
             while let Some(loaded) = loads.next().await {
                 match loaded {
@@ -396,212 +344,9 @@ impl Store {
             }
         }
         let reachable = Arc::new(walk.finish());
-        self.core
+        self.index
             .graph
             .remember_reachable(snapshot, Arc::clone(&reachable));
         Ok((reachable, failure))
-    }
-}
-
-impl Core {
-    async fn check_version(&self) -> Result<()> {
-        if self.is_checked.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        match self.driver.version().await? {
-            None => Ok(()),
-            Some(version) if version == VERSION => {
-                self.is_checked.store(true, Ordering::Relaxed);
-                Ok(())
-            }
-            Some(version) => Err(Error::new(
-                ErrorKind::UnsupportedVersion,
-                format!("the image layout has version {version:?}, only {VERSION} is known"),
-            )
-            .with_subject(self.driver.location())
-            .with_hint("a newer release may know it; nothing was changed")),
-        }
-    }
-
-    fn in_index(&self, error: Error) -> Error {
-        error.with_subject(format_args!("{}/index.json", self.driver.location()))
-    }
-
-    async fn index(&self) -> Result<Arc<Snapshot>> {
-        let (snapshot, _) = self.versioned_index().await?;
-        Ok(snapshot)
-    }
-
-    /// The index, which is durable then, with all that it leads to.
-    async fn secured_index(&self) -> Result<Arc<Snapshot>> {
-        let (snapshot, version) = self.versioned_index().await?;
-        self.secure_index(version.as_ref()).await?;
-        Ok(snapshot)
-    }
-
-    async fn secure_index(&self, version: Option<&IndexVersion>) -> Result<()> {
-        match version {
-            Some(version) => self.driver.secure_index(version).await,
-            None => Ok(()),
-        }
-    }
-
-    /// `None` as its version says that there is none.
-    async fn versioned_index(&self) -> Result<(Arc<Snapshot>, Option<IndexVersion>)> {
-        let _permit = self.readers.acquire().await.map_err(|error| {
-            Error::new(ErrorKind::Io, "the layout was closed").with_source(error)
-        })?;
-        let known = self.cached();
-        let version = known.as_ref().map(|known| known.version.clone());
-        match self.driver.read_index(version, self.max_index_size).await? {
-            IndexRead::Absent => Ok((Arc::new(Snapshot::empty()), None)),
-            IndexRead::Unchanged(version) => {
-                let snapshot = known.map_or_else(|| Arc::new(Snapshot::empty()), |k| k.snapshot);
-                self.cache(version.clone(), Arc::clone(&snapshot));
-                Ok((snapshot, Some(version)))
-            }
-            IndexRead::Read(content, version) => {
-                let snapshot = if content.len() < LARGE {
-                    Snapshot::decode(&content)
-                } else {
-                    blocking::run(move || Snapshot::decode(&content)).await
-                };
-                let snapshot = Arc::new(snapshot.map_err(|error| self.in_index(error))?);
-                self.cache(version.clone(), Arc::clone(&snapshot));
-                Ok((snapshot, Some(version)))
-            }
-        }
-    }
-
-    fn cached(&self) -> Option<Cached> {
-        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        cached.clone()
-    }
-
-    fn cache(&self, version: IndexVersion, snapshot: Arc<Snapshot>) {
-        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        *cached = Some(Cached { version, snapshot });
-    }
-
-    async fn node(&self, target: &Descriptor) -> Result<Option<Arc<Node>>> {
-        Ok(match self.load(target).await? {
-            Loaded::Manifest(node) => Some(node),
-            Loaded::Other | Loaded::Absent => None,
-        })
-    }
-
-    async fn load(&self, target: &Descriptor) -> Result<Loaded> {
-        if let Some(node) = self.graph.node(target.digest()) {
-            return Ok(Loaded::Manifest(node));
-        }
-        let digest = *target.digest();
-        let media_type = target.media_type().clone();
-        let content = match self.driver.read_blob(&digest, self.max_manifest_size).await {
-            Ok(Some(content)) => content,
-            Ok(None) => return Ok(Loaded::Absent),
-            // A blob that is listed as a manifest.
-            Err(error) if error.kind() == ErrorKind::SizeExceedsLimit => return Ok(Loaded::Other),
-            Err(error) => return Err(error),
-        };
-        let decoded = if content.len() < LARGE {
-            decode(&digest, &media_type, &content)?
-        } else {
-            blocking::run(move || decode(&digest, &media_type, &content)).await?
-        };
-        let Some((plain, document)) = decoded else {
-            return Ok(Loaded::Other);
-        };
-        let (node, leaves) = Node::new(&plain, document);
-        let node = Arc::new(node);
-        self.graph.insert(&node, &leaves);
-        Ok(Loaded::Manifest(node))
-    }
-
-    /// Makes the changes of all who still wait.
-    async fn write(self: Arc<Self>, mut requests: Vec<Request>) {
-        requests.retain(|request| !request.answer.is_closed());
-        if requests.is_empty() {
-            return;
-        }
-        match self.write_together(&requests).await {
-            Ok(outcomes) => {
-                for (request, outcome) in requests.into_iter().zip(outcomes) {
-                    let _ = request.answer.send(outcome);
-                }
-            }
-            // What one of them goes on being there is gone: the others need not suffer for that.
-            Err(error) if error.kind() == ErrorKind::Conflict && requests.len() > 1 => {
-                for request in requests {
-                    let outcome = self.write_together(std::slice::from_ref(&request)).await;
-                    let outcome = outcome.and_then(|mut outcomes| outcomes.pop().unwrap_or(Ok(())));
-                    let _ = request.answer.send(outcome);
-                }
-            }
-            Err(error) => {
-                let answers = requests.into_iter().map(|request| request.answer);
-                fail(answers.collect(), error);
-            }
-        }
-    }
-
-    /// Makes changes with one write, and answers how each request fared.
-    async fn write_together(self: &Arc<Self>, requests: &[Request]) -> Result<Vec<Result<()>>> {
-        let edits: Vec<_> = requests
-            .iter()
-            .map(|request| Arc::clone(&request.edits))
-            .collect();
-        let required: Vec<_> = requests
-            .iter()
-            .map(|request| Arc::clone(&request.required))
-            .collect();
-        // Another state is read again, to be checked before it is changed.
-        let known = self
-            .cached()
-            .filter(|known| known.snapshot.is_unambiguous());
-        let version = known.as_ref().map(|known| known.version.clone());
-        let written = Arc::new(Mutex::new(None));
-        let edit = {
-            let (core, written) = (Arc::clone(self), Arc::clone(&written));
-            Box::new(move |found: IndexState<'_>| {
-                let base = match found {
-                    IndexState::Absent => Arc::new(Snapshot::empty()),
-                    IndexState::Unchanged => match &known {
-                        Some(known) => Arc::clone(&known.snapshot),
-                        None => Arc::new(Snapshot::empty()),
-                    },
-                    IndexState::Changed(content) => Arc::new(
-                        Snapshot::decode_for_change(content)
-                            .map_err(|error| core.in_index(error))?,
-                    ),
-                };
-                let mut draft = Draft::new(&base, &*core.graph);
-                let outcomes: Vec<Result<()>> = edits
-                    .iter()
-                    .map(|edits| edits.iter().try_for_each(|edit| draft.apply(edit)))
-                    .collect();
-                let (snapshot, remove) = draft.finish();
-                let content = snapshot.as_ref().map(Snapshot::encode).transpose()?;
-                let snapshot = snapshot.map_or(base, Arc::new);
-                let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
-                *written = Some((snapshot, outcomes));
-                Ok(IndexChange {
-                    content,
-                    remove,
-                    required: required.clone(),
-                })
-            })
-        };
-        let version = self
-            .driver
-            .update_index(version, self.max_index_size, edit)
-            .await?;
-        let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((snapshot, outcomes)) = written.take() else {
-            return Ok(requests.iter().map(|_| Ok(())).collect());
-        };
-        if let Some(version) = version {
-            self.cache(version, snapshot);
-        }
-        Ok(outcomes)
     }
 }

@@ -25,15 +25,15 @@ impl Store {
     /// `Corrupt` if it is missing.
     pub(crate) async fn read_index(&self) -> Result<(Arc<Snapshot>, IndexVersion)> {
         let driver = self.driver().await?;
-        let limit = self.core.max_index_size;
+        let limit = self.index.max_index_size;
         let read = driver.read_index(None, limit).await?;
-        let (IndexRead::Read(content, version), core) = (read, Arc::clone(&self.core)) else {
-            return Err(self.core.in_index(missing()));
+        let (IndexRead::Read(content, version), index) = (read, Arc::clone(&self.index)) else {
+            return Err(self.index.in_index(missing()));
         };
         let decode =
-            move || Snapshot::decode_for_change(&content).map_err(|error| core.in_index(error));
+            move || Snapshot::decode_for_change(&content).map_err(|error| index.in_index(error));
         let snapshot = Arc::new(blocking::run(decode).await?);
-        self.core.cache(version.clone(), Arc::clone(&snapshot));
+        self.index.cache(version.clone(), Arc::clone(&snapshot));
         Ok((snapshot, version))
     }
 
@@ -52,15 +52,15 @@ impl Store {
         let encoded = encoded.transpose()?;
         let found_other = Arc::new(Mutex::new(None));
         let plan = {
-            let (core, found_other) = (Arc::clone(&self.core), Arc::clone(&found_other));
+            let (index, found_other) = (Arc::clone(&self.index), Arc::clone(&found_other));
             Box::new(move |found: IndexState<'_>| {
                 let mut found_other = found_other.lock().unwrap_or_else(PoisonError::into_inner);
                 *found_other = match found {
                     IndexState::Unchanged => None,
-                    IndexState::Absent => return Err(core.in_index(missing())),
+                    IndexState::Absent => return Err(index.in_index(missing())),
                     IndexState::Changed(content) => {
                         let found = Snapshot::decode_for_change(content);
-                        Some(found.map_err(|error| core.in_index(error))?)
+                        Some(found.map_err(|error| index.in_index(error))?)
                     }
                 };
                 Ok(match *found_other {
@@ -73,7 +73,7 @@ impl Store {
             })
         };
         let swept = driver
-            .sweep(Some(known), self.core.max_index_size, min_age, plan)
+            .sweep(Some(known), self.index.max_index_size, min_age, plan)
             .await?;
         let other = found_other
             .lock()
@@ -87,11 +87,11 @@ impl Store {
             None => (content, None),
         };
         if let (Some(snapshot), Some(version)) = (snapshot, &swept.version) {
-            self.core.cache(version.clone(), snapshot);
+            self.index.cache(version.clone(), snapshot);
         }
         for stored in &swept.removed {
             if let StoredName::Blob(digest) = &stored.name {
-                self.core.graph.forget(digest);
+                self.index.graph.forget(digest);
             }
         }
         Ok(SweepOutcome {

@@ -1,108 +1,17 @@
-//! The one error type of every backend: a kind to match on, and what failed, on what, and why.
+//! The error type.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
+use super::http_request::HttpRequest;
+use super::kind::ErrorKind;
+use super::registry_error::RegistryError;
+
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
-
-/// What went wrong, as something that a program can match on.
-///
-/// New kinds may be added, so a `match` needs a wildcard arm.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
-    /// The content, tag, repository or upload does not exist.
-    NotFound,
-    /// The content does not hash to its digest.
-    DigestMismatch,
-    /// The content is shorter or longer than its descriptor says.
-    SizeMismatch,
-    /// A reference, registry, repository or tag breaks the grammar.
-    InvalidReference,
-    /// A digest breaks the grammar.
-    InvalidDigest,
-    /// A media type breaks the grammar.
-    InvalidMediaType,
-    /// A manifest, index or descriptor cannot be decoded.
-    InvalidManifest,
-    /// An argument or option makes no sense; the message says which.
-    InvalidInput,
-    /// What is stored is damaged: a torn index, a blob of the wrong size.
-    Corrupt,
-    /// The backend does not offer the operation, algorithm or form of content.
-    Unsupported,
-    /// The store was written by an unknown version of its format.
-    UnsupportedVersion,
-    /// Content is larger than a configured limit, in bytes.
-    SizeExceedsLimit,
-    /// A byte range, or an upload's offset, does not fit the content.
-    RangeInvalid,
-    /// A manifest was refused because something that it refers to is missing.
-    ManifestBlobUnknown,
-    /// Two writers met, and waiting did not help.
-    Conflict,
-    /// A quota, or the disk, is full.
-    StorageFull,
-    /// The file system or the store refuses access, or is read-only.
-    PermissionDenied,
-    /// Credentials are missing or wrong.
-    Unauthorized,
-    /// The credentials are good but do not allow the operation.
-    Denied,
-    /// The registry asks to slow down.
-    RateLimited,
-    /// Nothing happened for too long.
-    Timeout,
-    /// The other side cannot be reached, or failed on its own account.
-    Unavailable,
-    /// A read or write failed in a way that has no kind of its own.
-    Io,
-    /// The operation was stopped by a callback of the caller.
-    Aborted,
-}
-
-impl ErrorKind {
-    /// Two or three words for people, such as `not found`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotFound => "not found",
-            Self::DigestMismatch => "digest mismatch",
-            Self::SizeMismatch => "size mismatch",
-            Self::InvalidReference => "invalid reference",
-            Self::InvalidDigest => "invalid digest",
-            Self::InvalidMediaType => "invalid media type",
-            Self::InvalidManifest => "invalid manifest",
-            Self::InvalidInput => "invalid input",
-            Self::Corrupt => "corrupt",
-            Self::Unsupported => "unsupported",
-            Self::UnsupportedVersion => "unsupported version",
-            Self::SizeExceedsLimit => "size exceeds limit",
-            Self::RangeInvalid => "range invalid",
-            Self::ManifestBlobUnknown => "manifest refers to missing content",
-            Self::Conflict => "conflict",
-            Self::StorageFull => "storage full",
-            Self::PermissionDenied => "permission denied",
-            Self::Unauthorized => "unauthorized",
-            Self::Denied => "denied",
-            Self::RateLimited => "rate limited",
-            Self::Timeout => "timeout",
-            Self::Unavailable => "unavailable",
-            Self::Io => "input/output error",
-            Self::Aborted => "aborted",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The side of a copy that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,57 +20,6 @@ pub enum CopySide {
     Source,
     /// Looking, pushing or tagging at the destination, which also verifies the content.
     Destination,
-}
-
-/// One entry of the error list that a registry answered with (distribution-spec, "Error Codes").
-///
-/// [`Debug`](fmt::Debug) leaves out the [`detail`](Self::detail), which may repeat what was sent.
-///
-/// ```
-/// use tranship::RegistryError;
-///
-/// let detail = serde_json::json!({"tag": "v1"});
-/// let error = RegistryError::new("MANIFEST_UNKNOWN", "manifest unknown").with_detail(Some(detail));
-/// assert_eq!(error.detail.as_ref().and_then(|detail| detail["tag"].as_str()), Some("v1"));
-/// ```
-#[non_exhaustive]
-#[derive(Clone, PartialEq, Eq)]
-pub struct RegistryError {
-    /// The code, such as `MANIFEST_UNKNOWN`; registries also send codes of their own.
-    pub code: String,
-    /// The registry's message, empty where it sent none.
-    pub message: String,
-    /// The `detail` of the entry as the registry sent it: any JSON value, in a form that each registry chooses. `None`
-    /// if the registry did not send one, or one of more than 8 KiB. Unlike the message, it may have control
-    /// characters in it.
-    pub detail: Option<serde_json::Value>,
-}
-
-impl RegistryError {
-    /// Returns an entry without a [`detail`](Self::detail).
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            detail: None,
-        }
-    }
-
-    /// Sets [`detail`](Self::detail).
-    #[must_use]
-    pub fn with_detail(mut self, detail: Option<serde_json::Value>) -> Self {
-        self.detail = detail;
-        self
-    }
-}
-
-impl fmt::Debug for RegistryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RegistryError")
-            .field("code", &self.code)
-            .field("message", &self.message)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Why an operation failed.
@@ -199,13 +57,6 @@ struct Inner {
     http_status: Option<u16>,
     copy_side: Option<CopySide>,
     http_request: Option<HttpRequest>,
-}
-
-/// The request that was refused.
-#[derive(Debug, Clone)]
-struct HttpRequest {
-    method: String,
-    url: String,
 }
 
 impl fmt::Display for Inner {
@@ -337,10 +188,7 @@ impl Error {
     /// a fragment are removed from the URL. Leave out parameters of its query that may be secret.
     #[must_use]
     pub fn with_http_request(mut self, method: impl Into<String>, url: &str) -> Self {
-        self.inner.http_request = Some(HttpRequest {
-            method: method.into(),
-            url: without_user_information(url),
-        });
+        self.inner.http_request = Some(HttpRequest::new(method.into(), url));
         self
     }
 
@@ -474,18 +322,6 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Returns `url` without what precedes an `@` in its authority, and without its fragment.
-fn without_user_information(url: &str) -> String {
-    let url = url.split('#').next().unwrap_or_default();
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, rest) = rest.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{rest}")
-}
-
 /// Adds an operation and a subject to the errors that pass by.
 pub trait ResultExt<T> {
     /// Says what was being done, and on which reference or digest; what the error already knows
@@ -526,24 +362,6 @@ mod tests {
             error.source().expect("a source").to_string(),
             "no space left"
         );
-    }
-
-    #[test]
-    fn the_url_of_a_request_has_no_user_information() {
-        for (url, shown) in [
-            ("https://a.example/v2/", "https://a.example/v2/"),
-            (
-                "https://u:p@a.example:5000/@x?n=1#f",
-                "https://a.example:5000/@x?n=1",
-            ),
-            ("https://u:p@a.example?to=@b", "https://a.example?to=@b"),
-            ("https://u:p@q@[::1]", "https://[::1]"),
-            ("/v2/", "/v2/"),
-        ] {
-            let error = Error::not_found("x").with_http_request("GET", url);
-            assert_eq!(error.url(), Some(shown));
-            assert_eq!(error.http_method(), Some("GET"));
-        }
     }
 
     #[test]
