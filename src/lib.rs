@@ -26,9 +26,9 @@
 //!
 //! # Concurrency
 //!
-//! Nothing here spawns tasks: work is done while the future or stream that asked for it is polled,
-//! and ends when that is dropped. The exception are reads of local files, which run on tokio's
-//! blocking threads, one chunk of 256 KiB at a time.
+//! Nothing here spawns tasks: work is done while its future or stream is polled, and ends when that is dropped. Only
+//! work that blocks, such as reading local files that are not in memory, runs on tokio's blocking threads, where a piece
+//! that has begun is completed. See [`blocking`].
 
 mod backend;
 pub mod blocking;

@@ -105,6 +105,39 @@ async fn a_tag_is_resolved_again_after_its_time_to_live() {
     assert_eq!(resolve(&stage.store, "latest").await, Some(new));
 }
 
+#[tokio::test]
+async fn a_tag_that_is_moved_during_a_request_resolves_to_its_new_target() {
+    let stage = stage(MINUTE);
+    push(&stage.upstream, "old", "v1").await;
+    let new = push(&stage.upstream, "new", "other").await;
+    // The request has the old target, and waits for its content.
+    stage.asked.permits.forget_permits(1000);
+    let mut first = Box::pin(resolve(&stage.cache, "v1"));
+    assert!((&mut first).now_or_never().is_none());
+    stage.cache.tag(&new, &tag("v1")).await.expect("moved");
+    stage.asked.permits.add_permits(1000);
+    first.await.expect("resolved");
+    for _ in 0..2 {
+        assert_eq!(resolve(&stage.cache, "v1").await.as_ref(), Some(&new));
+    }
+}
+
+#[tokio::test]
+async fn a_late_response_does_not_replace_a_later_one() {
+    let stage = stage(MINUTE);
+    push(&stage.upstream, "old", "v1").await;
+    stage.asked.permits.forget_permits(1000);
+    let mut first = Box::pin(resolve(&stage.cache, "v1"));
+    assert!((&mut first).now_or_never().is_none());
+    // Moved by another client of the upstream. The content is in the store already.
+    let new = push(&stage.upstream, "new", "v1").await;
+    push(&stage.store, "new", "stored").await;
+    assert_eq!(resolve(&stage.cache, "v1").await.as_ref(), Some(&new));
+    stage.asked.permits.add_permits(1000);
+    first.await.expect("resolved");
+    assert_eq!(resolve(&stage.cache, "v1").await.as_ref(), Some(&new));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tag_that_the_upstream_removed_is_removed() {
     let stage = stage(MINUTE);

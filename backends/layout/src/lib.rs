@@ -82,10 +82,10 @@
 //!
 //! # Files instead of bytes
 //!
-//! Between layouts on one file system a blob is cloned, or else linked, and hashed where it lies:
-//! nothing is copied, and nothing unverified appears. A mount within a [`LayoutRegistry`] does not
-//! hash again. Everywhere else bytes are hashed and written on blocking threads while the next ones
-//! arrive; a push holds about 1.5 MiB.
+//! Between layouts on one file system a blob is cloned, or else linked, and hashed in place: nothing is copied, and
+//! nothing unverified appears. A mount within a [`LayoutRegistry`] does not hash again. Everywhere else bytes are hashed
+//! and written on blocking threads while the next ones arrive. All large pushes to a layout together hold up to 5 MiB, and
+//! one piece of each source.
 //!
 //! # Layouts from elsewhere
 //!

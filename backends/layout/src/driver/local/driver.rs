@@ -1,4 +1,4 @@
-//! A layout in a directory as a driver. Everything that touches the disk runs on blocking threads.
+//! A layout in a directory as a driver. Short calls of the file system are made in place, all others on blocking threads.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};

@@ -17,7 +17,7 @@ use crate::driver::file::{check_limit, failed, not_named, open_regular, stat_reg
 use crate::driver::stamp::Stamp;
 use crate::driver::{INDEX, IndexChange, IndexEdit, IndexRead, disk, vanished};
 
-/// Tools that write the file in commit truncate it first. So often, and for so long in between, is a
+/// Tools that write the file in place truncate it first. So often, and for so long in between, is a
 /// file that looks unfinished read again before it counts as torn.
 const PATIENCE: (u32, Duration) = (6, Duration::from_millis(15));
 
@@ -33,7 +33,7 @@ struct Version {
     // replaced.
     _file: File,
     stamp: Stamp,
-    // Set if the file may have been written in commit since without a change of the stamp. The digest of its
+    // Set if the file may have been written in place since without a change of the stamp. The digest of its
     // content decides in that case.
     racy: Option<Digest>,
 }

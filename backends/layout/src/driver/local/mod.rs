@@ -1,4 +1,4 @@
-//! A layout in a directory of a local disk. Everything that touches it runs on blocking threads.
+//! A layout in a directory of a local disk.
 
 mod commit;
 mod copy;

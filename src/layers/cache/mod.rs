@@ -1,16 +1,17 @@
 //! Keeps what was read from another repository.
 
+mod tags;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::tags::{Tags, Ticket};
+use crate::*;
 use async_trait::async_trait;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use tokio::time::Instant;
-
-use crate::*;
 
 /// A repository or registry, the upstream, whose content is kept in another one, the store, when it is read for the
 /// first time.
@@ -77,8 +78,7 @@ impl Default for CacheOptions {
 /// What the repositories of a cache share.
 struct State {
     options: CacheOptions,
-    /// When the upstream last resolved a tag.
-    resolved: Mutex<HashMap<(RepositoryName, Tag), Instant>>,
+    tags: Tags,
     /// The content that is being stored.
     fills: Mutex<HashMap<(RepositoryName, ContentKind, Digest), WeakShared<Filling>>>,
 }
@@ -99,31 +99,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many tags are remembered before those that have expired are forgotten.
-const REMEMBERED_TAGS: usize = 10_000;
-
-impl State {
-    fn is_fresh(&self, name: &RepositoryName, tag: &Tag) -> bool {
-        let resolved = lock(&self.resolved);
-        let at = resolved.get(&(name.clone(), tag.clone()));
-        at.is_some_and(|at| at.elapsed() < self.options.tag_ttl)
-    }
-
-    fn remember(&self, name: &RepositoryName, tag: &Tag) {
-        let mut resolved = lock(&self.resolved);
-        if resolved.len() >= REMEMBERED_TAGS {
-            resolved.retain(|_, at| at.elapsed() < self.options.tag_ttl);
-        }
-        if resolved.len() < REMEMBERED_TAGS {
-            resolved.insert((name.clone(), tag.clone()), Instant::now());
-        }
-    }
-
-    fn forget(&self, name: &RepositoryName, tag: &Tag) {
-        lock(&self.resolved).remove(&(name.clone(), tag.clone()));
-    }
-}
-
 impl<U, S> Cache<U, S> {
     /// Keeps in `store` what is read from `upstream`. Both are backends, or both are registries.
     pub fn new(upstream: U, store: S, options: CacheOptions) -> Self {
@@ -132,7 +107,7 @@ impl<U, S> Cache<U, S> {
             store: Arc::new(store),
             shared: Arc::new(State {
                 options,
-                resolved: Mutex::default(),
+                tags: Tags::default(),
                 fills: Mutex::default(),
             }),
         }
@@ -186,8 +161,24 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         fill.boxed().shared()
     }
 
+    fn is_fresh(&self, tag: &Tag) -> bool {
+        let State { options, tags, .. } = &*self.shared;
+        tags.is_fresh(self.name(), tag, options.tag_ttl)
+    }
+
+    fn resolved(&self, tag: &Tag, ticket: Ticket) {
+        let State { options, tags, .. } = &*self.shared;
+        tags.resolved(self.name(), tag, ticket, options.tag_ttl);
+    }
+
+    fn moved(&self, tag: &Tag) {
+        let State { options, tags, .. } = &*self.shared;
+        tags.moved(self.name(), tag, options.tag_ttl);
+    }
+
     /// Asks the upstream what `tag` names, and points the tag of the store at that.
     async fn refresh(&self, tag: &Tag) -> Result<Descriptor> {
+        let ticket = self.shared.tags.begin();
         let (kind, reference) = (ContentKind::Manifest, TagOrDigest::Tag(tag.clone()));
         let found = match self.upstream.stat(kind, &reference).await {
             Ok(found) => found,
@@ -195,28 +186,30 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
                 let stale = self.store.stat(kind, &reference).await;
                 let stale = stale.map_err(|_| error)?;
                 // The next readers need not wait until the upstream fails once more.
-                self.shared.remember(self.name(), tag);
+                self.resolved(tag, ticket);
                 return Ok(stale);
             }
             Err(error) => {
-                if error.is_not_found() {
+                if error.is_not_found()
+                    && let Some(_turn) = self.shared.tags.set(self.name(), tag, ticket).await
+                {
                     // It is not there either way.
                     let _ = self.store.remove_tag(tag).await;
                 }
                 return Err(error);
             }
         };
+        if !self.is_stored(kind, &found).await {
+            self.fill(kind, &found).await;
+        }
+        let Some(_turn) = self.shared.tags.set(self.name(), tag, ticket).await else {
+            return Ok(found);
+        };
         let stored = self.store.stat(kind, &reference).await;
         let is_tagged = stored.is_ok_and(|stored| stored.same_content(&found));
-        if !is_tagged {
-            if !self.is_stored(kind, &found).await {
-                self.fill(kind, &found).await;
-            }
-            if self.store.set_tag(&found, tag).await.is_err() {
-                return Ok(found);
-            }
+        if is_tagged || self.store.set_tag(&found, tag).await.is_ok() {
+            self.resolved(tag, ticket);
         }
-        self.shared.remember(self.name(), tag);
         Ok(found)
     }
 }
@@ -268,7 +261,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
 
     async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
         let is_stored = match reference {
-            TagOrDigest::Tag(tag) => self.shared.is_fresh(self.name(), tag),
+            TagOrDigest::Tag(tag) => self.is_fresh(tag),
             TagOrDigest::Digest(_) => true,
         };
         if is_stored && let Ok(found) = self.store.stat(kind, reference).await {
@@ -301,20 +294,20 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
     ) -> Result<PushOutcome> {
         let written = self.upstream.write(kind, expected, source, options).await;
         for tag in options.tags {
-            self.shared.forget(self.name(), tag);
+            self.moved(tag);
         }
         written
     }
 
     async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
         let set = self.upstream.set_tag(target, tag).await;
-        self.shared.forget(self.name(), tag);
+        self.moved(tag);
         set
     }
 
     async fn remove_tag(&self, tag: &Tag) -> Result<()> {
         let removed = self.upstream.remove_tag(tag).await;
-        self.shared.forget(self.name(), tag);
+        self.moved(tag);
         removed
     }
 
