@@ -4,8 +4,9 @@
     python3 .ci/docs.py
 
 A link to a file must lead to one. In backticks, a path that begins with a directory of the repository
-and a name that ends with .rs must be files; a Rust path such as `Type::method`, and in the tables of
-docs/from-oras-go.md every name on the right, must be declared somewhere in the sources.
+and a name that ends with .rs must be files; a Rust path such as `Type::method`, on the pages about the code
+a name such as `HashingSink`, and in the tables of docs/from-oras-go.md every name on the right, must be
+declared somewhere in the sources.
 """
 
 import pathlib
@@ -15,6 +16,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GO_TABLES = ROOT / "docs/from-oras-go.md"
+CODE_PAGES = {ROOT / "docs/layers.md", ROOT / "docs/writing-a-backend.md"}
 
 
 def listed(*patterns):
@@ -48,6 +50,7 @@ def problems():
     directories = {path.relative_to(ROOT).parts[0] for path in files if path.parent != ROOT}
     for page in listed("*.md"):
         text = without_code_blocks(page.read_text())
+        is_about_code = page in CODE_PAGES or page.parent == ROOT / "docs/design"
         for target in re.findall(r"\]\(([^)#\s]+)", text):
             if "://" not in target and not (page.parent / target).exists():
                 yield page, f"no file {target}"
@@ -57,6 +60,8 @@ def problems():
             checked = "|".join(cells[2:]) if len(cells) > 2 else line
             for code in re.findall(r"`([^`]+)`", checked):
                 yield from ((page, each) for each in unknown(code, names, base_names, directories, len(cells) > 2))
+                if is_about_code and re.fullmatch(r"(?:[A-Z][a-z0-9]+){2,}", code) and code not in names:
+                    yield page, f"nothing is called {code}"
 
 
 def unknown(code, names, base_names, directories, is_rust):

@@ -1,4 +1,4 @@
-//! A whole backend over a hash map. `cargo run --example custom_backend` and `cargo test` run the conformance suite
+//! A whole backend over a hash map. `cargo run -p tranship --example custom_backend` runs the conformance suite
 //! on it.
 
 use std::collections::{BTreeMap, HashMap};
