@@ -14,7 +14,7 @@ use crate::exit;
 use crate::foreign;
 use crate::input::Input;
 use crate::location::{
-    self, AnnotationFilter, DurationArg, GrantArg, Place, RangeArg, StoreOption,
+    self, AnnotationFilter, DurationArg, GrantArg, LayoutLocations, RangeArg, StoreOption,
 };
 use crate::output::Format;
 use crate::registries::Registries;
@@ -33,7 +33,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(flatten)]
-    pub(crate) places: Places,
+    pub(crate) location_options: LocationOptions,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Global {
 /// How locations are opened.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options for locations")]
-pub(crate) struct Places {
+pub(crate) struct LocationOptions {
     /// What survives a power cut, of what is written to a local disk
     #[arg(long, global = true, value_enum, default_value_t = DurabilityArg::Full)]
     pub(crate) durability: DurabilityArg,
@@ -81,7 +81,7 @@ pub(crate) struct Places {
     pub(crate) registries: Registries,
 }
 
-impl Places {
+impl LocationOptions {
     pub(crate) fn open_options(self) -> Result<OpenOptions> {
         let options = OpenOptions::default()
             .with_durability(self.durability.into())
@@ -425,7 +425,7 @@ pub(crate) struct Discover {
 pub(crate) struct Gc {
     /// An image layout, or all of a directory or below a URL: oci:PATH, layouts:ROOT//NAME, layouts:ROOT
     #[arg(value_name = "LOCATION")]
-    pub(crate) place: Place,
+    pub(crate) location: LayoutLocations,
     /// Keep what has changed within this time. It protects what others are pushing
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub(crate) grace: DurationArg,
@@ -448,7 +448,7 @@ pub(crate) struct Gc {
 pub(crate) struct Fsck {
     /// An image layout, or all of a directory or below a URL: oci:PATH, layouts:ROOT//NAME, layouts:ROOT
     #[arg(value_name = "LOCATION")]
-    pub(crate) place: Place,
+    pub(crate) location: LayoutLocations,
     /// Replace what is missing or damaged by content from here. What is damaged stays until its replacement is verified
     #[arg(long, value_name = "LOCATION")]
     pub(crate) repair_from: Option<Location>,

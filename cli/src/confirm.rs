@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use tranship::{Error, ErrorKind};
 
-use crate::failure::Outcome;
+use crate::command_error::Outcome;
 use crate::plain_text::plain;
 use crate::waiting::stop_waiting;
 

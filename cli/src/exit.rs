@@ -8,7 +8,7 @@ use tranship::{Error, ErrorKind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Success = 0,
-    Failure = 1,
+    CommandError = 1,
     Usage = 2,
     NotFound = 3,
     BadContent = 4,
@@ -46,7 +46,7 @@ impl From<&Error> for Status {
             | ErrorKind::RangeInvalid
                 if error.http_status().is_some() =>
             {
-                Self::Failure
+                Self::CommandError
             }
             ErrorKind::InvalidReference
             | ErrorKind::InvalidDigest
@@ -68,7 +68,7 @@ impl From<&Error> for Status {
             | ErrorKind::Timeout
             | ErrorKind::Unavailable => Self::TryAgain,
             _ if error.is_retryable() => Self::TryAgain,
-            _ => Self::Failure,
+            _ => Self::CommandError,
         }
     }
 }
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn an_error_of_a_kind_without_a_code_may_still_be_worth_a_retry() {
         let lost = Error::new(ErrorKind::Io, "the connection was reset");
-        assert_eq!(Status::from(&lost), Status::Failure);
+        assert_eq!(Status::from(&lost), Status::CommandError);
         assert_eq!(Status::from(&lost.with_retryable(true)), Status::TryAgain);
     }
 
@@ -106,7 +106,7 @@ mod tests {
             let here = Error::new(kind, "no");
             assert_eq!(Status::from(&here), Status::Usage);
             let refused = here.with_http_status(400);
-            assert_eq!(Status::from(&refused), Status::Failure);
+            assert_eq!(Status::from(&refused), Status::CommandError);
         }
     }
 
@@ -114,7 +114,7 @@ mod tests {
     fn the_help_names_every_code() {
         for status in [
             Status::Success,
-            Status::Failure,
+            Status::CommandError,
             Status::Usage,
             Status::NotFound,
             Status::BadContent,

@@ -104,12 +104,12 @@ pub(crate) fn quoted(location: &Location) -> String {
 
 /// One layout, or all in a directory or below a prefix of an object store.
 #[derive(Debug, Clone)]
-pub(crate) enum Place {
+pub(crate) enum LayoutLocations {
     One(Location),
     All(RegistryLocation),
 }
 
-impl FromStr for Place {
+impl FromStr for LayoutLocations {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -369,9 +369,9 @@ mod tests {
 
     #[test]
     fn a_place_is_a_layout_or_a_directory_of_them() {
-        let is_all = |text: &str| match text.parse::<Place>() {
-            Ok(Place::All(_)) => Some(true),
-            Ok(Place::One(_)) => Some(false),
+        let is_all = |text: &str| match text.parse::<LayoutLocations>() {
+            Ok(LayoutLocations::All(_)) => Some(true),
+            Ok(LayoutLocations::One(_)) => Some(false),
             Err(_) => None,
         };
         assert_eq!(is_all("layouts:root"), Some(true));

@@ -2,9 +2,9 @@
 
 mod args;
 mod command;
+mod command_error;
 mod confirm;
 mod exit;
-mod failure;
 mod foreign;
 mod input;
 mod json;

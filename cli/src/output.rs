@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 use tokio::io::{AsyncWriteExt as _, Stdout};
 
-use crate::failure::{Failure, Outcome};
+use crate::command_error::{CommandError, Outcome};
 use crate::json;
 use crate::plain_text::plain;
 use crate::waiting::stop_waiting;
@@ -73,6 +73,9 @@ pub(crate) async fn write(bytes: &[u8]) -> Outcome {
 
 pub(crate) async fn write_to(stdout: &mut Stdout, bytes: &[u8]) -> Outcome {
     stop_waiting();
-    stdout.write_all(bytes).await.map_err(Failure::output)?;
-    stdout.flush().await.map_err(Failure::output)
+    stdout
+        .write_all(bytes)
+        .await
+        .map_err(CommandError::output)?;
+    stdout.flush().await.map_err(CommandError::output)
 }

@@ -10,10 +10,10 @@ use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 use tokio::runtime::Builder;
 use tranship::Error;
 
-use crate::args::{Cli, Command, Places};
+use crate::args::{Cli, Command, LocationOptions};
 use crate::command;
+use crate::command_error::CommandError;
 use crate::exit::Status;
-use crate::failure::Failure;
 use crate::foreign;
 use crate::log;
 use crate::output::Format;
@@ -48,13 +48,13 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
     };
     let log =
         (output.traces && !matches!(cli.command, Command::Serve(_))).then(|| log::begin(output));
-    let outcome = runtime.block_on(until_stopped(cli.command, cli.places, output));
+    let outcome = runtime.block_on(until_stopped(cli.command, cli.location_options, output));
     runtime.shutdown_timeout(PATIENCE);
     drop(log);
     let was_hidden = terminal::restore();
     match outcome {
-        Ok(()) | Err(Failure::OutputClosed) => Status::Success,
-        Err(Failure::Stopped(status)) => {
+        Ok(()) | Err(CommandError::OutputClosed) => Status::Success,
+        Err(CommandError::Stopped(status)) => {
             if output.format == Format::Text {
                 // On a new line, also after the ^C that a terminal shows.
                 let start = if was_hidden { "" } else { "\n" };
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
             }
             status
         }
-        Err(Failure::Error(error, place)) => {
+        Err(CommandError::Error(error, place)) => {
             Report::new(&error)
                 .at(place.as_deref())
                 .print(output.format, cli.global.verbose > 0);
@@ -87,18 +87,22 @@ fn runtime_for(command: &Command) -> Builder {
 }
 
 /// Runs a command until it ends or a signal comes. Dropping it cleans up what it had under way.
-async fn until_stopped(command: Command, places: Places, output: Output) -> Result<(), Failure> {
+async fn until_stopped(
+    command: Command,
+    location_options: LocationOptions,
+    output: Output,
+) -> Result<(), CommandError> {
     if matches!(command, Command::Serve(_)) {
         // It waits for the signal itself, to end in good order.
-        return command::run(command, places, output).await;
+        return command::run(command, location_options, output).await;
     }
     if matches!(command, Command::Login(_) | Command::Logout(_)) {
         // They ask.
         stop_waiting();
     }
     let outcome = tokio::select! {
-        outcome = command::run(command, places, output) => outcome,
-        status = stop_signal() => Err(Failure::Stopped(status)),
+        outcome = command::run(command, location_options, output) => outcome,
+        status = stop_signal() => Err(CommandError::Stopped(status)),
         never = show_waiting(progress::target(output)) => match never {},
     };
     stop_waiting();
@@ -136,7 +140,9 @@ fn refuse(mut error: clap::Error, arguments: &[OsString]) -> Status {
     match error.kind() {
         ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion => {
             return match error.print() {
-                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Status::Failure,
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    Status::CommandError
+                }
                 _ => Status::Success,
             };
         }

@@ -8,7 +8,7 @@ use futures_util::{Stream, TryStreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 use tranship::{Error, ErrorKind};
 
-use crate::failure::Outcome;
+use crate::command_error::Outcome;
 
 /// Writes `content` under another name beside `path`, and gives it its name when all is there. What
 /// is no regular file, such as `/dev/null`, is written to as it is.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
+use super::cancel::CancelOnDrop;
 use super::sequence::Sequence;
-use super::wanted::Wanted;
 use crate::content::Verifier;
 use crate::digest::{Algorithm, Digest, Digester};
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::error::Result;
 /// Up to this size, in bytes, content is hashed sooner than it is handed to another thread.
 const SMALL: usize = 64 * 1024;
 
-/// How much is hashed, in bytes, before looking whether the outcome is still wanted.
+/// How much is hashed, in bytes, before looking whether the work is cancelled.
 const PART: usize = 1024 * 1024;
 
 /// Takes bytes in their order: a [`Verifier`] or a [`Digester`].
@@ -62,7 +62,7 @@ impl Hasher for Digester {
 pub struct HashingSink<H> {
     hasher: State<H>,
     batch: usize,
-    wanted: Wanted,
+    cancel: CancelOnDrop,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
     bytes: u64,
@@ -84,7 +84,7 @@ impl<H: Hasher> HashingSink<H> {
         Self {
             hasher: State::Here(hasher),
             batch: PART,
-            wanted: Wanted::default(),
+            cancel: CancelOnDrop::default(),
             gathered: Vec::new(),
             gathered_bytes: 0,
             bytes: 0,
@@ -166,12 +166,12 @@ impl<H: Hasher> HashingSink<H> {
         sequence.ready().await?;
         let pieces = std::mem::take(&mut self.gathered);
         self.gathered_bytes = 0;
-        let wanted = self.wanted.flag();
+        let cancelled = self.cancel.flag();
         self.sequence()?.then_now(move |mut hasher| {
             let taken = pieces.iter().try_for_each(|piece| {
                 // A piece can be as large as the content.
                 let mut parts = piece.chunks(PART);
-                parts.try_for_each(|part| wanted.check().and_then(|()| hasher.take(part)))
+                parts.try_for_each(|part| cancelled.check().and_then(|()| hasher.take(part)))
             });
             drop((pieces, guard));
             taken.map(|()| hasher)

@@ -22,16 +22,16 @@
 //! # }
 //! ```
 
+mod cancel;
 mod disk;
 mod hashing;
 mod latency;
 mod pool;
 mod sequence;
 mod task;
-mod wanted;
 
+pub use cancel::{CancelFlag, CancelOnDrop};
 pub use disk::{Disk, Work};
 pub use hashing::{Hasher, HashingSink, UploadHash};
 pub use sequence::Sequence;
 pub use task::{Task, run, run_sized, start};
-pub use wanted::{Wanted, WantedFlag};

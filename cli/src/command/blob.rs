@@ -14,7 +14,7 @@ use tranship_backends::OpenOptions;
 use super::named::Named;
 use super::{open, open_existing};
 use crate::args::{BlobFetch, BlobPush};
-use crate::failure::{At as _, Outcome};
+use crate::command_error::{At as _, Outcome};
 use crate::input::{Opened, digest_of, spool};
 use crate::location::required_digest;
 use crate::output::{self, Output};
@@ -35,10 +35,14 @@ impl fmt::Display for Saved {
     }
 }
 
-pub(super) async fn fetch(args: BlobFetch, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn fetch(
+    args: BlobFetch,
+    location_options: &OpenOptions,
+    output: Output,
+) -> Outcome {
     let location = args.reference;
     let digest = required_digest(&location)?;
-    let repository = open_existing(&location, places).await?;
+    let repository = open_existing(&location, location_options).await?;
     let blobs = repository.blobs();
     let content = match args.range {
         None => blobs.fetch_reference(&digest.into()).await,
@@ -76,11 +80,15 @@ async fn print(content: Content, location: &Location) -> Outcome {
     Ok(())
 }
 
-pub(super) async fn push(args: BlobPush, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn push(
+    args: BlobPush,
+    location_options: &OpenOptions,
+    output: Output,
+) -> Outcome {
     let location = args.location;
     let expected = expected_digest(&location, args.digest)?;
     let algorithm = expected.map_or(Algorithm::Sha256, |digest| digest.algorithm());
-    let repository = open(&location, places).await?;
+    let repository = open(&location, location_options).await?;
     let name = args.input.name();
     let spooled;
     let (source, digest, size) = match args.input.open()? {
@@ -117,7 +125,7 @@ pub(super) async fn push(args: BlobPush, places: &OpenOptions, output: Output) -
     output.print(&Named::new(location, descriptor)).await
 }
 
-/// The digest that the blob must have, which may stand in two places.
+/// The digest that the blob must have, which may stand in two location_options.
 fn expected_digest(location: &Location, option: Option<Digest>) -> Result<Option<Digest>> {
     let own = match location.reference() {
         None => None,

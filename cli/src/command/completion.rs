@@ -3,7 +3,7 @@
 use clap::CommandFactory as _;
 
 use crate::args::{Cli, Completion};
-use crate::failure::Outcome;
+use crate::command_error::Outcome;
 use crate::output;
 
 pub(super) async fn run(args: &Completion) -> Outcome {

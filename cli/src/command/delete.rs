@@ -9,8 +9,8 @@ use tranship_backends::OpenOptions;
 
 use super::open_existing;
 use crate::args::Delete;
+use crate::command_error::{At as _, Outcome};
 use crate::confirm::confirm;
-use crate::failure::{At as _, Outcome};
 use crate::location::{required_digest, required_reference};
 use crate::output::Output;
 
@@ -35,10 +35,14 @@ impl Deleted {
     }
 }
 
-pub(super) async fn manifest(args: Delete, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn manifest(
+    args: Delete,
+    location_options: &OpenOptions,
+    output: Output,
+) -> Outcome {
     let location = args.reference;
     let reference = required_reference(&location)?;
-    let repository = open_existing(&location, places).await?;
+    let repository = open_existing(&location, location_options).await?;
     let target = repository.resolve(reference).await.within(&location)?;
     let question = format!(
         "Delete the manifest {location}, {}, and every tag that points at it?",
@@ -54,10 +58,10 @@ pub(super) async fn manifest(args: Delete, places: &OpenOptions, output: Output)
     output.print(&Deleted::new(location, target)).await
 }
 
-pub(super) async fn blob(args: Delete, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn blob(args: Delete, location_options: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
     let digest = required_digest(&location)?;
-    let repository = open_existing(&location, places).await?;
+    let repository = open_existing(&location, location_options).await?;
     let target = repository
         .blobs()
         .resolve(&digest.into())

@@ -15,16 +15,16 @@ use tranship_backends::OpenOptions;
 use super::resolve;
 use super::source::open_source;
 use crate::args::Discover;
-use crate::failure::{At as _, Outcome};
+use crate::command_error::{At as _, Outcome};
 use crate::output::Output;
 use crate::plain_text::plain;
 
 /// So many lists of referrers are asked for at the same time.
 const CONCURRENCY: usize = 6;
 
-pub(super) async fn run(args: Discover, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn run(args: Discover, location_options: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
-    let (repository, reference) = open_source(&location, places, output).await?;
+    let (repository, reference) = open_source(&location, location_options, output).await?;
     let options = resolve::options(args.platform.platform);
     let root = tranship::resolve(&*repository, &reference, &options)
         .await

@@ -11,7 +11,7 @@ use tranship_backends::layout::{Finding, FindingKind, FsckReport, Layout, Severi
 use super::layouts::Layouts;
 use super::open_existing;
 use crate::args::Fsck;
-use crate::failure::{At as _, Failure, Outcome};
+use crate::command_error::{At as _, CommandError, Outcome};
 use crate::location::no_reference;
 use crate::output::{self, Output};
 use crate::plain_text::plain;
@@ -30,16 +30,20 @@ struct One {
     report: FsckReport,
 }
 
-pub(super) async fn run(args: Fsck, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn run(args: Fsck, location_options: &OpenOptions, output: Output) -> Outcome {
     let from = match &args.repair_from {
         Some(location) => {
             no_reference(location)?;
-            Some(open_existing(location, places).await?)
+            Some(open_existing(location, location_options).await?)
         }
         None => None,
     };
     let mut layouts = Vec::new();
-    for (location, layout) in Layouts::open(args.place, places).await?.list().await? {
+    for (location, layout) in Layouts::open(args.location, location_options)
+        .await?
+        .list()
+        .await?
+    {
         let report = check(&layout, from.as_ref(), output).await.at(&location)?;
         if !output.is_json() {
             output::write(lines(&report).as_bytes()).await?;
@@ -72,7 +76,7 @@ pub(super) async fn run(args: Fsck, places: &OpenOptions, output: Output) -> Out
             "--repair-from does not help against that; correct the file, or restore it from a backup"
         }
     };
-    Err(Failure::Error(error.with_hint(hint), Some(place)))
+    Err(CommandError::Error(error.with_hint(hint), Some(place)))
 }
 
 /// Whether another copy of the content helps against an error.

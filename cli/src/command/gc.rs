@@ -9,8 +9,8 @@ use tranship_backends::layout::{GcOptions, GcReport};
 
 use super::layouts::Layouts;
 use crate::args::Gc;
-use crate::failure::{At as _, Failure, Outcome};
-use crate::location::Place;
+use crate::command_error::{At as _, CommandError, Outcome};
+use crate::location::LayoutLocations;
 use crate::output::{self, Output};
 use crate::plain_text::plain;
 
@@ -27,16 +27,20 @@ struct One {
     report: GcReport,
 }
 
-pub(super) async fn run(args: Gc, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn run(args: Gc, location_options: &OpenOptions, output: Output) -> Outcome {
     let options = GcOptions::default()
         .with_grace(args.grace.0)
         .with_dry_run(args.dry_run)
         .with_untagged_older_than(args.untagged_older_than.map(|age| age.0))
         .with_dangling_referrers(args.dangling_referrers);
-    let is_one_of_many = matches!(args.place, Place::All(_));
+    let is_one_of_many = matches!(args.location, LayoutLocations::All(_));
     let mut layouts = Vec::new();
     let mut failures = Vec::new();
-    for (location, layout) in Layouts::open(args.place, places).await?.list().await? {
+    for (location, layout) in Layouts::open(args.location, location_options)
+        .await?
+        .list()
+        .await?
+    {
         match layout.collect_garbage(&options).await.at(&location) {
             Ok(report) => {
                 if !output.is_json() {
@@ -46,7 +50,7 @@ pub(super) async fn run(args: Gc, places: &OpenOptions, output: Output) -> Outco
                 layouts.push(One { location, report });
             }
             // A process died that made it, and left nothing to collect.
-            Err(Failure::Error(error, _)) if is_one_of_many && error.is_not_found() => {
+            Err(CommandError::Error(error, _)) if is_one_of_many && error.is_not_found() => {
                 output.note(format_args!("{location}: {error}"));
             }
             Err(failure) => failures.push((location, failure)),
@@ -55,7 +59,7 @@ pub(super) async fn run(args: Gc, places: &OpenOptions, output: Output) -> Outco
     // One layout that is damaged does not keep the others from being collected.
     let others = failures.iter().skip(1);
     for (location, failure) in others {
-        if let Failure::Error(error, _) = failure {
+        if let CommandError::Error(error, _) = failure {
             output.note(format_args!("{location}: {error}"));
         }
     }

@@ -6,25 +6,29 @@ use tranship_backends::OpenOptions;
 use tranship_backends::layout::Layout;
 use tranship_backends::{Location, RegistryLocation};
 
-use crate::failure::{At as _, Outcome};
-use crate::location::{Place, no_reference};
+use crate::command_error::{At as _, Outcome};
+use crate::location::{LayoutLocations, no_reference};
 
-/// The layouts at a place, and how they are called.
+/// The layouts at a location, and their names.
 pub(super) enum Layouts {
     One(String, Layout),
     All(RegistryLocation, tranship_backends::layout::LayoutRegistry),
 }
 
 impl Layouts {
-    pub(super) async fn open(place: Place, places: &OpenOptions) -> Outcome<Self> {
-        match place {
-            Place::One(location) => {
+    pub(super) async fn open(
+        location: LayoutLocations,
+        location_options: &OpenOptions,
+    ) -> Outcome<Self> {
+        match location {
+            LayoutLocations::One(location) => {
                 no_reference(&location)?;
-                let layout = tranship_backends::open_layout(&location, places).await;
+                let layout = tranship_backends::open_layout(&location, location_options).await;
                 Ok(Self::One(location.to_string(), layout.within(&location)?))
             }
-            Place::All(location) => {
-                let registry = tranship_backends::open_layout_registry(&location, places).await;
+            LayoutLocations::All(location) => {
+                let registry =
+                    tranship_backends::open_layout_registry(&location, location_options).await;
                 let registry = registry.at(&location)?;
                 Ok(Self::All(location, registry))
             }

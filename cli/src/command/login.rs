@@ -13,7 +13,7 @@ use tranship_backends::remote::{
 };
 
 use crate::args::{Login, Logout};
-use crate::failure::{At as _, Outcome};
+use crate::command_error::{At as _, Outcome};
 use crate::output::Output;
 use crate::registries::Registries;
 

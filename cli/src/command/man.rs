@@ -9,7 +9,7 @@ use clap_mangen::roff::{Roff, roman};
 use tranship::Error;
 
 use crate::args::{Cli, Man};
-use crate::failure::Outcome;
+use crate::command_error::Outcome;
 use crate::output::{self, Output};
 use crate::{exit, location};
 

@@ -16,7 +16,7 @@ use super::named::Named;
 use super::source::open_source;
 use super::{open, resolve};
 use crate::args::{ManifestFetch, ManifestPush};
-use crate::failure::{At as _, Outcome};
+use crate::command_error::{At as _, Outcome};
 use crate::input::Input;
 use crate::json;
 use crate::output::{self, Output};
@@ -37,9 +37,13 @@ impl fmt::Display for Fetched<'_> {
     }
 }
 
-pub(super) async fn fetch(args: ManifestFetch, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn fetch(
+    args: ManifestFetch,
+    location_options: &OpenOptions,
+    output: Output,
+) -> Outcome {
     let location = args.reference;
-    let (repository, reference) = open_source(&location, places, output).await?;
+    let (repository, reference) = open_source(&location, location_options, output).await?;
     let options = resolve::options(args.platform.platform);
     if args.descriptor && args.output.is_none() {
         let descriptor = tranship::resolve(&*repository, &reference, &options)
@@ -82,7 +86,11 @@ fn not_json(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::InvalidManifest, "the manifest is not JSON").with_source(error)
 }
 
-pub(super) async fn push(args: ManifestPush, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn push(
+    args: ManifestPush,
+    location_options: &OpenOptions,
+    output: Output,
+) -> Outcome {
     let location = args.location;
     let bytes = args.input.bytes(MAX_MANIFEST_SIZE).await?;
     let media_type = match args.media_type {
@@ -99,7 +107,7 @@ pub(super) async fn push(args: ManifestPush, places: &OpenOptions, output: Outpu
     }
     let descriptor = describe(&location, media_type, &bytes)?;
     let tags = tags(&location, args.tags);
-    let repository = open(&location, places).await?;
+    let repository = open(&location, location_options).await?;
     repository
         .manifests()
         .push_reference(&descriptor, Source::from(bytes), &tags)

@@ -27,32 +27,42 @@ use tranship::{Registry, Repository};
 use tranship_backends::OpenOptions;
 use tranship_backends::{Location, RegistryLocation};
 
-use crate::args::{Blob, Command, Manifest, Places, Repo};
-use crate::failure::{At as _, Outcome};
+use crate::args::{Blob, Command, LocationOptions, Manifest, Repo};
+use crate::command_error::{At as _, Outcome};
 use crate::output::Output;
 
-pub(crate) async fn run(command: Command, places: Places, output: Output) -> Outcome {
-    let registries = places.registries.clone();
-    let places = &places.open_options()?;
+pub(crate) async fn run(
+    command: Command,
+    location_options: LocationOptions,
+    output: Output,
+) -> Outcome {
+    let registries = location_options.registries.clone();
+    let location_options = &location_options.open_options()?;
     match command {
-        Command::Cp(args) => cp::run(args, places, output).await,
-        Command::Resolve(args) => resolve::run(args, places, output).await,
-        Command::Tag(args) => tag::run(args, places, output).await,
-        Command::Untag(args) => untag::run(args, places, output).await,
-        Command::Manifest(Manifest::Fetch(args)) => manifest::fetch(args, places, output).await,
-        Command::Manifest(Manifest::Push(args)) => manifest::push(args, places, output).await,
-        Command::Manifest(Manifest::Delete(args)) => delete::manifest(args, places, output).await,
-        Command::Blob(Blob::Fetch(args)) => blob::fetch(args, places, output).await,
-        Command::Blob(Blob::Push(args)) => blob::push(args, places, output).await,
-        Command::Blob(Blob::Delete(args)) => delete::blob(args, places, output).await,
-        Command::Repo(Repo::Tags(args)) => repo::tags(args, places, output).await,
-        Command::Repo(Repo::Ls(args)) => repo::ls(args, places, output).await,
-        Command::Discover(args) => discover::run(args, places, output).await,
-        Command::Gc(args) => gc::run(args, places, output).await,
-        Command::Fsck(args) => fsck::run(args, places, output).await,
+        Command::Cp(args) => cp::run(args, location_options, output).await,
+        Command::Resolve(args) => resolve::run(args, location_options, output).await,
+        Command::Tag(args) => tag::run(args, location_options, output).await,
+        Command::Untag(args) => untag::run(args, location_options, output).await,
+        Command::Manifest(Manifest::Fetch(args)) => {
+            manifest::fetch(args, location_options, output).await
+        }
+        Command::Manifest(Manifest::Push(args)) => {
+            manifest::push(args, location_options, output).await
+        }
+        Command::Manifest(Manifest::Delete(args)) => {
+            delete::manifest(args, location_options, output).await
+        }
+        Command::Blob(Blob::Fetch(args)) => blob::fetch(args, location_options, output).await,
+        Command::Blob(Blob::Push(args)) => blob::push(args, location_options, output).await,
+        Command::Blob(Blob::Delete(args)) => delete::blob(args, location_options, output).await,
+        Command::Repo(Repo::Tags(args)) => repo::tags(args, location_options, output).await,
+        Command::Repo(Repo::Ls(args)) => repo::ls(args, location_options, output).await,
+        Command::Discover(args) => discover::run(args, location_options, output).await,
+        Command::Gc(args) => gc::run(args, location_options, output).await,
+        Command::Fsck(args) => fsck::run(args, location_options, output).await,
         Command::Login(args) => login::login(args, &registries, output).await,
         Command::Logout(args) => login::logout(args, &registries, output).await,
-        Command::Serve(args) => serve::run(*args, places, output).await,
+        Command::Serve(args) => serve::run(*args, location_options, output).await,
         Command::Completion(args) => completion::run(&args).await,
         #[cfg(feature = "man")]
         Command::Man(args) => man::run(args, output).await,
@@ -60,17 +70,20 @@ pub(crate) async fn run(command: Command, places: Places, output: Output) -> Out
 }
 
 /// Opens a repository that may come to be with the first push.
-async fn open(location: &Location, places: &OpenOptions) -> Outcome<Arc<dyn Repository>> {
+async fn open(location: &Location, location_options: &OpenOptions) -> Outcome<Arc<dyn Repository>> {
     // Where links are followed nothing is written.
-    tranship_backends::open_with(location, &places.clone().with_follow_links(None))
+    tranship_backends::open_with(location, &location_options.clone().with_follow_links(None))
         .await
         .within(location)
 }
 
 /// Opens a repository that must be there: one that is not is more likely a slip of the pen than an
 /// empty one.
-async fn open_existing(location: &Location, places: &OpenOptions) -> Outcome<Arc<dyn Repository>> {
-    tranship_backends::open_with(location, &places.clone().with_must_exist(true))
+async fn open_existing(
+    location: &Location,
+    location_options: &OpenOptions,
+) -> Outcome<Arc<dyn Repository>> {
+    tranship_backends::open_with(location, &location_options.clone().with_must_exist(true))
         .await
         .within(location)
 }
@@ -78,9 +91,9 @@ async fn open_existing(location: &Location, places: &OpenOptions) -> Outcome<Arc
 /// Opens a registry that must be there.
 async fn open_registry(
     location: &RegistryLocation,
-    places: &OpenOptions,
+    location_options: &OpenOptions,
 ) -> Outcome<Arc<dyn Registry>> {
-    tranship_backends::open_registry_with(location, &places.clone().with_must_exist(true))
+    tranship_backends::open_registry_with(location, &location_options.clone().with_must_exist(true))
         .await
         .at(location)
 }

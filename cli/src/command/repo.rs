@@ -12,7 +12,7 @@ use tranship_backends::layout::IndexEntry;
 use super::source::{open_entries, tell_of_untagged, untagged};
 use super::{open_existing, open_registry};
 use crate::args::{PageArgs, RepoLs, RepoTags};
-use crate::failure::{At as _, Outcome};
+use crate::command_error::{At as _, Outcome};
 use crate::location::no_reference;
 use crate::output::{self, Output};
 use crate::plain_text::plain;
@@ -38,10 +38,14 @@ struct Repositories {
     repositories: Vec<String>,
 }
 
-pub(super) async fn tags(args: RepoTags, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn tags(
+    args: RepoTags,
+    location_options: &OpenOptions,
+    output: Output,
+) -> Outcome {
     let location = args.location;
     no_reference(&location)?;
-    if let Some((layout, entries)) = open_entries(&location, places).await? {
+    if let Some((layout, entries)) = open_entries(&location, location_options).await? {
         let rest = untagged(entries);
         if args.untagged {
             return print_untagged(&location, rest, output).await;
@@ -59,7 +63,7 @@ pub(super) async fn tags(args: RepoTags, places: &OpenOptions, output: Output) -
                 .into(),
         );
     }
-    let repository = open_existing(&location, places).await?;
+    let repository = open_existing(&location, location_options).await?;
     list_tags(&*repository, &args.page, &location, output).await
 }
 
@@ -101,9 +105,9 @@ async fn print_untagged(location: &Location, entries: Vec<IndexEntry>, output: O
     output::write(lines.as_bytes()).await
 }
 
-pub(super) async fn ls(args: RepoLs, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn ls(args: RepoLs, location_options: &OpenOptions, output: Output) -> Outcome {
     let location = args.location;
-    let registry = open_registry(&location, places).await?;
+    let registry = open_registry(&location, location_options).await?;
     let names = registry.repositories(options(&args.page));
     if !output.is_json() {
         return print_lines(names, &args.page, &location).await;

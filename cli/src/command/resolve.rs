@@ -6,12 +6,12 @@ use tranship_backends::OpenOptions;
 use super::named::Named;
 use super::source::open_source;
 use crate::args::Resolve;
-use crate::failure::{At as _, Outcome};
+use crate::command_error::{At as _, Outcome};
 use crate::output::Output;
 
-pub(super) async fn run(args: Resolve, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn run(args: Resolve, location_options: &OpenOptions, output: Output) -> Outcome {
     let location = args.reference;
-    let (repository, reference) = open_source(&location, places, output).await?;
+    let (repository, reference) = open_source(&location, location_options, output).await?;
     let options = options(args.platform.platform);
     let descriptor = tranship::resolve(&*repository, &reference, &options)
         .await

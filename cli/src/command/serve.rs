@@ -15,7 +15,7 @@ use tranship_memory::{MemoryOptions, MemoryRegistry};
 use tranship_server::{Access, Htpasswd, RegistryService, Server, ServerOptions, Tls, router};
 
 use crate::args::Serve;
-use crate::failure::{At as _, Failure, Outcome};
+use crate::command_error::{At as _, CommandError, Outcome};
 use crate::log;
 use crate::open_files;
 use crate::output::Output;
@@ -37,8 +37,8 @@ impl fmt::Display for Listening {
     }
 }
 
-pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Outcome {
-    let registry = registry(&args, places).await?;
+pub(super) async fn run(args: Serve, location_options: &OpenOptions, output: Output) -> Outcome {
+    let registry = registry(&args, location_options).await?;
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificates), Some(key)) => Some(Tls::open(certificates, key).await?),
         _ => None,
@@ -76,7 +76,7 @@ pub(super) async fn run(args: Serve, places: &OpenOptions, output: Output) -> Ou
     };
     tokio::select! {
         () = serving => Ok(()),
-        status = signals => Err(Failure::Stopped(status)),
+        status = signals => Err(CommandError::Stopped(status)),
         () = keep_house(&service) => Ok(()),
     }
 }
@@ -114,8 +114,8 @@ fn say_what_is_served(args: &Serve) {
 }
 
 /// Opens the registry that is served, with the layers that the flags ask for.
-async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
-    let mut registry = open_registry(args, places).await?;
+async fn registry(args: &Serve, location_options: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
+    let mut registry = open_registry(args, location_options).await?;
     if args.no_delete {
         registry = Arc::new(NoDeletes::new(registry));
     }
@@ -125,7 +125,7 @@ async fn registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registr
     Ok(registry)
 }
 
-async fn open_registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
+async fn open_registry(args: &Serve, location_options: &OpenOptions) -> Outcome<Arc<dyn Registry>> {
     match &args.root {
         None => {
             let mut options =
@@ -135,7 +135,7 @@ async fn open_registry(args: &Serve, places: &OpenOptions) -> Outcome<Arc<dyn Re
             }
             Ok(Arc::new(MemoryRegistry::with_options(options)))
         }
-        Some(root) => tranship_backends::open_registry_with(root, places)
+        Some(root) => tranship_backends::open_registry_with(root, location_options)
             .await
             .at(root),
     }

@@ -10,7 +10,7 @@ use tranship_backends::OpenOptions;
 use tranship_backends::layout::{IndexEntry, Layout};
 
 use super::open_existing;
-use crate::failure::{At as _, Outcome};
+use crate::command_error::{At as _, Outcome};
 use crate::location::{is_stream, quoted, required_reference};
 use crate::output::Output;
 
@@ -23,22 +23,22 @@ const NAMED: usize = 8;
 /// tag has entries of several manifests, the user is told which one is taken.
 pub(super) async fn open_source(
     location: &Location,
-    places: &OpenOptions,
+    location_options: &OpenOptions,
     output: Output,
 ) -> Outcome<(Arc<dyn Repository>, TagOrDigest)> {
-    open_source_as(location, location, places, output).await
+    open_source_as(location, location, location_options, output).await
 }
 
 /// Does as [`open_source`], with what the user calls `location` where its content is at `opened`.
 pub(super) async fn open_source_as(
     location: &Location,
     opened: &Location,
-    places: &OpenOptions,
+    location_options: &OpenOptions,
     output: Output,
 ) -> Outcome<(Arc<dyn Repository>, TagOrDigest)> {
-    let Some((layout, entries)) = open_entries(opened, places).await? else {
+    let Some((layout, entries)) = open_entries(opened, location_options).await? else {
         let reference = required_reference(location)?.clone();
-        return Ok((open_existing(location, places).await?, reference));
+        return Ok((open_existing(location, location_options).await?, reference));
     };
     let reference = match location.reference() {
         Some(reference) => {
@@ -53,13 +53,13 @@ pub(super) async fn open_source_as(
 /// Opens an image layout or an archive, which must exist, and lists it; `None` if the location is something else.
 pub(super) async fn open_entries(
     location: &Location,
-    places: &OpenOptions,
+    location_options: &OpenOptions,
 ) -> Outcome<Option<(Layout, Vec<IndexEntry>)>> {
     if let Location::Remote(_) = location {
         return Ok(None);
     }
-    let places = places.clone().with_must_exist(true);
-    let layout = tranship_backends::open_layout(location, &places)
+    let location_options = location_options.clone().with_must_exist(true);
+    let layout = tranship_backends::open_layout(location, &location_options)
         .await
         .within(location)?;
     let entries = layout.entries().await.within(location)?;

@@ -1,7 +1,7 @@
 //! Archives on standard input and standard output, named `-`.
 //!
-//! An archive is read at many places, and its index is written last. So it is kept in a temporary file, which TMPDIR
-//! places.
+//! An archive is read at many location_options, and its index is written last. So it is kept in a temporary file, which TMPDIR
+//! location_options.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tranship::{Error, ErrorKind, Result};
 use tranship_backends::{DockerArchiveLocation, LayoutPath, Location, OciArchiveLocation};
 
-use crate::failure::{Failure, Outcome};
+use crate::command_error::{CommandError, Outcome};
 use crate::input::standard_input;
 use crate::location::is_stream;
 use crate::output;
@@ -58,8 +58,8 @@ impl Kept {
     }
 
     /// Names standard input where a failure names the temporary file.
-    pub(super) fn explain(&self, failure: Failure) -> Failure {
-        let Failure::Error(mut error, place) = failure else {
+    pub(super) fn explain(&self, failure: CommandError) -> CommandError {
+        let CommandError::Error(mut error, place) = failure else {
             return failure;
         };
         let file = self.path.display().to_string();
@@ -72,7 +72,7 @@ impl Kept {
             let hint = renamed(hint);
             error = error.with_hint(hint);
         }
-        Failure::Error(error, place.map(|place| renamed(&place)))
+        CommandError::Error(error, place.map(|place| renamed(&place)))
     }
 
     /// Writes the archive to standard output.
@@ -113,7 +113,7 @@ pub(super) fn to_write_out(destination: &Location, source: &Location) -> Outcome
         return Ok(None);
     }
     if io::stdout().is_terminal() {
-        return Err(Failure::from(
+        return Err(CommandError::from(
             Error::new(
                 ErrorKind::InvalidInput,
                 "a tar is not written to a terminal",

@@ -10,7 +10,7 @@ use tranship_backends::OpenOptions;
 
 use super::open_existing;
 use crate::args::Untag;
-use crate::failure::{At as _, Outcome};
+use crate::command_error::{At as _, Outcome};
 use crate::location::required_tag;
 use crate::output::Output;
 
@@ -25,14 +25,14 @@ impl fmt::Display for Untagged {
     }
 }
 
-pub(super) async fn run(args: Untag, places: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn run(args: Untag, location_options: &OpenOptions, output: Output) -> Outcome {
     let mut names: Vec<(Arc<dyn Repository>, &Location)> = Vec::new();
     for location in &args.references {
         let tag = required_tag(location)?;
         if names.iter().any(|(_, named)| *named == location) {
             continue;
         }
-        let repository = open_existing(location, places).await?;
+        let repository = open_existing(location, location_options).await?;
         repository
             .resolve(&tag.clone().into())
             .await

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::BoxError;
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of a response of a [`Quirky`](super::Quirky) service around one whose bodies are `B`.
 #[must_use]

@@ -7,8 +7,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-use super::BoxError;
-use super::body::QuirkyBody;
+use super::body::{BoxError, QuirkyBody};
 use super::quirk::Quirk;
 use super::quirks::Quirks;
 use super::request_info::{Endpoint, RequestInfo};

@@ -43,5 +43,3 @@ pub use body::QuirkyBody;
 pub use proxy::{Fault, FaultProxy, Traffic, Way};
 pub use quirk::Quirk;
 pub use quirky::{PASSWORD, Quirky, USER};
-
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

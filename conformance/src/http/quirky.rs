@@ -11,12 +11,12 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use tower_service::Service;
 
-use super::body::QuirkyBody;
+use super::body::{BoxError, QuirkyBody};
 use super::quirk::Quirk;
 use super::quirks::Quirks;
 use super::request_info::RequestInfo;
 use super::tokens::Tokens;
-use super::{BoxError, listings, requests, responses};
+use super::{listings, requests, responses};
 
 /// The user name that quirks accept which require credentials.
 pub const USER: &str = "quirky";

@@ -39,7 +39,7 @@ pub(super) struct Copy<'a> {
 }
 
 /// What went wrong where.
-pub(super) enum Failure {
+pub(super) enum CopyError {
     Source(io::Error),
     Destination(io::Error),
     Other(Error),
@@ -51,7 +51,7 @@ impl Copy<'_> {
     pub(super) fn run(
         &self,
         take: impl FnMut(&[u8]) -> Result<()>,
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<(), CopyError> {
         let (told, written) = channel();
         let (syncs, to_sync) = channel();
         std::thread::scope(|scope| {
@@ -68,7 +68,7 @@ impl Copy<'_> {
         })
     }
 
-    fn write(&self, told: &Sender<u64>, syncs: &Sender<()>) -> std::result::Result<(), Failure> {
+    fn write(&self, told: &Sender<u64>, syncs: &Sender<()>) -> std::result::Result<(), CopyError> {
         let mut steps = Steps::default();
         let mut room = Preallocation::new(self.length);
         let mut at = 0;
@@ -91,11 +91,11 @@ impl Copy<'_> {
     }
 
     /// Syncs behind what is written. The rest is synced by whoever gives the file its name.
-    fn sync(&self, written: &Receiver<()>) -> std::result::Result<(), Failure> {
+    fn sync(&self, written: &Receiver<()>) -> std::result::Result<(), CopyError> {
         while written.recv().is_ok() {
             // All that was written while the last sync ran is synced with this one.
             written.try_iter().for_each(drop);
-            self.to.sync_data().map_err(Failure::Destination)?;
+            self.to.sync_data().map_err(CopyError::Destination)?;
         }
         Ok(())
     }
@@ -104,14 +104,14 @@ impl Copy<'_> {
         &self,
         written: Receiver<u64>,
         mut take: impl FnMut(&[u8]) -> Result<()>,
-    ) -> std::result::Result<(), Failure> {
+    ) -> std::result::Result<(), CopyError> {
         let mut buffer = vec![0; PIECE];
         let mut at = 0;
         for end in written {
             while at < end {
                 let piece = &mut buffer[..piece_of(end - at)];
-                read_exact_at(self.to, piece, at).map_err(Failure::Destination)?;
-                take(piece).map_err(Failure::Other)?;
+                read_exact_at(self.to, piece, at).map_err(CopyError::Destination)?;
+                take(piece).map_err(CopyError::Other)?;
                 at += piece.len() as u64;
             }
         }
@@ -119,8 +119,8 @@ impl Copy<'_> {
     }
 }
 
-fn cut_short() -> Failure {
-    Failure::Other(Error::new(ErrorKind::Io, "writing the blob was cut short"))
+fn cut_short() -> CopyError {
+    CopyError::Other(Error::new(ErrorKind::Io, "writing the blob was cut short"))
 }
 
 /// How steps are copied.
@@ -132,20 +132,25 @@ struct Steps {
 
 impl Steps {
     /// Copies up to `length` bytes, and answers how many; 0 at the end of the source.
-    fn copy(&mut self, copy: &Copy<'_>, at: u64, length: u64) -> std::result::Result<u64, Failure> {
+    fn copy(
+        &mut self,
+        copy: &Copy<'_>,
+        at: u64,
+        length: u64,
+    ) -> std::result::Result<u64, CopyError> {
         if self.buffer.is_empty() {
             // 0 may also mean that the file system cannot tell.
             match copy_in_kernel(copy.source, copy.start + at, copy.to, at, length) {
                 Ok(copied) if copied > 0 => return Ok(copied),
                 Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                    return Err(Failure::Destination(error));
+                    return Err(CopyError::Destination(error));
                 }
                 _ => self.buffer = vec![0; PIECE],
             }
         }
         let piece = &mut self.buffer[..piece_of(length)];
-        let length = read_at(copy.source, piece, copy.start + at).map_err(Failure::Source)?;
-        write_all_at(copy.to, &piece[..length], at).map_err(Failure::Destination)?;
+        let length = read_at(copy.source, piece, copy.start + at).map_err(CopyError::Source)?;
+        write_all_at(copy.to, &piece[..length], at).map_err(CopyError::Destination)?;
         Ok(length as u64)
     }
 }
@@ -233,7 +238,7 @@ mod tests {
         };
         let outcome = copy.run(|_| Err(Error::new(ErrorKind::Aborted, "enough")));
         assert!(
-            matches!(outcome, Err(Failure::Other(error)) if error.kind() == ErrorKind::Aborted)
+            matches!(outcome, Err(CopyError::Other(error)) if error.kind() == ErrorKind::Aborted)
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tranship::blocking::{self, Wanted, WantedFlag};
+use tranship::blocking::{self, CancelFlag, CancelOnDrop};
 use tranship::{Digest, Digester, Result};
 
 use super::directory::LocalDirectory;
@@ -16,16 +16,16 @@ pub(super) async fn hash(
     observe: Observer,
 ) -> Result<Option<Hashed>> {
     let (directory, digest) = (Arc::clone(directory), *digest);
-    let waiting = Wanted::default();
-    let wanted = waiting.flag();
-    blocking::run(move || hash_now(&directory, &digest, &observe, &wanted)).await
+    let waiting = CancelOnDrop::default();
+    let cancelled = waiting.flag();
+    blocking::run(move || hash_now(&directory, &digest, &observe, &cancelled)).await
 }
 
 fn hash_now(
     directory: &LocalDirectory,
     digest: &Digest,
     observe: &Observer,
-    wanted: &WantedFlag,
+    cancelled: &CancelFlag,
 ) -> Result<Option<Hashed>> {
     let found = directory.find_blob(digest, |path| {
         Ok(open_regular(&path)?.map(|(file, metadata)| (file, metadata, path)))
@@ -36,7 +36,7 @@ fn hash_now(
     let mut digester = Digester::new(digest.algorithm());
     let mut size = 0;
     read_pieces(&file, &path, metadata.len(), |bytes| {
-        wanted.check()?;
+        cancelled.check()?;
         digester.update(bytes);
         size += bytes.len() as u64;
         observe(bytes.len() as u64);

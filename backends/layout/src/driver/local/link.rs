@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::{Builder, NamedTempFile, TempPath};
-use tranship::blocking::{Wanted, WantedFlag};
+use tranship::blocking::{CancelFlag, CancelOnDrop};
 use tranship::{Descriptor, LocalFile, Result, Verifier};
 
 use super::commit::{BLOB_MODE, StagedKind, Staging};
-use super::copy::{Copy, Failure};
+use super::copy::{Copy, CopyError};
 use super::directory::{LocalDirectory, SMALL};
 use super::suspects::name_of;
 use crate::driver::disk;
@@ -37,8 +37,8 @@ pub(super) async fn take_over(
 ) -> Result<bool> {
     let size = expected.size();
     let (shared, expected, origin) = (Arc::clone(directory), expected.clone(), origin.clone());
-    let wanted = Wanted::default();
-    let flag = wanted.flag();
+    let waiting = CancelOnDrop::default();
+    let flag = waiting.flag();
     let work = move || {
         let metadata = match (origin.file().metadata(), origin.size()) {
             (Ok(metadata), Ok(size)) if metadata.is_file() && size == expected.size() => metadata,
@@ -48,7 +48,7 @@ pub(super) async fn take_over(
             directory: &shared,
             expected: &expected,
             origin: &origin,
-            wanted: &flag,
+            cancelled: &flag,
             trust,
         };
         if metadata.len() == expected.size() {
@@ -69,7 +69,7 @@ struct Work<'a> {
     directory: &'a LocalDirectory,
     expected: &'a Descriptor,
     origin: &'a LocalFile,
-    wanted: &'a WantedFlag,
+    cancelled: &'a CancelFlag,
     trust: Trust,
 }
 
@@ -227,15 +227,15 @@ impl Work<'_> {
                 is_synced: self.directory.commit.syncs(),
             };
             copy.run(|bytes| {
-                self.wanted.check()?;
+                self.cancelled.check()?;
                 verifier.update(bytes)?;
                 self.origin.observe(bytes.len() as u64);
                 Ok(())
             })
             .map_err(|failure| match failure {
-                Failure::Source(error) => failed("read", path, error),
-                Failure::Destination(error) => failed("written", file.path(), error),
-                Failure::Other(error) => error,
+                CopyError::Source(error) => failed("read", path, error),
+                CopyError::Destination(error) => failed("written", file.path(), error),
+                CopyError::Other(error) => error,
             })?;
         }
         verifier.finish()?;
@@ -249,7 +249,7 @@ impl Work<'_> {
         mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         read_pieces(file, path, self.expected.size(), |bytes| {
-            self.wanted.check()?;
+            self.cancelled.check()?;
             take(bytes)?;
             self.origin.observe(bytes.len() as u64);
             Ok(())

@@ -19,11 +19,11 @@ const CAPACITY: usize = 256 * 1024;
 const LARGEST: usize = 16 * 1024;
 
 #[derive(Debug, Default)]
-pub(super) struct RecentBlobs(Mutex<Kept>);
+pub(super) struct RecentBlobs(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct Kept {
-    blobs: HashMap<Digest, Known>,
+struct State {
+    blobs: HashMap<Digest, RecentBlob>,
     /// Those that were read longest ago first.
     order: VecDeque<Digest>,
     bytes: usize,
@@ -31,13 +31,13 @@ struct Kept {
 
 /// The bytes of a blob, and the state of the file that they were read from.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct RecentBlob {
     pub(super) stamp: Stamp,
     pub(super) content: Bytes,
 }
 
 impl RecentBlobs {
-    pub(super) fn get(&self, digest: &Digest) -> Option<Known> {
+    pub(super) fn get(&self, digest: &Digest) -> Option<RecentBlob> {
         self.lock().blobs.get(digest).cloned()
     }
 
@@ -52,7 +52,7 @@ impl RecentBlobs {
         kept.bytes += content.len();
         kept.order.push_back(*digest);
         let content = content.clone();
-        kept.blobs.insert(*digest, Known { stamp, content });
+        kept.blobs.insert(*digest, RecentBlob { stamp, content });
         while kept.bytes > CAPACITY
             && let Some(oldest) = kept.order.front().copied()
         {
@@ -64,12 +64,12 @@ impl RecentBlobs {
         self.lock().remove(digest);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
+impl State {
     fn remove(&mut self, digest: &Digest) {
         if let Some(known) = self.blobs.remove(digest) {
             self.bytes -= known.content.len();

@@ -37,7 +37,7 @@ pub(super) async fn start(layout: &Arc<LocalDirectory>) -> Result<Box<dyn Upload
         if !try_lock(&file, &path)? {
             return Err(busy());
         }
-        Ok(Session {
+        Ok(UploadFile {
             layout,
             path,
             file,
@@ -68,7 +68,7 @@ pub(super) async fn resume(layout: &Arc<LocalDirectory>, id: &UploadId) -> Resul
     let session = blocking::run(move || {
         let directory = layout.paths.existing_uploads()?.ok_or_else(unknown)?;
         let path = directory.join(name);
-        Session::open(layout, path)
+        UploadFile::open(layout, path)
     })
     .await
     .map_err(|error| error.with_operation("resume an upload"))?;
@@ -114,14 +114,14 @@ fn busy() -> Error {
 }
 
 /// The file of an upload, locked as long as it is open.
-struct Session {
+struct UploadFile {
     layout: Arc<LocalDirectory>,
     path: PathBuf,
     file: File,
     offset: u64,
 }
 
-impl Session {
+impl UploadFile {
     /// Opens the file of an upload that exists, where it ends now.
     fn open(layout: Arc<LocalDirectory>, path: PathBuf) -> Result<Self> {
         let file =
@@ -220,9 +220,9 @@ struct Paused {
 }
 
 enum State {
-    Idle(Box<Session>),
+    Idle(Box<UploadFile>),
     Paused(Paused),
-    Writing(Task<(Box<Session>, Result<()>)>),
+    Writing(Task<(Box<UploadFile>, Result<()>)>),
     /// The thread that had the session did not give it back.
     Lost,
 }
@@ -235,7 +235,7 @@ struct LocalUpload {
 }
 
 impl LocalUpload {
-    fn new(id: UploadId, session: Session, hash: UploadHash) -> Self {
+    fn new(id: UploadId, session: UploadFile, hash: UploadHash) -> Self {
         Self {
             id,
             offset: session.offset,
@@ -261,12 +261,12 @@ impl LocalUpload {
     }
 
     /// The session, when the last write has ended. How that ended, its caller did not want to know.
-    async fn session(&mut self) -> Result<Box<Session>> {
+    async fn session(&mut self) -> Result<Box<UploadFile>> {
         let _ = self.settle().await;
         match std::mem::replace(&mut self.state, State::Lost) {
             State::Idle(session) => Ok(session),
             State::Paused(Paused { layout, path }) => {
-                let session = blocking::run(move || Session::open(layout, path)).await?;
+                let session = blocking::run(move || UploadFile::open(layout, path)).await?;
                 // Files of uploads only grow: with the same length it has the same bytes.
                 if session.offset != self.offset {
                     self.offset = session.offset;
@@ -327,7 +327,7 @@ impl Upload for LocalUpload {
         }
         let session = self.session().await?;
         self.offset = session.offset;
-        let Session {
+        let UploadFile {
             layout, path, file, ..
         } = *session;
         self.state = State::Paused(Paused { layout, path });

@@ -16,21 +16,21 @@ use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
 #[derive(Debug)]
 pub(super) struct Walk {
     last: Option<String>,
-    wanted: Wanted,
+    wanted: Listed,
     // The next step is the last one.
     steps: Vec<Step>,
 }
 
-/// What a directory must have for its name to be listed.
+/// What a directory must contain for its name to be listed.
 #[derive(Debug, Clone, Copy)]
-enum Wanted {
+enum Listed {
     /// A layout that is not empty.
     Layout,
     /// A directory of uploads.
     Uploads,
 }
 
-impl Wanted {
+impl Listed {
     fn is_in(self, directory: &Path) -> bool {
         match self {
             Self::Layout => holds_something(directory),
@@ -70,7 +70,7 @@ impl Walk {
     pub(super) fn new(root: &Path, last: Option<String>) -> Self {
         Self {
             last,
-            wanted: Wanted::Layout,
+            wanted: Listed::Layout,
             steps: vec![Step::Below(String::new(), root.to_owned())],
         }
     }
@@ -78,7 +78,7 @@ impl Walk {
     /// Walks the directory `root` for what has a directory of uploads, a layout or not.
     pub(super) fn for_uploads(root: &Path) -> Self {
         Self {
-            wanted: Wanted::Uploads,
+            wanted: Listed::Uploads,
             ..Self::new(root, None)
         }
     }

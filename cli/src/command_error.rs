@@ -9,20 +9,20 @@ use tranship_backends::Location;
 use crate::exit::Status;
 use crate::location::{is_stream, quoted};
 
-/// What a command answers.
-pub(crate) type Outcome<T = ()> = Result<T, Failure>;
+/// The result of a command.
+pub(crate) type Outcome<T = ()> = Result<T, CommandError>;
 
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// Something failed, perhaps at a place of which the error knows nothing, and the user is told.
+pub(crate) enum CommandError {
+    /// An operation failed, perhaps with a hint about a location that the error does not know.
     Error(Error, Option<String>),
-    /// Nobody reads standard output any more: no reason to say anything.
+    /// The reader of standard output has closed it, which is not an error.
     OutputClosed,
     /// The user or the system asked to stop.
     Stopped(Status),
 }
 
-impl Failure {
+impl CommandError {
     /// A failed write to standard output.
     pub(crate) fn output(error: io::Error) -> Self {
         match error.kind() {
@@ -32,7 +32,7 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         Self::Error(error, None)
     }
@@ -53,7 +53,7 @@ pub(crate) trait At<T> {
 
 impl<T> At<T> for Result<T, Error> {
     fn at(self, place: impl fmt::Display) -> Outcome<T> {
-        self.map_err(|error| Failure::Error(error, Some(place.to_string())))
+        self.map_err(|error| CommandError::Error(error, Some(place.to_string())))
     }
 
     fn within(self, location: &Location) -> Outcome<T> {
@@ -173,7 +173,7 @@ mod tests {
     fn hint(error: Error, location: &str) -> Option<String> {
         let location = location.parse().expect("a location");
         match Err::<(), _>(error).within(&location) {
-            Err(Failure::Error(error, _)) => error.hint().map(ToOwned::to_owned),
+            Err(CommandError::Error(error, _)) => error.hint().map(ToOwned::to_owned),
             other => panic!("{other:?}"),
         }
     }
