@@ -4,38 +4,35 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
     PutPayload, PutResult,
 };
-use tokio::sync::OnceCell;
-use tranship::{Capabilities, Error, ErrorKind, Result, Support};
+use tranship::{Body, Capabilities, Error, ErrorKind, Result};
 
-use super::conditions::{Conditions, REFUSED};
-use super::failure::{failed, is_not_offered, names_missing_bucket, not_written, redact};
+use super::conditional_put::ConditionalPut;
+use super::errors::{failed, is_not_offered, names_missing_bucket, not_written};
 use super::memory::Memory;
+use super::store_url::StoreUrl;
 use crate::options::LayoutOptions;
 
 /// A store. Every error of it leaves here as one of ours.
 pub(super) struct Bucket {
     store: Arc<dyn ObjectStore>,
-    url: String,
+    url: StoreUrl,
     pub(super) memory: Memory,
-    /// Whether the user takes care that there is one writer only.
-    pub(super) may_go_without_conditions: bool,
-    pub(super) conditions: OnceCell<Conditions>,
+    conditional_put: ConditionalPut,
 }
 
 impl Bucket {
     pub(super) fn new(store: Arc<dyn ObjectStore>, options: &LayoutOptions) -> Self {
         Self {
-            url: url_of(&store.to_string()),
+            url: StoreUrl::new(&*store),
             store,
             memory: Memory::new(options.upload_memory),
-            may_go_without_conditions: options.unconditional_put,
-            conditions: OnceCell::new(),
+            conditional_put: ConditionalPut::new(options.unconditional_put),
         }
     }
 
@@ -43,23 +40,13 @@ impl Bucket {
         &self.store
     }
 
-    /// Which store this is, for people.
-    pub(super) fn url(&self) -> &str {
+    pub(super) fn url(&self) -> &StoreUrl {
         &self.url
-    }
-
-    /// The object `key`, for people.
-    pub(super) fn url_of(&self, key: &Path) -> String {
-        format!("{}/{key}", self.url)
     }
 
     /// What can be done as far as the store has been asked.
     pub(super) fn capabilities(&self) -> Capabilities {
-        let write = match self.conditions.get() {
-            Some(Conditions::Missing) if !self.may_go_without_conditions => Support::No(REFUSED),
-            Some(_) => Support::Yes,
-            None => Support::Unknown,
-        };
+        let write = self.conditional_put.write_support();
         Capabilities::all()
             .with_push(write)
             .with_mount(write)
@@ -68,12 +55,23 @@ impl Bucket {
             .with_delete_manifests(write)
     }
 
+    /// Returns whether writes of the index must have conditions. `probe` is the key of an object that does not exist.
+    ///
+    /// # Errors
+    /// `Unsupported` if the store has no conditional PUT and needs it.
+    pub(super) async fn requires_conditions(&self, probe: &Path) -> Result<bool> {
+        let required = self
+            .conditional_put
+            .is_required(&*self.store, &self.url, probe);
+        required.await
+    }
+
     /// Gets an object; `None` if there is none.
     pub(super) async fn get(&self, key: &Path, options: GetOptions) -> Result<Option<GetResult>> {
         match self.store.get_opts(key, options).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if self.is_absent(&error) => Ok(None),
-            Err(error) => Err(failed(self, "read", key, error)),
+            Err(error) => Err(failed(&self.url, "read", key, error)),
         }
     }
 
@@ -87,7 +85,7 @@ impl Bucket {
             Ok(found) => Ok(Changed::Yes(found)),
             Err(object_store::Error::NotModified { .. }) => Ok(Changed::No),
             Err(error) if self.is_absent(&error) => Ok(Changed::Absent),
-            Err(error) => Err(failed(self, "read", key, error)),
+            Err(error) => Err(failed(&self.url, "read", key, error)),
         }
     }
 
@@ -96,14 +94,14 @@ impl Bucket {
         match self.store.head(key).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if self.is_absent(&error) => Ok(None),
-            Err(error) => Err(failed(self, "inspected", key, error)),
+            Err(error) => Err(failed(&self.url, "inspected", key, error)),
         }
     }
 
     /// Writes an object, whatever there is.
     pub(super) async fn put(&self, key: &Path, payload: PutPayload) -> Result<PutResult> {
         let put = self.store.put(key, payload).await;
-        put.map_err(|error| not_written(self, key, error))
+        put.map_err(|error| not_written(&self.url, key, error))
     }
 
     /// Writes an object if the condition of `mode` holds; `None` if it does not.
@@ -122,11 +120,11 @@ impl Bucket {
         {
             Ok(put) => Ok(Some(put)),
             // A store may hide behind a failed condition that it has no such bucket.
-            Err(error) if names_missing_bucket(&error) => Err(not_written(self, key, error)),
+            Err(error) if names_missing_bucket(&error) => Err(not_written(&self.url, key, error)),
             Err(E::Precondition { .. } | E::AlreadyExists { .. } | E::NotModified { .. }) => {
                 Ok(None)
             }
-            Err(error) => Err(not_written(self, key, error)),
+            Err(error) => Err(not_written(&self.url, key, error)),
         }
     }
 
@@ -139,13 +137,13 @@ impl Bucket {
         match result {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) if is_not_offered(&error) && self.may_go_without_conditions => {
+            Err(error) if is_not_offered(&error) && self.conditional_put.is_optional() => {
                 if self.head(key).await?.is_some() {
                     return Ok(false);
                 }
                 self.put(key, payload).await.map(|_| true)
             }
-            Err(error) => Err(not_written(self, key, error)),
+            Err(error) => Err(not_written(&self.url, key, error)),
         }
     }
 
@@ -154,7 +152,7 @@ impl Bucket {
         match self.store.delete(key).await {
             Ok(()) => Ok(()),
             Err(error) if self.is_absent(&error) => Ok(()),
-            Err(error) => Err(failed(self, "removed", key, error)),
+            Err(error) => Err(failed(&self.url, "removed", key, error)),
         }
     }
 
@@ -176,11 +174,20 @@ impl Bucket {
         let mut stream = found.into_stream();
         let mut content = BytesMut::new();
         while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|error| failed(self, "read", key, error))?;
+            let piece = piece.map_err(|error| failed(&self.url, "read", key, error))?;
             check((content.len() + piece.len()) as u64)?;
             content.extend_from_slice(&piece);
         }
         Ok(content.freeze())
+    }
+
+    /// Returns the content of an object as a body.
+    pub(super) fn body(&self, key: Path, found: GetResult) -> Body {
+        let url = self.url.clone();
+        let pieces = found
+            .into_stream()
+            .map_err(move |error| failed(&url, "read", &key, error));
+        Body::from_stream(pieces.boxed())
     }
 
     fn is_absent(&self, error: &object_store::Error) -> bool {
@@ -202,47 +209,4 @@ pub(super) enum Changed {
     No,
     Yes(GetResult),
     Absent,
-}
-
-/// How people write the store that prints itself as `name`.
-fn url_of(name: &str) -> String {
-    let inside = |start: &str, end: &str| name.strip_prefix(start)?.strip_suffix(end);
-    let azure = inside("MicrosoftAzure { account: ", " }")
-        .and_then(|fields| fields.split_once(", container: "));
-    if let Some((account, container)) = azure {
-        return format!("abfss://{container}@{account}.dfs.core.windows.net");
-    }
-    if let Some(bucket) = inside("AmazonS3(", ")") {
-        return format!("s3://{bucket}");
-    }
-    if let Some(bucket) = inside("GoogleCloudStorage(", ")") {
-        return format!("gs://{bucket}");
-    }
-    if name == "InMemory" {
-        return "memory://".to_owned();
-    }
-    redact(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stores_are_called_what_their_users_call_them() {
-        for (name, url) in [
-            ("AmazonS3(images)", "s3://images"),
-            ("GoogleCloudStorage(images)", "gs://images"),
-            (
-                "MicrosoftAzure { account: me, container: images }",
-                "abfss://images@me.dfs.core.windows.net",
-            ),
-            (
-                "Own(https://me:secret@host/?sig=secret)",
-                "Own(https://host/",
-            ),
-        ] {
-            assert_eq!(url_of(name), url, "{name}");
-        }
-    }
 }

@@ -9,24 +9,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::UpdateVersion;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::time::Instant;
 use tranship::{Error, ErrorKind, Result, encode_json};
-
-use super::backoff::Backoff;
 
 /// The annotation. Its value says whose lease it is.
 const ANNOTATION: &str = "io.tranship.gc";
 
 /// How long a lease holds.
-const TTL: Duration = Duration::from_secs(60);
+pub(super) const TTL: Duration = Duration::from_secs(60);
 
 /// How long a holder may go on after it asked for its lease.
 pub(super) const USE: Duration = Duration::from_secs(30);
-
-/// How long leases that change hands are waited for.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 type Object<V> = BTreeMap<String, V>;
 
@@ -93,58 +86,6 @@ fn unreadable(error: serde_json::Error) -> Error {
     Error::new(ErrorKind::Corrupt, "is no image index").with_source(error)
 }
 
-/// Waits for the leases of others.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    began: Instant,
-    seen: Option<(UpdateVersion, Instant)>,
-    backoff: Backoff,
-}
-
-impl Waiting {
-    pub(super) fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            seen: None,
-            backoff: Self::backoff(),
-        }
-    }
-
-    fn backoff() -> Backoff {
-        Backoff::new(Duration::from_millis(20), Duration::from_secs(2))
-    }
-
-    /// Whether the lease in the state `at` of the index has run out. If it has not, some time has
-    /// passed and the index is to be read again.
-    ///
-    /// # Errors
-    /// `Conflict` if there has been one lease after the other for too long.
-    pub(super) async fn has_run_out(&mut self, at: &UpdateVersion) -> Result<bool> {
-        let now = Instant::now();
-        match &self.seen {
-            Some((seen, since)) if seen == at => {
-                if now.duration_since(*since) > TTL {
-                    return Ok(true);
-                }
-            }
-            _ => {
-                self.seen = Some((at.clone(), now));
-                self.backoff = Self::backoff();
-            }
-        }
-        if now.duration_since(self.began) > PATIENCE {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "somebody removes content, and keeps others from writing meanwhile",
-            )
-            .with_retryable(true)
-            .with_hint("garbage is being collected; try again when that has ended"));
-        }
-        self.backoff.pause().await;
-        Ok(false)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,35 +116,5 @@ mod tests {
     fn annotations_that_are_null_are_none() {
         let leased = add(br#"{"annotations":null}"#, "me").expect("an index");
         assert!(is_leased(&leased));
-    }
-
-    fn version(e_tag: &str) -> UpdateVersion {
-        UpdateVersion {
-            e_tag: Some(e_tag.to_owned()),
-            version: None,
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_that_stays_the_same_runs_out() {
-        let (mut waiting, began) = (Waiting::new(), Instant::now());
-        while !waiting.has_run_out(&version("1")).await.expect("patience") {}
-        assert!(began.elapsed() > TTL);
-        assert!(began.elapsed() < TTL + Duration::from_secs(5));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_that_is_prolonged_is_waited_for_but_not_for_ever() {
-        let (mut waiting, began) = (Waiting::new(), Instant::now());
-        let error = loop {
-            let prolonged = version(&(began.elapsed().as_secs() / 20).to_string());
-            match waiting.has_run_out(&prolonged).await {
-                Ok(run_out) => assert!(!run_out),
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert!(error.is_retryable());
-        assert!(began.elapsed() > PATIENCE);
     }
 }

@@ -8,7 +8,7 @@ use object_store::ObjectStore as _;
 use object_store::path::Path;
 use tranship::{Result, UploadId};
 
-use super::failure::failed;
+use super::errors::failed;
 use super::place::Place;
 use super::stored::age;
 use super::upload;
@@ -61,7 +61,7 @@ async fn look(place: &Place, prefix: &Path) -> Result<BTreeMap<String, Found>> {
     let mut listed = place.bucket.store().list(Some(prefix));
     loop {
         let object = listed.try_next().await;
-        let object = object.map_err(|error| failed(&place.bucket, "listed", prefix, error))?;
+        let object = object.map_err(|error| failed(place.bucket.url(), "listed", prefix, error))?;
         let Some(object) = object else {
             return Ok(uploads);
         };

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tranship::{Error, ErrorKind, Result};
 
 use super::bucket::Bucket;
-use super::failure::{is_not_offered, not_written};
+use super::errors::{is_not_offered, not_written};
 use super::memory::Share;
 
 /// Parts under way. Unless they are completed they are given up, so that the store keeps nothing: when
@@ -28,10 +28,10 @@ impl Parts {
         let upload = match bucket.store().put_multipart(&key).await {
             Ok(upload) => upload,
             Err(error) if is_not_offered(&error) => {
-                return Err(not_written(bucket, &key, error)
+                return Err(not_written(bucket.url(), &key, error)
                     .with_hint("the store takes no objects in parts, so large blobs do not fit"));
             }
-            Err(error) => return Err(not_written(bucket, &key, error)),
+            Err(error) => return Err(not_written(bucket.url(), &key, error)),
         };
         Ok(Self {
             bucket: Arc::clone(bucket),
@@ -78,7 +78,7 @@ impl Parts {
             return Ok(());
         };
         let completed = upload.complete().await;
-        completed.map_err(|error| not_written(&self.bucket, &self.key, error))?;
+        completed.map_err(|error| not_written(self.bucket.url(), &self.key, error))?;
         Ok(())
     }
 
@@ -97,9 +97,9 @@ impl Parts {
 
     fn check(&self, sent: Result<object_store::Result<()>, tokio::task::JoinError>) -> Result<()> {
         match sent {
-            Ok(sent) => sent.map_err(|error| not_written(&self.bucket, &self.key, error)),
+            Ok(sent) => sent.map_err(|error| not_written(self.bucket.url(), &self.key, error)),
             Err(error) => Err(Error::new(ErrorKind::Io, "sending a part was cut short")
-                .with_subject(self.bucket.url_of(&self.key))
+                .with_subject(self.bucket.url().of(&self.key))
                 .with_source(error)),
         }
     }

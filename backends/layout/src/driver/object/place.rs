@@ -90,7 +90,7 @@ impl Place {
     /// # Errors
     /// `Unsupported` if the store has none and must have.
     pub(super) async fn must_keep_conditions(&self) -> Result<bool> {
-        self.bucket.must_keep_conditions(&self.probe()).await
+        self.bucket.requires_conditions(&self.probe()).await
     }
 
     /// Makes sure that this can be written to and is a layout. `oci-layout` comes first, then an index;

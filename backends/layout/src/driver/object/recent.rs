@@ -6,8 +6,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tranship::Digest;
 
-/// For so long nobody removes it as garbage: less than [`LEAST_GRACE`](super::LEAST_GRACE).
+/// For so long nobody removes it as garbage: less than [`LEAST_GRACE`].
 const GRACE: Duration = Duration::from_secs(10 * 60);
+
+/// What is younger is never removed as garbage. Writers go on what they stored a while ago without
+/// looking for it again, and clocks tick differently.
+pub(super) const LEAST_GRACE: Duration = Duration::from_secs(15 * 60);
 
 /// How many blobs are remembered.
 const MAX: usize = 16 * 1024;

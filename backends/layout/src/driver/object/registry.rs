@@ -12,11 +12,12 @@ use tranship::{
 };
 
 use super::bucket::Bucket;
-use super::failure::{failed, is_not_offered};
+use super::driver::Object;
+use super::errors::{failed, is_not_offered};
 use super::place::child;
+use super::put;
 use super::recent::Moment;
 use super::walk::Walk;
-use super::{Object, put};
 use crate::driver::repository_path::directories_of;
 use crate::driver::{Driver, RegistryDriver, own};
 use crate::options::LayoutOptions;
@@ -48,7 +49,7 @@ impl ObjectRegistry {
 
     /// Where the layouts lie, for people.
     pub(crate) fn location(&self) -> String {
-        self.bucket.url_of(&self.prefix)
+        self.bucket.url().of(&self.prefix)
     }
 
     /// Whether there is anything below the prefix.
@@ -58,7 +59,8 @@ impl ObjectRegistry {
     pub(crate) async fn exists(&self) -> Result<bool> {
         let mut listed = self.bucket.store().list(Some(&self.prefix));
         let first = listed.next().await.transpose();
-        let first = first.map_err(|error| failed(&self.bucket, "listed", &self.prefix, error))?;
+        let first =
+            first.map_err(|error| failed(self.bucket.url(), "listed", &self.prefix, error))?;
         // A bucket that is empty is one.
         Ok(first.is_some() || self.prefix.is_root())
     }
@@ -93,7 +95,7 @@ impl ObjectRegistry {
             }
             Err(object_store::Error::NotFound { .. }) => Ok(Some(false)),
             Err(error) if is_not_offered(&error) || target.size() > MAX_COPY => Ok(None),
-            Err(error) => Err(failed(&self.bucket, "copied", &source, error)),
+            Err(error) => Err(failed(self.bucket.url(), "copied", &source, error)),
         }
     }
 }

@@ -7,7 +7,7 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore as _};
 use tranship::Digest;
 
-use super::failure::failed;
+use super::errors::failed;
 use super::place::Place;
 use crate::driver::{Pages, Stored, StoredName};
 
@@ -21,7 +21,7 @@ pub(super) fn list(place: &Place) -> Pages<'_, Stored> {
     // By our own clock: before anything is removed, the store's clock is asked.
     let now = SystemTime::now();
     let stored =
-        listed.map_err(move |error| failed(&place.bucket, "listed", &place.blobs(), error));
+        listed.map_err(move |error| failed(place.bucket.url(), "listed", &place.blobs(), error));
     let stored = stored.map_ok(move |found| Stored {
         name: name_of(&prefix, &found.location),
         size: found.size,

@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{Digest, Result, blocking};
 
-use super::held::Held;
-use super::index::{
-    Base, ObjectVersion, REQUESTS, as_it_is, read, replace, too_often, version_at, wait_for_lease,
-};
-use super::lease::Waiting;
+use super::detached::to_its_end;
+use super::index::{Base, ObjectVersion, as_it_is, read, replace, too_often, version_at};
+use super::lease_wait::{Waiting, wait_for_lease};
+use super::leased_index::Held;
 use super::place::Place;
+use super::recent::LEAST_GRACE;
 use super::stored::age;
-use super::{LEAST_GRACE, to_its_end};
+use super::update::REQUESTS;
 use crate::driver::{Stored, StoredName, Sweep, SweepPlan, Swept};
 
 /// How often the index may change between reading it and taking the lease.

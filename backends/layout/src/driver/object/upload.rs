@@ -18,9 +18,10 @@ use tranship::{
     Body, Descriptor, Error, ErrorKind, Result, ResultExt as _, Source, Upload, UploadId,
 };
 
-use super::failure::{failed, redact};
+use super::errors::failed;
 use super::place::{Place, child};
 use super::put;
+use super::redact::redact;
 
 /// The object that is there as long as the upload.
 const STARTED: &str = "started";
@@ -112,7 +113,7 @@ async fn delete_all(
     while let Some(result) = removed.next().await {
         match result {
             Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(failed(&place.bucket, "removed", prefix, error)),
+            Err(error) => return Err(failed(place.bucket.url(), "removed", prefix, error)),
         }
     }
     Ok(())
@@ -167,7 +168,8 @@ impl Session {
         let mut listed = bucket.store().list(Some(&self.prefix));
         let mut sizes = Vec::new();
         while let Some(found) = listed.next().await {
-            let found = found.map_err(|error| failed(&bucket, "listed", &self.prefix, error))?;
+            let found =
+                found.map_err(|error| failed(bucket.url(), "listed", &self.prefix, error))?;
             let offset = found
                 .location
                 .filename()
@@ -294,12 +296,10 @@ impl Session {
 }
 
 async fn open_part(place: Arc<Place>, key: Path, length: u64) -> Result<tranship::ByteStream> {
-    let bucket = Arc::clone(&place.bucket);
+    let bucket = &place.bucket;
     let found = bucket.get(&key, GetOptions::default()).await?;
     match found {
-        Some(found) if found.meta.size == length => {
-            Ok(super::stream(&bucket, key, found).into_stream())
-        }
+        Some(found) if found.meta.size == length => Ok(bucket.body(key, found).into_stream()),
         // Committed or cancelled by somebody else.
         _ => Err(elsewhere()),
     }

@@ -8,7 +8,7 @@ use object_store::{GetOptions, ObjectMeta, ObjectStore as _};
 use tranship::{RepositoryName, Result};
 
 use super::bucket::Bucket;
-use super::failure::failed;
+use super::errors::failed;
 use crate::driver::repository_path::component_of;
 use crate::driver::{BLOBS, INDEX};
 use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
@@ -133,7 +133,7 @@ async fn list(bucket: &Bucket, names: &str, prefix: &Path) -> Result<Listed> {
         .store()
         .list_with_delimiter(Some(prefix))
         .await
-        .map_err(|error| failed(bucket, "listed", prefix, error))?;
+        .map_err(|error| failed(bucket.url(), "listed", prefix, error))?;
     let is_index = |location: &Path| location.filename() == Some(INDEX);
     let below = found.common_prefixes.into_iter().filter_map(|prefix| {
         let component = prefix.filename().and_then(component_of)?;
@@ -170,7 +170,7 @@ async fn holds_something(bucket: &Bucket, prefix: &Path, index: &ObjectMeta) -> 
     let blobs = prefix.clone().join(BLOBS);
     let mut blobs = bucket.store().list(Some(&blobs));
     let first = blobs.try_next().await;
-    let first = first.map_err(|error| failed(bucket, "listed", prefix, error))?;
+    let first = first.map_err(|error| failed(bucket.url(), "listed", prefix, error))?;
     Ok(first.is_some())
 }
 

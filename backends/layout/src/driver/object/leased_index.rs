@@ -82,7 +82,7 @@ impl Held {
                 ErrorKind::Timeout,
                 "is not listed any more, but could not be removed in time",
             )
-            .with_subject(self.place.bucket.url_of(self.place.prefix()))
+            .with_subject(self.place.bucket.url().of(self.place.prefix()))
             .with_hint("collecting garbage removes it"))
         })
     }

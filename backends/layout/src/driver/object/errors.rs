@@ -8,10 +8,8 @@ use std::error::Error as StdError;
 use object_store::path::Path;
 use tranship::{Error, ErrorKind};
 
-use super::bucket::Bucket;
-
-/// More than anybody reads of a message, in bytes.
-const MAX_TEXT: usize = 600;
+use super::redact::redact;
+use super::store_url::StoreUrl;
 
 const NO_BUCKET: [&str; 4] = [
     "NoSuchBucket",
@@ -55,18 +53,18 @@ const UNREACHABLE: [&str; 4] = [
 ];
 
 /// The error for something that could not be `done` to the object `key`.
-pub(super) fn failed(bucket: &Bucket, done: &str, key: &Path, error: object_store::Error) -> Error {
+pub(super) fn failed(url: &StoreUrl, done: &str, key: &Path, error: object_store::Error) -> Error {
     let text = text_of(&error);
     let (kind, hint) = judge(&error, &text);
     let message = match kind {
         ErrorKind::NotFound if is_missing_bucket(&text) => {
-            return missing_bucket(bucket).with_source(redact(&text));
+            return missing_bucket(url).with_source(redact(&text));
         }
         ErrorKind::NotFound => "not found".to_owned(),
         _ => format!("cannot be {done}"),
     };
     let failure = Error::new(kind, message)
-        .with_subject(bucket.url_of(key))
+        .with_subject(url.of(key))
         .with_source(redact(&text));
     let failure = match kind {
         ErrorKind::Conflict => failure.with_retryable(true),
@@ -80,21 +78,21 @@ pub(super) fn failed(bucket: &Bucket, done: &str, key: &Path, error: object_stor
 
 /// The error for an object that could not be written. Where there is a bucket, anything can be
 /// written, so that what is not found then is the bucket.
-pub(super) fn not_written(bucket: &Bucket, key: &Path, error: object_store::Error) -> Error {
+pub(super) fn not_written(url: &StoreUrl, key: &Path, error: object_store::Error) -> Error {
     match error {
         object_store::Error::NotFound { .. } => {
-            missing_bucket(bucket).with_source(redact(&text_of(&error)))
+            missing_bucket(url).with_source(redact(&text_of(&error)))
         }
-        error => failed(bucket, "written", key, error),
+        error => failed(url, "written", key, error),
     }
 }
 
-fn missing_bucket(bucket: &Bucket) -> Error {
+fn missing_bucket(url: &StoreUrl) -> Error {
     Error::new(
         ErrorKind::NotFound,
         "the bucket or container does not exist",
     )
-    .with_subject(bucket.url())
+    .with_subject(url)
     .with_hint("create it first, or check its name, the region and the endpoint")
 }
 
@@ -206,56 +204,14 @@ fn text_of(error: &object_store::Error) -> String {
     text
 }
 
-/// `text` without what may be secret.
-pub(super) fn redact(text: &str) -> String {
-    let (before, document) = match text.find('<') {
-        Some(at) => text.split_at(at),
-        None => (text, ""),
-    };
-    let mut words: Vec<String> = before.split_whitespace().map(without_secrets).collect();
-    words.extend(["Code", "Message"].into_iter().filter_map(|element| {
-        let (_, behind) = document.split_once(&format!("<{element}>"))?;
-        let (content, _) = behind.split_once("</")?;
-        // One line, as errors are.
-        Some(
-            content
-                .split_whitespace()
-                .map(without_secrets)
-                .collect::<Vec<_>>()
-                .join(" "),
-        )
-    }));
-    let mut text = words.join(" ");
-    if text.len() > MAX_TEXT {
-        let end = (0..=MAX_TEXT).rev().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or_default());
-        text.push('…');
-    }
-    text
-}
-
-/// An address without its query and without a user's name and password.
-fn without_secrets(word: &str) -> String {
-    let Some((scheme, rest)) = word.split_once("://") else {
-        return word.to_owned();
-    };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{path}")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::options::LayoutOptions;
 
-    fn bucket() -> Bucket {
-        Bucket::new(Arc::new(InMemory::new()), &LayoutOptions::default())
+    fn url() -> StoreUrl {
+        StoreUrl::new(&InMemory::new())
     }
 
     fn generic(text: &str) -> object_store::Error {
@@ -335,32 +291,12 @@ mod tests {
             ),
         ] {
             let text = error.to_string();
-            let error = failed(&bucket(), "written", &Path::from("k"), error);
+            let error = failed(&url(), "written", &Path::from("k"), error);
             assert_eq!(
                 (error.kind(), error.is_retryable()),
                 (kind, retryable),
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn answers_and_addresses_lose_their_secrets() {
-        let secret = "Generic S3 error: Error performing GET \
-            https://user:pass@host/bucket/key?sig=SECRET&x=1 in 1ms - status code: 400: \
-            <Error><Code>ExpiredToken</Code><Message>The token\nhas expired, see \
-            https://h/?token=SECRET</Message><Token-0>SECRET</Token-0></Error>";
-        assert_eq!(
-            redact(secret),
-            "Generic S3 error: Error performing GET https://host/bucket/key in 1ms - status \
-             code: 400: ExpiredToken The token has expired, see https://h/"
-        );
-    }
-
-    #[test]
-    fn a_long_text_is_cut_between_characters() {
-        let cut = redact(&"é".repeat(1000));
-        assert!(cut.len() <= MAX_TEXT + '…'.len_utf8());
-        assert!(cut.ends_with('…'));
     }
 }
