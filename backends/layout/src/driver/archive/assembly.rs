@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
+use tokio::sync::OwnedMutexGuard;
 use tranship::{Algorithm, Digest, Error, ErrorKind, Result};
 
 use super::contents::{Blob, Contents};
@@ -49,6 +50,10 @@ pub(super) struct Assembly {
     directories: HashSet<String>,
     added: Arc<Mutex<Added>>,
 }
+
+/// The archive, and the right to write to it. It goes along with the work: where that is dropped,
+/// the next writer comes when the thread has let go.
+pub(super) type Turn = OwnedMutexGuard<Assembly>;
 
 /// A blob whose content is being written.
 #[derive(Debug)]

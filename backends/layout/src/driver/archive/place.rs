@@ -10,7 +10,8 @@ use tempfile::{Builder, NamedTempFile};
 use tokio::sync::Semaphore;
 use tranship::{Capabilities, Error, ErrorKind, Result, Support, blocking};
 
-use super::contents::{Contents, Opened, stat};
+use super::contents::Contents;
+use super::opened::{Opened, stat};
 use super::position::read_pieces;
 use crate::driver::disk;
 use crate::driver::file::{failed, identity, with_mode};

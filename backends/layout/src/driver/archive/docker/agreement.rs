@@ -10,9 +10,9 @@ use tranship::{
     Descriptor, Digest, Index, MAX_MANIFEST_SIZE, Manifest, ManifestDocument, MediaType, Result,
 };
 
-use super::is_image_layer;
-use super::reading::{Config, Item};
+use super::manifest_json::{Config, Item};
 use crate::driver::archive::contents::{Blob, Contents};
+use crate::driver::archive::image::is_image_layer;
 use crate::driver::archive::path::{Claim, LayoutFile, claim};
 use crate::driver::archive::scan::corrupt;
 use crate::driver::archive::unpack::compression_of;
@@ -77,7 +77,7 @@ fn blobs_of(item: &Item) -> Option<(Digest, Vec<Digest>)> {
         Claim::File(LayoutFile::Blob(digest)) => Some(digest),
         _ => None,
     };
-    let layers = item.layers.iter().flatten().map(blob);
+    let layers = item.layers.iter().map(blob);
     Some((blob(&item.config)?, layers.collect::<Option<_>>()?))
 }
 

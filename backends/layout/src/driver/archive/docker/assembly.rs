@@ -1,6 +1,6 @@
 //! An archive of docker that comes to be, in a temporary file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -11,8 +11,9 @@ use tempfile::NamedTempFile;
 use tokio::sync::OwnedMutexGuard;
 use tranship::{Digest, Error, ErrorKind, Result, encode_json};
 
-use super::reading::MANIFEST;
-use super::tags::{ImageName, Item, repositories};
+use super::manifest_json::{Item, MANIFEST, repositories};
+use super::pushed::{Known, Pushed};
+use super::tags::ImageName;
 use super::wanted::{Wanted, config_name, layer_name, wanted};
 use crate::driver::archive::contents::{Blob, Contents};
 use crate::driver::archive::header;
@@ -26,31 +27,6 @@ use crate::driver::{IndexEdit, vanished};
 
 /// The archive, and the right to write to it.
 pub(super) type Turn = OwnedMutexGuard<Assembly>;
-
-/// What was pushed, by the digests under which it was.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// Manifests and configs.
-    pub(super) content: HashMap<Digest, Bytes>,
-    pub(super) layers: HashMap<Digest, Pushed>,
-}
-
-#[derive(Debug)]
-pub(super) struct Pushed {
-    size: u64,
-    pub(super) diff_id: Digest,
-}
-
-impl Known {
-    pub(super) fn size(&self, digest: &Digest) -> Option<u64> {
-        let content = self.content.get(digest).map(|content| content.len() as u64);
-        content.or_else(|| self.layers.get(digest).map(|layer| layer.size))
-    }
-
-    pub(super) fn content(&self, digest: &Digest) -> Option<Bytes> {
-        self.content.get(digest).cloned()
-    }
-}
 
 /// Members by name, in the order in which they lie in the file.
 type Members = Vec<(String, Range<u64>)>;

@@ -11,9 +11,9 @@ use tranship::{
 };
 
 use super::assembly::Turn;
-use super::is_image_layer;
-use crate::driver::archive::append::{Receiver, receive};
 use crate::driver::archive::decompress::{Compression, Decompressor};
+use crate::driver::archive::image::is_image_layer;
+use crate::driver::archive::receive::{Receiver, receive};
 use crate::driver::archive::scan::BLOCK;
 use crate::driver::file::failed;
 use crate::driver::position::write_all_at;

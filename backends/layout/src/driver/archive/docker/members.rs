@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use tranship::{Error, ErrorKind, Result};
 
-use crate::driver::archive::contents::Opened;
+use crate::driver::archive::opened::Opened;
 use crate::driver::archive::path::{join, plain};
 use crate::driver::archive::scan::{Kind, Member, corrupt, scan, show};
 

@@ -5,18 +5,19 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use tranship::{
-    Algorithm, Descriptor, Digest, Digester, Error, ErrorKind, Index, MAX_MANIFEST_SIZE, Manifest,
+    Algorithm, Descriptor, Digest, Digester, Error, Index, MAX_MANIFEST_SIZE, Manifest,
     ManifestDocument, MediaType, Result, encode_json,
 };
 
 use super::agreement::contradiction;
+use super::manifest_json::{Config, Item, MANIFEST};
 use super::members::Members;
 use super::tags::ImageName;
-use super::{Image, Layer};
-use crate::driver::archive::contents::{Blob, Contents, Opened};
+use crate::driver::archive::contents::{Blob, Contents};
 use crate::driver::archive::decompress::{Compression, Decompressor};
+use crate::driver::archive::image::{Image, Layer};
+use crate::driver::archive::opened::Opened;
 use crate::driver::archive::position::read_pieces;
 use crate::driver::archive::scan::{corrupt, show};
 use crate::driver::archive::unpack::compression_of;
@@ -24,46 +25,7 @@ use crate::driver::file::check_limit;
 use crate::driver::{INDEX, OCI_LAYOUT, marker};
 use crate::index::{CONTAINERD_NAME, REF_NAME};
 
-pub(super) const MANIFEST: &str = "manifest.json";
-
 const LAYER_ZSTD: MediaType = MediaType::from_static("application/vnd.oci.image.layer.v1.tar+zstd");
-
-/// One image of `manifest.json`.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Item {
-    pub(super) config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) layers: Option<Vec<String>>,
-}
-
-/// What is read of an image's config.
-#[derive(Deserialize)]
-pub(super) struct Config {
-    rootfs: RootFs,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    #[serde(default)]
-    diff_ids: Vec<Digest>,
-}
-
-impl Config {
-    /// The digests of the layers, uncompressed.
-    ///
-    /// # Errors
-    /// `Corrupt`.
-    pub(super) fn layers(content: &[u8]) -> Result<Vec<Digest>> {
-        let config: Self = serde_json::from_slice(content).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, "the config of an image names no layers")
-                .with_source(error)
-        })?;
-        Ok(config.rootfs.diff_ids)
-    }
-}
 
 /// Reads the headers of the archive `opened`, and what describes its images. Their tags are listed
 /// as `name` says.
@@ -216,7 +178,7 @@ impl Reading<'_> {
             ))
         };
         let diff_ids = Config::layers(&config).map_err(in_config)?;
-        let names = item.layers.as_deref().unwrap_or_default();
+        let names = &item.layers;
         if names.len() != diff_ids.len() {
             let what = format!(
                 "its manifest.json names {} layers of an image, and {} has {}",

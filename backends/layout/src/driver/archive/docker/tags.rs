@@ -1,9 +1,7 @@
 //! Between the entries of an index and the tags of docker's images.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use serde::Serialize;
 use tranship::{Digest, Error, ErrorKind, Index, Result, Tag};
 
 use crate::index::REF_NAME;
@@ -73,35 +71,6 @@ pub(super) fn listed(content: &[u8], name: &ImageName) -> Result<Vec<Listed>> {
         listed[at].tags.extend(tag);
     }
     Ok(listed)
-}
-
-/// One image of `manifest.json`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Item {
-    pub(super) config: String,
-    pub(super) repo_tags: Option<Vec<String>>,
-    pub(super) layers: Vec<String>,
-}
-
-/// The file `repositories`, which came before `manifest.json`: each tag, and the last layer.
-pub(super) fn repositories(items: &[Item]) -> BTreeMap<&str, BTreeMap<&str, &str>> {
-    let mut repositories: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
-    for item in items {
-        let Some(last) = item.layers.last() else {
-            continue;
-        };
-        let last = last.split('.').next().unwrap_or_default();
-        for tag in item.repo_tags.iter().flatten() {
-            if let Some((repository, tag)) = tag.rsplit_once(':') {
-                repositories
-                    .entry(repository)
-                    .or_default()
-                    .insert(tag, last);
-            }
-        }
-    }
-    repositories
 }
 
 #[cfg(test)]

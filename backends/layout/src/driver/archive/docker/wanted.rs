@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use tranship::{Descriptor, Digest, Error, ErrorKind, Manifest, Result};
 
-use super::assembly::Known;
-use super::reading::Config;
-use super::tags::{ImageName, Item, Listed, listed};
-use super::{Image, Layer};
+use super::manifest_json::{Config, Item};
+use super::pushed::Known;
+use super::tags::{ImageName, Listed, listed};
 use crate::driver::archive::contents::{Blob, Contents};
 use crate::driver::archive::decompress::Compression;
+use crate::driver::archive::image::{Image, Layer};
 use crate::driver::vanished;
 
 impl Contents {
