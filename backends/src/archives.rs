@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use crate::location::{DockerArchiveLocation, OciArchiveLocation};
 use tranship::{Error, Result};
 use tranship_layout::Layout;
 
-use crate::OpenOptions;
-use crate::layouts::of_layout;
+use crate::location::{DockerArchiveLocation, OciArchiveLocation};
+use crate::options::OpenOptions;
 
 pub(crate) async fn open_oci(
     location: &OciArchiveLocation,
@@ -16,9 +15,9 @@ pub(crate) async fn open_oci(
     let path = location.path();
     check_path(path)?;
     if options.must_exist {
-        Layout::open_archive(path, of_layout(options)).await
+        Layout::open_archive(path, options.layout()).await
     } else {
-        Layout::create_archive(path, of_layout(options)).await
+        Layout::create_archive(path, options.layout()).await
     }
 }
 
@@ -28,9 +27,9 @@ pub(crate) async fn open_docker(
 ) -> Result<Layout> {
     check_path(location.path())?;
     if options.must_exist {
-        Layout::open_docker_archive(location.path(), location.name(), of_layout(options)).await
+        Layout::open_docker_archive(location.path(), location.name(), options.layout()).await
     } else {
-        Layout::create_docker_archive(location.path(), location.name(), of_layout(options)).await
+        Layout::create_docker_archive(location.path(), location.name(), options.layout()).await
     }
 }
 

@@ -64,25 +64,29 @@
 mod archives;
 #[cfg(feature = "layout")]
 mod layouts;
+#[cfg(feature = "layout")]
+mod listed;
 mod location;
 #[cfg(feature = "objects")]
 mod object_layouts;
 #[cfg(feature = "objects")]
-mod objects;
+mod object_stores;
 mod open;
+#[cfg(feature = "layout")]
+mod open_layout;
+mod options;
 #[cfg(feature = "remote")]
 mod remotes;
-#[cfg(feature = "objects")]
-mod store_settings;
 
 pub use location::{
     DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation, Location,
     ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, OciArchiveLocation,
     RegistryLocation,
 };
-pub use open::{OpenOptions, open, open_registry, open_registry_with, open_with};
+pub use open::{open, open_registry, open_registry_with, open_with};
 #[cfg(feature = "layout")]
-pub use open::{open_layout, open_layout_registry};
+pub use open_layout::{open_layout, open_layout_registry};
+pub use options::OpenOptions;
 pub use tranship;
 #[cfg(feature = "layout")]
 #[doc(inline)]

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use tranship::{Error, ErrorKind, Result};
 
-use crate::objects::Settings;
+/// Names and values. A value may be a secret.
+pub(super) type Settings = [(String, String)];
 
 /// How many names like an unknown one are told.
 const NEAR: usize = 3;
@@ -23,11 +24,24 @@ const COMMON: [&str; 9] = [
     "user_agent",
 ];
 
+/// Sets what is asked for, name by name.
+pub(super) fn set<B, K: FromStr>(
+    builder: B,
+    settings: &Settings,
+    store: &str,
+    known: &[&str],
+    with: impl Fn(B, K, &str) -> B,
+) -> Result<B> {
+    settings.iter().try_fold(builder, |builder, (name, value)| {
+        Ok(with(builder, parse(name, store, known)?, value))
+    })
+}
+
 /// Reads the name of a setting; `known` are those that people ask for most.
 ///
 /// # Errors
 /// `InvalidInput` with the names that are most like it. The value is not repeated: it may be a secret.
-pub(crate) fn parse<K: FromStr>(name: &str, store: &str, known: &[&str]) -> Result<K> {
+fn parse<K: FromStr>(name: &str, store: &str, known: &[&str]) -> Result<K> {
     let lower = name.to_ascii_lowercase();
     lower.parse().map_err(|_| {
         let mut near: Vec<_> = known
@@ -46,7 +60,7 @@ pub(crate) fn parse<K: FromStr>(name: &str, store: &str, known: &[&str]) -> Resu
 }
 
 /// The error for a store that cannot be set up.
-pub(crate) fn unusable(store: &str, error: impl Display, settings: &Settings) -> Error {
+pub(super) fn unusable(store: &str, error: impl Display, settings: &Settings) -> Error {
     // The message may repeat a value, or what a file of credentials holds.
     let text = without_values(&error.to_string(), settings);
     let first = text.lines().next().unwrap_or_default();
