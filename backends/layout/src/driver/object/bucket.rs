@@ -1,4 +1,4 @@
-//! An object store, and what all layouts in it share.
+//! An object store, and what all layouts in it reservation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use tranship::{Body, Capabilities, Error, ErrorKind, Result};
 
 use super::conditional_put::ConditionalPut;
 use super::errors::{failed, is_not_offered, names_missing_bucket, not_written};
-use super::memory::Memory;
+use super::memory_budget::MemoryBudget;
 use super::store_url::StoreUrl;
 use crate::options::LayoutOptions;
 
-/// A store. Every error of it leaves here as one of ours.
+/// A store. Its methods return the errors of this crate.
 pub(super) struct Bucket {
     store: Arc<dyn ObjectStore>,
     url: StoreUrl,
-    pub(super) memory: Memory,
+    pub(super) memory: MemoryBudget,
     conditional_put: ConditionalPut,
 }
 
@@ -31,7 +31,7 @@ impl Bucket {
         Self {
             url: StoreUrl::new(&*store),
             store,
-            memory: Memory::new(options.upload_memory),
+            memory: MemoryBudget::new(options.upload_memory),
             conditional_put: ConditionalPut::new(options.unconditional_put),
         }
     }
@@ -44,7 +44,7 @@ impl Bucket {
         &self.url
     }
 
-    /// What can be done as far as the store has been asked.
+    /// Returns what the store can do, as far as that is known.
     pub(super) fn capabilities(&self) -> Capabilities {
         let write = self.conditional_put.write_support();
         Capabilities::all()
@@ -66,7 +66,7 @@ impl Bucket {
         required.await
     }
 
-    /// Gets an object; `None` if there is none.
+    /// Gets an object; returns `None` if it does not exist.
     pub(super) async fn get(&self, key: &Path, options: GetOptions) -> Result<Option<GetResult>> {
         match self.store.get_opts(key, options).await {
             Ok(found) => Ok(Some(found)),
@@ -75,21 +75,27 @@ impl Bucket {
         }
     }
 
-    /// Gets an object unless it still is as `e_tag` says.
-    pub(super) async fn get_changed(&self, key: &Path, e_tag: Option<String>) -> Result<Changed> {
+    /// Gets an object, unless it still has the ETag `e_tag`.
+    pub(super) async fn get_if_changed(
+        &self,
+        key: &Path,
+        e_tag: Option<String>,
+    ) -> Result<ConditionalGet> {
         let known = e_tag.clone();
         let options = GetOptions::default().with_if_none_match(e_tag);
         match self.store.get_opts(key, options).await {
-            // Not every store looks at the condition.
-            Ok(found) if known.is_some() && found.meta.e_tag == known => Ok(Changed::No),
-            Ok(found) => Ok(Changed::Yes(found)),
-            Err(object_store::Error::NotModified { .. }) => Ok(Changed::No),
-            Err(error) if self.is_absent(&error) => Ok(Changed::Absent),
+            // Not every store supports the condition.
+            Ok(found) if known.is_some() && found.meta.e_tag == known => {
+                Ok(ConditionalGet::NotModified)
+            }
+            Ok(found) => Ok(ConditionalGet::Found(found)),
+            Err(object_store::Error::NotModified { .. }) => Ok(ConditionalGet::NotModified),
+            Err(error) if self.is_absent(&error) => Ok(ConditionalGet::Absent),
             Err(error) => Err(failed(&self.url, "read", key, error)),
         }
     }
 
-    /// What there is to know of an object without reading it; `None` if there is none.
+    /// Returns the metadata of an object; `None` if it does not exist.
     pub(super) async fn head(&self, key: &Path) -> Result<Option<ObjectMeta>> {
         match self.store.head(key).await {
             Ok(found) => Ok(Some(found)),
@@ -98,13 +104,13 @@ impl Bucket {
         }
     }
 
-    /// Writes an object, whatever there is.
+    /// Writes an object, over an existing one.
     pub(super) async fn put(&self, key: &Path, payload: PutPayload) -> Result<PutResult> {
         let put = self.store.put(key, payload).await;
         put.map_err(|error| not_written(&self.url, key, error))
     }
 
-    /// Writes an object if the condition of `mode` holds; `None` if it does not.
+    /// Writes an object if the condition of `mode` holds; returns `None` if it does not.
     pub(super) async fn put_if(
         &self,
         key: &Path,
@@ -119,7 +125,7 @@ impl Bucket {
             .await
         {
             Ok(put) => Ok(Some(put)),
-            // A store may hide behind a failed condition that it has no such bucket.
+            // A store may report a missing bucket as a condition that does not hold.
             Err(error) if names_missing_bucket(&error) => Err(not_written(&self.url, key, error)),
             Err(E::Precondition { .. } | E::AlreadyExists { .. } | E::NotModified { .. }) => {
                 Ok(None)
@@ -128,7 +134,7 @@ impl Bucket {
         }
     }
 
-    /// Creates an object; `false` if there is one.
+    /// Creates an object; returns `false` if it exists.
     pub(super) async fn create(&self, key: &Path, payload: PutPayload) -> Result<bool> {
         let result = self
             .store
@@ -147,7 +153,7 @@ impl Bucket {
         }
     }
 
-    /// Removes an object, if it is there.
+    /// Deletes an object, if it exists.
     pub(super) async fn delete(&self, key: &Path) -> Result<()> {
         match self.store.delete(key).await {
             Ok(()) => Ok(()),
@@ -156,7 +162,7 @@ impl Bucket {
         }
     }
 
-    /// Reads what was found to its end.
+    /// Reads the object `found` to its end.
     ///
     /// # Errors
     /// `SizeExceedsLimit` before anything is read if it has more than `limit` bytes.
@@ -197,16 +203,16 @@ impl Bucket {
 
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A store of somebody else may print its credentials.
+        // The `Debug` text of a store may have its credentials.
         f.debug_struct("Bucket")
             .field("url", &self.url)
             .finish_non_exhaustive()
     }
 }
 
-/// Whether an object is another one now.
-pub(super) enum Changed {
-    No,
-    Yes(GetResult),
+/// The result of a GET with a condition.
+pub(super) enum ConditionalGet {
+    NotModified,
+    Found(GetResult),
     Absent,
 }

@@ -2,8 +2,8 @@
 
 use tranship::{Error, ErrorKind, Result};
 
-/// Runs `work` to its end, even if this future is dropped.
-pub(super) async fn to_its_end<T: Send + 'static>(
+/// Runs `work` to its end, even if the returned future is dropped.
+pub(super) async fn run_detached<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let ended = tokio::spawn(work).await;

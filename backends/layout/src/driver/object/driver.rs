@@ -14,8 +14,8 @@ use tranship::{
 
 use super::bucket::Bucket;
 use super::index::{self, ObjectVersion};
-use super::place::Place;
-use super::recent::LEAST_GRACE;
+use super::layout::ObjectLayout;
+use super::recent_blobs::LEAST_GRACE;
 use super::{leftover, put, stored, sweep, update, upload};
 use crate::driver::{
     Driver, Hashed, Immediate, IndexEdit, IndexFile, IndexRead, Leftover, Maintenance, Observer,
@@ -26,18 +26,18 @@ use crate::options::LayoutOptions;
 /// One layout in an object store.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
-    pub(super) place: Arc<Place>,
+    pub(super) layout: Arc<ObjectLayout>,
 }
 
 impl Object {
-    /// The layout below `prefix`. The store is not asked anything.
+    /// Returns the layout below `prefix`. This sends no request.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Path, options: &LayoutOptions) -> Self {
         Self::within(Arc::new(Bucket::new(store, options)), prefix)
     }
 
     pub(super) fn within(bucket: Arc<Bucket>, prefix: Path) -> Self {
         Self {
-            place: Arc::new(Place::new(bucket, prefix)),
+            layout: Arc::new(ObjectLayout::new(bucket, prefix)),
         }
     }
 }
@@ -45,16 +45,16 @@ impl Object {
 #[async_trait]
 impl Driver for Object {
     fn location(&self) -> String {
-        self.place.bucket.url().of(self.place.prefix())
+        self.layout.bucket.url().of(self.layout.keys.prefix())
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.place.bucket.capabilities()
+        self.layout.bucket.capabilities()
     }
 
     async fn version(&self) -> Result<Option<String>> {
-        let (bucket, key) = (&self.place.bucket, self.place.marker());
-        // Read, not only looked for: a store says that it has no such bucket in the body of an answer.
+        let (bucket, key) = (&self.layout.bucket, self.layout.keys.marker());
+        // A GET and not a HEAD: stores report a missing bucket in the body of the response.
         let Some(found) = bucket.get(&key, GetOptions::default()).await? else {
             return Ok(None);
         };
@@ -65,16 +65,20 @@ impl Driver for Object {
     }
 
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
-        let found = self.place.bucket.head(&self.place.blob(digest)).await?;
+        let found = self
+            .layout
+            .bucket
+            .head(&self.layout.keys.blob(digest))
+            .await?;
         Ok(found.map(|found| found.size))
     }
 
     async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
-        open_blob(&self.place, target, range).await
+        open_blob(&self.layout, target, range).await
     }
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
-        let (bucket, key) = (&self.place.bucket, self.place.blob(digest));
+        let (bucket, key) = (&self.layout.bucket, self.layout.keys.blob(digest));
         let Some(found) = bucket.get(&key, GetOptions::default()).await? else {
             return Ok(None);
         };
@@ -85,11 +89,11 @@ impl Driver for Object {
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        put::put(&self.place, expected, source).await
+        put::put(&self.layout, expected, source).await
     }
 
     async fn delete_blob(&self, digest: &Digest) -> Result<bool> {
-        self.place.delete_blob(digest).await
+        self.layout.delete_blob(digest).await
     }
 
     fn begin(&self) -> Box<dyn Transaction> {
@@ -97,11 +101,11 @@ impl Driver for Object {
     }
 
     async fn start_upload(&self) -> Result<Box<dyn Upload>> {
-        upload::start(&self.place).await
+        upload::start(&self.layout).await
     }
 
     async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
-        upload::resume(&self.place, id).await
+        upload::resume(&self.layout, id).await
     }
 }
 
@@ -114,7 +118,7 @@ impl IndexFile for Object {
         known: Option<ObjectVersion>,
         limit: u64,
     ) -> Result<IndexRead<ObjectVersion>> {
-        index::read(&self.place, known.as_ref(), limit).await
+        index::read(&self.layout, known.as_ref(), limit).await
     }
 
     async fn update(
@@ -123,7 +127,7 @@ impl IndexFile for Object {
         limit: u64,
         edit: IndexEdit,
     ) -> Result<Option<ObjectVersion>> {
-        update::update(&self.place, known, limit, edit).await
+        update::update(&self.layout, known, limit, edit).await
     }
 
     async fn sweep(
@@ -133,18 +137,18 @@ impl IndexFile for Object {
         min_age: Duration,
         plan: SweepPlan,
     ) -> Result<Swept<ObjectVersion>> {
-        sweep::sweep(&self.place, known, limit, min_age, plan).await
+        sweep::sweep(&self.layout, known, limit, min_age, plan).await
     }
 }
 
 #[async_trait]
 impl Maintenance for Object {
     async fn write_version(&self) -> Result<()> {
-        self.place.write_marker().await
+        self.layout.write_marker().await
     }
 
     fn stored(&self) -> Pages<'_, Stored> {
-        stored::list(&self.place)
+        stored::list(&self.layout)
     }
 
     fn least_grace(&self) -> Duration {
@@ -156,19 +160,23 @@ impl Maintenance for Object {
     }
 
     fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
-        leftover::list(&self.place, min_age)
+        leftover::list(&self.layout, min_age)
     }
 
     async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
-        leftover::remove(&self.place, leftover, min_age).await
+        leftover::remove(&self.layout, leftover, min_age).await
     }
 }
 
-async fn open_blob(place: &Arc<Place>, target: &Descriptor, range: Range<u64>) -> Result<Body> {
+async fn open_blob(
+    layout: &Arc<ObjectLayout>,
+    target: &Descriptor,
+    range: Range<u64>,
+) -> Result<Body> {
     let missing = || Error::not_found(target.digest());
-    let (bucket, key) = (&place.bucket, place.blob(target.digest()));
+    let (bucket, key) = (&layout.bucket, layout.keys.blob(target.digest()));
     if range.is_empty() {
-        // Stores have no name for a range of nothing.
+        // An HTTP range cannot be empty.
         let found = bucket.head(&key).await?.ok_or_else(missing)?;
         check_size(found.size, target)?;
         return Ok(Body::from_bytes(Bytes::new()));
@@ -181,7 +189,7 @@ async fn open_blob(place: &Arc<Place>, target: &Descriptor, range: Range<u64>) -
     let found = match bucket.get(&key, options).await {
         Ok(found) => found.ok_or_else(missing)?,
         Err(error) => {
-            // A range beyond the end of what is stored fails in many ways.
+            // Stores report a range beyond the end of an object in different ways.
             if let Some(found) = bucket.head(&key).await? {
                 check_size(found.size, target)?;
             }
@@ -190,7 +198,7 @@ async fn open_blob(place: &Arc<Place>, target: &Descriptor, range: Range<u64>) -
     };
     check_size(found.meta.size, target)?;
     if found.range != range {
-        let why = "the store answered with another range than it was asked for";
+        let why = "the store returned another range than the requested one";
         return Err(Error::new(ErrorKind::Io, why).with_subject(bucket.url().of(&key)));
     }
     Ok(bucket.body(key, found))

@@ -1,7 +1,4 @@
-//! What an object store's errors mean, without the secrets that they may carry.
-//!
-//! Answers of stores quote what was asked: a signature, an access key, even a session token. Only the
-//! code and the message of an answer are kept, and of an address all but what stands in its query.
+//! Converts the errors of object stores, and removes the secrets in their texts.
 
 use std::error::Error as StdError;
 
@@ -27,7 +24,7 @@ const BAD_CREDENTIALS: [&str; 10] = [
     "NoAuthenticationInformation",
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
-    // Where credentials come from when none are given, and the store is not in that cloud.
+    // The servers that give credentials to machines in a cloud. Machines elsewhere cannot reach them.
     "169.254.169.254",
     "metadata.google.internal",
 ];
@@ -52,10 +49,10 @@ const UNREACHABLE: [&str; 4] = [
     "connection",
 ];
 
-/// The error for something that could not be `done` to the object `key`.
+/// Returns the error for an object `key` that could not be `done`, such as "read".
 pub(super) fn failed(url: &StoreUrl, done: &str, key: &Path, error: object_store::Error) -> Error {
     let text = text_of(&error);
-    let (kind, hint) = judge(&error, &text);
+    let (kind, hint) = classify(&error, &text);
     let message = match kind {
         ErrorKind::NotFound if is_missing_bucket(&text) => {
             return missing_bucket(url).with_source(redact(&text));
@@ -76,8 +73,8 @@ pub(super) fn failed(url: &StoreUrl, done: &str, key: &Path, error: object_store
     }
 }
 
-/// The error for an object that could not be written. Where there is a bucket, anything can be
-/// written, so that what is not found then is the bucket.
+/// Returns the error for an object that could not be written. A write needs no existing object, so that "not found" is
+/// about the bucket.
 pub(super) fn not_written(url: &StoreUrl, key: &Path, error: object_store::Error) -> Error {
     match error {
         object_store::Error::NotFound { .. } => {
@@ -96,35 +93,35 @@ fn missing_bucket(url: &StoreUrl) -> Error {
     .with_hint("create it first, or check its name, the region and the endpoint")
 }
 
-/// Whether it is not the object that is missing.
+/// Returns whether the bucket is missing, and not the object.
 pub(super) fn names_missing_bucket(error: &object_store::Error) -> bool {
     is_missing_bucket(&text_of(error))
 }
 
-/// Whether the store says that it has no such operation.
+/// Returns whether the store does not support the operation.
 pub(super) fn is_not_offered(error: &object_store::Error) -> bool {
     use object_store::Error as E;
     matches!(error, E::NotImplemented { .. } | E::NotSupported { .. })
 }
 
 fn is_missing_bucket(text: &str) -> bool {
-    says(text, &NO_BUCKET)
+    contains_any(text, &NO_BUCKET)
 }
 
-fn says(text: &str, codes: &[&str]) -> bool {
+fn contains_any(text: &str, codes: &[&str]) -> bool {
     codes.iter().any(|code| text.contains(code))
 }
 
-fn judge(error: &object_store::Error, text: &str) -> (ErrorKind, Option<&'static str>) {
+fn classify(error: &object_store::Error, text: &str) -> (ErrorKind, Option<&'static str>) {
     use object_store::Error as E;
 
     if is_missing_bucket(text) {
         return (ErrorKind::NotFound, None);
     }
-    if says(text, &BAD_BUCKET_NAME) {
+    if contains_any(text, &BAD_BUCKET_NAME) {
         return (ErrorKind::InvalidInput, Some(BUCKET_NAME));
     }
-    if says(text, &BAD_CREDENTIALS) {
+    if contains_any(text, &BAD_CREDENTIALS) {
         return (ErrorKind::Unauthorized, Some(CREDENTIALS));
     }
     match error {
@@ -137,31 +134,31 @@ fn judge(error: &object_store::Error, text: &str) -> (ErrorKind, Option<&'static
             ErrorKind::PermissionDenied,
             Some(
                 "the credentials must allow reading, writing, deleting and listing objects; \
-                 without the right to list, S3 answers so for objects that are missing, too",
+                 without the right to list, S3 returns this error also for objects that do not exist",
             ),
         ),
         E::Unauthenticated { .. } => (ErrorKind::Unauthorized, Some(CREDENTIALS)),
         E::InvalidPath { .. } | E::UnknownConfigurationKey { .. } => {
             (ErrorKind::InvalidInput, None)
         }
-        _ => judge_text(text),
+        _ => classify_text(text),
     }
 }
 
-const BUCKET_NAME: &str = "no bucket can have this name: it has 3 to 63 lower-case letters, digits, dots \
+const BUCKET_NAME: &str = "no bucket can have this name: a name has 3 to 63 lower-case letters, digits, dots \
                            and hyphens, with a letter or digit at either end";
 
 const CREDENTIALS: &str = "give credentials through the environment (AWS_…, GOOGLE_…, AZURE_…) or as \
                            options of the store, and check that they are still valid";
 
-fn judge_text(text: &str) -> (ErrorKind, Option<&'static str>) {
+fn classify_text(text: &str) -> (ErrorKind, Option<&'static str>) {
     let status = status_of(text);
     let lower = text.to_ascii_lowercase();
     match status {
-        _ if says(text, &FULL) => (ErrorKind::StorageFull, None),
+        _ if contains_any(text, &FULL) => (ErrorKind::StorageFull, None),
         Some(429 | 503) => (ErrorKind::RateLimited, None),
-        _ if says(text, &SLOWER) => (ErrorKind::RateLimited, None),
-        _ if says(text, &WRONG_REGION) => (
+        _ if contains_any(text, &SLOWER) => (ErrorKind::RateLimited, None),
+        _ if contains_any(text, &WRONG_REGION) => (
             ErrorKind::InvalidInput,
             Some("the bucket is in another region: set the option aws_region or AWS_REGION"),
         ),
@@ -182,19 +179,19 @@ fn judge_text(text: &str) -> (ErrorKind, Option<&'static str>) {
     }
 }
 
-/// The status of an HTTP answer that is quoted.
+/// Returns the HTTP status in the text of an error.
 fn status_of(text: &str) -> Option<u16> {
-    let (_, behind) = text.split_once("status code: ")?;
-    behind.get(..3)?.parse().ok()
+    let (_, after) = text.split_once("status code: ")?;
+    after.get(..3)?.parse().ok()
 }
 
-/// What the error and its causes say.
+/// Returns the messages of the error and its sources.
 fn text_of(error: &object_store::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();
-        // Most levels repeat those below.
+        // Most errors repeat the message of their source.
         if !text.contains(&more) {
             text.push_str(": ");
             text.push_str(&more);
@@ -221,7 +218,7 @@ mod tests {
         }
     }
 
-    fn answer(status: &str, code: &str) -> object_store::Error {
+    fn response(status: &str, code: &str) -> object_store::Error {
         generic(&format!(
             "Error performing PUT http://h/b/k in 1ms - Server returned non-2xx status code: \
              {status}: <?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>m</Message></Error>"
@@ -229,30 +226,30 @@ mod tests {
     }
 
     #[test]
-    fn each_answer_has_its_kind() {
+    fn each_response_has_its_kind() {
         for (error, kind, retryable) in [
             (
-                answer("503 Service Unavailable", "SlowDown"),
+                response("503 Service Unavailable", "SlowDown"),
                 ErrorKind::RateLimited,
                 true,
             ),
             (
-                answer("429 Too Many Requests", ""),
+                response("429 Too Many Requests", ""),
                 ErrorKind::RateLimited,
                 true,
             ),
             (
-                answer("500 Internal Server Error", "InternalError"),
+                response("500 Internal Server Error", "InternalError"),
                 ErrorKind::Unavailable,
                 true,
             ),
             (
-                answer("404 Not Found", "NoSuchBucket"),
+                response("404 Not Found", "NoSuchBucket"),
                 ErrorKind::NotFound,
                 false,
             ),
             (
-                answer(
+                response(
                     "404 The specified container does not exist.",
                     "ContainerNotFound",
                 ),
@@ -260,22 +257,22 @@ mod tests {
                 false,
             ),
             (
-                answer("400 Bad Request", "InvalidBucketName"),
+                response("400 Bad Request", "InvalidBucketName"),
                 ErrorKind::InvalidInput,
                 false,
             ),
             (
-                answer("403 Forbidden", "InvalidAccessKeyId"),
+                response("403 Forbidden", "InvalidAccessKeyId"),
                 ErrorKind::Unauthorized,
                 false,
             ),
             (
-                answer("507 Insufficient Storage", "XMinioStorageFull"),
+                response("507 Insufficient Storage", "XMinioStorageFull"),
                 ErrorKind::StorageFull,
                 false,
             ),
             (
-                answer("400 Bad Request", "InvalidPart"),
+                response("400 Bad Request", "InvalidPart"),
                 ErrorKind::Io,
                 false,
             ),

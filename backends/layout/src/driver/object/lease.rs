@@ -1,9 +1,9 @@
-//! Leases: for a while, nobody but the holder changes the index.
+//! Leases: for a limited time, only the holder changes the index.
 //!
-//! Who removes blobs must keep others from listing, meanwhile, what needs them. It writes an annotation
-//! into `index.json`, removes, and takes the annotation away. Writers that see it wait. If it stands
-//! there unchanged for longer than a holder may take, the holder has died, and the annotation goes
-//! with the next change. Everybody goes by their own clock.
+//! A process that removes blobs must prevent that other processes list, in the meantime, manifests that need them. It
+//! writes an annotation into `index.json`, removes the blobs, and removes the annotation. Writers that see the
+//! annotation wait. If it does not change for longer than a holder may take, the holder has died, and the next writer
+//! removes the annotation. Each process measures that time with its own clock, so the clocks need not agree.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,37 +12,38 @@ use bytes::Bytes;
 use serde_json::value::{RawValue, to_raw_value};
 use tranship::{Error, ErrorKind, Result, encode_json};
 
-/// The annotation. Its value says whose lease it is.
+/// The annotation. Its value identifies the holder.
 const ANNOTATION: &str = "io.tranship.gc";
 
-/// How long a lease holds.
+/// The time after which other processes remove a lease that has not changed.
 pub(super) const TTL: Duration = Duration::from_secs(60);
 
-/// How long a holder may go on after it asked for its lease.
-pub(super) const USE: Duration = Duration::from_secs(30);
+/// How long a holder may work after it has requested its lease.
+pub(super) const HOLD_LIMIT: Duration = Duration::from_secs(30);
 
-type Object<V> = BTreeMap<String, V>;
+type JsonObject<V> = BTreeMap<String, V>;
 
-/// A name for the holder of a lease that nobody else has.
-pub(super) fn holder() -> Result<String> {
+/// Returns a random name for the holder of a lease.
+pub(super) fn random_holder() -> Result<String> {
     let number = getrandom::u64().map_err(|error| {
-        Error::new(ErrorKind::Io, "the system has no random numbers").with_source(error.to_string())
+        Error::new(ErrorKind::Io, "cannot get random numbers from the system")
+            .with_source(error.to_string())
     })?;
     Ok(format!("{number:016x}"))
 }
 
-/// Whether `content`, an index, has a lease.
+/// Returns whether `content`, an index, has a lease.
 pub(super) fn is_leased(content: &[u8]) -> bool {
-    // Nearly always there is none, and an index may be large.
+    // Few indexes have one, and an index may be large.
     let might_be = content
         .windows(ANNOTATION.len())
         .any(|window| window == ANNOTATION.as_bytes());
-    // What cannot be read is told by who reads it.
+    // The reader of an invalid index reports the error.
     might_be
         && annotations(content).is_ok_and(|(_, annotations)| annotations.contains_key(ANNOTATION))
 }
 
-/// `content` with a lease of `holder`.
+/// Returns `content` with a lease of `holder`.
 pub(super) fn add(content: &[u8], holder: &str) -> Result<Bytes> {
     let (document, mut annotations) = annotations(content).map_err(unreadable)?;
     let holder = to_raw_value(holder).map_err(unreadable)?;
@@ -50,18 +51,18 @@ pub(super) fn add(content: &[u8], holder: &str) -> Result<Bytes> {
     encode(document, annotations)
 }
 
-/// `content` without any lease.
+/// Returns `content` without a lease.
 pub(super) fn remove(content: &[u8]) -> Result<Bytes> {
     let (document, mut annotations) = annotations(content).map_err(unreadable)?;
     annotations.remove(ANNOTATION);
     encode(document, annotations)
 }
 
-type Parts = (Object<Box<RawValue>>, Object<Box<RawValue>>);
+type Parts = (JsonObject<Box<RawValue>>, JsonObject<Box<RawValue>>);
 
-/// The fields of an index, and its annotations.
+/// Returns the fields of an index, and its annotations.
 fn annotations(content: &[u8]) -> serde_json::Result<Parts> {
-    let document: Object<Box<RawValue>> = serde_json::from_slice(content)?;
+    let document: JsonObject<Box<RawValue>> = serde_json::from_slice(content)?;
     let annotations = match document.get("annotations") {
         Some(annotations) => serde_json::from_str::<Option<_>>(annotations.get())?,
         None => None,
@@ -70,8 +71,8 @@ fn annotations(content: &[u8]) -> serde_json::Result<Parts> {
 }
 
 fn encode(
-    mut document: Object<Box<RawValue>>,
-    annotations: Object<Box<RawValue>>,
+    mut document: JsonObject<Box<RawValue>>,
+    annotations: JsonObject<Box<RawValue>>,
 ) -> Result<Bytes> {
     if annotations.is_empty() {
         document.remove("annotations");
@@ -83,7 +84,7 @@ fn encode(
 }
 
 fn unreadable(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Corrupt, "is no image index").with_source(error)
+    Error::new(ErrorKind::Corrupt, "is not an image index").with_source(error)
 }
 
 #[cfg(test)]

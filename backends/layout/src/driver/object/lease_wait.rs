@@ -1,4 +1,4 @@
-//! Waits for the leases of others.
+//! Waits for the leases of other processes.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use tokio::time::Instant;
 use tranship::{Error, ErrorKind, Result, blocking};
 
 use super::backoff::Backoff;
-use super::index::{Read, read, replace};
+use super::index::{ObjectIndexRead, read, replace};
+use super::layout::ObjectLayout;
 use super::lease::{self, TTL};
-use super::place::Place;
 use crate::driver::IndexRead;
 
-/// How long leases that change hands are waited for.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// How long a writer waits while one lease follows the other.
+const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// Waits for the leases of others.
+/// The time that a writer has waited for leases.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct LeaseWait {
     began: Instant,
     seen: Option<(UpdateVersion, Instant)>,
     backoff: Backoff,
 }
 
-impl Waiting {
+impl LeaseWait {
     pub(super) fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -36,12 +36,12 @@ impl Waiting {
         Backoff::new(Duration::from_millis(20), Duration::from_secs(2))
     }
 
-    /// Whether the lease in the state `at` of the index has run out. If it has not, some time has
-    /// passed and the index is to be read again.
+    /// Returns whether the lease in the state `at` of the index has expired. If it has not, this returns after a pause,
+    /// and the index has to be read again.
     ///
     /// # Errors
-    /// `Conflict` if there has been one lease after the other for too long.
-    pub(super) async fn has_run_out(&mut self, at: &UpdateVersion) -> Result<bool> {
+    /// `Conflict` if one lease has followed the other for too long.
+    async fn is_expired(&mut self, at: &UpdateVersion) -> Result<bool> {
         let now = Instant::now();
         match &self.seen {
             Some((seen, since)) if seen == at => {
@@ -54,10 +54,10 @@ impl Waiting {
                 self.backoff = Self::backoff();
             }
         }
-        if now.duration_since(self.began) > PATIENCE {
+        if now.duration_since(self.began) > MAX_WAIT {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                "somebody removes content, and keeps others from writing meanwhile",
+                "another process removes content, and lets no other process write until it has finished",
             )
             .with_retryable(true)
             .with_hint("garbage is being collected; try again when that has ended"));
@@ -67,24 +67,24 @@ impl Waiting {
     }
 }
 
-/// Waits a while if somebody wants that the index is not changed, which is to be read again then. If
-/// that has been so for too long, it is put to an end.
+/// If the index has a lease, waits a while and returns `true`: the index has to be read again. Removes a lease that has
+/// expired.
 pub(super) async fn wait_for_lease(
-    place: &Place,
-    found: &Read,
-    waiting: &mut Waiting,
+    layout: &ObjectLayout,
+    found: &ObjectIndexRead,
+    wait: &mut LeaseWait,
     limit: u64,
 ) -> Result<bool> {
     let Some(leased) = found.version().filter(|version| version.is_leased) else {
         return Ok(false);
     };
-    if waiting.has_run_out(&leased.at).await?
-        && let IndexRead::Read(content, version) = read(place, None, limit).await?
+    if wait.is_expired(&leased.at).await?
+        && let IndexRead::Read(content, version) = read(layout, None, limit).await?
         && version.at == leased.at
     {
         let content = blocking::run(move || lease::remove(&content)).await?;
-        // Somebody else may do the same.
-        replace(place, &content, PutMode::Update(leased.at.clone())).await?;
+        // Another process may have removed it first, so the result does not matter.
+        replace(layout, &content, PutMode::Update(leased.at.clone())).await?;
     }
     Ok(true)
 }
@@ -102,24 +102,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_stays_the_same_runs_out() {
-        let (mut waiting, began) = (Waiting::new(), Instant::now());
-        while !waiting.has_run_out(&version("1")).await.expect("patience") {}
+        let (mut waiting, began) = (LeaseWait::new(), Instant::now());
+        while !waiting.is_expired(&version("1")).await.expect("patience") {}
         assert!(began.elapsed() > TTL);
         assert!(began.elapsed() < TTL + Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_is_prolonged_is_waited_for_but_not_for_ever() {
-        let (mut waiting, began) = (Waiting::new(), Instant::now());
+        let (mut waiting, began) = (LeaseWait::new(), Instant::now());
         let error = loop {
             let prolonged = version(&(began.elapsed().as_secs() / 20).to_string());
-            match waiting.has_run_out(&prolonged).await {
+            match waiting.is_expired(&prolonged).await {
                 Ok(run_out) => assert!(!run_out),
                 Err(error) => break error,
             }
         };
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert!(error.is_retryable());
-        assert!(began.elapsed() > PATIENCE);
+        assert!(began.elapsed() > MAX_WAIT);
     }
 }

@@ -1,4 +1,4 @@
-//! A lease while it is ours.
+//! The index while this process holds its lease.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use object_store::{PutMode, UpdateVersion};
 use tokio::time::Instant;
 use tranship::{Error, ErrorKind, Result};
 
-use super::index::{ObjectVersion, replace, version_at};
+use super::index::{ObjectVersion, replace};
+use super::layout::ObjectLayout;
 use super::lease;
-use super::place::Place;
 
-/// The right to change the index, until it is given back. Without conditions nobody else writes, and
-/// there is nothing to hold.
-pub(super) struct Held {
-    place: Arc<Place>,
+/// An index that no other process changes until it is [released](Self::release). In a store without conditions there is
+/// no other writer, and so no lease.
+pub(super) struct LeasedIndex {
+    layout: Arc<ObjectLayout>,
     /// The index without the lease.
     content: Bytes,
     at: UpdateVersion,
@@ -22,23 +22,23 @@ pub(super) struct Held {
     until: Instant,
 }
 
-impl Held {
-    /// Makes `content` the index, with a lease; `None` if the condition of `mode` does not hold.
-    pub(super) async fn take(
-        place: &Arc<Place>,
+impl LeasedIndex {
+    /// Writes `content` as the index, with a lease; returns `None` if the condition of `mode` does not hold.
+    pub(super) async fn write(
+        layout: &Arc<ObjectLayout>,
         content: Bytes,
         mode: PutMode,
     ) -> Result<Option<Self>> {
         let is_leased = mode != PutMode::Overwrite;
-        let until = Instant::now() + lease::USE;
+        let until = Instant::now() + lease::HOLD_LIMIT;
         let written = if is_leased {
-            lease::add(&content, &lease::holder()?)?
+            lease::add(&content, &lease::random_holder()?)?
         } else {
             content.clone()
         };
-        let at = replace(place, &written, mode).await?;
+        let at = replace(layout, &written, mode).await?;
         Ok(at.map(|at| Self {
-            place: Arc::clone(place),
+            layout: Arc::clone(layout),
             content,
             at,
             is_leased,
@@ -46,58 +46,58 @@ impl Held {
         }))
     }
 
-    /// Takes the lease for as long again, if half of its time is over.
+    /// Renews the lease if half of its time has passed.
     ///
     /// # Errors
-    /// `Conflict` if somebody has ended it.
-    pub(super) async fn prolong(&mut self) -> Result<()> {
+    /// `Conflict` if another process has removed it.
+    pub(super) async fn renew(&mut self) -> Result<()> {
         let now = Instant::now();
-        if !self.is_leased || now + lease::USE / 2 < self.until {
+        if !self.is_leased || now + lease::HOLD_LIMIT / 2 < self.until {
             return Ok(());
         }
-        let leased = lease::add(&self.content, &lease::holder()?)?;
+        let leased = lease::add(&self.content, &lease::random_holder()?)?;
         let mode = PutMode::Update(self.at.clone());
-        match replace(&self.place, &leased, mode).await? {
+        match replace(&self.layout, &leased, mode).await? {
             Some(at) => {
                 self.at = at;
-                self.until = now + lease::USE;
+                self.until = now + lease::HOLD_LIMIT;
                 Ok(())
             }
             None => Err(Error::new(
                 ErrorKind::Conflict,
-                "somebody changed the index while content was removed",
+                "another process changed the index while content was removed",
             )
             .with_retryable(true)),
         }
     }
 
-    /// Does `work`, as far as it gets while the lease is safe.
+    /// Runs `work`, and drops it when the lease is no longer safe.
     ///
     /// # Errors
-    /// `Timeout` if that was not far enough.
-    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    /// `Timeout` if it was dropped.
+    pub(super) async fn within_lease<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let done = tokio::time::timeout_at(self.until, work).await;
         done.unwrap_or_else(|_| {
             Err(Error::new(
                 ErrorKind::Timeout,
                 "is not listed any more, but could not be removed in time",
             )
-            .with_subject(self.place.bucket.url().of(self.place.prefix()))
+            .with_subject(self.layout.bucket.url().of(self.layout.keys.prefix()))
             .with_hint("collecting garbage removes it"))
         })
     }
 
-    /// Lets others write again, and answers the state of the index.
+    /// Removes the lease, so that other processes can change the index, and returns the version of the index.
     ///
-    /// If that fails, the change is made all the same: others wait until the lease has run out.
-    pub(super) async fn give_back(self) -> ObjectVersion {
+    /// A failure does not undo the change: other writers wait until the lease has expired.
+    pub(super) async fn release(self) -> ObjectVersion {
         if !self.is_leased {
-            return version_at(self.at, false);
+            return ObjectVersion::new(self.at, false);
         }
         let mode = PutMode::Update(self.at.clone());
-        match replace(&self.place, &self.content, mode).await {
-            Ok(Some(at)) => version_at(at, false),
-            Ok(None) | Err(_) => version_at(self.at, true),
+        match replace(&self.layout, &self.content, mode).await {
+            Ok(Some(at)) => ObjectVersion::new(at, false),
+            Ok(None) | Err(_) => ObjectVersion::new(self.at, true),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Layouts on object stores: S3, Google Cloud Storage, Azure, or whatever the crate `object_store` knows.
+//! Layouts in object stores: S3, Google Cloud Storage, Azure, and all others that the crate `object_store` supports.
 //!
-//! Objects appear as a whole, and a store can be asked to replace one only if it is still the same.
-//! That is all that is needed: there are no locks and no temporary objects, but for uploads.
+//! An object becomes visible as a whole, and a store can replace an object on the condition that it has not changed. So
+//! there are no locks, and no temporary objects except those of uploads.
 
 mod backoff;
 mod bucket;
@@ -10,17 +10,20 @@ mod detached;
 mod driver;
 mod errors;
 mod index;
+mod keys;
+mod layout;
 mod lease;
 mod lease_wait;
 mod leased_index;
 mod leftover;
-mod memory;
-mod parts;
-mod place;
+mod memory_budget;
+mod multipart;
+mod part_reader;
 mod put;
-mod recent;
+mod recent_blobs;
 mod redact;
 mod registry;
+mod session;
 mod store_url;
 mod stored;
 mod sweep;

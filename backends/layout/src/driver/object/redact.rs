@@ -3,10 +3,10 @@
 //! Error responses of stores quote the request: a signature, an access key, even a session token. Only the code and the
 //! message of a response are kept, and an address without its query.
 
-/// More than anybody reads of a message, in bytes.
+/// The longest text that is kept, in bytes.
 const MAX_TEXT: usize = 600;
 
-/// `text` without what may be secret.
+/// Returns `text` without what may be secret.
 pub(super) fn redact(text: &str) -> String {
     let (before, document) = match text.find('<') {
         Some(at) => text.split_at(at),
@@ -16,7 +16,7 @@ pub(super) fn redact(text: &str) -> String {
     words.extend(["Code", "Message"].into_iter().filter_map(|element| {
         let (_, behind) = document.split_once(&format!("<{element}>"))?;
         let (content, _) = behind.split_once("</")?;
-        // One line, as errors are.
+        // Error messages have one line.
         Some(
             content
                 .split_whitespace()
@@ -34,7 +34,7 @@ pub(super) fn redact(text: &str) -> String {
     text
 }
 
-/// An address without its query and without a user's name and password.
+/// Returns a URL without its query, and without a user name and password.
 fn without_secrets(word: &str) -> String {
     let Some((scheme, rest)) = word.split_once("://") else {
         return word.to_owned();

@@ -7,7 +7,7 @@ use object_store::path::Path;
 
 use super::redact::redact;
 
-/// The URL of a store, for messages. It has no secrets.
+/// The URL of a store, for messages, without secrets.
 #[derive(Debug, Clone)]
 pub(super) struct StoreUrl(String);
 
@@ -28,7 +28,7 @@ impl fmt::Display for StoreUrl {
     }
 }
 
-/// How people write the store that prints itself as `name`.
+/// Returns the URL of the store whose `Display` text is `name`.
 fn url_of(name: &str) -> String {
     let inside = |start: &str, end: &str| name.strip_prefix(start)?.strip_suffix(end);
     let azure = inside("MicrosoftAzure { account: ", " }")
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stores_are_called_what_their_users_call_them() {
+    fn stores_have_the_urls_that_their_users_write() {
         for (name, url) in [
             ("AmazonS3(images)", "s3://images"),
             ("GoogleCloudStorage(images)", "gs://images"),

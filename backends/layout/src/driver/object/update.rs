@@ -1,4 +1,4 @@
-//! Changes the index.
+//! Changes of the index.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,37 +7,36 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{Digest, Error, ErrorKind, Result, blocking};
 
 use super::backoff::Backoff;
-use super::detached::to_its_end;
-use super::index::{
-    Base, ObjectVersion, as_it_is, read, replace, too_large, too_often, version_at,
-};
-use super::lease_wait::{Waiting, wait_for_lease};
-use super::leased_index::Held;
-use super::place::Place;
+use super::detached::run_detached;
+use super::index::{BaseIndex, ObjectVersion, read, replace, too_large, too_many_conflicts};
+use super::layout::ObjectLayout;
+use super::lease_wait::{LeaseWait, wait_for_lease};
+use super::leased_index::LeasedIndex;
 use crate::driver::{IndexChange, IndexEdit, vanished};
 
-/// How often a change may come too late. With the pauses in between that is some minutes.
+/// How many attempts to change the index may fail because another writer was faster. With the pauses between them
+/// they take some minutes.
 const MAX_ATTEMPTS: u32 = 1000;
 
-/// How many blobs are looked for, or removed, at the same time.
+/// How many blobs are inspected, or deleted, at the same time.
 pub(super) const REQUESTS: usize = 16;
 
-/// Changes the index, again and again until nobody was faster.
+/// Changes the index. If another writer replaces it in the meantime, `edit` is called again with the new state.
 pub(super) async fn update(
-    place: &Arc<Place>,
+    layout: &Arc<ObjectLayout>,
     known: Option<ObjectVersion>,
     limit: u64,
     mut edit: IndexEdit,
 ) -> Result<Option<ObjectVersion>> {
-    place.prepare().await?;
-    let keeps_conditions = place.must_keep_conditions().await?;
+    layout.prepare().await?;
+    let is_conditional = layout.requires_conditions().await?;
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(400));
-    let mut waiting = Waiting::new();
+    let mut lease_wait = LeaseWait::new();
     let mut attempts = 0;
     while attempts < MAX_ATTEMPTS {
-        // What the caller knows is what its edit goes on if nothing has changed: no other state will do.
-        let found = read(place, known.as_ref(), limit).await?;
-        if keeps_conditions && wait_for_lease(place, &found, &mut waiting, limit).await? {
+        // If nothing has changed, `edit` uses what its caller knows of `known`, so it must be asked for this version.
+        let found = read(layout, known.as_ref(), limit).await?;
+        if is_conditional && wait_for_lease(layout, &found, &mut lease_wait, limit).await? {
             continue;
         }
         let (returned, found, change) = blocking::run(move || {
@@ -46,23 +45,23 @@ pub(super) async fn update(
         })
         .await?;
         edit = returned;
-        require(place, &change).await?;
-        let base = Base::new(found, keeps_conditions);
-        match apply(place, &base, change, limit).await? {
+        check_required(layout, &change).await?;
+        let base = BaseIndex::new(found, is_conditional);
+        match apply(layout, &base, change, limit).await? {
             Outcome::Done(version) => return Ok(version),
-            Outcome::TooLate => attempts += 1,
+            Outcome::Conflict => attempts += 1,
         }
         backoff.pause().await;
     }
-    Err(too_often(place))
+    Err(too_many_conflicts(layout))
 }
 
-/// Checks that the blobs are there on which a change goes.
-async fn require(place: &Place, change: &IndexChange) -> Result<()> {
-    let is_unsure = |(digest, _): &(Digest, u64)| !place.recent.contains(digest);
+/// Checks that the blobs exist that a change requires.
+async fn check_required(layout: &ObjectLayout, change: &IndexChange) -> Result<()> {
+    let is_unsure = |(digest, _): &(Digest, u64)| !layout.recent.contains(digest);
     stream::iter(change.required().filter(is_unsure))
         .map(|(digest, size)| async move {
-            match place.bucket.head(&place.blob(&digest)).await? {
+            match layout.bucket.head(&layout.keys.blob(&digest)).await? {
                 Some(found) if found.size == size => Ok(()),
                 _ => Err(vanished(&digest)),
             }
@@ -74,12 +73,13 @@ async fn require(place: &Place, change: &IndexChange) -> Result<()> {
 
 enum Outcome {
     Done(Option<ObjectVersion>),
-    TooLate,
+    /// Another writer has replaced the index.
+    Conflict,
 }
 
 async fn apply(
-    place: &Arc<Place>,
-    base: &Base,
+    layout: &Arc<ObjectLayout>,
+    base: &BaseIndex,
     change: IndexChange,
     limit: u64,
 ) -> Result<Outcome> {
@@ -92,44 +92,44 @@ async fn apply(
         let size = content.len();
         let why = format!("would be {size} bytes, more than the limit of {limit}");
         let error = Error::new(ErrorKind::SizeExceedsLimit, why);
-        return Err(too_large(place, error));
+        return Err(too_large(layout, error));
     }
     if remove.is_empty() {
         let Some(content) = content else {
             return Ok(Outcome::Done(base.version().cloned()));
         };
-        let written = replace(place, &content, base.mode()).await?;
+        let written = replace(layout, &content, base.put_mode()).await?;
         return Ok(match written {
-            Some(at) => Outcome::Done(Some(version_at(at, false))),
-            None => Outcome::TooLate,
+            Some(at) => Outcome::Done(Some(ObjectVersion::new(at, false))),
+            None => Outcome::Conflict,
         });
     }
     let content = match content {
         Some(content) => content,
-        None => match as_it_is(place, base, limit).await? {
+        None => match base.content(layout, limit).await? {
             Some(content) => content,
-            None => return Ok(Outcome::TooLate),
+            None => return Ok(Outcome::Conflict),
         },
     };
-    let (place, mode) = (Arc::clone(place), base.mode());
-    // Half done, it would keep other writers waiting.
-    to_its_end(async move {
-        let Some(held) = Held::take(&place, content, mode).await? else {
-            return Ok(Outcome::TooLate);
+    let (layout, mode) = (Arc::clone(layout), base.put_mode());
+    // If it were interrupted, other writers would have to wait for the lease to expire.
+    run_detached(async move {
+        let Some(leased) = LeasedIndex::write(&layout, content, mode).await? else {
+            return Ok(Outcome::Conflict);
         };
-        let removed = held.in_time(remove_blobs(&place, remove)).await;
-        let version = held.give_back().await;
+        let removed = leased.within_lease(remove_blobs(&layout, remove)).await;
+        let version = leased.release().await;
         removed?;
         Ok(Outcome::Done(Some(version)))
     })
     .await
 }
 
-async fn remove_blobs(place: &Place, blobs: Vec<Digest>) -> Result<()> {
+async fn remove_blobs(layout: &ObjectLayout, blobs: Vec<Digest>) -> Result<()> {
     stream::iter(blobs)
         .map(|digest| async move {
-            place.recent.forget(&digest);
-            place.bucket.delete(&place.blob(&digest)).await
+            layout.recent.forget(&digest);
+            layout.bucket.delete(&layout.keys.blob(&digest)).await
         })
         .buffer_unordered(REQUESTS)
         .try_collect()
