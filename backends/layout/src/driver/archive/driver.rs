@@ -13,11 +13,11 @@ use tranship::{
     Body, Capabilities, Descriptor, Digest, Result, Source, Upload, UploadId, blocking,
 };
 
-use super::assembly::{Added, Assembly, Turn};
+use super::archive_file::{ArchiveFile, no_uploads};
+use super::assembly::{AddedBlobs, Assembly, AssemblyGuard};
 use super::contents::{Blob, Contents};
-use super::place::{Place, no_uploads};
-use super::reading::read_index;
-use super::{append, collect, docker, reading};
+use super::read::read_index;
+use super::{append, docker, maintenance, read};
 use crate::driver::file::{age, check_limit};
 use crate::driver::{
     Driver, Hashed, IndexChange, IndexEdit, IndexFile, IndexRead, IndexState, Leftover,
@@ -31,85 +31,85 @@ use crate::sizes::Sizes;
 /// An `oci-archive`.
 #[derive(Debug)]
 pub(crate) struct Archive {
-    place: Arc<Place>,
+    archive: Arc<ArchiveFile>,
     batch: Option<Batch>,
 }
 
-/// A new state of the archive that is being written.
+/// A new archive that is being written.
 #[derive(Debug, Clone)]
 struct Batch {
     assembly: Arc<tokio::sync::Mutex<Assembly>>,
-    added: Arc<Mutex<Added>>,
+    added: Arc<Mutex<AddedBlobs>>,
 }
 
 impl Batch {
-    fn new(place: &Arc<Place>) -> Self {
-        let assembly = Assembly::new(Arc::clone(place));
+    fn new(archive: &Arc<ArchiveFile>) -> Self {
+        let assembly = Assembly::new(Arc::clone(archive));
         Self {
             added: assembly.added(),
             assembly: Arc::new(tokio::sync::Mutex::new(assembly)),
         }
     }
 
-    fn find(&self, digest: &Digest) -> Option<(Arc<File>, Range<u64>)> {
+    fn added(&self, digest: &Digest) -> Option<(Arc<File>, Range<u64>)> {
         let added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
-        added.find(digest)
+        added.get(digest)
     }
 }
 
 impl Archive {
-    /// The archive at `path`, which is absolute. Nothing looks at the disk.
+    /// Returns the archive at the absolute path `path`. This does not access the disk.
     pub(crate) fn new(path: PathBuf, options: &LayoutOptions) -> Self {
-        let reader = Box::new(|opened| docker::check(Contents::read(opened)?));
+        let reader = Box::new(|opened| docker::check_configs(Contents::read(opened)?));
         Self {
-            place: Arc::new(Place::new(path, options, reader)),
+            archive: Arc::new(ArchiveFile::new(path, options, reader)),
             batch: None,
         }
     }
 
     fn added(&self, digest: &Digest) -> Option<(Arc<File>, Range<u64>)> {
-        self.batch.as_ref()?.find(digest)
+        self.batch.as_ref()?.added(digest)
     }
 
-    /// Puts what was assembled, changed as `edit` says, in place of the archive.
+    /// Replaces the archive by the assembled one, with the changes of `edit`.
     async fn publish(
         &self,
-        assembly: Turn,
+        assembly: AssemblyGuard,
         known: Option<Arc<Contents>>,
         limit: u64,
         min_age: Duration,
         edit: IndexEdit,
     ) -> Result<Published> {
-        let work = move |place: &Arc<Place>| {
-            publish(place, assembly, known.as_ref(), limit, min_age, edit)
+        let work = move |archive: &Arc<ArchiveFile>| {
+            publish(archive, assembly, known.as_ref(), limit, min_age, edit)
         };
-        self.place.change(work).await
+        self.archive.change(work).await
     }
 
-    fn alone(&self) -> Arc<tokio::sync::Mutex<Assembly>> {
-        let assembly = Assembly::new(Arc::clone(&self.place));
+    fn new_assembly(&self) -> Arc<tokio::sync::Mutex<Assembly>> {
+        let assembly = Assembly::new(Arc::clone(&self.archive));
         Arc::new(tokio::sync::Mutex::new(assembly))
     }
 
-    /// What is to be published: that of the batch, or something of its own.
+    /// Returns the assembly of the batch, or a new one.
     fn assembly(&self) -> Arc<tokio::sync::Mutex<Assembly>> {
         match &self.batch {
             Some(batch) => Arc::clone(&batch.assembly),
-            None => self.alone(),
+            None => self.new_assembly(),
         }
     }
 }
 
 fn publish(
-    place: &Place,
-    mut assembly: Turn,
+    archive: &ArchiveFile,
+    mut assembly: AssemblyGuard,
     known: Option<&Arc<Contents>>,
     limit: u64,
     min_age: Duration,
     mut edit: IndexEdit,
 ) -> Result<Published> {
     let mut removed = Vec::new();
-    let version = place.replacing(|current| {
+    let version = archive.retry_under_lock(|current| {
         let found = read_index(current.as_ref(), known, limit)?;
         let change = edit(found.state())?;
         for (digest, size) in change.required() {
@@ -137,7 +137,7 @@ fn publish(
             removed.extend(
                 without
                     .iter()
-                    .filter_map(|digest| collect::stored(current, digest)),
+                    .filter_map(|digest| maintenance::stored_blob(current, digest)),
             );
         }
         if content.is_none() && without.is_empty() && assembly.is_empty() && current.is_some() {
@@ -151,19 +151,19 @@ fn publish(
             (None, Some(current)) => current.bytes(&current.index, u64::MAX)?,
             (None, None) => Bytes::from_static(EMPTY_INDEX),
         };
-        if !assembly.is_over(current.as_ref(), &without) {
+        if !assembly.is_current(current.as_ref(), &without) {
             assembly.begin(current, &without)?;
         }
         let Some(new) = assembly.publish(&index)? else {
             return Ok(None);
         };
-        *assembly = Assembly::new(assembly.place());
+        *assembly = Assembly::new(assembly.archive());
         Ok(Some(new))
     })?;
     Ok(Published { version, removed })
 }
 
-/// What a change has led to.
+/// The result of a change.
 struct Published {
     version: Option<Arc<Contents>>,
     /// The blobs that were removed.
@@ -173,69 +173,67 @@ struct Published {
 #[async_trait]
 impl Driver for Archive {
     fn location(&self) -> String {
-        self.place.path().display().to_string()
+        self.archive.path().display().to_string()
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.place.capabilities()
+        self.archive.capabilities()
     }
 
     async fn version(&self) -> Result<Option<String>> {
-        reading::version(&self.place).await
+        read::version(&self.archive).await
     }
 
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
         if let Some((_, range)) = self.added(digest) {
             return Ok(Some(range.end - range.start));
         }
-        reading::blob_size(&self.place, digest).await
+        read::blob_size(&self.archive, digest).await
     }
 
     async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
         match self.added(target.digest()) {
-            Some((file, data)) => reading::open_part(file, self.place.path(), &data, target, range),
-            None => reading::open_blob(&self.place, target, range).await,
+            Some((file, data)) => read::open_part(file, self.archive.path(), &data, target, range),
+            None => read::open_blob(&self.archive, target, range).await,
         }
     }
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         match self.added(digest) {
-            Some((file, data)) => reading::read_part(file, data, digest, limit)
-                .await
-                .map(Some),
-            None => reading::read_blob(&self.place, digest, limit).await,
+            Some((file, data)) => read::read_part(file, data, digest, limit).await.map(Some),
+            None => read::read_blob(&self.archive, digest, limit).await,
         }
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.place.check_writable()?;
+        self.archive.check_writable()?;
         let body = source.open(0).await?;
-        let mut turn = self.assembly().lock_owned().await;
-        if !turn.is_begun() {
-            let place = Arc::clone(&self.place);
-            // On its own it is added to what is there when it is complete: its source may take long.
+        let mut assembly = self.assembly().lock_owned().await;
+        if !assembly.has_file() {
+            let archive = Arc::clone(&self.archive);
+            // Without a batch, the blob is added to the current archive when it is complete: its source may be slow.
             let is_batch = self.batch.is_some();
-            turn = blocking::run(move || {
-                let base = if is_batch { place.current()? } else { None };
-                turn.begin(base, &HashSet::new())?;
-                Ok(turn)
+            assembly = blocking::run(move || {
+                let base = if is_batch { archive.current()? } else { None };
+                assembly.begin(base, &HashSet::new())?;
+                Ok(assembly)
             })
             .await?;
         }
-        let turn = append::append(turn, expected, body).await?;
+        let assembly = append::append(assembly, expected, body).await?;
         if self.batch.is_none() {
             let edit = Box::new(|_: IndexState<'_>| Ok(IndexChange::default()));
-            self.publish(turn, None, u64::MAX, Duration::ZERO, edit)
+            self.publish(assembly, None, u64::MAX, Duration::ZERO, edit)
                 .await?;
         }
         Ok(())
     }
 
     async fn delete_blob(&self, digest: &Digest) -> Result<bool> {
-        if reading::blob_size(&self.place, digest).await?.is_none() {
+        if read::blob_size(&self.archive, digest).await?.is_none() {
             return Ok(false);
         }
-        self.place.check_writable()?;
+        self.archive.check_writable()?;
         let target = *digest;
         let edit = Box::new(move |_: IndexState<'_>| {
             Ok(IndexChange {
@@ -243,26 +241,26 @@ impl Driver for Archive {
                 ..IndexChange::default()
             })
         });
-        let turn = self.alone().lock_owned().await;
+        let assembly = self.new_assembly().lock_owned().await;
         let published = self
-            .publish(turn, None, u64::MAX, Duration::ZERO, edit)
+            .publish(assembly, None, u64::MAX, Duration::ZERO, edit)
             .await?;
         Ok(!published.removed.is_empty())
     }
 
     fn begin(&self) -> Box<dyn Transaction> {
         Box::new(ArchiveTransaction {
-            place: Arc::clone(&self.place),
-            batch: Batch::new(&self.place),
+            archive: Arc::clone(&self.archive),
+            batch: Batch::new(&self.archive),
         })
     }
 
     fn is_to_secure(&self) -> bool {
-        self.place.syncs()
+        self.archive.syncs()
     }
 
     async fn secure_blobs(&self, _: Arc<Sizes>) -> Result<()> {
-        self.place.secure_all().await
+        self.archive.secure_all().await
     }
 
     async fn start_upload(&self) -> Result<Box<dyn Upload>> {
@@ -283,7 +281,7 @@ impl IndexFile for Archive {
         known: Option<Arc<Contents>>,
         limit: u64,
     ) -> Result<IndexRead<Arc<Contents>>> {
-        reading::index(&self.place, known, limit).await
+        read::index(&self.archive, known, limit).await
     }
 
     async fn update(
@@ -292,16 +290,16 @@ impl IndexFile for Archive {
         limit: u64,
         edit: IndexEdit,
     ) -> Result<Option<Arc<Contents>>> {
-        self.place.check_writable()?;
-        let turn = self.assembly().lock_owned().await;
+        self.archive.check_writable()?;
+        let assembly = self.assembly().lock_owned().await;
         let published = self
-            .publish(turn, known, limit, Duration::ZERO, edit)
+            .publish(assembly, known, limit, Duration::ZERO, edit)
             .await?;
         Ok(published.version)
     }
 
     async fn secure(&self, _: &Arc<Contents>) -> Result<()> {
-        self.place.secure_all().await
+        self.archive.secure_all().await
     }
 
     async fn sweep(
@@ -311,7 +309,7 @@ impl IndexFile for Archive {
         min_age: Duration,
         mut plan: SweepPlan,
     ) -> Result<Swept<Arc<Contents>>> {
-        self.place.check_writable()?;
+        self.archive.check_writable()?;
         let edit = Box::new(move |found: IndexState<'_>| {
             let Sweep { content, remove } = plan(found)?;
             Ok(IndexChange {
@@ -320,8 +318,8 @@ impl IndexFile for Archive {
                 required: Vec::new(),
             })
         });
-        let turn = self.alone().lock_owned().await;
-        let published = self.publish(turn, known, limit, min_age, edit).await?;
+        let assembly = self.new_assembly().lock_owned().await;
+        let published = self.publish(assembly, known, limit, min_age, edit).await?;
         Ok(Swept {
             version: published.version,
             removed: published.removed,
@@ -332,7 +330,7 @@ impl IndexFile for Archive {
 #[async_trait]
 impl Maintenance for Archive {
     fn stored(&self) -> Pages<'_, Stored> {
-        collect::all_stored(&self.place)
+        maintenance::all_stored(&self.archive)
     }
 
     async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
@@ -340,25 +338,25 @@ impl Maintenance for Archive {
     }
 
     fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
-        collect::leftovers(&self.place, min_age)
+        maintenance::leftovers(&self.archive, min_age)
     }
 
     async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
-        collect::remove_leftover(&self.place, leftover, min_age).await
+        maintenance::remove_leftover(&self.archive, leftover, min_age).await
     }
 }
 
 /// A batch, which writes a new archive beside the old one.
 #[derive(Debug)]
 struct ArchiveTransaction {
-    place: Arc<Place>,
+    archive: Arc<ArchiveFile>,
     batch: Batch,
 }
 
 impl ArchiveTransaction {
     fn archive(&self) -> Archive {
         Archive {
-            place: Arc::clone(&self.place),
+            archive: Arc::clone(&self.archive),
             batch: Some(self.batch.clone()),
         }
     }
@@ -375,13 +373,13 @@ impl Transaction for ArchiveTransaction {
     }
 
     async fn commit(&self) -> Result<()> {
-        let turn = Arc::clone(&self.batch.assembly).lock_owned().await;
-        if turn.is_empty() {
+        let assembly = Arc::clone(&self.batch.assembly).lock_owned().await;
+        if assembly.is_empty() {
             return Ok(());
         }
         let edit = Box::new(|_: IndexState<'_>| Ok(IndexChange::default()));
         let archive = self.archive();
-        let published = archive.publish(turn, None, u64::MAX, Duration::ZERO, edit);
+        let published = archive.publish(assembly, None, u64::MAX, Duration::ZERO, edit);
         published.await.map(drop)
     }
 }

@@ -6,27 +6,27 @@ use tranship::{Digest, MediaType};
 
 use super::decompress::Compression;
 
-/// An image in such an archive.
+/// An image in a docker-archive.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
-    /// Of the manifest that is made for it.
+    /// The digest of the manifest that is made for it.
     pub(super) manifest: Digest,
     pub(super) config: Digest,
     pub(super) layers: Vec<Layer>,
-    /// As `manifest.json` has them, such as `alpine:3.18`.
+    /// The names in `manifest.json`, such as `alpine:3.18`.
     pub(super) tags: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
     pub(super) diff_id: Digest,
-    /// Of the member.
+    /// The digest of the member, which may be compressed.
     pub(super) digest: Digest,
     pub(super) data: Range<u64>,
     pub(super) compression: Option<Compression>,
 }
 
-/// Whether content of this type is a layer of an image: a part of its file system.
+/// Returns whether content of this type is a layer of an image: a part of its file system.
 pub(super) fn is_image_layer(media_type: &MediaType) -> bool {
     let text = media_type.as_str();
     [

@@ -1,21 +1,22 @@
-//! A layout in a tar archive. It is read where it lies; every change writes it anew, beside, and puts
-//! it in place when it is complete.
+//! A layout in a tar archive. It is read in place. Each change writes a new archive beside it, which replaces it when it is
+//! complete.
 
 mod append;
+mod archive_file;
 mod assembly;
-mod collect;
 mod contents;
 mod decompress;
 mod docker;
 mod driver;
 mod header;
 mod image;
+mod maintenance;
+mod member_name;
 mod opened;
-mod path;
-mod place;
 mod position;
-mod reading;
+mod read;
 mod receive;
+mod replace;
 mod scan;
 mod unpack;
 mod zstd;

@@ -1,4 +1,4 @@
-//! The file of an archive.
+//! The open file of an archive.
 
 use std::fs::File;
 use std::io;
@@ -15,27 +15,27 @@ use super::unpack::{compression_of, unpack};
 use crate::driver::file::failed;
 use crate::driver::stamp::Stamp;
 
-/// A file that is, or was, at the path of an archive.
+/// A file that has, or had, the path of an archive.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct OpenedArchive {
     pub(super) path: PathBuf,
-    /// The archive itself, or what was decompressed from it. It stays open: when the archive is
-    /// replaced, this state can be read on.
+    /// The archive, or a temporary file with its decompressed content. While it is open, it can be read, even if the
+    /// archive is replaced.
     pub(super) file: Arc<File>,
     pub(super) stamp: Stamp,
     pub(super) compression: Option<Compression>,
-    /// Of the archive, as it was opened.
+    /// The metadata of the archive when it was opened.
     pub(super) metadata: std::fs::Metadata,
 }
 
-impl Opened {
+impl OpenedArchive {
     /// Opens the archive at `path`; `None` if there is none. A compressed one is decompressed, to at most
     /// `max_unpacked` bytes.
     ///
     /// # Errors
     /// `InvalidInput` if it is not a regular file, `SizeExceedsLimit`, and `StorageFull`.
     pub(super) fn open(path: &Path, max_unpacked: u64) -> Result<Option<Self>> {
-        // To open a pipe would wait for somebody to write to it.
+        // Opening a pipe would block until it has a writer.
         if stat(path)?.is_none() {
             return Ok(None);
         }
@@ -63,11 +63,12 @@ impl Opened {
         }))
     }
 
-    /// The bytes `range`.
+    /// Reads the bytes `range`.
     pub(super) fn read(&self, range: &Range<u64>) -> Result<Vec<u8>> {
         read_range(&self.file, range).map_err(|error| self.unreadable(error))
     }
 
+    /// Returns the error for content that could not be read.
     pub(super) fn unreadable(&self, error: io::Error) -> Error {
         if error.kind() == io::ErrorKind::UnexpectedEof {
             return corrupt(&self.path, "was cut short while it was read").with_source(error);
@@ -75,7 +76,7 @@ impl Opened {
         failed("read", &self.path, error)
     }
 
-    /// Whether two members have the same content.
+    /// Returns whether two members have the same content.
     pub(super) fn are_equal(&self, one: &Range<u64>, other: &Range<u64>) -> Result<bool> {
         if one.end - one.start != other.end - other.start {
             return Ok(false);
@@ -93,10 +94,10 @@ impl Opened {
     }
 }
 
-/// What lies at the path of an archive, if it is a file; `None` if nothing does.
+/// Returns the metadata of the file at the path of an archive; `None` if it does not exist.
 ///
 /// # Errors
-/// `InvalidInput` if it is something else.
+/// `InvalidInput` if it is not a regular file.
 pub(super) fn stat(path: &Path) -> Result<Option<std::fs::Metadata>> {
     let (what, hint) = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => return Ok(Some(metadata)),
@@ -105,8 +106,8 @@ pub(super) fn stat(path: &Path) -> Result<Option<std::fs::Metadata>> {
             "a layout in a directory is named oci:DIR",
         ),
         Ok(_) => (
-            "is no regular file",
-            "an archive is read at many places; write it to a file first",
+            "is not a regular file",
+            "an archive is read at many positions; write it to a file first",
         ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed("inspected", path, error)),

@@ -1,28 +1,27 @@
-//! Receives content: its bytes are hashed and written, each on a thread of
-//! its own, while the next ones arrive.
+//! Receives content: its bytes are hashed on one thread and written on another, while the next ones arrive.
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tranship::blocking::{self, HashingSink, Sequence};
 use tranship::{Body, Descriptor, Result, Verifier};
 
-/// What is gathered, in bytes, before the threads get it. They work on one batch while the next is
-/// gathered. A blob that is smaller takes one visit of one thread.
+/// How many bytes are collected before the threads get them. They work on one batch while the next one is collected. A
+/// blob that is smaller is handled by one thread at once.
 const BATCH: usize = 512 * 1024;
 
-/// What content is written to.
+/// A destination of content.
 pub(super) trait Receiver: Sized + Send + 'static {
-    /// What comes of it.
+    /// The result when all content was written.
     type Outcome: Send + 'static;
 
     /// Writes the next bytes. Blocks.
     fn write(self, pieces: &[Bytes]) -> Result<Self>;
 
-    /// Says that all were written, and that they are those of the descriptor. Blocks.
+    /// Ends the content, which was verified. Blocks.
     fn end(self) -> Result<Self::Outcome>;
 }
 
-/// Hands the bytes of `body` to what `start` begins, and verifies them against `expected`.
+/// Writes the content of `body` to the receiver that `start` returns, and verifies it against `expected`.
 pub(super) async fn receive<R: Receiver>(
     start: impl FnOnce() -> Result<R> + Send + 'static,
     expected: &Descriptor,
@@ -30,7 +29,7 @@ pub(super) async fn receive<R: Receiver>(
 ) -> Result<R::Outcome> {
     let mut stream = body.into_stream();
     let mut hashing = HashingSink::new(Verifier::new(expected));
-    let mut receiving = Sequence::new(Receiving::To(start));
+    let mut receiver = Sequence::new(ReceiverState::NotStarted(start));
     let mut batch = Vec::new();
     let mut bytes = 0;
     while let Some(piece) = stream.next().await.transpose()? {
@@ -42,31 +41,31 @@ pub(super) async fn receive<R: Receiver>(
         bytes = 0;
         let pieces = std::mem::take(&mut batch);
         hashing.update_all(pieces.iter().cloned(), ()).await?;
-        receiving
-            .then(move |receiving| Ok(Receiving::By(receiving.begun()?.write(&pieces)?)))
+        receiver
+            .then(move |receiver| Ok(ReceiverState::Started(receiver.start()?.write(&pieces)?)))
             .await?;
     }
     let mut verifier = hashing.finish().await?;
-    let receiving = receiving.finish().await?;
+    let receiver = receiver.finish().await?;
     blocking::run(move || {
         batch.iter().try_for_each(|piece| verifier.update(piece))?;
         verifier.finish()?;
-        receiving.begun()?.write(&batch)?.end()
+        receiver.start()?.write(&batch)?.end()
     })
     .await
 }
 
-/// Who takes the bytes: begun by the thread that has the first of them.
-enum Receiving<S, R> {
-    To(S),
-    By(R),
+/// A receiver, which is started by the thread that has the first bytes.
+enum ReceiverState<S, R> {
+    NotStarted(S),
+    Started(R),
 }
 
-impl<S: FnOnce() -> Result<R>, R> Receiving<S, R> {
-    fn begun(self) -> Result<R> {
+impl<S: FnOnce() -> Result<R>, R> ReceiverState<S, R> {
+    fn start(self) -> Result<R> {
         match self {
-            Self::To(start) => start(),
-            Self::By(receiver) => Ok(receiver),
+            Self::NotStarted(start) => start(),
+            Self::Started(receiver) => Ok(receiver),
         }
     }
 }

@@ -11,13 +11,13 @@ use tranship::{
     Body, Capabilities, Descriptor, Digest, Error, Result, Source, Support, Upload, UploadId,
 };
 
-use super::assembly::{self, Assembly, Turn};
-use super::pushed::Known;
+use super::assembly::{self, Assembly, AssemblyGuard};
+use super::pushed::PushedContent;
 use super::tags::ImageName;
-use super::{layer, reading};
+use super::{contents, layer};
+use crate::driver::archive::archive_file::{ArchiveFile, no_uploads};
 use crate::driver::archive::contents::Contents;
-use crate::driver::archive::place::{Place, no_uploads};
-use crate::driver::archive::{collect, reading as archive};
+use crate::driver::archive::{maintenance, read};
 use crate::driver::file::check_limit;
 use crate::driver::{
     Driver, Hashed, IndexEdit, IndexFile, IndexRead, Leftover, Maintenance, Observer, Pages,
@@ -26,12 +26,12 @@ use crate::driver::{
 use crate::options::LayoutOptions;
 use crate::sizes::Sizes;
 
-const ONLY_IMAGES: &str = "an archive of docker holds whole images, and no single blobs";
+const ONLY_IMAGES: &str = "a docker-archive contains whole images, and cannot contain single blobs";
 
 /// A `docker-archive`.
 #[derive(Debug, Clone)]
 pub(crate) struct DockerArchive {
-    place: Arc<Place>,
+    archive: Arc<ArchiveFile>,
     name: ImageName,
     batch: Option<Batch>,
 }
@@ -39,30 +39,30 @@ pub(crate) struct DockerArchive {
 #[derive(Debug, Clone)]
 struct Batch {
     assembly: Arc<tokio::sync::Mutex<Assembly>>,
-    known: Arc<Mutex<Known>>,
+    pushed: Arc<Mutex<PushedContent>>,
 }
 
 impl Batch {
-    fn new(place: &Arc<Place>) -> Self {
-        let assembly = Assembly::new(Arc::clone(place));
+    fn new(archive: &Arc<ArchiveFile>) -> Self {
+        let assembly = Assembly::new(Arc::clone(archive));
         Self {
-            known: assembly.known(),
+            pushed: assembly.pushed(),
             assembly: Arc::new(tokio::sync::Mutex::new(assembly)),
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pushed(&self) -> MutexGuard<'_, PushedContent> {
+        self.pushed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl DockerArchive {
-    /// The archive at `path`, which is absolute. Its tags are those of the image `name`.
+    /// Returns the archive at the absolute path `path`. Its tags are those of the image `name`.
     pub(crate) fn new(path: PathBuf, options: &LayoutOptions, name: ImageName) -> Self {
         let tags_of = name.clone();
-        let reader = Box::new(move |opened| reading::read(opened, &tags_of));
+        let reader = Box::new(move |opened| contents::read(opened, &tags_of));
         Self {
-            place: Arc::new(Place::new(path, options, reader)),
+            archive: Arc::new(ArchiveFile::new(path, options, reader)),
             name,
             batch: None,
         }
@@ -72,68 +72,68 @@ impl DockerArchive {
 #[async_trait]
 impl Driver for DockerArchive {
     fn location(&self) -> String {
-        self.place.path().display().to_string()
+        self.archive.path().display().to_string()
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.place
+        self.archive
             .capabilities()
-            .with_referrers(Support::No("an archive of docker keeps no referrers"))
+            .with_referrers(Support::No("a docker-archive cannot store referrers"))
             .with_delete_blobs(Support::No(ONLY_IMAGES))
     }
 
     async fn version(&self) -> Result<Option<String>> {
-        archive::version(&self.place).await
+        read::version(&self.archive).await
     }
 
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
         if let Some(batch) = &self.batch
-            && let Some(size) = batch.known().size(digest)
+            && let Some(size) = batch.pushed().size(digest)
         {
             return Ok(Some(size));
         }
-        archive::blob_size(&self.place, digest).await
+        read::blob_size(&self.archive, digest).await
     }
 
     async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
         if let Some(batch) = &self.batch {
-            let known = batch.known();
-            if let Some(content) = known.content(target.digest()) {
+            let pushed = batch.pushed();
+            if let Some(content) = pushed.content(target.digest()) {
                 check_size(content.len() as u64, target)?;
                 let at = |at| usize::try_from(at).map_or(content.len(), |at| at.min(content.len()));
                 return Ok(Body::from_bytes(
                     content.slice(at(range.start)..at(range.end)),
                 ));
             }
-            if known.size(target.digest()).is_some() {
+            if pushed.size(target.digest()).is_some() {
                 return Err(Error::unsupported(
-                    "a layer is kept as docker has it, not as it was pushed",
+                    "a docker-archive stores layers uncompressed, and not as they were pushed",
                 )
                 .with_subject(target.digest()));
             }
         }
-        archive::open_blob(&self.place, target, range).await
+        read::open_blob(&self.archive, target, range).await
     }
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         if let Some(batch) = &self.batch
-            && let Some(content) = batch.known().content(digest)
+            && let Some(content) = batch.pushed().content(digest)
         {
             check_limit(content.len() as u64, limit).map_err(|error| error.with_subject(digest))?;
             return Ok(Some(content));
         }
-        archive::read_blob(&self.place, digest, limit).await
+        read::read_blob(&self.archive, digest, limit).await
     }
 
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        self.place.check_writable()?;
+        self.archive.check_writable()?;
         let Some(batch) = &self.batch else {
             return Err(Error::unsupported(ONLY_IMAGES)
                 .with_subject(expected.digest())
                 .with_hint("copy an image into it instead"));
         };
-        let turn = Arc::clone(&batch.assembly).lock_owned().await;
-        layer::put(turn, expected, source).await
+        let assembly = Arc::clone(&batch.assembly).lock_owned().await;
+        layer::put(assembly, expected, source).await
     }
 
     async fn delete_blob(&self, _: &Digest) -> Result<bool> {
@@ -142,18 +142,18 @@ impl Driver for DockerArchive {
 
     fn begin(&self) -> Box<dyn Transaction> {
         Box::new(DockerTransaction(Self {
-            place: Arc::clone(&self.place),
+            archive: Arc::clone(&self.archive),
             name: self.name.clone(),
-            batch: Some(Batch::new(&self.place)),
+            batch: Some(Batch::new(&self.archive)),
         }))
     }
 
     fn is_to_secure(&self) -> bool {
-        self.place.syncs()
+        self.archive.syncs()
     }
 
     async fn secure_blobs(&self, _: Arc<Sizes>) -> Result<()> {
-        self.place.secure_all().await
+        self.archive.secure_all().await
     }
 
     async fn start_upload(&self) -> Result<Box<dyn Upload>> {
@@ -174,7 +174,7 @@ impl IndexFile for DockerArchive {
         known: Option<Arc<Contents>>,
         limit: u64,
     ) -> Result<IndexRead<Arc<Contents>>> {
-        archive::index(&self.place, known, limit).await
+        read::index(&self.archive, known, limit).await
     }
 
     async fn update(
@@ -183,23 +183,24 @@ impl IndexFile for DockerArchive {
         limit: u64,
         edit: IndexEdit,
     ) -> Result<Option<Arc<Contents>>> {
-        self.place.check_writable()?;
+        self.archive.check_writable()?;
         let assembly = match &self.batch {
             Some(batch) => Arc::clone(&batch.assembly),
             None => Arc::new(tokio::sync::Mutex::new(Assembly::new(Arc::clone(
-                &self.place,
+                &self.archive,
             )))),
         };
-        let turn: Turn = assembly.lock_owned().await;
+        let guard: AssemblyGuard = assembly.lock_owned().await;
         let name = self.name.clone();
-        let work = move |place: &Arc<Place>| assembly::publish(place, turn, &name, limit, edit);
-        self.place.change(work).await?;
-        // What is listed now is what can be made of the images, and not what the edit wanted.
+        let work =
+            move |archive: &Arc<ArchiveFile>| assembly::publish(archive, guard, &name, limit, edit);
+        self.archive.change(work).await?;
+        // The new index is made from the images, and may differ from the one of the edit.
         Ok(None)
     }
 
     async fn secure(&self, _: &Arc<Contents>) -> Result<()> {
-        self.place.secure_all().await
+        self.archive.secure_all().await
     }
 
     async fn sweep(
@@ -210,8 +211,8 @@ impl IndexFile for DockerArchive {
         _: SweepPlan,
     ) -> Result<Swept<Arc<Contents>>> {
         Err(
-            Error::unsupported("an archive of docker holds nothing that no image refers to")
-                .with_subject(self.place.path().display())
+            Error::unsupported("a docker-archive contains nothing that no image refers to")
+                .with_subject(self.archive.path().display())
                 .with_hint("delete images to make it smaller"),
         )
     }
@@ -220,7 +221,7 @@ impl IndexFile for DockerArchive {
 #[async_trait]
 impl Maintenance for DockerArchive {
     fn stored(&self) -> Pages<'_, Stored> {
-        collect::all_stored(&self.place)
+        maintenance::all_stored(&self.archive)
     }
 
     async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
@@ -228,11 +229,11 @@ impl Maintenance for DockerArchive {
     }
 
     fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
-        collect::leftovers(&self.place, min_age)
+        maintenance::leftovers(&self.archive, min_age)
     }
 
     async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
-        collect::remove_leftover(&self.place, leftover, min_age).await
+        maintenance::remove_leftover(&self.archive, leftover, min_age).await
     }
 }
 

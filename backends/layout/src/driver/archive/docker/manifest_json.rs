@@ -1,4 +1,4 @@
-//! The files that describe the images of an archive of docker.
+//! The files that describe the images of a docker-archive.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// One image of `manifest.json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Item {
+pub(super) struct ImageItem {
     pub(super) config: String,
     #[serde(default)]
     pub(super) repo_tags: Option<Vec<String>>,
@@ -18,13 +18,13 @@ pub(super) struct Item {
     pub(super) layers: Vec<String>,
 }
 
-/// Reads `null` as an empty list, as Docker may write one.
+/// Reads `null`, as Go writes an empty list, as one.
 fn null_or_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// The file `repositories`, which came before `manifest.json`: each tag, and the last layer.
-pub(super) fn repositories(items: &[Item]) -> BTreeMap<&str, BTreeMap<&str, &str>> {
+/// Returns the file `repositories`, which older versions of Docker read: each tag, with the last layer.
+pub(super) fn repositories(items: &[ImageItem]) -> BTreeMap<&str, BTreeMap<&str, &str>> {
     let mut repositories: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
     for item in items {
         let Some(last) = item.layers.last() else {
@@ -43,7 +43,7 @@ pub(super) fn repositories(items: &[Item]) -> BTreeMap<&str, BTreeMap<&str, &str
     repositories
 }
 
-/// What is read of an image's config.
+/// The part of an image's config that is read.
 #[derive(Deserialize)]
 pub(super) struct Config {
     rootfs: RootFs,
@@ -56,14 +56,17 @@ struct RootFs {
 }
 
 impl Config {
-    /// The digests of the layers, uncompressed.
+    /// Returns the digests of the uncompressed layers.
     ///
     /// # Errors
     /// `Corrupt`.
     pub(super) fn layers(content: &[u8]) -> Result<Vec<Digest>> {
         let config: Self = serde_json::from_slice(content).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, "the config of an image names no layers")
-                .with_source(error)
+            Error::new(
+                ErrorKind::Corrupt,
+                "the config of an image has no list of layers",
+            )
+            .with_source(error)
         })?;
         Ok(config.rootfs.diff_ids)
     }

@@ -1,17 +1,17 @@
-//! What `docker save` writes and `docker load` reads: images by their names, each a config and layers
-//! that are not compressed.
+//! The archives that `docker save` writes and `docker load` reads: named images, each with a config and uncompressed
+//! layers.
 
-mod agreement;
 mod assembly;
+mod config_check;
+mod contents;
 mod driver;
 mod layer;
 mod manifest_json;
 mod members;
+mod new_images;
 mod pushed;
-mod reading;
 mod tags;
-mod wanted;
 
-pub(super) use self::agreement::check;
+pub(super) use self::config_check::check_configs;
 pub(crate) use self::driver::DockerArchive;
 pub(crate) use self::tags::ImageName;
