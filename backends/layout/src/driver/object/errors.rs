@@ -1,7 +1,9 @@
 //! Converts the errors of object stores, and removes the secrets in their texts.
 
-use std::error::Error as StdError;
+use std::error::Error as _;
+use std::io;
 
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 use tranship::{Error, ErrorKind};
 
@@ -42,13 +44,6 @@ const WRONG_REGION: [&str; 3] = [
     "AuthorizationHeaderMalformed",
     "without LOCATION",
 ];
-const UNREACHABLE: [&str; 4] = [
-    "error sending request",
-    "connect",
-    "dns error",
-    "connection",
-];
-
 /// Returns the error for an object `key` that could not be `done`, such as "read".
 pub(super) fn failed(url: &StoreUrl, done: &str, key: &Path, error: object_store::Error) -> Error {
     let text = text_of(&error);
@@ -141,9 +136,15 @@ fn classify(error: &object_store::Error, text: &str) -> (ErrorKind, Option<&'sta
         E::InvalidPath { .. } | E::UnknownConfigurationKey { .. } => {
             (ErrorKind::InvalidInput, None)
         }
-        _ => classify_text(text),
+        _ => match classify_transport(error) {
+            Some(ErrorKind::Unavailable) => (ErrorKind::Unavailable, Some(UNREACHABLE)),
+            Some(kind) => (kind, None),
+            None => classify_response(text),
+        },
     }
 }
+
+const UNREACHABLE: &str = "check the endpoint of the store, and that it can be reached";
 
 const BUCKET_NAME: &str = "no bucket can have this name: a name has 3 to 63 lower-case letters, digits, dots \
                            and hyphens, with a letter or digit at either end";
@@ -151,10 +152,33 @@ const BUCKET_NAME: &str = "no bucket can have this name: a name has 3 to 63 lowe
 const CREDENTIALS: &str = "give credentials through the environment (AWS_…, GOOGLE_…, AZURE_…) or as \
                            options of the store, and check that they are still valid";
 
-fn classify_text(text: &str) -> (ErrorKind, Option<&'static str>) {
-    let status = status_of(text);
-    let lower = text.to_ascii_lowercase();
-    match status {
+/// Classifies an error without a response: of the HTTP client, or of a store without one. Returns `None` for other errors.
+fn classify_transport(error: &object_store::Error) -> Option<ErrorKind> {
+    std::iter::successors(error.source(), |&error| error.source()).find_map(|error| {
+        if let Some(error) = error.downcast_ref::<HttpError>() {
+            return Some(match error.kind() {
+                HttpErrorKind::Timeout => ErrorKind::Timeout,
+                // Also for `Decode`, which is the kind of a connection that was closed within a response.
+                _ => ErrorKind::Unavailable,
+            });
+        }
+        match error.downcast_ref::<io::Error>()?.kind() {
+            io::ErrorKind::TimedOut => Some(ErrorKind::Timeout),
+            io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NotConnected => Some(ErrorKind::Unavailable),
+            _ => None,
+        }
+    })
+}
+
+/// Classifies an error by the response of the store. `object_store` does not export the type of errors that have its
+/// status and its body, so they are read from the text.
+fn classify_response(text: &str) -> (ErrorKind, Option<&'static str>) {
+    match status_of(text) {
         _ if contains_any(text, &FULL) => (ErrorKind::StorageFull, None),
         Some(429 | 503) => (ErrorKind::RateLimited, None),
         _ if contains_any(text, &SLOWER) => (ErrorKind::RateLimited, None),
@@ -168,13 +192,6 @@ fn classify_text(text: &str) -> (ErrorKind, Option<&'static str>) {
         Some(408 | 504) => (ErrorKind::Timeout, None),
         Some(500..) => (ErrorKind::Unavailable, None),
         Some(_) => (ErrorKind::Io, None),
-        None if lower.contains("timed out") || lower.contains("timeout") => {
-            (ErrorKind::Timeout, None)
-        }
-        None if UNREACHABLE.iter().any(|sign| lower.contains(sign)) => (
-            ErrorKind::Unavailable,
-            Some("check the endpoint of the store, and that it can be reached"),
-        ),
         None => (ErrorKind::Io, None),
     }
 }
@@ -215,6 +232,13 @@ mod tests {
         object_store::Error::Generic {
             store: "S3",
             source: text.to_owned().into(),
+        }
+    }
+
+    fn transport(kind: HttpErrorKind) -> object_store::Error {
+        object_store::Error::Generic {
+            store: "S3",
+            source: HttpError::new(kind, io::Error::other("error sending request")).into(),
         }
     }
 
@@ -276,13 +300,9 @@ mod tests {
                 ErrorKind::Io,
                 false,
             ),
+            (transport(HttpErrorKind::Timeout), ErrorKind::Timeout, true),
             (
-                generic("error sending request: operation timed out"),
-                ErrorKind::Timeout,
-                true,
-            ),
-            (
-                generic("error sending request: tcp connect error"),
+                transport(HttpErrorKind::Connect),
                 ErrorKind::Unavailable,
                 true,
             ),
