@@ -1,4 +1,4 @@
-//! Archives on a local disk, opened as the options say.
+//! Opens archives on a local disk.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub(crate) async fn open_docker(
     }
 }
 
-/// Refuses the path that means a standard stream to programs. An archive is read at many places, and needs a file.
+/// Checks that the path is not the one of a standard stream. An archive is read at many positions, and needs a file.
 fn check_path(path: &Path) -> Result<()> {
     if path != Path::new("-") {
         return Ok(());

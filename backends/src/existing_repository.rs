@@ -1,4 +1,4 @@
-//! Opens repositories of a registry that may have to exist.
+//! Opens a repository of a registry, and checks that it exists if the options say so.
 
 use std::sync::Arc;
 
@@ -7,7 +7,10 @@ use tranship::{Error, ErrorKind, ListOptions, Registry, Repository, RepositoryNa
 
 use crate::options::OpenOptions;
 
-/// One of the repositories of a registry, which exists if that is asked for.
+/// Opens a repository of a registry.
+///
+/// # Errors
+/// `NotFound` if it must exist and does not.
 pub(crate) async fn repository(
     registry: &dyn Registry,
     name: &RepositoryName,
@@ -30,10 +33,10 @@ async fn is_listed(registry: &dyn Registry, name: &RepositoryName) -> Result<boo
     Ok(next.as_ref() == Some(name))
 }
 
-/// Text that is before `name` in ASCII order, with no other name in between.
+/// Returns a text that is before `name` in ASCII order, with no other name in between.
 fn just_before(name: &RepositoryName) -> String {
     let mut text = name.as_str().to_owned();
-    // A name ends with a letter or a digit, and holds nothing behind `z`.
+    // A name ends with a letter or a digit, and contains no character after `z`.
     if let Some(end) = text.pop() {
         text.push(char::from_u32(u32::from(end) - 1).unwrap_or_default());
         text.push('\u{7f}');

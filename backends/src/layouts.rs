@@ -1,4 +1,4 @@
-//! Image layouts on a local disk, opened as the options say.
+//! Opens image layouts on a local disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tranship::{Registry, Repository, Result};
 use tranship_layout::{Layout, LayoutRegistry};
 
-use crate::listed::repository;
+use crate::existing_repository::repository;
 use crate::location::{LayoutLocation, LayoutRegistryLocation};
 use crate::options::OpenOptions;
 

@@ -63,9 +63,9 @@
 #[cfg(feature = "archive")]
 mod archives;
 #[cfg(feature = "layout")]
-mod layouts;
+mod existing_repository;
 #[cfg(feature = "layout")]
-mod listed;
+mod layouts;
 mod location;
 #[cfg(feature = "objects")]
 mod object_layouts;
@@ -106,22 +106,22 @@ pub use tranship_remote as remote;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// So are those of the page on credentials.
+/// The same for the page on credentials.
 #[cfg(all(doctest, feature = "remote"))]
 #[doc = include_str!("../../docs/auth.md")]
 struct Auth;
 
-/// And those of the page on TLS.
+/// The same for the page on TLS.
 #[cfg(all(doctest, feature = "remote"))]
 #[doc = include_str!("../../docs/tls.md")]
 struct Tls;
 
-/// And those of the page for readers who know ORAS Go.
+/// The same for the page for users of ORAS Go.
 #[cfg(all(doctest, feature = "layout", feature = "remote"))]
 #[doc = include_str!("../../docs/from-oras-go.md")]
 struct FromOrasGo;
 
-/// And those of the page on layers.
+/// The same for the page on layers.
 #[cfg(all(doctest, feature = "layout", feature = "remote"))]
 #[doc = include_str!("../../docs/layers.md")]
 struct Layers;

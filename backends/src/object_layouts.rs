@@ -1,4 +1,4 @@
-//! Image layouts in object stores, opened as the options say.
+//! Opens image layouts in object stores.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use object_store::path::Path;
 use tranship::{Repository, Result};
 use tranship_layout::{Layout, LayoutRegistry};
 
-use crate::listed::repository;
+use crate::existing_repository::repository;
 use crate::location::{ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl};
 use crate::object_stores;
 use crate::options::OpenOptions;

@@ -1,4 +1,4 @@
-//! From a location to a trait object.
+//! Opens the repository or the registry at a location.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use crate::location::{Location, RegistryLocation};
 use crate::object_layouts;
 use crate::options::OpenOptions;
 
-/// Opens the repository at `location`; the tag or digest in it is not looked at.
+/// Opens the repository at `location`. The tag or digest in it is ignored.
 ///
-/// Nothing is created. What does not exist is empty, and comes to be with the first push.
+/// This creates nothing. A repository that does not exist is empty, and the first push creates it.
 ///
 /// # Errors
 /// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the feature of the location's backend is not
 ///   enabled.
 /// - [`UnsupportedVersion`](tranship::ErrorKind::UnsupportedVersion),
 ///   [`Corrupt`](tranship::ErrorKind::Corrupt) or [`InvalidInput`](tranship::ErrorKind::InvalidInput)
-///   if what lies there is no image layout that can be read, and
+///   if the location is not an image layout that can be read, and
 ///   [`InvalidReference`](tranship::ErrorKind::InvalidReference) if no layout can have the name.
-/// - [`PermissionDenied`](tranship::ErrorKind::PermissionDenied) and what else the backend fails with.
+/// - [`PermissionDenied`](tranship::ErrorKind::PermissionDenied) and the other errors of the backend.
 pub async fn open(location: &Location) -> Result<Arc<dyn Repository>> {
     open_with(location, &OpenOptions::default()).await
 }
@@ -50,7 +50,7 @@ pub async fn open(location: &Location) -> Result<Arc<dyn Repository>> {
 /// ```
 ///
 /// # Errors
-/// - [`NotFound`](tranship::ErrorKind::NotFound) if there is nothing and
+/// - [`NotFound`](tranship::ErrorKind::NotFound) if the location does not exist and
 ///   [`OpenOptions::must_exist`] is set.
 /// - As [`open`].
 #[cfg_attr(
@@ -95,7 +95,7 @@ pub async fn open_with(location: &Location, options: &OpenOptions) -> Result<Arc
 
 /// Opens the registry at `location`.
 ///
-/// Nothing is created. What does not exist is empty, and comes to be with the first push.
+/// This creates nothing. A registry that does not exist is empty, and the first push creates it.
 ///
 /// ```
 /// # use tranship_backends::tranship;

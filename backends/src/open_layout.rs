@@ -1,4 +1,4 @@
-//! Opens layouts for what only layouts do.
+//! Opens layouts for the operations that only layouts have.
 
 use tranship::{Error, Result, ResultExt as _};
 use tranship_layout::{Layout, LayoutRegistry};
@@ -10,11 +10,10 @@ use crate::location::{Location, RegistryLocation};
 use crate::object_layouts;
 use crate::options::OpenOptions;
 
-/// Opens the image layout at `location`, for what only layouts do: garbage collection and checks.
-/// The tag or digest in it is not looked at.
+/// Opens the image layout at `location`, for the operations that only layouts have: garbage collection and checks.
+/// The tag or digest in it is ignored.
 ///
-/// The layout is not looked at either: it may be damaged, or not there at all, which is told when it
-/// is used.
+/// This does not read the layout. If it is damaged or does not exist, its operations return the error.
 ///
 /// # Errors
 /// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the location is not that of a layout.
@@ -24,13 +23,13 @@ pub async fn open_layout(location: &Location, options: &OpenOptions) -> Result<L
     any_layout(location, options).await.during("open", location)
 }
 
-/// Opens the image layouts in a directory, or below a prefix of an object store, for what only layouts
-/// do. There must be such a directory, or something below the prefix.
+/// Opens the image layouts in a directory, or below a prefix of an object store, for the operations that only layouts
+/// have. The directory, or an object below the prefix, must exist.
 ///
 /// # Errors
-/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the location is that of something else.
-/// - [`NotFound`](tranship::ErrorKind::NotFound) if there is no directory, or nothing below the prefix.
-/// - What else an object store answers.
+/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the location is not one of layouts.
+/// - [`NotFound`](tranship::ErrorKind::NotFound) if it does not exist.
+/// - The other errors of an object store.
 pub async fn open_layout_registry(
     location: &RegistryLocation,
     options: &OpenOptions,
@@ -81,5 +80,5 @@ async fn any_registry(
 
 fn not_a_layout() -> Error {
     Error::unsupported("is no image layout")
-        .with_hint("a registry looks after its own storage; name a layout by oci:PATH")
+        .with_hint("a registry maintains its own storage; name a layout by oci:PATH")
 }

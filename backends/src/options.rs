@@ -14,8 +14,8 @@ use crate::remotes::Remotes;
 
 /// How a location is opened.
 ///
-/// What does not apply to a location, such as [`store_options`](Self::store_options) to a layout on a
-/// disk, is not looked at.
+/// Options that do not apply to a location, such as [`store_options`](Self::store_options) to a layout on a disk, are
+/// ignored.
 ///
 /// ```
 /// use tranship_backends::OpenOptions;
@@ -28,11 +28,11 @@ use crate::remotes::Remotes;
 #[non_exhaustive]
 #[derive(Clone, Default)]
 pub struct OpenOptions {
-    /// Whether what does not exist is [`NotFound`](tranship::ErrorKind::NotFound) already when it is
-    /// opened. By default it is opened as empty, and comes to be with the first push. A registry that is
-    /// reached over HTTP is not asked, either way.
+    /// Whether opening a location that does not exist is [`NotFound`](tranship::ErrorKind::NotFound). By default it is
+    /// opened as empty, and the first push creates it. Opening a registry that is reached over HTTP sends no request in
+    /// either case.
     pub must_exist: bool,
-    /// What a finished call promises of a power cut, where content is written to a local disk.
+    /// What is guaranteed after a power cut, where content is written to a local disk.
     #[cfg(feature = "layout")]
     pub durability: Durability,
     /// A directory: links in a layout on a local disk (`oci:PATH`) that lead to files below it are followed, and the
@@ -45,12 +45,12 @@ pub struct OpenOptions {
     #[cfg(feature = "layout")]
     pub max_unpacked_size: Option<u64>,
     /// Settings of an object store, as pairs of a name and a value. The names are those of the crate
-    /// `object_store`, such as `region` or `endpoint`; a pair goes before what the environment says.
-    /// The values may be secret, so [`Debug`](fmt::Debug) leaves them out.
+    /// `object_store`, such as `region` or `endpoint`. A pair takes precedence over the environment.
+    /// The values may be secret, so [`Debug`](fmt::Debug) omits them.
     pub store_options: Vec<(String, String)>,
     /// Whether to write also to an object store that has no conditional PUT, which is
-    /// [`Unsupported`](tranship::ErrorKind::Unsupported) otherwise. Of two who write there at the same
-    /// time, one loses tags without notice: set it only where nobody else writes meanwhile.
+    /// [`Unsupported`](tranship::ErrorKind::Unsupported) otherwise. If two processes write to such a
+    /// store at the same time, tags of one are lost without an error: set this only if there is no other writer.
     pub unconditional_put: bool,
     #[cfg(feature = "remote")]
     pub(crate) remotes: Remotes,
@@ -88,8 +88,7 @@ impl OpenOptions {
         self
     }
 
-    /// Adds one of the [`store_options`](Self::store_options); of two with the same name, the last one
-    /// counts.
+    /// Adds one of the [`store_options`](Self::store_options). Of two with the same name, the last one is used.
     #[must_use]
     pub fn with_store_option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.store_options.push((name.into(), value.into()));
@@ -123,8 +122,8 @@ impl OpenOptions {
 impl OpenOptions {
     /// Reaches registries over HTTP as `options` say; by default anonymously.
     ///
-    /// What is opened with these options and their clones shares connections, tokens and bounds where
-    /// it is of one registry.
+    /// Repositories of one registry that are opened with these options or their clones share connections, tokens and
+    /// limits.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -138,12 +137,11 @@ impl OpenOptions {
     /// ```
     #[must_use]
     pub fn with_remote(mut self, options: RemoteOptions) -> Self {
-        self.remotes = self.remotes.reached(options);
+        self.remotes = self.remotes.with_options(options);
         self
     }
 
-    /// Reaches the registry `name` as `options` say, whatever [`with_remote`](Self::with_remote) says of
-    /// all others.
+    /// Reaches the registry `name` as `options` say, and not as in [`with_remote`](Self::with_remote).
     ///
     /// ```
     /// use tranship_backends::OpenOptions;
@@ -156,7 +154,7 @@ impl OpenOptions {
     /// ```
     #[must_use]
     pub fn with_remote_for(mut self, name: RegistryName, options: RemoteOptions) -> Self {
-        self.remotes = self.remotes.except(name, options);
+        self.remotes = self.remotes.with_options_for(name, options);
         self
     }
 }

@@ -2,7 +2,7 @@
 
 use tranship::{Error, ErrorKind, Result};
 
-/// Refuses an endpoint that is reached in plain text, unless that is allowed.
+/// Checks that the endpoint uses TLS, unless the setting `name` allows plain HTTP.
 pub(super) fn check_endpoint(
     endpoint: Option<String>,
     allowed: Option<String>,
@@ -12,9 +12,9 @@ pub(super) fn check_endpoint(
     if is_plain && allowed.is_none_or(|allowed| allowed != "true") {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            "the endpoint of the store is plain HTTP, which anybody can read on the way",
+            "the endpoint of the store uses plain HTTP, which is not encrypted",
         )
-        .with_hint(format!("if that is meant, set {name}=true")));
+        .with_hint(format!("to allow that, set {name}=true")));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::settings::{Settings, set, unusable};
 
 pub(super) fn build(url: &Url, settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
     const STORE: &str = "a web server";
-    // Who writes http:// means it.
+    // A URL with http:// asks for plain HTTP explicitly.
     let options = ClientOptions::new().with_allow_http(url.scheme() == "http");
     let options = set(
         options,

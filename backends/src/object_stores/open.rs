@@ -10,15 +10,15 @@ use url::Url;
 use super::settings::Settings;
 use super::tls_provider::ensure_tls_provider;
 
-/// Opens the store that `url` is in. What `settings` say goes before the environment. Nothing is
-/// asked of the store yet.
+/// Opens the store of `url`, and returns it with the path in it. The settings take precedence over the environment. This
+/// sends no request.
 ///
 /// # Errors
-/// - `InvalidInput` if the URL, the name of a setting or a value makes no sense.
+/// - `InvalidInput` if the URL, the name of a setting or a value is not valid.
 /// - `Unsupported` if the feature of the store is not enabled.
 pub(crate) fn open(url: &str, settings: &Settings) -> Result<(Arc<dyn ObjectStore>, Path)> {
     let invalid = |error: String| {
-        Error::new(ErrorKind::InvalidInput, "is no URL of an object store").with_source(error)
+        Error::new(ErrorKind::InvalidInput, "is not a URL of an object store").with_source(error)
     };
     let parsed = Url::parse(url).map_err(|error| invalid(error.to_string()))?;
     let (scheme, path) =
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_that_is_told_exists() {
+    fn every_suggested_setting_exists() {
         for name in S3_SETTINGS {
             assert!(name.parse::<AmazonS3ConfigKey>().is_ok(), "{name}");
         }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_setting_is_refused_with_those_that_are_like_it() {
+    fn an_unknown_setting_is_refused_with_similar_ones() {
         for (name, meant) in [
             ("aws_regoin", "aws_region"),
             ("endpoint_ulr", "aws_endpoint_url"),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_must_be_asked_for() {
+    fn plain_http_must_be_allowed() {
         let endpoint = ("aws_endpoint", "http://localhost:9000");
         let error = open("s3://bucket", &settings(&[endpoint])).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_makes_no_sense_is_refused_without_repeating_it() {
+    fn an_invalid_value_is_refused_without_repeating_it() {
         for (url, name) in [
             ("s3://bucket", "aws_skip_signature"),
             ("gs://bucket", "google_service_account_key"),

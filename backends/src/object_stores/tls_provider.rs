@@ -3,7 +3,7 @@
 use tranship::Result;
 
 /// Installs the TLS provider of the enabled feature in the process unless one is installed: the HTTP client of
-/// `object_store` takes no other. rustls itself does the same where the features of a program leave no choice.
+/// `object_store` uses only that one. rustls itself does the same where the features of a program leave no choice.
 pub(super) fn ensure_tls_provider() -> Result<()> {
     use rustls::crypto::CryptoProvider;
 
@@ -16,7 +16,7 @@ pub(super) fn ensure_tls_provider() -> Result<()> {
     let provider = rustls::crypto::ring::default_provider();
     #[cfg(any(feature = "rustls-ring", feature = "rustls-aws-lc"))]
     {
-        // Another thread may have been first. Its provider is as good.
+        // Another thread may have installed one first, which is equally good.
         let _ = provider.install_default();
         Ok(())
     }
