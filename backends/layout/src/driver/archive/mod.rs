@@ -14,6 +14,7 @@ mod maintenance;
 mod member_name;
 mod opened;
 mod position;
+mod publish;
 mod read;
 mod receive;
 mod replace;

@@ -1,4 +1,4 @@
-//! An object store, and what all layouts in it reservation.
+//! An object store, and what all layouts in it share.
 
 use std::fmt;
 use std::sync::Arc;

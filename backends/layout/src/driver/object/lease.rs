@@ -1,6 +1,6 @@
 //! Leases: for a limited time, only the holder changes the index.
 //!
-//! A process that removes blobs must prevent that other processes list, in the meantime, manifests that need them. It
+//! A process that removes blobs must prevent other processes from listing manifests that need them in the meantime. It
 //! writes an annotation into `index.json`, removes the blobs, and removes the annotation. Writers that see the
 //! annotation wait. If it does not change for longer than a holder may take, the holder has died, and the next writer
 //! removes the annotation. Each process measures that time with its own clock, so the clocks need not agree.

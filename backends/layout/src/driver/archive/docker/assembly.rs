@@ -200,7 +200,7 @@ impl Assembly {
         let Some(file) = self.file.take() else {
             return Err(Error::new(ErrorKind::Io, "the archive was not begun"));
         };
-        // A failed push may have written behind the end.
+        // A failed push may have written beyond the end.
         file.as_file()
             .set_len(length)
             .map_err(|error| failed("written", self.archive.path(), error))?;

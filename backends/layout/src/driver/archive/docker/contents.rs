@@ -199,7 +199,7 @@ impl ImageReader<'_> {
             let compression = compression_of(&self.opened.file, data.start, data.end)
                 .map_err(|error| self.opened.unreadable(error))?;
             let (media_type, digest) = match compression {
-                // ImageReader the layer verifies it.
+                // Reading the layer verifies it.
                 None => (MediaType::IMAGE_LAYER, diff_id),
                 Some(compression) => {
                     let (digest, decompressed) = self.hash(&data, compression, name)?;
