@@ -1,13 +1,12 @@
-//! Archives on a local disk, opened as the options say.
+//! Opens archives on a local disk.
 
 use std::path::Path;
 
-use crate::location::{DockerArchiveLocation, OciArchiveLocation};
 use tranship::{Error, Result};
 use tranship_layout::Layout;
 
-use crate::OpenOptions;
-use crate::layouts::of_layout;
+use crate::location::{DockerArchiveLocation, OciArchiveLocation};
+use crate::options::OpenOptions;
 
 pub(crate) async fn open_oci(
     location: &OciArchiveLocation,
@@ -16,9 +15,9 @@ pub(crate) async fn open_oci(
     let path = location.path();
     check_path(path)?;
     if options.must_exist {
-        Layout::open_archive(path, of_layout(options)).await
+        Layout::open_archive(path, options.layout()).await
     } else {
-        Layout::create_archive(path, of_layout(options)).await
+        Layout::create_archive(path, options.layout()).await
     }
 }
 
@@ -28,13 +27,13 @@ pub(crate) async fn open_docker(
 ) -> Result<Layout> {
     check_path(location.path())?;
     if options.must_exist {
-        Layout::open_docker_archive(location.path(), location.name(), of_layout(options)).await
+        Layout::open_docker_archive(location.path(), location.name(), options.layout()).await
     } else {
-        Layout::create_docker_archive(location.path(), location.name(), of_layout(options)).await
+        Layout::create_docker_archive(location.path(), location.name(), options.layout()).await
     }
 }
 
-/// Refuses the path that means a standard stream to programs. An archive is read at many places, and needs a file.
+/// Checks that the path is not the one of a standard stream. An archive is read at many positions, and needs a file.
 fn check_path(path: &Path) -> Result<()> {
     if path != Path::new("-") {
         return Ok(());

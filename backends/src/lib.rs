@@ -63,26 +63,30 @@
 #[cfg(feature = "archive")]
 mod archives;
 #[cfg(feature = "layout")]
+mod existing_repository;
+#[cfg(feature = "layout")]
 mod layouts;
 mod location;
 #[cfg(feature = "objects")]
 mod object_layouts;
 #[cfg(feature = "objects")]
-mod objects;
+mod object_stores;
 mod open;
+#[cfg(feature = "layout")]
+mod open_layout;
+mod options;
 #[cfg(feature = "remote")]
 mod remotes;
-#[cfg(feature = "objects")]
-mod store_settings;
 
 pub use location::{
     DockerArchiveLocation, LayoutLocation, LayoutPath, LayoutRegistryLocation, Location,
     ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, OciArchiveLocation,
     RegistryLocation,
 };
-pub use open::{OpenOptions, open, open_registry, open_registry_with, open_with};
+pub use open::{open, open_registry, open_registry_with, open_with};
 #[cfg(feature = "layout")]
-pub use open::{open_layout, open_layout_registry};
+pub use open_layout::{open_layout, open_layout_registry};
+pub use options::OpenOptions;
 pub use tranship;
 #[cfg(feature = "layout")]
 #[doc(inline)]
@@ -102,22 +106,22 @@ pub use tranship_remote as remote;
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// So are those of the page on credentials.
+/// The same for the page on credentials.
 #[cfg(all(doctest, feature = "remote"))]
 #[doc = include_str!("../../docs/auth.md")]
 struct Auth;
 
-/// And those of the page on TLS.
+/// The same for the page on TLS.
 #[cfg(all(doctest, feature = "remote"))]
 #[doc = include_str!("../../docs/tls.md")]
 struct Tls;
 
-/// And those of the page for readers who know ORAS Go.
+/// The same for the page for users of ORAS Go.
 #[cfg(all(doctest, feature = "layout", feature = "remote"))]
 #[doc = include_str!("../../docs/from-oras-go.md")]
 struct FromOrasGo;
 
-/// And those of the page on layers.
+/// The same for the page on layers.
 #[cfg(all(doctest, feature = "layout", feature = "remote"))]
 #[doc = include_str!("../../docs/layers.md")]
 struct Layers;

@@ -1,14 +1,16 @@
-//! Image layouts in object stores, opened as the options say.
+//! Opens image layouts in object stores.
 
 use std::sync::Arc;
 
-use crate::location::{ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl};
+use object_store::ObjectStore;
+use object_store::path::Path;
 use tranship::{Repository, Result};
 use tranship_layout::{Layout, LayoutRegistry};
 
-use crate::OpenOptions;
-use crate::layouts::{of_layout, repository};
-use crate::objects::{self, Place};
+use crate::existing_repository::repository;
+use crate::location::{ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl};
+use crate::object_stores;
+use crate::options::OpenOptions;
 
 pub(crate) async fn open(
     location: &ObjectLayoutLocation,
@@ -21,11 +23,11 @@ pub(crate) async fn open_layout(
     location: &ObjectLayoutLocation,
     options: &OpenOptions,
 ) -> Result<Layout> {
-    let (store, prefix) = place(location.url(), options)?;
+    let (store, prefix) = open_store(location.url(), options)?;
     if options.must_exist {
-        Layout::open_in(store, prefix, of_layout(options)).await
+        Layout::open_in(store, prefix, options.layout()).await
     } else {
-        Layout::create_in(store, prefix, of_layout(options)).await
+        Layout::create_in(store, prefix, options.layout()).await
     }
 }
 
@@ -41,14 +43,14 @@ pub(crate) async fn open_registry(
     root: &ObjectStoreUrl,
     options: &OpenOptions,
 ) -> Result<LayoutRegistry> {
-    let (store, prefix) = place(root, options)?;
+    let (store, prefix) = open_store(root, options)?;
     if options.must_exist {
-        LayoutRegistry::open_in(store, prefix, of_layout(options)).await
+        LayoutRegistry::open_in(store, prefix, options.layout()).await
     } else {
-        LayoutRegistry::create_in(store, prefix, of_layout(options)).await
+        LayoutRegistry::create_in(store, prefix, options.layout()).await
     }
 }
 
-fn place(url: &ObjectStoreUrl, options: &OpenOptions) -> Result<Place> {
-    objects::open(url.as_str(), &options.store_options)
+fn open_store(url: &ObjectStoreUrl, options: &OpenOptions) -> Result<(Arc<dyn ObjectStore>, Path)> {
+    object_stores::open(url.as_str(), &options.store_options)
 }

@@ -1,191 +1,30 @@
-//! From a location to a trait object.
+//! Opens the repository or the registry at a location.
 
-use std::fmt;
 use std::sync::Arc;
 
-use crate::location::{Location, RegistryLocation};
-#[cfg(feature = "remote")]
-use tranship::RegistryName;
 use tranship::{Registry, Repository, Result, ResultExt as _};
-#[cfg(feature = "layout")]
-use tranship_layout::Durability;
-#[cfg(feature = "remote")]
-use tranship_remote::RemoteOptions;
 
 #[cfg(feature = "archive")]
 use crate::archives;
 #[cfg(feature = "layout")]
 use crate::layouts;
+use crate::location::{Location, RegistryLocation};
 #[cfg(feature = "objects")]
 use crate::object_layouts;
-#[cfg(feature = "remote")]
-use crate::remotes::Remotes;
+use crate::options::OpenOptions;
 
-/// How a location is opened.
+/// Opens the repository at `location`. The tag or digest in it is ignored.
 ///
-/// What does not apply to a location, such as [`store_options`](Self::store_options) to a layout on a
-/// disk, is not looked at.
-///
-/// ```
-/// use tranship_backends::OpenOptions;
-///
-/// let options = OpenOptions::default()
-///     .with_must_exist(true)
-///     .with_store_option("region", "eu-central-1");
-/// assert!(options.must_exist);
-/// ```
-#[non_exhaustive]
-#[derive(Clone, Default)]
-pub struct OpenOptions {
-    /// Whether what does not exist is [`NotFound`](tranship::ErrorKind::NotFound) already when it is
-    /// opened. By default it is opened as empty, and comes to be with the first push. A registry that is
-    /// reached over HTTP is not asked, either way.
-    pub must_exist: bool,
-    /// What a finished call promises of a power cut, where content is written to a local disk.
-    #[cfg(feature = "layout")]
-    pub durability: Durability,
-    /// A directory: links in a layout on a local disk (`oci:PATH`) that lead to files below it are followed, and the
-    /// layout is only read. `None` follows no links. See
-    /// [`LayoutOptions::follow_links`](crate::layout::LayoutOptions::follow_links).
-    #[cfg(feature = "layout")]
-    pub follow_links: Option<std::path::PathBuf>,
-    /// How large a compressed archive may be when it is decompressed, in bytes; `None` is the default of
-    /// [`LayoutOptions::max_unpacked_size`](crate::layout::LayoutOptions::max_unpacked_size).
-    #[cfg(feature = "layout")]
-    pub max_unpacked_size: Option<u64>,
-    /// Settings of an object store, as pairs of a name and a value. The names are those of the crate
-    /// `object_store`, such as `region` or `endpoint`; a pair goes before what the environment says.
-    /// The values may be secret, so [`Debug`](fmt::Debug) leaves them out.
-    pub store_options: Vec<(String, String)>,
-    /// Whether to write also to an object store that has no conditional PUT, which is
-    /// [`Unsupported`](tranship::ErrorKind::Unsupported) otherwise. Of two who write there at the same
-    /// time, one loses tags without notice: set it only where nobody else writes meanwhile.
-    pub unconditional_put: bool,
-    #[cfg(feature = "remote")]
-    remotes: Remotes,
-}
-
-impl OpenOptions {
-    /// Sets [`must_exist`](Self::must_exist).
-    #[must_use]
-    pub fn with_must_exist(mut self, must_exist: bool) -> Self {
-        self.must_exist = must_exist;
-        self
-    }
-
-    /// Sets [`durability`](Self::durability).
-    #[cfg(feature = "layout")]
-    #[must_use]
-    pub fn with_durability(mut self, durability: Durability) -> Self {
-        self.durability = durability;
-        self
-    }
-
-    /// Sets [`follow_links`](Self::follow_links).
-    #[cfg(feature = "layout")]
-    #[must_use]
-    pub fn with_follow_links(mut self, root: Option<std::path::PathBuf>) -> Self {
-        self.follow_links = root;
-        self
-    }
-
-    /// Sets [`max_unpacked_size`](Self::max_unpacked_size).
-    #[cfg(feature = "layout")]
-    #[must_use]
-    pub fn with_max_unpacked_size(mut self, bytes: Option<u64>) -> Self {
-        self.max_unpacked_size = bytes;
-        self
-    }
-
-    /// Adds one of the [`store_options`](Self::store_options); of two with the same name, the last one
-    /// counts.
-    #[must_use]
-    pub fn with_store_option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.store_options.push((name.into(), value.into()));
-        self
-    }
-
-    /// Sets [`unconditional_put`](Self::unconditional_put).
-    #[must_use]
-    pub fn with_unconditional_put(mut self, unconditional_put: bool) -> Self {
-        self.unconditional_put = unconditional_put;
-        self
-    }
-}
-
-#[cfg(feature = "remote")]
-impl OpenOptions {
-    /// Reaches registries over HTTP as `options` say; by default anonymously.
-    ///
-    /// What is opened with these options and their clones shares connections, tokens and bounds where
-    /// it is of one registry.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use tranship_backends::OpenOptions;
-    /// use tranship_backends::remote::{CredentialFiles, Environment, RemoteOptions};
-    ///
-    /// // What `docker login` and `podman login` have stored.
-    /// let credentials = CredentialFiles::new(&Environment::from_environment());
-    /// let options = RemoteOptions::default().with_credentials(Arc::new(credentials));
-    /// let options = OpenOptions::default().with_remote(options);
-    /// ```
-    #[must_use]
-    pub fn with_remote(mut self, options: RemoteOptions) -> Self {
-        self.remotes = self.remotes.reached(options);
-        self
-    }
-
-    /// Reaches the registry `name` as `options` say, whatever [`with_remote`](Self::with_remote) says of
-    /// all others.
-    ///
-    /// ```
-    /// use tranship_backends::OpenOptions;
-    /// use tranship_backends::remote::{RemoteOptions, Scheme};
-    ///
-    /// let inside = "10.0.0.7:5000".parse()?;
-    /// let in_clear_text = RemoteOptions::default().with_scheme(Scheme::Http);
-    /// let options = OpenOptions::default().with_remote_for(inside, in_clear_text);
-    /// # Ok::<_, tranship_backends::tranship::Error>(())
-    /// ```
-    #[must_use]
-    pub fn with_remote_for(mut self, name: RegistryName, options: RemoteOptions) -> Self {
-        self.remotes = self.remotes.except(name, options);
-        self
-    }
-}
-
-impl fmt::Debug for OpenOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.store_options.iter().map(|(name, _)| name);
-        let mut debug = f.debug_struct("OpenOptions");
-        debug.field("must_exist", &self.must_exist);
-        #[cfg(feature = "layout")]
-        debug
-            .field("durability", &self.durability)
-            .field("follow_links", &self.follow_links)
-            .field("max_unpacked_size", &self.max_unpacked_size);
-        debug
-            .field("store_options", &names.collect::<Vec<_>>())
-            .field("unconditional_put", &self.unconditional_put);
-        #[cfg(feature = "remote")]
-        debug.field("remote", &self.remotes);
-        debug.finish()
-    }
-}
-
-/// Opens the repository at `location`; the tag or digest in it is not looked at.
-///
-/// Nothing is created. What does not exist is empty, and comes to be with the first push.
+/// This creates nothing. A repository that does not exist is empty, and the first push creates it.
 ///
 /// # Errors
 /// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the feature of the location's backend is not
 ///   enabled.
 /// - [`UnsupportedVersion`](tranship::ErrorKind::UnsupportedVersion),
 ///   [`Corrupt`](tranship::ErrorKind::Corrupt) or [`InvalidInput`](tranship::ErrorKind::InvalidInput)
-///   if what lies there is no image layout that can be read, and
+///   if the location is not an image layout that can be read, and
 ///   [`InvalidReference`](tranship::ErrorKind::InvalidReference) if no layout can have the name.
-/// - [`PermissionDenied`](tranship::ErrorKind::PermissionDenied) and what else the backend fails with.
+/// - [`PermissionDenied`](tranship::ErrorKind::PermissionDenied) and the other errors of the backend.
 pub async fn open(location: &Location) -> Result<Arc<dyn Repository>> {
     open_with(location, &OpenOptions::default()).await
 }
@@ -211,7 +50,7 @@ pub async fn open(location: &Location) -> Result<Arc<dyn Repository>> {
 /// ```
 ///
 /// # Errors
-/// - [`NotFound`](tranship::ErrorKind::NotFound) if there is nothing and
+/// - [`NotFound`](tranship::ErrorKind::NotFound) if the location does not exist and
 ///   [`OpenOptions::must_exist`] is set.
 /// - As [`open`].
 #[cfg_attr(
@@ -256,7 +95,7 @@ pub async fn open_with(location: &Location, options: &OpenOptions) -> Result<Arc
 
 /// Opens the registry at `location`.
 ///
-/// Nothing is created. What does not exist is empty, and comes to be with the first push.
+/// This creates nothing. A registry that does not exist is empty, and the first push creates it.
 ///
 /// ```
 /// # use tranship_backends::tranship;
@@ -308,43 +147,6 @@ pub async fn open_registry_with(
         RegistryLocation::Remote(_) => Err(no_backend("remote")),
     }
     .during("open", location)
-}
-
-/// Opens the image layout at `location`, for what only layouts do: garbage collection and checks.
-/// The tag or digest in it is not looked at.
-///
-/// The layout is not looked at either: it may be damaged, or not there at all, which is told when it
-/// is used.
-///
-/// # Errors
-/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the location is not that of a layout.
-/// - [`NotFound`](tranship::ErrorKind::NotFound) if it is one of a directory that does not exist.
-/// - [`InvalidReference`](tranship::ErrorKind::InvalidReference) if no layout can have the name.
-#[cfg(feature = "layout")]
-pub async fn open_layout(
-    location: &Location,
-    options: &OpenOptions,
-) -> Result<crate::layout::Layout> {
-    layouts::open_unchecked(location, options)
-        .await
-        .during("open", location)
-}
-
-/// Opens the image layouts in a directory, or below a prefix of an object store, for what only layouts
-/// do. There must be such a directory, or something below the prefix.
-///
-/// # Errors
-/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the location is that of something else.
-/// - [`NotFound`](tranship::ErrorKind::NotFound) if there is no directory, or nothing below the prefix.
-/// - What else an object store answers.
-#[cfg(feature = "layout")]
-pub async fn open_layout_registry(
-    location: &RegistryLocation,
-    options: &OpenOptions,
-) -> Result<crate::layout::LayoutRegistry> {
-    layouts::open_registry(location, options)
-        .await
-        .during("open", location)
 }
 
 #[cfg(not(all(

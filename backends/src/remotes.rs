@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tranship::{Reference, Registry, RegistryName, Repository, Result};
 use tranship_remote::{RemoteOptions, RemoteRegistry};
 
-/// How registries are reached, and those that were opened in this way. Clones share them, so that
-/// whoever opens several repositories of one registry has one set of connections and tokens.
+/// How registries are reached, and the registries that were opened. Clones share them, so that several repositories of
+/// one registry share connections and tokens.
 #[derive(Clone, Default)]
 pub(crate) struct Remotes {
     options: RemoteOptions,
@@ -17,15 +17,15 @@ pub(crate) struct Remotes {
 }
 
 impl Remotes {
-    /// The same registries, not opened yet, reached as `options` say where no exception is made.
-    pub(crate) fn reached(mut self, options: RemoteOptions) -> Self {
+    /// Returns the same exceptions, with `options` for all other registries. No registry is open.
+    pub(crate) fn with_options(mut self, options: RemoteOptions) -> Self {
         self.options = options;
         self.opened = Arc::default();
         self
     }
 
-    /// The same registries, not opened yet, of which `name` is reached as `options` say.
-    pub(crate) fn except(mut self, name: RegistryName, options: RemoteOptions) -> Self {
+    /// Returns the same options, except for the registry `name`. No registry is open.
+    pub(crate) fn with_options_for(mut self, name: RegistryName, options: RemoteOptions) -> Self {
         self.exceptions.insert(name, options);
         self.opened = Arc::default();
         self

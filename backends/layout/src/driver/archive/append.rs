@@ -1,117 +1,49 @@
-//! Adds a blob to an archive that comes to be: its bytes are hashed and written, each on a thread of
-//! its own, while the next ones arrive.
+//! Adds a blob to a new archive.
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
-use tokio::sync::OwnedMutexGuard;
-use tranship::blocking::{self, HashingSink, Sequence};
-use tranship::{Body, Descriptor, Result, Verifier};
+use tranship::{Body, Descriptor, Result};
 
-use super::assembly::{Assembly, Slot};
+use super::assembly::{AssemblyGuard, PendingBlob};
+use super::receive::{Receiver, receive};
 
-/// What is gathered, in bytes, before the threads get it. They work on one batch while the next is
-/// gathered. A blob that is smaller takes one visit of one thread.
-const BATCH: usize = 512 * 1024;
-
-/// The archive, and the right to write to it. It goes along with the work: where that is dropped,
-/// the next writer comes when the thread has let go.
-pub(super) type Turn = OwnedMutexGuard<Assembly>;
-
-/// What content is written to.
-pub(super) trait Receiver: Sized + Send + 'static {
-    /// What comes of it.
-    type Outcome: Send + 'static;
-
-    /// Writes the next bytes. Blocks.
-    fn write(self, pieces: &[Bytes]) -> Result<Self>;
-
-    /// Says that all were written, and that they are those of the descriptor. Blocks.
-    fn end(self) -> Result<Self::Outcome>;
-}
-
-/// Adds the bytes of `body` as the blob `expected`. If that fails, nothing was added.
-pub(super) async fn append(turn: Turn, expected: &Descriptor, body: Body) -> Result<Turn> {
-    let target = expected.clone();
-    receive(move || Writing::start(turn, &target), expected, body).await
-}
-
-/// Hands the bytes of `body` to what `start` begins, and verifies them against `expected`.
-pub(super) async fn receive<R: Receiver>(
-    start: impl FnOnce() -> Result<R> + Send + 'static,
+/// Adds the content of `body` as the blob `expected`. If this fails, nothing was added.
+pub(super) async fn append(
+    assembly: AssemblyGuard,
     expected: &Descriptor,
     body: Body,
-) -> Result<R::Outcome> {
-    let mut stream = body.into_stream();
-    let mut hashing = HashingSink::new(Verifier::new(expected));
-    let mut receiving = Sequence::new(Receiving::To(start));
-    let mut batch = Vec::new();
-    let mut bytes = 0;
-    while let Some(piece) = stream.next().await.transpose()? {
-        bytes += piece.len();
-        batch.push(piece);
-        if bytes < BATCH {
-            continue;
-        }
-        bytes = 0;
-        let pieces = std::mem::take(&mut batch);
-        hashing.update_all(pieces.iter().cloned(), ()).await?;
-        receiving
-            .then(move |receiving| Ok(Receiving::By(receiving.begun()?.write(&pieces)?)))
-            .await?;
-    }
-    let mut verifier = hashing.finish().await?;
-    let receiving = receiving.finish().await?;
-    blocking::run(move || {
-        batch.iter().try_for_each(|piece| verifier.update(piece))?;
-        verifier.finish()?;
-        receiving.begun()?.write(&batch)?.end()
-    })
-    .await
-}
-
-/// Who takes the bytes: begun by the thread that has the first of them.
-enum Receiving<S, R> {
-    To(S),
-    By(R),
-}
-
-impl<S: FnOnce() -> Result<R>, R> Receiving<S, R> {
-    fn begun(self) -> Result<R> {
-        match self {
-            Self::To(start) => start(),
-            Self::By(receiver) => Ok(receiver),
-        }
-    }
+) -> Result<AssemblyGuard> {
+    let target = expected.clone();
+    receive(move || BlobWriter::start(assembly, &target), expected, body).await
 }
 
 /// A blob that is being written.
-struct Writing {
-    turn: Turn,
-    slot: Slot,
+struct BlobWriter {
+    assembly: AssemblyGuard,
+    blob: PendingBlob,
     at: u64,
 }
 
-impl Writing {
-    fn start(mut turn: Turn, expected: &Descriptor) -> Result<Self> {
-        let slot = turn.start(expected.digest(), expected.size())?;
-        let at = slot.data.start;
-        Ok(Self { turn, slot, at })
+impl BlobWriter {
+    fn start(mut assembly: AssemblyGuard, expected: &Descriptor) -> Result<Self> {
+        let blob = assembly.start_blob(expected.digest(), expected.size())?;
+        let at = blob.data.start;
+        Ok(Self { assembly, blob, at })
     }
 }
 
-impl Receiver for Writing {
-    type Outcome = Turn;
+impl Receiver for BlobWriter {
+    type Outcome = AssemblyGuard;
 
     fn write(mut self, pieces: &[Bytes]) -> Result<Self> {
         for piece in pieces {
-            self.turn.write(piece, self.at)?;
+            self.assembly.write(piece, self.at)?;
             self.at += piece.len() as u64;
         }
         Ok(self)
     }
 
-    fn end(mut self) -> Result<Turn> {
-        self.turn.end(self.slot)?;
-        Ok(self.turn)
+    fn end(mut self) -> Result<AssemblyGuard> {
+        self.assembly.finish_blob(self.blob)?;
+        Ok(self.assembly)
     }
 }

@@ -1,4 +1,4 @@
-//! An archive that comes to be, in a temporary file: what was there, what is added, and the index.
+//! A new archive in a temporary file: the members of the current one, new blobs, and the index.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -8,60 +8,67 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
+use tokio::sync::OwnedMutexGuard;
 use tranship::{Algorithm, Digest, Error, ErrorKind, Result};
 
+use super::archive_file::ArchiveFile;
 use super::contents::{Blob, Contents};
 use super::header;
-use super::place::{Place, Replaced};
 use super::position::read_pieces;
+use super::replace::Replacement;
 use crate::driver::file::failed;
 use crate::driver::position::write_all_at;
 use crate::driver::{BLOBS, INDEX, OCI_LAYOUT, marker};
 
-/// What was added so far, for those who read meanwhile.
+/// The blobs that were added, which can be read before the archive is complete.
 #[derive(Debug, Default)]
-pub(super) struct Added {
+pub(super) struct AddedBlobs {
     file: Option<Arc<File>>,
     blobs: HashMap<Digest, Range<u64>>,
 }
 
-impl Added {
-    /// Where a blob lies that was added.
-    pub(super) fn find(&self, digest: &Digest) -> Option<(Arc<File>, Range<u64>)> {
+impl AddedBlobs {
+    /// Returns the file and the position of a blob.
+    pub(super) fn get(&self, digest: &Digest) -> Option<(Arc<File>, Range<u64>)> {
         let range = self.blobs.get(digest)?.clone();
         Some((Arc::clone(self.file.as_ref()?), range))
     }
 }
 
-/// The members that were added: where each lies with its headers, and the blob that it is.
+/// The blobs that were added, with the position of each with its headers.
 type Members = Vec<(Digest, Range<u64>)>;
 
+/// A new archive that is being written.
 #[derive(Debug)]
 pub(super) struct Assembly {
-    place: Arc<Place>,
+    archive: Arc<ArchiveFile>,
     file: Option<NamedTempFile>,
-    /// What the file begins with.
+    /// The archive whose members the file begins with.
     base: Option<Arc<Contents>>,
-    /// Where the next member goes.
+    /// The position of the next member.
     end: u64,
     members: Members,
-    /// The directories of blobs that are there, without a slash at the end.
+    /// The directories of blobs that the file has, without a slash at the end.
     directories: HashSet<String>,
-    added: Arc<Mutex<Added>>,
+    added: Arc<Mutex<AddedBlobs>>,
 }
+
+/// An assembly that only its owner writes to. Blocking work owns it, so that the next writer starts only when the work has
+/// ended, even if its future is dropped.
+pub(super) type AssemblyGuard = OwnedMutexGuard<Assembly>;
 
 /// A blob whose content is being written.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct PendingBlob {
     digest: Digest,
     start: u64,
     pub(super) data: Range<u64>,
 }
 
 impl Assembly {
-    pub(super) fn new(place: Arc<Place>) -> Self {
+    pub(super) fn new(archive: Arc<ArchiveFile>) -> Self {
         Self {
-            place,
+            archive,
             file: None,
             base: None,
             end: 0,
@@ -71,11 +78,11 @@ impl Assembly {
         }
     }
 
-    pub(super) fn place(&self) -> Arc<Place> {
-        Arc::clone(&self.place)
+    pub(super) fn archive(&self) -> Arc<ArchiveFile> {
+        Arc::clone(&self.archive)
     }
 
-    pub(super) fn added(&self) -> Arc<Mutex<Added>> {
+    pub(super) fn added(&self) -> Arc<Mutex<AddedBlobs>> {
         Arc::clone(&self.added)
     }
 
@@ -83,20 +90,19 @@ impl Assembly {
         self.members.is_empty()
     }
 
-    /// Whether a file has been begun.
-    pub(super) fn is_begun(&self) -> bool {
+    /// Returns whether the file exists.
+    pub(super) fn has_file(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Begins the file with what `base` holds, but for the blobs `without`. What was added before
-    /// follows.
+    /// Starts a new file with the members of `base` and then the blobs that were added, both except for `without`.
     pub(super) fn begin(
         &mut self,
         base: Option<Arc<Contents>>,
         without: &HashSet<Digest>,
     ) -> Result<()> {
         let old = (self.file.take(), std::mem::take(&mut self.members));
-        let file = self.place.temporary()?;
+        let file = self.archive.temporary()?;
         let shared = file.as_file().try_clone();
         let shared = shared.map_err(|error| failed("opened", file.path(), error))?;
         self.file = Some(file);
@@ -104,7 +110,7 @@ impl Assembly {
         self.directories.clear();
         let superseded: HashSet<Digest> = old.1.iter().map(|(digest, _)| *digest).collect();
         if let Some(base) = &base {
-            self.take_base(base, |digest| {
+            self.copy_base(base, |digest| {
                 without.contains(digest) || superseded.contains(digest)
             })?;
         }
@@ -116,7 +122,7 @@ impl Assembly {
                 if without.contains(&digest) {
                     continue;
                 }
-                self.end += self.make_directories(directories(digest.algorithm()))?;
+                self.end += self.write_directories(directories(digest.algorithm()))?;
                 let start = self.end;
                 self.copy(file.as_file(), file.path(), &whole)?;
                 if let Some(data) = before.get(&digest) {
@@ -127,19 +133,19 @@ impl Assembly {
                 self.directories.extend(directories(digest.algorithm()));
             }
         }
-        *self.lock_added() = Added {
+        *self.lock_added() = AddedBlobs {
             file: Some(Arc::new(shared)),
             blobs,
         };
         Ok(())
     }
 
-    fn lock_added(&self) -> MutexGuard<'_, Added> {
+    fn lock_added(&self) -> MutexGuard<'_, AddedBlobs> {
         self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes over the members of `base` in their order.
-    fn take_base(&mut self, base: &Contents, is_left_out: impl Fn(&Digest) -> bool) -> Result<()> {
+    /// Copies the members of `base` in their order.
+    fn copy_base(&mut self, base: &Contents, is_left_out: impl Fn(&Digest) -> bool) -> Result<()> {
         let mut left_out = base.dropped.clone();
         for (digest, blob) in &base.blobs {
             if is_left_out(digest) {
@@ -164,13 +170,13 @@ impl Assembly {
     fn copy(&mut self, from: &File, path: &Path, range: &Range<u64>) -> Result<()> {
         let mut at = self.end;
         read_pieces(from, range, |piece| {
-            self.write(piece, at).map_err(Failure::Ours)?;
+            self.write(piece, at).map_err(CopyError::Write)?;
             at += piece.len() as u64;
             Ok(())
         })
-        .map_err(|failure| match failure {
-            Failure::Ours(error) => error,
-            Failure::Read(error) => failed("read", path, error),
+        .map_err(|error| match error {
+            CopyError::Write(error) => error,
+            CopyError::Read(error) => failed("read", path, error),
         })?;
         self.end = at;
         Ok(())
@@ -182,27 +188,26 @@ impl Assembly {
             return Err(Error::new(ErrorKind::Io, "the archive was not begun"));
         };
         write_all_at(file.as_file(), bytes, position)
-            .map_err(|error| failed("written", self.place.path(), error))
+            .map_err(|error| failed("written", self.archive.path(), error))
     }
 
-    /// Begins a blob of `size` bytes. Unless it is [ended](Self::end) it is not there, and the next
-    /// one takes its place.
-    pub(super) fn start(&mut self, digest: &Digest, size: u64) -> Result<Slot> {
-        let start = self.end + self.make_directories(directories(digest.algorithm()))?;
+    /// Starts a blob of `size` bytes. Unless it is [finished](Self::finish_blob), the next one overwrites it.
+    pub(super) fn start_blob(&mut self, digest: &Digest, size: u64) -> Result<PendingBlob> {
+        let start = self.end + self.write_directories(directories(digest.algorithm()))?;
         let name = format!("{BLOBS}/{}/{}", digest.algorithm(), digest.hex());
         let header = header::file(&name, size)?;
         self.write(&header, start)?;
         let data = start + header.len() as u64;
-        Ok(Slot {
+        Ok(PendingBlob {
             digest: *digest,
             start,
             data: data..data.saturating_add(size),
         })
     }
 
-    /// Writes those of the directories `names` that are missing, and answers how many bytes that
-    /// took. They are there when what follows them is.
-    fn make_directories(&self, names: impl IntoIterator<Item = String>) -> Result<u64> {
+    /// Writes those of the directories `names` that are missing, and returns how many bytes they have. They are a part of
+    /// the archive only when the caller has added that to the end.
+    fn write_directories(&self, names: impl IntoIterator<Item = String>) -> Result<u64> {
         let mut headers = Vec::new();
         for name in names {
             if !self.directories.contains(&name) {
@@ -213,13 +218,13 @@ impl Assembly {
         Ok(headers.len() as u64)
     }
 
-    /// Says that the content of a blob was written and is what it should be.
-    pub(super) fn end(&mut self, slot: Slot) -> Result<()> {
-        let Slot {
+    /// Adds a blob whose content was written and verified.
+    pub(super) fn finish_blob(&mut self, blob: PendingBlob) -> Result<()> {
+        let PendingBlob {
             digest,
             start,
             data,
-        } = slot;
+        } = blob;
         let padding = vec![0; header::padding(data.end)];
         self.write(&padding, data.end)?;
         self.end = data.end + padding.len() as u64;
@@ -229,15 +234,14 @@ impl Assembly {
         Ok(())
     }
 
-    /// The size of a blob that was added.
+    /// Returns the size of a blob that was added, in bytes.
     pub(super) fn size(&self, digest: &Digest) -> Option<u64> {
         let added = self.lock_added();
         added.blobs.get(digest).map(|data| data.end - data.start)
     }
 
-    /// Whether the file is what it has to be if `current` lies at the archive's path, and `without`
-    /// goes.
-    pub(super) fn is_over(
+    /// Returns whether the file can replace the archive with the contents `current` if the blobs `without` are removed.
+    pub(super) fn is_current(
         &self,
         current: Option<&Arc<Contents>>,
         without: &HashSet<Digest>,
@@ -247,21 +251,21 @@ impl Assembly {
             (Some(base), Some(current)) => Arc::ptr_eq(base, current),
             _ => false,
         };
-        let is_twice = |digest: &Digest| {
+        let is_duplicate = |digest: &Digest| {
             let base = self.base.as_ref();
             base.is_some_and(|base| base.blobs.contains_key(digest))
         };
         same_base
             && self.file.is_some()
             && without.is_empty()
-            && !self.members.iter().any(|(digest, _)| is_twice(digest))
+            && !self.members.iter().any(|(digest, _)| is_duplicate(digest))
     }
 
-    /// Puts the file in place of its base, with `index` as its index, and answers what lies there
-    /// then. `None` if something else lies there than the base.
+    /// Replaces the base by the file, with `index` as its index, and returns the new contents; `None` if the base is not
+    /// the current archive any more.
     pub(super) fn publish(&mut self, index: &Bytes) -> Result<Option<Option<Arc<Contents>>>> {
         if self.base.is_none() {
-            self.end += self.make_directories([BLOBS.to_owned()])?;
+            self.end += self.write_directories([BLOBS.to_owned()])?;
             self.directories.insert(BLOBS.to_owned());
         }
         let mut tail = Vec::new();
@@ -275,13 +279,13 @@ impl Assembly {
         let Some(file) = self.file.take() else {
             return Err(Error::new(ErrorKind::Io, "the archive was not begun"));
         };
-        // Behind it may lie what a push left that failed.
+        // A failed push may have written beyond the end.
         file.as_file()
             .set_len(self.end + tail.len() as u64)
-            .map_err(|error| failed("written", self.place.path(), error))?;
-        match self.place.replace(file, self.base.as_deref())? {
-            Replaced::Yes(contents) => Ok(Some(contents)),
-            Replaced::No(file) => {
+            .map_err(|error| failed("written", self.archive.path(), error))?;
+        match self.archive.replace(file, self.base.as_deref())? {
+            Replacement::Done(contents) => Ok(Some(contents)),
+            Replacement::Conflict(file) => {
                 self.file = Some(file);
                 Ok(None)
             }
@@ -289,17 +293,17 @@ impl Assembly {
     }
 }
 
-/// The directory of an algorithm's blobs, and that above it.
+/// Returns the directory of an algorithm's blobs, and its parent.
 fn directories(algorithm: Algorithm) -> [String; 2] {
     [BLOBS.to_owned(), format!("{BLOBS}/{algorithm}")]
 }
 
-enum Failure {
+enum CopyError {
     Read(std::io::Error),
-    Ours(Error),
+    Write(Error),
 }
 
-impl From<std::io::Error> for Failure {
+impl From<std::io::Error> for CopyError {
     fn from(error: std::io::Error) -> Self {
         Self::Read(error)
     }

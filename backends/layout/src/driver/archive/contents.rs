@@ -1,129 +1,22 @@
-//! One state of an archive: which blobs it holds and where, as its headers tell.
+//! One state of an archive: its blobs and their positions, as its headers describe them.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use bytes::Bytes;
 use tranship::{Digest, Error, ErrorKind, Result};
 
-use super::decompress::Compression;
-use super::docker::Image;
-use super::path::{Claim, LayoutFile, blob_directory, claim, plain};
-use super::position::{read_pieces, read_range};
-use super::scan::{Kind, Member, corrupt, scan, show};
-use super::unpack::{compression_of, unpack};
-use crate::driver::file::{check_limit, failed};
-use crate::driver::stamp::Stamp;
+use super::image::Image;
+use super::member_name::{LayoutFile, MemberName, blob_directory, plain_path};
+use super::opened::OpenedArchive;
+use super::scan::{Member, MemberKind, corrupt, quoted, scan};
+use crate::driver::file::check_limit;
 use crate::driver::{INDEX, OCI_LAYOUT};
 
-/// How many blobs an archive may have: what is known of each of them stays in memory.
+/// How many blobs an archive may have: their positions are kept in memory.
 const MAX_BLOBS: usize = 100_000;
-
-/// A file that is, or was, at the path of an archive.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) path: PathBuf,
-    /// The archive itself, or what was decompressed from it. It stays open: when the archive is
-    /// replaced, this state can be read on.
-    pub(super) file: Arc<File>,
-    pub(super) stamp: Stamp,
-    pub(super) compression: Option<Compression>,
-    /// Of the archive, as it was opened.
-    pub(super) metadata: std::fs::Metadata,
-}
-
-impl Opened {
-    /// Opens the archive at `path`; `None` if there is none. A compressed one is decompressed, to at most
-    /// `max_unpacked` bytes.
-    ///
-    /// # Errors
-    /// `InvalidInput` if it is not a regular file, `SizeExceedsLimit`, and `StorageFull`.
-    pub(super) fn open(path: &Path, max_unpacked: u64) -> Result<Option<Self>> {
-        // To open a pipe would wait for somebody to write to it.
-        if stat(path)?.is_none() {
-            return Ok(None);
-        }
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed("opened", path, error)),
-        };
-        let metadata = file
-            .metadata()
-            .map_err(|error| failed("inspected", path, error))?;
-        let compression = compression_of(&file, 0, metadata.len())
-            .map_err(|error| failed("read", path, error))?;
-        let stamp = Stamp::of(&metadata);
-        let file = match compression {
-            Some(compression) => unpack(&file, path, compression, max_unpacked)?,
-            None => file,
-        };
-        Ok(Some(Self {
-            path: path.to_owned(),
-            file: Arc::new(file),
-            stamp,
-            compression,
-            metadata,
-        }))
-    }
-
-    /// The bytes `range`.
-    pub(super) fn read(&self, range: &Range<u64>) -> Result<Vec<u8>> {
-        read_range(&self.file, range).map_err(|error| self.unreadable(error))
-    }
-
-    pub(super) fn unreadable(&self, error: io::Error) -> Error {
-        if error.kind() == io::ErrorKind::UnexpectedEof {
-            return corrupt(&self.path, "was cut short while it was read").with_source(error);
-        }
-        failed("read", &self.path, error)
-    }
-
-    /// Whether two members have the same content.
-    pub(super) fn are_equal(&self, one: &Range<u64>, other: &Range<u64>) -> Result<bool> {
-        if one.end - one.start != other.end - other.start {
-            return Ok(false);
-        }
-        let mut equal = true;
-        let mut at = one.start;
-        let compared = read_pieces(&self.file, other, |piece| {
-            let length = piece.len() as u64;
-            equal = equal && read_range(&self.file, &(at..at + length))? == piece;
-            at += length;
-            Ok::<_, io::Error>(())
-        });
-        compared.map_err(|error| self.unreadable(error))?;
-        Ok(equal)
-    }
-}
-
-/// What lies at the path of an archive, if it is a file; `None` if nothing does.
-///
-/// # Errors
-/// `InvalidInput` if it is something else.
-pub(super) fn stat(path: &Path) -> Result<Option<std::fs::Metadata>> {
-    let (what, hint) = match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => return Ok(Some(metadata)),
-        Ok(metadata) if metadata.is_dir() => (
-            "is a directory, not an archive",
-            "a layout in a directory is named oci:DIR",
-        ),
-        Ok(_) => (
-            "is no regular file",
-            "an archive is read at many places; write it to a file first",
-        ),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("inspected", path, error)),
-    };
-    Err(Error::new(ErrorKind::InvalidInput, what)
-        .with_subject(path.display())
-        .with_hint(hint))
-}
 
 /// A blob in an archive.
 #[derive(Debug, Clone)]
@@ -134,15 +27,15 @@ pub(super) enum Blob {
         /// The part with its headers.
         whole: Range<u64>,
     },
-    /// What no member holds as it is.
-    Made(Bytes),
+    /// Content that is not a member of the archive.
+    Generated(Bytes),
 }
 
 impl Blob {
     pub(super) fn size(&self) -> u64 {
         match self {
             Self::Member { data, .. } => data.end - data.start,
-            Self::Made(bytes) => bytes.len() as u64,
+            Self::Generated(bytes) => bytes.len() as u64,
         }
     }
 }
@@ -150,20 +43,19 @@ impl Blob {
 /// A layout in an archive.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    pub(super) opened: Opened,
+    pub(super) opened: OpenedArchive,
     pub(super) blobs: HashMap<Digest, Blob>,
     pub(super) index: Blob,
     pub(super) marker: Blob,
     /// The directories of blobs, without a slash at the end.
     pub(super) directories: HashSet<String>,
-    /// Parts of the file that are not to be taken over into a new one: they are written anew, or
-    /// are there twice.
+    /// The parts of the file that are not copied to a new archive: members that are written again, and duplicates.
     pub(super) dropped: Vec<Range<u64>>,
-    /// Where the last member ends.
+    /// The end of the last member.
     pub(super) end: u64,
     /// The content of the `manifest.json` that `docker save` writes beside a layout.
     pub(super) docker_manifest: Option<Range<u64>>,
-    /// What it was made from, if it is an archive of docker.
+    /// The images that the layout was made from, if it is a docker-archive.
     pub(super) images: Option<Vec<Image>>,
 }
 
@@ -171,9 +63,9 @@ impl Contents {
     /// Reads the headers of the archive `opened`.
     ///
     /// # Errors
-    /// `Corrupt` if it is no archive of a layout, or one that cannot be trusted.
-    pub(super) fn read(opened: Opened) -> Result<Self> {
-        let mut reading = Reading {
+    /// `Corrupt` if it is not an archive of a layout, or an ambiguous one.
+    pub(super) fn read(opened: OpenedArchive) -> Result<Self> {
+        let mut collector = MemberCollector {
             opened: &opened,
             files: HashMap::new(),
             dropped: Vec::new(),
@@ -181,17 +73,17 @@ impl Contents {
         };
         let mut docker_manifest = None;
         let end = scan(&opened.file, &opened.path, |member| {
-            if plain(member.name) == Some("manifest.json") && member.kind == Kind::File {
+            if plain_path(member.name) == Some("manifest.json") && member.kind == MemberKind::File {
                 docker_manifest = Some(member.data.clone());
             }
-            reading.take(member)
+            collector.add(member)
         })?;
-        let Reading {
+        let MemberCollector {
             mut files,
             mut dropped,
             directories,
             ..
-        } = reading;
+        } = collector;
         let mut required = |file, name: &str| {
             let Some((data, whole)) = files.remove(&file) else {
                 return Err(missing(&opened.path, name, docker_manifest.is_some()));
@@ -220,7 +112,7 @@ impl Contents {
         })
     }
 
-    /// The bytes of a blob, or of one of the other files.
+    /// Reads a blob, or one of the other files.
     ///
     /// # Errors
     /// `SizeExceedsLimit` before anything is read if there are more than `limit` bytes.
@@ -228,7 +120,7 @@ impl Contents {
         check_limit(blob.size(), limit)?;
         match blob {
             Blob::Member { data, .. } => self.opened.read(data).map(Bytes::from),
-            Blob::Made(bytes) => Ok(bytes.clone()),
+            Blob::Generated(bytes) => Ok(bytes.clone()),
         }
     }
 }
@@ -236,7 +128,7 @@ impl Contents {
 fn missing(archive: &Path, name: &str, is_docker: bool) -> Error {
     let error = corrupt(
         archive,
-        format!("holds no {name}, so it is no image layout"),
+        format!("has no {name}, so it is not an image layout"),
     );
     if is_docker {
         return error.with_hint("docker save writes such archives: read it as docker-archive:FILE");
@@ -244,57 +136,57 @@ fn missing(archive: &Path, name: &str, is_docker: bool) -> Error {
     error.with_hint("it may have been cut off, or made from the directory above the layout")
 }
 
-struct Reading<'a> {
-    opened: &'a Opened,
+struct MemberCollector<'a> {
+    opened: &'a OpenedArchive,
     files: HashMap<LayoutFile, (Range<u64>, Range<u64>)>,
     dropped: Vec<Range<u64>>,
     directories: HashSet<String>,
 }
 
-impl Reading<'_> {
-    fn take(&mut self, member: &Member<'_>) -> Result<()> {
+impl MemberCollector<'_> {
+    fn add(&mut self, member: &Member<'_>) -> Result<()> {
         let refused = |what: &str| {
             Err(corrupt(
                 &self.opened.path,
-                format!("its member {} {what}", show(member.name)),
+                format!("its member {} {what}", quoted(member.name)),
             ))
         };
-        let file = match claim(member.name) {
-            Claim::File(file) => file,
-            Claim::Disguised if member.kind != Kind::Directory => {
+        let file = match MemberName::parse(member.name) {
+            MemberName::File(file) => file,
+            MemberName::Disguised if member.kind != MemberKind::Directory => {
                 return refused("has a name that leads to a file of the layout by a detour");
             }
-            Claim::Disguised | Claim::Other => {
-                if member.kind == Kind::Directory {
+            MemberName::Disguised | MemberName::Other => {
+                if member.kind == MemberKind::Directory {
                     self.directories.extend(blob_directory(member.name));
                 }
                 return Ok(());
             }
         };
         match member.kind {
-            Kind::File => {}
-            Kind::Link { symbolic: true, .. } => {
+            MemberKind::File => {}
+            MemberKind::Link { symbolic: true, .. } => {
                 return refused("is a symbolic link, which is not followed");
             }
-            Kind::Link { .. } => return refused("is a hard link, which is not followed"),
-            Kind::Sparse => return refused("is a sparse file, which no layout has"),
-            Kind::Directory | Kind::Other => return refused("is not a regular file"),
+            MemberKind::Link { .. } => return refused("is a hard link, which is not followed"),
+            MemberKind::Sparse => return refused("is a sparse file, which a layout cannot have"),
+            MemberKind::Directory | MemberKind::Other => return refused("is not a regular file"),
         }
         let too_many = self.files.len() >= MAX_BLOBS;
         match self.files.entry(file) {
             Entry::Vacant(_) if too_many => Err(Error::new(
                 ErrorKind::SizeExceedsLimit,
-                format!("holds more than {MAX_BLOBS} blobs"),
+                format!("has more than {MAX_BLOBS} blobs"),
             )
             .with_subject(self.opened.path.display())
             .with_hint("unpack it with tar, and read it as oci:DIR")),
-            Entry::Vacant(place) => {
-                place.insert((member.data.clone(), member.whole.clone()));
+            Entry::Vacant(entry) => {
+                entry.insert((member.data.clone(), member.whole.clone()));
                 Ok(())
             }
             Entry::Occupied(first) => {
                 if !self.opened.are_equal(&first.get().0, &member.data)? {
-                    return refused("is there twice, with different content");
+                    return refused("occurs twice, with different content");
                 }
                 self.dropped.push(member.whole.clone());
                 Ok(())

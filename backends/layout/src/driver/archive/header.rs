@@ -1,4 +1,4 @@
-//! The headers that we write: the same for the same name and size, wherever and whenever.
+//! The headers of new members. They depend only on the name and the size.
 
 use std::io;
 
@@ -16,19 +16,18 @@ const MAX_NAME: usize = 100;
 /// The largest size that fits into a header, in bytes.
 const MAX_SIZE: u64 = 0o77_777_777_777;
 
-/// The header of a file of `size` bytes, with what must stand before it if name or size do not fit
-/// into it.
+/// Returns the header of a file of `size` bytes, after a pax header if the name or the size do not fit into it.
 pub(super) fn file(name: &str, size: u64) -> Result<Vec<u8>> {
     header(name, size, EntryType::Regular)
 }
 
-/// The header of a file, in one block whatever its size, for a place that was left free for it.
+/// Returns the header of a file in one block, whatever its size, for a file whose content is written before its header.
 /// `name` has at most 100 bytes.
 pub(super) fn block(name: &str, size: u64) -> Result<Vec<u8>> {
     if size <= MAX_SIZE {
         return file(name, size);
     }
-    // Docker reads large sizes as GNU writes them.
+    // The GNU format for large sizes. Docker reads it.
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::Regular);
     header.set_mode(0o644);
@@ -38,24 +37,24 @@ pub(super) fn block(name: &str, size: u64) -> Result<Vec<u8>> {
     header.set_size(size);
     header
         .set_path(name)
-        .map_err(|error| Error::io("the header of a member cannot be made", error))?;
+        .map_err(|error| Error::io("cannot create the header of a member", error))?;
     header.set_cksum();
     Ok(header.as_bytes().to_vec())
 }
 
-/// The header of a directory, whose name ends with a slash.
+/// Returns the header of a directory, whose name ends with a slash.
 pub(super) fn directory(name: &str) -> Result<Vec<u8>> {
     header(name, 0, EntryType::Directory)
 }
 
-/// How many bytes are to follow content that ends at `end`.
+/// Returns how many bytes of padding follow content that ends at `end`.
 pub(super) fn padding(end: u64) -> usize {
     usize::try_from(end.next_multiple_of(BLOCK) - end).unwrap_or_default()
 }
 
 fn header(name: &str, size: u64, entry_type: EntryType) -> Result<Vec<u8>> {
     build(name, size, entry_type).map_err(|error| {
-        Error::io("the header of a member cannot be made", error).with_subject(name)
+        Error::io("cannot create the header of a member", error).with_subject(name)
     })
 }
 
@@ -66,7 +65,7 @@ fn build(name: &str, size: u64, entry_type: EntryType) -> io::Result<Vec<u8>> {
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(0);
-    // Go prints zeros here, and `tar` nothing.
+    // As Go does. The crate `tar` leaves the fields empty.
     header.set_device_major(0)?;
     header.set_device_minor(0)?;
     let decimal = size.to_string();

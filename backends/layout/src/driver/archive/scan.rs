@@ -1,4 +1,4 @@
-//! One look at every header of a tar file. The content of members is passed over.
+//! Reads every header of a tar file once. The content of members is skipped.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -11,55 +11,55 @@ use tranship::{Error, ErrorKind, Result};
 use crate::driver::file::failed;
 use crate::driver::position::read_exact_at;
 
-/// What tar files are made of, in bytes.
+/// The size of a block of a tar file, in bytes.
 pub(super) const BLOCK: u64 = 512;
 
 /// How many bytes the headers of one member may have: long names and pax records are read whole.
 const MAX_HEADERS: u64 = 1024 * 1024;
 
-/// One member, as its headers tell.
+/// One member, as its headers describe it.
 #[derive(Debug)]
 pub(super) struct Member<'a> {
     pub(super) name: &'a [u8],
-    pub(super) kind: Kind,
-    /// Where its content lies.
+    pub(super) kind: MemberKind,
+    /// The position of its content.
     pub(super) data: Range<u64>,
-    /// Where it lies with all its headers and its padding.
+    /// The position of the member with all its headers and its padding.
     pub(super) whole: Range<u64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MemberKind {
     File,
     Directory,
-    /// A symbolic link, or a hard link: what it names is from the root of the archive.
+    /// A symbolic link, or a hard link, whose target is relative to the root of the archive.
     Link {
         target: Vec<u8>,
         symbolic: bool,
     },
-    /// A file of which holes were left out.
+    /// A file that is stored without its holes.
     Sparse,
     /// A device or the like.
     Other,
 }
 
-/// What is wrong with an archive, or a member of it.
+/// Returns the error for a damaged archive.
 pub(super) fn corrupt(archive: &Path, message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Corrupt, message.into()).with_subject(archive.display())
 }
 
-/// The name of a member, for messages.
-pub(super) fn show(name: &[u8]) -> String {
+/// Returns the name of a member for messages, in quotation marks.
+pub(super) fn quoted(name: &[u8]) -> String {
     const LONGEST: usize = 160;
     let shown = name.get(..LONGEST).unwrap_or(name);
     format!("{:?}", String::from_utf8_lossy(shown))
 }
 
-/// Hands each member of the tar file `file` to `visit`, and answers where the last one ends. The
-/// errors name `archive`.
+/// Calls `visit` with each member of the tar file `file`, and returns the end of the last one. The subject of errors is
+/// `archive`.
 ///
 /// # Errors
-/// `Corrupt` if the file is cut off or no tar file.
+/// `Corrupt` if the file is truncated or not a tar file.
 pub(super) fn scan(
     file: &File,
     archive: &Path,
@@ -70,13 +70,13 @@ pub(super) fn scan(
         .map_err(|error| failed("inspected", archive, error))?
         .len();
     if length == 0 {
-        return Err(corrupt(archive, "is empty, and no archive"));
+        return Err(corrupt(archive, "is empty, and not an archive"));
     }
     let allowance = Cell::new(0);
     let mut file = file;
     file.rewind()
         .map_err(|error| failed("read", archive, error))?;
-    let mut tar = tar::Archive::new(Headers {
+    let mut tar = tar::Archive::new(HeaderReader {
         file,
         allowance: &allowance,
     });
@@ -93,9 +93,9 @@ pub(super) fn scan(
                 return failed("read", archive, error);
             }
             let what = if end == 0 {
-                "is no tar archive, or its first header is damaged".to_owned()
+                "is not a tar archive, or its first header is damaged".to_owned()
             } else {
-                format!("has a damaged header behind {last}")
+                format!("has a damaged header after {last}")
             };
             corrupt(archive, what).with_source(error)
         };
@@ -104,8 +104,8 @@ pub(super) fn scan(
         let sparse_name = records.sparse_name;
         let bytes = entry.path_bytes();
         let name = sparse_name.as_deref().unwrap_or(&bytes);
-        last = show(name);
-        let data = check_size(&entry, archive, &last)?;
+        last = quoted(name);
+        let data = data_range(&entry, archive, &last)?;
         let after = data.end.next_multiple_of(BLOCK);
         if after > length {
             let what = format!(
@@ -118,7 +118,7 @@ pub(super) fn scan(
         let member = Member {
             name,
             kind: if records.sparse {
-                Kind::Sparse
+                MemberKind::Sparse
             } else {
                 kind(&entry)
             },
@@ -134,22 +134,24 @@ pub(super) fn scan(
         read_exact_at(file, &mut trailer, end).map_err(|error| failed("read", archive, error))?;
     }
     if !is_there || trailer != [0; BLOCK as usize] {
-        let what = format!("is cut off behind {last}: the end of the archive is missing");
+        let what = format!("is cut off after {last}: the end of the archive is missing");
         return Err(corrupt(archive, what)
             .with_hint("it was not copied or written to its end; get it again"));
     }
     Ok(end)
 }
 
-/// The place of the content, if the size is one that a file can have.
-fn check_size<R: Read>(
+/// Returns the position of the content.
+///
+/// # Errors
+/// `Corrupt` if no file can have the size.
+fn data_range<R: Read>(
     entry: &tar::Entry<'_, R>,
     archive: &Path,
     name: &str,
 ) -> Result<Range<u64>> {
     let field = entry.header().as_old().size;
-    // A number of more than 63 bits, or a negative one: a reader that looks at the lower bits only
-    // sees another size.
+    // A number of more than 63 bits, or a negative one. Readers that use only the lower bits get another size.
     let is_huge = field[0] & 0x80 != 0 && field[..4] != [0x80, 0, 0, 0];
     let start = entry.raw_file_position();
     let end = start.checked_add(entry.size());
@@ -157,33 +159,33 @@ fn check_size<R: Read>(
         Some(end) if end <= u64::MAX - BLOCK => Ok(start..end),
         _ => Err(corrupt(
             archive,
-            format!("has a size that no file has for {name}"),
+            format!("has an impossible size for {name}"),
         )),
     }
 }
 
-fn kind<R: Read>(entry: &tar::Entry<'_, R>) -> Kind {
+fn kind<R: Read>(entry: &tar::Entry<'_, R>) -> MemberKind {
     let entry_type = entry.header().entry_type();
     if entry_type.is_file() {
-        return Kind::File;
+        return MemberKind::File;
     }
     if entry_type.is_dir() {
-        return Kind::Directory;
+        return MemberKind::Directory;
     }
     if entry_type.is_symlink() || entry_type.is_hard_link() {
         let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-        return Kind::Link {
+        return MemberKind::Link {
             target,
             symbolic: entry_type.is_symlink(),
         };
     }
     if entry_type.is_gnu_sparse() {
-        return Kind::Sparse;
+        return MemberKind::Sparse;
     }
-    Kind::Other
+    MemberKind::Other
 }
 
-/// What the pax records of a member say that `tar` leaves to its caller.
+/// The pax records of a member that the crate `tar` does not interpret.
 #[derive(Default)]
 struct Records {
     sparse: bool,
@@ -205,13 +207,13 @@ fn records<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Records> {
     Ok(found)
 }
 
-/// A file of which only headers are read, and not endlessly many for one member.
-struct Headers<'a> {
+/// A file of which only headers are read, with a limit for each member.
+struct HeaderReader<'a> {
     file: &'a File,
     allowance: &'a Cell<u64>,
 }
 
-impl Read for Headers<'_> {
+impl Read for HeaderReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.allowance.get();
         if left == 0 {
@@ -229,7 +231,7 @@ impl Read for Headers<'_> {
     }
 }
 
-impl Seek for Headers<'_> {
+impl Seek for HeaderReader<'_> {
     fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
         self.file.seek(position)
     }

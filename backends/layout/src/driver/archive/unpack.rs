@@ -1,4 +1,4 @@
-//! Archives that are compressed as a whole are decompressed once, to a file without a name.
+//! Decompresses an archive that is compressed as a whole to a temporary file without a name.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write};
@@ -27,15 +27,15 @@ pub(super) fn compression_of(
     Ok(Compression::detect(start))
 }
 
-/// How many bytes are written between two looks at the free space.
-const STEP: u64 = 64 * 1024 * 1024;
+/// How many bytes are written between two checks of the free space.
+const CHECK_INTERVAL: u64 = 64 * 1024 * 1024;
 
 /// Decompresses `file`, the archive at `path`, into a temporary file without a name, which is deleted when it is
-/// closed. At most `limit` bytes are written, and the last twentieth of the disk is left to others.
+/// closed. At most `limit` bytes are written, and the last twentieth of the disk is left free.
 ///
 /// # Errors
-/// `Corrupt` if the content cannot be decompressed, `StorageFull` if the disk has too little room, `SizeExceedsLimit` if it
-/// has more than `limit` bytes.
+/// `Corrupt` if the content cannot be decompressed, `StorageFull` if the disk has too little space, `SizeExceedsLimit` if
+/// it has more than `limit` bytes.
 pub(super) fn unpack(
     file: &File,
     path: &Path,
@@ -43,7 +43,7 @@ pub(super) fn unpack(
     limit: u64,
 ) -> Result<File> {
     let directory = std::env::temp_dir();
-    let spill = |error| {
+    let cannot_write = |error| {
         let error = failed("written", &directory, error);
         if error.kind() == ErrorKind::StorageFull {
             return error.with_hint(
@@ -53,9 +53,9 @@ pub(super) fn unpack(
         }
         error
     };
-    let to = tempfile::tempfile_in(&directory).map_err(spill)?;
+    let to = tempfile::tempfile_in(&directory).map_err(cannot_write)?;
     // An error of the system comes from the file that is written to.
-    let refused = |error: io::Error| {
+    let cannot_decompress = |error: io::Error| {
         if error.kind() == io::ErrorKind::FileTooLarge {
             return Error::new(
                 ErrorKind::SizeExceedsLimit,
@@ -68,7 +68,7 @@ pub(super) fn unpack(
             );
         }
         if error.raw_os_error().is_some() || error.kind() == io::ErrorKind::StorageFull {
-            return spill(error);
+            return cannot_write(error);
         }
         corrupt(
             path,
@@ -79,10 +79,10 @@ pub(super) fn unpack(
     let mut from = file;
     let mut decompressor = Decompressor::new(
         Some(compression),
-        Limited {
+        LimitedFile {
             file: to,
             written: 0,
-            next_look: STEP,
+            next_check: CHECK_INTERVAL,
             limit,
             is_nearly_full,
         },
@@ -91,34 +91,36 @@ pub(super) fn unpack(
     loop {
         match from.read(&mut buffer) {
             Ok(0) => {
-                let finished = decompressor.finish().map_err(refused)?;
+                let finished = decompressor.finish().map_err(cannot_decompress)?;
                 return Ok(finished.file);
             }
-            Ok(length) => decompressor.write_all(&buffer[..length]).map_err(refused)?,
+            Ok(length) => decompressor
+                .write_all(&buffer[..length])
+                .map_err(cannot_decompress)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(failed("read", path, error)),
         }
     }
 }
 
-/// A file that does not outgrow its limit, nor fill the disk.
-struct Limited {
+/// A file that neither exceeds a limit nor fills the disk.
+struct LimitedFile {
     file: File,
     written: u64,
-    /// How many bytes are written before the next look at the free space.
-    next_look: u64,
+    /// How many bytes are written before the next check of the free space.
+    next_check: u64,
     limit: u64,
     is_nearly_full: fn(&File) -> bool,
 }
 
-impl Write for Limited {
+impl Write for LimitedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let after = self.written.saturating_add(bytes.len() as u64);
         if after > self.limit {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        if after >= self.next_look {
-            self.next_look = after.saturating_add(STEP);
+        if after >= self.next_check {
+            self.next_check = after.saturating_add(CHECK_INTERVAL);
             if (self.is_nearly_full)(&self.file) {
                 return Err(io::ErrorKind::StorageFull.into());
             }
@@ -133,12 +135,12 @@ impl Write for Limited {
     }
 }
 
-/// Whether less than a twentieth of the file system is free, or less than a step.
+/// Returns whether less than a twentieth of the file system is free, or less than is written between two checks.
 #[cfg(unix)]
 fn is_nearly_full(file: &File) -> bool {
     rustix::fs::fstatvfs(file).is_ok_and(|disk| {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        free < STEP || disk.f_bavail < disk.f_blocks / 20
+        free < CHECK_INTERVAL || disk.f_bavail < disk.f_blocks / 20
     })
 }
 
@@ -155,12 +157,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_is_not_filled_to_its_end() {
-        let file = |is_nearly_full| Limited {
+    fn a_disk_is_not_filled_completely() {
+        let file = |is_nearly_full| LimitedFile {
             file: tempfile::tempfile().expect("a file"),
             written: 0,
-            next_look: 10,
-            limit: 2 * STEP,
+            next_check: 10,
+            limit: 2 * CHECK_INTERVAL,
             is_nearly_full,
         };
         let mut nearly_full = file(|_| true);
@@ -170,7 +172,7 @@ mod tests {
         assert_eq!(nearly_full.written, 9);
         let mut roomy = file(|_| false);
         roomy.write_all(&[0; 100]).expect("room");
-        assert_eq!(roomy.next_look, 100 + STEP);
+        assert_eq!(roomy.next_check, 100 + CHECK_INTERVAL);
     }
 
     #[test]

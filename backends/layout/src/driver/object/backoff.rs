@@ -1,4 +1,4 @@
-//! Pauses between attempts, each of another length, so that those who met do not meet again.
+//! Pauses between attempts, of random length, so that processes that have collided do not collide again.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The first pause is no longer than `first`, and none longer than `limit`.
+    /// The first pause lasts at most `first`, and no pause lasts longer than `limit`.
     pub(super) fn new(first: Duration, limit: Duration) -> Self {
         Self {
             longest: first,
@@ -18,11 +18,11 @@ impl Backoff {
         }
     }
 
-    /// Waits for between half and the whole of the time that it is now.
+    /// Pauses for between half and the whole of the current length, and doubles it.
     pub(super) async fn pause(&mut self) {
         let longest = self.longest;
         self.longest = (longest * 2).min(self.limit);
-        // Without random numbers the pauses are equal, and still pauses.
+        // Without random numbers, pauses of equal length are better than none.
         let random = getrandom::u32().unwrap_or_default();
         let part = 0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0;
         tokio::time::sleep(longest.mul_f64(part)).await;

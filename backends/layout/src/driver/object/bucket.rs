@@ -4,38 +4,35 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
     PutPayload, PutResult,
 };
-use tokio::sync::OnceCell;
-use tranship::{Capabilities, Error, ErrorKind, Result, Support};
+use tranship::{Body, Capabilities, Error, ErrorKind, Result};
 
-use super::conditions::{Conditions, REFUSED};
-use super::failure::{failed, is_not_offered, names_missing_bucket, not_written, redact};
-use super::memory::Memory;
+use super::conditional_put::ConditionalPut;
+use super::errors::{failed, is_not_offered, names_missing_bucket, not_written};
+use super::memory_budget::MemoryBudget;
+use super::store_url::StoreUrl;
 use crate::options::LayoutOptions;
 
-/// A store. Every error of it leaves here as one of ours.
+/// A store. Its methods return the errors of this crate.
 pub(super) struct Bucket {
     store: Arc<dyn ObjectStore>,
-    url: String,
-    pub(super) memory: Memory,
-    /// Whether the user takes care that there is one writer only.
-    pub(super) may_go_without_conditions: bool,
-    pub(super) conditions: OnceCell<Conditions>,
+    url: StoreUrl,
+    pub(super) memory: MemoryBudget,
+    conditional_put: ConditionalPut,
 }
 
 impl Bucket {
     pub(super) fn new(store: Arc<dyn ObjectStore>, options: &LayoutOptions) -> Self {
         Self {
-            url: url_of(&store.to_string()),
+            url: StoreUrl::new(&*store),
             store,
-            memory: Memory::new(options.upload_memory),
-            may_go_without_conditions: options.unconditional_put,
-            conditions: OnceCell::new(),
+            memory: MemoryBudget::new(options.upload_memory),
+            conditional_put: ConditionalPut::new(options.unconditional_put),
         }
     }
 
@@ -43,23 +40,13 @@ impl Bucket {
         &self.store
     }
 
-    /// Which store this is, for people.
-    pub(super) fn url(&self) -> &str {
+    pub(super) fn url(&self) -> &StoreUrl {
         &self.url
     }
 
-    /// The object `key`, for people.
-    pub(super) fn url_of(&self, key: &Path) -> String {
-        format!("{}/{key}", self.url)
-    }
-
-    /// What can be done as far as the store has been asked.
+    /// Returns what the store can do, as far as that is known.
     pub(super) fn capabilities(&self) -> Capabilities {
-        let write = match self.conditions.get() {
-            Some(Conditions::Missing) if !self.may_go_without_conditions => Support::No(REFUSED),
-            Some(_) => Support::Yes,
-            None => Support::Unknown,
-        };
+        let write = self.conditional_put.write_support();
         Capabilities::all()
             .with_push(write)
             .with_mount(write)
@@ -68,45 +55,62 @@ impl Bucket {
             .with_delete_manifests(write)
     }
 
-    /// Gets an object; `None` if there is none.
+    /// Returns whether writes of the index must have conditions. `probe` is the key of an object that does not exist.
+    ///
+    /// # Errors
+    /// `Unsupported` if the store has no conditional PUT and needs it.
+    pub(super) async fn requires_conditions(&self, probe: &Path) -> Result<bool> {
+        let required = self
+            .conditional_put
+            .is_required(&*self.store, &self.url, probe);
+        required.await
+    }
+
+    /// Gets an object; returns `None` if it does not exist.
     pub(super) async fn get(&self, key: &Path, options: GetOptions) -> Result<Option<GetResult>> {
         match self.store.get_opts(key, options).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if self.is_absent(&error) => Ok(None),
-            Err(error) => Err(failed(self, "read", key, error)),
+            Err(error) => Err(failed(&self.url, "read", key, error)),
         }
     }
 
-    /// Gets an object unless it still is as `e_tag` says.
-    pub(super) async fn get_changed(&self, key: &Path, e_tag: Option<String>) -> Result<Changed> {
+    /// Gets an object, unless it still has the ETag `e_tag`.
+    pub(super) async fn get_if_changed(
+        &self,
+        key: &Path,
+        e_tag: Option<String>,
+    ) -> Result<ConditionalGet> {
         let known = e_tag.clone();
         let options = GetOptions::default().with_if_none_match(e_tag);
         match self.store.get_opts(key, options).await {
-            // Not every store looks at the condition.
-            Ok(found) if known.is_some() && found.meta.e_tag == known => Ok(Changed::No),
-            Ok(found) => Ok(Changed::Yes(found)),
-            Err(object_store::Error::NotModified { .. }) => Ok(Changed::No),
-            Err(error) if self.is_absent(&error) => Ok(Changed::Absent),
-            Err(error) => Err(failed(self, "read", key, error)),
+            // Not every store supports the condition.
+            Ok(found) if known.is_some() && found.meta.e_tag == known => {
+                Ok(ConditionalGet::NotModified)
+            }
+            Ok(found) => Ok(ConditionalGet::Found(found)),
+            Err(object_store::Error::NotModified { .. }) => Ok(ConditionalGet::NotModified),
+            Err(error) if self.is_absent(&error) => Ok(ConditionalGet::Absent),
+            Err(error) => Err(failed(&self.url, "read", key, error)),
         }
     }
 
-    /// What there is to know of an object without reading it; `None` if there is none.
+    /// Returns the metadata of an object; `None` if it does not exist.
     pub(super) async fn head(&self, key: &Path) -> Result<Option<ObjectMeta>> {
         match self.store.head(key).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if self.is_absent(&error) => Ok(None),
-            Err(error) => Err(failed(self, "inspected", key, error)),
+            Err(error) => Err(failed(&self.url, "inspected", key, error)),
         }
     }
 
-    /// Writes an object, whatever there is.
+    /// Writes an object, over an existing one.
     pub(super) async fn put(&self, key: &Path, payload: PutPayload) -> Result<PutResult> {
         let put = self.store.put(key, payload).await;
-        put.map_err(|error| not_written(self, key, error))
+        put.map_err(|error| not_written(&self.url, key, error))
     }
 
-    /// Writes an object if the condition of `mode` holds; `None` if it does not.
+    /// Writes an object if the condition of `mode` holds; returns `None` if it does not.
     pub(super) async fn put_if(
         &self,
         key: &Path,
@@ -121,16 +125,16 @@ impl Bucket {
             .await
         {
             Ok(put) => Ok(Some(put)),
-            // A store may hide behind a failed condition that it has no such bucket.
-            Err(error) if names_missing_bucket(&error) => Err(not_written(self, key, error)),
+            // A store may report a missing bucket as a condition that does not hold.
+            Err(error) if names_missing_bucket(&error) => Err(not_written(&self.url, key, error)),
             Err(E::Precondition { .. } | E::AlreadyExists { .. } | E::NotModified { .. }) => {
                 Ok(None)
             }
-            Err(error) => Err(not_written(self, key, error)),
+            Err(error) => Err(not_written(&self.url, key, error)),
         }
     }
 
-    /// Creates an object; `false` if there is one.
+    /// Creates an object; returns `false` if it exists.
     pub(super) async fn create(&self, key: &Path, payload: PutPayload) -> Result<bool> {
         let result = self
             .store
@@ -139,26 +143,26 @@ impl Bucket {
         match result {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) if is_not_offered(&error) && self.may_go_without_conditions => {
+            Err(error) if is_not_offered(&error) && self.conditional_put.is_optional() => {
                 if self.head(key).await?.is_some() {
                     return Ok(false);
                 }
                 self.put(key, payload).await.map(|_| true)
             }
-            Err(error) => Err(not_written(self, key, error)),
+            Err(error) => Err(not_written(&self.url, key, error)),
         }
     }
 
-    /// Removes an object, if it is there.
+    /// Deletes an object, if it exists.
     pub(super) async fn delete(&self, key: &Path) -> Result<()> {
         match self.store.delete(key).await {
             Ok(()) => Ok(()),
             Err(error) if self.is_absent(&error) => Ok(()),
-            Err(error) => Err(failed(self, "removed", key, error)),
+            Err(error) => Err(failed(&self.url, "removed", key, error)),
         }
     }
 
-    /// Reads what was found to its end.
+    /// Reads the object `found` to its end.
     ///
     /// # Errors
     /// `SizeExceedsLimit` before anything is read if it has more than `limit` bytes.
@@ -176,11 +180,20 @@ impl Bucket {
         let mut stream = found.into_stream();
         let mut content = BytesMut::new();
         while let Some(piece) = stream.next().await {
-            let piece = piece.map_err(|error| failed(self, "read", key, error))?;
+            let piece = piece.map_err(|error| failed(&self.url, "read", key, error))?;
             check((content.len() + piece.len()) as u64)?;
             content.extend_from_slice(&piece);
         }
         Ok(content.freeze())
+    }
+
+    /// Returns the content of an object as a body.
+    pub(super) fn body(&self, key: Path, found: GetResult) -> Body {
+        let url = self.url.clone();
+        let pieces = found
+            .into_stream()
+            .map_err(move |error| failed(&url, "read", &key, error));
+        Body::from_stream(pieces.boxed())
     }
 
     fn is_absent(&self, error: &object_store::Error) -> bool {
@@ -190,59 +203,16 @@ impl Bucket {
 
 impl fmt::Debug for Bucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A store of somebody else may print its credentials.
+        // The `Debug` text of a store may have its credentials.
         f.debug_struct("Bucket")
             .field("url", &self.url)
             .finish_non_exhaustive()
     }
 }
 
-/// Whether an object is another one now.
-pub(super) enum Changed {
-    No,
-    Yes(GetResult),
+/// The result of a GET with a condition.
+pub(super) enum ConditionalGet {
+    NotModified,
+    Found(GetResult),
     Absent,
-}
-
-/// How people write the store that prints itself as `name`.
-fn url_of(name: &str) -> String {
-    let inside = |start: &str, end: &str| name.strip_prefix(start)?.strip_suffix(end);
-    let azure = inside("MicrosoftAzure { account: ", " }")
-        .and_then(|fields| fields.split_once(", container: "));
-    if let Some((account, container)) = azure {
-        return format!("abfss://{container}@{account}.dfs.core.windows.net");
-    }
-    if let Some(bucket) = inside("AmazonS3(", ")") {
-        return format!("s3://{bucket}");
-    }
-    if let Some(bucket) = inside("GoogleCloudStorage(", ")") {
-        return format!("gs://{bucket}");
-    }
-    if name == "InMemory" {
-        return "memory://".to_owned();
-    }
-    redact(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stores_are_called_what_their_users_call_them() {
-        for (name, url) in [
-            ("AmazonS3(images)", "s3://images"),
-            ("GoogleCloudStorage(images)", "gs://images"),
-            (
-                "MicrosoftAzure { account: me, container: images }",
-                "abfss://images@me.dfs.core.windows.net",
-            ),
-            (
-                "Own(https://me:secret@host/?sig=secret)",
-                "Own(https://host/",
-            ),
-        ] {
-            assert_eq!(url_of(name), url, "{name}");
-        }
-    }
 }

@@ -1,55 +1,49 @@
-//! Leases: for a while, nobody but the holder changes the index.
+//! Leases: for a limited time, only the holder changes the index.
 //!
-//! Who removes blobs must keep others from listing, meanwhile, what needs them. It writes an annotation
-//! into `index.json`, removes, and takes the annotation away. Writers that see it wait. If it stands
-//! there unchanged for longer than a holder may take, the holder has died, and the annotation goes
-//! with the next change. Everybody goes by their own clock.
+//! A process that removes blobs must prevent other processes from listing manifests that need them in the meantime. It
+//! writes an annotation into `index.json`, removes the blobs, and removes the annotation. Writers that see the
+//! annotation wait. If it does not change for longer than a holder may take, the holder has died, and the next writer
+//! removes the annotation. Each process measures that time with its own clock, so the clocks need not agree.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::UpdateVersion;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::time::Instant;
 use tranship::{Error, ErrorKind, Result, encode_json};
 
-use super::backoff::Backoff;
-
-/// The annotation. Its value says whose lease it is.
+/// The annotation. Its value identifies the holder.
 const ANNOTATION: &str = "io.tranship.gc";
 
-/// How long a lease holds.
-const TTL: Duration = Duration::from_secs(60);
+/// The time after which other processes remove a lease that has not changed.
+pub(super) const TTL: Duration = Duration::from_secs(60);
 
-/// How long a holder may go on after it asked for its lease.
-pub(super) const USE: Duration = Duration::from_secs(30);
+/// How long a holder may work after it has requested its lease.
+pub(super) const HOLD_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long leases that change hands are waited for.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+type JsonObject<V> = BTreeMap<String, V>;
 
-type Object<V> = BTreeMap<String, V>;
-
-/// A name for the holder of a lease that nobody else has.
-pub(super) fn holder() -> Result<String> {
+/// Returns a random name for the holder of a lease.
+pub(super) fn random_holder() -> Result<String> {
     let number = getrandom::u64().map_err(|error| {
-        Error::new(ErrorKind::Io, "the system has no random numbers").with_source(error.to_string())
+        Error::new(ErrorKind::Io, "cannot get random numbers from the system")
+            .with_source(error.to_string())
     })?;
     Ok(format!("{number:016x}"))
 }
 
-/// Whether `content`, an index, has a lease.
+/// Returns whether `content`, an index, has a lease.
 pub(super) fn is_leased(content: &[u8]) -> bool {
-    // Nearly always there is none, and an index may be large.
+    // Few indexes have one, and an index may be large.
     let might_be = content
         .windows(ANNOTATION.len())
         .any(|window| window == ANNOTATION.as_bytes());
-    // What cannot be read is told by who reads it.
+    // The reader of an invalid index reports the error.
     might_be
         && annotations(content).is_ok_and(|(_, annotations)| annotations.contains_key(ANNOTATION))
 }
 
-/// `content` with a lease of `holder`.
+/// Returns `content` with a lease of `holder`.
 pub(super) fn add(content: &[u8], holder: &str) -> Result<Bytes> {
     let (document, mut annotations) = annotations(content).map_err(unreadable)?;
     let holder = to_raw_value(holder).map_err(unreadable)?;
@@ -57,18 +51,18 @@ pub(super) fn add(content: &[u8], holder: &str) -> Result<Bytes> {
     encode(document, annotations)
 }
 
-/// `content` without any lease.
+/// Returns `content` without a lease.
 pub(super) fn remove(content: &[u8]) -> Result<Bytes> {
     let (document, mut annotations) = annotations(content).map_err(unreadable)?;
     annotations.remove(ANNOTATION);
     encode(document, annotations)
 }
 
-type Parts = (Object<Box<RawValue>>, Object<Box<RawValue>>);
+type Parts = (JsonObject<Box<RawValue>>, JsonObject<Box<RawValue>>);
 
-/// The fields of an index, and its annotations.
+/// Returns the fields of an index, and its annotations.
 fn annotations(content: &[u8]) -> serde_json::Result<Parts> {
-    let document: Object<Box<RawValue>> = serde_json::from_slice(content)?;
+    let document: JsonObject<Box<RawValue>> = serde_json::from_slice(content)?;
     let annotations = match document.get("annotations") {
         Some(annotations) => serde_json::from_str::<Option<_>>(annotations.get())?,
         None => None,
@@ -77,8 +71,8 @@ fn annotations(content: &[u8]) -> serde_json::Result<Parts> {
 }
 
 fn encode(
-    mut document: Object<Box<RawValue>>,
-    annotations: Object<Box<RawValue>>,
+    mut document: JsonObject<Box<RawValue>>,
+    annotations: JsonObject<Box<RawValue>>,
 ) -> Result<Bytes> {
     if annotations.is_empty() {
         document.remove("annotations");
@@ -90,59 +84,7 @@ fn encode(
 }
 
 fn unreadable(error: serde_json::Error) -> Error {
-    Error::new(ErrorKind::Corrupt, "is no image index").with_source(error)
-}
-
-/// Waits for the leases of others.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    began: Instant,
-    seen: Option<(UpdateVersion, Instant)>,
-    backoff: Backoff,
-}
-
-impl Waiting {
-    pub(super) fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            seen: None,
-            backoff: Self::backoff(),
-        }
-    }
-
-    fn backoff() -> Backoff {
-        Backoff::new(Duration::from_millis(20), Duration::from_secs(2))
-    }
-
-    /// Whether the lease in the state `at` of the index has run out. If it has not, some time has
-    /// passed and the index is to be read again.
-    ///
-    /// # Errors
-    /// `Conflict` if there has been one lease after the other for too long.
-    pub(super) async fn has_run_out(&mut self, at: &UpdateVersion) -> Result<bool> {
-        let now = Instant::now();
-        match &self.seen {
-            Some((seen, since)) if seen == at => {
-                if now.duration_since(*since) > TTL {
-                    return Ok(true);
-                }
-            }
-            _ => {
-                self.seen = Some((at.clone(), now));
-                self.backoff = Self::backoff();
-            }
-        }
-        if now.duration_since(self.began) > PATIENCE {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "somebody removes content, and keeps others from writing meanwhile",
-            )
-            .with_retryable(true)
-            .with_hint("garbage is being collected; try again when that has ended"));
-        }
-        self.backoff.pause().await;
-        Ok(false)
-    }
+    Error::new(ErrorKind::Corrupt, "is not an image index").with_source(error)
 }
 
 #[cfg(test)]
@@ -175,35 +117,5 @@ mod tests {
     fn annotations_that_are_null_are_none() {
         let leased = add(br#"{"annotations":null}"#, "me").expect("an index");
         assert!(is_leased(&leased));
-    }
-
-    fn version(e_tag: &str) -> UpdateVersion {
-        UpdateVersion {
-            e_tag: Some(e_tag.to_owned()),
-            version: None,
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_that_stays_the_same_runs_out() {
-        let (mut waiting, began) = (Waiting::new(), Instant::now());
-        while !waiting.has_run_out(&version("1")).await.expect("patience") {}
-        assert!(began.elapsed() > TTL);
-        assert!(began.elapsed() < TTL + Duration::from_secs(5));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lease_that_is_prolonged_is_waited_for_but_not_for_ever() {
-        let (mut waiting, began) = (Waiting::new(), Instant::now());
-        let error = loop {
-            let prolonged = version(&(began.elapsed().as_secs() / 20).to_string());
-            match waiting.has_run_out(&prolonged).await {
-                Ok(run_out) => assert!(!run_out),
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert!(error.is_retryable());
-        assert!(began.elapsed() > PATIENCE);
     }
 }

@@ -1,4 +1,4 @@
-//! Uploads that nobody goes on with. Nobody holds one here: only its age tells.
+//! Uploads that no client has continued. An upload has no lock here, so only its age is known.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -8,23 +8,24 @@ use object_store::ObjectStore as _;
 use object_store::path::Path;
 use tranship::{Result, UploadId};
 
-use super::failure::failed;
-use super::place::Place;
+use super::errors::failed;
+use super::layout::ObjectLayout;
+use super::session::{self, is_id};
 use super::stored::age;
-use super::upload;
 use crate::driver::{Leftover, LeftoverKind, Pages};
 
-/// What is known of an upload.
-struct Found {
+/// The objects of an upload, together.
+struct UploadObjects {
+    /// In bytes.
     size: u64,
-    /// How long ago it was written to last.
+    /// The time since the last write.
     age: Duration,
 }
 
-/// The uploads that nobody has touched within `min_age`.
-pub(super) fn list(place: &Place, min_age: Duration) -> Pages<'_, Leftover> {
+/// Lists the uploads that have not changed within `min_age`.
+pub(super) fn list(layout: &ObjectLayout, min_age: Duration) -> Pages<'_, Leftover> {
     let listing = async move {
-        let uploads = look(place, &place.uploads()).await?;
+        let uploads = uploads_below(layout, &layout.keys.uploads()).await?;
         let old = uploads
             .into_iter()
             .filter(|(_, found)| found.age >= min_age);
@@ -39,29 +40,37 @@ pub(super) fn list(place: &Place, min_age: Duration) -> Pages<'_, Leftover> {
     stream::once(listing).boxed()
 }
 
-/// Removes an upload, unless somebody has written to it again.
-pub(super) async fn remove(place: &Place, leftover: &Leftover, min_age: Duration) -> Result<bool> {
+/// Removes an upload, unless it has changed within `min_age`.
+pub(super) async fn remove(
+    layout: &ObjectLayout,
+    leftover: &Leftover,
+    min_age: Duration,
+) -> Result<bool> {
     let id = UploadId::new(leftover.name.as_str());
-    let Some(prefix) = upload::prefix_of(place, &id) else {
+    let Some(prefix) = session::prefix_of(layout, &id) else {
         return Ok(false);
     };
-    let found = look(place, &prefix).await?;
+    let found = uploads_below(layout, &prefix).await?;
     if found.is_empty() || found.values().any(|found| found.age < min_age) {
         return Ok(false);
     }
-    upload::remove(place, &prefix).await?;
+    session::remove(layout, &prefix).await?;
     Ok(true)
 }
 
-/// The uploads that have objects below `prefix`, by their ids.
-async fn look(place: &Place, prefix: &Path) -> Result<BTreeMap<String, Found>> {
+/// Returns the uploads that have objects below `prefix`, by their ids.
+async fn uploads_below(
+    layout: &ObjectLayout,
+    prefix: &Path,
+) -> Result<BTreeMap<String, UploadObjects>> {
     let now = SystemTime::now();
-    let root = place.uploads();
-    let mut uploads: BTreeMap<String, Found> = BTreeMap::new();
-    let mut listed = place.bucket.store().list(Some(prefix));
+    let root = layout.keys.uploads();
+    let mut uploads: BTreeMap<String, UploadObjects> = BTreeMap::new();
+    let mut listed = layout.bucket.store().list(Some(prefix));
     loop {
         let object = listed.try_next().await;
-        let object = object.map_err(|error| failed(&place.bucket, "listed", prefix, error))?;
+        let object =
+            object.map_err(|error| failed(layout.bucket.url(), "listed", prefix, error))?;
         let Some(object) = object else {
             return Ok(uploads);
         };
@@ -70,12 +79,12 @@ async fn look(place: &Place, prefix: &Path) -> Result<BTreeMap<String, Found>> {
             continue;
         };
         let id = id.as_ref().to_owned();
-        // What is no upload is not ours to remove.
-        if !upload::is_id(&id) {
+        // Objects that are not of an upload were written by another program.
+        if !is_id(&id) {
             continue;
         }
         let age = age(&object, now);
-        let upload = uploads.entry(id).or_insert(Found { size: 0, age });
+        let upload = uploads.entry(id).or_insert(UploadObjects { size: 0, age });
         upload.size = upload.size.saturating_add(object.size);
         upload.age = upload.age.min(age);
     }

@@ -1,244 +1,35 @@
-//! Layouts on object stores: S3, Google Cloud Storage, Azure, or whatever the crate `object_store` knows.
+//! Layouts in object stores: S3, Google Cloud Storage, Azure, and all others that the crate `object_store` supports.
 //!
-//! Objects appear as a whole, and a store can be asked to replace one only if it is still the same.
-//! That is all that is needed: there are no locks and no temporary objects, but for uploads.
+//! An object becomes visible as a whole, and a store can replace an object on the condition that it has not changed. So
+//! there are no locks, and no temporary objects except those of uploads.
 
 mod backoff;
 mod bucket;
-mod conditions;
-mod failure;
-mod held;
+mod conditional_put;
+mod detached;
+mod driver;
+mod errors;
 mod index;
+mod keys;
+mod layout;
 mod lease;
+mod lease_wait;
+mod leased_index;
 mod leftover;
-mod memory;
-mod parts;
-mod place;
+mod memory_budget;
+mod multipart;
+mod part_reader;
 mod put;
-mod recent;
+mod recent_blobs;
+mod redact;
 mod registry;
+mod session;
+mod store_url;
 mod stored;
 mod sweep;
+mod update;
 mod upload;
 mod walk;
 
-use std::ops::Range;
-use std::sync::Arc;
-use std::time::Duration;
-
-use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use object_store::path::Path;
-use object_store::{GetOptions, GetResult, ObjectStore};
-use tranship::{
-    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, Result, Source, Upload, UploadId,
-};
-
-use self::bucket::Bucket;
-use self::failure::failed;
-use self::index::ObjectVersion;
-use self::place::Place;
-use super::{
-    Driver, Hashed, Immediate, IndexEdit, IndexFile, IndexRead, Leftover, Maintenance, Observer,
-    Pages, Stored, SweepPlan, Swept, Transaction, check_size, hash_blob, marker,
-};
-use crate::options::LayoutOptions;
-
+pub(crate) use self::driver::Object;
 pub(crate) use self::registry::ObjectRegistry;
-
-/// What is younger is never removed as garbage. Writers go on what they stored a while ago without
-/// looking for it again, and clocks tick differently.
-const LEAST_GRACE: Duration = Duration::from_secs(15 * 60);
-
-/// One layout in an object store.
-#[derive(Debug, Clone)]
-pub(crate) struct Object {
-    place: Arc<Place>,
-}
-
-impl Object {
-    /// The layout below `prefix`. The store is not asked anything.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Path, options: &LayoutOptions) -> Self {
-        Self::within(Arc::new(Bucket::new(store, options)), prefix)
-    }
-
-    fn within(bucket: Arc<Bucket>, prefix: Path) -> Self {
-        Self {
-            place: Arc::new(Place::new(bucket, prefix)),
-        }
-    }
-}
-
-#[async_trait]
-impl Driver for Object {
-    fn location(&self) -> String {
-        self.place.bucket.url_of(self.place.prefix())
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.place.bucket.capabilities()
-    }
-
-    async fn version(&self) -> Result<Option<String>> {
-        let (bucket, key) = (&self.place.bucket, self.place.marker());
-        // Read, not only looked for: a store says that it has no such bucket in the body of an answer.
-        let Some(found) = bucket.get(&key, GetOptions::default()).await? else {
-            return Ok(None);
-        };
-        let content = bucket.content(&key, found, marker::MAX_SIZE).await?;
-        marker::version(&content)
-            .map(Some)
-            .map_err(|error| error.with_subject(bucket.url_of(&key)))
-    }
-
-    async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>> {
-        let found = self.place.bucket.head(&self.place.blob(digest)).await?;
-        Ok(found.map(|found| found.size))
-    }
-
-    async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
-        open_blob(&self.place, target, range).await
-    }
-
-    async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
-        let (bucket, key) = (&self.place.bucket, self.place.blob(digest));
-        let Some(found) = bucket.get(&key, GetOptions::default()).await? else {
-            return Ok(None);
-        };
-        let content = bucket.content(&key, found, limit).await;
-        content
-            .map(Some)
-            .map_err(|error| error.with_subject(digest))
-    }
-
-    async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
-        put::put(&self.place, expected, source).await
-    }
-
-    async fn delete_blob(&self, digest: &Digest) -> Result<bool> {
-        self.place.delete_blob(digest).await
-    }
-
-    fn begin(&self) -> Box<dyn Transaction> {
-        Box::new(Immediate(Arc::new(self.clone())))
-    }
-
-    async fn start_upload(&self) -> Result<Box<dyn Upload>> {
-        upload::start(&self.place).await
-    }
-
-    async fn resume_upload(&self, id: &UploadId) -> Result<Box<dyn Upload>> {
-        upload::resume(&self.place, id).await
-    }
-}
-
-#[async_trait]
-impl IndexFile for Object {
-    type Version = ObjectVersion;
-
-    async fn read(
-        &self,
-        known: Option<ObjectVersion>,
-        limit: u64,
-    ) -> Result<IndexRead<ObjectVersion>> {
-        index::read(&self.place, known.as_ref(), limit).await
-    }
-
-    async fn update(
-        &self,
-        known: Option<ObjectVersion>,
-        limit: u64,
-        edit: IndexEdit,
-    ) -> Result<Option<ObjectVersion>> {
-        index::update(&self.place, known, limit, edit).await
-    }
-
-    async fn sweep(
-        &self,
-        known: Option<ObjectVersion>,
-        limit: u64,
-        min_age: Duration,
-        plan: SweepPlan,
-    ) -> Result<Swept<ObjectVersion>> {
-        sweep::sweep(&self.place, known, limit, min_age, plan).await
-    }
-}
-
-#[async_trait]
-impl Maintenance for Object {
-    async fn write_version(&self) -> Result<()> {
-        self.place.write_marker().await
-    }
-
-    fn stored(&self) -> Pages<'_, Stored> {
-        stored::list(&self.place)
-    }
-
-    fn least_grace(&self) -> Duration {
-        LEAST_GRACE
-    }
-
-    async fn hash_blob(&self, digest: &Digest, observe: Observer) -> Result<Option<Hashed>> {
-        hash_blob(self, digest, observe).await
-    }
-
-    fn leftovers(&self, min_age: Duration) -> Pages<'_, Leftover> {
-        leftover::list(&self.place, min_age)
-    }
-
-    async fn remove_leftover(&self, leftover: &Leftover, min_age: Duration) -> Result<bool> {
-        leftover::remove(&self.place, leftover, min_age).await
-    }
-}
-
-/// Runs `work` to its end, even if this future is dropped.
-async fn to_its_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    let ended = tokio::spawn(work).await;
-    ended.unwrap_or_else(|error| {
-        Err(Error::new(ErrorKind::Io, "the change was interrupted").with_source(error))
-    })
-}
-
-async fn open_blob(place: &Arc<Place>, target: &Descriptor, range: Range<u64>) -> Result<Body> {
-    let missing = || Error::not_found(target.digest());
-    let (bucket, key) = (&place.bucket, place.blob(target.digest()));
-    if range.is_empty() {
-        // Stores have no name for a range of nothing.
-        let found = bucket.head(&key).await?.ok_or_else(missing)?;
-        check_size(found.size, target)?;
-        return Ok(Body::from_bytes(Bytes::new()));
-    }
-    let is_whole = range == (0..target.size());
-    let options = GetOptions {
-        range: (!is_whole).then(|| range.clone().into()),
-        ..GetOptions::default()
-    };
-    let found = match bucket.get(&key, options).await {
-        Ok(found) => found.ok_or_else(missing)?,
-        Err(error) => {
-            // A range beyond the end of what is stored fails in many ways.
-            if let Some(found) = bucket.head(&key).await? {
-                check_size(found.size, target)?;
-            }
-            return Err(error);
-        }
-    };
-    check_size(found.meta.size, target)?;
-    if found.range != range {
-        let why = "the store answered with another range than it was asked for";
-        return Err(Error::new(ErrorKind::Io, why).with_subject(bucket.url_of(&key)));
-    }
-    Ok(stream(bucket, key, found))
-}
-
-/// What was found, as it comes.
-fn stream(bucket: &Arc<Bucket>, key: Path, found: GetResult) -> Body {
-    let bucket = Arc::clone(bucket);
-    let pieces = found
-        .into_stream()
-        .map_err(move |error| failed(&bucket, "read", &key, error));
-    Body::from_stream(pieces.boxed())
-}

@@ -1,8 +1,8 @@
-//! Stores a blob: verified, and visible when it is complete.
+//! Stores a blob. It becomes visible when it is complete and verified.
 //!
-//! A small blob is gathered and written with one PUT. A larger one goes in parts straight to its key,
-//! hashed on the way, and is completed only when all of it is there and hashes to its digest: until
-//! then nobody sees it.
+//! A small blob is read into memory and written with one PUT. A larger one is sent to its key in parts, which are hashed
+//! as they are sent. The object does not exist before the upload of its parts is completed, which happens only if all of
+//! them together have the expected digest.
 
 use std::sync::Arc;
 
@@ -10,55 +10,58 @@ use object_store::PutPayload;
 use tranship::blocking::HashingSink;
 use tranship::{Descriptor, Result, Source, Verifier, blocking};
 
-use super::memory::{Intake, Share};
-use super::parts::Parts;
-use super::place::Place;
-use super::recent::Moment;
+use super::layout::ObjectLayout;
+use super::memory_budget::Reservation;
+use super::multipart::Multipart;
+use super::part_reader::PartReader;
+use super::recent_blobs::Timestamp;
 
 const MIB: u64 = 1024 * 1024;
 
-/// The least size of a part, but for the last one, that S3 takes, in bytes. Up to this size a blob is
-/// written at once.
-const PART: u64 = 5 * MIB;
+/// The smallest size of a part that S3 accepts, except for the last part, in bytes. A blob up to this size is written
+/// with one PUT.
+const PART_SIZE: u64 = 5 * MIB;
 
-/// How many parts S3 takes.
+/// How many parts S3 accepts.
 const MAX_PARTS: u64 = 10_000;
 
 /// Stores the content of `source` as the blob `expected`.
 pub(super) async fn put(
-    place: &Arc<Place>,
+    layout: &Arc<ObjectLayout>,
     expected: &Descriptor,
     source: Source<'_>,
 ) -> Result<()> {
-    place.prepare().await?;
-    // S3 dates an object that came in parts from when the first came.
-    let began = Moment::now();
+    layout.prepare().await?;
+    // The date of an S3 object in parts is the time when its upload was started.
+    let began = Timestamp::now();
     let size = part_size(expected.size()).min(expected.size());
-    // The source is not opened before it can be read: its other side may not like to wait.
-    let mut share = Some(place.bucket.memory.share(size).await);
-    let mut intake = Intake::new(source.open(0).await?);
-    if expected.size() <= PART {
-        put_whole(place, expected, &mut intake, &mut share).await?;
+    // The source is opened only when it can be read: a server may close a connection that is idle.
+    let mut reservation = Some(layout.bucket.memory.reserve(size).await);
+    let mut reader = PartReader::new(source.open(0).await?);
+    if expected.size() <= PART_SIZE {
+        put_whole(layout, expected, &mut reader, &mut reservation).await?;
     } else {
-        put_parts(place, expected, &mut intake, share).await?;
+        put_parts(layout, expected, &mut reader, reservation).await?;
     }
-    place.recent.add(expected.digest(), began);
+    layout.recent.add(expected.digest(), began);
     Ok(())
 }
 
-/// Parts are as small as they can be, and of one size, which some stores insist on. Beyond 48 GiB
-/// they have to grow: 5 TiB, the most that S3 takes, comes in parts of 525 MiB.
+/// Returns the size of the parts of a blob, in bytes. It is as small as possible, and the same for all parts, which some
+/// stores require. Blobs of more than 48 GiB need larger parts: those of 5 TiB, the largest that S3 accepts, have 525 MiB.
 fn part_size(blob: u64) -> u64 {
-    blob.div_ceil(MAX_PARTS).next_multiple_of(MIB).max(PART)
+    blob.div_ceil(MAX_PARTS)
+        .next_multiple_of(MIB)
+        .max(PART_SIZE)
 }
 
 async fn put_whole(
-    place: &Place,
+    layout: &ObjectLayout,
     expected: &Descriptor,
-    intake: &mut Intake,
-    share: &mut Option<Share>,
+    reader: &mut PartReader,
+    reservation: &mut Option<Reservation>,
 ) -> Result<()> {
-    let payload = intake.part(expected.size(), share).await?;
+    let payload = reader.next_part(expected.size(), reservation).await?;
     let hashed = payload.clone();
     let mut verifier = Verifier::new(expected);
     let verifier = blocking::run_sized(payload.content_length(), move || {
@@ -67,25 +70,25 @@ async fn put_whole(
         Ok(verifier)
     })
     .await?;
-    end(intake, share, verifier).await?;
-    place
+    finish(reader, reservation, verifier).await?;
+    layout
         .bucket
-        .put(&place.blob(expected.digest()), payload)
+        .put(&layout.keys.blob(expected.digest()), payload)
         .await
         .map(|_| ())
 }
 
 async fn put_parts(
-    place: &Arc<Place>,
+    layout: &Arc<ObjectLayout>,
     expected: &Descriptor,
-    intake: &mut Intake,
-    share: Option<Share>,
+    reader: &mut PartReader,
+    reservation: Option<Reservation>,
 ) -> Result<()> {
     let length = part_size(expected.size());
-    let mut share = share;
-    let first = intake.part(length, &mut share).await?;
-    let mut parts = Parts::start(&place.bucket, place.blob(expected.digest())).await?;
-    let sent = send(place, expected, intake, (first, share), &mut parts).await;
+    let mut reservation = reservation;
+    let first = reader.next_part(length, &mut reservation).await?;
+    let mut parts = Multipart::start(&layout.bucket, layout.keys.blob(expected.digest())).await?;
+    let sent = send(layout, expected, reader, (first, reservation), &mut parts).await;
     match sent {
         Ok(()) => parts.complete().await,
         Err(error) => {
@@ -95,39 +98,46 @@ async fn put_parts(
     }
 }
 
-/// Sends all parts, and says whether they are what was expected. They are hashed one after the other,
-/// while they and those before them are on their way.
+/// Sends all parts, and verifies them. They are hashed in order, while they and earlier parts are being sent.
 async fn send(
-    place: &Place,
+    layout: &ObjectLayout,
     expected: &Descriptor,
-    intake: &mut Intake,
-    first: (PutPayload, Option<Share>),
-    parts: &mut Parts,
+    reader: &mut PartReader,
+    first: (PutPayload, Option<Reservation>),
+    parts: &mut Multipart,
 ) -> Result<()> {
     let length = part_size(expected.size());
-    let (mut payload, mut share) = first;
+    let (mut payload, mut reservation) = first;
     let mut hashing = HashingSink::new(Verifier::new(expected));
-    hashing.update_all(payload.clone(), share.clone()).await?;
+    hashing
+        .update_all(payload.clone(), reservation.clone())
+        .await?;
     loop {
         let is_last = (payload.content_length() as u64) < length;
         if payload.content_length() > 0 {
-            parts.send(payload, share.take()).await?;
+            parts.send(payload, reservation.take()).await?;
         }
         if is_last {
             break;
         }
-        share = Some(place.bucket.memory.share(length).await);
-        payload = intake.part(length, &mut share).await?;
-        // Before it is sent, so that what is too long is not sent without end.
-        hashing.update_all(payload.clone(), share.clone()).await?;
+        reservation = Some(layout.bucket.memory.reserve(length).await);
+        payload = reader.next_part(length, &mut reservation).await?;
+        // It is hashed before it is sent, so that content that is too long is not sent without end.
+        hashing
+            .update_all(payload.clone(), reservation.clone())
+            .await?;
     }
     hashing.finish().await?.finish()
 }
 
-/// Reads to the end, and says whether everything was what was expected.
-async fn end(intake: &mut Intake, share: &mut Option<Share>, verifier: Verifier) -> Result<()> {
+/// Reads to the end, and verifies the content.
+async fn finish(
+    reader: &mut PartReader,
+    reservation: &mut Option<Reservation>,
+    verifier: Verifier,
+) -> Result<()> {
     let mut verifier = verifier;
-    if let Some(more) = intake.piece(share).await? {
+    if let Some(more) = reader.next_piece(reservation).await? {
         verifier.update(&more)?;
     }
     verifier.finish()
@@ -139,9 +149,9 @@ mod tests {
 
     #[test]
     fn parts_are_small_until_there_would_be_too_many() {
-        assert_eq!(part_size(0), PART);
-        assert_eq!(part_size(MAX_PARTS * PART), PART);
-        assert_eq!(part_size(MAX_PARTS * PART + 1), PART + MIB);
+        assert_eq!(part_size(0), PART_SIZE);
+        assert_eq!(part_size(MAX_PARTS * PART_SIZE), PART_SIZE);
+        assert_eq!(part_size(MAX_PARTS * PART_SIZE + 1), PART_SIZE + MIB);
         for blob in [1 << 40, 5 << 40, u64::MAX >> 1] {
             assert!(blob.div_ceil(part_size(blob)) <= MAX_PARTS, "{blob}");
         }

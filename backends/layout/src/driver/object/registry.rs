@@ -12,16 +12,17 @@ use tranship::{
 };
 
 use super::bucket::Bucket;
-use super::failure::{failed, is_not_offered};
-use super::place::child;
-use super::recent::Moment;
+use super::driver::Object;
+use super::errors::{failed, is_not_offered};
+use super::keys::child;
+use super::put;
+use super::recent_blobs::Timestamp;
 use super::walk::Walk;
-use super::{Object, put};
 use crate::driver::repository_path::directories_of;
 use crate::driver::{Driver, RegistryDriver, own};
 use crate::options::LayoutOptions;
 
-/// How many names are looked for at a time, unless the caller says otherwise.
+/// How many names are listed at a time, unless the caller asks for another number.
 const PAGE: usize = 256;
 
 /// The most that S3 copies with one request, in bytes.
@@ -38,7 +39,7 @@ pub(crate) struct ObjectRegistry {
 }
 
 impl ObjectRegistry {
-    /// The layouts below `prefix`. The store is not asked anything.
+    /// Returns the layouts below `prefix`. This sends no request.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Path, options: &LayoutOptions) -> Self {
         Self {
             bucket: Arc::new(Bucket::new(store, options)),
@@ -46,20 +47,21 @@ impl ObjectRegistry {
         }
     }
 
-    /// Where the layouts lie, for people.
+    /// Returns the URL of the prefix.
     pub(crate) fn location(&self) -> String {
-        self.bucket.url_of(&self.prefix)
+        self.bucket.url().of(&self.prefix)
     }
 
-    /// Whether there is anything below the prefix.
+    /// Returns whether there is an object below the prefix.
     ///
     /// # Errors
-    /// `NotFound` if not even the bucket exists.
+    /// `NotFound` if the bucket does not exist.
     pub(crate) async fn exists(&self) -> Result<bool> {
         let mut listed = self.bucket.store().list(Some(&self.prefix));
         let first = listed.next().await.transpose();
-        let first = first.map_err(|error| failed(&self.bucket, "listed", &self.prefix, error))?;
-        // A bucket that is empty is one.
+        let first =
+            first.map_err(|error| failed(self.bucket.url(), "listed", &self.prefix, error))?;
+        // An empty bucket is a registry without repositories.
         Ok(first.is_some() || self.prefix.is_root())
     }
 
@@ -69,31 +71,31 @@ impl ObjectRegistry {
         });
         let layout = Object::within(Arc::clone(&self.bucket), prefix);
         let longest = tranship::Algorithm::Sha512.digest(b"");
-        if layout.place.blob(&longest).as_ref().len() > MAX_KEY {
+        if layout.layout.keys.blob(&longest).as_ref().len() > MAX_KEY {
             let why = "the name is too long for the keys of a store";
             return Err(Error::new(ErrorKind::InvalidReference, why).with_subject(name));
         }
         Ok(layout)
     }
 
-    /// Has the store copy a blob; `None` if it cannot.
+    /// Asks the store to copy a blob; returns `None` if it cannot.
     async fn copy(&self, target: &Descriptor, from: &Object, to: &Object) -> Result<Option<bool>> {
         let digest: &Digest = target.digest();
-        let (source, destination) = (from.place.blob(digest), to.place.blob(digest));
+        let (source, destination) = (from.layout.keys.blob(digest), to.layout.keys.blob(digest));
         match self.bucket.head(&source).await? {
             Some(found) if found.size == target.size() => {}
             _ => return Ok(Some(false)),
         }
-        to.place.prepare().await?;
-        let began = Moment::now();
+        to.layout.prepare().await?;
+        let began = Timestamp::now();
         match self.bucket.store().copy(&source, &destination).await {
             Ok(()) => {
-                to.place.recent.add(digest, began);
+                to.layout.recent.add(digest, began);
                 Ok(Some(true))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(Some(false)),
             Err(error) if is_not_offered(&error) || target.size() > MAX_COPY => Ok(None),
-            Err(error) => Err(failed(&self.bucket, "copied", &source, error)),
+            Err(error) => Err(failed(self.bucket.url(), "copied", &source, error)),
         }
     }
 }
@@ -144,7 +146,7 @@ impl RegistryDriver for ObjectRegistry {
             return Ok(copied);
         }
         match from.open_blob(target, 0..target.size()).await {
-            Ok(body) => put::put(&to.place, target, Source::once(body))
+            Ok(body) => put::put(&to.layout, target, Source::once(body))
                 .await
                 .map(|()| true),
             Err(error) if error.is_not_found() => Ok(false),

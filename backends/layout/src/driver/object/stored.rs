@@ -1,4 +1,4 @@
-//! Lists what lies under `blobs/`.
+//! Lists all objects below `blobs/`.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,21 +7,21 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore as _};
 use tranship::Digest;
 
-use super::failure::failed;
-use super::place::Place;
+use super::errors::failed;
+use super::layout::ObjectLayout;
 use crate::driver::{Pages, Stored, StoredName};
 
-/// How many objects a page has.
+/// The number of objects in a page.
 const PAGE: usize = 1000;
 
-/// Everything under `blobs/`, page by page.
-pub(super) fn list(place: &Place) -> Pages<'_, Stored> {
-    let prefix = place.blobs();
-    let listed = place.bucket.store().list(Some(&prefix));
-    // By our own clock: before anything is removed, the store's clock is asked.
+/// Lists all objects below `blobs/`, page by page.
+pub(super) fn list(layout: &ObjectLayout) -> Pages<'_, Stored> {
+    let prefix = layout.keys.blobs();
+    let listed = layout.bucket.store().list(Some(&prefix));
+    // The local clock is exact enough here. A sweep uses the store's clock before it removes anything.
     let now = SystemTime::now();
-    let stored =
-        listed.map_err(move |error| failed(&place.bucket, "listed", &place.blobs(), error));
+    let stored = listed
+        .map_err(move |error| failed(layout.bucket.url(), "listed", &layout.keys.blobs(), error));
     let stored = stored.map_ok(move |found| Stored {
         name: name_of(&prefix, &found.location),
         size: found.size,
@@ -31,7 +31,7 @@ pub(super) fn list(place: &Place) -> Pages<'_, Stored> {
     stored.try_chunks(PAGE).map_err(|error| error.1).boxed()
 }
 
-/// How long ago an object was written; zero if that is said to be in the future.
+/// Returns the time since an object was written; zero if its date is in the future.
 pub(super) fn age(found: &ObjectMeta, now: SystemTime) -> Duration {
     let modified = SystemTime::from(found.last_modified);
     now.duration_since(modified).unwrap_or_default()
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_blob_is_a_stray() {
+    fn an_object_that_is_not_a_blob_is_a_stray() {
         let prefix = Path::from("app/blobs");
         let digest = Digest::of(b"x");
         let blob = format!("app/blobs/sha256/{}", digest.hex());

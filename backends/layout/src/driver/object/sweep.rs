@@ -1,4 +1,4 @@
-//! Removes blobs that nobody refers to, under a lease.
+//! Removes blobs that nothing refers to, under a lease.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -6,52 +6,52 @@ use std::time::{Duration, SystemTime};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{Digest, Result, blocking};
 
-use super::held::Held;
-use super::index::{
-    Base, ObjectVersion, REQUESTS, as_it_is, read, replace, too_often, version_at, wait_for_lease,
-};
-use super::lease::Waiting;
-use super::place::Place;
+use super::detached::run_detached;
+use super::index::{BaseIndex, ObjectVersion, read, replace, too_many_conflicts};
+use super::layout::ObjectLayout;
+use super::lease_wait::{LeaseWait, wait_for_lease};
+use super::leased_index::LeasedIndex;
+use super::recent_blobs::LEAST_GRACE;
 use super::stored::age;
-use super::{LEAST_GRACE, to_its_end};
+use super::update::REQUESTS;
 use crate::driver::{Stored, StoredName, Sweep, SweepPlan, Swept};
 
-/// How often the index may change between reading it and taking the lease.
+/// How many attempts may fail because another writer changes the index before the lease is written.
 const MAX_ATTEMPTS: u32 = 100;
 
-/// How many blobs are removed before it is seen to that the lease still holds.
-const PORTION: usize = 64;
+/// How many blobs are removed before the lease is renewed.
+const BLOBS_PER_LEASE: usize = 64;
 
-/// Removes what `plan` says.
+/// Removes the blobs that `plan` returns.
 pub(super) async fn sweep(
-    place: &Arc<Place>,
+    layout: &Arc<ObjectLayout>,
     known: Option<ObjectVersion>,
     limit: u64,
     min_age: Duration,
     mut plan: SweepPlan,
 ) -> Result<Swept<ObjectVersion>> {
-    let keeps_conditions = place.must_keep_conditions().await?;
-    let mut waiting = Waiting::new();
+    let is_conditional = layout.requires_conditions().await?;
+    let mut lease_wait = LeaseWait::new();
     let mut attempts = 0;
     while attempts < MAX_ATTEMPTS {
-        let found = read(place, known.as_ref(), limit).await?;
-        if keeps_conditions && wait_for_lease(place, &found, &mut waiting, limit).await? {
+        let found = read(layout, known.as_ref(), limit).await?;
+        if is_conditional && wait_for_lease(layout, &found, &mut lease_wait, limit).await? {
             continue;
         }
         attempts += 1;
-        let (returned, found, wanted) = blocking::run(move || {
-            let wanted = plan(found.state())?;
-            Ok((plan, found, wanted))
+        let (returned, found, planned) = blocking::run(move || {
+            let planned = plan(found.state())?;
+            Ok((plan, found, planned))
         })
         .await?;
         plan = returned;
-        let Sweep { content, remove } = wanted;
-        let base = Base::new(found, keeps_conditions);
+        let Sweep { content, remove } = planned;
+        let base = BaseIndex::new(found, is_conditional);
         if remove.is_empty() {
             let version = match content {
                 None => base.version().cloned(),
-                Some(content) => match replace(place, &content, base.mode()).await? {
-                    Some(at) => Some(version_at(at, false)),
+                Some(content) => match replace(layout, &content, base.put_mode()).await? {
+                    Some(at) => Some(ObjectVersion::new(at, false)),
                     None => continue,
                 },
             };
@@ -60,19 +60,19 @@ pub(super) async fn sweep(
         }
         let content = match content {
             Some(content) => content,
-            None => match as_it_is(place, &base, limit).await? {
+            None => match base.content(layout, limit).await? {
                 Some(content) => content,
                 None => continue,
             },
         };
-        let (place, mode) = (Arc::clone(place), base.mode());
-        // Half done, it would keep other writers waiting.
-        let swept = to_its_end(async move {
-            let Some(mut held) = Held::take(&place, content, mode).await? else {
+        let (layout, mode) = (Arc::clone(layout), base.put_mode());
+        // If it were interrupted, other writers would have to wait for the lease to expire.
+        let swept = run_detached(async move {
+            let Some(mut leased) = LeasedIndex::write(&layout, content, mode).await? else {
                 return Ok(None);
             };
-            let removed = remove_old(&place, &mut held, remove, min_age.max(LEAST_GRACE)).await;
-            let version = Some(held.give_back().await);
+            let removed = remove_old(&layout, &mut leased, remove, min_age.max(LEAST_GRACE)).await;
+            let version = Some(leased.release().await);
             let removed = removed?;
             Ok(Some(Swept { version, removed }))
         })
@@ -81,47 +81,47 @@ pub(super) async fn sweep(
             return Ok(swept);
         }
     }
-    Err(too_often(place))
+    Err(too_many_conflicts(layout))
 }
 
 async fn remove_old(
-    place: &Place,
-    held: &mut Held,
+    layout: &ObjectLayout,
+    leased: &mut LeasedIndex,
     blobs: Vec<Digest>,
     min_age: Duration,
 ) -> Result<Vec<Stored>> {
-    // The store has just written this, so it tells the time by the store's own clock.
-    let index = place.bucket.head(&place.index()).await?;
+    // The index has just been written, so its date is the current time by the store's clock.
+    let index = layout.bucket.head(&layout.keys.index()).await?;
     let now = index.map_or_else(SystemTime::now, |index| index.last_modified.into());
     let mut removed = Vec::new();
-    for portion in blobs.chunks(PORTION) {
-        held.prolong().await?;
-        let removing = stream::iter(portion.to_vec())
-            .map(|digest| remove_if_old(place, digest, now, min_age))
+    for blobs in blobs.chunks(BLOBS_PER_LEASE) {
+        leased.renew().await?;
+        let removing = stream::iter(blobs.to_vec())
+            .map(|digest| remove_if_old(layout, digest, now, min_age))
             .buffer_unordered(REQUESTS)
             .try_filter_map(|stored| async move { Ok(stored) })
             .try_collect::<Vec<_>>();
-        removed.extend(held.in_time(removing).await?);
+        removed.extend(leased.within_lease(removing).await?);
     }
     Ok(removed)
 }
 
 async fn remove_if_old(
-    place: &Place,
+    layout: &ObjectLayout,
     digest: Digest,
     now: SystemTime,
     min_age: Duration,
 ) -> Result<Option<Stored>> {
-    let key = place.blob(&digest);
-    let Some(found) = place.bucket.head(&key).await? else {
+    let key = layout.keys.blob(&digest);
+    let Some(found) = layout.bucket.head(&key).await? else {
         return Ok(None);
     };
     let age = age(&found, now);
     if age < min_age {
         return Ok(None);
     }
-    place.recent.forget(&digest);
-    place.bucket.delete(&key).await?;
+    layout.recent.forget(&digest);
+    layout.bucket.delete(&key).await?;
     Ok(Some(Stored {
         name: StoredName::Blob(digest),
         size: found.size,

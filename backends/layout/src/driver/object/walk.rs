@@ -8,7 +8,7 @@ use object_store::{GetOptions, ObjectMeta, ObjectStore as _};
 use tranship::{RepositoryName, Result};
 
 use super::bucket::Bucket;
-use super::failure::failed;
+use super::errors::failed;
 use crate::driver::repository_path::component_of;
 use crate::driver::{BLOBS, INDEX};
 use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
@@ -16,12 +16,12 @@ use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
 /// How many prefixes are listed at the same time.
 const AHEAD: usize = 16;
 
-/// A walk that can be interrupted after any name. A prefix is listed when the walk comes there.
+/// A walk that can be continued after any name. It lists a prefix when it reaches it.
 #[derive(Debug)]
 pub(super) struct Walk {
     bucket: Arc<Bucket>,
     last: Option<String>,
-    /// By name, the next one last. In the order of names, `a-b` comes between `a` and `a/b`.
+    /// By name in descending order. In this order, `a-b` is between `a` and `a/b`.
     steps: Vec<Step>,
 }
 
@@ -39,7 +39,7 @@ struct Listed {
 }
 
 impl Walk {
-    /// Walks `prefix` for names behind `last`.
+    /// Starts a walk of `prefix` for names after `last`.
     pub(super) async fn new(
         bucket: &Arc<Bucket>,
         prefix: &Path,
@@ -55,20 +55,20 @@ impl Walk {
         Ok(walk)
     }
 
-    /// The next names, `count` at the most; fewer only at the end.
+    /// Returns the next names: `count`, or fewer at the end.
     pub(super) async fn next(&mut self, count: usize) -> Result<Vec<RepositoryName>> {
         let mut names = Vec::new();
         while names.len() < count && !self.steps.is_empty() {
-            self.look_ahead().await?;
+            self.prefetch().await?;
             let Some(step) = self.steps.pop() else {
                 break;
             };
             let Some(listed) = step.listed else {
                 continue;
             };
-            let is_behind = self.last.as_ref().is_none_or(|last| *last < step.name);
+            let is_after = self.last.as_ref().is_none_or(|last| *last < step.name);
             if listed.is_layout
-                && is_behind
+                && is_after
                 && let Ok(name) = step.name.parse()
             {
                 names.push(name);
@@ -78,8 +78,8 @@ impl Walk {
         Ok(names)
     }
 
-    /// Lists what comes next, unless that is done.
-    async fn look_ahead(&mut self) -> Result<()> {
+    /// Lists the next prefixes, if the very next one has not been listed.
+    async fn prefetch(&mut self) -> Result<()> {
         if self.steps.last().is_none_or(|step| step.listed.is_some()) {
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl Walk {
         let last = self.last.as_deref();
         let steps = found
             .into_iter()
-            .filter(|(name, _)| last.is_none_or(|last| may_lead_behind(name, last)))
+            .filter(|(name, _)| last.is_none_or(|last| may_lead_after(name, last)))
             .map(|(name, prefix)| Step {
                 name,
                 prefix,
@@ -122,8 +122,8 @@ impl Walk {
     }
 }
 
-/// Whether `name`, or a name below it, may come behind `last`.
-fn may_lead_behind(name: &str, last: &str) -> bool {
+/// Returns whether `name`, or a name below it, may be after `last`.
+fn may_lead_after(name: &str, last: &str) -> bool {
     let below = format!("{name}/");
     name > last || below.as_str() > last || last.starts_with(&below)
 }
@@ -133,7 +133,7 @@ async fn list(bucket: &Bucket, names: &str, prefix: &Path) -> Result<Listed> {
         .store()
         .list_with_delimiter(Some(prefix))
         .await
-        .map_err(|error| failed(bucket, "listed", prefix, error))?;
+        .map_err(|error| failed(bucket.url(), "listed", prefix, error))?;
     let is_index = |location: &Path| location.filename() == Some(INDEX);
     let below = found.common_prefixes.into_iter().filter_map(|prefix| {
         let component = prefix.filename().and_then(component_of)?;
@@ -146,16 +146,16 @@ async fn list(bucket: &Bucket, names: &str, prefix: &Path) -> Result<Listed> {
         .find(|object| is_index(&object.location));
     Ok(Listed {
         is_layout: match index {
-            Some(index) => holds_something(bucket, prefix, index).await?,
+            Some(index) => has_content(bucket, prefix, index).await?,
             None => false,
         },
         below: below.collect(),
     })
 }
 
-/// Whether the layout at `prefix` lists a manifest or has a blob. Deletes and garbage collection leave layouts without
-/// either.
-async fn holds_something(bucket: &Bucket, prefix: &Path, index: &ObjectMeta) -> Result<bool> {
+/// Returns whether the layout at `prefix` lists a manifest or has a blob. Deletes and garbage collection leave layouts
+/// without either.
+async fn has_content(bucket: &Bucket, prefix: &Path, index: &ObjectMeta) -> Result<bool> {
     if index.size > MAX_EMPTY_INDEX {
         return Ok(true);
     }
@@ -170,7 +170,7 @@ async fn holds_something(bucket: &Bucket, prefix: &Path, index: &ObjectMeta) -> 
     let blobs = prefix.clone().join(BLOBS);
     let mut blobs = bucket.store().list(Some(&blobs));
     let first = blobs.try_next().await;
-    let first = first.map_err(|error| failed(bucket, "listed", prefix, error))?;
+    let first = first.map_err(|error| failed(bucket.url(), "listed", prefix, error))?;
     Ok(first.is_some())
 }
 
@@ -212,26 +212,26 @@ mod tests {
     const SORTED: [&str; 8] = ["a", "a-b", "a-b/c", "a.b", "a/b", "a/b/c", "a0", "b/c/d"];
 
     #[tokio::test]
-    async fn names_come_in_their_own_order_not_in_that_of_keys() {
+    async fn names_are_in_their_own_order_not_in_that_of_keys() {
         let bucket = layouts(&SORTED).await;
         assert_eq!(names(&bucket, None, 100).await, SORTED);
         assert_eq!(names(&bucket, None, 1).await, SORTED);
     }
 
     #[tokio::test]
-    async fn a_walk_goes_on_behind_any_name_whether_it_exists_or_not() {
+    async fn a_walk_continues_after_any_name_that_exists_or_not() {
         let bucket = layouts(&SORTED).await;
         let candidates = SORTED
             .into_iter()
             .chain(["", "a-", "a/", "a/a", "a/b/", "a00", "z"]);
         for last in candidates {
-            let behind: Vec<_> = SORTED.into_iter().filter(|name| *name > last).collect();
-            assert_eq!(names(&bucket, Some(last), 100).await, behind, "{last}");
+            let after: Vec<_> = SORTED.into_iter().filter(|name| *name > last).collect();
+            assert_eq!(names(&bucket, Some(last), 100).await, after, "{last}");
         }
     }
 
     #[tokio::test]
-    async fn a_layout_is_passed_over_that_has_neither_a_manifest_nor_a_blob() {
+    async fn a_layout_without_manifests_and_blobs_is_skipped() {
         let bucket = layouts(&["a", "b", "c", "d"]).await;
         for (key, content) in [
             ("root/b/index.json", r#"{"manifests":[]}"#),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn prefixes_without_an_index_and_foreign_ones_are_passed_over() {
+    async fn prefixes_without_an_index_and_foreign_ones_are_skipped() {
         let bucket = layouts(&["a", "a/blobs", "B", ".c", "_d", "_blobs"]).await;
         let loose = Path::from("root/empty/blobs/x");
         bucket.store().put(&loose, "".into()).await.expect("stored");

@@ -1,6 +1,6 @@
-//! An archive of docker that comes to be, in a temporary file.
+//! A new docker-archive in a temporary file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
@@ -11,94 +11,73 @@ use tempfile::NamedTempFile;
 use tokio::sync::OwnedMutexGuard;
 use tranship::{Digest, Error, ErrorKind, Result, encode_json};
 
-use super::reading::MANIFEST;
-use super::tags::{ImageName, Item, repositories};
-use super::wanted::{Wanted, config_name, layer_name, wanted};
+use super::manifest_json::{ImageItem, MANIFEST, repositories};
+use super::new_images::{NewImage, config_name, layer_name, new_images};
+use super::pushed::{PushedContent, PushedLayer};
+use super::tags::ImageName;
+use crate::driver::archive::archive_file::ArchiveFile;
 use crate::driver::archive::contents::{Blob, Contents};
 use crate::driver::archive::header;
-use crate::driver::archive::place::{Place, Replaced};
 use crate::driver::archive::position::read_pieces;
-use crate::driver::archive::reading::read_index;
+use crate::driver::archive::read::read_index;
+use crate::driver::archive::replace::Replacement;
 use crate::driver::archive::scan::BLOCK;
 use crate::driver::file::failed;
 use crate::driver::position::write_all_at;
 use crate::driver::{IndexEdit, vanished};
 
-/// The archive, and the right to write to it.
-pub(super) type Turn = OwnedMutexGuard<Assembly>;
+/// An assembly that only its owner writes to.
+pub(super) type AssemblyGuard = OwnedMutexGuard<Assembly>;
 
-/// What was pushed, by the digests under which it was.
-#[derive(Debug, Default)]
-pub(super) struct Known {
-    /// Manifests and configs.
-    pub(super) content: HashMap<Digest, Bytes>,
-    pub(super) layers: HashMap<Digest, Pushed>,
-}
-
-#[derive(Debug)]
-pub(super) struct Pushed {
-    size: u64,
-    pub(super) diff_id: Digest,
-}
-
-impl Known {
-    pub(super) fn size(&self, digest: &Digest) -> Option<u64> {
-        let content = self.content.get(digest).map(|content| content.len() as u64);
-        content.or_else(|| self.layers.get(digest).map(|layer| layer.size))
-    }
-
-    pub(super) fn content(&self, digest: &Digest) -> Option<Bytes> {
-        self.content.get(digest).cloned()
-    }
-}
-
-/// Members by name, in the order in which they lie in the file.
+/// Members by name, in the order of their positions.
 type Members = Vec<(String, Range<u64>)>;
 
+/// A new docker-archive that is being written.
 #[derive(Debug)]
 pub(super) struct Assembly {
-    place: Arc<Place>,
+    archive: Arc<ArchiveFile>,
     file: Option<NamedTempFile>,
-    /// Where the next member goes.
+    /// The position of the next member.
     end: u64,
     members: Members,
-    known: Arc<Mutex<Known>>,
+    pushed: Arc<Mutex<PushedContent>>,
 }
 
 impl Assembly {
-    pub(super) fn new(place: Arc<Place>) -> Self {
+    pub(super) fn new(archive: Arc<ArchiveFile>) -> Self {
         Self {
-            place,
+            archive,
             file: None,
             end: 0,
             members: Vec::new(),
-            known: Arc::default(),
+            pushed: Arc::default(),
         }
     }
 
-    pub(super) fn known(&self) -> Arc<Mutex<Known>> {
-        Arc::clone(&self.known)
+    pub(super) fn pushed(&self) -> Arc<Mutex<PushedContent>> {
+        Arc::clone(&self.pushed)
     }
 
-    fn lock_known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_pushed(&self) -> MutexGuard<'_, PushedContent> {
+        self.pushed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.place.path()
+        self.archive.path()
     }
 
+    /// Returns the position of the next member. Its content starts one block later.
     pub(super) fn end(&self) -> u64 {
         self.end
     }
 
     fn has(&self, name: &str) -> bool {
-        self.members.iter().any(|(known, _)| known == name)
+        self.members.iter().any(|(member, _)| member == name)
     }
 
     fn temporary(&mut self) -> Result<&NamedTempFile> {
         if self.file.is_none() {
-            self.file = Some(self.place.temporary()?);
+            self.file = Some(self.archive.temporary()?);
         }
         match &self.file {
             Some(file) => Ok(file),
@@ -106,7 +85,7 @@ impl Assembly {
         }
     }
 
-    /// The file, to be written behind its end.
+    /// Returns the file, in which content can be written after the [end](Self::end).
     pub(super) fn file(&mut self) -> Result<Arc<File>> {
         let file = self.temporary()?;
         let shared = file.as_file().try_clone();
@@ -118,11 +97,11 @@ impl Assembly {
     fn write(&mut self, bytes: &[u8], position: u64) -> Result<()> {
         let file = self.temporary()?;
         write_all_at(file.as_file(), bytes, position)
-            .map_err(|error| failed("written", self.place.path(), error))
+            .map_err(|error| failed("written", self.archive.path(), error))
     }
 
     pub(super) fn add_manifest(&mut self, digest: &Digest, content: Bytes) {
-        self.lock_known().content.insert(*digest, content);
+        self.lock_pushed().content.insert(*digest, content);
     }
 
     pub(super) fn add_config(&mut self, digest: &Digest, content: Bytes) -> Result<()> {
@@ -130,17 +109,17 @@ impl Assembly {
         if !self.has(&name) {
             self.add_file(name, &content)?;
         }
-        self.lock_known().content.insert(*digest, content);
+        self.lock_pushed().content.insert(*digest, content);
         Ok(())
     }
 
     fn add_file(&mut self, name: String, content: &[u8]) -> Result<()> {
         self.write(content, self.end + BLOCK)?;
-        self.end_member(name, self.end + BLOCK + content.len() as u64)
+        self.finish_member(name, self.end + BLOCK + content.len() as u64)
     }
 
-    /// Says that the content of a member was written behind the end, one block away, up to `end`.
-    fn end_member(&mut self, name: String, end: u64) -> Result<()> {
+    /// Adds a member whose content was written up to `end`.
+    fn finish_member(&mut self, name: String, end: u64) -> Result<()> {
         let start = self.end;
         let header = header::block(&name, end - start - BLOCK)?;
         self.write(&header, start)?;
@@ -151,7 +130,7 @@ impl Assembly {
         Ok(())
     }
 
-    /// Says that a layer was written behind the end.
+    /// Adds a layer whose content was written up to `end`.
     pub(super) fn add_layer(
         &mut self,
         digest: &Digest,
@@ -160,28 +139,27 @@ impl Assembly {
         end: u64,
     ) -> Result<()> {
         let name = layer_name(diff_id);
-        // Compressed in another way it was there before: the next member takes its place.
+        // It was pushed before, with another compression: the next member overwrites it.
         if !self.has(&name) {
-            self.end_member(name, end)?;
+            self.finish_member(name, end)?;
         }
         let diff_id = *diff_id;
-        self.lock_known()
+        self.lock_pushed()
             .layers
-            .insert(*digest, Pushed { size, diff_id });
+            .insert(*digest, PushedLayer { size, diff_id });
         Ok(())
     }
 
-    /// Starts a new file with those members of `base` that `wanted` names, followed by those of this
-    /// one.
-    fn over(&self, base: Option<&Contents>, wanted: &[Wanted]) -> Result<Self> {
-        let mut new = Self::new(Arc::clone(&self.place));
-        let names: HashSet<&str> = wanted.iter().flat_map(Wanted::names).collect();
+    /// Returns a new archive with the members of `images`, from `base` and this one.
+    fn rebuild(&self, base: Option<&Contents>, images: &[NewImage]) -> Result<Self> {
+        let mut new = Self::new(Arc::clone(&self.archive));
+        let names: HashSet<&str> = images.iter().flat_map(NewImage::names).collect();
         if let Some(base) = base {
-            for (name, data) in wanted.iter().flat_map(|image| &image.stored) {
+            for (name, data) in images.iter().flat_map(|image| &image.stored) {
                 if !new.has(name) {
                     let from = (&*base.opened.file, &*base.opened.path);
                     let end = new.copy(from, data, new.end + BLOCK)?;
-                    new.end_member(name.clone(), end)?;
+                    new.finish_member(name.clone(), end)?;
                 }
             }
         }
@@ -198,7 +176,7 @@ impl Assembly {
         Ok(new)
     }
 
-    /// Copies a part of another file to `position`, and answers where it ends.
+    /// Copies a part of another file to `position`, and returns its end there.
     fn copy(&mut self, from: (&File, &Path), range: &Range<u64>, position: u64) -> Result<u64> {
         let to = self.file()?;
         let mut at = position;
@@ -211,8 +189,8 @@ impl Assembly {
         Ok(at)
     }
 
-    /// Puts the file in place of `base`. `false` if something else lies there.
-    fn replace(&mut self, items: &[Item], base: Option<&Contents>) -> Result<bool> {
+    /// Replaces `base` by the file; returns `false` if `base` is not the current archive any more.
+    fn replace(&mut self, items: &[ImageItem], base: Option<&Contents>) -> Result<bool> {
         let manifest = encode_json(&items)?;
         self.add_file(MANIFEST.to_owned(), &manifest)?;
         let repositories = encode_json(&repositories(items))?;
@@ -222,13 +200,13 @@ impl Assembly {
         let Some(file) = self.file.take() else {
             return Err(Error::new(ErrorKind::Io, "the archive was not begun"));
         };
-        // Behind it may lie what a push left that failed.
+        // A failed push may have written beyond the end.
         file.as_file()
             .set_len(length)
-            .map_err(|error| failed("written", self.place.path(), error))?;
-        match self.place.replace(file, base)? {
-            Replaced::Yes(_) => Ok(true),
-            Replaced::No(file) => {
+            .map_err(|error| failed("written", self.archive.path(), error))?;
+        match self.archive.replace(file, base)? {
+            Replacement::Done(_) => Ok(true),
+            Replacement::Conflict(file) => {
                 self.file = Some(file);
                 Ok(false)
             }
@@ -236,15 +214,15 @@ impl Assembly {
     }
 }
 
-/// Puts what was assembled, listed as `edit` says, in place of the archive.
+/// Replaces the archive by the assembled images, listed as in the index of `edit`.
 pub(super) fn publish(
-    place: &Arc<Place>,
-    mut assembly: Turn,
+    archive: &Arc<ArchiveFile>,
+    mut assembly: AssemblyGuard,
     name: &ImageName,
     limit: u64,
     mut edit: IndexEdit,
 ) -> Result<()> {
-    place.replacing(|current| {
+    archive.retry_under_lock(|current| {
         let found = read_index(current.as_ref(), None, limit)?;
         let change = edit(found.state())?;
         let Some(content) = &change.content else {
@@ -253,12 +231,12 @@ pub(super) fn publish(
         let base = current.as_deref();
         for (digest, size) in change.required() {
             let stored = || base.and_then(|base| base.blobs.get(&digest).map(Blob::size));
-            if assembly.lock_known().size(&digest).or_else(stored) != Some(size) {
+            if assembly.lock_pushed().size(&digest).or_else(stored) != Some(size) {
                 return Err(vanished(&digest));
             }
         }
-        let wanted = wanted(&assembly.lock_known(), base, content, name)?;
-        let names: HashSet<&str> = wanted.iter().flat_map(Wanted::names).collect();
+        let images = new_images(&assembly.lock_pushed(), base, content, name)?;
+        let names: HashSet<&str> = images.iter().flat_map(NewImage::names).collect();
         let is_ready = base.is_none()
             && assembly
                 .members
@@ -266,13 +244,13 @@ pub(super) fn publish(
                 .all(|(name, _)| names.contains(name.as_str()));
         let mut new;
         let new = if is_ready {
-            // What was pushed is all there is: it is there already.
+            // The file has exactly the members that are listed.
             &mut *assembly
         } else {
-            new = assembly.over(base, &wanted)?;
+            new = assembly.rebuild(base, &images)?;
             &mut new
         };
-        let items: Vec<Item> = wanted.into_iter().map(|image| image.item).collect();
+        let items: Vec<ImageItem> = images.into_iter().map(|image| image.item).collect();
         Ok(new.replace(&items, base)?.then_some(()))
     })
 }

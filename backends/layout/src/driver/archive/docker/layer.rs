@@ -1,4 +1,4 @@
-//! Takes what is pushed: layers are decompressed while they are written, and named when that is done.
+//! Adds pushed content to a new archive. Layers are decompressed while they are written, and get their names then.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,15 +10,15 @@ use tranship::{
     Result, Source, blocking,
 };
 
-use super::assembly::Turn;
-use super::is_image_layer;
-use crate::driver::archive::append::{Receiver, receive};
+use super::assembly::AssemblyGuard;
 use crate::driver::archive::decompress::{Compression, Decompressor};
+use crate::driver::archive::image::is_image_layer;
+use crate::driver::archive::receive::{Receiver, receive};
 use crate::driver::archive::scan::BLOCK;
 use crate::driver::file::failed;
 use crate::driver::position::write_all_at;
 
-/// What a blob is for an image.
+/// The role of a blob in an image.
 enum Role {
     Manifest,
     Config,
@@ -28,7 +28,7 @@ enum Role {
 fn role(media_type: &MediaType) -> Result<Role> {
     if media_type.is_index() {
         return Err(Error::unsupported(
-            "an archive of docker holds single images, and no index of several platforms",
+            "a docker-archive contains single images, and cannot contain an index of several platforms",
         )
         .with_hint("choose one with --platform, or write oci-archive:FILE"));
     }
@@ -42,50 +42,54 @@ fn role(media_type: &MediaType) -> Result<Role> {
         return Ok(Role::Layer);
     }
     Err(Error::unsupported(format!(
-        "an archive of docker holds images, and nothing of the type {media_type}"
+        "a docker-archive contains images, and cannot contain the type {media_type}"
     ))
     .with_hint("write oci-archive:FILE"))
 }
 
-/// Adds a blob to the archive that comes to be.
-pub(super) async fn put(mut turn: Turn, expected: &Descriptor, source: Source<'_>) -> Result<()> {
+/// Adds a blob to the new archive.
+pub(super) async fn put(
+    mut assembly: AssemblyGuard,
+    expected: &Descriptor,
+    source: Source<'_>,
+) -> Result<()> {
     let target = expected.clone();
     match role(expected.media_type()).map_err(|error| error.with_subject(expected.digest()))? {
         Role::Layer => {
             let body = source.open(0).await?;
-            let start = move || Writing::start(turn, &target);
+            let start = move || LayerWriter::start(assembly, &target);
             receive(start, expected, body).await
         }
         Role::Manifest => {
             let content = source.bytes(expected, MAX_MANIFEST_SIZE).await?;
-            turn.add_manifest(target.digest(), content);
+            assembly.add_manifest(target.digest(), content);
             Ok(())
         }
         Role::Config if target.digest().algorithm() != Algorithm::Sha256 => {
-            Err(Error::unsupported("docker names images by sha256 only")
+            Err(Error::unsupported("Docker names images only by sha256")
                 .with_subject(target.digest()))
         }
         Role::Config => {
             let content = source.bytes(expected, MAX_MANIFEST_SIZE).await?;
-            blocking::run(move || turn.add_config(target.digest(), content)).await
+            blocking::run(move || assembly.add_config(target.digest(), content)).await
         }
     }
 }
 
 /// A layer that is being written.
-struct Writing {
-    turn: Turn,
+struct LayerWriter {
+    assembly: AssemblyGuard,
     digest: Digest,
     size: u64,
     file: Arc<File>,
-    decoder: Option<Decompressor<Sink>>,
+    decoder: Option<Decompressor<LayerSink>>,
 }
 
-impl Writing {
-    fn start(mut turn: Turn, expected: &Descriptor) -> Result<Self> {
-        let file = turn.file()?;
+impl LayerWriter {
+    fn start(mut assembly: AssemblyGuard, expected: &Descriptor) -> Result<Self> {
+        let file = assembly.file()?;
         Ok(Self {
-            turn,
+            assembly,
             digest: *expected.digest(),
             size: expected.size(),
             file,
@@ -95,25 +99,25 @@ impl Writing {
 
     fn failed(&self, error: io::Error) -> Error {
         if error.raw_os_error().is_some() {
-            return failed("written", self.turn.path(), error);
+            return failed("written", self.assembly.path(), error);
         }
         Error::new(ErrorKind::Corrupt, "the layer cannot be decompressed")
             .with_subject(self.digest)
             .with_source(error)
     }
 
-    fn begin(&self, pieces: &[Bytes]) -> Decompressor<Sink> {
+    fn begin(&self, pieces: &[Bytes]) -> Decompressor<LayerSink> {
         let start: Vec<u8> = pieces.iter().flatten().take(4).copied().collect();
-        let sink = Sink {
+        let sink = LayerSink {
             file: Arc::clone(&self.file),
-            at: self.turn.end() + BLOCK,
+            at: self.assembly.end() + BLOCK,
             digester: Digester::new(Algorithm::Sha256),
         };
         Decompressor::new(Compression::detect(&start), sink)
     }
 }
 
-impl Receiver for Writing {
+impl Receiver for LayerWriter {
     type Outcome = ();
 
     fn write(mut self, pieces: &[Bytes]) -> Result<Self> {
@@ -137,18 +141,19 @@ impl Receiver for Writing {
         };
         let sink = decoder.finish().map_err(|error| self.failed(error))?;
         let (diff_id, end) = (sink.digester.finish(), sink.at);
-        self.turn.add_layer(&self.digest, self.size, &diff_id, end)
+        self.assembly
+            .add_layer(&self.digest, self.size, &diff_id, end)
     }
 }
 
-/// Writes on where the content of the layer goes, and hashes that.
-struct Sink {
+/// Writes and hashes the decompressed content of a layer.
+struct LayerSink {
     file: Arc<File>,
     at: u64,
     digester: Digester,
 }
 
-impl Write for Sink {
+impl Write for LayerSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         write_all_at(&self.file, bytes, self.at)?;
         self.digester.update(bytes);

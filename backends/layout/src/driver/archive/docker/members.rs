@@ -6,128 +6,132 @@ use std::ops::Range;
 
 use tranship::{Error, ErrorKind, Result};
 
-use crate::driver::archive::contents::Opened;
-use crate::driver::archive::path::{join, plain};
-use crate::driver::archive::scan::{Kind, Member, corrupt, scan, show};
+use crate::driver::archive::member_name::{join_path, plain_path};
+use crate::driver::archive::opened::OpenedArchive;
+use crate::driver::archive::scan::{Member, MemberKind, corrupt, quoted, scan};
 
-/// How many members an archive may have, and how many bytes all their names: they stay in memory.
+/// How many members an archive may have, and how many bytes all their names, which are kept in memory.
 const MAX_MEMBERS: usize = 100_000;
 const MAX_NAMES: usize = 16 * 1024 * 1024;
 
-/// How many links may lead to each other.
+/// How many links are followed.
 const MAX_LINKS: usize = 8;
 
 #[derive(Debug)]
-enum Found {
+enum MemberTarget {
     File(Range<u64>),
-    /// To a name from the root of the archive.
+    /// A link to a name relative to the root of the archive.
     Link(String),
-    /// What is neither, such as a sparse file.
+    /// Neither of them, such as a sparse file.
     Other,
 }
 
-/// All members that have a name inside the archive.
+/// All members whose names are inside the archive.
 pub(super) struct Members<'a> {
-    opened: &'a Opened,
-    found: HashMap<String, Found>,
+    opened: &'a OpenedArchive,
+    found: HashMap<String, MemberTarget>,
     names: usize,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn read(opened: &'a Opened) -> Result<Self> {
+    pub(super) fn read(opened: &'a OpenedArchive) -> Result<Self> {
         let mut members = Self {
             opened,
             found: HashMap::new(),
             names: 0,
         };
-        scan(&opened.file, &opened.path, |member| members.take(member))?;
+        scan(&opened.file, &opened.path, |member| members.add(member))?;
         Ok(members)
     }
 
-    fn take(&mut self, member: &Member<'_>) -> Result<()> {
-        let Some(name) = inside(member.name) else {
+    fn add(&mut self, member: &Member<'_>) -> Result<()> {
+        let Some(name) = path_inside(member.name) else {
             return Ok(());
         };
         let found = match &member.kind {
-            Kind::Directory => return Ok(()),
-            Kind::File => Found::File(member.data.clone()),
-            Kind::Link { target, symbolic } => match link(&name, target, *symbolic) {
-                Some(target) => Found::Link(target),
-                None => Found::Other,
+            MemberKind::Directory => return Ok(()),
+            MemberKind::File => MemberTarget::File(member.data.clone()),
+            MemberKind::Link { target, symbolic } => match link_target(&name, target, *symbolic) {
+                Some(target) => MemberTarget::Link(target),
+                None => MemberTarget::Other,
             },
-            Kind::Sparse | Kind::Other => Found::Other,
+            MemberKind::Sparse | MemberKind::Other => MemberTarget::Other,
         };
         self.names += name.len();
         if self.found.len() >= MAX_MEMBERS || self.names > MAX_NAMES {
             return Err(Error::new(
                 ErrorKind::SizeExceedsLimit,
-                format!("holds more than {MAX_MEMBERS} members, or names of {MAX_NAMES} bytes"),
+                format!("has more than {MAX_MEMBERS} members, or names of {MAX_NAMES} bytes"),
             )
             .with_subject(self.opened.path.display()));
         }
         match self.found.entry(name) {
-            Entry::Vacant(place) => {
-                place.insert(found);
+            Entry::Vacant(entry) => {
+                entry.insert(found);
                 Ok(())
             }
             Entry::Occupied(first) => {
                 let is_same = match (first.get(), &found) {
-                    (Found::File(one), Found::File(other)) => self.opened.are_equal(one, other)?,
-                    (Found::Link(one), Found::Link(other)) => one == other,
+                    (MemberTarget::File(one), MemberTarget::File(other)) => {
+                        self.opened.are_equal(one, other)?
+                    }
+                    (MemberTarget::Link(one), MemberTarget::Link(other)) => one == other,
                     _ => false,
                 };
                 if is_same {
                     return Ok(());
                 }
                 let what = format!(
-                    "its member {} is there twice, with different content",
-                    show(member.name)
+                    "its member {} occurs twice, with different content",
+                    quoted(member.name)
                 );
                 Err(corrupt(&self.opened.path, what))
             }
         }
     }
 
-    /// Whether there is a member of this name.
+    /// Returns whether there is a member with this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.found.contains_key(name)
     }
 
-    /// Where the content of the file `name` lies, whatever links lead there.
+    /// Returns the position of the content of the file `name`. Links are followed.
     ///
     /// # Errors
     /// `Corrupt`.
     pub(super) fn file(&self, name: &str) -> Result<Range<u64>> {
         let refused = |what: &str| {
-            let what = format!("its member {} {what}", show(name.as_bytes()));
+            let what = format!("its member {} {what}", quoted(name.as_bytes()));
             Err(corrupt(&self.opened.path, what))
         };
-        let Some(mut at) = inside(name.as_bytes()) else {
-            return refused("is named outside the archive");
+        let Some(mut at) = path_inside(name.as_bytes()) else {
+            return refused("has a name outside the archive");
         };
         for _ in 0..MAX_LINKS {
             match self.found.get(&at) {
-                Some(Found::File(data)) => return Ok(data.clone()),
-                Some(Found::Link(target)) => at.clone_from(target),
-                Some(Found::Other) => return refused("is, or leads to, no regular file"),
+                Some(MemberTarget::File(data)) => return Ok(data.clone()),
+                Some(MemberTarget::Link(target)) => at.clone_from(target),
+                Some(MemberTarget::Other) => {
+                    return refused("is not a regular file, nor a link to one");
+                }
                 None => return refused("is missing, or is a link to one that is"),
             }
         }
-        refused("is a link that leads nowhere")
+        refused("is a link that leads to too many other links")
     }
 }
 
-/// The name of what lies inside the archive for everybody who unpacks it.
-fn inside(name: &[u8]) -> Option<String> {
-    let name = plain(name)?;
+/// Returns the normalized name of a member; `None` if a program might unpack it outside its directory.
+fn path_inside(name: &[u8]) -> Option<String> {
+    let name = plain_path(name)?;
     let is_plain = !name.starts_with('/')
         && !name.contains(['\\', '\0'])
         && !name.split('/').any(|step| step == "..");
-    is_plain.then(|| join(&[], name).join("/"))
+    is_plain.then(|| join_path(&[], name).join("/"))
 }
 
-/// What a link at `name` leads to; `None` if that is outside.
-fn link(name: &str, target: &[u8], symbolic: bool) -> Option<String> {
+/// Returns the target of a link at `name`; `None` if it is outside the archive.
+fn link_target(name: &str, target: &[u8], symbolic: bool) -> Option<String> {
     let target = std::str::from_utf8(target).ok()?;
     if target.starts_with('/') || target.contains(['\\', '\0']) {
         return None;
@@ -145,7 +149,7 @@ fn link(name: &str, target: &[u8], symbolic: bool) -> Option<String> {
             _ => depth += 1,
         }
     }
-    Some(join(&from, target).join("/"))
+    Some(join_path(&from, target).join("/"))
 }
 
 #[cfg(test)]
@@ -154,7 +158,7 @@ mod tests {
 
     #[test]
     fn links_are_followed_inside_the_archive_only() {
-        let symbolic = |name, target: &str| link(name, target.as_bytes(), true);
+        let symbolic = |name, target: &str| link_target(name, target.as_bytes(), true);
         assert_eq!(
             symbolic("a/layer.tar", "../b.tar").as_deref(),
             Some("b.tar")
@@ -163,14 +167,14 @@ mod tests {
         assert_eq!(symbolic("a/layer.tar", "../../b.tar"), None);
         assert_eq!(symbolic("layer.tar", "/etc/passwd"), None);
         assert_eq!(symbolic("layer.tar", "a\\b"), None);
-        assert_eq!(link("a/b", b"c/d", false).as_deref(), Some("c/d"));
+        assert_eq!(link_target("a/b", b"c/d", false).as_deref(), Some("c/d"));
     }
 
     #[test]
-    fn names_that_lead_outside_are_none() {
+    fn names_outside_the_archive_are_refused() {
         for name in ["/x", "../x", "a/../b", "a\\b", "a\0b"] {
-            assert_eq!(inside(name.as_bytes()), None, "{name:?}");
+            assert_eq!(path_inside(name.as_bytes()), None, "{name:?}");
         }
-        assert_eq!(inside(b"./a//b").as_deref(), Some("a/b"));
+        assert_eq!(path_inside(b"./a//b").as_deref(), Some("a/b"));
     }
 }

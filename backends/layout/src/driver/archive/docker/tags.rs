@@ -1,19 +1,17 @@
-//! Between the entries of an index and the tags of docker's images.
+//! Converts between the entries of an index and the tags of Docker images.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use serde::Serialize;
 use tranship::{Digest, Error, ErrorKind, Index, Result, Tag};
 
 use crate::index::REF_NAME;
 
-/// The name of an image in front of its tag, whose tags are those of the archive.
+/// The name of an image without its tag. Its tags are the tags of the archive.
 #[derive(Debug, Clone)]
 pub(crate) enum ImageName {
-    /// The tags of other images are no tags of the archive.
+    /// The user has chosen this name. The tags of other images are not tags of the archive.
     Chosen(String),
-    /// Those of other images are tags too, where that is clear.
+    /// A default. The tags of other images are tags of the archive too, where they are unambiguous.
     Fallback(String),
 }
 
@@ -23,18 +21,18 @@ impl ImageName {
         name
     }
 
-    /// The name under which the index lists `tag`, which is docker's, such as `alpine:3`.
-    pub(super) fn listed<'a>(&self, tag: &'a str) -> Cow<'a, str> {
+    /// Returns the name in the index of `tag`, a tag of Docker such as `alpine:3`.
+    pub(super) fn name_in_index<'a>(&self, tag: &'a str) -> Cow<'a, str> {
         match (tag.rsplit_once(':'), self) {
             (Some((name, tag)), _) if familiar(name) == familiar(self.name()) => tag.into(),
-            // So it answers to nothing: what is behind its last colon is no tag.
+            // The slash makes the part after the last colon an invalid tag, so that it resolves to nothing.
             (_, Self::Chosen(_)) => format!("{tag}/").into(),
             (_, Self::Fallback(_)) => tag.into(),
         }
     }
 
-    /// The tag as docker has it; the inverse of [`listed`](Self::listed).
-    fn tag(&self, listed: &str) -> String {
+    /// Returns the tag of Docker; the inverse of [`name_in_index`](Self::name_in_index).
+    fn docker_tag(&self, listed: &str) -> String {
         if listed.parse::<Tag>().is_ok() {
             return format!("{}:{listed}", self.name());
         }
@@ -42,66 +40,37 @@ impl ImageName {
     }
 }
 
-/// A name as docker shows it.
+/// Returns a name as Docker shows it.
 fn familiar(name: &str) -> &str {
     let name = name.strip_prefix("docker.io/").unwrap_or(name);
     name.strip_prefix("library/").unwrap_or(name)
 }
 
-/// A manifest that an index lists, with the tags of all its entries.
+/// A manifest in an index, with the tags of all its entries.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Listed {
+pub(super) struct ListedManifest {
     pub(super) manifest: Digest,
     pub(super) tags: Vec<String>,
 }
 
-/// The manifests that the index `content` lists.
-pub(super) fn listed(content: &[u8], name: &ImageName) -> Result<Vec<Listed>> {
+/// Returns the manifests that the index `content` lists.
+pub(super) fn listed_manifests(content: &[u8], name: &ImageName) -> Result<Vec<ListedManifest>> {
     let index: Index = serde_json::from_slice(content).map_err(|error| {
         Error::new(ErrorKind::InvalidManifest, "the index cannot be read").with_source(error)
     })?;
-    let mut listed: Vec<Listed> = Vec::new();
+    let mut listed: Vec<ListedManifest> = Vec::new();
     for entry in &index.manifests {
         let manifest = *entry.digest();
         let known = listed.iter().position(|known| known.manifest == manifest);
         let at = known.unwrap_or_else(|| {
             let tags = Vec::new();
-            listed.push(Listed { manifest, tags });
+            listed.push(ListedManifest { manifest, tags });
             listed.len() - 1
         });
-        let tag = entry.annotation(REF_NAME).map(|tag| name.tag(tag));
+        let tag = entry.annotation(REF_NAME).map(|tag| name.docker_tag(tag));
         listed[at].tags.extend(tag);
     }
     Ok(listed)
-}
-
-/// One image of `manifest.json`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Item {
-    pub(super) config: String,
-    pub(super) repo_tags: Option<Vec<String>>,
-    pub(super) layers: Vec<String>,
-}
-
-/// The file `repositories`, which came before `manifest.json`: each tag, and the last layer.
-pub(super) fn repositories(items: &[Item]) -> BTreeMap<&str, BTreeMap<&str, &str>> {
-    let mut repositories: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
-    for item in items {
-        let Some(last) = item.layers.last() else {
-            continue;
-        };
-        let last = last.split('.').next().unwrap_or_default();
-        for tag in item.repo_tags.iter().flatten() {
-            if let Some((repository, tag)) = tag.rsplit_once(':') {
-                repositories
-                    .entry(repository)
-                    .or_default()
-                    .insert(tag, last);
-            }
-        }
-    }
-    repositories
 }
 
 #[cfg(test)]
@@ -109,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tags_of_a_name_stand_for_themselves() {
+    fn the_tags_of_the_chosen_name_are_listed_without_it() {
         let chosen = ImageName::Chosen("docker.io/library/alpine".to_owned());
         let fallback = ImageName::Fallback("alpine".to_owned());
         for (tag, if_chosen, otherwise) in [
@@ -123,10 +92,10 @@ mod tests {
                 "localhost:5000/alpine:3",
             ),
         ] {
-            assert_eq!(chosen.listed(tag), if_chosen);
-            assert_eq!(fallback.listed(tag), otherwise);
+            assert_eq!(chosen.name_in_index(tag), if_chosen);
+            assert_eq!(fallback.name_in_index(tag), otherwise);
             for name in [&chosen, &fallback] {
-                let back = name.tag(&name.listed(tag));
+                let back = name.docker_tag(&name.name_in_index(tag));
                 assert_eq!(familiar(&back), familiar(tag));
             }
         }

@@ -10,19 +10,19 @@ use tranship::{
     Descriptor, Digest, Index, MAX_MANIFEST_SIZE, Manifest, ManifestDocument, MediaType, Result,
 };
 
-use super::is_image_layer;
-use super::reading::{Config, Item};
+use super::manifest_json::{Config, ImageItem};
 use crate::driver::archive::contents::{Blob, Contents};
-use crate::driver::archive::path::{Claim, LayoutFile, claim};
+use crate::driver::archive::image::is_image_layer;
+use crate::driver::archive::member_name::{LayoutFile, MemberName};
 use crate::driver::archive::scan::corrupt;
 use crate::driver::archive::unpack::compression_of;
 
-/// Refuses a layout with an image that its config contradicts, if `docker save` wrote it.
+/// Checks that the layers of all images are those in their configs, if `docker save` wrote the layout.
 ///
 /// # Errors
-/// `Corrupt` if an image does not have the layers that its config names.
-pub(crate) fn check(contents: Contents) -> Result<Contents> {
-    match contradiction(&contents)? {
+/// `Corrupt` if an image has other layers.
+pub(crate) fn check_configs(contents: Contents) -> Result<Contents> {
+    match find_mismatch(&contents)? {
         None => Ok(contents),
         Some(what) => Err(corrupt(&contents.opened.path, what).with_hint(
             "Docker 25.0.0 writes such archives; docker-archive:FILE reads the manifest.json that it writes beside",
@@ -34,7 +34,7 @@ pub(crate) fn check(contents: Contents) -> Result<Contents> {
 /// no `manifest.json`.
 ///
 /// Content that is missing or cannot be decoded is not compared.
-pub(super) fn contradiction(contents: &Contents) -> Result<Option<String>> {
+pub(super) fn find_mismatch(contents: &Contents) -> Result<Option<String>> {
     let Some(data) = contents.docker_manifest.clone() else {
         return Ok(None);
     };
@@ -42,7 +42,7 @@ pub(super) fn contradiction(contents: &Contents) -> Result<Option<String>> {
     let docker = contents
         .bytes(&Blob::Member { data, whole }, MAX_MANIFEST_SIZE)
         .ok()
-        .and_then(|content| serde_json::from_slice::<Vec<Item>>(&content).ok())
+        .and_then(|content| serde_json::from_slice::<Vec<ImageItem>>(&content).ok())
         .unwrap_or_default();
     let of_config: HashMap<Digest, Vec<Digest>> = docker.iter().filter_map(blobs_of).collect();
     let index = contents.bytes(&contents.index, u64::MAX)?;
@@ -55,13 +55,13 @@ pub(super) fn contradiction(contents: &Contents) -> Result<Option<String>> {
         if !target.media_type().is_manifest() || !seen.insert(*target.digest()) {
             continue;
         }
-        let Some(content) = small(contents, &target) else {
+        let Some(content) = read_small(contents, &target) else {
             continue;
         };
         match ManifestDocument::decode(target.media_type(), &content) {
             Ok(Some(ManifestDocument::Index(index))) => next.extend(index.manifests),
             Ok(Some(ManifestDocument::Manifest(manifest))) => {
-                if let Some(what) = contradicts(contents, &manifest, &of_config)? {
+                if let Some(what) = mismatch(contents, &manifest, &of_config)? {
                     return Ok(Some(format!("the image {} {what}", target.digest())));
                 }
             }
@@ -71,23 +71,23 @@ pub(super) fn contradiction(contents: &Contents) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// The config and the layers of an image, if its `manifest.json` names them as blobs of a layout.
-fn blobs_of(item: &Item) -> Option<(Digest, Vec<Digest>)> {
-    let blob = |name: &String| match claim(name.as_bytes()) {
-        Claim::File(LayoutFile::Blob(digest)) => Some(digest),
+/// Returns the config and the layers of an image, if `manifest.json` names them as blobs of a layout.
+fn blobs_of(item: &ImageItem) -> Option<(Digest, Vec<Digest>)> {
+    let blob = |name: &String| match MemberName::parse(name.as_bytes()) {
+        MemberName::File(LayoutFile::Blob(digest)) => Some(digest),
         _ => None,
     };
-    let layers = item.layers.iter().flatten().map(blob);
+    let layers = item.layers.iter().map(blob);
     Some((blob(&item.config)?, layers.collect::<Option<_>>()?))
 }
 
-fn small(contents: &Contents, target: &Descriptor) -> Option<bytes::Bytes> {
+fn read_small(contents: &Contents, target: &Descriptor) -> Option<bytes::Bytes> {
     let blob = contents.blobs.get(target.digest())?;
     contents.bytes(blob, MAX_MANIFEST_SIZE).ok()
 }
 
-/// Says how the config of an image contradicts its manifest.
-fn contradicts(
+/// Describes how the layers in the manifest of an image differ from those in its config; `None` if they do not.
+fn mismatch(
     contents: &Contents,
     manifest: &Manifest,
     of_config: &HashMap<Digest, Vec<Digest>>,
@@ -99,7 +99,7 @@ fn contradicts(
             .iter()
             .all(|layer| is_image_layer(layer.media_type()));
     let config = is_image
-        .then(|| small(contents, &manifest.config))
+        .then(|| read_small(contents, &manifest.config))
         .flatten();
     let Some(Ok(diff_ids)) = config.map(|config| Config::layers(&config)) else {
         return Ok(None);
@@ -127,7 +127,7 @@ fn contradicts(
             )));
         }
     }
-    // Which of two lists of compressed layers is right shows only when they are decompressed.
+    // Without decompressing the layers, it is not known which of the two lists is correct.
     let other = of_config.get(manifest.config.digest());
     let differs = other.is_some_and(|other| {
         let layers = manifest.layers.iter().map(|layer| *layer.digest());

@@ -1,84 +1,46 @@
-//! What `docker save` writes, as a layout: a manifest is made for each image, always the same.
+//! Reads the output of `docker save` as a layout. A manifest is made for each image, always the same one.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use tranship::{
-    Algorithm, Descriptor, Digest, Digester, Error, ErrorKind, Index, MAX_MANIFEST_SIZE, Manifest,
+    Algorithm, Descriptor, Digest, Digester, Error, Index, MAX_MANIFEST_SIZE, Manifest,
     ManifestDocument, MediaType, Result, encode_json,
 };
 
-use super::agreement::contradiction;
+use super::config_check::find_mismatch;
+use super::manifest_json::{Config, ImageItem, MANIFEST};
 use super::members::Members;
 use super::tags::ImageName;
-use super::{Image, Layer};
-use crate::driver::archive::contents::{Blob, Contents, Opened};
+use crate::driver::archive::contents::{Blob, Contents};
 use crate::driver::archive::decompress::{Compression, Decompressor};
+use crate::driver::archive::image::{Image, Layer};
+use crate::driver::archive::opened::OpenedArchive;
 use crate::driver::archive::position::read_pieces;
-use crate::driver::archive::scan::{corrupt, show};
+use crate::driver::archive::scan::{corrupt, quoted};
 use crate::driver::archive::unpack::compression_of;
 use crate::driver::file::check_limit;
 use crate::driver::{INDEX, OCI_LAYOUT, marker};
 use crate::index::{CONTAINERD_NAME, REF_NAME};
 
-pub(super) const MANIFEST: &str = "manifest.json";
-
 const LAYER_ZSTD: MediaType = MediaType::from_static("application/vnd.oci.image.layer.v1.tar+zstd");
 
-/// One image of `manifest.json`.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Item {
-    pub(super) config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) layers: Option<Vec<String>>,
-}
-
-/// What is read of an image's config.
-#[derive(Deserialize)]
-pub(super) struct Config {
-    rootfs: RootFs,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    #[serde(default)]
-    diff_ids: Vec<Digest>,
-}
-
-impl Config {
-    /// The digests of the layers, uncompressed.
-    ///
-    /// # Errors
-    /// `Corrupt`.
-    pub(super) fn layers(content: &[u8]) -> Result<Vec<Digest>> {
-        let config: Self = serde_json::from_slice(content).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, "the config of an image names no layers")
-                .with_source(error)
-        })?;
-        Ok(config.rootfs.diff_ids)
-    }
-}
-
-/// Reads the headers of the archive `opened`, and what describes its images. Their tags are listed
-/// as `name` says.
+/// Reads the headers of the archive `opened`, and the files that describe its images. The index lists their tags as for
+/// the image `name`.
 ///
 /// # Errors
-/// `Corrupt` if it is no such archive.
-pub(super) fn read(opened: Opened, name: &ImageName) -> Result<Contents> {
+/// `Corrupt` if it is not a docker-archive.
+pub(super) fn read(opened: OpenedArchive, name: &ImageName) -> Result<Contents> {
     let members = Members::read(&opened)?;
     if members.has(OCI_LAYOUT) && members.has(INDEX) {
         drop(members);
         return match Contents::read(opened)? {
-            contents if is_complete(&contents) && contradiction(&contents)?.is_none() => {
+            contents if is_complete(&contents) && find_mismatch(&contents)?.is_none() => {
                 with_full_names(contents, name)
             }
-            // Docker lists platforms that it does not have, and Docker 25.0.0 lists other layers than the image has.
+            // Docker lists platforms that the archive does not contain, and Docker 25.0.0 lists wrong layers.
             contents => read_images(contents.opened, name),
         };
     }
@@ -86,7 +48,7 @@ pub(super) fn read(opened: Opened, name: &ImageName) -> Result<Contents> {
     read_images(opened, name)
 }
 
-/// Whether everything is there that the index leads to.
+/// Returns whether the archive has everything that the index refers to.
 fn is_complete(contents: &Contents) -> bool {
     let Ok(content) = contents.bytes(&contents.index, MAX_MANIFEST_SIZE) else {
         return false;
@@ -118,8 +80,8 @@ fn is_complete(contents: &Contents) -> bool {
     true
 }
 
-/// The layout, with its entries listed by their full names, as `name` says. Docker writes the tag alone
-/// where a layout has its name, so two images may have the same there.
+/// Lists the entries of the layout by their full names, as for the image `name`. Docker writes only the tag where a layout
+/// has the name of an entry, so two images may have the same name there.
 fn with_full_names(mut contents: Contents, name: &ImageName) -> Result<Contents> {
     let content = contents.bytes(&contents.index, MAX_MANIFEST_SIZE)?;
     let mut index: Index = serde_json::from_slice(&content).map_err(|error| {
@@ -129,31 +91,31 @@ fn with_full_names(mut contents: Contents, name: &ImageName) -> Result<Contents>
         let names = [CONTAINERD_NAME, REF_NAME];
         let mut names = names.iter().filter_map(|key| entry.annotation(key));
         if let Some(full) = names.find(|name| name.contains(':')) {
-            let listed = name.listed(full).into_owned();
+            let listed = name.name_in_index(full).into_owned();
             *entry = entry.clone().with_annotation(REF_NAME, listed);
         }
     }
-    contents.index = Blob::Made(encode_json(&index)?);
+    contents.index = Blob::Generated(encode_json(&index)?);
     Ok(contents)
 }
 
-fn read_images(opened: Opened, name: &ImageName) -> Result<Contents> {
+fn read_images(opened: OpenedArchive, name: &ImageName) -> Result<Contents> {
     let members = Members::read(&opened)?;
     if !members.has(MANIFEST) {
-        let what = "holds no manifest.json, so it is no archive of docker";
+        let what = "has no manifest.json, so it is not a docker-archive";
         return Err(
             corrupt(&opened.path, what).with_hint(if members.has(OCI_LAYOUT) {
                 "it is an image layout: read it as oci-archive:FILE"
             } else {
-                "it may have been cut off, or written by a very old docker"
+                "it may have been cut off, or written by a very old version of Docker"
             }),
         );
     }
-    let content = small(&opened, &members, MANIFEST)?;
-    let items: Vec<Item> = serde_json::from_slice(&content).map_err(|error| {
+    let content = read_small(&opened, &members, MANIFEST)?;
+    let items: Vec<ImageItem> = serde_json::from_slice(&content).map_err(|error| {
         corrupt(&opened.path, "its manifest.json cannot be read").with_source(error)
     })?;
-    let mut reading = Reading {
+    let mut reader = ImageReader {
         opened: &opened,
         members: &members,
         blobs: HashMap::new(),
@@ -162,24 +124,26 @@ fn read_images(opened: Opened, name: &ImageName) -> Result<Contents> {
     };
     let mut listed = Vec::new();
     for item in &items {
-        let (root, manifest, image) = reading.image(item)?;
-        reading.blobs.insert(*root.digest(), Blob::Made(manifest));
+        let (root, manifest, image) = reader.image(item)?;
+        reader
+            .blobs
+            .insert(*root.digest(), Blob::Generated(manifest));
         for tag in &image.tags {
-            let tag = name.listed(tag);
+            let tag = name.name_in_index(tag);
             listed.push(root.clone().with_annotation(REF_NAME, &*tag));
         }
         if image.tags.is_empty() {
             listed.push(root);
         }
-        reading.images.push(image);
+        reader.images.push(image);
     }
-    let Reading { blobs, images, .. } = reading;
+    let ImageReader { blobs, images, .. } = reader;
     drop(members);
     Ok(Contents {
         opened,
         blobs,
-        index: Blob::Made(encode_json(&Index::new(listed))?),
-        marker: Blob::Made(Bytes::from_static(marker::CONTENT)),
+        index: Blob::Generated(encode_json(&Index::new(listed))?),
+        marker: Blob::Generated(Bytes::from_static(marker::CONTENT)),
         directories: HashSet::new(),
         dropped: Vec::new(),
         end: 0,
@@ -188,16 +152,16 @@ fn read_images(opened: Opened, name: &ImageName) -> Result<Contents> {
     })
 }
 
-/// The content of a member that describes something.
-fn small(opened: &Opened, members: &Members<'_>, name: &str) -> Result<Vec<u8>> {
+/// Reads a small member.
+fn read_small(opened: &OpenedArchive, members: &Members<'_>, name: &str) -> Result<Vec<u8>> {
     let data = members.file(name)?;
     check_limit(data.end - data.start, MAX_MANIFEST_SIZE)
         .map_err(|error| error.with_subject(format_args!("{}/{name}", opened.path.display())))?;
     opened.read(&data)
 }
 
-struct Reading<'a> {
-    opened: &'a Opened,
+struct ImageReader<'a> {
+    opened: &'a OpenedArchive,
     members: &'a Members<'a>,
     blobs: HashMap<Digest, Blob>,
     /// The digests of compressed members, of both their compressed and decompressed content, by the offsets where they begin.
@@ -205,9 +169,9 @@ struct Reading<'a> {
     images: Vec<Image>,
 }
 
-impl Reading<'_> {
-    fn image(&mut self, item: &Item) -> Result<(Descriptor, Bytes, Image)> {
-        let config = small(self.opened, self.members, &item.config)?;
+impl ImageReader<'_> {
+    fn image(&mut self, item: &ImageItem) -> Result<(Descriptor, Bytes, Image)> {
+        let config = read_small(self.opened, self.members, &item.config)?;
         let in_config = |error: Error| {
             error.with_subject(format_args!(
                 "{}/{}",
@@ -216,7 +180,7 @@ impl Reading<'_> {
             ))
         };
         let diff_ids = Config::layers(&config).map_err(in_config)?;
-        let names = item.layers.as_deref().unwrap_or_default();
+        let names = &item.layers;
         if names.len() != diff_ids.len() {
             let what = format!(
                 "its manifest.json names {} layers of an image, and {} has {}",
@@ -242,7 +206,7 @@ impl Reading<'_> {
                     if decompressed != diff_id {
                         let what = format!(
                             "its member {} decompresses to {decompressed}, and {} names {diff_id}",
-                            show(name.as_bytes()),
+                            quoted(name.as_bytes()),
                             item.config
                         );
                         return Err(corrupt(&self.opened.path, what));
@@ -281,7 +245,7 @@ impl Reading<'_> {
         let known = self.blobs.entry(*target.digest()).or_insert(blob);
         if known.size() != target.size() {
             let what = format!(
-                "two of its members of different sizes are {}",
+                "two of its members have different sizes and the same digest {}",
                 target.digest()
             );
             return Err(corrupt(&self.opened.path, what));
@@ -289,7 +253,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// The digests of a compressed member: of its compressed and of its decompressed content.
+    /// Returns the digests of a compressed member: of its compressed and of its decompressed content.
     fn hash(
         &mut self,
         data: &Range<u64>,
@@ -302,13 +266,15 @@ impl Reading<'_> {
         let damaged = |error: io::Error| {
             let what = format!(
                 "its member {} cannot be decompressed",
-                show(name.as_bytes())
+                quoted(name.as_bytes())
             );
             corrupt(&self.opened.path, what).with_source(error)
         };
         let mut digester = Digester::new(Algorithm::Sha256);
-        let mut decompressor =
-            Decompressor::new(Some(compression), Hash(Digester::new(Algorithm::Sha256)));
+        let mut decompressor = Decompressor::new(
+            Some(compression),
+            HashWriter(Digester::new(Algorithm::Sha256)),
+        );
         let mut failure = None;
         read_pieces(&self.opened.file, data, |piece| {
             digester.update(piece);
@@ -329,9 +295,9 @@ impl Reading<'_> {
 }
 
 /// Hashes all bytes that are written to it.
-struct Hash(Digester);
+struct HashWriter(Digester);
 
-impl Write for Hash {
+impl Write for HashWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())

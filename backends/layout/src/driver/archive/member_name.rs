@@ -14,43 +14,44 @@ pub(super) enum LayoutFile {
     Blob(Digest),
 }
 
-/// What a member's name says.
+/// The name of a member, classified.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Claim {
+pub(super) enum MemberName {
     File(LayoutFile),
-    /// It is a file of a layout for whoever unpacks carelessly: with `..`, an absolute path,
-    /// backslashes and the like.
+    /// A file of a layout only for programs that unpack names with `..`, absolute paths, backslashes and the like.
     Disguised,
-    /// Nothing of ours.
+    /// Not a file of a layout.
     Other,
 }
 
-/// What the member `name` is for a layout.
-pub(super) fn claim(name: &[u8]) -> Claim {
-    if let Some(file) = plain(name).and_then(layout_file) {
-        return Claim::File(file);
-    }
-    // A directory that is named like a file is none of them.
-    if name.ends_with(b"/") {
-        return Claim::Other;
-    }
-    match layout_file(&resolved(name)) {
-        Some(_) => Claim::Disguised,
-        None => Claim::Other,
+impl MemberName {
+    /// Classifies the name of a member.
+    pub(super) fn parse(name: &[u8]) -> Self {
+        if let Some(file) = plain_path(name).and_then(layout_file) {
+            return Self::File(file);
+        }
+        // A directory with the name of such a file is not one.
+        if name.ends_with(b"/") {
+            return Self::Other;
+        }
+        match layout_file(&resolved(name)) {
+            Some(_) => Self::Disguised,
+            None => Self::Other,
+        }
     }
 }
 
-/// The name without a leading `./`, if it is text.
-pub(super) fn plain(mut name: &[u8]) -> Option<&str> {
+/// Returns the name without a leading `./`; `None` if it is not UTF-8.
+pub(super) fn plain_path(mut name: &[u8]) -> Option<&str> {
     while let Some(rest) = name.strip_prefix(b"./") {
         name = rest;
     }
     std::str::from_utf8(name).ok()
 }
 
-/// The directory `blobs`, or one of an algorithm below it.
+/// Returns the path, without the last slash, if it is the directory `blobs` or that of an algorithm below it.
 pub(super) fn blob_directory(name: &[u8]) -> Option<String> {
-    let path = plain(name)?.strip_suffix('/')?;
+    let path = plain_path(name)?.strip_suffix('/')?;
     let is_one = match path.strip_prefix(BLOBS)?.strip_prefix('/') {
         None => path == BLOBS,
         Some(algorithm) => algorithm.parse::<Algorithm>().is_ok(),
@@ -74,15 +75,15 @@ fn layout_file(path: &str) -> Option<LayoutFile> {
         .map(LayoutFile::Blob)
 }
 
-/// Where a member would come to lie for who takes any name.
+/// Returns the path at which a careless program would unpack a member.
 fn resolved(name: &[u8]) -> String {
     let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
     let name = String::from_utf8_lossy(name).replace('\\', "/");
-    join(&[], &name).join("/")
+    join_path(&[], &name).join("/")
 }
 
-/// Goes from the directory `from` along `path`. `..` leads nowhere above the root.
-pub(super) fn join<'a>(from: &[&'a str], path: &'a str) -> Vec<&'a str> {
+/// Resolves `path` in the directory `from`. `..` does not leave the root.
+pub(super) fn join_path<'a>(from: &[&'a str], path: &'a str) -> Vec<&'a str> {
     let mut walked = from.to_vec();
     for step in path.split('/') {
         match step {
@@ -102,24 +103,24 @@ mod tests {
 
     const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-    fn blob() -> Claim {
-        Claim::File(LayoutFile::Blob(Digest::of(b"")))
+    fn blob() -> MemberName {
+        MemberName::File(LayoutFile::Blob(Digest::of(b"")))
     }
 
     #[test]
-    fn files_of_a_layout_are_known_with_and_without_a_dot_in_front() {
+    fn files_of_a_layout_are_known_with_and_without_a_dot() {
         for (name, expected) in [
-            ("oci-layout", Claim::File(LayoutFile::Marker)),
-            ("./index.json", Claim::File(LayoutFile::Index)),
+            ("oci-layout", MemberName::File(LayoutFile::Marker)),
+            ("./index.json", MemberName::File(LayoutFile::Index)),
             (&format!("blobs/sha256/{HEX}"), blob()),
             (&format!("././blobs/sha256/{HEX}"), blob()),
         ] {
-            assert_eq!(claim(name.as_bytes()), expected, "{name}");
+            assert_eq!(MemberName::parse(name.as_bytes()), expected, "{name}");
         }
     }
 
     #[test]
-    fn a_name_that_leads_to_a_file_of_a_layout_by_a_detour_is_disguised() {
+    fn an_indirect_name_of_a_file_of_a_layout_is_disguised() {
         for name in [
             "/index.json",
             "../index.json",
@@ -132,12 +133,16 @@ mod tests {
             &format!("/blobs/sha256/{HEX}"),
             &format!("blobs/sha256/x/../{HEX}"),
         ] {
-            assert_eq!(claim(name.as_bytes()), Claim::Disguised, "{name:?}");
+            assert_eq!(
+                MemberName::parse(name.as_bytes()),
+                MemberName::Disguised,
+                "{name:?}"
+            );
         }
     }
 
     #[test]
-    fn all_other_names_are_nothing_of_ours() {
+    fn all_other_names_are_not_files_of_a_layout() {
         for name in [
             "",
             "manifest.json",
@@ -150,8 +155,12 @@ mod tests {
             &format!("blobs/sha256/{}", HEX.to_uppercase()),
             &format!("blobs/sha256/{HEX}/more"),
         ] {
-            assert_eq!(claim(name.as_bytes()), Claim::Other, "{name:?}");
+            assert_eq!(
+                MemberName::parse(name.as_bytes()),
+                MemberName::Other,
+                "{name:?}"
+            );
         }
-        assert_eq!(claim(b"\xff\xfe"), Claim::Other);
+        assert_eq!(MemberName::parse(b"\xff\xfe"), MemberName::Other);
     }
 }

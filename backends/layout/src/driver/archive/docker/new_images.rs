@@ -1,20 +1,20 @@
-//! The images that an archive of docker is to hold, made of what was pushed and what it held before.
+//! The images of a new docker-archive, made from pushed content and the images of the current archive.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
 use tranship::{Descriptor, Digest, Error, ErrorKind, Manifest, Result};
 
-use super::assembly::Known;
-use super::reading::Config;
-use super::tags::{ImageName, Item, Listed, listed};
-use super::{Image, Layer};
+use super::manifest_json::{Config, ImageItem};
+use super::pushed::PushedContent;
+use super::tags::{ImageName, ListedManifest, listed_manifests};
 use crate::driver::archive::contents::{Blob, Contents};
 use crate::driver::archive::decompress::Compression;
+use crate::driver::archive::image::{Image, Layer};
 use crate::driver::vanished;
 
 impl Contents {
-    /// Where a config lies.
+    /// Returns the position of a config.
     fn config(&self, digest: &Digest) -> Option<&Range<u64>> {
         let images = self.images.iter().flatten();
         let is_config = images
@@ -32,22 +32,27 @@ impl Contents {
     }
 }
 
-/// An image that is to be in the archive.
-pub(super) struct Wanted {
-    pub(super) item: Item,
-    /// Members that come from the archive that is there: their new names, and where they lie.
+/// An image of the new archive.
+pub(super) struct NewImage {
+    pub(super) item: ImageItem,
+    /// Members that are copied from the current archive: their new names, and their positions.
     pub(super) stored: Vec<(String, Range<u64>)>,
 }
 
-impl Wanted {
+impl NewImage {
+    /// Returns the names of all members of the image.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let layers = self.item.layers.iter().map(String::as_str);
         layers.chain([self.item.config.as_str()])
     }
 
-    /// The image of a manifest that was pushed. What it shares with those of `base` was not.
-    fn pushed(known: &Known, listed: &Listed, base: Option<&Contents>) -> Result<Option<Self>> {
-        let Some(content) = known.content.get(&listed.manifest) else {
+    /// Returns the image of a manifest that was pushed; `None` if it was not. Its config and layers may be in `base`.
+    fn pushed(
+        pushed: &PushedContent,
+        listed: &ListedManifest,
+        base: Option<&Contents>,
+    ) -> Result<Option<Self>> {
+        let Some(content) = pushed.content.get(&listed.manifest) else {
             return Ok(None);
         };
         let refused = |error: Error| error.with_subject(listed.manifest);
@@ -55,14 +60,14 @@ impl Wanted {
             refused(
                 Error::new(
                     ErrorKind::InvalidManifest,
-                    "this is no manifest of an image",
+                    "this is not a manifest of an image",
                 )
                 .with_source(error),
             )
         })?;
         let mut stored = Vec::new();
         let digest = manifest.config.digest();
-        let config = match (known.content.get(digest), base) {
+        let config = match (pushed.content.get(digest), base) {
             (Some(config), _) => config.clone(),
             (None, Some(base)) => {
                 let data = base.config(digest).ok_or_else(|| vanished(digest))?;
@@ -75,28 +80,28 @@ impl Wanted {
         let (mut layers, mut diff_ids) = (Vec::new(), Vec::new());
         for layer in &manifest.layers {
             let digest = layer.digest();
-            if let Some(pushed) = known.layers.get(digest) {
+            if let Some(pushed) = pushed.layers.get(digest) {
                 layers.push(layer_name(&pushed.diff_id));
                 diff_ids.push(pushed.diff_id);
             } else {
-                let there = base.and_then(|base| base.layer(digest));
-                let there = there.ok_or_else(|| not_pushed(layer))?;
-                layers.push(stored_name(there));
-                diff_ids.push(there.diff_id);
-                stored.push((stored_name(there), there.data.clone()));
+                let stored_layer = base.and_then(|base| base.layer(digest));
+                let stored_layer = stored_layer.ok_or_else(|| not_pushed(layer))?;
+                layers.push(stored_name(stored_layer));
+                diff_ids.push(stored_layer.diff_id);
+                stored.push((stored_name(stored_layer), stored_layer.data.clone()));
             }
         }
         if diff_ids != expected {
             return Err(refused(
                 Error::new(
                     ErrorKind::Corrupt,
-                    "the layers of the image are not those that its config names",
+                    "the layers of the image are not those in its config",
                 )
-                .with_hint("docker could not load it"),
+                .with_hint("Docker could not load it"),
             ));
         }
         Ok(Some(Self {
-            item: Item {
+            item: ImageItem {
                 config: config_name(manifest.config.digest()),
                 layers,
                 repo_tags: Some(listed.tags.clone()),
@@ -105,6 +110,7 @@ impl Wanted {
         }))
     }
 
+    /// Returns an image of the current archive, with new tags.
     fn stored(image: &Image, base: &Contents, tags: Vec<String>) -> Result<Self> {
         let data = base.config(&image.config);
         let data = data.ok_or_else(|| vanished(&image.config))?;
@@ -117,7 +123,7 @@ impl Wanted {
             layers.push(name);
         }
         Ok(Self {
-            item: Item {
+            item: ImageItem {
                 config,
                 layers,
                 repo_tags: Some(tags),
@@ -127,22 +133,22 @@ impl Wanted {
     }
 }
 
-/// That the archive misses a layer of an image.
+/// Returns the error for a layer that is neither pushed nor in the current archive.
 fn not_pushed(layer: &Descriptor) -> Error {
     if !layer.media_type().is_non_distributable() {
         return vanished(layer.digest());
     }
-    Error::unsupported(
-        "an archive of docker needs every layer, and this one is not to be distributed",
-    )
-    .with_subject(layer.digest())
-    .with_hint("include such layers, or write oci-archive:FILE")
+    Error::unsupported("a docker-archive needs every layer, and this one must not be distributed")
+        .with_subject(layer.digest())
+        .with_hint("include such layers, or write oci-archive:FILE")
 }
 
+/// Returns the name of the member for a config.
 pub(super) fn config_name(digest: &Digest) -> String {
     format!("{}.json", digest.hex())
 }
 
+/// Returns the name of the member for an uncompressed layer.
 pub(super) fn layer_name(diff_id: &Digest) -> String {
     format!("{}.tar", diff_id.hex())
 }
@@ -155,34 +161,34 @@ fn stored_name(layer: &Layer) -> String {
     }
 }
 
-/// The images that the index `content` lists.
-pub(super) fn wanted(
-    known: &Known,
+/// Returns the images that the index `content` lists.
+pub(super) fn new_images(
+    pushed: &PushedContent,
     base: Option<&Contents>,
     content: &[u8],
     name: &ImageName,
-) -> Result<Vec<Wanted>> {
-    let images = match base {
+) -> Result<Vec<NewImage>> {
+    let stored_images = match base {
         None => &[][..],
         Some(base) => base.images.as_deref().ok_or_else(|| {
-            Error::unsupported("this archive of docker is an image layout too")
+            Error::unsupported("this docker-archive is an image layout too")
                 .with_subject(base.opened.path.display())
                 .with_hint("change it as oci-archive:FILE, or write to a new archive")
         })?,
     };
-    let mut wanted: Vec<Wanted> = Vec::new();
-    for listed in listed(content, name)? {
-        let stored = images
+    let mut images: Vec<NewImage> = Vec::new();
+    for listed in listed_manifests(content, name)? {
+        let stored = stored_images
             .iter()
             .find(|image| image.manifest == listed.manifest);
         let image = match (stored, base) {
-            (Some(image), Some(base)) => Wanted::stored(image, base, listed.tags)?,
+            (Some(image), Some(base)) => NewImage::stored(image, base, listed.tags)?,
             _ => {
-                let pushed = Wanted::pushed(known, &listed, base)?;
+                let pushed = NewImage::pushed(pushed, &listed, base)?;
                 pushed.ok_or_else(|| vanished(&listed.manifest))?
             }
         };
-        match wanted
+        match images
             .iter_mut()
             .find(|other| other.item.config == image.item.config)
         {
@@ -193,12 +199,12 @@ pub(super) fn wanted(
                 let more = more.filter(|tag| !tags.contains(tag));
                 same.item.repo_tags.get_or_insert_default().extend(more);
             }
-            None => wanted.push(image),
+            None => images.push(image),
         }
     }
-    for image in &mut wanted {
+    for image in &mut images {
         // Docker writes null where there are none.
         image.item.repo_tags.take_if(|tags| tags.is_empty());
     }
-    Ok(wanted)
+    Ok(images)
 }

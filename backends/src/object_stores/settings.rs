@@ -1,16 +1,17 @@
-//! Settings of object stores: names and values, as `object_store` names them.
+//! Settings of object stores, with the names of the crate `object_store`.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use tranship::{Error, ErrorKind, Result};
 
-use crate::objects::Settings;
+/// Names and values. A value may be a secret.
+pub(super) type Settings = [(String, String)];
 
-/// How many names like an unknown one are told.
+/// How many names are suggested for an unknown one.
 const NEAR: usize = 3;
 
-/// What all stores can be told about how they are reached.
+/// The names of settings of the HTTP client, which all stores have.
 const COMMON: [&str; 9] = [
     "allow_http",
     "allow_invalid_certificates",
@@ -23,11 +24,24 @@ const COMMON: [&str; 9] = [
     "user_agent",
 ];
 
-/// Reads the name of a setting; `known` are those that people ask for most.
+/// Applies the settings to the builder of a store.
+pub(super) fn set<B, K: FromStr>(
+    builder: B,
+    settings: &Settings,
+    store: &str,
+    known: &[&str],
+    with: impl Fn(B, K, &str) -> B,
+) -> Result<B> {
+    settings.iter().try_fold(builder, |builder, (name, value)| {
+        Ok(with(builder, parse(name, store, known)?, value))
+    })
+}
+
+/// Parses the name of a setting. `known` are the names to suggest for an unknown one.
 ///
 /// # Errors
-/// `InvalidInput` with the names that are most like it. The value is not repeated: it may be a secret.
-pub(crate) fn parse<K: FromStr>(name: &str, store: &str, known: &[&str]) -> Result<K> {
+/// `InvalidInput` with the most similar names. The message does not have the value, which may be a secret.
+fn parse<K: FromStr>(name: &str, store: &str, known: &[&str]) -> Result<K> {
     let lower = name.to_ascii_lowercase();
     lower.parse().map_err(|_| {
         let mut near: Vec<_> = known
@@ -41,13 +55,13 @@ pub(crate) fn parse<K: FromStr>(name: &str, store: &str, known: &[&str]) -> Resu
             ErrorKind::InvalidInput,
             format!("{store} has no setting {name:?}"),
         )
-        .with_hint(format!("is one of these meant: {}?", near.join(", ")))
+        .with_hint(format!("did you mean one of these: {}?", near.join(", ")))
     })
 }
 
-/// The error for a store that cannot be set up.
-pub(crate) fn unusable(store: &str, error: impl Display, settings: &Settings) -> Error {
-    // The message may repeat a value, or what a file of credentials holds.
+/// Returns the error for a store that cannot be built.
+pub(super) fn unusable(store: &str, error: impl Display, settings: &Settings) -> Error {
+    // The message may have a value, or the content of a file of credentials.
     let text = without_values(&error.to_string(), settings);
     let first = text.lines().next().unwrap_or_default();
     let message: String = first.chars().take(200).collect();
@@ -59,7 +73,7 @@ pub(crate) fn unusable(store: &str, error: impl Display, settings: &Settings) ->
     .with_hint("check the environment and the options of the store")
 }
 
-/// `text` without the values of settings, wherever they come from.
+/// Returns `text` without the values of settings, from the options and the environment.
 fn without_values(text: &str, settings: &Settings) -> String {
     let environment = std::env::vars().filter(|(name, _)| {
         let clouds = ["AWS_", "GOOGLE_", "AZURE_"];
@@ -79,28 +93,12 @@ fn without_values(text: &str, settings: &Settings) -> String {
         .fold(text.to_owned(), |text, value| text.replace(value, "…"))
 }
 
-/// How many letters have to be changed to make `one` the `other`, where words that are left out in
-/// front do not count.
+/// Returns how many letters of `one` have to be changed to get `other`. The first word of `other` may be missing.
 fn distance(one: &str, other: &str) -> usize {
-    let whole = letters_to_change(one, other);
+    let whole = strsim::levenshtein(one, other);
     let bare = |text: &str| text.split_once('_').map(|(_, rest)| rest.to_owned());
-    let cut = bare(other).map(|rest| letters_to_change(one, &rest) + 1);
+    let cut = bare(other).map(|rest| strsim::levenshtein(one, &rest) + 1);
     cut.map_or(whole, |cut| whole.min(cut))
-}
-
-fn letters_to_change(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, candidate) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *candidate);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -114,13 +112,5 @@ mod tests {
         let error = unusable("it", "bad: SECRETER, \"SECRET\"\nSECOND LINE", &settings);
         let cause = std::error::Error::source(&error).expect("a cause");
         assert_eq!(cause.to_string(), "bad: …, \"…\"");
-    }
-
-    #[test]
-    fn letters_are_counted() {
-        for (one, other, count) in [("", "", 0), ("abc", "", 3), ("kitten", "sitting", 3)] {
-            assert_eq!(letters_to_change(one, other), count, "{one} {other}");
-            assert_eq!(letters_to_change(other, one), count, "{other} {one}");
-        }
     }
 }

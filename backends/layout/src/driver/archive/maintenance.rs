@@ -1,4 +1,4 @@
-//! What an archive holds, for who collects garbage, and what dead processes left beside it.
+//! The blobs of an archive, and the temporary files beside it, for garbage collection and checks.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -9,13 +9,13 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, stream};
 use tranship::{Digest, Result, blocking};
 
+use super::archive_file::ArchiveFile;
 use super::contents::Contents;
-use super::place::Place;
 use crate::driver::file::{age, failed};
 use crate::driver::{Leftover, LeftoverKind, Pages, Stored, StoredName, disk};
 
-/// A blob of the archive. It is as old as that: blobs have no times of their own.
-pub(super) fn stored(contents: &Contents, digest: &Digest) -> Option<Stored> {
+/// Returns a blob of the archive. Its age is that of the archive.
+pub(super) fn stored_blob(contents: &Contents, digest: &Digest) -> Option<Stored> {
     Some(Stored {
         name: StoredName::Blob(*digest),
         size: contents.blobs.get(digest)?.size(),
@@ -24,28 +24,30 @@ pub(super) fn stored(contents: &Contents, digest: &Digest) -> Option<Stored> {
     })
 }
 
-pub(super) fn all_stored(place: &Arc<Place>) -> Pages<'static, Stored> {
-    let place = Arc::clone(place);
+pub(super) fn all_stored(archive: &Arc<ArchiveFile>) -> Pages<'static, Stored> {
+    let archive = Arc::clone(archive);
     let page = blocking::run(move || {
-        let Some(current) = place.current()? else {
+        let Some(current) = archive.current()? else {
             return Ok(Vec::new());
         };
         let digests = current.blobs.keys();
         Ok(digests
-            .filter_map(|digest| stored(&current, digest))
+            .filter_map(|digest| stored_blob(&current, digest))
             .collect())
     });
     Box::pin(page.into_stream())
 }
 
-/// The temporary files of processes that died while they wrote the archive.
-pub(super) fn leftovers(place: &Arc<Place>, min_age: Duration) -> Pages<'static, Leftover> {
-    let place = Arc::clone(place);
-    Box::pin(stream::once(blocking::run(move || find(&place, min_age))))
+/// Lists the temporary files of processes that died while they wrote the archive.
+pub(super) fn leftovers(archive: &Arc<ArchiveFile>, min_age: Duration) -> Pages<'static, Leftover> {
+    let archive = Arc::clone(archive);
+    Box::pin(stream::once(blocking::run(move || {
+        find_leftovers(&archive, min_age)
+    })))
 }
 
-fn find(place: &Place, min_age: Duration) -> Result<Vec<Leftover>> {
-    let Some(directory) = place.path().parent() else {
+fn find_leftovers(archive: &ArchiveFile, min_age: Duration) -> Result<Vec<Leftover>> {
+    let Some(directory) = archive.path().parent() else {
         return Ok(Vec::new());
     };
     let entries = match std::fs::read_dir(directory) {
@@ -53,7 +55,7 @@ fn find(place: &Place, min_age: Duration) -> Result<Vec<Leftover>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(failed("listed", directory, error)),
     };
-    let prefix = place.temporary_prefix();
+    let prefix = archive.temporary_prefix();
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| failed("listed", directory, error))?;
@@ -61,14 +63,18 @@ fn find(place: &Place, min_age: Duration) -> Result<Vec<Leftover>> {
             continue;
         };
         if name.starts_with(&prefix) && name.ends_with(".tmp") {
-            found.extend(look_at(entry.path(), name, min_age)?.map(|(leftover, _)| leftover));
+            found.extend(open_leftover(entry.path(), name, min_age)?.map(|(leftover, _)| leftover));
         }
     }
     Ok(found)
 }
 
-/// The file, if it is old and nobody writes to it, and the lock that keeps it so.
-fn look_at(path: PathBuf, name: String, min_age: Duration) -> Result<Option<(Leftover, File)>> {
+/// Returns a temporary file that is old and has no writer, with the lock that keeps writers away.
+fn open_leftover(
+    path: PathBuf,
+    name: String,
+    min_age: Duration,
+) -> Result<Option<(Leftover, File)>> {
     let is_file = std::fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
     if !is_file {
         return Ok(None);
@@ -96,14 +102,14 @@ fn look_at(path: PathBuf, name: String, min_age: Duration) -> Result<Option<(Lef
 }
 
 pub(super) async fn remove_leftover(
-    place: &Arc<Place>,
+    archive: &Arc<ArchiveFile>,
     leftover: &Leftover,
     min_age: Duration,
 ) -> Result<bool> {
-    let path = place.path().with_file_name(&leftover.name);
+    let path = archive.path().with_file_name(&leftover.name);
     let name = leftover.name.clone();
     blocking::run(move || {
-        let Some((_, _lock)) = look_at(path.clone(), name, min_age)? else {
+        let Some((_, _lock)) = open_leftover(path.clone(), name, min_age)? else {
             return Ok(false);
         };
         match disk::remove_file(&path) {

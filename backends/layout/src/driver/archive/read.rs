@@ -1,4 +1,4 @@
-//! What is read of an archive as it is now.
+//! Reads the current contents of an archive.
 
 use std::fs::File;
 use std::ops::Range;
@@ -8,20 +8,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tranship::{Body, Descriptor, Digest, Error, LocalFile, Result, blocking};
 
+use super::archive_file::ArchiveFile;
 use super::contents::{Blob, Contents};
-use super::place::Place;
 use super::position;
 use crate::driver::file::check_limit;
 use crate::driver::{IndexRead, check_size, marker};
 
-async fn current(place: &Arc<Place>) -> Result<Option<Arc<Contents>>> {
-    let place = Arc::clone(place);
-    blocking::run(move || place.current()).await
+async fn current(archive: &Arc<ArchiveFile>) -> Result<Option<Arc<Contents>>> {
+    let archive = Arc::clone(archive);
+    blocking::run(move || archive.current()).await
 }
 
-/// The version that `oci-layout` says.
-pub(super) async fn version(place: &Arc<Place>) -> Result<Option<String>> {
-    let Some(current) = current(place).await? else {
+/// Returns the version in `oci-layout`.
+pub(super) async fn version(archive: &Arc<ArchiveFile>) -> Result<Option<String>> {
+    let Some(current) = current(archive).await? else {
         return Ok(None);
     };
     blocking::run(move || {
@@ -34,24 +34,24 @@ pub(super) async fn version(place: &Arc<Place>) -> Result<Option<String>> {
     .await
 }
 
-pub(super) async fn blob_size(place: &Arc<Place>, digest: &Digest) -> Result<Option<u64>> {
-    let current = current(place).await?;
+pub(super) async fn blob_size(archive: &Arc<ArchiveFile>, digest: &Digest) -> Result<Option<u64>> {
+    let current = current(archive).await?;
     Ok(current.and_then(|current| current.blobs.get(digest).map(Blob::size)))
 }
 
 pub(super) async fn open_blob(
-    place: &Arc<Place>,
+    archive: &Arc<ArchiveFile>,
     target: &Descriptor,
     range: Range<u64>,
 ) -> Result<Body> {
     let missing = || Error::not_found(target.digest());
-    let current = current(place).await?.ok_or_else(missing)?;
+    let current = current(archive).await?.ok_or_else(missing)?;
     match current.blobs.get(target.digest()).ok_or_else(missing)? {
         Blob::Member { data, .. } => {
             let opened = &current.opened;
             open_part(Arc::clone(&opened.file), &opened.path, data, target, range)
         }
-        Blob::Made(bytes) => {
+        Blob::Generated(bytes) => {
             check_size(bytes.len() as u64, target)?;
             let at =
                 |position| usize::try_from(position).map_or(bytes.len(), |at| at.min(bytes.len()));
@@ -78,16 +78,16 @@ pub(super) fn open_part(
 }
 
 pub(super) async fn read_blob(
-    place: &Arc<Place>,
+    archive: &Arc<ArchiveFile>,
     digest: &Digest,
     limit: u64,
 ) -> Result<Option<Bytes>> {
-    let Some(current) = current(place).await? else {
+    let Some(current) = current(archive).await? else {
         return Ok(None);
     };
     match current.blobs.get(digest) {
         None => Ok(None),
-        Some(Blob::Made(bytes)) => {
+        Some(Blob::Generated(bytes)) => {
             check_limit(bytes.len() as u64, limit).map_err(|error| error.with_subject(digest))?;
             Ok(Some(bytes.clone()))
         }
@@ -98,7 +98,7 @@ pub(super) async fn read_blob(
     }
 }
 
-/// All bytes of a blob that lies at `data` in `file`.
+/// Reads a blob that is stored at `data` in `file`.
 pub(super) async fn read_part(
     file: Arc<File>,
     data: Range<u64>,
@@ -115,15 +115,15 @@ pub(super) async fn read_part(
 }
 
 pub(super) async fn index(
-    place: &Arc<Place>,
+    archive: &Arc<ArchiveFile>,
     known: Option<Arc<Contents>>,
     limit: u64,
 ) -> Result<IndexRead<Arc<Contents>>> {
-    let place = Arc::clone(place);
-    blocking::run(move || read_index(place.current()?.as_ref(), known.as_ref(), limit)).await
+    let archive = Arc::clone(archive);
+    blocking::run(move || read_index(archive.current()?.as_ref(), known.as_ref(), limit)).await
 }
 
-/// The index as it is, unless the caller knows it.
+/// Reads the index, unless `known` is its current version.
 pub(super) fn read_index(
     current: Option<&Arc<Contents>>,
     known: Option<&Arc<Contents>>,

@@ -1,4 +1,4 @@
-//! An object that is sent in parts, and is not there before it is completed.
+//! An object that is sent in parts. It does not exist before it is completed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,28 +10,28 @@ use tokio::task::JoinSet;
 use tranship::{Error, ErrorKind, Result};
 
 use super::bucket::Bucket;
-use super::failure::{is_not_offered, not_written};
-use super::memory::Share;
+use super::errors::{is_not_offered, not_written};
+use super::memory_budget::Reservation;
 
-/// Parts under way. Unless they are completed they are given up, so that the store keeps nothing: when
-/// this is dropped, by a task of its own, which a program that ends at once may cut short. Stores have
-/// rules that remove what is left then.
-pub(super) struct Parts {
+/// A multipart upload. Unless it is completed, it is aborted, so that the store does not keep the parts. Dropping it
+/// aborts it in a new task, which may not finish if the program ends. Stores can be configured to remove such parts.
+pub(super) struct Multipart {
     bucket: Arc<Bucket>,
     key: Path,
     upload: Option<Box<dyn MultipartUpload>>,
     sending: JoinSet<object_store::Result<()>>,
 }
 
-impl Parts {
+impl Multipart {
     pub(super) async fn start(bucket: &Arc<Bucket>, key: Path) -> Result<Self> {
         let upload = match bucket.store().put_multipart(&key).await {
             Ok(upload) => upload,
             Err(error) if is_not_offered(&error) => {
-                return Err(not_written(bucket, &key, error)
-                    .with_hint("the store takes no objects in parts, so large blobs do not fit"));
+                return Err(not_written(bucket.url(), &key, error).with_hint(
+                    "the store does not support multipart uploads, which large blobs need",
+                ));
             }
-            Err(error) => return Err(not_written(bucket, &key, error)),
+            Err(error) => return Err(not_written(bucket.url(), &key, error)),
         };
         Ok(Self {
             bucket: Arc::clone(bucket),
@@ -41,11 +41,15 @@ impl Parts {
         })
     }
 
-    /// Sends the next part, in the background. The share is given back when it has arrived.
+    /// Sends the next part, in the background. The reservation is dropped when the store has the part.
     ///
     /// # Errors
-    /// What a part before failed with.
-    pub(super) async fn send(&mut self, part: PutPayload, share: Option<Share>) -> Result<()> {
+    /// Returns the error of an earlier part.
+    pub(super) async fn send(
+        &mut self,
+        part: PutPayload,
+        reservation: Option<Reservation>,
+    ) -> Result<()> {
         while let Some(sent) = self.sending.try_join_next() {
             self.check(sent)?;
         }
@@ -53,19 +57,19 @@ impl Parts {
             let sent = upload.put_part(part);
             self.sending.spawn(async move {
                 let sent = sent.await;
-                drop(share);
+                drop(reservation);
                 sent
             });
         }
         Ok(())
     }
 
-    /// Makes the object appear, when all parts have arrived.
+    /// Waits for all parts, and creates the object of them.
     pub(super) async fn complete(mut self) -> Result<()> {
         let completed = self.try_complete().await;
         match completed {
             Ok(()) => self.upload = None,
-            Err(_) => self.give_up().await,
+            Err(_) => self.abort_upload().await,
         }
         completed
     }
@@ -78,16 +82,16 @@ impl Parts {
             return Ok(());
         };
         let completed = upload.complete().await;
-        completed.map_err(|error| not_written(&self.bucket, &self.key, error))?;
+        completed.map_err(|error| not_written(self.bucket.url(), &self.key, error))?;
         Ok(())
     }
 
-    /// Tells the store to forget the parts. If it does not listen, its own rules must do.
+    /// Asks the store to remove the parts. Errors are ignored: stores can be configured to remove such parts.
     pub(super) async fn abort(mut self) {
-        self.give_up().await;
+        self.abort_upload().await;
     }
 
-    async fn give_up(&mut self) {
+    async fn abort_upload(&mut self) {
         self.sending.shutdown().await;
         if let Some(upload) = &mut self.upload {
             let _ = upload.abort().await;
@@ -97,15 +101,15 @@ impl Parts {
 
     fn check(&self, sent: Result<object_store::Result<()>, tokio::task::JoinError>) -> Result<()> {
         match sent {
-            Ok(sent) => sent.map_err(|error| not_written(&self.bucket, &self.key, error)),
-            Err(error) => Err(Error::new(ErrorKind::Io, "sending a part was cut short")
-                .with_subject(self.bucket.url_of(&self.key))
+            Ok(sent) => sent.map_err(|error| not_written(self.bucket.url(), &self.key, error)),
+            Err(error) => Err(Error::new(ErrorKind::Io, "sending a part was interrupted")
+                .with_subject(self.bucket.url().of(&self.key))
                 .with_source(error)),
         }
     }
 }
 
-impl Drop for Parts {
+impl Drop for Multipart {
     fn drop(&mut self) {
         let Some(mut upload) = self.upload.take() else {
             return;
@@ -121,9 +125,9 @@ impl Drop for Parts {
     }
 }
 
-impl fmt::Debug for Parts {
+impl fmt::Debug for Multipart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Parts")
+        f.debug_struct("Multipart")
             .field("key", &self.key)
             .finish_non_exhaustive()
     }

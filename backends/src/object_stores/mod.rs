@@ -1,0 +1,17 @@
+//! Object stores, opened by their URL, with settings from the environment and from options.
+
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+mod endpoint;
+#[cfg(feature = "gcs")]
+mod gcs;
+#[cfg(feature = "http")]
+mod http;
+mod open;
+#[cfg(feature = "s3")]
+mod s3;
+mod settings;
+mod tls_provider;
+
+pub(crate) use self::open::open;

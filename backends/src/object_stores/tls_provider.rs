@@ -1,0 +1,30 @@
+//! The TLS provider of the process.
+
+use tranship::Result;
+
+/// Installs the TLS provider of the enabled feature in the process unless one is installed: the HTTP client of
+/// `object_store` uses only that one. rustls itself does the same where the features of a program leave no choice.
+pub(super) fn ensure_tls_provider() -> Result<()> {
+    use rustls::crypto::CryptoProvider;
+
+    if CryptoProvider::get_default().is_some() {
+        return Ok(());
+    }
+    #[cfg(feature = "rustls-aws-lc")]
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    #[cfg(all(feature = "rustls-ring", not(feature = "rustls-aws-lc")))]
+    let provider = rustls::crypto::ring::default_provider();
+    #[cfg(any(feature = "rustls-ring", feature = "rustls-aws-lc"))]
+    {
+        // Another thread may have installed one first, which is equally good.
+        let _ = provider.install_default();
+        Ok(())
+    }
+    #[cfg(not(any(feature = "rustls-ring", feature = "rustls-aws-lc")))]
+    Err(
+        tranship::Error::unsupported("this program has no TLS provider").with_hint(
+            "enable the feature rustls-ring or rustls-aws-lc of tranship-backends, or call \
+             rustls::crypto::CryptoProvider::install_default first",
+        ),
+    )
+}
