@@ -67,7 +67,7 @@ impl Content {
     /// Cuts whole content to the bytes `range`. The bytes before the range are read and dropped, in constant
     /// memory.
     ///
-    /// `range` must lie within the content, as a range from [`ByteRange::resolve`] does.
+    /// `range` must lie within the content, as a range from [`ByteRange::resolve`](super::ByteRange::resolve) does.
     pub fn into_part(self, range: Range<u64>) -> Self {
         let part = part::part_of(self.body, range.clone());
         Self::partial(self.descriptor, range, part)

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::error::{Error, Result};
 use crate::printable::Printable;
 
-/// The registered algorithms of a [`Digest`].
+/// The registered algorithms of a [`Digest`](crate::Digest).
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Algorithm {

@@ -135,7 +135,7 @@ impl Reference {
     /// repository is malformed, whichever registry stands in front of it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidReference`] if `text` is none of these, names another registry or
+    /// [`ErrorKind::InvalidReference`](crate::ErrorKind::InvalidReference) if `text` is none of these, names another registry or
     /// repository, or has no tag or digest.
     ///
     /// ```
@@ -179,7 +179,7 @@ impl FromStr for Reference {
     /// Reads one of the [four forms](Reference).
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidReference`] if a part is missing or malformed. Where that part is a
+    /// [`ErrorKind::InvalidReference`](crate::ErrorKind::InvalidReference) if a part is missing or malformed. Where that part is a
     /// digest, the source says what is wrong with it.
     fn from_str(text: &str) -> Result<Self> {
         let Some((registry, path)) = text.split_once('/') else {

@@ -5,14 +5,15 @@ mod foreign;
 mod layout;
 mod object;
 mod registry_location;
+mod scheme;
 mod suffix;
 mod url;
 
 use std::fmt;
 use std::str::FromStr;
 
-use tranship::{Error, ErrorKind, Printable, Reference, Result, TagOrDigest};
-use url::{is_bucket_scheme, redacted, url_scheme};
+use scheme::{Scheme, unknown_kind, write_remote};
+use tranship::{Error, Reference, Result, TagOrDigest};
 
 pub use archive::{DockerArchiveLocation, OciArchiveLocation};
 pub use layout::{LayoutLocation, LayoutPath, LayoutRegistryLocation};
@@ -210,10 +211,10 @@ impl FromStr for Location {
     /// Reads a location.
     ///
     /// # Errors
-    /// - [`ErrorKind::InvalidReference`] if the text is malformed.
-    /// - [`ErrorKind::InvalidInput`] if a path is empty or starts with `//`, or a URL stands where
+    /// - [`ErrorKind::InvalidReference`](tranship::ErrorKind::InvalidReference) if the text is malformed.
+    /// - [`ErrorKind::InvalidInput`](tranship::ErrorKind::InvalidInput) if a path is empty or starts with `//`, or a URL stands where
     ///   only a path can.
-    /// - [`ErrorKind::Unsupported`] if a layout is named by a URL that no object store has.
+    /// - [`ErrorKind::Unsupported`](tranship::ErrorKind::Unsupported) if a layout is named by a URL that no object store has.
     fn from_str(text: &str) -> Result<Self> {
         Self::read(text).map_err(|error| match foreign::hint(text) {
             Some(hint) => {
@@ -268,70 +269,6 @@ impl fmt::Display for Location {
             Self::ObjectLayoutRegistry(layout) => write!(f, "layouts:{layout}"),
             Self::Remote(remote) => write_remote(f, &remote.to_string()),
         }
-    }
-}
-
-/// The text behind its scheme.
-enum Scheme<'a> {
-    Oci(&'a str),
-    Layouts(&'a str),
-    OciArchive(&'a str),
-    DockerArchive(&'a str),
-    /// `oci:` and a URL.
-    ObjectLayout(&'a str),
-    /// `layouts:` and a URL.
-    ObjectLayouts(&'a str),
-    Remote(&'a str),
-}
-
-impl<'a> Scheme<'a> {
-    fn of(text: &'a str) -> Result<Self> {
-        let invalid = |why: String| {
-            Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(&redacted(text)))
-        };
-        let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
-        match (scheme, rest) {
-            ("oci", rest) if url_scheme(rest).is_some() => Ok(Self::ObjectLayout(rest)),
-            ("layouts", rest) if url_scheme(rest).is_some() => Ok(Self::ObjectLayouts(rest)),
-            ("oci", rest) => Ok(Self::Oci(rest)),
-            ("layouts", rest) => Ok(Self::Layouts(rest)),
-            ("oci-archive", rest) => Ok(Self::OciArchive(rest)),
-            ("docker-archive", rest) => Ok(Self::DockerArchive(rest)),
-            ("docker", rest) if rest.starts_with("//") => Ok(Self::Remote(&rest[2..])),
-            _ if is_path(text) => Err(invalid("a path is no location by itself".into())
-                .with_hint("to name a layout write oci:PATH")),
-            (scheme, rest) if is_bucket_scheme(scheme) && rest.starts_with("//") => {
-                Err(invalid("a URL is no location by itself".into())
-                    .with_hint("to name a layout in an object store write oci:URL"))
-            }
-            // Else `dir:/some/path` would be the host `dir` with an empty port.
-            (scheme, rest) if !scheme.is_empty() && rest.starts_with(['/', '\\']) => {
-                Err(unknown_kind(text, scheme)
-                    .with_hint("a registry is written without a scheme, as in registry.example/name:tag, and a layout as oci:PATH"))
-            }
-            _ => Ok(Self::Remote(text)),
-        }
-    }
-}
-
-fn unknown_kind(text: &str, scheme: &str) -> Error {
-    let why = format!("{}: is not a kind of location", Printable(scheme));
-    Error::new(ErrorKind::InvalidReference, why).with_subject(Printable(&redacted(text)))
-}
-
-fn is_path(text: &str) -> bool {
-    text.starts_with(['.', '/', '\\', '~'])
-        || matches!(
-            text.as_bytes(),
-            [b'A'..=b'Z' | b'a'..=b'z', b':', b'/' | b'\\', ..]
-        )
-}
-
-/// Writes a host, and perhaps what follows it, so that it is read as one.
-fn write_remote(f: &mut fmt::Formatter<'_>, remote: &str) -> fmt::Result {
-    match Scheme::of(remote) {
-        Ok(Scheme::Remote(text)) if text == remote => f.write_str(remote),
-        _ => write!(f, "docker://{remote}"),
     }
 }
 

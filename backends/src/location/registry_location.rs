@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use tranship::{Error, ErrorKind, Printable, RegistryName, Result};
 
+use super::layout::LayoutPath;
+use super::scheme::{Scheme, write_remote};
+use super::url::ObjectStoreUrl;
 use super::url::redacted;
-use super::{LayoutPath, ObjectStoreUrl, Scheme, write_remote};
 
 /// One registry, wherever it is kept: what a [`Location`](crate::Location) has in front of the
 /// repository.

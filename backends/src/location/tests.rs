@@ -1,4 +1,5 @@
 use super::*;
+use tranship::ErrorKind;
 
 const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
