@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     pub(crate) identity: RegistryIdentity,
     pub(crate) options: MemoryOptions,
     pub(crate) store: Arc<Store>,
-    // Holds repositories with content, with uploads, or in somebody's hands; no others, so that
+    // Holds repositories with content, with uploads, or with handles; no others, so that
     // asking for names that do not exist fills no memory.
     pub(crate) repositories: RwLock<BTreeMap<RepositoryName, Arc<Contents>>>,
 }
@@ -94,7 +94,7 @@ impl Default for Contents {
     }
 }
 
-/// A repository in somebody's hands: while there is one, its contents stay in the registry, even
+/// A handle of a repository: while there is one, its contents stay in the registry, even
 /// empty. All changes go through a handle.
 #[derive(Debug)]
 pub(crate) struct Handle {

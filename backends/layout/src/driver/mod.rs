@@ -1,7 +1,14 @@
-//! The seam between a layout's logic and the place where its bytes lie.
+//! Where the files of a layout are stored: on a local disk, in an object store, or in an archive.
 //!
-//! What a layout means (tags, referrers, what `index.json` lists) is written once, over these two
-//! traits. A driver knows how to keep blobs, one index and uploads, and nothing of manifests.
+//! The meaning of a layout (tags, referrers, the entries of `index.json`) is implemented once, over these traits:
+//!
+//! - [`Driver`]: the blobs and uploads of one layout;
+//! - [`IndexFile`]: its `index.json`, with versions of a type of the storage's own;
+//! - [`Maintenance`]: what garbage collection and checks need;
+//! - [`Transaction`]: pushes that become durable and visible together;
+//! - [`RegistryDriver`]: many layouts, by the names of their repositories.
+//!
+//! A driver does not know what a manifest is.
 
 #[cfg(feature = "archive")]
 pub(crate) mod archive;
@@ -46,64 +53,63 @@ pub(crate) use self::maintenance::{
 };
 pub(crate) use self::transaction::{Immediate, Transaction};
 
-/// What is ours in a layout: everything that is not part of the format lies below this name.
+/// The directory of our own files in a layout, which are not part of the format.
 const PRIVATE: &str = ".tranship";
 
 pub(crate) const OCI_LAYOUT: &str = "oci-layout";
 const INDEX: &str = "index.json";
 const BLOBS: &str = "blobs";
 
-/// Where one layout lies.
+/// The storage of one layout.
 #[async_trait]
 pub(crate) trait Driver: Index + Maintenance + Any + fmt::Debug {
-    /// The path or URL, for errors.
+    /// Returns the path or URL, for errors.
     fn location(&self) -> String;
 
-    /// What this kind of place can do.
+    /// Returns what this kind of storage can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// The `imageLayoutVersion` of `oci-layout`; `None` if there is no such file.
+    /// Returns the `imageLayoutVersion` of `oci-layout`; `None` if the file does not exist.
     async fn version(&self) -> Result<Option<String>>;
 
-    /// The size of what lies under `digest`, in bytes.
+    /// Returns the size of the blob `digest` in bytes; `None` if it does not exist.
     async fn blob_size(&self, digest: &Digest) -> Result<Option<u64>>;
 
-    /// The bytes `range` of the blob `target`, unchecked. With the whole range the answer may name
-    /// a local file.
+    /// Returns the bytes `range` of the blob `target`, unchecked.
     ///
     /// # Errors
-    /// `NotFound`, and `SizeMismatch` if what is stored has another size than `target`.
+    /// `NotFound`, and `SizeMismatch` if the stored blob has another size than `target`.
     async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body>;
 
-    /// All bytes that lie under `digest`, unchecked.
+    /// Returns all bytes of the blob `digest`, unchecked; `None` if it does not exist.
     ///
     /// # Errors
     /// `SizeExceedsLimit` before anything is read if there are more than `limit` bytes.
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>>;
 
-    /// Stores the content of `source` as `expected`, over whatever lies there. It becomes visible
-    /// when it is complete and verified, and not before.
+    /// Stores the content of `source` as the blob `expected`, and replaces a file that has its name. It becomes
+    /// visible only when it is complete and verified.
     async fn put_blob(&self, expected: &Descriptor, source: Source<'_>) -> Result<()>;
 
-    /// As [`put_blob`](Self::put_blob). Where the driver can, content that has arrived is kept when this
-    /// fails or is dropped, and a later call for the same blob continues from there.
+    /// Does the same as [`put_blob`](Self::put_blob). If the storage can, content that has arrived is kept when this
+    /// fails or is dropped, and a later call for the same blob resumes there.
     async fn put_blob_resumable(&self, expected: &Descriptor, source: Source<'_>) -> Result<()> {
         self.put_blob(expected, source).await
     }
 
-    /// Removes a blob; `false` if it was not there.
+    /// Removes a blob. Returns whether it existed.
     async fn delete_blob(&self, digest: &Digest) -> Result<bool>;
 
     /// Begins a transaction for the pushes of a batch.
     fn begin(&self) -> Box<dyn Transaction>;
 
-    /// Whether something that is there may have to be made durable: whether the two calls that follow do
-    /// anything.
+    /// Returns whether stored content may have to be made durable, by [`secure_blobs`](Self::secure_blobs) and
+    /// [`Index::secure_index`].
     fn is_to_secure(&self) -> bool {
         false
     }
 
-    /// Makes durable those of `blobs` that are there, whoever stored them.
+    /// Makes durable those of `blobs` that exist, also if another process stored them.
     async fn secure_blobs(&self, _blobs: Arc<Sizes>) -> Result<()> {
         Ok(())
     }
@@ -156,47 +162,47 @@ async fn hash_blob(
     Ok(Some(Hashed { size, is_intact }))
 }
 
-/// That a blob which was there is there no more, while something that refers to it is listed.
+/// Returns the error that a blob was removed while content that refers to it was pushed.
 pub(crate) fn vanished(digest: &Digest) -> Error {
     Error::new(
         ErrorKind::Conflict,
-        "was removed by somebody else while something that refers to it was pushed",
+        "was removed by another process while content that refers to it was pushed",
     )
     .with_subject(digest)
     .with_retryable(true)
     .with_hint("push it again; nothing was tagged")
 }
 
-/// The driver as the type that its own registry makes.
+/// Returns the driver as the type that its own registry makes.
 fn own<D: Driver>(driver: &dyn Driver) -> Option<&D> {
     let driver: &dyn Any = driver;
     driver.downcast_ref()
 }
 
-/// Where many layouts lie, by the names of their repositories.
+/// The storage of many layouts, by the names of their repositories.
 #[async_trait]
 pub(crate) trait RegistryDriver: fmt::Debug + Send + Sync {
-    /// What this kind of place can do.
+    /// Returns what this kind of storage can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// The place of one layout, whether it exists or not.
+    /// Returns the storage of one layout, which need not exist.
     ///
     /// # Errors
-    /// `InvalidReference` if the place cannot hold a layout of this name.
+    /// `InvalidReference` if a layout cannot be stored under this name.
     async fn layout(&self, name: &RepositoryName) -> Result<Arc<dyn Driver>>;
 
-    /// The layouts that exist, by name in ASCII order.
+    /// Lists the layouts that exist, by name in ASCII order.
     fn names(&self, options: ListOptions) -> Listing<'_, RepositoryName>;
 
-    /// The repositories that may have uploads under way. Where they can be found without asking for every
-    /// repository's uploads, those without a layout yet are among them.
+    /// Lists the repositories that may have open uploads. If they can be found without a request for each
+    /// repository, those without a layout are among them.
     fn with_uploads(&self) -> Listing<'_, RepositoryName> {
         self.names(ListOptions::default())
     }
 
-    /// Makes the blob `target` of the layout `from` appear in the layout `to`, without moving its
-    /// bytes through this process where that can be avoided. `false` if `from` does not have it.
+    /// Stores the blob `target` of the layout `from` in the layout `to`, without moving its bytes through this process
+    /// if that can be avoided. Returns `false` if `from` does not have it.
     ///
-    /// Both are drivers of this registry, or made of one for a batch.
+    /// Both are drivers of this registry, or of a transaction of one.
     async fn mount(&self, target: &Descriptor, from: &dyn Driver, to: &dyn Driver) -> Result<bool>;
 }

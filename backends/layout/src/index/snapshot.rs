@@ -28,9 +28,9 @@ pub(crate) struct Snapshot {
     pub(super) head: Index,
     pub(super) entries: Vec<Entry>,
     pub(super) tags: HashMap<Tag, Claim>,
-    // In their order, once somebody asks for that.
+    // In their order, after the first call that needs it.
     pub(super) sorted: OnceLock<Vec<Tag>>,
-    // Where they stand, once somebody asks for one: a look at a tag does not.
+    // Their positions, after the first call that needs them. A look at a tag does not.
     pub(super) digests: OnceLock<HashMap<Digest, Vec<usize>>>,
     pub(super) is_unambiguous: bool,
 }

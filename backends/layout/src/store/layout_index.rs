@@ -59,7 +59,7 @@ impl LayoutIndex {
         }
     }
 
-    /// Returns the same layout through another driver. What is known of the layout is shared.
+    /// Returns the same layout through another driver. The caches are shared.
     pub(super) fn with_driver(&self, driver: Arc<dyn Driver>) -> Self {
         Self {
             driver,
@@ -202,7 +202,7 @@ impl LayoutIndex {
                     let _ = request.answer.send(outcome);
                 }
             }
-            // What one of them goes on being there is gone: the others need not suffer for that.
+            // A blob that one of them relies on is gone, which must not fail the others.
             Err(error) if error.kind() == ErrorKind::Conflict && requests.len() > 1 => {
                 for request in requests {
                     let outcome = self.write_together(std::slice::from_ref(&request)).await;
@@ -217,7 +217,7 @@ impl LayoutIndex {
         }
     }
 
-    /// Makes changes with one write, and answers how each request fared.
+    /// Makes changes with one write, and returns the outcome of each request.
     pub(super) async fn write_together(
         self: &Arc<Self>,
         requests: &[Request],

@@ -1,4 +1,4 @@
-//! Removing blobs while the index stands still.
+//! Removes blobs while the index does not change.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::index::Snapshot;
 #[derive(Debug)]
 pub(crate) struct SweepOutcome {
     pub(crate) swept: Swept,
-    /// The index as it was found, if it was another one than was known; then the rest was left.
+    /// The current index, if it is not the known one. In that case not all was removed.
     pub(crate) changed: Option<Arc<Snapshot>>,
 }
 
 impl Store {
-    /// `index.json` as it is now, not as a batch leaves it, and which state that is.
+    /// Returns the current `index.json`, without the changes of a batch, and its version.
     ///
     /// # Errors
     /// `Corrupt` if it is missing.
@@ -101,7 +101,7 @@ impl Store {
     }
 }
 
-/// Without an index nothing is known to be of use, which is no reason to remove everything.
+/// Without an index nothing is known to be used, which must not remove everything.
 fn missing() -> Error {
     Error::new(ErrorKind::Corrupt, "is missing").with_hint("restore it; nothing was removed")
 }

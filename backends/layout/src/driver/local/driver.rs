@@ -299,7 +299,7 @@ fn open_blob(directory: &LocalDirectory, target: &Descriptor, range: Range<u64>)
     Ok(Body::from_local_file(as_local_file(found, range)))
 }
 
-/// An open file, what is known of it, and its path.
+/// An open file, its metadata, and its path.
 type FoundFile = (File, Metadata, PathBuf);
 
 fn find_file(directory: &LocalDirectory, digest: &Digest) -> Result<Option<FoundFile>> {
@@ -373,7 +373,7 @@ fn read_blob(
     let read = |error| failed("read", path, error);
     let before = Stamp::of(opened);
     let content = read_up_to(&mut file, opened.len()).map_err(read)?;
-    // What was written to meanwhile has another stamp by now.
+    // A file that was written to in the meantime has another stamp.
     if before == Stamp::of(&file.metadata().map_err(read)?) {
         directory.recent.remember(digest, before, &content);
     }

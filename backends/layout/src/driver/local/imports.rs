@@ -8,7 +8,7 @@ use super::paths::Paths;
 use crate::driver::BLOBS;
 use crate::driver::file::identity;
 
-/// What is known of the file system of a layout.
+/// The abilities of the file system of a layout.
 #[derive(Debug, Default)]
 pub(super) struct Imports {
     cannot_clone: AtomicBool,
@@ -33,7 +33,7 @@ impl Imports {
         let device = |metadata: &Metadata| identity(metadata).map(|(device, _)| device);
         let here = || {
             let blobs = paths.file(BLOBS);
-            // Where there is no layout yet, it will lie on the file system of what is above it.
+            // A layout that does not exist yet will be on the file system of the directories above it.
             let found = blobs
                 .ancestors()
                 .find_map(|path| std::fs::metadata(path).ok());

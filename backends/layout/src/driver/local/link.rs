@@ -27,7 +27,7 @@ pub(super) enum Trust {
     Verified,
 }
 
-/// Stores the content of `origin` as the blob `expected`. Returns `false` if it is not to be had as a file, so that
+/// Stores the content of `origin` as the blob `expected`. Returns `false` if it is not available as a file, so that
 /// its bytes must be read as a stream, which also tells what is wrong with it.
 pub(super) async fn take_over(
     directory: &Arc<LocalDirectory>,

@@ -117,7 +117,7 @@ impl Paths {
     /// The path of a blob, whose directory is created if need be.
     pub(super) fn blob_to_write(&self, digest: &Digest) -> Result<PathBuf> {
         if !self.keeps_answers {
-            // Whoever writes for long must find out that the directory was removed.
+            // A process that writes for long must notice that the directory was removed.
             self.seen.store(0, Ordering::Relaxed);
         }
         if let Some(path) = self.blob(digest)? {

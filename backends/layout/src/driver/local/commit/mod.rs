@@ -107,7 +107,7 @@ impl Commit {
         self.publish(file, digest, &path)
     }
 
-    /// Whether what is written is synced, now or later.
+    /// Returns whether files are synced, at once or in groups.
     pub(super) fn syncs(&self) -> bool {
         self.durability == Durability::Full
     }
