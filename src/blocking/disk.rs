@@ -25,6 +25,7 @@ pub enum Work {
 
 /// Runs work on one file system: short calls in place while they return quickly, all others on blocking threads.
 ///
+/// Work that is made in place holds up the task, as its file system did for shorter than half a millisecond of late.
 /// If the future of a call is dropped, work that has begun is completed.
 ///
 /// ```
@@ -59,10 +60,10 @@ impl Disk {
             Work::Bulk => task::run(work).await,
             // How long a sync takes does not tell how long other calls will take.
             Work::Sync => self.pool.run(work).await,
-            Work::Look if self.latency.is_low() => self.latency.time(work),
+            Work::Look if self.latency.is_low() => self.in_place(work),
             Work::Look => task::run(self.timed(work)).await,
             // Two threads that create files in one directory would wait for each other more than they work.
-            Work::WriteSmall if self.latency.is_low() => self.latency.time(work),
+            Work::WriteSmall if self.latency.is_low() => self.in_place(work),
             Work::CopySmall if self.latency.is_low() => self.pool.share(self.timed(work)).await,
             Work::WriteSmall | Work::CopySmall => self.pool.run(self.timed(work)).await,
         }
@@ -78,7 +79,7 @@ impl Disk {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         if self.latency.is_low() {
-            return match self.latency.time(look)? {
+            return match self.in_place(look)? {
                 Some(found) => Ok(found),
                 None => task::run(work).await,
             };
@@ -89,6 +90,10 @@ impl Disk {
             None => work(),
         })
         .await
+    }
+
+    fn in_place<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.latency.time(|| task::in_place(work))
     }
 
     /// Returns the same work, which notes how long it takes.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
 
-use super::task::{interrupted, lock};
+use super::task::{in_place, interrupted, lock};
 use crate::error::Result;
 
 /// Blocking threads for many short pieces of work, at most one for each core.
@@ -66,7 +66,7 @@ impl Pool {
             })
         });
         if have_enough {
-            work()
+            in_place(work)
         } else {
             self.add(others, work).await
         }
@@ -80,7 +80,7 @@ impl Pool {
     ) -> Outcome<T> {
         let (sender, receiver) = oneshot::channel();
         let Ok(runtime) = Handle::try_current() else {
-            let _ = sender.send(work());
+            let _ = sender.send(in_place(work));
             return Outcome(receiver);
         };
         let needs_thread = {

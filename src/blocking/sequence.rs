@@ -14,7 +14,8 @@ const STEPS: usize = 2;
 
 /// A value that blocking threads change step by step, in the order in which the steps are added.
 ///
-/// When this is dropped, the step that has begun is completed, and no other one begins.
+/// When this is dropped, the step that has begun is completed, and no other one begins. All steps must be added in one
+/// runtime, or all outside of one.
 ///
 /// ```
 /// use tranship::blocking::Sequence;
@@ -47,7 +48,8 @@ impl<T: Send + 'static> Sequence<T> {
         }
     }
 
-    /// Returns a sequence that begins with the value that `work` returns, as its first step.
+    /// Returns a sequence that begins with the value that `work` returns, as its first step, which begins at once.
+    #[must_use]
     pub fn start(work: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
         let mut sequence = Self {
             thread: Arc::new(Pool::new(1)),
@@ -63,7 +65,8 @@ impl<T: Send + 'static> Sequence<T> {
     /// If the future is dropped, the step is not added; those before it are done all the same.
     ///
     /// # Errors
-    /// The error of an earlier step, after which the value is gone.
+    /// The error of an earlier step, which is of kind [`Io`](crate::ErrorKind::Io) if it panicked. The value is gone
+    /// then, and later calls fail with [`Io`](crate::ErrorKind::Io).
     pub async fn then(&mut self, work: impl FnOnce(T) -> Result<T> + Send + 'static) -> Result<()> {
         self.ready().await?;
         self.then_now(work);
@@ -72,10 +75,18 @@ impl<T: Send + 'static> Sequence<T> {
 
     /// Waits until few enough steps are unfinished.
     pub(super) async fn ready(&mut self) -> Result<()> {
-        while self.steps.len() >= STEPS
-            && let Some(step) = self.steps.pop_front()
-        {
-            step.await?;
+        while self.steps.len() >= STEPS {
+            self.first().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the first step. It stays if the future is dropped.
+    async fn first(&mut self) -> Result<()> {
+        if let Some(step) = self.steps.front_mut() {
+            let outcome = step.await;
+            self.steps.pop_front();
+            outcome?;
         }
         Ok(())
     }
@@ -92,8 +103,8 @@ impl<T: Send + 'static> Sequence<T> {
     /// # Errors
     /// The error of a step.
     pub async fn finish(mut self) -> Result<T> {
-        while let Some(step) = self.steps.pop_front() {
-            step.await?;
+        while !self.steps.is_empty() {
+            self.first().await?;
         }
         let value = lock(&self.value).take();
         value.ok_or_else(has_ended)
@@ -160,6 +171,24 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(sequence.finish().await.is_err());
         assert!(!begun.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn an_error_is_kept_when_a_waiting_call_is_dropped() {
+        use futures_util::FutureExt as _;
+
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let mut sequence = Sequence::new(());
+        let failing = move |()| {
+            let _ = wait.recv();
+            Err(Error::new(ErrorKind::Corrupt, "on purpose"))
+        };
+        sequence.then(failing).await.expect("accepted");
+        sequence.then(Ok).await.expect("accepted");
+        assert!(sequence.then(Ok).now_or_never().is_none());
+        drop(go);
+        let error = sequence.then(Ok).await.expect_err("one failed");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
 
     #[tokio::test]

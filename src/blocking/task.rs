@@ -1,6 +1,7 @@
 //! Single pieces of work on blocking threads.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -34,7 +35,7 @@ pub async fn run_sized<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     if bytes <= SMALL {
-        return work();
+        return in_place(work);
     }
     run(work).await
 }
@@ -43,7 +44,7 @@ pub async fn run_sized<T: Send + 'static>(
 pub fn start<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Task<T> {
     let outcome = Arc::new(Mutex::new(None));
     let Ok(runtime) = Handle::try_current() else {
-        *lock(&outcome) = Some(work());
+        *lock(&outcome) = Some(in_place(work));
         return Task {
             running: None,
             outcome,
@@ -94,6 +95,12 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
+/// Runs `work` on the calling thread. A panic becomes an error, as on any other thread.
+pub(super) fn in_place<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(Error::new(ErrorKind::Io, "the work panicked")))
+}
+
 pub(super) fn interrupted(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::Io, "work on another thread was interrupted").with_source(error)
 }
@@ -112,10 +119,10 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_panics_is_an_error() {
-        let error = run(|| -> Result<()> { panic!("on purpose") })
-            .await
-            .expect_err("a panic");
-        assert_eq!(error.kind(), ErrorKind::Io);
+        let panics = || -> Result<()> { panic!("on purpose") };
+        for outcome in [run(panics).await, run_sized(1, panics).await] {
+            assert_eq!(outcome.expect_err("a panic").kind(), ErrorKind::Io);
+        }
     }
 
     #[tokio::test]

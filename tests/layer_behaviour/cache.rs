@@ -138,6 +138,17 @@ async fn a_late_response_does_not_replace_a_later_one() {
     assert_eq!(resolve(&stage.cache, "v1").await.as_ref(), Some(&new));
 }
 
+#[tokio::test]
+async fn a_tag_that_was_removed_is_not_resolved_while_the_upstream_is_down() {
+    let stage = stage(MINUTE);
+    push(&stage.upstream, "image", "v1").await;
+    resolve(&stage.cache, "v1").await.expect("cached");
+    stage.cache.untag(&tag("v1")).await.expect("removed");
+    stage.asked.goes_down();
+    let error = stage.cache.resolve(&tag("v1").into()).await;
+    assert_eq!(error.expect_err("removed").kind(), ErrorKind::Unavailable);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tag_that_the_upstream_removed_is_removed() {
     let stage = stage(MINUTE);

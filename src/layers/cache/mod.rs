@@ -19,7 +19,8 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 /// - Content is verified and stored before it is read, from the store. Several readers that want the same missing
 ///   content wait for one fetch.
 /// - A tag is resolved by the upstream, and then by the store for the [time to live](CacheOptions::tag_ttl).
-/// - While the upstream cannot be reached, is overloaded or asks to slow down, the store is used alone: tags, lists of
+/// - While the upstream fails with a [retryable](Error::is_retryable) error, such as one that it cannot be reached, is
+///   overloaded or asks to slow down, the store is used alone: tags, lists of
 ///   tags, referrers and repositories may be stale then. The upstream is asked again for a tag after another time to
 ///   live.
 /// - If the store fails, content is read from the upstream.
@@ -248,8 +249,10 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         target: &Descriptor,
         range: ByteRange,
     ) -> Result<Content> {
-        if self.is_stored(kind, target).await {
-            return self.store.read_range(kind, target, range).await;
+        if self.is_stored(kind, target).await
+            && let Ok(part) = self.store.read_range(kind, target, range).await
+        {
+            return Ok(part);
         }
         self.upstream.read_range(kind, target, range).await
     }
@@ -308,6 +311,10 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
     async fn remove_tag(&self, tag: &Tag) -> Result<()> {
         let removed = self.upstream.remove_tag(tag).await;
         self.moved(tag);
+        if removed.is_ok() {
+            // While the upstream is down, it must not be resolved by the store.
+            let _ = self.store.remove_tag(tag).await;
+        }
         removed
     }
 

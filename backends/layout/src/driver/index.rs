@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tranship::{Digest, Result};
+use tranship::{Digest, Error, ErrorKind, Result};
 
 use super::Stored;
 use crate::sizes::Sizes;
@@ -117,7 +117,10 @@ impl<I: IndexFile> Index for I {
     async fn secure_index(&self, version: &IndexVersion) -> Result<()> {
         match version.get() {
             Some(version) => self.secure(&version).await,
-            None => Ok(()),
+            None => Err(Error::new(
+                ErrorKind::Io,
+                "the version of the index is that of another storage",
+            )),
         }
     }
 

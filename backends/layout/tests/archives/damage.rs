@@ -22,6 +22,19 @@ async fn refused(change: impl FnOnce(&Image, &mut tar::Builder<Vec<u8>>), words:
 }
 
 #[tokio::test]
+async fn an_error_does_not_quote_a_file_that_is_not_an_archive() {
+    let image = Image::new();
+    let file = "root:secret:0:0:root\n".repeat(100);
+    let error = image.read(file.as_bytes()).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = cause {
+        assert!(!error.to_string().contains("secret"), "{error}");
+        cause = error.source();
+    }
+}
+
+#[tokio::test]
 async fn an_archive_that_is_cut_off_anywhere_is_an_error_or_complete() {
     let image = Image::new();
     let expected = image.picture().await;

@@ -97,7 +97,8 @@ pub(super) fn scan(
             } else {
                 format!("has a damaged header after {last}")
             };
-            corrupt(archive, what).with_source(error)
+            // The error of the tar reader quotes bytes of the file, which may be any file.
+            corrupt(archive, what).with_hint("expected a tar archive, compressed or not")
         };
         let mut entry = entry.map_err(unreadable)?;
         let records = records(&mut entry).map_err(unreadable)?;

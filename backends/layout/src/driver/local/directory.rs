@@ -21,7 +21,7 @@ pub(super) const SMALL: u64 = 128 * 1024;
 pub(super) struct LocalDirectory {
     pub(super) paths: Arc<Paths>,
     pub(super) commit: Arc<Commit>,
-    pub(super) imports: Imports,
+    pub(super) imports: Arc<Imports>,
     pub(super) disk: Disk,
     pub(super) recent: Arc<RecentBlobs>,
     pub(super) writers: Arc<Writers>,
@@ -34,7 +34,7 @@ impl LocalDirectory {
         Self {
             commit: Arc::new(Commit::new(Arc::clone(&paths), durability)),
             paths,
-            imports: Imports::default(),
+            imports: Arc::default(),
             disk: Disk::default(),
             recent: Arc::default(),
             writers: Arc::default(),
@@ -47,14 +47,14 @@ impl LocalDirectory {
         Self {
             paths: Arc::clone(&commit.paths),
             commit: Arc::new(commit),
-            imports: Imports::default(),
+            imports: Arc::clone(&self.imports),
             disk: self.disk.clone(),
             recent: Arc::clone(&self.recent),
             writers: Arc::clone(&self.writers),
         }
     }
 
-    /// As [`flush`](Self::flush), if enough has been stored, or long enough ago.
+    /// As [`Commit::flush`], if enough has been stored, or long enough ago.
     pub(super) async fn flush_if_due(self: &Arc<Self>) -> Result<()> {
         if !self.commit.is_due() {
             return Ok(());

@@ -25,9 +25,10 @@ fn seen_algorithm(digest: &Digest) -> u32 {
 #[derive(Debug)]
 pub(super) struct Paths {
     root: PathBuf,
-    /// Which directories were seen to be directories: a bit for each.
+    /// What a batch has seen and does not look at again: a bit for each directory. Without a batch every call looks, as
+    /// another process may have replaced a directory by a link.
     seen: AtomicU32,
-    /// Whether what was seen is not looked at again, as in a batch.
+    /// Whether this is a batch.
     keeps_answers: bool,
 }
 
@@ -75,7 +76,7 @@ impl Paths {
     /// Returns whether no file is known whose sync has failed, as `look` tells. In a batch the answer is kept
     /// until a sync of the batch fails.
     pub(super) fn has_no_suspects(&self, look: impl FnOnce() -> bool) -> bool {
-        if self.keeps_answers && self.has_seen(SEEN_NO_SUSPECTS) {
+        if self.has_seen(SEEN_NO_SUSPECTS) {
             return true;
         }
         let are_none = look();
@@ -91,7 +92,7 @@ impl Paths {
     }
 
     fn has_seen(&self, bit: u32) -> bool {
-        self.seen.load(Ordering::Relaxed) & bit != 0
+        self.keeps_answers && self.seen.load(Ordering::Relaxed) & bit != 0
     }
 
     fn saw(&self, bit: u32) {
@@ -116,10 +117,6 @@ impl Paths {
 
     /// The path of a blob, whose directory is created if need be.
     pub(super) fn blob_to_write(&self, digest: &Digest) -> Result<PathBuf> {
-        if !self.keeps_answers {
-            // A process that writes for long must notice that the directory was removed.
-            self.seen.store(0, Ordering::Relaxed);
-        }
         if let Some(path) = self.blob(digest)? {
             return Ok(path);
         }
@@ -163,7 +160,7 @@ impl Paths {
         Ok(directory)
     }
 
-    /// Creates a directory and those above it. [`secure_directory`](Self::secure_directory) makes their names
+    /// Creates a directory and those above it. `Commit::secure_directory` makes their names
     /// durable.
     pub(super) fn create_directory(&self, path: &Path) -> Result<()> {
         let mut missing = Vec::new();
@@ -194,7 +191,7 @@ impl Paths {
 
     /// Returns the directory of temporary files, which is created if need be.
     pub(super) fn temporary(&self) -> Result<PathBuf> {
-        if self.keeps_answers && self.has_seen(SEEN_TEMPORARY) {
+        if self.has_seen(SEEN_TEMPORARY) {
             return Ok(self.root.join(PRIVATE).join(TEMPORARY));
         }
         let directory = self.private(TEMPORARY)?;
@@ -204,7 +201,7 @@ impl Paths {
 
     /// Returns whether the directory is known to be a layout.
     pub(super) fn is_known_layout(&self) -> bool {
-        self.keeps_answers && self.has_seen(SEEN_LAYOUT)
+        self.has_seen(SEEN_LAYOUT)
     }
 
     /// Notes that the directory is a layout.
