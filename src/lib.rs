@@ -62,8 +62,8 @@ pub use backend::{
 };
 pub use capabilities::{Capabilities, Support};
 pub use content::{
-    Body, ByteRange, ByteStream, Content, LocalFile, MAX_MANIFEST_SIZE, OpenAt, Source,
-    VerifiedStream, Verifier,
+    Body, ByteRange, ByteStream, Content, Hasher, HashingSink, LocalFile, MAX_MANIFEST_SIZE,
+    OpenAt, Source, UploadHash, VerifiedStream, Verifier,
 };
 pub use copy::{
     CopyAction, CopyCallbacks, CopyEvent, CopyHooks, CopyOptions, CopyReport, CopyStep, Existing,

@@ -7,7 +7,7 @@
 //!   something else;
 //! - [`Disk`] for short calls, which it makes in place while the file system is quick;
 //! - [`Sequence`] for steps that must keep their order, such as appending to a file;
-//! - [`HashingSink`] to hash content while it is written.
+//! - [`HashingSink`](crate::HashingSink) to hash content while it is written.
 //!
 //! Outside a tokio runtime the calling thread does all of this work.
 //!
@@ -24,7 +24,6 @@
 
 mod cancel;
 mod disk;
-mod hashing;
 mod latency;
 mod pool;
 mod sequence;
@@ -32,6 +31,5 @@ mod task;
 
 pub use cancel::{CancelFlag, CancelOnDrop};
 pub use disk::{Disk, Work};
-pub use hashing::{Hasher, HashingSink, UploadHash};
 pub use sequence::Sequence;
 pub use task::{Task, run, run_sized, start};

@@ -74,7 +74,7 @@ impl<T: Send + 'static> Sequence<T> {
     }
 
     /// Waits until few enough steps are unfinished.
-    pub(super) async fn ready(&mut self) -> Result<()> {
+    pub(crate) async fn ready(&mut self) -> Result<()> {
         while self.steps.len() >= STEPS {
             self.first().await?;
         }
@@ -92,7 +92,7 @@ impl<T: Send + 'static> Sequence<T> {
     }
 
     /// Adds a step.
-    pub(super) fn then_now(&mut self, work: impl FnOnce(T) -> Result<T> + Send + 'static) {
+    pub(crate) fn then_now(&mut self, work: impl FnOnce(T) -> Result<T> + Send + 'static) {
         self.add(move |value| work(value.ok_or_else(has_ended)?));
     }
 

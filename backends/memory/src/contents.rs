@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
-use tranship::blocking::UploadHash;
+use tranship::UploadHash;
 use tranship::{RegistryIdentity, RepositoryName, UploadId};
 
 use crate::lock::{lock, read, write};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use tranship::blocking::HashingSink;
+use tranship::HashingSink;
 use tranship::{Descriptor, Result, Source, Verifier};
 
 use crate::store::{Blob, Store};

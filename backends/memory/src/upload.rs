@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tranship::blocking::HashingSink;
+use tranship::HashingSink;
 use tranship::{
     Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Verifier,
 };

@@ -35,7 +35,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tranship::blocking::HashingSink;
+use tranship::HashingSink;
 use tranship::{
     Body, Capabilities, Descriptor, Digest, Digester, Error, ErrorKind, ListOptions, Listing,
     MediaType, RepositoryName, Result, Source, Upload, UploadId,

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tranship::blocking::{self, HashingSink, Sequence};
+use tranship::HashingSink;
+use tranship::blocking::{self, Sequence};
 use tranship::{Body, Descriptor, Result, Verifier};
 
 /// How many bytes are collected before the threads get them. They work on one batch while the next one is collected. A

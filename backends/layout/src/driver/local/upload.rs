@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tempfile::{Builder, TempPath};
-use tranship::blocking::{self, Task, UploadHash};
+use tranship::UploadHash;
+use tranship::blocking::{self, Task};
 use tranship::{
     Descriptor, Digest, Error, ErrorKind, Result, ResultExt as _, Upload, UploadId, Verifier,
 };

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tempfile::NamedTempFile;
-use tranship::blocking::{self, HashingSink, Sequence};
+use tranship::HashingSink;
+use tranship::blocking::{self, Sequence};
 use tranship::{Body, ByteStream, Descriptor, Result, Verifier};
 
 use super::commit::BLOB_MODE;

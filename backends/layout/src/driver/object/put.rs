@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use object_store::PutPayload;
-use tranship::blocking::HashingSink;
+use tranship::HashingSink;
 use tranship::{Descriptor, Result, Source, Verifier, blocking};
 
 use super::layout::ObjectLayout;

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::cancel::CancelOnDrop;
-use super::sequence::Sequence;
-use crate::content::Verifier;
+use super::verify::Verifier;
+use crate::blocking::{CancelOnDrop, Sequence};
+
 use crate::digest::{Algorithm, Digest, Digester};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Up to this size, in bytes, content is hashed sooner than it is handed to another thread.
 const SMALL: usize = 64 * 1024;
@@ -39,13 +39,12 @@ impl Hasher for Digester {
 /// Hashes pieces of content on blocking threads, in their order, while the caller writes them or waits for the
 /// next.
 ///
-/// Pieces are gathered into batches of 1 MiB. Content of at most 64 KiB is hashed in place. When this is dropped, at
-/// most 1 MiB is still hashed.
+/// Pieces are gathered into batches of 1 MiB. Content that is not more than one batch, and at most 64 KiB, is hashed in
+/// place. When this is dropped, at most 1 MiB is still hashed.
 ///
 /// ```
 /// use bytes::Bytes;
-/// use tranship::blocking::HashingSink;
-/// use tranship::{Descriptor, MediaType, Verifier};
+/// use tranship::{Descriptor, HashingSink, MediaType, Verifier};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> tranship::Result<()> {
@@ -106,10 +105,10 @@ impl<H: Hasher> HashingSink<H> {
 
     /// Accepts the next bytes, and waits if hashing is slower than they arrive.
     ///
-    /// If the future is dropped, the bytes have been accepted all the same.
+    /// If the future is dropped after it was polled, the bytes have been accepted all the same.
     ///
     /// # Errors
-    /// The error of the hasher on earlier bytes, or [`Io`](crate::ErrorKind::Io) if it was lost by an earlier one.
+    /// The error of the hasher on earlier bytes, or [`Io`](crate::ErrorKind::Io) after an error was returned.
     pub async fn update(&mut self, piece: Bytes) -> Result<()> {
         self.gather(piece);
         if self.gathered_bytes < self.batch || self.gathered_bytes == 0 {
@@ -127,7 +126,7 @@ impl<H: Hasher> HashingSink<H> {
     /// Accepts the next bytes as one batch with those that were gathered before, and drops `guard` when they are
     /// hashed.
     ///
-    /// If the future is dropped, the bytes have been accepted all the same, but not the guard.
+    /// If the future is dropped after it was polled, the bytes have been accepted all the same, but not the guard.
     ///
     /// # Errors
     /// As [`update`](Self::update).
@@ -140,7 +139,7 @@ impl<H: Hasher> HashingSink<H> {
         self.hand_over(guard).await
     }
 
-    /// Returns the hasher after all bytes.
+    /// Returns the hasher after all bytes. If the future is dropped, the hasher is lost.
     ///
     /// # Errors
     /// As [`update`](Self::update).
@@ -157,7 +156,7 @@ impl<H: Hasher> HashingSink<H> {
         match self.hasher {
             State::Here(hasher) => Ok(hasher),
             State::Running(sequence) => sequence.finish().await,
-            State::Failed => Err(super::task::has_ended()),
+            State::Failed => Err(has_ended()),
         }
     }
 
@@ -186,7 +185,7 @@ impl<H: Hasher> HashingSink<H> {
         };
         match &mut self.hasher {
             State::Running(sequence) => Ok(sequence),
-            State::Here(_) | State::Failed => Err(super::task::has_ended()),
+            State::Here(_) | State::Failed => Err(has_ended()),
         }
     }
 }
@@ -213,7 +212,7 @@ impl UploadHash {
 
     /// Adds `piece`, which begins at byte `offset` of the content.
     ///
-    /// If the future is dropped, the piece has been added all the same.
+    /// If the future is dropped after it was polled, the piece has been added all the same.
     pub async fn update(&mut self, offset: u64, piece: Bytes) {
         let Some(sink) = self.0.as_mut().filter(|sink| sink.bytes() == offset) else {
             self.0 = None;
@@ -224,18 +223,21 @@ impl UploadHash {
         }
     }
 
-    /// Returns the digest, if all of the `size` bytes of the upload were hashed.
+    /// Returns the digest, if all of the `size` bytes of the upload were hashed. If the future is dropped, it is lost.
     pub async fn finish(self, size: u64) -> Option<Digest> {
         let sink = self.0.filter(|sink| sink.bytes() == size)?;
         sink.finish().await.ok().map(Digester::finish)
     }
 }
 
+fn has_ended() -> Error {
+    Error::new(ErrorKind::Io, "the content could not be hashed before")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::descriptor::Descriptor;
-    use crate::error::ErrorKind;
     use crate::media_type::MediaType;
 
     fn content() -> Bytes {
