@@ -114,7 +114,8 @@ fn too_short() -> io::Error {
 fn is_in_memory(file: &File, position: u64) -> bool {
     let mut byte = [0];
     let mut slices = [IoSliceMut::new(&mut byte)];
-    preadv2(file, &mut slices, position, ReadWriteFlags::NOWAIT).is_ok()
+    let read = preadv2(file, &mut slices, position, ReadWriteFlags::NOWAIT);
+    read.is_ok_and(|read| read > 0)
 }
 
 /// Reads `range` into the page cache.
@@ -123,11 +124,26 @@ fn read_through(file: &File, range: Range<u64>) -> io::Result<()> {
     let mut position = range.start;
     while position < range.end {
         match file.read_at(&mut buffer, position) {
-            Ok(0) => break,
+            Ok(0) => return Err(too_short()),
             Ok(read) => position += read as u64,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_has_become_shorter_is_an_error_before_it_is_sent() {
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(100_000).expect("set");
+        let file = Arc::new(file);
+        assert!(Part::load(Arc::clone(&file), 0..100_000).await.is_ok());
+        file.set_len(99_999).expect("set");
+        assert!(Part::load(file, 0..100_000).await.is_err());
+    }
 }

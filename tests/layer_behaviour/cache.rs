@@ -123,6 +123,20 @@ async fn a_tag_that_is_moved_during_a_request_resolves_to_its_new_target() {
 }
 
 #[tokio::test]
+async fn a_tag_that_is_gone_does_not_return_with_a_late_response() {
+    let stage = stage(MINUTE);
+    push(&stage.upstream, "old", "v1").await;
+    stage.asked.permits.forget_permits(1000);
+    let mut first = Box::pin(resolve(&stage.cache, "v1"));
+    assert!((&mut first).now_or_never().is_none());
+    stage.upstream.untag(&tag("v1")).await.expect("removed");
+    assert_eq!(resolve(&stage.cache, "v1").await, None);
+    stage.asked.permits.add_permits(1000);
+    first.await.expect("resolved");
+    assert_eq!(resolve(&stage.cache, "v1").await, None);
+}
+
+#[tokio::test]
 async fn a_late_response_does_not_replace_a_later_one() {
     let stage = stage(MINUTE);
     push(&stage.upstream, "old", "v1").await;

@@ -187,15 +187,18 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
                 let stale = self.store.stat(kind, &reference).await;
                 let stale = stale.map_err(|_| error)?;
                 // The next readers need not wait until the upstream fails once more.
-                self.resolved(tag, ticket);
+                let State { options, tags, .. } = &*self.shared;
+                tags.extend(self.name(), tag, options.tag_ttl);
                 return Ok(stale);
             }
             Err(error) => {
                 if error.is_not_found()
                     && let Some(_turn) = self.shared.tags.set(self.name(), tag, ticket).await
                 {
-                    // It is not there either way.
+                    // If that fails, the upstream is asked again all the same.
                     let _ = self.store.remove_tag(tag).await;
+                    let State { options, tags, .. } = &*self.shared;
+                    tags.missing(self.name(), tag, ticket, options.tag_ttl);
                 }
                 return Err(error);
             }
@@ -295,20 +298,22 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         source: Source<'_>,
         options: &PushOptions<'_>,
     ) -> Result<PushOutcome> {
+        // Before the call too: it may be dropped when the upstream has moved a tag.
+        options.tags.iter().for_each(|tag| self.moved(tag));
         let written = self.upstream.write(kind, expected, source, options).await;
-        for tag in options.tags {
-            self.moved(tag);
-        }
+        options.tags.iter().for_each(|tag| self.moved(tag));
         written
     }
 
     async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
+        self.moved(tag);
         let set = self.upstream.set_tag(target, tag).await;
         self.moved(tag);
         set
     }
 
     async fn remove_tag(&self, tag: &Tag) -> Result<()> {
+        self.moved(tag);
         let removed = self.upstream.remove_tag(tag).await;
         self.moved(tag);
         if removed.is_ok() {

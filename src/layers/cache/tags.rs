@@ -92,6 +92,26 @@ impl Tags {
             .note((name.clone(), tag.clone()), ticket, true, ttl);
     }
 
+    /// Forgets the tag, which does not exist for the request with this ticket.
+    pub(super) fn missing(&self, name: &RepositoryName, tag: &Tag, ticket: Ticket, ttl: Duration) {
+        self.lock()
+            .note((name.clone(), tag.clone()), ticket, false, ttl);
+    }
+
+    /// Lets the store resolve the tag for another `ttl` as it does, since the upstream is down. Responses to requests
+    /// that have begun still count.
+    pub(super) fn extend(&self, name: &RepositoryName, tag: &Tag, ttl: Duration) {
+        let mut known = self.lock();
+        let key = (name.clone(), tag.clone());
+        let ticket = known.tags.get(&key).map_or(Ticket(0), |state| state.ticket);
+        if let Some(state) = known.tags.get_mut(&key) {
+            state.at = Instant::now();
+            state.is_resolved = true;
+        } else {
+            known.note(key, ticket, true, ttl);
+        }
+    }
+
     /// Forgets the tag, which was moved: requests that have begun may have the earlier target.
     pub(super) fn moved(&self, name: &RepositoryName, tag: &Tag, ttl: Duration) {
         let mut known = self.lock();

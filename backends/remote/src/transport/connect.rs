@@ -78,6 +78,12 @@ fn builder(
         .http1_max_headers(options.policy.max_headers)
         .http2_max_header_list_size(64 * 1024)
         .dns_resolver(resolver.clone());
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    {
+        // The client's own default is 30 seconds, and also ends a connection to a server that reads slowly. Our limit on
+        // the time in which nothing moves holds for both directions.
+        builder = builder.tcp_user_timeout(None);
+    }
     for (name, address) in &options.resolve {
         builder = builder.resolve(name, *address);
     }

@@ -188,7 +188,12 @@ pub(crate) fn of_network(error: reqwest::Error, is_http_told: bool) -> Error {
         .with_source(error);
     }
     if error.is_timeout() {
-        return Error::new(ErrorKind::Timeout, "no connection in time").with_source(error);
+        let message = if error.is_connect() {
+            "no connection in time"
+        } else {
+            "the connection timed out"
+        };
+        return Error::new(ErrorKind::Timeout, message).with_source(error);
     }
     if error.is_connect() {
         return Error::new(ErrorKind::Unavailable, "the registry cannot be reached")

@@ -55,10 +55,14 @@ impl Copy<'_> {
         let (told, written) = channel();
         let (syncs, to_sync) = channel();
         std::thread::scope(|scope| {
-            let writing = scope.spawn(move || self.write(&told, &syncs));
+            let writing = spawn(scope, move || self.write(&told, &syncs))?;
             let is_worth_it = self.is_synced && self.length > UNSYNCED;
-            let syncing = is_worth_it.then(|| scope.spawn(move || self.sync(&to_sync)));
-            // When this ends, so do the other threads: nobody hears what the first tells.
+            // Without this thread, the file is synced at the end.
+            let syncing = match is_worth_it {
+                true => spawn(scope, move || self.sync(&to_sync)).ok(),
+                false => None,
+            };
+            // When this ends, so do the other threads, as the receiver of the first is gone.
             let taken = self.take(written, take);
             let written = writing.join().unwrap_or_else(|_| Err(cut_short()));
             let synced = syncing.map_or(Ok(()), |syncing| {
@@ -117,6 +121,18 @@ impl Copy<'_> {
         }
         Ok(())
     }
+}
+
+/// Starts a thread, which fails if the system allows no more of them.
+fn spawn<'scope, T: Send + 'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    work: impl FnOnce() -> T + Send + 'scope,
+) -> std::result::Result<std::thread::ScopedJoinHandle<'scope, T>, CopyError> {
+    let spawned = std::thread::Builder::new().spawn_scoped(scope, work);
+    spawned.map_err(|error| {
+        let error = Error::io("a thread to write the blob cannot be started", error);
+        CopyError::Other(error.with_hint("raise the limit on threads of the user or the container"))
+    })
 }
 
 fn cut_short() -> CopyError {
