@@ -32,4 +32,5 @@ mod task;
 pub use cancel::{CancelFlag, CancelOnDrop};
 pub use disk::{Disk, Work};
 pub use sequence::Sequence;
+pub(crate) use task::SMALL;
 pub use task::{Task, run, run_sized, start};

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Up to this size, in bytes, content is hashed or decoded sooner than it is handed to another thread.
-const SMALL: usize = 64 * 1024;
+pub(crate) const SMALL: usize = 64 * 1024;
 
 /// Runs `work`, which may block, and waits for it.
 ///

@@ -3,15 +3,12 @@
 use bytes::Bytes;
 
 use super::verify::Verifier;
-use crate::blocking::{CancelOnDrop, Sequence};
-
+use crate::blocking::{CancelOnDrop, SMALL, Sequence};
 use crate::digest::{Algorithm, Digest, Digester};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Up to this size, in bytes, content is hashed sooner than it is handed to another thread.
-const SMALL: usize = 64 * 1024;
-
-/// How much is hashed, in bytes, before looking whether the work is cancelled.
+/// How much is gathered, in bytes, before it is hashed, and how much is hashed before looking whether the work is
+/// cancelled.
 const PART: usize = 1024 * 1024;
 
 /// Takes bytes in their order: a [`Verifier`] or a [`Digester`].
@@ -60,7 +57,6 @@ impl Hasher for Digester {
 #[derive(Debug)]
 pub struct HashingSink<H> {
     hasher: State<H>,
-    batch: usize,
     cancel: CancelOnDrop,
     gathered: Vec<Bytes>,
     gathered_bytes: usize,
@@ -82,19 +78,11 @@ impl<H: Hasher> HashingSink<H> {
     pub fn new(hasher: H) -> Self {
         Self {
             hasher: State::Here(hasher),
-            batch: PART,
             cancel: CancelOnDrop::default(),
             gathered: Vec::new(),
             gathered_bytes: 0,
             bytes: 0,
         }
-    }
-
-    /// Sets how many bytes are gathered before they are hashed. With 0, each piece is hashed at once.
-    #[must_use]
-    pub fn with_batch(mut self, bytes: usize) -> Self {
-        self.batch = bytes;
-        self
     }
 
     /// Returns how many bytes have been accepted.
@@ -111,7 +99,7 @@ impl<H: Hasher> HashingSink<H> {
     /// The error of the hasher on earlier bytes, or [`Io`](crate::ErrorKind::Io) after an error was returned.
     pub async fn update(&mut self, piece: Bytes) -> Result<()> {
         self.gather(piece);
-        if self.gathered_bytes < self.batch || self.gathered_bytes == 0 {
+        if self.gathered_bytes < PART {
             return Ok(());
         }
         self.hand_over(()).await
@@ -248,13 +236,16 @@ mod tests {
     #[tokio::test]
     async fn pieces_of_all_sizes_are_hashed_in_their_order() {
         let content = content();
-        for batch in [0, 1000, 1024 * 1024] {
-            let mut sink = HashingSink::new(Digester::new(Algorithm::default())).with_batch(batch);
+        for is_batch in [false, true] {
+            let mut sink = HashingSink::new(Digester::new(Algorithm::default()));
             let mut offset = 0;
             for end in [1, 100, 70_000, 70_000, 1_500_000, content.len()] {
-                sink.update(content.slice(offset..end))
-                    .await
-                    .expect("hashed");
+                let piece = content.slice(offset..end);
+                let accepted = match is_batch {
+                    true => sink.update_all([piece], ()).await,
+                    false => sink.update(piece).await,
+                };
+                accepted.expect("hashed");
                 offset = end;
             }
             assert_eq!(sink.bytes(), content.len() as u64);
@@ -266,10 +257,10 @@ mod tests {
     #[tokio::test]
     async fn too_many_bytes_end_the_sink() {
         let expected = Descriptor::of(MediaType::OCTET_STREAM, b"hello");
-        let mut sink = HashingSink::new(Verifier::new(&expected)).with_batch(0);
+        let mut sink = HashingSink::new(Verifier::new(&expected));
         let mut outcome = Ok(());
         while outcome.is_ok() {
-            outcome = sink.update(Bytes::from_static(b"hello")).await;
+            outcome = sink.update_all([Bytes::from_static(b"hello")], ()).await;
         }
         let error = outcome.expect_err("too many");
         assert_eq!(error.kind(), ErrorKind::SizeMismatch);

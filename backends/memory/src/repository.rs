@@ -18,7 +18,7 @@ use crate::lock::{read, write};
 use crate::manifests::Manifests;
 use crate::options::MemoryOptions;
 
-/// A repository in memory: one of a [`MemoryRegistry`](crate::MemoryRegistry), or one that stands alone.
+/// A repository in memory: one of a [`MemoryRegistry`](crate::MemoryRegistry), or one without a registry.
 ///
 /// Clones are the same repository.
 ///

@@ -125,7 +125,7 @@ pub(super) async fn push(
     output.print(&Named::new(location, descriptor)).await
 }
 
-/// The digest that the blob must have, which may stand in two location_options.
+/// The digest that the blob must have, which can be given in two places.
 fn expected_digest(location: &Location, option: Option<Digest>) -> Result<Option<Digest>> {
     let own = match location.reference() {
         None => None,

@@ -1,7 +1,7 @@
 //! Archives on standard input and standard output, named `-`.
 //!
-//! An archive is read at many location_options, and its index is written last. So it is kept in a temporary file, which TMPDIR
-//! location_options.
+//! An archive is read at many positions, and its index is written last. So it is kept in a temporary file, which TMPDIR
+//! places.
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::tags::{Tags, Ticket};
+use self::tags::Tags;
 use crate::*;
 use async_trait::async_trait;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
@@ -78,7 +78,6 @@ impl Default for CacheOptions {
 
 /// What the repositories of a cache share.
 struct State {
-    options: CacheOptions,
     tags: Tags,
     /// The content that is being stored.
     fills: Mutex<HashMap<(RepositoryName, ContentKind, Digest), WeakShared<Filling>>>,
@@ -91,7 +90,7 @@ type Filling = BoxFuture<'static, ()>;
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State")
-            .field("options", &self.options)
+            .field("tags", &self.tags)
             .finish_non_exhaustive()
     }
 }
@@ -107,8 +106,7 @@ impl<U, S> Cache<U, S> {
             upstream: Arc::new(upstream),
             store: Arc::new(store),
             shared: Arc::new(State {
-                options,
-                tags: Tags::default(),
+                tags: Tags::new(options.tag_ttl),
                 fills: Mutex::default(),
             }),
         }
@@ -163,23 +161,17 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
     }
 
     fn is_fresh(&self, tag: &Tag) -> bool {
-        let State { options, tags, .. } = &*self.shared;
-        tags.is_fresh(self.name(), tag, options.tag_ttl)
-    }
-
-    fn resolved(&self, tag: &Tag, ticket: Ticket) {
-        let State { options, tags, .. } = &*self.shared;
-        tags.resolved(self.name(), tag, ticket, options.tag_ttl);
+        self.shared.tags.is_fresh(self.name(), tag)
     }
 
     fn moved(&self, tag: &Tag) {
-        let State { options, tags, .. } = &*self.shared;
-        tags.moved(self.name(), tag, options.tag_ttl);
+        self.shared.tags.moved(self.name(), tag);
     }
 
     /// Asks the upstream what `tag` names, and points the tag of the store at that.
     async fn refresh(&self, tag: &Tag) -> Result<Descriptor> {
-        let ticket = self.shared.tags.begin();
+        let (name, tags) = (self.name(), &self.shared.tags);
+        let ticket = tags.begin();
         let (kind, reference) = (ContentKind::Manifest, TagOrDigest::Tag(tag.clone()));
         let found = match self.upstream.stat(kind, &reference).await {
             Ok(found) => found,
@@ -187,18 +179,16 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
                 let stale = self.store.stat(kind, &reference).await;
                 let stale = stale.map_err(|_| error)?;
                 // The next readers need not wait until the upstream fails once more.
-                let State { options, tags, .. } = &*self.shared;
-                tags.extend(self.name(), tag, options.tag_ttl);
+                tags.extend(name, tag);
                 return Ok(stale);
             }
             Err(error) => {
                 if error.is_not_found()
-                    && let Some(_turn) = self.shared.tags.set(self.name(), tag, ticket).await
+                    && let Some(_turn) = tags.set(name, tag, ticket).await
                 {
                     // If that fails, the upstream is asked again all the same.
                     let _ = self.store.remove_tag(tag).await;
-                    let State { options, tags, .. } = &*self.shared;
-                    tags.missing(self.name(), tag, ticket, options.tag_ttl);
+                    tags.missing(name, tag, ticket);
                 }
                 return Err(error);
             }
@@ -206,13 +196,13 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         if !self.is_stored(kind, &found).await {
             self.fill(kind, &found).await;
         }
-        let Some(_turn) = self.shared.tags.set(self.name(), tag, ticket).await else {
+        let Some(_turn) = tags.set(name, tag, ticket).await else {
             return Ok(found);
         };
         let stored = self.store.stat(kind, &reference).await;
         let is_tagged = stored.is_ok_and(|stored| stored.same_content(&found));
         if is_tagged || self.store.set_tag(&found, tag).await.is_ok() {
-            self.resolved(tag, ticket);
+            tags.resolved(name, tag, ticket);
         }
         Ok(found)
     }

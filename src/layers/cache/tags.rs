@@ -1,6 +1,7 @@
 //! Which tags the store of a cache may resolve.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,8 +21,9 @@ const STRIPES: usize = 16;
 /// Several requests may ask the upstream for one tag at the same time, and their responses may arrive in another order
 /// than they were made in. So each request has a ticket, and its result is kept only if no later request has a result,
 /// and the tag was not moved through the cache since.
-#[derive(Debug)]
 pub(super) struct Tags {
+    /// For how long the store resolves a tag.
+    ttl: Duration,
     known: Mutex<Known>,
     setting: [tokio::sync::Mutex<()>; STRIPES],
     hasher: RandomState,
@@ -46,22 +48,21 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
-impl Default for Tags {
-    fn default() -> Self {
+impl Tags {
+    pub(super) fn new(ttl: Duration) -> Self {
         Self {
+            ttl,
             known: Mutex::default(),
             setting: Default::default(),
             hasher: RandomState::new(),
         }
     }
-}
 
-impl Tags {
-    /// Returns whether the tag was resolved within `ttl`.
-    pub(super) fn is_fresh(&self, name: &RepositoryName, tag: &Tag, ttl: Duration) -> bool {
+    /// Returns whether the tag was resolved within the time to live.
+    pub(super) fn is_fresh(&self, name: &RepositoryName, tag: &Tag) -> bool {
         let known = self.lock();
         let state = known.tags.get(&(name.clone(), tag.clone()));
-        state.is_some_and(|state| state.is_resolved && state.at.elapsed() < ttl)
+        state.is_some_and(|state| state.is_resolved && state.at.elapsed() < self.ttl)
     }
 
     /// Returns the ticket for a request that begins now.
@@ -87,20 +88,20 @@ impl Tags {
     }
 
     /// Remembers that the store resolves the tag as the request with this ticket did.
-    pub(super) fn resolved(&self, name: &RepositoryName, tag: &Tag, ticket: Ticket, ttl: Duration) {
+    pub(super) fn resolved(&self, name: &RepositoryName, tag: &Tag, ticket: Ticket) {
         self.lock()
-            .note((name.clone(), tag.clone()), ticket, true, ttl);
+            .note((name.clone(), tag.clone()), ticket, true, self.ttl);
     }
 
     /// Forgets the tag, which does not exist for the request with this ticket.
-    pub(super) fn missing(&self, name: &RepositoryName, tag: &Tag, ticket: Ticket, ttl: Duration) {
+    pub(super) fn missing(&self, name: &RepositoryName, tag: &Tag, ticket: Ticket) {
         self.lock()
-            .note((name.clone(), tag.clone()), ticket, false, ttl);
+            .note((name.clone(), tag.clone()), ticket, false, self.ttl);
     }
 
-    /// Lets the store resolve the tag for another `ttl` as it does, since the upstream is down. Responses to requests
+    /// Lets the store resolve the tag for another time to live, since the upstream is down. Responses to requests
     /// that have begun still count.
-    pub(super) fn extend(&self, name: &RepositoryName, tag: &Tag, ttl: Duration) {
+    pub(super) fn extend(&self, name: &RepositoryName, tag: &Tag) {
         let mut known = self.lock();
         let key = (name.clone(), tag.clone());
         let ticket = known.tags.get(&key).map_or(Ticket(0), |state| state.ticket);
@@ -108,19 +109,27 @@ impl Tags {
             state.at = Instant::now();
             state.is_resolved = true;
         } else {
-            known.note(key, ticket, true, ttl);
+            known.note(key, ticket, true, self.ttl);
         }
     }
 
     /// Forgets the tag, which was moved: requests that have begun may have the earlier target.
-    pub(super) fn moved(&self, name: &RepositoryName, tag: &Tag, ttl: Duration) {
+    pub(super) fn moved(&self, name: &RepositoryName, tag: &Tag) {
         let mut known = self.lock();
         let ticket = known.next();
-        known.note((name.clone(), tag.clone()), ticket, false, ttl);
+        known.note((name.clone(), tag.clone()), ticket, false, self.ttl);
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tags")
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use tranship::Result;
 
 use super::Driver;
 
-/// A batch of pushes to one layout. Dropping it gives up what has not been published.
+/// A batch of pushes to one layout. Dropping it discards blobs that are not published.
 #[async_trait]
 pub(crate) trait Transaction: fmt::Debug + Send + Sync {
     /// Returns the layout as the transaction sees it. Blobs that are put through this driver are part of the
@@ -34,7 +34,7 @@ pub(crate) trait Transaction: fmt::Debug + Send + Sync {
     }
 }
 
-/// A transaction of a storage where each blob is durable and visible as soon as it is stored.
+/// A transaction for a storage in which each stored blob is durable and visible at once.
 #[derive(Debug)]
 pub(crate) struct Immediate(pub(crate) Arc<dyn Driver>);
 

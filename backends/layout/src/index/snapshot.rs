@@ -39,7 +39,7 @@ pub(crate) struct Snapshot {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Entry {
     Manifest(Descriptor, Name),
-    /// Named by a digest that we cannot compute: kept as it is.
+    /// Named by a digest that we cannot compute: kept unchanged.
     Foreign(serde_json::Value),
 }
 
