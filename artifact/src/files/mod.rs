@@ -1,0 +1,1 @@
+//! Pushes files and directories as an artifact, and pulls them.

@@ -1,0 +1,1 @@
+//! Describes images and artifacts, and reads the file system of an image.

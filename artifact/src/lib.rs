@@ -1,0 +1,11 @@
+//! Files as OCI artifacts, and what is in an image.
+//!
+//! | Module | Purpose |
+//! |---|---|
+//! | [`files`] | pushes files and directories as an artifact, and pulls them |
+//! | [`image`] | describes images and artifacts, and reads the file system of an image |
+//! | [`index`] | makes and changes image indexes |
+
+pub mod files;
+pub mod image;
+pub mod index;
