@@ -1,0 +1,69 @@
+//! Options for opening locations.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use tranship::Result;
+use tranship_backends::{Durability, OpenOptions};
+
+use crate::location::StoreOption;
+use crate::registries::Registries;
+
+/// How locations are opened.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for locations")]
+pub(crate) struct LocationOptions {
+    /// What survives a power cut, of what is written to a local disk
+    #[arg(long, global = true, value_enum, default_value_t = DurabilityArg::Full)]
+    pub(crate) durability: DurabilityArg,
+    /// A setting of an object store, such as region=eu-central-1, named as the crate object_store does; may be
+    /// repeated. The environment is the better place for secrets, since others may see a command line
+    #[arg(long = "store-option", global = true, value_name = "KEY=VALUE")]
+    pub(crate) store_options: Vec<StoreOption>,
+    /// Write also to an object store without conditional PUT. Of two who write there at once, one loses tags:
+    /// only for a single writer
+    #[arg(long, global = true)]
+    pub(crate) unconditional_put: bool,
+    /// In an image layout that is read (oci:PATH), follow symbolic links to files below DIR. Build tools such as Bazel
+    /// make layouts of links
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) follow_links: Option<PathBuf>,
+    /// How large a compressed archive may be when it is decompressed [default: 64 GiB]
+    #[arg(long, global = true, value_name = "BYTES")]
+    pub(crate) max_unpacked_size: Option<u64>,
+    #[command(flatten)]
+    pub(crate) registries: Registries,
+}
+
+impl LocationOptions {
+    pub(crate) fn open_options(self) -> Result<OpenOptions> {
+        let options = OpenOptions::default()
+            .with_durability(self.durability.into())
+            .with_unconditional_put(self.unconditional_put)
+            .with_follow_links(self.follow_links)
+            .with_max_unpacked_size(self.max_unpacked_size);
+        let options = self.registries.add_to(options)?;
+        let settings = self.store_options.into_iter();
+        Ok(settings.fold(options, |options, setting| {
+            options.with_store_option(setting.key, setting.value)
+        }))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityArg {
+    /// All that a finished command has stored: it is synced first
+    Full,
+    /// Not always what was stored in the last seconds, and it may be damaged; much faster for small files. The death
+    /// of the program alone does no harm
+    Relaxed,
+}
+
+impl From<DurabilityArg> for Durability {
+    fn from(durability: DurabilityArg) -> Self {
+        match durability {
+            DurabilityArg::Full => Self::Full,
+            DurabilityArg::Relaxed => Self::Relaxed,
+        }
+    }
+}
