@@ -1,0 +1,262 @@
+//! What there is to delete.
+
+use std::collections::{HashMap, HashSet};
+use std::time::SystemTime;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tranship::{
+    Descriptor, Digest, Repository, Result, ResultExt as _, Tag, TagOrDigest, referrers,
+};
+
+use super::graph::{CONCURRENCY, reachable};
+use super::selection::Selection;
+use crate::tags::{TagFilter, created};
+
+/// What there is to delete. It is made by [`plan`] and shows the repository as it was at that time.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) tags: Vec<PlannedTag>,
+    pub(super) manifests: Vec<Descriptor>,
+    kept: usize,
+    unknown: Vec<Tag>,
+}
+
+/// A tag that goes.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct PlannedTag {
+    /// The tag.
+    pub tag: Tag,
+    /// What it names.
+    pub manifest: Descriptor,
+    /// When that was created, if it says so and it was read.
+    pub created: Option<SystemTime>,
+    /// Whether the manifest stays, because something that stays leads to it, and only the tag is removed.
+    pub manifest_stays: bool,
+}
+
+impl Plan {
+    /// Returns the tags that go, in ASCII order.
+    #[must_use]
+    pub fn tags(&self) -> &[PlannedTag] {
+        &self.tags
+    }
+
+    /// Returns the manifests that are deleted: those of the tags, then those that only these lead to or that refer to
+    /// them.
+    #[must_use]
+    pub fn manifests(&self) -> &[Descriptor] {
+        &self.manifests
+    }
+
+    /// Returns how many tags stay.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// Returns the tags that stay because it is not known when they were created.
+    #[must_use]
+    pub fn of_unknown_age(&self) -> &[Tag] {
+        &self.unknown
+    }
+}
+
+/// A tag of the repository.
+struct Known {
+    tag: Tag,
+    manifest: Descriptor,
+    created: Option<SystemTime>,
+    goes: bool,
+}
+
+/// Finds out what `selection` deletes. Nothing is changed.
+///
+/// Reads the list of tags and resolves each, reads the manifest of each, and, if the age decides, the config of each
+/// image that the filter chooses. Dropping the future has no effect.
+///
+/// # Errors
+/// - Any error of listing or reading, so that nothing is deleted on the ground of a part of the repository. A manifest
+///   that is missing is not an error.
+/// - [`SizeExceedsLimit`](tranship::ErrorKind::SizeExceedsLimit) for a repository of more than a million manifests.
+pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<Plan> {
+    let listed = tranship::tags(repository).await?;
+    let mut known = resolve_all(repository, listed).await?;
+    known.sort_by(|a, b| a.tag.cmp(&b.tag));
+    let (digest_tags, mut tags): (Vec<_>, Vec<_>) = known
+        .into_iter()
+        .partition(|known| attached_to(&known.tag).is_some());
+    let unknown = choose(repository, selection, &mut tags).await?;
+
+    let staying = tags.iter().filter(|known| !known.goes);
+    let mut keep = reachable(
+        repository,
+        staying.map(|known| known.manifest.clone()).collect(),
+        true,
+    )
+    .await?;
+    let mut going = lost(repository, &tags, &keep).await?;
+
+    // What is attached by a digest tag goes with what it is attached to, and stays with it.
+    let names: HashSet<String> = going
+        .iter()
+        .map(|manifest| digest_tag(manifest.digest()))
+        .collect();
+    let mut attached = Vec::new();
+    for mut known in digest_tags {
+        known.goes = attached_to(&known.tag).is_some_and(|name| names.contains(name));
+        attached.push(known);
+    }
+    let staying = attached.iter().filter(|known| !known.goes);
+    keep.extend(
+        reachable(
+            repository,
+            staying.map(|known| known.manifest.clone()).collect(),
+            true,
+        )
+        .await?,
+    );
+    going.extend(lost(repository, &attached, &keep).await?);
+    tags.extend(attached);
+
+    let mut seen = HashSet::new();
+    going.retain(|manifest| {
+        !keep.contains_key(manifest.digest()) && seen.insert(*manifest.digest())
+    });
+    let kept = tags.iter().filter(|known| !known.goes).count();
+    let mut planned: Vec<PlannedTag> = tags
+        .into_iter()
+        .filter(|known| known.goes)
+        .map(|known| PlannedTag {
+            manifest_stays: keep.contains_key(known.manifest.digest()),
+            tag: known.tag,
+            manifest: known.manifest,
+            created: known.created,
+        })
+        .collect();
+    planned.sort_by(|a, b| a.tag.cmp(&b.tag));
+    Ok(Plan {
+        tags: planned,
+        manifests: going,
+        kept,
+        unknown,
+    })
+}
+
+async fn resolve_all(repository: &dyn Repository, tags: Vec<Tag>) -> Result<Vec<Known>> {
+    let resolved = stream::iter(tags)
+        .map(|tag| async move {
+            match repository.resolve(&TagOrDigest::Tag(tag.clone())).await {
+                Ok(manifest) => Ok(Some(Known {
+                    tag,
+                    manifest,
+                    created: None,
+                    goes: false,
+                })),
+                // Removed since it was listed.
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error).during("resolve", &tag),
+            }
+        })
+        .buffer_unordered(CONCURRENCY);
+    resolved
+        .try_filter_map(|known| async { Ok(known) })
+        .try_collect()
+        .await
+}
+
+/// Marks the tags that go, and returns those of which the age is not known.
+async fn choose(
+    repository: &dyn Repository,
+    selection: &Selection,
+    tags: &mut [Known],
+) -> Result<Vec<Tag>> {
+    let candidates: Vec<usize> = (0..tags.len())
+        .filter(|at| selection.tags.matches(&tags[*at].tag))
+        .collect();
+    if selection.asks_for_age() {
+        let manifests: HashMap<Digest, Descriptor> = candidates
+            .iter()
+            .map(|at| (*tags[*at].manifest.digest(), tags[*at].manifest.clone()))
+            .collect();
+        let times: HashMap<Digest, Option<SystemTime>> = stream::iter(manifests.into_values())
+            .map(|manifest| async move {
+                let time = created(repository, &manifest).await;
+                Ok((*manifest.digest(), time.during("fetch", manifest.digest())?))
+            })
+            .buffer_unordered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        for at in &candidates {
+            let known = &mut tags[*at];
+            known.created = times.get(known.manifest.digest()).copied().flatten();
+        }
+    }
+    let ages: Vec<_> = candidates
+        .iter()
+        .map(|at| (tags[*at].tag.clone(), tags[*at].created))
+        .collect();
+    let goes = selection.decide(&ages, SystemTime::now());
+    for (at, goes) in candidates.iter().zip(goes) {
+        tags[*at].goes = goes;
+    }
+    let ages = ages
+        .into_iter()
+        .filter(|(_, created)| selection.asks_for_age() && created.is_none());
+    Ok(ages.map(|(tag, _)| tag).collect())
+}
+
+/// The manifests of the tags that go, what these lead to, and what refers to any of it, except for what is in `keep`.
+async fn lost(
+    repository: &dyn Repository,
+    tags: &[Known],
+    keep: &HashMap<Digest, Descriptor>,
+) -> Result<Vec<Descriptor>> {
+    let mut lost: Vec<Descriptor> = Vec::new();
+    let mut seen: HashSet<Digest> = HashSet::new();
+    let roots = tags.iter().filter(|known| known.goes);
+    let mut next: Vec<Descriptor> = roots.map(|known| known.manifest.plain()).collect();
+    while !next.is_empty() {
+        next.retain(|manifest| {
+            !keep.contains_key(manifest.digest()) && seen.insert(*manifest.digest())
+        });
+        let below = reachable(repository, next.clone(), false).await?;
+        let mut below: Vec<Descriptor> = below
+            .into_values()
+            .filter(|manifest| {
+                !keep.contains_key(manifest.digest()) && seen.insert(*manifest.digest())
+            })
+            .collect();
+        below.sort_by_key(|manifest| manifest.digest().to_string());
+        next.append(&mut below);
+        lost.extend(next.iter().cloned());
+        let refer = stream::iter(std::mem::take(&mut next))
+            .map(|manifest| async move {
+                let found = referrers(repository, &manifest, None).await;
+                match found {
+                    Err(error) if error.is_not_found() => Ok(Vec::new()),
+                    found => found.during("list referrers", manifest.digest()),
+                }
+            })
+            .buffered(CONCURRENCY);
+        let refer: Vec<Vec<Descriptor>> = refer.try_collect().await?;
+        next = refer
+            .into_iter()
+            .flatten()
+            .map(|manifest| manifest.plain())
+            .collect();
+    }
+    Ok(lost)
+}
+
+/// How tags begin that attach something to `digest`, with or without a suffix.
+fn digest_tag(digest: &Digest) -> String {
+    format!("{}-{}", digest.algorithm(), digest.hex())
+}
+
+/// What a digest tag is attached to, as its tag begins.
+fn attached_to(tag: &Tag) -> Option<&str> {
+    let is_digest_tag = !TagFilter::default().without_digest_tags().matches(tag);
+    let name = tag.as_str();
+    is_digest_tag.then(|| name.split_once('.').map_or(name, |(name, _)| name))
+}
