@@ -12,8 +12,8 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`tranship manifest fetch --pretty REF` prints a manifest, and `tranship resolve REF` its digest",
     ),
     (
-        &["tags", "ls", "list", "list-tags", "taglist"],
-        "`tranship repo tags LOCATION` lists the tags of a repository",
+        &["list"],
+        "`tranship ls LOCATION` lists the repositories of a registry, or the tags of a repository",
     ),
     (
         &["catalog", "repos", "repositories", "images"],
@@ -23,10 +23,9 @@ const COMMANDS: &[(&[&str], &str)] = &[
         &["referrer"],
         "`tranship discover REF` shows what refers to a manifest",
     ),
-    (&["version"], "`tranship --version` prints the version"),
     (
-        &["rm", "rmi", "del", "delete", "remove"],
-        "`tranship manifest delete REF` deletes a manifest, and `tranship untag REF` removes a tag alone",
+        &["del"],
+        "`tranship rm REF` deletes a manifest, and `tranship untag REF` removes a tag alone",
     ),
     (
         &["pull", "download", "backup"],
@@ -215,9 +214,8 @@ mod tests {
             ),
             (&["sync", "mirror"], "tranship cp -r SRC DST"),
             (&["layout"], "tranship repo tags oci:DIR"),
-            (&["version"], "tranship --version"),
-            (&["rm", "rmi", "delete"], "tranship manifest delete REF"),
-            (&["tags", "ls", "list-tags"], "tranship repo tags LOCATION"),
+            (&["del"], "tranship rm REF"),
+            (&["list"], "tranship ls LOCATION"),
             (&["catalog", "images"], "tranship repo ls REGISTRY"),
             (&["inspect"], "tranship manifest fetch --pretty REF"),
             (&["referrer"], "tranship discover REF"),

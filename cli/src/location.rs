@@ -5,21 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::foreign;
-use tranship::{ByteRange, Digest, Error, ErrorKind, Result, Tag, TagOrDigest};
-use tranship_backends::{Location, RegistryLocation};
+use tranship::{ByteRange, Digest, Error, ErrorKind, RepositoryName, Result, Tag, TagOrDigest};
+use tranship_backends::{LayoutPath, Location, RegistryLocation};
 use tranship_server::{NamePattern, Permission};
-
-/// What `--help` says about locations.
-pub(crate) const HELP: &str = "\
-Locations:
-  oci:PATH[:TAG|@DIGEST]             an image layout in the directory PATH
-  layouts:ROOT//NAME[:TAG|@DIGEST]   the layout NAME in the directory ROOT
-  oci:URL[:TAG|@DIGEST]              a layout in an object store, as oci:s3://bucket/prefix:v1
-  layouts:URL//NAME[:TAG|@DIGEST]    the layout NAME below the URL
-  oci-archive:FILE[:TAG|@DIGEST]     a layout in a tar
-  docker-archive:FILE[:[NAME:]TAG|@DIGEST]
-                                     a tar as docker save writes it
-  HOST/NAME[:TAG|@DIGEST]            a registry's, as docker.io/library/alpine:3";
 
 /// The tag or digest, which must be there.
 pub(crate) fn required_reference(location: &Location) -> Result<&TagOrDigest> {
@@ -113,15 +101,110 @@ impl FromStr for LayoutLocations {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let Some(root) = text.strip_prefix("layouts:") else {
-            return text.parse().map(Self::One);
+        match text.starts_with("layouts:") && !names_a_layout(text) {
+            true => text.parse().map(Self::All),
+            false => text.parse().map(Self::One),
+        }
+    }
+}
+
+/// Whether a location of the kind `layouts:` has the name of a layout after its root. Two slashes separate them, and the
+/// scheme of a URL from the rest.
+fn names_a_layout(text: &str) -> bool {
+    let Some(root) = text.strip_prefix("layouts:") else {
+        return false;
+    };
+    let path = root.split_once("://").map_or(root, |(_, path)| path);
+    path.contains("//")
+}
+
+/// A registry, or the part of one whose names begin with `prefix`.
+#[derive(Debug, Clone)]
+pub(crate) struct RegistryPart {
+    pub(crate) registry: RegistryLocation,
+    pub(crate) prefix: Option<RepositoryName>,
+}
+
+impl RegistryPart {
+    /// Whether the repository `name` belongs to the part.
+    pub(crate) fn has(&self, name: &RepositoryName) -> bool {
+        self.prefix.as_ref().is_none_or(|prefix| {
+            let rest = name.as_str().strip_prefix(prefix.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+}
+
+impl FromStr for RegistryPart {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.strip_suffix("//").unwrap_or(text);
+        let no_registry = match text.parse() {
+            Ok(registry) if !names_a_layout(text) => {
+                return Ok(Self {
+                    registry,
+                    prefix: None,
+                });
+            }
+            Ok(_) => no_prefix(),
+            Err(error) => error,
         };
-        // Two slashes part the name of a layout from the root, and the scheme of a URL from the rest.
-        let path = root.split_once("://").map_or(root, |(_, path)| path);
-        if path.contains("//") {
-            text.parse().map(Self::One)
-        } else {
-            text.parse().map(Self::All)
+        let Ok(repository) = text.trim_end_matches('/').parse::<Location>() else {
+            return Err(no_registry);
+        };
+        if repository.reference().is_some() {
+            return Err(no_registry);
+        }
+        let (registry, prefix) = match &repository {
+            Location::Remote(name) => (
+                RegistryLocation::Remote(name.registry().clone()),
+                name.repository(),
+            ),
+            Location::LayoutRegistry(layout) => (
+                RegistryLocation::LayoutRegistry(LayoutPath::new(layout.root())?),
+                layout.repository(),
+            ),
+            Location::ObjectLayoutRegistry(layout) => (
+                RegistryLocation::ObjectLayoutRegistry(layout.root().clone()),
+                layout.repository(),
+            ),
+            _ => return Err(no_registry),
+        };
+        let prefix = Some(prefix.clone());
+        Ok(Self { registry, prefix })
+    }
+}
+
+fn no_prefix() -> Error {
+    Error::new(
+        ErrorKind::InvalidReference,
+        "what follows the two slashes is not the beginning of a repository's name",
+    )
+    .with_hint("write for example layouts:ROOT//team")
+}
+
+impl fmt::Display for RegistryPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.registry.fmt(f)
+    }
+}
+
+/// What `ls` lists.
+#[derive(Debug, Clone)]
+pub(crate) enum Listed {
+    Repositories(RegistryPart),
+    Tags(Location),
+}
+
+impl FromStr for Listed {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let is_registry = text.parse::<RegistryLocation>().is_ok() && !names_a_layout(text);
+        match is_registry || text.ends_with('/') {
+            true => text.parse().map(Self::Repositories),
+            false => text.parse().map(Self::Tags),
         }
     }
 }
@@ -393,6 +476,33 @@ mod tests {
             "localhost",
         ] {
             assert_eq!(is_all(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_registry_ends_between_components() {
+        let part = |text: &str| text.parse::<RegistryPart>().ok();
+        let name = |text: &str| text.parse::<RepositoryName>().expect(text);
+        for text in [
+            "localhost:5000/team",
+            "localhost:5000/team/",
+            "layouts:root//team",
+            "layouts:s3://bucket/x//team",
+        ] {
+            let part = part(text).expect(text);
+            assert!(
+                part.has(&name("team")) && part.has(&name("team/app")),
+                "{text}"
+            );
+            assert!(
+                !part.has(&name("teams")) && !part.has(&name("other/team")),
+                "{text}"
+            );
+        }
+        let all = part("localhost:5000").expect("a registry");
+        assert!(all.has(&name("any/thing")));
+        for text in ["oci:dir", "localhost:5000/team:v1", "oci-archive:a.tar"] {
+            assert!(part(text).is_none(), "{text}");
         }
     }
 

@@ -6,6 +6,7 @@ mod command_error;
 mod confirm;
 mod exit;
 mod foreign;
+mod help;
 mod input;
 mod json;
 mod location;

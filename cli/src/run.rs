@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind as ClapErrorKind};
 use tokio::runtime::Builder;
 use tranship::Error;
@@ -15,6 +15,7 @@ use crate::command;
 use crate::command_error::CommandError;
 use crate::exit::Status;
 use crate::foreign;
+use crate::help;
 use crate::log;
 use crate::output::Format;
 use crate::output::Output;
@@ -27,7 +28,7 @@ use crate::waiting::{show_waiting, stop_waiting};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(arguments: Vec<OsString>) -> Status {
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(error, &arguments),
     };
@@ -74,6 +75,12 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
             Status::from(&error)
         }
     }
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = help::command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// One thread that waits and hands on is enough for what one user does: what takes time happens on
@@ -245,7 +252,7 @@ mod tests {
     fn all_is_not_taken_for_allow() {
         for command in ["cp", "resolve"] {
             let arguments = ["tranship", command, "--all", "oci:a:v1", "oci:b"].map(OsString::from);
-            let mut error = Cli::try_parse_from(&arguments).expect_err("unknown");
+            let mut error = parse(&arguments).expect_err("unknown");
             mend_suggestions(&mut error);
             let text = error.to_string();
             assert!(

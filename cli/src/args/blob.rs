@@ -6,7 +6,6 @@ use clap::{Args, Subcommand};
 use tranship::{Digest, MediaType};
 use tranship_backends::Location;
 
-use super::manifest::Delete;
 use crate::foreign;
 use crate::input::Input;
 use crate::location::RangeArg;
@@ -16,9 +15,8 @@ pub(crate) enum Blob {
     #[command(alias = "get")]
     Fetch(BlobFetch),
     Push(BlobPush),
-    /// Delete a blob, whether or not something refers to it
     #[command(visible_alias = "rm")]
-    Delete(Delete),
+    Delete(BlobDelete),
 }
 
 /// Print a blob, or write it to a file
@@ -60,4 +58,18 @@ pub(crate) struct BlobPush {
     /// What --format json says that it is; nothing is stored of it
     #[arg(long, value_name = "TYPE", default_value_t = MediaType::OCTET_STREAM)]
     pub(crate) media_type: MediaType,
+}
+
+/// Delete blobs, whether or not something refers to them
+#[derive(Debug, Args)]
+pub(crate) struct BlobDelete {
+    /// Locations with a digest each
+    #[arg(value_name = "REF", required = true)]
+    pub(crate) references: Vec<Location>,
+    /// Print what would be deleted, and delete nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }

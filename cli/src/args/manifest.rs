@@ -7,15 +7,15 @@ use tranship::{MediaType, Tag};
 use tranship_backends::Location;
 
 use super::platform::PlatformArg;
+use super::tag_filter::TagFilterArgs;
 use crate::input::Input;
-use crate::location;
+use crate::location::{self, DurationArg};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Manifest {
     #[command(aliases = ["get", "inspect", "show"])]
     Fetch(ManifestFetch),
     Push(ManifestPush),
-    /// Delete a manifest, and with it the tags that point at it
     #[command(visible_alias = "rm")]
     Delete(Delete),
 }
@@ -60,12 +60,36 @@ pub(crate) struct ManifestPush {
     pub(crate) tags: Vec<Tag>,
 }
 
+/// Delete manifests, and with each the tags that point at it
+///
+/// With --match, --semver, --older-than or --keep, REF is a repository without a tag, and all its tags that these choose
+/// are deleted, with what only they lead to: the manifests of indexes, referrers, and what is attached by tags such as
+/// sha256-….sig. A manifest that another tag leads to stays, and only the tag is removed. Blobs are left to garbage
+/// collection. Prints the tags, one a line.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// What to delete
-    #[arg(value_name = "REF")]
-    pub(crate) reference: Location,
+    #[arg(value_name = "REF", required = true)]
+    pub(crate) references: Vec<Location>,
+    #[command(flatten)]
+    pub(crate) tags: TagFilterArgs,
+    /// Only what was created longer ago, such as 12h or 30d. What does not say when it was created stays
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) older_than: Option<DurationArg>,
+    /// Let the newest N of the chosen tags stay, by the time of creation
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+    /// Print what would be deleted, and delete nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+}
+
+impl Delete {
+    /// Whether tags are chosen, and not named.
+    pub(crate) fn selects(&self) -> bool {
+        !self.tags.is_empty() || self.older_than.is_some() || self.keep.is_some()
+    }
 }

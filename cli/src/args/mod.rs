@@ -11,24 +11,24 @@ mod pages;
 mod platform;
 mod repo;
 mod serve;
+mod tag_filter;
 mod tags;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::output::Format;
-use crate::{exit, location};
 
-pub(crate) use blob::{Blob, BlobFetch, BlobPush};
+pub(crate) use blob::{Blob, BlobDelete, BlobFetch, BlobPush};
 pub(crate) use cp::Cp;
 pub(crate) use discover::Discover;
 pub(crate) use layouts::{Fsck, Gc};
 pub(crate) use location_options::LocationOptions;
 pub(crate) use login::{Login, Logout};
 pub(crate) use manifest::{Delete, Manifest, ManifestFetch, ManifestPush};
-pub(crate) use pages::Completion;
 #[cfg(feature = "man")]
 pub(crate) use pages::Man;
-pub(crate) use repo::{PageArgs, Repo, RepoLs, RepoTags};
+pub(crate) use pages::{Completion, Help, Version};
+pub(crate) use repo::{Ls, PageArgs, Repo, RepoLs, RepoTags, TagChoice, TagOrder};
 pub(crate) use serve::Serve;
 pub(crate) use tags::{Resolve, TagArgs, Untag};
 
@@ -37,9 +37,8 @@ pub(crate) use tags::{Resolve, TagArgs, Untag};
 #[command(
     name = "tranship",
     version,
-    after_help = location::HELP,
-    after_long_help = location::HELP.to_owned() + "\n\n" + exit::HELP,
     arg_required_else_help = true,
+    disable_help_subcommand = true,
     subcommand_required = true
 )]
 pub(crate) struct Cli {
@@ -85,6 +84,11 @@ pub(crate) enum Command {
     /// List repositories and their tags
     #[command(subcommand)]
     Repo(Repo),
+    Ls(Ls),
+    #[command(aliases = ["list-tags", "taglist"])]
+    Tags(Box<RepoTags>),
+    #[command(aliases = ["rmi", "delete", "remove"])]
+    Rm(Delete),
     #[command(aliases = ["tree", "referrers"])]
     Discover(Discover),
     Gc(Gc),
@@ -93,6 +97,8 @@ pub(crate) enum Command {
     Logout(Logout),
     Serve(Box<Serve>),
     Completion(Completion),
+    Version(Version),
+    Help(Help),
     #[cfg(feature = "man")]
     Man(Man),
 }

@@ -1,4 +1,4 @@
-//! The arguments of the commands that print completions and manual pages.
+//! The arguments of the commands about the program itself.
 
 use clap::Args;
 use clap_complete::Shell;
@@ -8,6 +8,18 @@ use clap_complete::Shell;
 pub(crate) struct Completion {
     /// The shell
     pub(crate) shell: Shell,
+}
+
+/// Print the version, and what is built into this program
+#[derive(Debug, Args)]
+pub(crate) struct Version {}
+
+/// Print help about a command, or about options, locations or exit-codes
+#[derive(Debug, Args)]
+pub(crate) struct Help {
+    /// A command such as `manifest fetch`, or one of options, locations and exit-codes
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topic: Vec<String>,
 }
 
 /// Print the manual page, or write those of all commands

@@ -3,18 +3,17 @@
 use std::io;
 use std::path::Path;
 
-use clap::CommandFactory as _;
 use clap_mangen::Man as Page;
 use clap_mangen::roff::{Roff, roman};
 use tranship::Error;
 
-use crate::args::{Cli, Man};
+use crate::args::Man;
 use crate::command_error::Outcome;
 use crate::output::{self, Output};
-use crate::{exit, location};
+use crate::{exit, help};
 
 pub(super) async fn run(args: Man, output: Output) -> Outcome {
-    let command = Cli::command().disable_help_subcommand(true);
+    let command = help::command();
     let Some(directory) = args.output else {
         let page =
             page(&command).map_err(|error| Error::io("the manual page cannot be made", error))?;
@@ -54,7 +53,15 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
     if command.has_subcommands() {
         page.render_subcommands_section(&mut text)?;
     }
-    for (heading, help) in [("LOCATIONS", location::HELP), ("EXIT STATUS", exit::HELP)] {
+    if let Some(examples) = help::examples_of(command) {
+        Roff::new()
+            .control("SH", ["EXAMPLES"])
+            .control("nf", [])
+            .text([roman(examples)])
+            .control("fi", [])
+            .to_writer(&mut text)?;
+    }
+    for (heading, help) in [("LOCATIONS", help::LOCATIONS), ("EXIT STATUS", exit::HELP)] {
         let (_, lines) = help.split_once('\n').unwrap_or_default();
         Roff::new()
             .control("SH", [heading])

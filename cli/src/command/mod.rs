@@ -7,7 +7,9 @@ mod delete;
 mod discover;
 mod fsck;
 mod gc;
+mod help;
 mod layouts;
+mod listing;
 mod login;
 #[cfg(feature = "man")]
 mod man;
@@ -15,11 +17,14 @@ mod manifest;
 mod named;
 mod repo;
 mod resolve;
+mod retention;
 mod serve;
 mod source;
 mod stream;
 mod tag;
+mod tags;
 mod untag;
+mod version;
 
 use std::sync::Arc;
 
@@ -49,14 +54,17 @@ pub(crate) async fn run(
         Command::Manifest(Manifest::Push(args)) => {
             manifest::push(args, location_options, output).await
         }
-        Command::Manifest(Manifest::Delete(args)) => {
-            delete::manifest(args, location_options, output).await
+        Command::Rm(args) | Command::Manifest(Manifest::Delete(args)) => {
+            delete::manifests(args, location_options, output).await
         }
         Command::Blob(Blob::Fetch(args)) => blob::fetch(args, location_options, output).await,
         Command::Blob(Blob::Push(args)) => blob::push(args, location_options, output).await,
-        Command::Blob(Blob::Delete(args)) => delete::blob(args, location_options, output).await,
-        Command::Repo(Repo::Tags(args)) => repo::tags(args, location_options, output).await,
+        Command::Blob(Blob::Delete(args)) => delete::blobs(args, location_options, output).await,
+        Command::Tags(args) | Command::Repo(Repo::Tags(args)) => {
+            tags::run(*args, location_options, output).await
+        }
         Command::Repo(Repo::Ls(args)) => repo::ls(args, location_options, output).await,
+        Command::Ls(args) => repo::ls_either(args, location_options, output).await,
         Command::Discover(args) => discover::run(args, location_options, output).await,
         Command::Gc(args) => gc::run(args, location_options, output).await,
         Command::Fsck(args) => fsck::run(args, location_options, output).await,
@@ -64,6 +72,8 @@ pub(crate) async fn run(
         Command::Logout(args) => login::logout(args, &registries, output).await,
         Command::Serve(args) => serve::run(*args, location_options, output).await,
         Command::Completion(args) => completion::run(&args).await,
+        Command::Version(_) => version::run(output).await,
+        Command::Help(args) => help::run(&args).await,
         #[cfg(feature = "man")]
         Command::Man(args) => man::run(args, output).await,
     }

@@ -192,7 +192,7 @@ fn there_is_a_manual_page_for_every_command() {
 fn words_of_other_tools_lead_to_those_of_this_one() {
     let here = Workplace::new();
     for (arguments, hint) in [
-        (&["tags", "oci:hello"][..], "repo tags"),
+        (&["catalog", "localhost:5000"][..], "repo ls"),
         (&["inspect", "oci:hello:v1"], "manifest fetch"),
         (&["pull", "alpine"], "cp HOST"),
         (&["resolve", "docker-daemon:alpine"], "docker-archive:FILE"),

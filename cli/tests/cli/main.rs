@@ -14,6 +14,7 @@ mod registries;
 mod remote;
 mod repo;
 mod resume;
+mod retention;
 mod serve;
 mod support;
 mod terminal;

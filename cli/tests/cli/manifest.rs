@@ -171,5 +171,7 @@ fn deleting_a_manifest_removes_its_tags() {
 fn as_json_deleting_names_what_was_deleted() {
     let here = Workplace::new();
     let json = here.json(&["manifest", "delete", "-y", "oci:hello:v1"]);
-    assert_eq!(json["deleted"], format!("oci:hello@{INDEX}"));
+    let deleted = &json["deleted"][0];
+    assert_eq!(deleted["reference"], format!("oci:hello@{INDEX}"));
+    assert_eq!(deleted["descriptor"]["digest"], INDEX);
 }
