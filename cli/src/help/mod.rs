@@ -137,7 +137,7 @@ mod tests {
                 match command().try_get_matches_from(words) {
                     Ok(_) => {}
                     Err(error) => {
-                        assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{line}: {error}")
+                        assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{line}: {error}");
                     }
                 }
             }
