@@ -123,7 +123,10 @@ impl Driver for Local {
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
         let digest = *digest;
         let found = self.briefly(move |directory| {
-            directory.find_blob(&digest, |path| find_blob(directory, &digest, path, limit))
+            if let Some(content) = recently_read(directory, &digest, limit)? {
+                return Ok(Some(Found::Content(content)));
+            }
+            directory.find_blob(&digest, |path| find_blob(&digest, path, limit))
         });
         let (file, path, metadata) = match found.await? {
             None => return Ok(None),
@@ -340,22 +343,28 @@ enum Found {
     File(File, PathBuf, Metadata),
 }
 
-/// Looks for a blob each time, whether it was read of late or not: others may have removed it.
-fn find_blob(
-    directory: &LocalDirectory,
-    digest: &Digest,
-    path: PathBuf,
-    limit: u64,
-) -> Result<Option<Found>> {
-    if let Some(known) = directory.recent.get(digest) {
-        match stat_regular(&path)? {
-            Some(found) if Stamp::of(&found) == known.stamp => {
-                check_limit(found.len(), limit).map_err(|error| error.with_subject(digest))?;
-                return Ok(Some(Found::Content(known.content)));
-            }
-            _ => directory.recent.forget(digest),
+/// Returns the content of a blob that was read recently, if its file is still the same: other processes may have removed
+/// it. The directories above the file need no check for links, as the check of the file covers what they lead to.
+fn recently_read(directory: &LocalDirectory, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
+    if directory.commit.staged(digest).is_some() {
+        return Ok(None);
+    }
+    let Some(known) = directory.recent.get(digest) else {
+        return Ok(None);
+    };
+    match stat_regular(&directory.paths.unchecked_blob(digest)) {
+        Ok(Some(found)) if Stamp::of(&found) == known.stamp => {
+            check_limit(found.len(), limit).map_err(|error| error.with_subject(digest))?;
+            Ok(Some(known.content))
+        }
+        _ => {
+            directory.recent.forget(digest);
+            Ok(None)
         }
     }
+}
+
+fn find_blob(digest: &Digest, path: PathBuf, limit: u64) -> Result<Option<Found>> {
     let Some((file, metadata)) = open_regular(&path)? else {
         return Ok(None);
     };

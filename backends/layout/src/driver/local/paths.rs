@@ -115,6 +115,11 @@ impl Paths {
         Ok(Some(directory.join(digest.hex())))
     }
 
+    /// The path of a blob, whatever the directories above it are.
+    pub(super) fn unchecked_blob(&self, digest: &Digest) -> PathBuf {
+        self.directory_of(digest).join(digest.hex())
+    }
+
     /// The path of a blob, whose directory is created if need be.
     pub(super) fn blob_to_write(&self, digest: &Digest) -> Result<PathBuf> {
         if let Some(path) = self.blob(digest)? {
