@@ -7,6 +7,7 @@ use tranship_backends::Location;
 use super::platform::PlatformArg;
 use crate::location;
 use crate::location::AnnotationFilter;
+use crate::registries::{FromOptions, ToOptions};
 
 /// Copy an artifact from one place to another
 ///
@@ -58,4 +59,8 @@ pub(crate) struct Cp {
     /// Keep nothing of a large blob if the copy is interrupted, so that the next copy begins it anew
     #[arg(long)]
     pub(crate) no_resume: bool,
+    #[command(flatten)]
+    pub(crate) from: FromOptions,
+    #[command(flatten)]
+    pub(crate) to: ToOptions,
 }

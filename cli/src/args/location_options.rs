@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use tranship::Result;
-use tranship_backends::{Durability, OpenOptions};
+use tranship_backends::remote::Credential;
+use tranship_backends::{Durability, Location, OpenOptions};
 
 use crate::location::StoreOption;
-use crate::registries::Registries;
+use crate::registries::{End, Registries};
 
 /// How locations are opened.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options for locations")]
 pub(crate) struct LocationOptions {
     /// What survives a power cut, of what is written to a local disk
@@ -36,6 +37,26 @@ pub(crate) struct LocationOptions {
 }
 
 impl LocationOptions {
+    /// Returns how the location at one end of a copy is opened.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](tranship::ErrorKind::InvalidInput) if an option does not fit the location, or is malformed.
+    pub(crate) fn for_end(
+        &self,
+        end: &End,
+        location: &Location,
+        credential: Option<Credential>,
+    ) -> Result<OpenOptions> {
+        let mut options = self.clone();
+        if let Some(registry) = end.registry(location)? {
+            options.registries = options.registries.for_end(end, registry, credential);
+        }
+        options
+            .store_options
+            .extend(end.store_options.iter().cloned());
+        options.open_options()
+    }
+
     pub(crate) fn open_options(self) -> Result<OpenOptions> {
         let options = OpenOptions::default()
             .with_durability(self.durability.into())

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use tranship::RegistryName;
+use tranship_backends::remote::Secret;
 
 /// Keep the credentials for a registry, once it has accepted them
 ///
@@ -15,6 +16,9 @@ pub(crate) struct Login {
     /// The user name
     #[arg(long, short, value_name = "NAME")]
     pub(crate) username: Option<String>,
+    /// The password. Other users of this machine can see it, and the shell may keep it: better use --password-stdin
+    #[arg(long, short, value_name = "PASSWORD", conflicts_with_all = ["password_stdin", "identity_token_stdin"])]
+    pub(crate) password: Option<Secret>,
     /// Read the password from standard input
     #[arg(long)]
     pub(crate) password_stdin: bool,

@@ -70,7 +70,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     #[command(visible_alias = "copy")]
-    Cp(Cp),
+    Cp(Box<Cp>),
     #[command(alias = "digest")]
     Resolve(Resolve),
     Tag(TagArgs),

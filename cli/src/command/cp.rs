@@ -11,12 +11,12 @@ use tranship::{
     Existing, ExtendedCopyOptions, ManifestDocument, Repository, Tag, TagOrDigest,
 };
 use tranship_backends::Location;
-use tranship_backends::OpenOptions;
 
+use super::ends::{self, Ends};
 use super::source::open_source_as;
 use super::stream::{self, Kept};
 use super::{manifest, open, resolve};
-use crate::args::Cp;
+use crate::args::{Cp, LocationOptions};
 use crate::command_error::{At as _, Outcome, suggest_destination, suggest_listing};
 use crate::output::Output;
 use crate::plain_text::plain;
@@ -156,10 +156,11 @@ const fn verb(action: CopyAction) -> &'static str {
     }
 }
 
-pub(super) async fn run(args: Cp, location_options: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn run(args: Cp, location_options: &LocationOptions, output: Output) -> Outcome {
+    let ends = ends::open_options(&args, location_options).await?;
     let outgoing = stream::to_write_out(&args.destination, &args.source)?;
     let incoming = stream::read_in(&args.source).await?;
-    let copied = copy(args, incoming.as_ref(), outgoing, location_options, output).await;
+    let copied = copy(args, incoming.as_ref(), outgoing, &ends, output).await;
     match &incoming {
         Some(kept) => copied.map_err(|failure| kept.explain(failure)),
         None => copied,
@@ -170,12 +171,11 @@ async fn copy(
     args: Cp,
     incoming: Option<&Kept>,
     outgoing: Option<Kept>,
-    location_options: &OpenOptions,
+    ends: &Ends,
     output: Output,
 ) -> Outcome {
     let opened = incoming.map_or(&args.source, |kept| &kept.location);
-    let (source, reference) =
-        open_source_as(&args.source, opened, location_options, output).await?;
+    let (source, reference) = open_source_as(&args.source, opened, &ends.from, output).await?;
     let reference = &reference;
     let tags = destination_tags(&args, reference);
     expect_digest(&args, &*source, reference).await?;
@@ -183,7 +183,7 @@ async fn copy(
     let opened = outgoing
         .as_ref()
         .map_or(&args.destination, |kept| &kept.location);
-    let destination = open(opened, location_options).await?;
+    let destination = open(opened, &ends.to).await?;
     let progress = Arc::new(CopyProgress::new(output));
     let options = options(&args, Arc::clone(&progress) as Arc<dyn CopyHooks>);
     let report = if args.recursive {

@@ -52,6 +52,9 @@ impl fmt::Display for LoggedOut {
 
 pub(super) async fn login(args: Login, registries: &Registries, output: Output) -> Outcome {
     let registry = &args.registry;
+    if args.password.is_some() {
+        output.note("warning: other users of this machine can see a password on the command line; --password-stdin hides it");
+    }
     let credential = credential(&args).await?;
     let offered = StaticCredentials::new(registry.clone(), credential.clone());
     let options = registries
@@ -135,7 +138,7 @@ async fn credential(args: &Login) -> Result<Credential> {
     }
     let username = match &args.username {
         Some(username) => username.clone(),
-        None if args.password_stdin => {
+        None if args.password_stdin || args.password.is_some() => {
             return Err(missing("the user name is missing", "--username"));
         }
         None => ask("user name", &args.registry, Hidden::No).await?,
@@ -146,15 +149,16 @@ async fn credential(args: &Login) -> Result<Credential> {
             "a user name is not empty and has no colon",
         ));
     }
-    let password = match args.password_stdin {
-        true => from_stdin().await?,
-        false => ask("password", &args.registry, Hidden::Yes).await?,
+    let password = match &args.password {
+        Some(password) => password.expose().to_owned(),
+        None if args.password_stdin => from_stdin().await?,
+        None => ask("password", &args.registry, Hidden::Yes).await?,
     };
     Ok(Credential::basic(username, password))
 }
 
 /// All of standard input, without the end of its last line.
-async fn from_stdin() -> Result<String> {
+pub(super) async fn from_stdin() -> Result<String> {
     let mut text = String::new();
     let mut stdin = tokio::io::stdin().take(LONGEST_SECRET + 1);
     let read = stdin.read_to_string(&mut text).await;

@@ -5,6 +5,7 @@ mod completion;
 mod cp;
 mod delete;
 mod discover;
+mod ends;
 mod fsck;
 mod gc;
 mod help;
@@ -42,9 +43,13 @@ pub(crate) async fn run(
     output: Output,
 ) -> Outcome {
     let registries = location_options.registries.clone();
+    if let Command::Cp(args) = command {
+        // Its two ends may be opened in different ways.
+        return cp::run(*args, &location_options, output).await;
+    }
     let location_options = &location_options.open_options()?;
     match command {
-        Command::Cp(args) => cp::run(args, location_options, output).await,
+        Command::Cp(_) => Ok(()),
         Command::Resolve(args) => resolve::run(args, location_options, output).await,
         Command::Tag(args) => tag::run(args, location_options, output).await,
         Command::Untag(args) => untag::run(args, location_options, output).await,

@@ -323,6 +323,29 @@ fn secrets_are_in_no_output() {
 }
 
 #[test]
+fn a_password_on_the_command_line_is_taken_with_a_warning() {
+    let here = Workplace::new();
+    let registry = TestRegistry::closed(&here);
+    let host = registry.host();
+    let ran = here.run(&["login", &host, "-u", USER, "-p", PASSWORD]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("--password-stdin"), "{ran:?}");
+    tells_no_secret(&ran, &[PASSWORD]);
+    let nameless = here.run(&["login", &host, "-p", PASSWORD]);
+    assert_eq!(nameless.code, Some(2), "{nameless:?}");
+    let twice = [
+        "login",
+        &host,
+        "-u",
+        USER,
+        "-p",
+        PASSWORD,
+        "--password-stdin",
+    ];
+    tells_no_secret(&here.run(&twice), &[PASSWORD]);
+}
+
+#[test]
 fn without_a_terminal_nobody_is_asked() {
     let here = Workplace::new();
     let name = here.fails(2, &["login", "registry.example"]);

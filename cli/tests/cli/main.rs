@@ -4,6 +4,7 @@ mod archives;
 mod blob;
 mod cp;
 mod discover;
+mod ends;
 mod general;
 mod layouts;
 mod locations;

@@ -1,24 +1,28 @@
 //! How registries are reached: the options for it, and what becomes of them.
 
+mod ends;
+mod values;
+
 use std::collections::HashSet;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use tranship::{Error, ErrorKind, RegistryName, Result};
 use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
     CertificateDirectories, CredentialFiles, Credentials, Environment, EnvironmentCredentials,
-    PrivateTargets, RemoteOptions, Scheme, Secret, SecurityPolicy, TlsOptions, Warning,
+    PrivateTargets, RemoteOptions, Scheme, Secret, SecurityPolicy, StaticCredentials, TlsOptions,
+    Warning,
 };
 
 use crate::plain_text::plain;
 use crate::state;
 use crate::waiting::stop_waiting;
+
+pub(crate) use ends::{End, FromOptions, ToOptions};
+use values::{AllowArg, HeaderArg, ResolveArg, Rule, Which};
 
 /// How registries are reached. What names none holds for each that a command talks to.
 #[derive(Debug, Clone, Args)]
@@ -64,6 +68,9 @@ pub(crate) struct Registries {
     /// Look for credentials in this file, and keep them there, instead of where docker and podman do
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The credential for one registry that a command was given.
+    #[arg(skip)]
+    credential: Option<StaticCredentials>,
 }
 
 /// Returns a function that prints each text of a registry once, whichever repositories it is about.
@@ -106,7 +113,12 @@ impl Registries {
     /// What holds for all registries.
     fn shared(&self) -> Result<RemoteOptions> {
         let environment = Environment::from_environment();
-        let credentials = Credentials::new()
+        let given = Credentials::new();
+        let given = match &self.credential {
+            Some(credential) => given.or(credential.clone()),
+            None => given,
+        };
+        let credentials = given
             .or(EnvironmentCredentials::new(&environment)?)
             .or(self.files(&environment));
         let options = RemoteOptions::default()
@@ -228,57 +240,6 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// The registry that an option is for; `None` for all that no other option names.
-#[derive(Debug, Clone)]
-struct Which(Option<RegistryName>);
-
-impl FromStr for Which {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Ok(Self(match text {
-            "" => None,
-            name => Some(name.parse()?),
-        }))
-    }
-}
-
-/// A rule of the security policy that is loosened, and for which registry.
-#[derive(Debug, Clone)]
-struct AllowArg {
-    rule: Rule,
-    registry: Which,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
-    ForeignUploads,
-    Downgrades,
-    PrivateTargets,
-}
-
-impl FromStr for AllowArg {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let (rule, registry) = text.split_once('=').unwrap_or((text, ""));
-        let rule = match rule {
-            "foreign-uploads" => Rule::ForeignUploads,
-            "downgrades" => Rule::Downgrades,
-            "private-targets" => Rule::PrivateTargets,
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    format!("{} is not a rule that can be loosened", plain(rule)),
-                )
-                .with_hint("the rules are foreign-uploads, downgrades and private-targets"));
-            }
-        };
-        let registry = registry.parse()?;
-        Ok(Self { rule, registry })
-    }
-}
-
 fn header_map<'a>(headers: impl IntoIterator<Item = &'a HeaderArg>) -> HeaderMap {
     let mut map = HeaderMap::new();
     for HeaderArg(name, value) in headers {
@@ -287,88 +248,11 @@ fn header_map<'a>(headers: impl IntoIterator<Item = &'a HeaderArg>) -> HeaderMap
     map
 }
 
-/// `NAME: VALUE`. The value may be secret: neither an error nor `Debug` shows it.
-#[derive(Clone)]
-struct HeaderArg(HeaderName, HeaderValue);
-
-impl FromStr for HeaderArg {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let parsed = text.split_once(':').and_then(|(name, value)| {
-            let mut value: HeaderValue = value.trim().parse().ok()?;
-            value.set_sensitive(true);
-            Some(Self(name.trim().parse().ok()?, value))
-        });
-        parsed.ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "a header has a name, a colon and a value",
-            )
-            .with_hint("write for example --header 'X-Team: build'")
-        })
-    }
-}
-
-impl fmt::Debug for HeaderArg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: …", self.0)
-    }
-}
-
-/// `HOST:PORT:ADDRESS`.
-#[derive(Debug, Clone)]
-struct ResolveArg(String, SocketAddr);
-
-impl FromStr for ResolveArg {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let mut parts = text.splitn(3, ':');
-        let parsed = (|| {
-            let host = parts.next().filter(|host| !host.is_empty())?;
-            let port: u16 = parts.next()?.parse().ok()?;
-            let address = parts.next()?;
-            let address = address
-                .strip_prefix('[')
-                .and_then(|text| text.strip_suffix(']'))
-                .unwrap_or(address);
-            let address: IpAddr = address.parse().ok()?;
-            Some(Self(host.to_owned(), SocketAddr::new(address, port)))
-        })();
-        parsed.ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                format!("{text:?} is no host, port and address with colons between them"),
-            )
-            .with_hint("write for example --resolve registry.example:443:10.0.0.7")
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::FromArgMatches as _;
 
     use super::*;
-
-    #[test]
-    fn a_header_shows_its_name_alone() {
-        let header: HeaderArg = "X-Token: hunter2".parse().expect("a header");
-        assert_eq!(
-            (header.0.as_str(), header.1.as_bytes()),
-            ("x-token", &b"hunter2"[..])
-        );
-        assert_eq!(format!("{header:?}"), "x-token: …");
-        for text in ["hunter2", ": hunter2", "x y: hunter2", "x: hunter2\nb: c"] {
-            let text = text.replace("\\n", "\n");
-            if let Err(error) = text.parse::<HeaderArg>() {
-                assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
-            } else {
-                panic!("{text:?} is no header");
-            }
-        }
-    }
 
     #[test]
     fn a_rule_is_loosened_for_all_registries_or_for_one() {
@@ -388,30 +272,6 @@ mod tests {
         assert_eq!(options.policy(Some(&one)), both);
         for text in ["", "everything", "foreign-uploads=A/b"] {
             assert!(text.parse::<AllowArg>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_address_stands_for_a_host() {
-        let parse = |text: &str| {
-            text.parse::<ResolveArg>()
-                .ok()
-                .map(|arg| (arg.0, arg.1.to_string()))
-        };
-        let expected = Some(("a.example".to_owned(), "10.0.0.7:443".to_owned()));
-        assert_eq!(parse("a.example:443:10.0.0.7"), expected);
-        let expected = Some(("a.example".to_owned(), "[::1]:5000".to_owned()));
-        assert_eq!(parse("a.example:5000:::1"), expected);
-        assert_eq!(parse("a.example:5000:[::1]"), expected);
-        for text in [
-            "",
-            "a.example",
-            "a.example:10.0.0.7",
-            ":443:10.0.0.7",
-            "a:b:10.0.0.7",
-            "a:1:b",
-        ] {
-            assert_eq!(parse(text), None, "{text}");
         }
     }
 }
