@@ -27,7 +27,7 @@ pub(crate) use login::{Login, Logout};
 pub(crate) use manifest::{Delete, Manifest, ManifestFetch, ManifestPush};
 #[cfg(feature = "man")]
 pub(crate) use pages::Man;
-pub(crate) use pages::{Completion, Help, Version};
+pub(crate) use pages::{CompleteLocation, Completion, Help, Version};
 pub(crate) use repo::{Ls, PageArgs, Repo, RepoLs, RepoTags, TagChoice, TagOrder};
 pub(crate) use serve::Serve;
 pub(crate) use tags::{Resolve, TagArgs, Untag};
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Logout(Logout),
     Serve(Box<Serve>),
     Completion(Completion),
+    #[command(hide = true)]
+    CompleteLocation(CompleteLocation),
     Version(Version),
     Help(Help),
     #[cfg(feature = "man")]

@@ -10,6 +10,14 @@ pub(crate) struct Completion {
     pub(crate) shell: Shell,
 }
 
+/// Print what the last word of a command line may continue with, if it is a location
+#[derive(Debug, Args)]
+pub(crate) struct CompleteLocation {
+    /// The words of the command line, with the name of the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
+}
+
 /// Print the version, and what is built into this program
 #[derive(Debug, Args)]
 pub(crate) struct Version {}

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 mod blob;
+mod complete;
 mod completion;
 mod cp;
 mod delete;
@@ -77,6 +78,7 @@ pub(crate) async fn run(
         Command::Logout(args) => login::logout(args, &registries, output).await,
         Command::Serve(args) => serve::run(*args, location_options, output).await,
         Command::Completion(args) => completion::run(&args).await,
+        Command::CompleteLocation(args) => complete::run(args, location_options).await,
         Command::Version(_) => version::run(output).await,
         Command::Help(args) => help::run(&args).await,
         #[cfg(feature = "man")]

@@ -103,7 +103,10 @@ mod tests {
 
     /// Every command that does something, by its path.
     fn paths(command: &Command, path: &str, found: &mut Vec<String>) {
-        for below in command.get_subcommands() {
+        for below in command
+            .get_subcommands()
+            .filter(|below| !below.is_hide_set())
+        {
             let path = format!("{path} {}", below.get_name());
             if below.has_subcommands() {
                 paths(below, &path, found);

@@ -2,6 +2,7 @@
 
 mod archives;
 mod blob;
+mod completion;
 mod cp;
 mod discover;
 mod ends;
@@ -18,4 +19,5 @@ mod resume;
 mod retention;
 mod serve;
 mod support;
+mod tasks;
 mod terminal;

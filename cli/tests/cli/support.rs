@@ -187,7 +187,7 @@ impl Workplace {
     }
 }
 
-fn copy_directory(from: &Path, to: &Path) {
+pub(crate) fn copy_directory(from: &Path, to: &Path) {
     fs::create_dir(to).expect("created");
     for entry in fs::read_dir(from).expect("listed") {
         let entry = entry.expect("an entry");
