@@ -25,12 +25,13 @@ pub(super) fn options(page: &PageArgs) -> ListOptions {
     }
 }
 
-/// Prints names as they come.
+/// Prints names as they come. Returns whether there were any.
 pub(super) async fn print_lines<T: fmt::Display>(
     names: impl Stream<Item = Result<T, Error>> + Unpin,
     page: &PageArgs,
     location: impl fmt::Display,
-) -> Outcome {
+) -> Outcome<bool> {
+    let mut any = false;
     let mut batches = names
         .take(page.limit.unwrap_or(usize::MAX))
         .ready_chunks(BATCH);
@@ -39,7 +40,10 @@ pub(super) async fn print_lines<T: fmt::Display>(
         let mut failed = None;
         for name in batch {
             match name.at(&location) {
-                Ok(name) => lines.push_str(&format!("{name}\n")),
+                Ok(name) => {
+                    any = true;
+                    lines.push_str(&format!("{name}\n"));
+                }
                 Err(failure) => failed = Some(failure),
             }
         }
@@ -48,7 +52,7 @@ pub(super) async fn print_lines<T: fmt::Display>(
             return Err(failure);
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 /// Collects the names that are shown.

@@ -23,7 +23,7 @@ pub(super) async fn ls(args: RepoLs, location_options: &OpenOptions, output: Out
     let names = registry.repositories(options(&page));
     let names = Box::pin(names.try_filter(|name| std::future::ready(location.has(name))));
     if !output.is_json() {
-        return print_lines(names, &page, &location).await;
+        return print_lines(names, &page, &location).await.map(drop);
     }
     let repositories = collect(names, &page, &location).await?;
     let registry = location.to_string();

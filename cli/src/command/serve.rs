@@ -47,6 +47,7 @@ pub(super) async fn run(args: Serve, location_options: &OpenOptions, output: Out
     let service = router(registry, options(&args).await?);
     let mut server = Server::bind(&*args.listen, service.clone())
         .await
+        .map_err(|error| explain_address(error, &args.listen))
         .at(&args.listen)?
         .with_max_connections(args.max_connections as usize)
         .with_write_timeout(args.timeout.0)
@@ -174,5 +175,16 @@ async fn keep_house(service: &RegistryService) {
     loop {
         ticks.tick().await;
         service.expire_uploads().await;
+    }
+}
+
+/// Adds how to write an address if only the port is given.
+fn explain_address(error: tranship::Error, address: &str) -> tranship::Error {
+    let port = address.strip_prefix(':').unwrap_or(address);
+    match port.parse::<u16>() {
+        Ok(port) => error.with_hint(format!(
+            "write 127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port} for all its networks"
+        )),
+        Err(_) => error,
     }
 }

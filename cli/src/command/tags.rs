@@ -69,14 +69,21 @@ async fn list(repository: &dyn Repository, args: &RepoTags, output: Output) -> O
     let tags = if choice.is_all() {
         let tags = repository.tags(options(page));
         if !output.is_json() {
-            return print_lines(tags, page, location).await;
+            let any = print_lines(tags, page, location).await?;
+            if !any && page.last.is_none() && page.limit != Some(0) {
+                // A registry need not tell a repository without tags from one that does not exist.
+                output.note(format_args!(
+                    "{location} has no tags; if it should have some, look at the spelling of its name"
+                ));
+            }
+            return Ok(());
         }
         collect(tags, page, location).await?
     } else {
         let chosen = choose(repository, choice, page, location).await?;
         let chosen = stream::iter(chosen.into_iter().map(Ok));
         if !output.is_json() {
-            return print_lines(chosen, page, location).await;
+            return print_lines(chosen, page, location).await.map(drop);
         }
         collect(chosen, page, location).await?
     };

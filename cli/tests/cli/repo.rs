@@ -72,3 +72,12 @@ fn a_layout_is_no_registry() {
     here.fails(2, &["repo", "ls", "oci:hello"]);
     assert_eq!(here.files(), ["hello"]);
 }
+
+#[test]
+fn a_registry_without_tags_is_told() {
+    let here = Workplace::new();
+    let registry = crate::registries::TestRegistry::open();
+    let ran = here.run(&["tags", &format!("{}/misspelt", registry.host())]);
+    assert_eq!((ran.code, &*ran.stdout), (Some(0), ""));
+    assert!(ran.stderr.contains("has no tags"), "{ran:?}");
+}

@@ -332,3 +332,12 @@ fn as_many_files_may_be_open_as_the_system_allows() {
     let numbers: Vec<&str> = line.expect("a limit").split_whitespace().skip(3).collect();
     assert_eq!(numbers[0], numbers[1], "{numbers:?}");
 }
+
+#[test]
+fn an_address_without_a_host_is_met_with_how_to_write_one() {
+    let here = Workplace::new();
+    for address in ["5000", ":5000"] {
+        let error = here.run(&["serve", "--listen", address]).stderr;
+        assert!(error.contains("127.0.0.1:5000"), "{error}");
+    }
+}
