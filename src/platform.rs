@@ -61,6 +61,30 @@ impl Platform {
         }
     }
 
+    /// Returns the platform whose containers run on this machine.
+    ///
+    /// The operating system is `linux` on macOS and Windows too, because container tools run containers in a
+    /// Linux virtual machine there. The architecture is that of this program. The variant is set only on 32-bit
+    /// ARM under Linux, where images are built for several of them.
+    ///
+    /// ```
+    /// use tranship::Platform;
+    ///
+    /// let platform = Platform::local();
+    /// assert!(!platform.os.is_empty() && !platform.architecture.is_empty());
+    /// ```
+    #[must_use]
+    pub fn local() -> Self {
+        use std::env::consts::{ARCH, OS};
+        Self {
+            variant: arm_variant(),
+            ..Self::new(
+                container_os(OS),
+                go_architecture(ARCH, cfg!(target_endian = "little")),
+            )
+        }
+    }
+
     /// Whether this platform, which an index offers, is what `wanted` asks for: the same operating
     /// system and architecture; the variant and the version only where `wanted` names them; every
     /// feature that `wanted` names. Compared to the letter.
@@ -77,6 +101,58 @@ impl Platform {
                 .os_features
                 .iter()
                 .all(|feature| self.os_features.contains(feature))
+    }
+}
+
+/// Returns the operating system of containers on a machine with the operating system `os`, as Rust names it.
+fn container_os(os: &str) -> &str {
+    match os {
+        "macos" | "windows" => "linux",
+        other => other,
+    }
+}
+
+/// Returns Go's name for an architecture that Rust calls `name`.
+fn go_architecture(name: &str, is_little_endian: bool) -> &str {
+    match (name, is_little_endian) {
+        ("x86_64", _) => "amd64",
+        ("x86", _) => "386",
+        ("aarch64", _) => "arm64",
+        ("loongarch64", _) => "loong64",
+        ("powerpc64", true) => "ppc64le",
+        ("powerpc64", false) => "ppc64",
+        ("powerpc", _) => "ppc",
+        ("mips64" | "mips64r6", true) => "mips64le",
+        ("mips64" | "mips64r6", false) => "mips64",
+        ("mips" | "mips32r6", true) => "mipsle",
+        ("mips" | "mips32r6", false) => "mips",
+        (other, _) => other,
+    }
+}
+
+#[cfg(all(target_os = "linux", target_arch = "arm"))]
+fn arm_variant() -> Option<String> {
+    let machine = rustix::system::uname().machine().to_str().ok()?.to_owned();
+    variant_of_machine(&machine).map(str::to_owned)
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "arm")))]
+const fn arm_variant() -> Option<String> {
+    None
+}
+
+/// Returns the variant of 32-bit ARM of a machine that `uname` calls `machine`.
+#[cfg(any(test, all(target_os = "linux", target_arch = "arm")))]
+fn variant_of_machine(machine: &str) -> Option<&'static str> {
+    if machine.starts_with("armv5") {
+        Some("v5")
+    } else if machine.starts_with("armv6") {
+        Some("v6")
+    } else if machine.starts_with("armv7") || machine.starts_with("armv8") || machine == "aarch64" {
+        // A 64-bit processor that runs a 32-bit program.
+        Some("v7")
+    } else {
+        None
     }
 }
 
@@ -173,6 +249,41 @@ mod tests {
             let error = text.parse::<Platform>().expect_err(text);
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }
+    }
+
+    #[test]
+    fn this_machine_is_named_as_go_names_it() {
+        for (name, little, expected) in [
+            ("x86_64", true, "amd64"),
+            ("x86", true, "386"),
+            ("aarch64", true, "arm64"),
+            ("arm", true, "arm"),
+            ("powerpc64", true, "ppc64le"),
+            ("powerpc64", false, "ppc64"),
+            ("s390x", false, "s390x"),
+            ("riscv64", true, "riscv64"),
+        ] {
+            assert_eq!(go_architecture(name, little), expected);
+        }
+        for (name, expected) in [
+            ("linux", "linux"),
+            ("macos", "linux"),
+            ("windows", "linux"),
+            ("freebsd", "freebsd"),
+        ] {
+            assert_eq!(container_os(name), expected);
+        }
+        for (machine, expected) in [
+            ("armv7l", Some("v7")),
+            ("armv6l", Some("v6")),
+            ("armv5tel", Some("v5")),
+            ("aarch64", Some("v7")),
+            ("unknown", None),
+        ] {
+            assert_eq!(variant_of_machine(machine), expected);
+        }
+        let local = Platform::local();
+        assert_eq!(platform(&local.to_string()), local);
     }
 
     #[test]

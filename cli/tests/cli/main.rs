@@ -12,6 +12,7 @@ mod locations;
 mod login;
 mod manifest;
 mod names;
+mod platforms;
 mod registries;
 mod remote;
 mod repo;
