@@ -15,6 +15,7 @@
 //! | read content | [`Content`], which checks itself |
 //! | push content | [`Source`], [`Uploader`] |
 //! | look into manifests | [`ManifestDocument`], [`successors`], [`referrers`] |
+//! | change manifests | [`ManifestEditor`] |
 //! | change what a store does | [`layers`] |
 //! | write a backend | [`Backend`], [`Registry`], [`Verifier`] |
 //!
@@ -77,7 +78,9 @@ pub use error::{CopySide, Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
 pub use identity::RegistryIdentity;
 pub use listing::{ListOptions, Listing};
-pub use manifest::{ArtifactManifest, Index, Manifest, ManifestDocument, encode_json};
+pub use manifest::{
+    ArtifactManifest, Index, Manifest, ManifestDocument, ManifestEditor, encode_json,
+};
 pub use media_type::MediaType;
 pub use pack::{PackOptions, PackVersion, pack_and_tag, pack_manifest};
 pub use platform::Platform;
