@@ -68,8 +68,9 @@ pub use content::{
 };
 pub use copy::{
     CopyAction, CopyCallbacks, CopyEvent, CopyHooks, CopyOptions, CopyReport, CopyStep, Existing,
-    ExtendedCopyOptions, Follow, PreCopy, ReferrerBounds, copy, copy_graph, copy_tag,
-    extended_copy, extended_copy_graph,
+    ExtendedCopyOptions, Follow, PlatformSubset, PreCopy, ReferrerBounds, SelectedManifests,
+    SubsetForm, SubsetReport, attested_digest, copy, copy_graph, copy_tag, extended_copy,
+    extended_copy_graph,
 };
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Algorithm, Digest, Digester};

@@ -179,16 +179,10 @@ where
         )
         .with_subject(root.digest())
     };
-    let without_platforms = |what: &MediaType| {
-        Error::unsupported(format!(
-            "content of type {what} has no platforms to choose from"
-        ))
-        .with_subject(root.digest())
-    };
     let content = match known {
         Some(content) => content.clone(),
         None if !root.media_type().is_manifest() => {
-            return Err(without_platforms(root.media_type()));
+            return Err(without_platforms(root));
         }
         None => {
             let content = repository.fetch(root).await;
@@ -209,43 +203,87 @@ where
                     .is_some_and(|offered| offered.satisfies(platform))
             })
             .map(Descriptor::plain)
-            .ok_or_else(|| {
-                let offered: Vec<String> = index
-                    .manifests
-                    .iter()
-                    .filter_map(|entry| entry.platform())
-                    .map(ToString::to_string)
-                    .collect();
-                let error = not_found();
-                if offered.is_empty() {
-                    return error;
-                }
-                error.with_hint(format!("it has {}", offered.join(", ")))
+            .ok_or_else(|| match name_platforms(&index.manifests).as_str() {
+                "" => not_found(),
+                offered => not_found().with_hint(format!("it has {offered}")),
             }),
-        Some(ManifestDocument::Manifest(manifest)) => {
-            let kind = manifest.config.media_type();
-            if ![MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG].contains(kind) {
-                return Err(without_platforms(kind));
-            }
-            let config = repository.fetch(&manifest.config).await;
-            let config = config
-                .during("fetch", manifest.config.digest())?
-                .bytes(limit)
-                .await
-                .during("fetch", manifest.config.digest())?;
-            let offered: Platform = serde_json::from_slice(&config).map_err(|error| {
-                Error::new(ErrorKind::InvalidManifest, "the image's config is not JSON")
-                    .with_subject(manifest.config.digest())
-                    .with_source(error)
-            })?;
+        Some(ManifestDocument::Manifest(_)) => {
+            let offered = image_platform(repository, root, &content, limit).await?;
             if offered.satisfies(platform) {
                 return Ok(root.clone());
             }
             Err(not_found().with_hint(format!("it is for {offered}")))
         }
-        _ => Err(without_platforms(root.media_type())),
+        _ => Err(without_platforms(root)),
     }
 }
+
+/// Reads the platform of the image `root`, whose manifest is `content`, from its config.
+pub(crate) async fn image_platform<F>(
+    repository: &F,
+    root: &Descriptor,
+    content: &[u8],
+    limit: u64,
+) -> Result<Platform>
+where
+    F: Fetcher + ?Sized,
+{
+    let document = ManifestDocument::decode(root.media_type(), content);
+    let Some(ManifestDocument::Manifest(manifest)) = document.during("decode", root.digest())?
+    else {
+        return Err(without_platforms(root));
+    };
+    let config = manifest.config;
+    if ![MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG].contains(config.media_type()) {
+        return Err(without_platforms_of_type(config.media_type(), root));
+    }
+    let fetched = repository.fetch(&config).await;
+    let fetched = fetched
+        .during("fetch", config.digest())?
+        .bytes(limit)
+        .await
+        .during("fetch", config.digest())?;
+    serde_json::from_slice(&fetched).map_err(|error| {
+        Error::new(ErrorKind::InvalidManifest, "the image's config is not JSON")
+            .with_subject(config.digest())
+            .with_source(error)
+    })
+}
+
+fn without_platforms(root: &Descriptor) -> Error {
+    without_platforms_of_type(root.media_type(), root)
+}
+
+fn without_platforms_of_type(what: &MediaType, root: &Descriptor) -> Error {
+    Error::unsupported(format!(
+        "content of type {what} has no platforms to choose from"
+    ))
+    .with_subject(root.digest())
+}
+
+/// Lists the platforms of the entries of an index, each once and the first ones only, for a message.
+pub(crate) fn name_platforms(entries: &[Descriptor]) -> String {
+    const NAMED: usize = 32;
+    let mut names: Vec<String> = Vec::new();
+    let mut others = 0;
+    for platform in entries.iter().filter_map(Descriptor::platform) {
+        let name = platform.to_string();
+        if names.contains(&name) {
+            continue;
+        }
+        if names.len() < NAMED {
+            names.push(name);
+        } else {
+            others += 1;
+        }
+    }
+    let mut text = names.join(", ");
+    if others > 0 {
+        text.push_str(&format!(" and {others} more"));
+    }
+    text
+}
+
 /// That content which a tag names, or which is fetched as a manifest, is of a type of manifest that is known.
 ///
 /// # Errors

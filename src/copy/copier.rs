@@ -6,6 +6,7 @@ use futures_util::TryStreamExt as _;
 
 use super::extended::{ExtendedCopyOptions, Follow};
 use super::options::{CopyOptions, Existing};
+use super::platforms::PartialRoot;
 use super::progress::CopyAction;
 use super::side::OnSide as _;
 use super::transfer::Transfer;
@@ -44,6 +45,8 @@ pub(super) struct Copier<'a> {
     pub(super) destination: &'a dyn Repository,
     pub(super) options: &'a CopyOptions,
     pub(super) extended: Option<&'a ExtendedCopyOptions>,
+    /// What is left out below a sparse root.
+    pub(super) partial: Option<&'a PartialRoot>,
 }
 
 impl<'a> Copier<'a> {
@@ -58,7 +61,14 @@ impl<'a> Copier<'a> {
             destination,
             options,
             extended,
+            partial: None,
         }
+    }
+
+    /// Whether only a part of what `node` refers to is copied. The destination may have another part.
+    fn is_partial(&self, node: &Descriptor) -> bool {
+        self.partial
+            .is_some_and(|partial| partial.digest == *node.digest())
     }
 
     pub(super) fn transfer<'n>(&'n self, node: &'n Descriptor) -> Transfer<'n> {
@@ -81,7 +91,8 @@ impl<'a> Copier<'a> {
                 .await
                 .at_destination()
                 .during("look for", node.digest())?;
-        let is_trusted = present && self.options.existing == Existing::Trust;
+        let is_trusted =
+            present && self.options.existing == Existing::Trust && !self.is_partial(&node);
         if is_trusted && !look_below {
             return Ok(Outcome::Inspected {
                 present,
@@ -124,6 +135,9 @@ impl<'a> Copier<'a> {
         let document =
             ManifestDocument::decode(node.media_type(), content).during("decode", node.digest())?;
         let mut found = document.map_or_else(Vec::new, ManifestDocument::into_successors);
+        if let Some(partial) = self.partial.filter(|_| self.is_partial(node)) {
+            found.retain(|child| !partial.leaves_out(child));
+        }
         if !self.options.include_non_distributable {
             found.retain(|child| !child.media_type().is_non_distributable());
         }

@@ -18,6 +18,7 @@ mod hooks;
 mod levels;
 mod nodes;
 mod options;
+mod platforms;
 mod progress;
 mod run;
 mod schedule;
@@ -29,6 +30,7 @@ pub use callbacks::CopyCallbacks;
 pub use extended::{ExtendedCopyOptions, Follow};
 pub use hooks::{CopyHooks, PreCopy};
 pub use options::{CopyOptions, Existing};
+pub use platforms::{PlatformSubset, SelectedManifests, SubsetForm, SubsetReport, attested_digest};
 pub use progress::{CopyAction, CopyEvent, CopyReport, CopyStep};
 
 use bytes::Bytes;
@@ -58,7 +60,7 @@ use side::OnSide as _;
 ///
 /// # Errors
 /// - [`NotFound`](crate::ErrorKind::NotFound) if `reference` names nothing, if something that it
-///   refers to is missing in `source`, or if no manifest fits the platform asked for.
+///   refers to is missing in `source`, or if no manifest fits a platform asked for.
 /// - [`Unsupported`](crate::ErrorKind::Unsupported) if `reference` names a manifest of an unknown type,
 ///   such as Docker's schema 1.
 /// - [`SizeExceedsLimit`](crate::ErrorKind::SizeExceedsLimit) if a manifest is larger than
@@ -178,11 +180,36 @@ async fn find_root(
         let selected = select_platform(source, &root, known, platform, limit).await;
         root = selected.at_source()?;
     }
-    if root == found {
+    let content = (root == found).then_some(bytes);
+    let Some(platforms) = &options.platforms else {
         return Ok(Root {
-            descriptor: root,
-            content: Some(bytes),
+            content,
+            ..Root::unread(root)
         });
-    }
-    Ok(Root::unread(root))
+    };
+    let content = match content {
+        Some(content) => content,
+        None => fetch_root(source, &root, options).await?,
+    };
+    let limit = options.max_manifest_size;
+    let selected = platforms.select_root(source, root, content, limit).await;
+    let (descriptor, content, subset, partial) = selected.at_source()?;
+    Ok(Root {
+        descriptor,
+        content: Some(content),
+        subset: Some(subset),
+        partial,
+    })
+}
+
+/// Reads the manifest that the caller's mapping or a platform has chosen.
+async fn fetch_root(
+    source: &dyn Repository,
+    root: &Descriptor,
+    options: &CopyOptions,
+) -> Result<Bytes> {
+    let content = source.fetch(root).await.at_source();
+    let content = content.during("fetch", root.digest())?;
+    let bytes = content.bytes(options.max_manifest_size).await.at_source();
+    bytes.during("fetch", root.digest())
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::hooks::CopyHooks;
+use super::platforms::PlatformSubset;
 use super::progress::CopyEvent;
 use crate::content::MAX_MANIFEST_SIZE;
 use crate::platform::Platform;
@@ -40,6 +41,11 @@ pub struct CopyOptions {
     pub max_manifest_size: u64,
     /// Copies of an index only the first manifest that satisfies this.
     pub platform: Option<Platform>,
+    /// Copies of an index only these platforms, and with them the index: a new one of what is copied or, on demand,
+    /// the original one. Like [`platform`](Self::platform), it concerns what [`copy`](super::copy()),
+    /// [`copy_tag`](super::copy_tag) and [`extended_copy`](super::extended_copy) find by a reference, and is
+    /// applied after it.
+    pub platforms: Option<PlatformSubset>,
     /// What to make of manifests that the destination has.
     pub existing: Existing,
     /// Whether layers that must not be distributed are copied as well. By default they are left out,
@@ -83,6 +89,13 @@ impl CopyOptions {
     #[must_use]
     pub fn with_platform(mut self, platform: Platform) -> Self {
         self.platform = Some(platform);
+        self
+    }
+
+    /// Sets [`platforms`](Self::platforms).
+    #[must_use]
+    pub fn with_platforms(mut self, platforms: PlatformSubset) -> Self {
+        self.platforms = Some(platforms);
         self
     }
 
@@ -136,6 +149,7 @@ impl Default for CopyOptions {
             concurrency: Self::DEFAULT_CONCURRENCY,
             max_manifest_size: MAX_MANIFEST_SIZE,
             platform: None,
+            platforms: None,
             existing: Existing::default(),
             include_non_distributable: false,
             resumable_from: None,
@@ -151,6 +165,7 @@ impl fmt::Debug for CopyOptions {
             .field("concurrency", &self.concurrency)
             .field("max_manifest_size", &self.max_manifest_size)
             .field("platform", &self.platform)
+            .field("platforms", &self.platforms)
             .field("existing", &self.existing)
             .field("include_non_distributable", &self.include_non_distributable)
             .field("resumable_from", &self.resumable_from)

@@ -1,5 +1,6 @@
 //! What a copy says while it goes on, and when it is over.
 
+use super::platforms::SubsetReport;
 use crate::descriptor::Descriptor;
 use crate::reference::Tag;
 
@@ -59,6 +60,8 @@ pub struct CopyReport {
     /// The [digest tags](crate::digest_tags) of what was found by them, in ASCII order: the destination has
     /// them, too.
     pub digest_tags: Vec<Tag>,
+    /// Which entries of an index were copied, if [some platforms](super::CopyOptions::platforms) were chosen.
+    pub subset: Option<SubsetReport>,
 }
 
 impl CopyReport {

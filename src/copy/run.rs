@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::copier::Copier;
 use super::options::Existing;
+use super::platforms::{PartialRoot, SubsetReport};
 use super::progress::{CopyEvent, CopyReport, CopyStep};
 use super::schedule::Graph;
 use super::side::OnSide as _;
@@ -18,6 +19,10 @@ pub(super) struct Root {
     pub(super) descriptor: Descriptor,
     /// Its content, if it has been read.
     pub(super) content: Option<Bytes>,
+    /// How it was chosen, if some platforms of an index were.
+    pub(super) subset: Option<SubsetReport>,
+    /// What is not copied below it.
+    pub(super) partial: Option<PartialRoot>,
 }
 
 impl Root {
@@ -25,12 +30,39 @@ impl Root {
         Self {
             descriptor,
             content: None,
+            subset: None,
+            partial: None,
         }
     }
 }
 
 /// Copies everything and sets the tags.
-pub(super) async fn run(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<CopyReport> {
+pub(super) async fn run(copier: Copier<'_>, mut root: Root, tags: &[Tag]) -> Result<CopyReport> {
+    let (subset, partial) = (root.subset.take(), root.partial.take());
+    let copier = Copier {
+        partial: partial.as_ref(),
+        ..copier
+    };
+    match run_whole(copier, root, tags).await {
+        Ok(report) => Ok(CopyReport { subset, ..report }),
+        Err(error) => Err(match &partial {
+            Some(root) if is_refused_as_sparse(&error, root) => error.with_hint(
+                "the destination does not accept an index that lists manifests which it does not have; copy a new index of the platforms, which is not sparse",
+            ),
+            _ => error,
+        }),
+    }
+}
+
+/// Whether a destination refused a sparse root because of what is not copied.
+fn is_refused_as_sparse(error: &Error, root: &PartialRoot) -> bool {
+    let names_root = error.subject() == Some(root.digest.to_string().as_str());
+    error.copy_side() == Some(CopySide::Destination)
+        && error.kind() == ErrorKind::ManifestBlobUnknown
+        && names_root
+}
+
+async fn run_whole(copier: Copier<'_>, root: Root, tags: &[Tag]) -> Result<CopyReport> {
     if let Support::No(reason) = copier.destination.capabilities().push {
         return Err(Error::unsupported(reason)
             .with_copy_side(CopySide::Destination)
@@ -98,6 +130,7 @@ async fn copy_all(
         root: root.descriptor,
         steps: graph.into_steps(),
         digest_tags,
+        subset: None,
     })
 }
 
@@ -187,7 +220,8 @@ async fn tag(
 
 /// Whether every tag names the root already: one question answers for the whole copy.
 async fn is_complete(copier: Copier<'_>, root: &Descriptor, tags: &[Tag]) -> Result<bool> {
-    if tags.is_empty() || copier.extended.is_some() || copier.options.existing != Existing::Trust {
+    let must_look = copier.extended.is_some() || copier.partial.is_some();
+    if tags.is_empty() || must_look || copier.options.existing != Existing::Trust {
         return Ok(false);
     }
     for tag in tags {
@@ -224,5 +258,6 @@ async fn skip_all(copier: Copier<'_>, root: Descriptor) -> Result<CopyReport> {
         root,
         steps: vec![step],
         digest_tags: Vec::new(),
+        subset: None,
     })
 }

@@ -15,6 +15,7 @@ mod recorder;
 mod referrers;
 mod resume;
 mod sides;
+mod subsets;
 
 use std::sync::Arc;
 
