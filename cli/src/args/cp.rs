@@ -4,7 +4,7 @@ use clap::Args;
 use tranship::{CopyOptions, MediaType, Tag};
 use tranship_backends::Location;
 
-use super::platform::PlatformArg;
+use super::platform::PlatformsArg;
 use crate::location;
 use crate::location::AnnotationFilter;
 use crate::registries::{FromOptions, ToOptions};
@@ -43,7 +43,7 @@ pub(crate) struct Cp {
     #[arg(long, requires = "recursive")]
     pub(crate) no_digest_tags: bool,
     #[command(flatten)]
-    pub(crate) platform: PlatformArg,
+    pub(crate) platforms: PlatformsArg,
     /// How much to transfer at the same time
     #[arg(long, value_name = "N", default_value_t = CopyOptions::DEFAULT_CONCURRENCY as u16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) concurrency: u16,

@@ -28,6 +28,7 @@ pub(crate) use manifest::{Delete, Manifest, ManifestFetch, ManifestPush};
 #[cfg(feature = "man")]
 pub(crate) use pages::Man;
 pub(crate) use pages::{CompleteLocation, Completion, Help, Version};
+pub(crate) use platform::Platforms;
 pub(crate) use repo::{Ls, PageArgs, Repo, RepoLs, RepoTags, TagChoice, TagOrder};
 pub(crate) use serve::Serve;
 pub(crate) use tags::{Resolve, TagArgs, Untag};

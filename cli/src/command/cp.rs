@@ -8,15 +8,16 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use tranship::{
     CopyAction, CopyHooks, CopyOptions, CopyReport, CopyStep, Descriptor, Digest, Error, ErrorKind,
-    Existing, ExtendedCopyOptions, ManifestDocument, Repository, Tag, TagOrDigest,
+    Existing, ExtendedCopyOptions, ManifestDocument, PlatformSubset, Repository, SubsetForm,
+    SubsetReport, Tag, TagOrDigest,
 };
 use tranship_backends::Location;
 
 use super::ends::{self, Ends};
 use super::source::open_source_as;
 use super::stream::{self, Kept};
-use super::{manifest, open, resolve};
-use crate::args::{Cp, LocationOptions};
+use super::{manifest, open, referring, resolve};
+use crate::args::{Cp, LocationOptions, Platforms};
 use crate::command_error::{At as _, Outcome, suggest_destination, suggest_listing};
 use crate::output::Output;
 use crate::plain_text::plain;
@@ -38,10 +39,60 @@ struct Copied {
     digest_tags: Vec<String>,
     descriptor: Descriptor,
     dry_run: bool,
+    /// How the platforms were chosen, if several were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platforms: Option<Subset>,
     copied: Tally,
     mounted: Tally,
     skipped: Tally,
     steps: Vec<Step>,
+}
+
+/// The platforms of an index that were copied.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Subset {
+    original: Descriptor,
+    kept: Vec<Descriptor>,
+    removed: Vec<Descriptor>,
+    missing: Vec<String>,
+}
+
+impl Subset {
+    fn new(report: SubsetReport) -> Self {
+        Self {
+            original: report.original,
+            kept: report.kept,
+            removed: report.removed,
+            missing: report.missing.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Says which index was made from which, and what is missing.
+    fn tell(&self, root: &Descriptor, output: Output) {
+        if !self.missing.is_empty() {
+            output.note(format_args!(
+                "warning: missing platforms: {}",
+                self.missing.join(", ")
+            ));
+        }
+        let total = self.kept.len() + self.removed.len();
+        if self.removed.is_empty() {
+            return;
+        }
+        let kept = self.kept.len();
+        let original = self.original.digest();
+        if self.original.digest() == root.digest() {
+            output.note(format_args!(
+                "kept {kept} of {total} entries of the index {original}, which stays as it is; copy all of it later with --repair"
+            ));
+        } else {
+            output.note(format_args!(
+                "kept {kept} of {total} entries of the index {original}; the new index is {}",
+                root.digest()
+            ));
+        }
+    }
 }
 
 /// How many pieces of content, and how many bytes those have.
@@ -82,6 +133,7 @@ impl Copied {
             skipped: tally(CopyAction::Skipped),
             digest_tags: report.digest_tags.iter().map(Tag::to_string).collect(),
             descriptor: report.root,
+            platforms: report.subset.map(Subset::new),
             steps: report.steps.into_iter().map(Step).collect(),
         }
     }
@@ -207,6 +259,12 @@ async fn copy(
         Some(kept) => kept.write_out().await?,
         None => output.print(&copied).await?,
     }
+    if let Some(subset) = &copied.platforms {
+        subset.tell(&copied.descriptor, output);
+        if subset.original.digest() != copied.descriptor.digest() {
+            referring::warn(&*source, &args.source, &subset.original, output).await;
+        }
+    }
     if !output.is_json() {
         output.note(copied.summary());
     }
@@ -294,10 +352,27 @@ async fn expect_image(args: &Cp, source: &dyn Repository, reference: &TagOrDiges
 
 /// What is to be copied.
 async fn root(args: &Cp, source: &dyn Repository, reference: &TagOrDigest) -> Outcome<Descriptor> {
-    let options = resolve::options(args.platform.platform.clone());
-    tranship::resolve(source, reference, &options)
-        .await
-        .within(&args.source)
+    let found = match args.platforms.selection() {
+        Platforms::All => tranship::resolve(source, reference, &resolve::options(None)).await,
+        Platforms::One(platform) => {
+            tranship::resolve(source, reference, &resolve::options(Some(platform))).await
+        }
+        Platforms::Subset(subset) => root_of_subset(&subset, source, reference).await,
+    };
+    found.within(&args.source)
+}
+
+async fn root_of_subset(
+    subset: &PlatformSubset,
+    source: &dyn Repository,
+    reference: &TagOrDigest,
+) -> tranship::Result<Descriptor> {
+    let options = resolve::options(None);
+    let (root, content) = tranship::fetch_bytes(source, reference, &options).await?;
+    if subset.form == SubsetForm::Sparse || !root.media_type().is_index() {
+        return Ok(root);
+    }
+    Ok(subset.select(&root, &content)?.index)
 }
 
 /// Says for which platforms an index lists manifests that the source does not have, if that is why content was not
@@ -317,9 +392,14 @@ async fn explain_missing(
     else {
         return error;
     };
-    let is_wanted = |child: &Descriptor| match &args.platform.platform {
-        None => true,
-        Some(wanted) => child.platform().is_some_and(|it| it.satisfies(wanted)),
+    let wanted = match args.platforms.selection() {
+        Platforms::All => Vec::new(),
+        Platforms::One(platform) => vec![platform],
+        Platforms::Subset(subset) => subset.platforms,
+    };
+    let is_wanted = |child: &Descriptor| {
+        let is_one = |wanted| child.platform().is_some_and(|it| it.satisfies(wanted));
+        wanted.is_empty() || wanted.iter().any(is_one)
     };
     let (mut missing, mut there) = (Vec::new(), Vec::new());
     for child in &index.manifests {
@@ -363,8 +443,10 @@ fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {
         .with_non_distributable(args.include_non_distributable)
         .with_dry_run(args.dry_run)
         .with_hooks(hooks);
-    if let Some(platform) = &args.platform.platform {
-        options = options.with_platform(platform.clone());
+    match args.platforms.selection() {
+        Platforms::All => {}
+        Platforms::One(platform) => options = options.with_platform(platform),
+        Platforms::Subset(subset) => options = options.with_platforms(subset),
     }
     if !args.no_resume {
         options = options.with_resumable_from(LARGE);

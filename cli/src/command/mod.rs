@@ -17,6 +17,7 @@ mod login;
 mod man;
 mod manifest;
 mod named;
+mod referring;
 mod repo;
 mod resolve;
 mod retention;
