@@ -44,7 +44,7 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`tranship cp docker-archive:FILE HOST/NAME:TAG` copies an image from an archive to a registry, and oci-archive:FILE names one of an image layout",
     ),
     (
-        &["image", "artifact", "index", "tag-list"],
+        &["image", "artifact", "tag-list"],
         "`tranship cp` copies, `tranship manifest fetch` prints, and `tranship repo tags` lists",
     ),
     (

@@ -1,8 +1,10 @@
 //! The arguments, as clap reads them. Their comments are the help that users see.
 
+mod annotate;
 mod blob;
 mod cp;
 mod discover;
+mod index;
 mod layouts;
 mod location_options;
 mod login;
@@ -18,9 +20,13 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::output::Format;
 
+pub(crate) use annotate::Annotate;
 pub(crate) use blob::{Blob, BlobDelete, BlobFetch, BlobPush};
 pub(crate) use cp::Cp;
 pub(crate) use discover::Discover;
+pub(crate) use index::{
+    Index, IndexAdd, IndexCreate, IndexRemove, IndexShow, IndexSources, SourceArg,
+};
 pub(crate) use layouts::{Fsck, Gc};
 pub(crate) use location_options::LocationOptions;
 pub(crate) use login::{Login, Logout};
@@ -79,6 +85,10 @@ pub(crate) enum Command {
     /// Fetch, push and delete manifests
     #[command(subcommand)]
     Manifest(Manifest),
+    /// Make, change and show indexes of manifests
+    #[command(subcommand)]
+    Index(Box<Index>),
+    Annotate(Annotate),
     /// Fetch, push and delete blobs
     #[command(subcommand)]
     Blob(Blob),

@@ -1,6 +1,8 @@
 //! The commands, one module each.
 
+mod annotate;
 mod blob;
+mod changed;
 mod complete;
 mod completion;
 mod cp;
@@ -10,6 +12,7 @@ mod ends;
 mod fsck;
 mod gc;
 mod help;
+mod index;
 mod layouts;
 mod listing;
 mod login;
@@ -64,6 +67,8 @@ pub(crate) async fn run(
         Command::Rm(args) | Command::Manifest(Manifest::Delete(args)) => {
             delete::manifests(args, location_options, output).await
         }
+        Command::Index(args) => index::run(*args, location_options, output).await,
+        Command::Annotate(args) => annotate::run(args, location_options, output).await,
         Command::Blob(Blob::Fetch(args)) => blob::fetch(args, location_options, output).await,
         Command::Blob(Blob::Push(args)) => blob::push(args, location_options, output).await,
         Command::Blob(Blob::Delete(args)) => delete::blobs(args, location_options, output).await,

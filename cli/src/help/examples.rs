@@ -125,6 +125,71 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "index create",
+        &[
+            example(
+                "One image for two platforms, of an image for each",
+                "tranship index create registry.example/app:v1 registry.example/app:v1-amd64 registry.example/app:v1-arm64",
+            ),
+            example(
+                "Of tags of the same repository",
+                "tranship index create registry.example/app:v1 v1-amd64 v1-arm64",
+            ),
+        ],
+    ),
+    (
+        "index add",
+        &[
+            example(
+                "A further platform",
+                "tranship index add registry.example/app:v1 oci:build:v1-s390x",
+            ),
+            example(
+                "A new build of a platform in place of the old one",
+                "tranship index add --replace registry.example/app:v1 oci:build:v1-arm64",
+            ),
+        ],
+    ),
+    (
+        "index remove",
+        &[
+            example(
+                "A platform, with its attestations",
+                "tranship index remove registry.example/app:v1 --platform linux/s390x",
+            ),
+            example(
+                "All attestations",
+                "tranship index remove registry.example/app:v1 --platform unknown/unknown",
+            ),
+        ],
+    ),
+    (
+        "index show",
+        &[
+            example(
+                "The platforms of an image",
+                "tranship index show docker.io/library/alpine:3",
+            ),
+            example(
+                "The same for a script",
+                "tranship index show oci:alpine:3 --format json",
+            ),
+        ],
+    ),
+    (
+        "annotate",
+        &[
+            example(
+                "Set one annotation and remove another",
+                "tranship annotate registry.example/app:v1 org.opencontainers.image.version=1.2 draft-",
+            ),
+            example(
+                "Of one platform in an index",
+                "tranship annotate oci:app:v1 --entry linux/arm64 team=harbour",
+            ),
+        ],
+    ),
+    (
         "blob fetch",
         &[
             example(

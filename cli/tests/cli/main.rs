@@ -1,5 +1,6 @@
 //! The program as its users meet it: arguments in, output, files and an exit code out.
 
+mod annotate;
 mod archives;
 mod blob;
 mod completion;
@@ -7,6 +8,7 @@ mod cp;
 mod discover;
 mod ends;
 mod general;
+mod index;
 mod layouts;
 mod locations;
 mod login;
