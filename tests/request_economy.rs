@@ -143,6 +143,43 @@ async fn a_pull_reads_the_manifest_and_each_blob_once() {
 }
 
 #[tokio::test]
+async fn a_pull_of_two_platforms_reads_the_index_and_these() {
+    let platforms = ["linux/amd64", "linux/arm64", "linux/s390x"];
+    let source = MemoryRepository::new();
+    let mut entries = Vec::new();
+    for name in platforms {
+        let image = Image::new(name).with_layers(1).build();
+        for item in image.blobs() {
+            put(&source, item).await;
+        }
+        put(&source, image.manifest()).await;
+        let platform = name.parse().expect("a platform");
+        entries.push(image.descriptor().clone().with_platform(platform));
+    }
+    let index = encode_json(&Index::new(entries)).expect("json");
+    tag_bytes(&source, MediaType::IMAGE_INDEX, index, &[tag()])
+        .await
+        .expect("pushed");
+    let registry = Registry::start().await;
+    copy_to(&source, &registry.repository("library/app")).await;
+
+    let wanted = platforms[..2].iter().map(|it| it.parse().expect("valid"));
+    let subset = PlatformSubset::new(wanted);
+    for form in [SubsetForm::NewIndex, SubsetForm::Sparse] {
+        let host = registry._server.host().parse().expect("a name");
+        let client = RemoteRegistry::new(&host).expect("a client");
+        let source = client.open(&"library/app".parse().expect("a name"));
+        let options = CopyOptions::default().with_platforms(subset.clone().with_form(form));
+        let destination = MemoryRepository::new();
+        copy(&source, &tag().into(), &destination, &[tag()], &options)
+            .await
+            .expect("copied");
+        let expected = [(ManifestGet, 3), (BlobGet, 4)];
+        assert_eq!(sent(client.request_counts()), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_pull_with_tokens_asks_for_one_token() {
     let image = image();
     let registry = Registry::with(RemoteOptions::default(), [Quirk::ManyChallenges]).await;

@@ -81,7 +81,7 @@ pub async fn annotate(
                         ErrorKind::NotFound,
                         format!("the manifest does not list {selector}"),
                     )
-                    .with_subject(reference));
+                    .with_subject(old.digest()));
                 }
             }
         }

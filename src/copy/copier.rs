@@ -45,7 +45,7 @@ pub(super) struct Copier<'a> {
     pub(super) destination: &'a dyn Repository,
     pub(super) options: &'a CopyOptions,
     pub(super) extended: Option<&'a ExtendedCopyOptions>,
-    /// What is left out below a sparse root.
+    /// The sparse root, if there is one: only a part of it is copied.
     pub(super) partial: Option<&'a PartialRoot>,
 }
 

@@ -18,7 +18,7 @@ const ATTESTED: &str = "vnd.docker.reference.digest";
 /// The annotation that says that an entry is an attestation.
 const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
-/// What a copy of some platforms pushes as its root.
+/// Which index a copy of some platforms pushes as its root.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SubsetForm {
@@ -53,7 +53,7 @@ pub struct PlatformSubset {
     /// that is needed is often noticed only when a machine of that platform fails. It is always an error if all of
     /// them are missing.
     pub allow_missing: bool,
-    /// What is pushed as the root.
+    /// Which index is pushed as the root.
     pub form: SubsetForm,
 }
 
@@ -77,7 +77,7 @@ pub struct SelectedManifests {
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubsetReport {
-    /// The root as it is in the source. It is also the root at the destination if everything was kept, or if the
+    /// The root in the source. It is also the root at the destination if everything was kept, or if the
     /// copy is sparse.
     pub original: Descriptor,
     /// The entries of the index that were copied, in their order; empty if the root is a single image.
@@ -212,7 +212,7 @@ impl PlatformSubset {
 
     fn check_missing(&self, missing: &[Platform], offered: impl FnOnce() -> String) -> Result<()> {
         let is_all = missing.len() == self.platforms.len();
-        if missing.is_empty() && !is_all || self.allow_missing && !is_all {
+        if !is_all && (missing.is_empty() || self.allow_missing) {
             return Ok(());
         }
         let names: Vec<String> = missing.iter().map(ToString::to_string).collect();

@@ -21,7 +21,7 @@ pub(super) struct Root {
     pub(super) content: Option<Bytes>,
     /// How it was chosen, if some platforms of an index were.
     pub(super) subset: Option<SubsetReport>,
-    /// What is not copied below it.
+    /// The entries that a sparse copy leaves out.
     pub(super) partial: Option<PartialRoot>,
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn run(copier: Copier<'_>, mut root: Root, tags: &[Tag]) -> Res
     }
 }
 
-/// Whether a destination refused a sparse root because of what is not copied.
+/// Whether a destination refused a sparse root because entries of it are missing.
 fn is_refused_as_sparse(error: &Error, root: &PartialRoot) -> bool {
     let names_root = error.subject() == Some(root.digest.to_string().as_str());
     error.copy_side() == Some(CopySide::Destination)

@@ -150,7 +150,7 @@ pub async fn remove(
     let index = read(target, reference).await?;
     for selector in selectors {
         if !index.entries.iter().any(|entry| selector.selects(entry)) {
-            return Err(index.without(selector, reference));
+            return Err(index.without(selector));
         }
     }
     let mut editor = ManifestEditor::new(index.descriptor.media_type(), &index.content)?;
@@ -171,7 +171,7 @@ struct Stored {
 
 impl Stored {
     /// The error that nothing is selected, which says what could be.
-    fn without(&self, selector: &EntrySelector, reference: &TagOrDigest) -> Error {
+    fn without(&self, selector: &EntrySelector) -> Error {
         const NAMED: usize = 16;
         let name = |entry: &Descriptor| match (selector, entry.platform()) {
             (EntrySelector::Platform(_), Some(platform)) => platform.to_string(),
@@ -188,7 +188,7 @@ impl Stored {
             ErrorKind::NotFound,
             format!("the index does not have an entry for {selector}"),
         )
-        .with_subject(reference);
+        .with_subject(self.descriptor.digest());
         if names.is_empty() {
             return error.with_hint("it does not have any entry");
         }

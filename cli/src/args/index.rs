@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use tranship::{Error, ErrorKind, MediaType, Platform, Result, Tag, TagOrDigest};
 use tranship_artifact::index::EntrySelector;
 use tranship_backends::Location;
@@ -98,16 +98,13 @@ pub(crate) struct IndexSources {
 /// The attestations of a manifest are removed with it. The manifests stay in the repository, and all else in the index
 /// stays as it is. If LOCATION has a tag, the tag moves to the changed index. Prints the digest of that.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("entries").args(["digests", "platforms"]).required(true).multiple(true)))]
 pub(crate) struct IndexRemove {
     /// The index, by tag or digest
     #[arg(value_name = "LOCATION")]
     pub(crate) location: Location,
     /// Remove the entry with this digest; may be repeated
-    #[arg(
-        long = "digest",
-        value_name = "DIGEST",
-        required_unless_present = "platforms"
-    )]
+    #[arg(long = "digest", value_name = "DIGEST")]
     pub(crate) digests: Vec<tranship::Digest>,
     /// Remove the entries for this platform; a list, or repeated. unknown/unknown removes attestations
     #[arg(
