@@ -153,7 +153,7 @@ mod tests {
         let cp = command.find_subcommand_mut("cp").expect("cp");
         for help in [cp.render_help(), cp.render_long_help()] {
             let help = help.to_string();
-            assert!(!help.contains("--store-option"), "{help}");
+            assert!(!help.contains("--durability"), "{help}");
             assert!(help.contains("--recursive"), "{help}");
             assert!(help.contains("# "), "{help}");
             assert!(help.contains("tranship help options"), "{help}");
