@@ -5,6 +5,7 @@ mod blob;
 mod changed;
 mod complete;
 mod completion;
+mod copied;
 mod cp;
 mod delete;
 mod discover;
