@@ -28,11 +28,11 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`tranship rm REF` deletes a manifest, and `tranship untag REF` removes a tag alone",
     ),
     (
-        &["pull", "download", "backup"],
+        &["download", "backup"],
         "`tranship cp HOST/NAME:TAG oci:DIR` copies an image to a directory, and oci-archive:FILE or docker-archive:FILE name archives",
     ),
     (
-        &["push", "upload", "restore"],
+        &["upload", "restore"],
         "`tranship cp oci:DIR:TAG HOST/NAME:TAG` copies an image to a registry, and oci-archive:FILE or docker-archive:FILE name archives",
     ),
     (
@@ -197,11 +197,11 @@ mod tests {
     fn each_word_of_a_copy_leads_from_and_to_the_right_place() {
         for (words, expected) in [
             (
-                ["pull", "download", "backup"].as_slice(),
+                ["download", "backup"].as_slice(),
                 "tranship cp HOST/NAME:TAG oci:DIR",
             ),
             (
-                &["push", "upload", "restore"],
+                &["upload", "restore"],
                 "tranship cp oci:DIR:TAG HOST/NAME:TAG",
             ),
             (

@@ -70,7 +70,7 @@ pub(super) fn is_directory(output: &Dir, path: &SafePath) -> Result<bool> {
 /// or with other content unless `replace` is set, is an error.
 ///
 /// # Errors
-/// `Conflict`, which names the first such file, and those of the file system.
+/// `Io`, which names the first such file, and those of the file system.
 pub(super) fn check(staged: &Dir, output: &Dir, path: &SafePath, replace: bool) -> Result<()> {
     let failed = |error| failed(error, path);
     let Some((name, parents)) = path.split_last() else {
@@ -245,9 +245,8 @@ fn existing(directory: &Dir, names: &[String]) -> io::Result<Option<Dir>> {
 }
 
 fn exists(path: &SafePath) -> Error {
-    Error::new(ErrorKind::Conflict, "exists with other content")
+    Error::new(ErrorKind::Io, "exists with other content")
         .with_subject(path)
-        .with_retryable(false)
         .with_hint("allow that it is replaced, or pull into another directory")
 }
 
@@ -256,20 +255,18 @@ fn is_a(kind: Kind, path: &SafePath) -> Error {
         "is {} in the output directory, and something else in the artifact",
         kind.as_str()
     );
-    Error::new(ErrorKind::Conflict, message)
+    Error::new(ErrorKind::Io, message)
         .with_subject(path)
-        .with_retryable(false)
         .with_hint("move it away, or pull into another directory")
 }
 
 pub(super) fn failed(error: io::Error, path: &SafePath) -> Error {
     if error.kind() == io::ErrorKind::NotADirectory {
         return Error::new(
-            ErrorKind::Conflict,
+            ErrorKind::Io,
             "a directory above it is a file or a symbolic link, which is not followed",
         )
         .with_subject(path)
-        .with_retryable(false)
         .with_hint("pull into the directory that the link leads to");
     }
     Error::io("cannot be written", error).with_subject(path)

@@ -86,7 +86,7 @@ pub struct PullReport {
 ///   content is missing in the repository.
 /// - [`Unsupported`](tranship::ErrorKind::Unsupported) if nothing in the artifact has a name, as in an image, and for what
 ///   is refused, as above.
-/// - [`Conflict`](tranship::ErrorKind::Conflict) if a file exists with other content and is not to be replaced, if a
+/// - [`Io`](tranship::ErrorKind::Io) if a file exists with other content and is not to be replaced, if a
 ///   file exists where a directory is needed or the reverse, or if a directory on the way is a symbolic link.
 /// - [`DigestMismatch`](tranship::ErrorKind::DigestMismatch) or [`SizeMismatch`](tranship::ErrorKind::SizeMismatch) if the
 ///   repository has altered content.

@@ -16,6 +16,9 @@ use super::spec::FileSpec;
 /// The type of an artifact without a type (ORAS).
 const UNKNOWN_ARTIFACT: MediaType = MediaType::from_static("application/vnd.unknown.artifact.v1");
 
+/// The annotation that says when an artifact was made (image-spec, "Pre-Defined Annotation Keys").
+const CREATED: &str = "org.opencontainers.image.created";
+
 /// What was pushed.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +43,14 @@ pub struct PushReport {
 ///
 /// ```
 /// # use tranship::{Repository, Result};
-/// use tranship_artifact::files::{self, PushOptions};
+/// use tranship_artifact::files::{self, FileSpec, PushOptions};
 ///
 /// # async fn example(repository: &dyn Repository) -> Result<()> {
 /// let options = PushOptions::default()
 ///     .with_artifact_type("application/vnd.example.report".parse()?)
 ///     .with_tag("v1".parse()?);
-/// let report = files::push(repository, ["report.pdf", "data"], &options).await?;
+/// let files = [FileSpec::new("report.pdf"), FileSpec::new("data")];
+/// let report = files::push(repository, files, &options).await?;
 /// println!("{}", report.manifest.digest());
 /// # Ok(())
 /// # }
@@ -92,7 +96,8 @@ where
 ///
 /// # Errors
 /// - [`ErrorKind::NotFound`] if `subject` names nothing.
-/// - [`ErrorKind::InvalidInput`] without an artifact type, or without both files and annotations.
+/// - [`ErrorKind::InvalidInput`] without an artifact type, or without both files and annotations
+///   other than the time.
 /// - As [`push`].
 pub async fn attach<F>(
     repository: &dyn Repository,
@@ -108,7 +113,7 @@ where
     if options.artifact_type.is_none() {
         return Err(invalid("what is attached needs an artifact type"));
     }
-    if files.is_empty() && options.annotations.is_empty() {
+    if files.is_empty() && options.annotations.keys().all(|key| key == CREATED) {
         return Err(
             invalid("there is nothing to attach").with_hint("give files, annotations, or both")
         );

@@ -310,15 +310,16 @@ pub(super) fn explain_nothing(selected: &Selected, root: &Descriptor) -> Result<
             .take(10)
             .map(|title| Printable(title).to_string())
             .collect();
-        return Err(Error::not_found(root.digest()).with_hint(format!(
-            "no file passes the filters; there are {}{}",
-            shown.join(", "),
-            if selected.filtered.len() > shown.len() {
-                " and others"
-            } else {
-                ""
-            }
-        )));
+        let others = if selected.filtered.len() > shown.len() {
+            " and others"
+        } else {
+            ""
+        };
+        return Err(
+            Error::new(ErrorKind::NotFound, "no file passes the filters")
+                .with_subject(root.digest())
+                .with_hint(format!("its files are {}{others}", shown.join(", "))),
+        );
     }
     if selected.unnamed.is_empty() {
         return Ok(());

@@ -130,13 +130,6 @@ impl From<PathBuf> for FileSpec {
     }
 }
 
-impl From<&str> for FileSpec {
-    /// The path `path`, which is not parsed.
-    fn from(path: &str) -> Self {
-        Self::new(path)
-    }
-}
-
 /// Splits at the last colon, unless that follows a drive letter.
 fn split(text: &str, has_drives: bool) -> (&str, Option<&str>) {
     let is_drive = |colon: usize| {
@@ -196,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_path_is_not_parsed() {
-        let spec = FileSpec::from("a:b");
+        let spec = FileSpec::from(Path::new("a:b"));
         assert_eq!(spec.path(), Path::new("a:b"));
         assert_eq!(spec.media_type(), None);
     }

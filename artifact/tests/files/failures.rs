@@ -34,9 +34,8 @@ async fn content_that_breaks_off_leaves_nothing() {
     let before = list(case.directory.path());
     for nth in 2..=4 {
         let reads = Arc::new(AtomicU64::new(0));
-        let options = InjectOptions::default().with_cuts(move |_| {
-            (reads.fetch_add(1, Ordering::Relaxed) + 1 == nth).then_some(1000)
-        });
+        let options = InjectOptions::default()
+            .with_cuts(move |_| (reads.fetch_add(1, Ordering::Relaxed) + 1 == nth).then_some(1000));
         let breaking = Inject::new(case.repository.clone(), options);
         pull(&breaking, &v1(), case.path("out"), &PullOptions::default())
             .await
@@ -50,19 +49,18 @@ async fn a_pull_that_is_dropped_leaves_nothing() {
     let case = case().await;
     let before = list(case.directory.path());
     for polls in [1, 2, 3, 5, 8, 13] {
-        let slow = InjectOptions::default().with_latency(Duration::from_millis(1));
+        let slow = InjectOptions::default().with_latency(Duration::from_millis(4));
         let slow = Inject::new(case.repository.clone(), slow);
         {
             let options = PullOptions::default();
             let reference = v1();
             let mut pulling = pin!(pull(&slow, &reference, case.path("out"), &options));
             for _ in 0..polls {
-                if pulling
+                let polled = pulling
                     .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop()))
-                    .is_ready()
-                {
-                    break;
+                    .poll(&mut Context::from_waker(Waker::noop()));
+                if polled.is_ready() {
+                    return;
                 }
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }

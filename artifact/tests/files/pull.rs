@@ -107,7 +107,7 @@ async fn a_file_with_other_content_is_replaced_only_if_allowed() {
         .pull(&PullOptions::default())
         .await
         .expect_err("exists");
-    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(error.kind(), ErrorKind::Io);
     assert_eq!(error.subject(), Some("a.txt"));
     assert_eq!(case.output(), ["a.txt"]);
     assert_eq!(case.read("out/a.txt"), "mine!");
@@ -138,7 +138,7 @@ async fn a_directory_is_merged_and_not_replaced() {
         .expect_err("exists");
     assert_eq!(
         (error.kind(), error.subject()),
-        (ErrorKind::Conflict, Some("data/a.txt"))
+        (ErrorKind::Io, Some("data/a.txt"))
     );
     case.pull(&overwrite()).await.expect("pulled");
     assert_eq!(case.read("out/data/a.txt"), "alpha");
@@ -153,7 +153,7 @@ async fn a_directory_is_not_replaced_by_a_file_nor_the_reverse() {
         case.push(&[pushed]).await;
         case.write(present, "old");
         let error = case.pull(&overwrite()).await.expect_err("another kind");
-        assert_eq!(error.kind(), ErrorKind::Conflict, "{pushed}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Io, "{pushed}: {error}");
         assert_eq!(case.read(present), "old");
     }
 }
@@ -228,7 +228,7 @@ async fn a_config_is_written_where_it_is_asked_for() {
     push(&case.repository, [case.spec("a.txt")], &options)
         .await
         .expect("pushed");
-    case.pull(&PullOptions::default().with_config("c/config.json"))
+    case.pull(&PullOptions::default().with_config(FileSpec::new("c/config.json")))
         .await
         .expect("pulled");
     assert_eq!(case.output(), ["a.txt", "c", "c/config.json"]);

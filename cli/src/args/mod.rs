@@ -5,6 +5,7 @@ mod blob;
 mod cp;
 mod discover;
 mod index;
+mod files;
 mod layouts;
 mod location_options;
 mod login;
@@ -27,6 +28,7 @@ pub(crate) use discover::Discover;
 pub(crate) use index::{
     Index, IndexAdd, IndexCreate, IndexRemove, IndexShow, IndexSources, SourceArg,
 };
+pub(crate) use files::{Attach, FilesArgs, Pull, Push};
 pub(crate) use layouts::{Fsck, Gc};
 pub(crate) use location_options::LocationOptions;
 pub(crate) use login::{Login, Logout};
@@ -78,6 +80,9 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     #[command(visible_alias = "copy")]
     Cp(Box<Cp>),
+    Push(Box<Push>),
+    Pull(Pull),
+    Attach(Box<Attach>),
     #[command(alias = "digest")]
     Resolve(Resolve),
     Tag(TagArgs),

@@ -10,6 +10,7 @@ mod cp;
 mod delete;
 mod discover;
 mod ends;
+mod files;
 mod fsck;
 mod gc;
 mod help;
@@ -56,6 +57,9 @@ pub(crate) async fn run(
     let location_options = &location_options.open_options()?;
     match command {
         Command::Cp(_) => Ok(()),
+        Command::Push(args) => files::push(*args, location_options, output).await,
+        Command::Pull(args) => files::pull(args, location_options, output).await,
+        Command::Attach(args) => files::attach(*args, location_options, output).await,
         Command::Resolve(args) => resolve::run(args, location_options, output).await,
         Command::Tag(args) => tag::run(args, location_options, output).await,
         Command::Untag(args) => untag::run(args, location_options, output).await,

@@ -43,6 +43,53 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "push",
+        &[
+            example(
+                "A file and a directory to a registry",
+                "tranship push registry.example/reports:v1 report.pdf data",
+            ),
+            example(
+                "With media types, to a layout",
+                "tranship push oci:app:notes notes.txt:text/plain --artifact-type application/vnd.example.notes",
+            ),
+            example(
+                "Standard input",
+                "tranship push oci:app:backup - --title backup.sql:application/sql",
+            ),
+        ],
+    ),
+    (
+        "pull",
+        &[
+            example(
+                "All files of an artifact, into a directory",
+                "tranship pull registry.example/reports:v1 -o reports",
+            ),
+            example(
+                "Some of them, in place of older ones",
+                "tranship pull oci:app:v1 --match '*.json' --overwrite",
+            ),
+            example(
+                "The SBOMs that are attached to an image",
+                "tranship pull registry.example/app:v1 -r --media-type application/spdx+json",
+            ),
+        ],
+    ),
+    (
+        "attach",
+        &[
+            example(
+                "An SBOM",
+                "tranship attach registry.example/app:v1 sbom.json:application/spdx+json --artifact-type application/spdx+json",
+            ),
+            example(
+                "Annotations alone",
+                "tranship attach oci:app:v1 --artifact-type application/vnd.example.review -a by=me",
+            ),
+        ],
+    ),
+    (
         "resolve",
         &[
             example(

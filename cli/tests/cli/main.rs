@@ -7,6 +7,7 @@ mod completion;
 mod cp;
 mod discover;
 mod ends;
+mod files;
 mod general;
 mod index;
 mod layouts;
