@@ -166,7 +166,7 @@ where
         let pushed = store.push(&descriptor, Source::from(content)).await;
         pushed.during("push", descriptor.digest())?;
     }
-    let content = encode_json(&manifest)?;
+    let content = escape_as_go(encode_json(&manifest)?);
     let artifact_type = manifest
         .artifact_type
         .unwrap_or_else(|| manifest.config.media_type().clone());
@@ -174,6 +174,29 @@ where
         .with_artifact_type(Some(artifact_type))
         .with_annotations(manifest.annotations);
     Ok((packed, content))
+}
+
+/// Escapes the characters in JSON that Go's encoder escapes for the sake of HTML and JavaScript, so that the same
+/// manifest has the same digest as one that a program in Go packs. They occur in strings only.
+fn escape_as_go(json: Bytes) -> Bytes {
+    let escapes = [
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u{2028}", "\\u2028"),
+        ("\u{2029}", "\\u2029"),
+    ];
+    let Ok(text) = str::from_utf8(&json) else {
+        return json;
+    };
+    if !escapes
+        .iter()
+        .any(|(character, _)| text.contains(character))
+    {
+        return json;
+    }
+    let escape = |text: String, (character, escape): (&str, &str)| text.replace(character, escape);
+    Bytes::from(escapes.into_iter().fold(text.to_owned(), escape))
 }
 
 type Blobs = Vec<(Descriptor, Bytes)>;
@@ -312,6 +335,15 @@ fn is_rfc_3339(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_go_escapes_is_escaped() {
+        let json = encode_json(&"<a> & \u{2028}\u{2029} \u{e4}\"").expect("json");
+        let escaped = escape_as_go(json);
+        assert_eq!(escaped, r#""\u003ca\u003e \u0026 \u2028\u2029 ä\"""#);
+        let plain = Bytes::from_static(br#"{"a":"b"}"#);
+        assert_eq!(escape_as_go(plain.clone()), plain);
+    }
 
     #[test]
     fn a_time_of_creation_is_one_of_rfc_3339() {
