@@ -58,7 +58,7 @@ impl Named {
     }
 }
 
-/// What is read when the file is pushed.
+/// The bytes to push.
 #[derive(Debug)]
 enum Bytes {
     /// The file itself, with the metadata that it had when it was hashed.
@@ -173,7 +173,7 @@ impl Prepared {
     }
 }
 
-/// A source that tells hooks what is read of it.
+/// A source that reports each piece that is read to hooks.
 pub(super) struct Watched<'a> {
     pub(super) source: Source<'a>,
     pub(super) descriptor: &'a Descriptor,

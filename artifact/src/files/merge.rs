@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
-use tranship::{Digest, Digester, Error, ErrorKind, Result};
+use tranship::blocking::CancelFlag;
+use tranship::{Digest, Error, ErrorKind, Result};
 
+use super::archive::Hashed;
 use super::dir::{Dir, Kind};
 use super::title::SafePath;
 
@@ -20,6 +22,7 @@ pub(super) fn is_unchanged(
     path: &SafePath,
     (digest, size): (&Digest, u64),
     replace: bool,
+    cancelled: &CancelFlag,
 ) -> Result<bool> {
     let Some((name, parents)) = path.split_last() else {
         return Ok(false);
@@ -34,7 +37,9 @@ pub(super) fn is_unchanged(
         Some(found) => {
             if found.kind == Kind::File && found.size == size {
                 let file = parent.open_file(name).map_err(failed)?;
-                if hash(file, Digester::new(digest.algorithm())).map_err(failed)? == *digest {
+                let mut hashed = Hashed::new(file, digest.algorithm(), cancelled.clone());
+                io::copy(&mut hashed, &mut io::sink()).map_err(failed)?;
+                if hashed.finish().1 == *digest {
                     return Ok(true);
                 }
             }
@@ -223,16 +228,6 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-pub(super) fn hash(mut file: File, mut digester: Digester) -> io::Result<Digest> {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match fill(&mut file, &mut buffer)? {
-            0 => return Ok(digester.finish()),
-            read => digester.update(&buffer[..read]),
-        }
-    }
 }
 
 /// Opens the directory `names`; `None` if it does not exist.

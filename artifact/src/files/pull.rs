@@ -56,8 +56,8 @@ pub struct PullReport {
 /// unpacks its directories. The directory is made if it does not exist.
 ///
 /// All files are fetched into a hidden directory in `directory` and verified before the first one gets its name. So if the
-/// pull fails or its future is dropped before that, `directory` is as before. What is there with the same content is not
-/// fetched and stays as it is. Of a directory that exists, files are added and, if [`PullOptions::overwrite`] is set,
+/// pull fails or its future is dropped before that, `directory` is as before. A file that exists with the same content is not
+/// fetched or touched. In a directory that exists, files are added and, if [`PullOptions::overwrite`] is set,
 /// replaced; other files in it stay.
 ///
 /// Nothing is written outside of `directory`, whatever the artifact has: names with `..` and absolute names are refused;
@@ -203,7 +203,7 @@ fn is_present(
     let output = &staging.output;
     let Some(archive) = &wanted.archive else {
         let content = (wanted.descriptor.digest(), wanted.descriptor.size());
-        return merge::is_unchanged(output, &wanted.path, content, replace);
+        return merge::is_unchanged(output, &wanted.path, content, replace, cancelled);
     };
     let is_directory = merge::is_directory(output, &wanted.path)?;
     let (Some(expected), true, false) =
@@ -211,7 +211,7 @@ fn is_present(
     else {
         return Ok(false);
     };
-    // The archive of what is there is the same if tranship has pushed it and nothing was changed.
+    // The archive of the directory is the same if tranship has pushed it and nothing was changed.
     let path = wanted
         .path
         .names()

@@ -19,7 +19,7 @@ const UNKNOWN_ARTIFACT: MediaType = MediaType::from_static("application/vnd.unkn
 /// The annotation that says when an artifact was made (image-spec, "Pre-Defined Annotation Keys").
 const CREATED: &str = "org.opencontainers.image.created";
 
-/// What was pushed.
+/// The outcome of a push.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushReport {
@@ -229,7 +229,7 @@ fn name_all(files: &[FileSpec], options: &PushOptions) -> Result<Vec<Named>> {
             invalid("the annotation file has annotations of a file that is not pushed")
                 .with_subject(Printable(path))
                 .with_hint(
-                    "its key must be the path exactly as it is given, without the media type",
+                    "its key must be exactly the path that is given, without the media type",
                 ),
         );
     }

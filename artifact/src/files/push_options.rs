@@ -126,7 +126,7 @@ impl PushOptions {
 
     /// Sets the annotations of the manifest, the config and the files from an annotation file, as ORAS defines it: a JSON
     /// object of objects of strings. The key `$manifest` has the annotations of the manifest, `$config` those of the
-    /// config, and the path of a file, exactly as it was given and without its type, those of the file. They replace
+    /// config, and the path of a file, exactly as given and without its type, those of the file. They replace
     /// generated annotations with the same key, such as the title.
     ///
     /// ```

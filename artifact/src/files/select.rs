@@ -39,7 +39,7 @@ pub(super) struct ArchiveOf {
 /// What an artifact has.
 #[derive(Debug, Default)]
 pub(super) struct Selected {
-    /// What is wanted, in the order of the manifests.
+    /// The files to write, in the order of the manifests.
     pub(super) files: Vec<Wanted>,
     /// What does not have a name.
     pub(super) unnamed: Vec<Descriptor>,

@@ -249,7 +249,7 @@ async fn clone(_local: LocalFile, _wanted: &Wanted, _staging: &Arc<Inner>) -> Re
     Ok(false)
 }
 
-/// Fails unless what was read has the digest and size of `expected`.
+/// Fails unless the content that was read has the digest and size of `expected`.
 fn expect(expected: &Descriptor, digest: Digest, size: u64) -> Result<()> {
     if size != expected.size() {
         return Err(Error::new(
@@ -271,7 +271,7 @@ fn expect(expected: &Descriptor, digest: Digest, size: u64) -> Result<()> {
     Ok(())
 }
 
-/// Reads a local file, and tells those who observe it.
+/// Reads a local file, and reports that to its observers.
 struct LocalReader {
     file: LocalFile,
     offset: u64,

@@ -70,7 +70,7 @@ impl Staging {
         }
     }
 
-    /// Returns the directories, which are kept as long as they are used.
+    /// Returns the directories, which are kept until the last lease is dropped.
     pub(super) fn lease(&self) -> Arc<Inner> {
         Arc::clone(&self.inner)
     }

@@ -1,4 +1,4 @@
-//! Files as artifacts: what is pushed, what is pulled, and what is refused.
+//! Files as artifacts: pushes, pulls, and what they refuse.
 
 mod failures;
 mod hostile;

@@ -94,7 +94,7 @@ pub(crate) struct FilesArgs {
     )]
     pub(crate) annotations: Vec<AnnotationArg>,
     /// A JSON file with annotations of the manifest ($manifest), of the config ($config) and of files, each by its FILE
-    /// as it is written here
+    /// exactly as given here
     #[arg(long, value_name = "FILE")]
     pub(crate) annotation_file: Option<PathBuf>,
     /// Write the manifest to this file, too
@@ -129,7 +129,7 @@ impl From<ImageSpec> for PackVersion {
 /// Write the files of an artifact to a directory
 ///
 /// Directories that were pushed are unpacked. Files appear when all of them are complete and have the right digests.
-/// Files with the same content are left as they are. Nothing is written outside of the directory. Artifacts of oras and
+/// Files that exist with the same content are not touched. Nothing is written outside of the directory. Artifacts of oras and
 /// Helm charts can be pulled, too; use cp for images.
 ///
 /// Prints the path of each file that was written, one a line.
@@ -155,7 +155,7 @@ pub(crate) struct Pull {
     /// Also the files of what the artifact refers to
     #[arg(long)]
     pub(crate) include_subject: bool,
-    /// Also the files of what refers to the artifact: signatures, SBOMs and the like
+    /// Also the files of its referrers: signatures, SBOMs and the like
     #[arg(long, short)]
     pub(crate) recursive: bool,
     /// Write the config to this path in the directory; with a type, only a config of this type

@@ -232,7 +232,7 @@ fn tell(report: &PullReport, output: Output) {
     }
 }
 
-/// Names the options of the command where the library says what is to be allowed.
+/// Names the options of the command where the library speaks of its own.
 fn name_options(error: Error, location: &Location) -> Error {
     match error.kind() {
         ErrorKind::Io if error.hint().is_some_and(|hint| hint.contains("replaced")) => {
