@@ -260,30 +260,6 @@ impl FromStr for AnnotationFilter {
     }
 }
 
-/// `KEY=VALUE`, an annotation to set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AnnotationArg {
-    pub(crate) key: String,
-    pub(crate) value: String,
-}
-
-impl FromStr for AnnotationArg {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.split_once('=') {
-            Some((key, value)) if !key.is_empty() => Ok(Self {
-                key: key.to_owned(),
-                value: value.to_owned(),
-            }),
-            _ => Err(Error::new(
-                ErrorKind::InvalidInput,
-                "an annotation has the form KEY=VALUE",
-            )),
-        }
-    }
-}
-
 /// `KEY=VALUE`, a setting of an object store. The value may be secret: neither an error nor `Debug`
 /// shows it.
 #[derive(Clone, PartialEq, Eq)]

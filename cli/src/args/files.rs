@@ -7,9 +7,10 @@ use tranship::{MediaType, PackVersion, Platform, Tag, TagOrDigest};
 use tranship_artifact::files::FileSpec;
 use tranship_backends::Location;
 
+use super::annotate::AnnotationArg;
 use super::platform::PlatformArg;
 use crate::foreign;
-use crate::location::{self, AnnotationArg};
+use crate::location;
 
 /// Store files and directories as an artifact
 ///

@@ -4,8 +4,8 @@ mod annotate;
 mod blob;
 mod cp;
 mod discover;
-mod index;
 mod files;
+mod index;
 mod layouts;
 mod location_options;
 mod login;
@@ -25,10 +25,10 @@ pub(crate) use annotate::Annotate;
 pub(crate) use blob::{Blob, BlobDelete, BlobFetch, BlobPush};
 pub(crate) use cp::Cp;
 pub(crate) use discover::Discover;
+pub(crate) use files::{Attach, FilesArgs, Pull, Push};
 pub(crate) use index::{
     Index, IndexAdd, IndexCreate, IndexRemove, IndexShow, IndexSources, SourceArg,
 };
-pub(crate) use files::{Attach, FilesArgs, Pull, Push};
 pub(crate) use layouts::{Fsck, Gc};
 pub(crate) use location_options::LocationOptions;
 pub(crate) use login::{Login, Logout};
