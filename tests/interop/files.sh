@@ -44,7 +44,7 @@ same_tree() {
 same_manifest() {
     local name=$1
     shift
-    by_oras push --oci-layout "$temporary/oras:v1" --export-manifest "$temporary/by-oras" "${@//--artifact-config/--config}"
+    by_oras push --oci-layout "$temporary/oras:v1" --export-manifest "$temporary/by-oras" "$@"
     by_tranship push "oci:$temporary/tranship:v1" --export-manifest "$temporary/by-tranship" "$@"
     cmp "$temporary/by-oras" "$temporary/by-tranship"
     passed "$name"
@@ -81,20 +81,20 @@ same_manifest "image-spec 1.0" -a $created --image-spec v1.0 a.txt
 same_manifest "image-spec 1.0 with an artifact type" -a $created --image-spec v1.0 --artifact-type text/x a.txt
 same_manifest "image-spec 1.0 without files" -a $created --image-spec v1.0
 same_manifest "no files" -a $created
-same_manifest "a config" -a $created --artifact-config config.json a.txt
-same_manifest "a config with its type" -a $created --artifact-config config.json:application/x-config a.txt
-same_manifest "a config and an artifact type" -a $created --artifact-config config.json:text/c --artifact-type text/x a.txt
+same_manifest "a config" -a $created --config config.json a.txt
+same_manifest "a config with its type" -a $created --config config.json:application/x-config a.txt
+same_manifest "a config and an artifact type" -a $created --config config.json:text/c --artifact-type text/x a.txt
 same_manifest "a platform" -a $created --artifact-platform linux/arm/v7 a.txt
 same_manifest "an annotation file" --annotation-file annotations.json a.txt './with space/b c.txt'
 
 echo "the same refusals as oras"
-for arguments in "/etc/hostname" "a.txt a.txt" "missing" "--artifact-config config.json --image-spec v1.1" \
-    "--artifact-config config.json --artifact-type a/b --image-spec v1.0" "--artifact-type bad a.txt" \
+for arguments in "/etc/hostname" "a.txt a.txt" "missing" "--config config.json --image-spec v1.1" \
+    "--config config.json --artifact-type a/b --image-spec v1.0" "--artifact-type bad a.txt" \
     "-a $created -a $created a.txt" "-a org.opencontainers.image.created=today a.txt" ":text/plain"; do
     # shellcheck disable=SC2086
     refused "$tranship" push "oci:$temporary/refused" $arguments
     # shellcheck disable=SC2086
-    refused "$oras" push --oci-layout "$temporary/refused-by-oras:v1" ${arguments//--artifact-config/--config}
+    refused "$oras" push --oci-layout "$temporary/refused-by-oras:v1" $arguments
     passed "push $arguments"
 done
 
@@ -128,9 +128,9 @@ done
 
 echo "configs"
 by_oras push --oci-layout "$temporary/config:v1" --config config.json:text/c a.txt
-by_tranship pull "oci:$temporary/config:v1" -o "$temporary/config-out" --artifact-config c.json:text/c
+by_tranship pull "oci:$temporary/config:v1" -o "$temporary/config-out" --config c.json:text/c
 cmp config.json "$temporary/config-out/c.json"
-by_tranship push "oci:$temporary/config:v2" --artifact-config config.json:text/c a.txt
+by_tranship push "oci:$temporary/config:v2" --config config.json:text/c a.txt
 by_oras pull --oci-layout "$temporary/config:v2" -o "$temporary/config-by-oras" --config c.json:text/c
 cmp config.json "$temporary/config-by-oras/c.json"
 passed "both ways"

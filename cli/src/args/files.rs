@@ -32,16 +32,12 @@ pub(crate) struct Push {
     pub(crate) artifact_type: Option<MediaType>,
     /// A file that becomes the config of the artifact
     #[arg(long, value_name = "FILE[:TYPE]")]
-    pub(crate) artifact_config: Option<FileSpec>,
-    /// The version of image-spec that the manifest follows [default: v1.1; v1.0 for --artifact-config without --artifact-type]
+    pub(crate) config: Option<FileSpec>,
+    /// The version of image-spec that the manifest follows [default: v1.1; v1.0 for --config without --artifact-type]
     #[arg(long, value_name = "VERSION", value_enum)]
     pub(crate) image_spec: Option<ImageSpec>,
     /// What the files are for: a platform that is stored in the config
-    #[arg(
-        long,
-        value_name = "OS/ARCH[/VARIANT]",
-        conflicts_with = "artifact_config"
-    )]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", conflicts_with = "config")]
     pub(crate) artifact_platform: Option<Platform>,
     /// The tag or digest of a manifest in the same repository that the artifact refers to
     #[arg(long, value_name = "TAG|DIGEST")]
@@ -68,7 +64,7 @@ pub(crate) struct Attach {
     pub(crate) artifact_type: MediaType,
     /// A file that becomes the config of the artifact
     #[arg(long, value_name = "FILE[:TYPE]")]
-    pub(crate) artifact_config: Option<FileSpec>,
+    pub(crate) config: Option<FileSpec>,
     #[command(flatten)]
     pub(crate) platform: PlatformArg,
     /// A tag to set; may be repeated
@@ -161,7 +157,7 @@ pub(crate) struct Pull {
     pub(crate) recursive: bool,
     /// Write the config to this path in the directory; with a type, only a config of this type
     #[arg(long, value_name = "PATH[:TYPE]")]
-    pub(crate) artifact_config: Option<FileSpec>,
+    pub(crate) config: Option<FileSpec>,
     /// Write archives of directories as files, and do not unpack them
     #[arg(long)]
     pub(crate) keep_tar: bool,

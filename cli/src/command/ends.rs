@@ -37,7 +37,7 @@ pub(super) async fn open_options(args: &Cp, location_options: &LocationOptions) 
             ErrorKind::InvalidInput,
             "standard input is needed for two things",
         )
-        .with_hint("use `tranship login` for one of the registries, with --config FILE and --from-config or --to-config")
+        .with_hint("use `tranship login` for one of the registries, with --registry-config FILE and --from-registry-config or --to-registry-config")
         .into());
     }
     // Before anything is read from standard input.

@@ -95,7 +95,7 @@ pub(super) async fn push(args: Push, location_options: &OpenOptions, output: Out
     let tags = tags(&location, args.tags);
     let mut options = options(&args.files, &tags).await?;
     options.artifact_type = args.artifact_type;
-    options.config = args.artifact_config;
+    options.config = args.config;
     options.version = args.image_spec.map(Into::into);
     options.platform = args.artifact_platform;
     refuse_stream(&location)?;
@@ -127,7 +127,7 @@ pub(super) async fn attach(
     drop(found);
     let mut options = options(&args.files, &args.tags).await?;
     options.artifact_type = Some(args.artifact_type);
-    options.config = args.artifact_config;
+    options.config = args.config;
     let repository = open(&location, location_options).await?;
     let (given, _kept) = given(&args.files, &mut options).await?;
     let progress = Arc::new(CopyProgress::new(output));
@@ -177,7 +177,7 @@ async fn pull_from(
     options.platform.clone_from(&args.platform.platform);
     options.names.clone_from(&args.names);
     options.media_types.clone_from(&args.media_types);
-    options.config.clone_from(&args.artifact_config);
+    options.config.clone_from(&args.config);
     options.max_unpacked_size = args.max_unpacked_size;
     let report = files::pull(&*repository, &reference, &args.output, &options).await;
     progress.finish();

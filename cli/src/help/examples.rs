@@ -381,7 +381,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             example("Forget the credentials", "tranship logout ghcr.io"),
             example(
                 "Those in another file",
-                "tranship logout ghcr.io --config ci/auth.json",
+                "tranship logout ghcr.io --registry-config ci/auth.json",
             ),
         ],
     ),

@@ -20,7 +20,7 @@ pub(crate) struct End {
     pub(crate) password_stdin: bool,
     pub(crate) identity_token_stdin: bool,
     pub(crate) store_options: Vec<StoreOption>,
-    config: Option<PathBuf>,
+    registry_config: Option<PathBuf>,
     ca_file: Option<PathBuf>,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -50,9 +50,9 @@ macro_rules! end_options {
                 help = "Read an identity token from standard input, instead of a name and a password",
                 conflicts_with = concat!($prefix, "-password-stdin"))]
             identity_token_stdin: bool,
-            #[arg(id = concat!($prefix, "-config"), long = concat!($prefix, "-config"), value_name = "FILE", hide_short_help = true,
-                help = "As --config")]
-            config: Option<PathBuf>,
+            #[arg(id = concat!($prefix, "-registry-config"), long = concat!($prefix, "-registry-config"), value_name = "FILE", hide_short_help = true,
+                help = "As --registry-config")]
+            registry_config: Option<PathBuf>,
             #[arg(id = concat!($prefix, "-ca-file"), long = concat!($prefix, "-ca-file"), value_name = "FILE", hide_short_help = true,
                 help = "As --ca-file")]
             ca_file: Option<PathBuf>,
@@ -90,7 +90,7 @@ macro_rules! end_options {
                     password_stdin: options.password_stdin,
                     identity_token_stdin: options.identity_token_stdin,
                     store_options: options.store_options,
-                    config: options.config,
+                    registry_config: options.registry_config,
                     ca_file: options.ca_file,
                     cert: options.cert,
                     key: options.key,
@@ -124,7 +124,7 @@ impl End {
             || self.reads_stdin()
             || self.plain_http
             || self.insecure
-            || [&self.config, &self.ca_file, &self.cert, &self.key]
+            || [&self.registry_config, &self.ca_file, &self.cert, &self.key]
                 .into_iter()
                 .any(Option::is_some)
             || !self.headers.is_empty()
@@ -181,8 +181,8 @@ impl Registries {
             all.cert.clone_from(&end.cert);
             all.key.clone_from(&end.key);
         }
-        if end.config.is_some() {
-            all.config.clone_from(&end.config);
+        if end.registry_config.is_some() {
+            all.registry_config.clone_from(&end.registry_config);
         }
         let replaced = |name: &HeaderArg| end.headers.iter().any(|header| header.0 == name.0);
         all.headers.retain(|header| !replaced(header));

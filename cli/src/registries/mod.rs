@@ -66,8 +66,8 @@ pub(crate) struct Registries {
     #[arg(long, global = true, value_name = "HOST:PORT:ADDRESS")]
     resolve: Vec<ResolveArg>,
     /// Look for credentials in this file, and keep them there, instead of where docker and podman do
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE", alias = "authfile")]
+    registry_config: Option<PathBuf>,
     /// The credential for one registry that a command was given.
     #[arg(skip)]
     credential: Option<StaticCredentials>,
@@ -201,7 +201,7 @@ impl Registries {
 
     /// Where credentials are kept.
     pub(crate) fn files(&self, environment: &Environment) -> CredentialFiles {
-        match &self.config {
+        match &self.registry_config {
             Some(path) => CredentialFiles::at(path, environment),
             None => CredentialFiles::new(environment),
         }

@@ -45,15 +45,27 @@ fn each_end_has_its_own_file_of_credentials() {
         "-u",
         USER,
         "--password-stdin",
-        "--config",
+        "--registry-config",
         "own.json",
     ];
     here.run_with(&login, PASSWORD.as_bytes());
     let inside = format!("{host}/app:v1");
-    here.ok(&["cp", "oci:hello:v1", &inside, "--to-config", "own.json"]);
+    here.ok(&[
+        "cp",
+        "oci:hello:v1",
+        &inside,
+        "--to-registry-config",
+        "own.json",
+    ]);
     here.fails(5, &["cp", &inside, "oci:copy"]);
     here.fails(5, &["cp", &inside, "oci:copy", "--to-store-option", "a=b"]);
-    here.ok(&["cp", &inside, "oci:copy", "--from-config", "own.json"]);
+    here.ok(&[
+        "cp",
+        &inside,
+        "oci:copy",
+        "--from-registry-config",
+        "own.json",
+    ]);
 }
 
 #[test]

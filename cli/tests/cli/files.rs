@@ -243,12 +243,7 @@ fn annotations_come_from_options_or_from_a_file() {
 #[test]
 fn a_config_without_a_type_makes_a_manifest_of_1_0() {
     let workplace = workplace();
-    let push = [
-        "push",
-        "oci:layout:v1",
-        "--artifact-config",
-        "a.txt:text/x-config",
-    ];
+    let push = ["push", "oci:layout:v1", "--config", "a.txt:text/x-config"];
     ok(&workplace, &push);
     let manifest = ok(&workplace, &["manifest", "fetch", "oci:layout:v1"]);
     let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
@@ -262,7 +257,7 @@ fn a_config_without_a_type_makes_a_manifest_of_1_0() {
     assert!(stderr.contains("artifact type"), "{stderr}");
     ok(
         &workplace,
-        &["pull", "oci:layout:v1", "--artifact-config", "config.json"],
+        &["pull", "oci:layout:v1", "--config", "config.json"],
     );
     assert_eq!(workplace.read("config.json"), b"alpha");
 }

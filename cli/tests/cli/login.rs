@@ -130,7 +130,7 @@ fn a_file_that_is_named_takes_the_place_of_all_others() {
     let here = Workplace::new();
     let registry = TestRegistry::closed(&here);
     let host = registry.host();
-    let config = ["--config", "mine.json"];
+    let config = ["--registry-config", "mine.json"];
     assert_eq!(login(&here, &host, PASSWORD, &config).code, Some(0));
     assert!(!here.path("docker").exists());
     assert_eq!(document(&here, "mine.json")["auths"][&host]["auth"], BASIC);
@@ -198,7 +198,7 @@ fn docker_auth_config_is_used_and_a_login_says_so() {
     here.fails(5, &["repo", "ls", &host]);
     // A file that is named by hand is the only one.
     assert_eq!(
-        run(&["repo", "ls", &host, "--config", "none.json"]).code,
+        run(&["repo", "ls", &host, "--registry-config", "none.json"]).code,
         Some(5)
     );
     let login = run(&["login", &host, "-u", USER, "--password-stdin"]);
