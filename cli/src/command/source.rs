@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tranship::{Digest, Error, ErrorKind, Repository, TagOrDigest};
+use tranship::{Digest, Error, ErrorKind, Repository, Tag, TagOrDigest};
 use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 use tranship_backends::layout::{IndexEntry, Layout};
@@ -66,7 +66,17 @@ pub(super) async fn open_entries(
     Ok(Some((layout, entries)))
 }
 
-/// The only manifest that is listed.
+/// The only tag. Beside it a layout or an archive lists what refers to the tagged manifest.
+fn the_only_tag(entries: &[IndexEntry]) -> Option<&Tag> {
+    let mut tags = entries
+        .iter()
+        .filter(|entry| entry.is_current)
+        .filter_map(|entry| entry.tag.as_ref());
+    let first = tags.next()?;
+    tags.all(|tag| tag == first).then_some(first)
+}
+
+/// The only manifest that is listed, or the only one with a tag.
 fn the_only(
     location: &Location,
     entries: &[IndexEntry],
@@ -76,6 +86,12 @@ fn the_only(
         .iter()
         .map(|entry| entry.descriptor.digest())
         .collect();
+    if let Some(tag) = the_only_tag(entries)
+        && digests.len() > 1
+    {
+        output.note(format_args!("taking {tag}, the only tag in {location}"));
+        return Ok(TagOrDigest::Tag(tag.clone()));
+    }
     let error = match (entries.first(), digests.len()) {
         (Some(entry), 1) => {
             let named = entries.iter().find(|entry| entry.is_current);

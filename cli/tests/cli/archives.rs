@@ -375,3 +375,15 @@ fn an_archive_on_standard_input_is_named_as_such() {
         assert!(!ran.stderr.contains("stdin.tar"), "{ran:?}");
     }
 }
+
+#[test]
+fn the_only_tag_is_taken_beside_what_refers_to_it() {
+    let here = Workplace::new();
+    here.ok(&["cp", "-r", "oci:hello:v1", "oci-archive:app.tar"]);
+    let ran = here.run(&["cp", "-r", "oci-archive:app.tar", "oci:restored"]);
+    assert_eq!(ran.stdout.trim(), INDEX, "{ran:?}");
+    assert!(ran.stderr.contains("taking v1, the only tag"), "{ran:?}");
+    assert_eq!(here.tags("oci:restored"), ["v1"]);
+    here.ok(&["cp", "oci:hello:v1-amd64", "oci:restored"]);
+    here.fails(2, &["resolve", "oci:restored"]);
+}
