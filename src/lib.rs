@@ -23,6 +23,7 @@
 //!
 //! | Feature | What it adds |
 //! |---|---|
+//! | `decompress` | the module `decompress`, for gzip and Zstandard |
 //! | `observe` | the layer `layers::Observe`, with `tracing` and `metrics` |
 //!
 //! # Concurrency
@@ -36,6 +37,8 @@ pub mod blocking;
 mod capabilities;
 mod content;
 mod copy;
+#[cfg(feature = "decompress")]
+pub mod decompress;
 mod descriptor;
 mod digest;
 mod digest_tag;

@@ -7,9 +7,10 @@
 //!   something else;
 //! - [`Disk`] for short calls, which it makes in place while the file system is quick;
 //! - [`Sequence`] for steps that must keep their order, such as appending to a file;
+//! - [`read_stream`] for code that reads with [`std::io::Read`], such as decompression, where bytes arrive in a stream;
 //! - [`HashingSink`](crate::HashingSink) to hash content while it is written.
 //!
-//! Outside a tokio runtime the calling thread does all of this work.
+//! Outside a tokio runtime the calling thread does all of this work, except for [`read_stream`], which needs one.
 //!
 //! ```
 //! use tranship::blocking;
@@ -27,10 +28,12 @@ mod disk;
 mod latency;
 mod pool;
 mod sequence;
+mod stream_reader;
 mod task;
 
 pub use cancel::{CancelFlag, CancelOnDrop};
 pub use disk::{Disk, Work};
 pub use sequence::Sequence;
+pub use stream_reader::{StreamReader, read_stream};
 pub(crate) use task::SMALL;
 pub use task::{Task, run, run_sized, start};

@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
+use tranship::decompress::Compression;
 use tranship::{Digest, MediaType};
-
-use super::decompress::Compression;
 
 /// An image in a docker-archive.
 #[derive(Debug, Clone)]

@@ -5,7 +5,6 @@ mod append;
 mod archive_file;
 mod assembly;
 mod contents;
-mod decompress;
 mod docker;
 mod driver;
 mod header;
@@ -20,7 +19,6 @@ mod receive;
 mod replace;
 mod scan;
 mod unpack;
-mod zstd;
 
 pub(crate) use self::docker::{DockerArchive, ImageName};
 pub(crate) use self::driver::Archive;

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tranship::decompress::Compression;
 use tranship::{Error, ErrorKind, Result};
 
-use super::decompress::Compression;
 use super::position::{read_pieces, read_range};
 use super::scan::corrupt;
 use super::unpack::{compression_of, unpack};

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::path::Path;
 
+use tranship::decompress::{Compression, Decompressor};
 use tranship::{Error, ErrorKind, Result};
 
-use super::decompress::{Compression, Decompressor};
 use super::scan::corrupt;
 use crate::driver::file::failed;
 use crate::driver::position::read_exact_at;

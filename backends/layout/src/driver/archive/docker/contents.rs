@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use bytes::Bytes;
+use tranship::decompress::{Compression, Decompressor};
 use tranship::{
     Algorithm, Descriptor, Digest, Digester, Error, Index, MAX_MANIFEST_SIZE, Manifest,
     ManifestDocument, MediaType, Result, encode_json,
@@ -15,7 +16,6 @@ use super::manifest_json::{Config, ImageItem, MANIFEST};
 use super::members::Members;
 use super::tags::ImageName;
 use crate::driver::archive::contents::{Blob, Contents};
-use crate::driver::archive::decompress::{Compression, Decompressor};
 use crate::driver::archive::image::{Image, Layer};
 use crate::driver::archive::opened::OpenedArchive;
 use crate::driver::archive::position::read_pieces;

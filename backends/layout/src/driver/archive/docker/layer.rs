@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tranship::decompress::{Compression, Decompressor};
 use tranship::{
     Algorithm, Descriptor, Digest, Digester, Error, ErrorKind, MAX_MANIFEST_SIZE, MediaType,
     Result, Source, blocking,
 };
 
 use super::assembly::AssemblyGuard;
-use crate::driver::archive::decompress::{Compression, Decompressor};
 use crate::driver::archive::image::is_image_layer;
 use crate::driver::archive::receive::{Receiver, receive};
 use crate::driver::archive::scan::BLOCK;

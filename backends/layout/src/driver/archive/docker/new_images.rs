@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use tranship::decompress::Compression;
 use tranship::{Descriptor, Digest, Error, ErrorKind, Manifest, Result};
 
 use super::manifest_json::{Config, ImageItem};
 use super::pushed::PushedContent;
 use super::tags::{ImageName, ListedManifest, listed_manifests};
 use crate::driver::archive::contents::{Blob, Contents};
-use crate::driver::archive::decompress::Compression;
 use crate::driver::archive::image::{Image, Layer};
 use crate::driver::vanished;
 

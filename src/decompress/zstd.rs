@@ -1,6 +1,6 @@
-//! Zstandard frames (RFC 8878), decoded while bytes arrive.
+//! Zstandard frames (RFC 8878), decoded while bytes arrive or are read.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
@@ -15,6 +15,100 @@ const ENOUGH: usize = 128 * 1024 + 3 + 18 + 4;
 /// block.
 pub(super) struct ZstdDecoder<W: Write> {
     sink: W,
+    frames: Frames,
+}
+
+impl<W: Write> ZstdDecoder<W> {
+    pub(super) fn new(sink: W) -> Self {
+        Self {
+            sink,
+            frames: Frames::new(),
+        }
+    }
+
+    pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.frames.push(bytes);
+        while self.frames.has_enough() {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<W> {
+        while self.frames.has_some() {
+            self.step()?;
+        }
+        self.frames.end()?;
+        Ok(self.sink)
+    }
+
+    fn step(&mut self) -> io::Result<()> {
+        self.frames.step()?;
+        self.frames.decoder.collect_to_writer(&mut self.sink)?;
+        self.frames.end_block()
+    }
+}
+
+/// Decodes a sequence of frames that are read from `R`.
+///
+/// Holds as much as [`ZstdDecoder`].
+pub(super) struct ZstdReader<R> {
+    source: R,
+    piece: Vec<u8>,
+    frames: Frames,
+    is_at_end: bool,
+}
+
+impl<R: Read> ZstdReader<R> {
+    /// How many bytes are read at a time.
+    const PIECE: usize = 64 * 1024;
+
+    pub(super) fn new(source: R) -> Self {
+        Self {
+            source,
+            piece: vec![0; Self::PIECE],
+            frames: Frames::new(),
+            is_at_end: false,
+        }
+    }
+
+    /// Reads until one step of the decoder does not run out of input.
+    fn fill(&mut self) -> io::Result<()> {
+        while !self.is_at_end && !self.frames.has_enough() {
+            match self.source.read(&mut self.piece) {
+                Ok(0) => self.is_at_end = true,
+                Ok(length) => self.frames.push(&self.piece[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for ZstdReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let length = self.frames.decoder.read(buffer)?;
+            if length > 0 {
+                return Ok(length);
+            }
+            self.frames.end_block()?;
+            self.fill()?;
+            if !self.frames.has_some() {
+                self.frames.end()?;
+                return Ok(0);
+            }
+            self.frames.step()?;
+        }
+    }
+}
+
+/// The decoder of frames, and the input that it has not decoded yet.
+struct Frames {
     decoder: FrameDecoder,
     state: State,
     input: Vec<u8>,
@@ -30,10 +124,9 @@ enum State {
     Skipping(usize),
 }
 
-impl<W: Write> ZstdDecoder<W> {
-    pub(super) fn new(sink: W) -> Self {
+impl Frames {
+    fn new() -> Self {
         Self {
-            sink,
             decoder: FrameDecoder::new(),
             state: State::BetweenFrames,
             input: Vec::new(),
@@ -41,27 +134,30 @@ impl<W: Write> ZstdDecoder<W> {
         }
     }
 
-    pub(super) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn push(&mut self, bytes: &[u8]) {
         self.input.drain(..self.consumed);
         self.consumed = 0;
         self.input.extend_from_slice(bytes);
-        while self.input.len() - self.consumed >= ENOUGH {
-            self.step()?;
-        }
-        Ok(())
     }
 
-    pub(super) fn finish(mut self) -> io::Result<W> {
-        while self.consumed < self.input.len() {
-            self.step()?;
-        }
+    fn has_enough(&self) -> bool {
+        self.input.len() - self.consumed >= ENOUGH
+    }
+
+    fn has_some(&self) -> bool {
+        self.consumed < self.input.len()
+    }
+
+    /// Checks that the input ends after a frame.
+    fn end(&self) -> io::Result<()> {
         match self.state {
-            State::BetweenFrames => Ok(self.sink),
+            State::BetweenFrames => Ok(()),
             State::InFrame | State::Skipping(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
-    /// Decodes one header or one block.
+    /// Decodes one header or one block. The caller takes the content out of the decoder, and then calls
+    /// [`end_block`](Self::end_block).
     fn step(&mut self) -> io::Result<()> {
         let input = &self.input[self.consumed..];
         let mut rest = input;
@@ -80,14 +176,6 @@ impl<W: Write> ZstdDecoder<W> {
                 self.decoder
                     .decode_blocks(&mut rest, BlockDecodingStrategy::UptoBlocks(1))
                     .map_err(invalid)?;
-                self.decoder.collect_to_writer(&mut self.sink)?;
-                if self.decoder.is_finished() {
-                    let expected = self.decoder.get_checksum_from_data();
-                    if expected.is_some() && expected != self.decoder.get_calculated_checksum() {
-                        return Err(invalid("a Zstandard frame does not match its checksum"));
-                    }
-                    self.state = State::BetweenFrames;
-                }
             }
             State::Skipping(left) => {
                 let skipped = left.min(rest.len());
@@ -96,6 +184,19 @@ impl<W: Write> ZstdDecoder<W> {
             }
         }
         self.consumed += input.len() - rest.len();
+        Ok(())
+    }
+
+    /// Ends the frame after its last block, whose content has been taken out: its checksum is known then.
+    fn end_block(&mut self) -> io::Result<()> {
+        if self.state != State::InFrame || !self.decoder.is_finished() {
+            return Ok(());
+        }
+        let expected = self.decoder.get_checksum_from_data();
+        if expected.is_some() && expected != self.decoder.get_calculated_checksum() {
+            return Err(invalid("a Zstandard frame does not match its checksum"));
+        }
+        self.state = State::BetweenFrames;
         Ok(())
     }
 }
@@ -128,7 +229,24 @@ mod tests {
         for piece in content.chunks(piece) {
             decoder.write_all(piece)?;
         }
-        decoder.finish()
+        let written = decoder.finish();
+        let mut read = Vec::new();
+        let outcome = ZstdReader::new(InPieces(content, piece)).read_to_end(&mut read);
+        assert_eq!(outcome.is_ok(), written.is_ok());
+        if let Ok(written) = &written {
+            assert!(*written == read, "a reader decodes the same");
+        }
+        written
+    }
+
+    /// Content of which a call reads at most so many bytes.
+    struct InPieces<'a>(&'a [u8], usize);
+
+    impl Read for InPieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = buffer.len().min(self.1);
+            self.0.read(&mut buffer[..length])
+        }
     }
 
     fn skippable(length: u8) -> Vec<u8> {
