@@ -8,8 +8,8 @@ use tranship_backends::Location;
 /// Words that are not commands, and what does the job of each.
 const COMMANDS: &[(&[&str], &str)] = &[
     (
-        &["inspect", "config", "raw", "head"],
-        "`tranship manifest fetch --pretty REF` prints a manifest, and `tranship resolve REF` its digest",
+        &["config", "raw", "head"],
+        "`tranship inspect REF` describes an image; --raw prints its manifest, --raw-config its config, and `tranship resolve REF` its digest",
     ),
     (
         &["list"],
@@ -60,8 +60,8 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`tranship login HOST` and `tranship logout HOST` keep and remove credentials",
     ),
     (
-        &["validate", "verify", "check"],
-        "`tranship fsck LOCATION` checks image layouts",
+        &["validate", "check"],
+        "`tranship verify REF` checks an image or an artifact, and `tranship fsck LOCATION` image layouts",
     ),
     (
         &["prune"],
@@ -217,10 +217,10 @@ mod tests {
             (&["del"], "tranship rm REF"),
             (&["list"], "tranship ls LOCATION"),
             (&["catalog", "images"], "tranship repo ls REGISTRY"),
-            (&["inspect"], "tranship manifest fetch --pretty REF"),
+            (&["config", "raw"], "tranship inspect REF"),
             (&["referrer"], "tranship discover REF"),
             (&["auth"], "tranship login HOST"),
-            (&["verify"], "tranship fsck LOCATION"),
+            (&["validate"], "tranship verify REF"),
             (&["prune"], "tranship gc LOCATION"),
         ] {
             for word in words {

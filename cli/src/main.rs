@@ -19,7 +19,9 @@ mod registries;
 mod report;
 mod run;
 mod save;
+mod size;
 mod state;
+mod table;
 mod terminal;
 mod waiting;
 

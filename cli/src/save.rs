@@ -60,7 +60,7 @@ async fn write_all(
 
 /// A new file in the directory of `target`, which will be as any new file is: temporary files are
 /// readable by their owner only.
-fn beside(target: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(crate) fn beside(target: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),

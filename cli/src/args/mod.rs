@@ -5,7 +5,9 @@ mod blob;
 mod cp;
 mod discover;
 mod files;
+mod fs;
 mod index;
+mod inspect;
 mod layouts;
 mod location_options;
 mod login;
@@ -16,6 +18,7 @@ mod repo;
 mod serve;
 mod tag_filter;
 mod tags;
+mod verify;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -26,9 +29,11 @@ pub(crate) use blob::{Blob, BlobDelete, BlobFetch, BlobPush};
 pub(crate) use cp::Cp;
 pub(crate) use discover::Discover;
 pub(crate) use files::{Attach, FilesArgs, Pull, Push};
+pub(crate) use fs::{Fs, FsCat, FsCp, FsDiff, FsExport, FsLs};
 pub(crate) use index::{
     Index, IndexAdd, IndexCreate, IndexRemove, IndexShow, IndexSources, SourceArg,
 };
+pub(crate) use inspect::Inspect;
 pub(crate) use layouts::{Fsck, Gc};
 pub(crate) use location_options::LocationOptions;
 pub(crate) use login::{Login, Logout};
@@ -40,6 +45,7 @@ pub(crate) use platform::Platforms;
 pub(crate) use repo::{Ls, PageArgs, Repo, RepoLs, RepoTags, TagChoice, TagOrder};
 pub(crate) use serve::Serve;
 pub(crate) use tags::{Resolve, TagArgs, Untag};
+pub(crate) use verify::Verify;
 
 /// Copies and looks into OCI artifacts: images, and whatever else registries hold
 #[derive(Debug, Parser)]
@@ -107,6 +113,11 @@ pub(crate) enum Command {
     Rm(Delete),
     #[command(aliases = ["tree", "referrers"])]
     Discover(Discover),
+    Inspect(Inspect),
+    /// List, read, copy and compare the files of images
+    #[command(subcommand)]
+    Fs(Box<Fs>),
+    Verify(Verify),
     Gc(Gc),
     Fsck(Fsck),
     Login(Login),

@@ -1,7 +1,7 @@
 //! What is done to one image layout, or to each of a directory of them.
 
 use futures_util::TryStreamExt as _;
-use tranship::{ListOptions, Registry as _};
+use tranship::{Error, ListOptions, Registry as _};
 use tranship_backends::OpenOptions;
 use tranship_backends::layout::Layout;
 use tranship_backends::{Location, RegistryLocation};
@@ -23,6 +23,17 @@ impl Layouts {
         match location {
             LayoutLocations::One(location) => {
                 no_reference(&location)?;
+                if let Location::Remote(_) = location {
+                    let error = Error::unsupported(
+                        "it is in a registry, and only image layouts are checked as a whole",
+                    );
+                    return Err(error
+                        .with_subject(&location)
+                        .with_hint(format!(
+                            "`tranship verify {location}` reads and hashes what its tags lead to"
+                        ))
+                        .into());
+                }
                 let layout = tranship_backends::open_layout(&location, location_options).await;
                 Ok(Self::One(location.to_string(), layout.within(&location)?))
             }

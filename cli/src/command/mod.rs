@@ -11,10 +11,12 @@ mod delete;
 mod discover;
 mod ends;
 mod files;
+mod fs;
 mod fsck;
 mod gc;
 mod help;
 mod index;
+mod inspect;
 mod layouts;
 mod listing;
 mod login;
@@ -32,6 +34,7 @@ mod stream;
 mod tag;
 mod tags;
 mod untag;
+mod verify;
 mod version;
 
 use std::sync::Arc;
@@ -83,6 +86,9 @@ pub(crate) async fn run(
         Command::Repo(Repo::Ls(args)) => repo::ls(args, location_options, output).await,
         Command::Ls(args) => repo::ls_either(args, location_options, output).await,
         Command::Discover(args) => discover::run(args, location_options, output).await,
+        Command::Inspect(args) => inspect::run(args, location_options, output).await,
+        Command::Fs(command) => fs::run(*command, location_options, output).await,
+        Command::Verify(args) => verify::run(args, location_options, output).await,
         Command::Gc(args) => gc::run(args, location_options, output).await,
         Command::Fsck(args) => fsck::run(args, location_options, output).await,
         Command::Login(args) => login::login(args, &registries, output).await,

@@ -346,6 +346,98 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "inspect",
+        &[
+            example(
+                "Platforms and sizes, or layers and configuration",
+                "tranship inspect docker.io/library/alpine:3",
+            ),
+            example(
+                "The layers and the configuration for one platform",
+                "tranship inspect --platform linux/arm64 docker.io/library/alpine:3",
+            ),
+            example(
+                "The configuration, byte for byte",
+                "tranship inspect --raw-config oci:app:v1",
+            ),
+        ],
+    ),
+    (
+        "fs ls",
+        &[
+            example(
+                "The files in a directory of an image",
+                "tranship fs ls -l docker.io/library/alpine:3 /etc",
+            ),
+            example("All files", "tranship fs ls -R oci:app:v1"),
+        ],
+    ),
+    (
+        "fs cat",
+        &[
+            example(
+                "Read a file of an image",
+                "tranship fs cat docker.io/library/alpine:3 /etc/os-release",
+            ),
+            example(
+                "Of one platform",
+                "tranship fs cat --platform linux/arm64 oci:app:v1 /app/version",
+            ),
+        ],
+    ),
+    (
+        "fs cp",
+        &[
+            example(
+                "A program out of an image, into this directory",
+                "tranship fs cp registry.example/app:v1 /usr/bin/app .",
+            ),
+            example(
+                "All files, without owners and devices",
+                "tranship fs cp oci:app:v1 / rootfs",
+            ),
+        ],
+    ),
+    (
+        "fs export",
+        &[
+            example(
+                "All files as a tar archive",
+                "tranship fs export docker.io/library/alpine:3 --output rootfs.tar",
+            ),
+            example(
+                "The archive of one platform, on standard output",
+                "tranship fs export --platform linux/arm64 oci:app:v1",
+            ),
+        ],
+    ),
+    (
+        "fs diff",
+        &[
+            example(
+                "What has changed between two versions",
+                "tranship fs diff registry.example/app:v1 registry.example/app:v2",
+            ),
+            example(
+                "Between two platforms",
+                "tranship fs diff oci:app:v1 oci:app:v1 --platform linux/amd64 --other-platform linux/arm64",
+            ),
+        ],
+    ),
+    (
+        "verify",
+        &[
+            example(
+                "Is everything there that an image needs?",
+                "tranship verify registry.example/app:v1",
+            ),
+            example(
+                "All tags of a repository, with what refers to them",
+                "tranship verify -r registry.example/app",
+            ),
+        ],
+    ),
+    (
         "gc",
         &[
             example("What would go?", "tranship gc --dry-run oci:/srv/images"),

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use indicatif::ProgressBar;
 use tranship::{Body, OpenAt, Result, Source};
+use tranship_artifact::image::VerifyOptions;
 use tranship_backends::layout::FsckOptions;
 
 use super::bar::{REDRAW, Rest, columns, last_letters, style, target, undrawn};
@@ -30,6 +31,12 @@ impl TransferProgress {
 
     pub(crate) fn add(&self, bytes: u64) {
         self.bar.inc(bytes);
+    }
+
+    /// Returns a function that does what [`add`](Self::add) does.
+    pub(crate) fn counter(&self) -> impl Fn(u64) + Send + Sync + 'static {
+        let bar = self.bar.clone();
+        move |bytes| bar.inc(bytes)
     }
 }
 
@@ -63,6 +70,18 @@ impl CheckProgress {
             bar.set_length(progress.total_bytes);
             bar.set_position(progress.bytes);
             bar.set_prefix(format!("{} of {}", progress.blobs, progress.total_blobs));
+        })
+    }
+}
+
+impl CheckProgress {
+    /// What a check of an image or artifact tells the bar by.
+    pub(crate) fn verify_options(&self) -> VerifyOptions {
+        let bar = self.bar.clone();
+        VerifyOptions::default().with_progress(move |progress| {
+            bar.set_length(progress.total_bytes);
+            bar.set_position(progress.bytes);
+            bar.set_prefix(format!("{} of {}", progress.count, progress.total_count));
         })
     }
 }

@@ -193,7 +193,7 @@ fn words_of_other_tools_lead_to_those_of_this_one() {
     let here = Workplace::new();
     for (arguments, hint) in [
         (&["catalog", "localhost:5000"][..], "repo ls"),
-        (&["inspect", "oci:hello:v1"], "manifest fetch"),
+        (&["raw", "oci:hello:v1"], "inspect REF"),
         (&["download", "alpine"], "cp HOST"),
         (&["resolve", "docker-daemon:alpine"], "docker-archive:FILE"),
         (
