@@ -9,7 +9,7 @@ use tranship_backends::Location;
 const COMMANDS: &[(&[&str], &str)] = &[
     (
         &["config", "raw", "head"],
-        "`tranship inspect REF` describes an image; --raw prints its manifest, --raw-config its config, and `tranship resolve REF` its digest",
+        "`tranship inspect REF` describes an image; --raw prints its manifest, --config its config, and `tranship resolve REF` its digest",
     ),
     (
         &["list"],

@@ -16,11 +16,11 @@ pub(crate) struct Inspect {
     #[arg(value_name = "REF")]
     pub(crate) reference: Location,
     /// Print the manifest, byte for byte as it is stored
-    #[arg(long, conflicts_with = "raw_config")]
+    #[arg(long, conflicts_with = "config")]
     pub(crate) raw: bool,
     /// Print the config of an image, byte for byte as it is stored
     #[arg(long)]
-    pub(crate) raw_config: bool,
+    pub(crate) config: bool,
     /// Do not look for what refers to it
     #[arg(long)]
     pub(crate) no_referrers: bool,

@@ -358,7 +358,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             example(
                 "The configuration, byte for byte",
-                "tranship inspect --raw-config oci:app:v1",
+                "tranship inspect --config oci:app:v1",
             ),
         ],
     ),

@@ -76,9 +76,9 @@ fn stored_bytes_are_printed_as_they_are() {
         raw.as_bytes(),
         std::fs::read(here.blob("hello", AMD64)).expect("a blob")
     );
-    let config = here.ok(&["inspect", "--raw-config", "oci:hello:v1-amd64"]);
+    let config = here.ok(&["inspect", "--config", "oci:hello:v1-amd64"]);
     assert!(config.starts_with("{\"created\""), "{config}");
-    let error = here.fails(6, &["inspect", "--raw-config", "oci:hello:v1"]);
+    let error = here.fails(6, &["inspect", "--config", "oci:hello:v1"]);
     assert!(error.contains("--platform"), "{error}");
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn run(args: Inspect, location_options: &OpenOptions, output: O
             .within(&location)?;
         return output::write(&bytes).await;
     }
-    if args.raw_config {
+    if args.config {
         let (_, bytes) = image::fetch_config(&*repository, &reference, &options)
             .await
             .within(&location)?;
