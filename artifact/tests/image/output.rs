@@ -242,3 +242,19 @@ async fn differences_are_listed_in_the_order_of_the_paths() {
     ];
     assert_eq!(found, expected);
 }
+
+#[tokio::test]
+async fn an_export_fetches_each_layer_once() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    let image = Image::of(&layers()).await;
+    let fetched = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&fetched);
+    let mut files = image.open().await.with_progress(move |bytes| {
+        counter.fetch_add(bytes, Ordering::Relaxed);
+    });
+    files.export(Vec::new()).await.expect("exported");
+    let sizes: u64 = files.layers().map(tranship::Descriptor::size).sum();
+    assert_eq!(fetched.load(Ordering::Relaxed), sizes);
+}

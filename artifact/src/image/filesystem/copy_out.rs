@@ -128,6 +128,7 @@ impl Filesystem<'_> {
         name: Option<Vec<u8>>,
         mut output: Output,
     ) -> Result<CopyOutReport> {
+        self.keep_layers();
         let tree = self.tree().await?;
         let Some(resolved) = tree.resolve(root, true)? else {
             return Err(not_found(path));

@@ -95,6 +95,8 @@ pub enum Changed {
 /// # Errors
 /// As [`Filesystem::metadata`].
 pub async fn diff(before: &mut Filesystem<'_>, after: &mut Filesystem<'_>) -> Result<Diff> {
+    before.keep_layers();
+    after.keep_layers();
     let (first, second) = (before.tree().await?, after.tree().await?);
     let pairs = pairs(&first, &second);
     // Files of the same size whose content may differ.

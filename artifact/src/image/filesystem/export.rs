@@ -21,12 +21,14 @@ impl Filesystem<'_> {
     /// So no link precedes a file, and content is read once for all files of a layer, in constant memory. Permissions,
     /// owners by number, times, extended attributes, links and devices are kept; names of owners are not.
     ///
-    /// Each layer is read twice: first its headers, then its files. `writer` is written to on a blocking thread.
+    /// Each layer is read twice: first its headers, then its files. Between the two, layers that are not local files are
+    /// kept in temporary files. `writer` is written to on a blocking thread.
     ///
     /// # Errors
     /// As [`metadata`](Self::metadata), and [`Io`](tranship::ErrorKind::Io) or another kind that fits if `writer`
     /// fails; the source of such an error is that of `writer`. The archive is incomplete then.
     pub async fn export<W: Write + Send + 'static>(&mut self, writer: W) -> Result<W> {
+        self.keep_layers();
         let tree = self.tree().await?;
         let listed = Arc::new(tree.walk(b"", tree.root(), true));
         let (source, paths) = (Arc::clone(&tree), Arc::clone(&listed));

@@ -14,6 +14,7 @@ mod copy_out;
 mod diff;
 mod entry;
 mod export;
+mod kept;
 mod layer;
 mod lookup;
 mod open;

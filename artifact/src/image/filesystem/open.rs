@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use tranship::{
-    Descriptor, Digest, Error, ErrorKind, MediaType, Printable, Repository, Result, ResultExt as _,
-    TagOrDigest, blocking,
+    Content, Descriptor, Digest, Error, ErrorKind, MediaType, Printable, Repository, Result,
+    ResultExt as _, TagOrDigest, blocking,
 };
 
 use super::content::FileContent;
+use super::kept::{Keeping, KeptLayer};
 use super::layer::{Allowance, LayerEntries, LayerEntry, LayerEntryKind, read_layer};
 use super::options::FilesystemOptions;
 use super::tree::Tree;
@@ -49,6 +50,9 @@ pub struct Filesystem<'a> {
     allowance: Allowance,
     limits: Allowance,
     tree: Option<Arc<Tree>>,
+    /// Whether layers that are read now are kept, as they will be read again.
+    keeps_layers: bool,
+    kept: Vec<Option<KeptLayer>>,
     progress: Option<Arc<Progress>>,
 }
 
@@ -60,6 +64,14 @@ pub(super) struct ImageLayer {
     pub(super) descriptor: Descriptor,
     /// The digest of what it decompresses to.
     diff_id: Option<Digest>,
+}
+
+/// What reading a layer has brought.
+struct LayerRead<T> {
+    state: T,
+    /// The rest of the allowance.
+    allowance: Allowance,
+    kept: Option<KeptLayer>,
 }
 
 impl<'a> Filesystem<'a> {
@@ -116,6 +128,8 @@ impl<'a> Filesystem<'a> {
             repository,
             manifest: selected.descriptor,
             entries: vec![None; layers.len()],
+            keeps_layers: false,
+            kept: layers.iter().map(|_| None).collect(),
             layers,
             allowance: limits,
             limits,
@@ -142,34 +156,63 @@ impl<'a> Filesystem<'a> {
         self.layers.iter().map(|layer| &layer.descriptor)
     }
 
-    /// Reads the layer `number` and calls `visit` with each entry. Returns `state`, and the rest of `allowance`.
+    /// Keeps the layers that are read from now on in temporary files, as they will be read again. Those that are local
+    /// files are not.
+    pub(super) fn keep_layers(&mut self) {
+        self.keeps_layers = true;
+    }
+
+    /// Reads the layer `number` and calls `visit` with each entry.
     async fn read_layer<T: Send + 'static>(
         &self,
         number: usize,
         mut allowance: Allowance,
         mut state: T,
         mut visit: impl FnMut(&mut T, usize, LayerEntry, &mut dyn Read) -> Result<()> + Send + 'static,
-    ) -> Result<(T, Allowance)> {
+    ) -> Result<LayerRead<T>> {
         let Some(layer) = self.layers.get(number) else {
-            return Ok((state, allowance));
+            return Ok(LayerRead {
+                state,
+                allowance,
+                kept: None,
+            });
         };
         let digest = *layer.descriptor.digest();
-        let content = self.repository.fetch(&layer.descriptor).await;
-        let progress = self.progress.clone();
-        let stream = content
-            .during("fetch", digest)?
-            .into_stream()
-            .inspect_ok(move |piece| {
-                if let Some(progress) = &progress {
-                    progress(piece.len() as u64);
-                }
-            });
         let diff_id = layer.diff_id;
-        let read = blocking::read_stream(stream, move |reader| {
+        let read = move |reader: &mut dyn Read| -> Result<(T, Allowance)> {
             read_layer(reader, diff_id, &mut allowance, |place, entry, content| {
                 visit(&mut state, place, entry, content)
             })?;
             Ok((state, allowance))
+        };
+        if let Some(kept) = self.kept.get(number).and_then(Option::as_ref) {
+            let mut reader = kept.reader().during("read", digest)?;
+            let read = blocking::run(move || read(&mut reader)).await;
+            let (state, allowance) = read.during("read", digest)?;
+            return Ok(LayerRead {
+                state,
+                allowance,
+                kept: None,
+            });
+        }
+        let content = self.repository.fetch(&layer.descriptor).await;
+        let body = content.during("fetch", digest)?.into_body();
+        let keeps = self.keeps_layers && body.local_file().is_none();
+        let content = Content::new(layer.descriptor.clone(), body);
+        let progress = self.progress.clone();
+        let stream = content.into_stream().inspect_ok(move |piece| {
+            if let Some(progress) = &progress {
+                progress(piece.len() as u64);
+            }
+        });
+        let read = blocking::read_stream(stream, move |reader| {
+            let mut reader = Keeping::new(reader, keeps)?;
+            let (state, allowance) = read(&mut reader)?;
+            Ok(LayerRead {
+                state,
+                allowance,
+                kept: reader.finish(),
+            })
         });
         read.await.during("read", digest)
     }
@@ -207,8 +250,11 @@ impl<'a> Filesystem<'a> {
         let read = self
             .read_layer(number, self.allowance, state, visit)
             .await?;
-        let ((all, content), allowance) = read;
-        self.allowance = allowance;
+        let (all, content) = read.state;
+        self.allowance = read.allowance;
+        if let Some(slot) = self.kept.get_mut(number) {
+            *slot = read.kept;
+        }
         let entries = Arc::new(LayerEntries::new(all));
         if let Some(slot) = self.entries.get_mut(number) {
             *slot = Some(Arc::clone(&entries));
@@ -244,7 +290,7 @@ impl<'a> Filesystem<'a> {
                 _ => Ok(()),
             };
         let read = self.read_layer(number, self.limits, state, visit).await?;
-        Ok(read.0)
+        Ok(read.state)
     }
 
     /// Returns the entries of the layer `number`, if it has been read.
