@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use tranship::layers::{Inject, InjectOptions, OperationName};
 use tranship::prelude::*;
 use tranship::{
-    Descriptor, Index, MediaType, PackOptions, Repository, Result, Source, Tag, encode_json,
-    pack_and_tag, pack_manifest,
+    Descriptor, ErrorKind, Index, MediaType, PackOptions, Repository, Result, Source, Tag,
+    encode_json, pack_and_tag, pack_manifest,
 };
 use tranship_artifact::retention::{Selection, plan};
 use tranship_artifact::tags::TagFilter;
@@ -161,6 +162,56 @@ in_every_store! {
         let outcome = plan.carry_out(repository).await;
         assert_eq!(outcome.moved, ["old".parse()?]);
         assert!(repository.exists(&new).await? && repository.exists(&old).await?);
+        Ok(())
+    }
+
+    async fn what_an_index_that_is_not_deleted_lists_stays(repository: &dyn Repository) -> Result<()> {
+        let child = artifact(repository, "child", OLD).await?;
+        index(repository, "pr-1", vec![child.clone()]).await?;
+        repository.untag(&"child".parse()?).await?;
+        let selection = Selection::default().with_tags(TagFilter::default().with_glob("pr-*"));
+        let plan = plan(repository, &selection).await?;
+        assert_eq!(plan.manifests().len(), 2);
+        let refused = InjectOptions::default().with_failing_call(OperationName::Remove, 1, ErrorKind::Denied);
+        let refusing = Inject::new(repository, refused);
+        let outcome = plan.carry_out(&refusing).await;
+        assert_eq!(outcome.failures.len(), 1);
+        assert!(repository.exists(&child).await?);
+        Ok(())
+    }
+
+    async fn an_index_that_took_over_a_tag_keeps_its_manifests(repository: &dyn Repository) -> Result<()> {
+        let child = artifact(repository, "child", OLD).await?;
+        index(repository, "pr-1", vec![child.clone()]).await?;
+        repository.untag(&"child".parse()?).await?;
+        let selection = Selection::default().with_tags(TagFilter::default().with_glob("pr-*"));
+        let plan = plan(repository, &selection).await?;
+        let other = artifact(repository, "other", OLD).await?;
+        index(repository, "pr-1", vec![child.clone(), other]).await?;
+        let outcome = plan.carry_out(repository).await;
+        assert_eq!(outcome.moved, ["pr-1".parse()?]);
+        assert!(repository.exists(&child).await?);
+        Ok(())
+    }
+
+    async fn a_referrer_of_what_stays_stays(repository: &dyn Repository) -> Result<()> {
+        let subject = artifact(repository, "v1", NEW).await?;
+        let signature = options("signature", OLD).with_subject(subject.clone());
+        let signature = pack_manifest(repository, &signature).await?.plain();
+        index(repository, "pr-1", vec![signature.clone()]).await?;
+        delete(repository, &Selection::default().with_tags(TagFilter::default().with_glob("pr-*"))).await?;
+        assert_eq!(names(repository).await?, ["v1"]);
+        assert!(repository.exists(&signature).await?);
+        Ok(())
+    }
+
+    async fn a_plan_differs_from_one_with_another_tag(repository: &dyn Repository) -> Result<()> {
+        let old = artifact(repository, "old", OLD).await?;
+        let selection = Selection::default().with_older_than(DAY);
+        let before = plan(repository, &selection).await?;
+        assert!(before.is_same(&plan(repository, &selection).await?));
+        repository.tag(&old, &"prod".parse()?).await?;
+        assert!(!before.is_same(&plan(repository, &selection).await?));
         Ok(())
     }
 

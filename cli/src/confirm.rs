@@ -20,9 +20,9 @@ pub(crate) async fn confirm(question: &str, yes: bool) -> Outcome {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Error::new(
             ErrorKind::InvalidInput,
-            "nobody can be asked, as this is not a terminal",
+            "this needs a confirmation, and there is no terminal to ask on",
         )
-        .with_hint("say --yes to delete without being asked")
+        .with_hint("give --yes to delete without a question")
         .into());
     }
     stop_waiting();

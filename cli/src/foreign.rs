@@ -36,7 +36,11 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`tranship cp oci:DIR:TAG HOST/NAME:TAG` copies an image to a registry, and oci-archive:FILE or docker-archive:FILE name archives",
     ),
     (
-        &["save", "export"],
+        &["export"],
+        "`tranship fs export IMAGE` writes the files of an image as a tar, and `tranship cp HOST/NAME:TAG docker-archive:FILE` an archive that `docker load` reads",
+    ),
+    (
+        &["save"],
         "`tranship cp HOST/NAME:TAG docker-archive:FILE` writes an archive that `docker load` reads, and oci-archive:FILE names one of an image layout",
     ),
     (
@@ -44,8 +48,24 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`tranship cp docker-archive:FILE HOST/NAME:TAG` copies an image from an archive to a registry, and oci-archive:FILE names one of an image layout",
     ),
     (
-        &["image", "artifact", "tag-list"],
-        "`tranship cp` copies, `tranship manifest fetch` prints, and `tranship repo tags` lists",
+        &["image"],
+        "`tranship inspect REF` describes an image, `tranship fs` reads its files, and `tranship cp` copies it",
+    ),
+    (
+        &["artifact"],
+        "`tranship push LOCATION FILE` stores files, `tranship pull LOCATION` gets them, and `tranship discover REF` shows what is attached",
+    ),
+    (
+        &["mutate"],
+        "`tranship annotate LOCATION KEY=VALUE` changes annotations",
+    ),
+    (
+        &["append"],
+        "`tranship index add LOCATION SRC` adds manifests to an index",
+    ),
+    (
+        &["tag-list"],
+        "`tranship tags LOCATION` lists the tags of a repository",
     ),
     (
         &["layout", "layouts", "oci"],
@@ -56,7 +76,11 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`tranship cp -r SRC DST` copies an artifact with what refers to it",
     ),
     (
-        &["auth", "registry"],
+        &["registry"],
+        "`tranship serve` serves a registry, and `tranship login HOST` keeps credentials for one",
+    ),
+    (
+        &["auth"],
         "`tranship login HOST` and `tranship logout HOST` keep and remove credentials",
     ),
     (
@@ -83,7 +107,142 @@ pub(crate) fn option_hint(name: &str, arguments: &[OsString]) -> Option<&'static
         .iter()
         .any(|argument| argument == "cp" || argument == "copy");
     let is_all = ["--all", "--all-platforms", "--multi-arch"].contains(&name);
-    (is_copy && is_all).then_some("all platforms are copied unless --platform chooses one")
+    if is_copy && is_all {
+        return Some("all platforms are copied unless --platform chooses one");
+    }
+    let mut options = OPTIONS.iter();
+    options
+        .find(|(names, _)| names.contains(&name))
+        .map(|(_, hint)| *hint)
+}
+
+/// Options of other tools, and what is meant by each.
+const OPTIONS: &[(&[&str], &str)] = &[
+    (
+        &[
+            "--oci-layout",
+            "--from-oci-layout",
+            "--to-oci-layout",
+            "--oci-layout-path",
+        ],
+        "write the location of an image layout as oci:DIR:TAG",
+    ),
+    (
+        &["--referrers", "--include-referrers", "--with-referrers"],
+        "-r includes what refers to the artifact",
+    ),
+    (
+        &["--digest-tags"],
+        "-r includes what is attached by tags such as sha256-HEX.sig, too",
+    ),
+    (
+        &[
+            "--override-os",
+            "--override-arch",
+            "--override-variant",
+            "--os",
+            "--arch",
+        ],
+        "--platform OS/ARCH chooses the platform",
+    ),
+    (
+        &[
+            "--tls-verify",
+            "--src-tls-verify",
+            "--dest-tls-verify",
+            "--skip-tls-verify",
+        ],
+        "--insecure accepts any certificate, and --plain-http speaks http; in cp there are --from- and --to- forms of both",
+    ),
+    (
+        &[
+            "--creds",
+            "--src-creds",
+            "--dest-creds",
+            "--username",
+            "-u",
+            "--password",
+            "-p",
+            "--password-stdin",
+        ],
+        "`tranship login HOST` keeps credentials; in cp there are --from-username and --to-username, with --from-password-stdin and --to-password-stdin",
+    ),
+    (
+        &["--all-tags"],
+        "one artifact is copied at a time; `tranship tags LOCATION` lists the tags",
+    ),
+    (
+        &["--jobs", "-j", "--parallel"],
+        "--concurrency sets how much is transferred at the same time",
+    ),
+    (&["--include", "--filter"], "--match GLOB chooses by name"),
+    (&["--exclude"], "--match '!GLOB' excludes by name"),
+    (
+        &["-n", "--max", "--page-size"],
+        "--limit sets how many are listed",
+    ),
+    (&["--force", "-f"], "--yes deletes without a question"),
+    (
+        &["--ref"],
+        "the references are arguments, without an option",
+    ),
+];
+
+/// Commands of other tools below a command, and what does the job of each.
+const SUBCOMMANDS: &[(&str, &[&str], &str)] = &[
+    (
+        "manifest",
+        &["fetch-config"],
+        "`tranship inspect --config REF` prints the config",
+    ),
+    (
+        "manifest",
+        &["index", "list", "ls"],
+        "`tranship index` makes, changes and shows indexes",
+    ),
+    (
+        "manifest",
+        &["digest", "head"],
+        "`tranship resolve REF` prints the digest",
+    ),
+    (
+        "manifest",
+        &["put", "upload"],
+        "`tranship manifest push LOCATION FILE` stores a manifest",
+    ),
+    (
+        "index",
+        &["list", "fetch", "inspect", "get"],
+        "`tranship index show REF` lists the entries",
+    ),
+    (
+        "index",
+        &["update", "append"],
+        "`tranship index add LOCATION SRC` and `tranship index remove LOCATION` change an index",
+    ),
+    (
+        "fs",
+        &["stat", "tree", "find"],
+        "`tranship fs ls -R IMAGE` lists all files",
+    ),
+    (
+        "fs",
+        &["extract", "pull"],
+        "`tranship fs cp IMAGE PATH DIR` copies files out of an image",
+    ),
+    (
+        "blob",
+        &["head"],
+        "`tranship resolve` is for manifests; `tranship blob fetch REF` reads a blob",
+    ),
+];
+
+/// Returns what does the job of the unknown command `name` below the command `parent`.
+pub(crate) fn subcommand_hint(parent: &str, name: &str) -> Option<&'static str> {
+    let mut commands = SUBCOMMANDS.iter();
+    commands
+        .find(|(above, names, _)| *above == parent && names.contains(&name))
+        .map(|(_, _, hint)| *hint)
 }
 
 /// Reads a location that is written to.
@@ -144,6 +303,7 @@ mod tests {
                 let is_whole = command.contains(|letter: char| letter.is_ascii_uppercase());
                 let filled = command
                     .replace("HOST/NAME:TAG", "registry.example/app:v1")
+                    .replace("IMAGE", "registry.example/app:v1")
                     .replace("LOCATION", "oci:dir")
                     .replace("REGISTRY", "registry.example")
                     .replace("HOST", "registry.example")
@@ -152,12 +312,14 @@ mod tests {
                     .replace("DST", "oci:dir")
                     .replace("TAG", "v1");
                 match Cli::try_parse_from(filled.split(' ')) {
-                    Ok(_) => assert!(is_whole, "{command}"),
+                    Ok(_) => assert!(is_whole || command == "tranship serve", "{command}"),
                     Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => {}
                     Err(error) => {
                         assert!(!is_whole, "{command}: {error}");
                         let missing = clap::error::ErrorKind::MissingRequiredArgument;
-                        assert_eq!(error.kind(), missing, "{command}");
+                        let on_missing =
+                            clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+                        assert!([missing, on_missing].contains(&error.kind()), "{command}");
                     }
                 }
             }
@@ -204,14 +366,12 @@ mod tests {
                 &["upload", "restore"],
                 "tranship cp oci:DIR:TAG HOST/NAME:TAG",
             ),
-            (
-                &["save", "export"],
-                "tranship cp HOST/NAME:TAG docker-archive:FILE",
-            ),
+            (&["save"], "tranship cp HOST/NAME:TAG docker-archive:FILE"),
             (
                 &["load", "import"],
                 "tranship cp docker-archive:FILE HOST/NAME:TAG",
             ),
+            (&["export"], "tranship fs export IMAGE"),
             (&["sync", "mirror"], "tranship cp -r SRC DST"),
             (&["layout"], "tranship repo tags oci:DIR"),
             (&["del"], "tranship rm REF"),

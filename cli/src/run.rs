@@ -174,7 +174,10 @@ fn refuse(mut error: clap::Error, arguments: &[OsString]) -> Status {
     }
     let hint = match error.kind() {
         ClapErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
-            Some(ContextValue::String(name)) => foreign::hint(name),
+            Some(ContextValue::String(name)) => match parent_of(name, arguments) {
+                Some(parent) => foreign::subcommand_hint(parent, name),
+                None => foreign::hint(name),
+            },
             _ => None,
         },
         ClapErrorKind::UnknownArgument => match error.get(ContextKind::InvalidArg) {
@@ -191,6 +194,15 @@ fn refuse(mut error: clap::Error, arguments: &[OsString]) -> Status {
         let _ = error.print();
     }
     Status::Usage
+}
+
+/// The command before `name`, if that is not the first one.
+fn parent_of<'a>(name: &str, arguments: &'a [OsString]) -> Option<&'a str> {
+    let at = arguments.iter().position(|argument| argument == name)?;
+    let before = arguments.get(at.checked_sub(1)?)?.to_str()?;
+    let command = help::command();
+    let parent = command.find_subcommand(before)?;
+    parent.has_subcommands().then_some(before)
 }
 
 /// Takes out suggestions that lead to harm: commands that write, for the name of one that reads, and to take an
@@ -210,9 +222,14 @@ fn mend_suggestions(error: &mut clap::Error) {
     if let Some(kept) = kept {
         error.insert(ContextKind::SuggestedSubcommand, kept);
     }
-    // Of the options of another tool that begin like one that loosens the security here.
-    let is_all = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name == "--all");
-    if is_all {
+    // An option of another tool must not lead to one that loosens the security here.
+    let loosens = |name: &str| {
+        ["insecure", "allow", "plain-http"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    let is_harmful = matches!(error.get(ContextKind::SuggestedArg), Some(ContextValue::String(name)) if loosens(name));
+    if is_harmful {
         error.remove(ContextKind::SuggestedArg);
         error.remove(ContextKind::Usage);
     }

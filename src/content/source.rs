@@ -181,7 +181,15 @@ impl fmt::Debug for Source<'_> {
 async fn open_file(path: &Arc<Path>, offset: u64) -> Result<Body> {
     let opened = Arc::clone(path);
     let open = move || {
-        let opened = std::fs::File::open(&*opened).and_then(|file| {
+        let mut options = std::fs::File::options();
+        options.read(true);
+        #[cfg(target_os = "linux")]
+        {
+            // A file that was replaced by a named pipe would block until another program writes to that.
+            let flags = rustix::fs::OFlags::NONBLOCK.bits();
+            std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.cast_signed());
+        }
+        let opened = options.open(&*opened).and_then(|file| {
             let size = file.metadata()?.len();
             Ok((file, size))
         });

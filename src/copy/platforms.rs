@@ -234,9 +234,7 @@ impl PlatformSubset {
         Err(match (offered.is_empty(), is_all) {
             (true, _) => error,
             (false, true) => error.with_hint(format!("it has {offered}")),
-            (false, false) => error.with_hint(format!(
-                "it has {offered}; leave out the others, or allow missing platforms"
-            )),
+            (false, false) => error.with_hint(format!("it has {offered}; leave out the others")),
         })
     }
 

@@ -1,6 +1,7 @@
 //! Pushes files and directories as one artifact.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -196,6 +197,27 @@ fn check(options: &PushOptions) -> Result<PackVersion> {
     }
 }
 
+/// Checks that no title lies within another one: a directory has its files in its archive.
+fn check_nesting(paths: &BTreeMap<String, PathBuf>) -> Result<()> {
+    for title in paths.keys() {
+        let outer = Path::new(title)
+            .ancestors()
+            .skip(1)
+            .filter_map(Path::to_str)
+            .map(|outer| if outer.is_empty() { "." } else { outer })
+            .find(|outer| outer != title && paths.contains_key(*outer));
+        if let Some(outer) = outer {
+            return Err(invalid(format!(
+                "{} would be pulled into {}, which is pushed, too",
+                Printable(title),
+                Printable(outer)
+            ))
+            .with_hint("leave one of them out, or give one another title"));
+        }
+    }
+    Ok(())
+}
+
 /// Names all files, before any of them is read.
 fn name_all(files: &[FileSpec], options: &PushOptions) -> Result<Vec<Named>> {
     let mut all = Vec::new();
@@ -219,6 +241,9 @@ fn name_all(files: &[FileSpec], options: &PushOptions) -> Result<Vec<Named>> {
             .with_hint("give one of them another title"));
         }
         all.push(named);
+    }
+    if !options.any_path {
+        check_nesting(&paths)?;
     }
     if let Some(path) = options.file_annotations.keys().find(|path| {
         !files

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use tranship::{Descriptor, Digest, Error, Repository, ResultExt as _, Tag, TagOrDigest};
+use tranship::{
+    Descriptor, Digest, Error, ErrorKind, Repository, ResultExt as _, Tag, TagOrDigest,
+};
 
+use super::graph::{Graph, Search};
 use super::plan::Plan;
 
 /// What became of a [`Plan`].
@@ -14,60 +17,65 @@ pub struct DeletionOutcome {
     pub deleted: Vec<Descriptor>,
     /// The tags that were removed from manifests which stay.
     pub untagged: Vec<Tag>,
-    /// The tags that were moved or removed since the plan was made. What they named then is left alone.
+    /// The tags that were moved or removed since the plan was made. What they named and name stays.
     pub moved: Vec<Tag>,
-    /// What could not be deleted. The rest was deleted nevertheless.
+    /// What could not be deleted, or why nothing was deleted.
     pub failures: Vec<Error>,
 }
 
 impl Plan {
-    /// Deletes what the plan says: first the tags and manifests that were chosen, then what only these led to.
+    /// Deletes what the plan says: first the manifests of tags, then what only these lead to, then what refers to them.
     ///
-    /// Each tag is resolved once more before that. If it names something else by now, or is gone, neither what it named nor what it names
-    /// now is deleted. A failure does not stop the rest, except that the first manifest which the repository refuses to
-    /// delete because it does not delete any ends it.
+    /// Each tag is resolved again first. If it was moved or removed, what it named and what it names now stay, with
+    /// everything that they lead to. If a manifest cannot be deleted, what it leads to and what refers to it stay. The
+    /// rest is deleted nevertheless.
+    ///
+    /// Tags that were made since the plan was made are not known to it: carry out a plan at once, or make a new one and
+    /// compare it by [`is_same`](Self::is_same).
     ///
     /// If the future is dropped, what was deleted stays deleted, and a new plan continues.
     pub async fn carry_out(&self, repository: &dyn Repository) -> DeletionOutcome {
         let mut outcome = DeletionOutcome::default();
-        let mut left_alone: HashSet<Digest> = HashSet::new();
+        let mut stays: HashSet<Digest> = HashSet::new();
+        let mut to_untag = Vec::new();
         for planned in &self.tags {
             let found = repository
                 .resolve(&TagOrDigest::Tag(planned.tag.clone()))
                 .await;
-            match found {
-                Ok(found) if found.digest() == planned.manifest.digest() => {}
-                Ok(_) => {
-                    outcome.moved.push(planned.tag.clone());
-                    left_alone.insert(*planned.manifest.digest());
+            let now = match found {
+                Ok(found) if found.digest() == planned.manifest.digest() => {
+                    if planned.manifest_stays {
+                        to_untag.push(&planned.tag);
+                    }
                     continue;
                 }
-                Err(error) if error.is_not_found() => {
-                    outcome.moved.push(planned.tag.clone());
-                    left_alone.insert(*planned.manifest.digest());
-                    continue;
-                }
+                Ok(found) => vec![found],
+                Err(error) if error.is_not_found() => Vec::new(),
                 Err(error) => {
-                    left_alone.insert(*planned.manifest.digest());
-                    outcome
-                        .failures
-                        .push(error.with_operation("resolve").with_subject(&planned.tag));
-                    continue;
+                    let error = error.with_operation("resolve");
+                    outcome.failures.push(error.with_subject(&planned.tag));
+                    return outcome;
                 }
-            }
-            if planned.manifest_stays {
-                match repository
-                    .untag(&planned.tag)
-                    .await
-                    .during("untag", &planned.tag)
-                {
-                    Ok(()) => outcome.untagged.push(planned.tag.clone()),
-                    Err(error) => outcome.failures.push(error),
+            };
+            outcome.moved.push(planned.tag.clone());
+            self.graph
+                .collect_below(*planned.manifest.digest(), &mut stays);
+            match Graph::read(repository, now, Search::Staying).await {
+                Ok(graph) => stays.extend(graph.nodes.into_keys()),
+                Err(error) => {
+                    outcome.failures.push(error);
+                    return outcome;
                 }
             }
         }
+        for tag in to_untag {
+            match repository.untag(tag).await.during("untag", tag) {
+                Ok(()) => outcome.untagged.push(tag.clone()),
+                Err(error) => outcome.failures.push(error),
+            }
+        }
         for manifest in &self.manifests {
-            if left_alone.contains(manifest.digest()) {
+            if stays.contains(manifest.digest()) {
                 continue;
             }
             let deleted = repository.manifests().delete(manifest).await;
@@ -76,10 +84,11 @@ impl Plan {
                 // An index may have taken it along, or another program deleted it.
                 Err(error) if error.is_not_found() => {}
                 Err(error) => {
-                    let is_final = error.kind() == tranship::ErrorKind::Unsupported
-                        && outcome.deleted.is_empty();
+                    self.graph.collect_below(*manifest.digest(), &mut stays);
+                    let deletes_nothing =
+                        error.kind() == ErrorKind::Unsupported && outcome.deleted.is_empty();
                     outcome.failures.push(error);
-                    if is_final {
+                    if deletes_nothing {
                         break;
                     }
                 }

@@ -5,8 +5,8 @@
 //!
 //! # What stays
 //!
-//! Everything that a tag which stays leads to: the manifests of its index, its subject, and in turn what these lead to.
-//! If a manifest has a tag that goes and one that stays, only the tag is removed. Whatever the age decides stays if its
+//! Everything that a tag which stays leads to: the manifests of its index, its subject, and in turn what these lead to;
+//! and what refers to any of that, unless a tag that goes names it. If a manifest has a tag that goes and one that stays, only the tag is removed. Whatever the age decides stays if its
 //! age is not known.
 //!
 //! # What goes

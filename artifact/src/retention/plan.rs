@@ -5,10 +5,10 @@ use std::time::SystemTime;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
-    Descriptor, Digest, Repository, Result, ResultExt as _, Tag, TagOrDigest, referrers,
+    Descriptor, Digest, Error, Repository, Result, ResultExt as _, Tag, TagOrDigest, referrers,
 };
 
-use super::graph::{CONCURRENCY, reachable};
+use super::graph::{CONCURRENCY, Graph, Search};
 use super::selection::Selection;
 use crate::tags::{TagFilter, created};
 
@@ -17,6 +17,8 @@ use crate::tags::{TagFilter, created};
 pub struct Plan {
     pub(super) tags: Vec<PlannedTag>,
     pub(super) manifests: Vec<Descriptor>,
+    /// How these belong together.
+    pub(super) graph: Graph,
     kept: usize,
     unknown: Vec<Tag>,
 }
@@ -47,6 +49,23 @@ impl Plan {
     #[must_use]
     pub fn manifests(&self) -> &[Descriptor] {
         &self.manifests
+    }
+
+    /// Returns whether `other`, a later plan for the same selection, deletes the same and keeps the same number of tags.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let tags = |plan: &Self| -> Vec<(Tag, Digest)> {
+            let tags = plan.tags.iter();
+            tags.map(|planned| (planned.tag.clone(), *planned.manifest.digest()))
+                .collect()
+        };
+        let manifests = |plan: &Self| -> HashSet<Digest> {
+            plan.manifests
+                .iter()
+                .map(|manifest| *manifest.digest())
+                .collect()
+        };
+        self.kept == other.kept && tags(self) == tags(other) && manifests(self) == manifests(other)
     }
 
     /// Returns how many tags stay.
@@ -88,47 +107,34 @@ pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<
         .partition(|known| attached_to(&known.tag).is_some());
     let unknown = choose(repository, selection, &mut tags).await?;
 
-    let staying = tags.iter().filter(|known| !known.goes);
-    let mut keep = reachable(
-        repository,
-        staying.map(|known| known.manifest.clone()).collect(),
-        true,
-    )
-    .await?;
+    let mut keep = staying(repository, &tags).await?;
     let mut going = lost(repository, &tags, &keep).await?;
 
     // What is attached by a digest tag goes with what it is attached to, and stays with it.
     let names: HashSet<String> = going
+        .order
         .iter()
         .map(|manifest| digest_tag(manifest.digest()))
         .collect();
-    let mut attached = Vec::new();
-    for mut known in digest_tags {
+    let mut attached = digest_tags;
+    for known in &mut attached {
         known.goes = attached_to(&known.tag).is_some_and(|name| names.contains(name));
-        attached.push(known);
     }
-    let staying = attached.iter().filter(|known| !known.goes);
-    keep.extend(
-        reachable(
-            repository,
-            staying.map(|known| known.manifest.clone()).collect(),
-            true,
-        )
-        .await?,
-    );
+    keep.extend(staying(repository, &attached).await?);
     going.extend(lost(repository, &attached, &keep).await?);
     tags.extend(attached);
 
+    let stays = stays(&keep, &going, &tags);
     let mut seen = HashSet::new();
-    going.retain(|manifest| {
-        !keep.contains_key(manifest.digest()) && seen.insert(*manifest.digest())
-    });
+    going
+        .order
+        .retain(|manifest| !stays.contains(manifest.digest()) && seen.insert(*manifest.digest()));
     let kept = tags.iter().filter(|known| !known.goes).count();
     let mut planned: Vec<PlannedTag> = tags
         .into_iter()
         .filter(|known| known.goes)
         .map(|known| PlannedTag {
-            manifest_stays: keep.contains_key(known.manifest.digest()),
+            manifest_stays: stays.contains(known.manifest.digest()),
             tag: known.tag,
             manifest: known.manifest,
             created: known.created,
@@ -137,10 +143,41 @@ pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<
     planned.sort_by(|a, b| a.tag.cmp(&b.tag));
     Ok(Plan {
         tags: planned,
-        manifests: going,
+        manifests: going.order,
+        graph: going.graph,
         kept,
         unknown,
     })
+}
+
+/// Everything that the tags which stay lead to.
+async fn staying(repository: &dyn Repository, tags: &[Known]) -> Result<Graph> {
+    let roots = tags.iter().filter(|known| !known.goes);
+    let roots = roots.map(|known| known.manifest.clone()).collect();
+    Graph::read(repository, roots, Search::Staying).await
+}
+
+/// The manifests that stay: those that a tag which stays leads to, and what refers to one of them without being named by a
+/// tag that goes. Such a referrer may be an entry of an index that goes.
+fn stays(keep: &Graph, going: &Going, tags: &[Known]) -> HashSet<Digest> {
+    let mut stays: HashSet<Digest> = keep.nodes.keys().copied().collect();
+    let named: HashSet<Digest> = tags
+        .iter()
+        .filter(|known| known.goes)
+        .map(|known| *known.manifest.digest())
+        .collect();
+    loop {
+        let referrer = going.order.iter().map(Descriptor::digest).find(|digest| {
+            let subject = going.graph.subjects.get(*digest);
+            !stays.contains(*digest)
+                && !named.contains(*digest)
+                && subject.is_some_and(|subject| stays.contains(subject))
+        });
+        let Some(referrer) = referrer else {
+            return stays;
+        };
+        going.graph.collect_below(*referrer, &mut stays);
+    }
 }
 
 async fn resolve_all(repository: &dyn Repository, tags: Vec<Tag>) -> Result<Vec<Known>> {
@@ -206,47 +243,61 @@ async fn choose(
     Ok(ages.map(|(tag, _)| tag).collect())
 }
 
-/// The manifests of the tags that go, what these lead to, and what refers to any of it, except for what is in `keep`.
-async fn lost(
-    repository: &dyn Repository,
-    tags: &[Known],
-    keep: &HashMap<Digest, Descriptor>,
-) -> Result<Vec<Descriptor>> {
-    let mut lost: Vec<Descriptor> = Vec::new();
+/// What goes, and how it belongs together.
+#[derive(Default)]
+struct Going {
+    /// First the manifests of tags, then what only they lead to, then what refers to them.
+    order: Vec<Descriptor>,
+    graph: Graph,
+}
+
+impl Going {
+    fn extend(&mut self, other: Self) {
+        self.order.extend(other.order);
+        self.graph.extend(other.graph);
+    }
+}
+
+/// The manifests of the tags that go, the entries of indexes among them, and their referrers, except for what is in `keep`.
+async fn lost(repository: &dyn Repository, tags: &[Known], keep: &Graph) -> Result<Going> {
+    let mut going = Going::default();
     let mut seen: HashSet<Digest> = HashSet::new();
     let roots = tags.iter().filter(|known| known.goes);
     let mut next: Vec<Descriptor> = roots.map(|known| known.manifest.plain()).collect();
     while !next.is_empty() {
-        next.retain(|manifest| {
-            !keep.contains_key(manifest.digest()) && seen.insert(*manifest.digest())
-        });
-        let below = reachable(repository, next.clone(), false).await?;
-        let mut below: Vec<Descriptor> = below
-            .into_values()
-            .filter(|manifest| {
-                !keep.contains_key(manifest.digest()) && seen.insert(*manifest.digest())
-            })
+        let is_new = |seen: &mut HashSet<Digest>, manifest: &Descriptor| {
+            !keep.nodes.contains_key(manifest.digest()) && seen.insert(*manifest.digest())
+        };
+        next.retain(|manifest| is_new(&mut seen, manifest));
+        let graph = Graph::read(repository, next.clone(), Search::Going).await?;
+        let mut below: Vec<Descriptor> = graph
+            .nodes
+            .values()
+            .filter(|manifest| manifest.media_type().is_manifest() && is_new(&mut seen, manifest))
+            .cloned()
             .collect();
         below.sort_by_key(|manifest| manifest.digest().to_string());
+        going.graph.extend(graph);
         next.append(&mut below);
-        lost.extend(next.iter().cloned());
+        going.order.extend(next.iter().cloned());
         let refer = stream::iter(std::mem::take(&mut next))
             .map(|manifest| async move {
-                let found = referrers(repository, &manifest, None).await;
-                match found {
-                    Err(error) if error.is_not_found() => Ok(Vec::new()),
-                    found => found.during("list referrers", manifest.digest()),
-                }
+                let found = match referrers(repository, &manifest, None).await {
+                    Err(error) if error.is_not_found() => Vec::new(),
+                    found => found.during("list referrers", manifest.digest())?,
+                };
+                Ok::<_, Error>((*manifest.digest(), found))
             })
             .buffered(CONCURRENCY);
-        let refer: Vec<Vec<Descriptor>> = refer.try_collect().await?;
-        next = refer
-            .into_iter()
-            .flatten()
-            .map(|manifest| manifest.plain())
-            .collect();
+        let refer: Vec<_> = refer.try_collect().await?;
+        for (subject, referrers) in refer {
+            for referrer in referrers {
+                going.graph.add_referrer(subject, *referrer.digest());
+                next.push(referrer.plain());
+            }
+        }
     }
-    Ok(lost)
+    Ok(going)
 }
 
 /// How tags begin that attach something to `digest`, with or without a suffix.

@@ -318,3 +318,16 @@ async fn damaged_archives_are_corrupt() {
         assert_eq!(refused(&case, &overwrite()).await, ErrorKind::Corrupt);
     }
 }
+
+#[tokio::test]
+async fn sparse_files_are_refused() {
+    // As GNU tar writes one with --format=pax.
+    let map = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n";
+    let case = Case::new();
+    let tar = Tar::new()
+        .entry(EntryType::XHeader, "PaxHeader", "", 0o644, map)
+        .file("d/GNUSparseFile.1/real", "1\n0\n1\nx")
+        .bytes();
+    case.store_archive(tar).await;
+    assert_eq!(refused(&case, &overwrite()).await, ErrorKind::Unsupported);
+}

@@ -449,3 +449,15 @@ async fn a_push_can_be_a_task() {
         .await
         .expect("usable");
 }
+
+#[tokio::test]
+async fn a_file_within_a_directory_is_not_pushed_beside_it() {
+    let case = Case::new();
+    fs::create_dir(case.path("d")).expect("created");
+    case.write("d/a", "1");
+    let files = [case.spec("d"), case.spec("d/a")];
+    let error = push(&case.repository, files, &tagged()).await;
+    let error = error.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("d/a"), "{error}");
+}

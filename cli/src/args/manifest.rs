@@ -77,8 +77,8 @@ pub(crate) struct Delete {
     #[arg(long, value_name = "DURATION")]
     pub(crate) older_than: Option<DurationArg>,
     /// Let the newest N of the chosen tags stay, by the time of creation
-    #[arg(long, value_name = "N")]
-    pub(crate) keep: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: Option<u32>,
     /// Print what would be deleted, and delete nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

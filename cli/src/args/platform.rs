@@ -88,6 +88,12 @@ pub(crate) fn parse_platform(text: &str) -> Result<Platform> {
     if text == LOCAL {
         return Ok(Platform::local());
     }
+    if text.contains(',') {
+        return Err(tranship::Error::new(
+            tranship::ErrorKind::InvalidInput,
+            "one platform is expected, and not a list",
+        ));
+    }
     text.parse().map_err(|error: tranship::Error| {
         error.with_hint("write for example linux/amd64, linux/arm64/v8, or local for this machine")
     })

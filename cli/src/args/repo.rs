@@ -47,7 +47,7 @@ pub(crate) struct TagChoice {
     /// The order: by time reads the manifest and the config of each tag
     #[arg(long, value_enum, default_value_t = TagOrder::Name, value_name = "ORDER")]
     pub(crate) sort: TagOrder,
-    /// Turn the order around: the newest first
+    /// Reverse the order, such as the newest version first
     #[arg(long)]
     pub(crate) reverse: bool,
 }

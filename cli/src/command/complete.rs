@@ -15,11 +15,13 @@ use crate::output;
 const MOST: usize = 1000;
 
 /// How the values of arguments are named that are locations.
-const LOCATIONS: [&str; 6] = [
+const LOCATIONS: [&str; 8] = [
     "LOCATION",
     "REF",
     "SRC",
     "DST",
+    "IMAGE",
+    "OTHER",
     "REGISTRY[/PREFIX]",
     "SUBJECT",
 ];
@@ -42,15 +44,17 @@ pub(super) async fn run(args: CompleteLocation, location_options: &OpenOptions) 
 
 /// Whether a location can follow these words, of which the first is the name of the program.
 fn is_location(before: &[String]) -> bool {
-    let command = help::command();
-    let mut command = &command;
+    let root = help::command();
+    let mut command = &root;
     let mut positions = 0;
     let mut words = before.iter().skip(1).peekable();
     while let Some(word) = words.next() {
         if let Some(name) = word.strip_prefix('-') {
-            let takes_value = !word.contains('=') && option_takes_value(command, name);
+            let option = option(command, name).or_else(|| option(&root, name));
+            let takes_value = !word.contains('=')
+                && option.is_some_and(|option| option.get_action().takes_values());
             if takes_value && words.next().is_none() {
-                return option_is_location(command, name);
+                return option.is_some_and(names_location);
             }
         } else if let Some(below) = command.find_subcommand(word) {
             (command, positions) = (below, 0);
@@ -78,14 +82,6 @@ fn option<'a>(command: &'a clap::Command, name: &str) -> Option<&'a clap::Arg> {
                 .get_short()
                 .is_some_and(|short| name.ends_with(short)),
         })
-}
-
-fn option_takes_value(command: &clap::Command, name: &str) -> bool {
-    option(command, name).is_some_and(|option| option.get_action().takes_values())
-}
-
-fn option_is_location(command: &clap::Command, name: &str) -> bool {
-    option(command, name).is_some_and(names_location)
 }
 
 fn names_location(argument: &clap::Arg) -> bool {
@@ -160,6 +156,9 @@ fn paths(scheme: &str, rest: &str, end: impl Fn(&Path) -> Option<&'static str>) 
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let found = entries.filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
+        if name.chars().any(char::is_control) {
+            return None;
+        }
         let is_meant =
             name.starts_with(start) && (start.starts_with('.') || !name.starts_with('.'));
         let end = is_meant.then(|| end(&entry.path())).flatten()?;
@@ -220,6 +219,10 @@ mod tests {
             ("tranship manifest fetch", true),
             ("tranship untag oci:a:v1 oci:a:v2", true),
             ("tranship fsck oci:a --repair-from", true),
+            ("tranship fs cat", true),
+            ("tranship fs cat oci:a:v1", false),
+            ("tranship inspect --format", false),
+            ("tranship inspect --format json", true),
             ("tranship login", false),
             ("tranship unknown", false),
         ] {

@@ -10,20 +10,24 @@ use crate::output;
 /// Bash splits words at colons, so the word is taken from the line, and only what follows the last colon is replaced.
 const BASH: &str = r#"
 _tranship_or_location() {
-    local line=${COMP_LINE:0:COMP_POINT} words word found kept
+    local line=${COMP_LINE:0:COMP_POINT} words word candidate found=() kept
     read -ra words <<<"$line"
     [[ $line == *[[:space:]] ]] && words+=("")
     word=${words[${#words[@]} - 1]}
-    local IFS=$'\n'
-    found=($(tranship complete-location -- "${words[@]}" 2>/dev/null))
+    while IFS= read -r candidate; do
+        found+=("$candidate")
+    done < <(tranship complete-location -- "${words[@]}" 2>/dev/null)
     if ((${#found[@]})); then
         kept=
         [[ $COMP_WORDBREAKS == *:* && $word == *:* ]] && kept=${word%"${word##*:}"}
-        COMPREPLY=("${found[@]#"$kept"}")
+        COMPREPLY=()
+        for candidate in "${found[@]}"; do
+            # A name may contain what the shell would expand.
+            COMPREPLY+=("$(printf %q "${candidate#"$kept"}")")
+        done
         [[ ${#found[@]} == 1 && ${found[0]} != *[:/] ]] || compopt -o nospace 2>/dev/null
         return
     fi
-    unset IFS
     _tranship "$@"
 }
 complete -F _tranship_or_location -o nosort -o bashdefault -o default tranship
@@ -50,13 +54,27 @@ complete -c tranship -n "not __fish_tranship_needs_command" -a "(tranship comple
 pub(super) async fn run(args: &Completion) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut help::command(), "tranship", &mut script);
+    let script = without_hidden(&String::from_utf8_lossy(&script));
     let script = match args.shell {
-        Shell::Bash => String::from_utf8_lossy(&script).into_owned() + BASH,
-        Shell::Fish => String::from_utf8_lossy(&script).into_owned() + FISH,
-        Shell::Zsh => with_locations_in_zsh(&String::from_utf8_lossy(&script)),
-        _ => String::from_utf8_lossy(&script).into_owned(),
+        Shell::Bash => script + BASH,
+        Shell::Fish => script + FISH,
+        Shell::Zsh => with_locations_in_zsh(&script),
+        _ => script,
     };
     output::write(script.as_bytes()).await
+}
+
+/// Takes the hidden command out of what is offered.
+fn without_hidden(script: &str) -> String {
+    let lines = script.lines().filter(|line| {
+        // A candidate with its description, in zsh, fish, elvish and PowerShell.
+        !line.contains("complete-location:")
+            && !line.contains("-a \"complete-location\"")
+            && !line.contains("cand complete-location")
+            && !line.contains("[CompletionResult]::new('complete-location'")
+    });
+    let lines: String = lines.map(|line| format!("{line}\n")).collect();
+    lines.replace(" complete-location ", " ")
 }
 
 /// Asks for locations wherever the script would complete the names of files. The function has to be defined before the

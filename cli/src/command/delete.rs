@@ -8,7 +8,7 @@ use tranship::{Descriptor, Repository};
 use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 
-use super::{open_existing, retention};
+use super::{open_existing, retention, tags};
 use crate::args::{BlobDelete, Delete};
 use crate::command_error::{At as _, Outcome};
 use crate::confirm::confirm;
@@ -27,13 +27,20 @@ struct Deleted {
 struct DeletedContent {
     reference: String,
     descriptor: Descriptor,
+    /// The tags that go with a manifest, if they were looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<String>>,
 }
 
 impl fmt::Display for Deleted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.deleted.iter().filter(|_| self.dry_run);
         for content in shown {
-            writeln!(f, "{}", content.descriptor.digest())?;
+            write!(f, "{}", content.descriptor.digest())?;
+            for tag in content.tags.iter().flatten() {
+                write!(f, " {tag}")?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -44,6 +51,7 @@ struct Target<'a> {
     location: &'a Location,
     repository: Arc<dyn Repository>,
     descriptor: Descriptor,
+    tags: Option<Vec<String>>,
 }
 
 pub(super) async fn manifests(
@@ -59,22 +67,31 @@ pub(super) async fn manifests(
         let reference = required_reference(location)?;
         let repository = open_existing(location, location_options).await?;
         let descriptor = repository.resolve(reference).await.within(location)?;
+        let mut tags = None;
+        if args.dry_run || !args.yes {
+            let found = tags::of_manifest(&*repository, *descriptor.digest()).await;
+            let found = found.within(location)?;
+            tags = Some(found.iter().map(ToString::to_string).collect());
+        }
         targets.push(Target {
             location,
             repository,
             descriptor,
+            tags,
         });
     }
     if !args.dry_run {
         let question = match targets.as_slice() {
             [target] => format!(
-                "Delete the manifest {}, {}, and every tag that points at it?",
+                "Delete the manifest {}, {}{}?",
                 target.location,
-                target.descriptor.digest()
+                target.descriptor.digest(),
+                with_tags(&targets)
             ),
             targets => format!(
-                "Delete these {} manifests, and every tag that points at them?",
-                targets.len()
+                "Delete these {} manifests{}?",
+                targets.len(),
+                with_tags(targets)
             ),
         };
         confirm(&question, args.yes).await?;
@@ -103,6 +120,7 @@ pub(super) async fn blobs(
             location,
             repository,
             descriptor,
+            tags: None,
         });
     }
     if !args.dry_run {
@@ -126,6 +144,23 @@ pub(super) async fn blobs(
     print(targets, args.dry_run, output).await
 }
 
+/// The tags that go, for a question.
+fn with_tags(targets: &[Target<'_>]) -> String {
+    let tags: Vec<&str> = targets
+        .iter()
+        .flat_map(|target| target.tags.iter().flatten())
+        .map(String::as_str)
+        .collect();
+    match tags.as_slice() {
+        [] => String::new(),
+        [tag] => format!(", and the tag {tag}"),
+        tags => format!(
+            ", and the tags {} (`tranship untag` removes a tag alone)",
+            tags.join(", ")
+        ),
+    }
+}
+
 async fn print(targets: Vec<Target<'_>>, dry_run: bool, output: Output) -> Outcome {
     let deleted = targets.into_iter().map(|target| DeletedContent {
         reference: target
@@ -134,6 +169,7 @@ async fn print(targets: Vec<Target<'_>>, dry_run: bool, output: Output) -> Outco
             .with_reference(*target.descriptor.digest())
             .to_string(),
         descriptor: target.descriptor,
+        tags: target.tags,
     });
     let deleted = deleted.collect();
     output.print(&Deleted { dry_run, deleted }).await

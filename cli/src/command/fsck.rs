@@ -10,6 +10,7 @@ use tranship_backends::layout::{Finding, FindingKind, FsckReport, Layout, Severi
 
 use super::layouts::Layouts;
 use super::open_existing;
+use super::verify::found;
 use crate::args::Fsck;
 use crate::command_error::{At as _, CommandError, Outcome};
 use crate::location::no_reference;
@@ -68,7 +69,7 @@ pub(super) async fn run(args: Fsck, location_options: &OpenOptions, output: Outp
         1 => first.clone(),
         count => format!("{first} and {} more", count - 1),
     };
-    let error = Error::new(ErrorKind::Corrupt, format!("{errors} errors were found"));
+    let error = Error::new(ErrorKind::Corrupt, found(errors));
     let hint = match from {
         Some(_) => "what is left could not be repaired from there",
         None if can_be_repaired => "--repair-from LOCATION replaces what is missing or damaged",
@@ -142,7 +143,11 @@ fn summary(location: &str, report: &FsckReport) -> String {
     let mut text = format!(
         "{location}: {} blobs checked, {}",
         report.checked.count,
-        if report.sound { "sound" } else { "not sound" },
+        if report.sound {
+            "no errors"
+        } else {
+            "errors were found"
+        },
     );
     let unreferenced = count(FindingKind::Unreferenced);
     if unreferenced > 0 {

@@ -1,11 +1,12 @@
 //! `manifest delete` with options that choose tags.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::SystemTime;
 
 use serde::Serialize;
-use tranship::{Descriptor, Error, ErrorKind};
-use tranship_artifact::retention::{Plan, Selection, plan};
+use tranship::{Descriptor, Error, ErrorKind, Tag};
+use tranship_artifact::retention::{DeletionOutcome, Plan, Selection, plan};
 use tranship_backends::Location;
 use tranship_backends::OpenOptions;
 
@@ -29,6 +30,10 @@ struct Deletion {
     kept: usize,
     /// The tags that stay because their age is not known.
     unknown_age: Vec<String>,
+    /// The tags that were moved or removed by others, and are left alone.
+    moved: Vec<String>,
+    /// How many deletions failed.
+    failed: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,7 +66,27 @@ impl Deletion {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            moved: Vec::new(),
+            failed: 0,
         }
+    }
+
+    /// Keeps what was really deleted.
+    fn of(mut self, outcome: &DeletionOutcome) -> Self {
+        let deleted: HashSet<String> = outcome
+            .deleted
+            .iter()
+            .map(|manifest| manifest.digest().to_string())
+            .collect();
+        let untagged: HashSet<&str> = outcome.untagged.iter().map(Tag::as_str).collect();
+        self.tags.retain(|tag| match tag.manifest_stays {
+            true => untagged.contains(&*tag.tag),
+            false => deleted.contains(&tag.digest),
+        });
+        self.manifests.clone_from(&outcome.deleted);
+        self.moved = outcome.moved.iter().map(ToString::to_string).collect();
+        self.failed = outcome.failures.len();
+        self
     }
 }
 
@@ -94,34 +119,47 @@ pub(super) async fn run(args: Delete, location_options: &OpenOptions, output: Ou
     no_reference(location)?;
     let mut selection = Selection::default().with_tags(args.tags.filter()?);
     selection.older_than = args.older_than.map(|age| age.0);
-    selection.keep = args.keep;
+    selection.keep = args.keep.map(|count| count as usize);
     let repository = open_existing(location, location_options).await?;
     let plan = plan(&*repository, &selection).await.within(location)?;
-    let deletion = Deletion::new(location, args.dry_run, &plan);
     tell(&plan, args.dry_run, output);
     if args.dry_run || plan.tags().is_empty() {
-        return output.print(&deletion).await;
+        return output
+            .print(&Deletion::new(location, args.dry_run, &plan))
+            .await;
     }
-    let question = format!("Delete {} of {location}?", summary(&plan));
     if !args.yes {
         for tag in plan.tags() {
             output.note(format_args!("{} {}", tag.tag, tag.manifest.digest()));
         }
+        let question = format!("Delete {} of {location}?", summary(&plan));
+        confirm(&question, args.yes).await?;
+        // The question may have waited for hours.
+        let now = tranship_artifact::retention::plan(&*repository, &selection).await;
+        if !plan.is_same(&now.within(location)?) {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the repository has changed since the question, and nothing was deleted",
+            )
+            .with_subject(location)
+            .with_hint("run the command again")
+            .into());
+        }
     }
-    confirm(&question, args.yes).await?;
     let outcome = plan.carry_out(&*repository).await;
     for tag in &outcome.moved {
         output.note(format_args!(
-            "warning: {tag} was moved or removed meanwhile, and is left alone"
+            "warning: {tag} was moved or removed by another program, and is left alone"
         ));
     }
+    let deletion = Deletion::new(location, false, &plan).of(&outcome);
     output.print(&deletion).await?;
     let mut failures = outcome.failures.into_iter();
     let Some(first) = failures.next() else {
         return Ok(());
     };
     let others = failures.len();
-    if others > 0 {
+    if others > 0 && !output.is_json() {
         output.note(format_args!(
             "error: {} deletions failed, the first of them:",
             others + 1
@@ -145,10 +183,13 @@ fn summary(plan: &Plan) -> String {
 
 /// Says what the plan does, and why some tags are not part of it.
 fn tell(plan: &Plan, dry_run: bool, output: Output) {
+    if output.is_json() {
+        return;
+    }
     let unknown = plan.of_unknown_age();
     if let Some(first) = unknown.first() {
         output.note(format_args!(
-            "{} of the chosen tags do not tell when they were created, and stay: {first}{}",
+            "{} of the chosen tags stay, as it is not known when they were created: {first}{}",
             unknown.len(),
             if unknown.len() > 1 { " and others" } else { "" }
         ));

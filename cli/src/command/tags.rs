@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use tranship::{Descriptor, Error, Repository, ResultExt as _, Tag, TagOrDigest};
+use tranship::{Descriptor, Digest, Error, Repository, ResultExt as _, Tag, TagOrDigest};
 use tranship_artifact::tags::{TagVersion, created};
 use tranship_backends::Location;
 use tranship_backends::OpenOptions;
@@ -125,6 +125,16 @@ async fn choose(
         tags.reverse();
     }
     Ok(tags)
+}
+
+/// Returns the tags of the manifest `digest`, in ASCII order. Resolves every tag of the repository.
+pub(super) async fn of_manifest(
+    repository: &dyn Repository,
+    digest: Digest,
+) -> Result<Vec<Tag>, Error> {
+    let mut tags = tranship::tags(repository).await?;
+    tags.sort();
+    naming(repository, tags, &digest.into()).await
 }
 
 /// Keeps the tags that name what `named` names.

@@ -40,6 +40,11 @@ pub(super) async fn run(args: Verify, location_options: &OpenOptions, output: Ou
     let report = image::verify(&*repository, reference.as_ref(), &options).await;
     let report = report.within(&location)?;
     drop(progress);
+    if report.checked.count == 0 && reference.is_none() {
+        let error = Error::new(ErrorKind::NotFound, "there is nothing to verify")
+            .with_hint("look at the spelling of the repository's name");
+        return Err(CommandError::Error(error, Some(location.to_string())));
+    }
     let errors = report.count(Severity::Error);
     if output.is_json() {
         let verified = Verified {
@@ -52,16 +57,29 @@ pub(super) async fn run(args: Verify, location_options: &OpenOptions, output: Ou
         output.note(format_args!(
             "{location}: {} manifests and blobs checked, {}",
             report.checked.count,
-            if report.sound { "sound" } else { "not sound" }
+            if report.sound {
+                "no errors".to_owned()
+            } else {
+                found(errors)
+            }
         ));
     }
     if errors == 0 {
         return Ok(());
     }
-    let error = Error::new(ErrorKind::Corrupt, format!("{errors} errors were found")).with_hint(
-        "copy the image again with `tranship cp --repair` from a place that has all of it",
-    );
+    let error = Error::new(ErrorKind::Corrupt, found(errors)).with_hint(match location {
+        tranship_backends::Location::Remote(_) => "push the damaged content again from a place that has all of it; `tranship cp --repair` adds what is missing",
+        _ => "`tranship fsck LOCATION --repair-from LOCATION` replaces what is missing or damaged",
+    });
     Err(CommandError::Error(error, Some(location.to_string())))
+}
+
+/// How many errors were found.
+pub(super) fn found(errors: usize) -> String {
+    match errors {
+        1 => "1 error was found".to_owned(),
+        _ => format!("{errors} errors were found"),
+    }
 }
 
 /// What is wrong, one finding a line.

@@ -52,7 +52,7 @@ fn files_are_copied_and_not_overwritten() {
     let copy = ["fs", "cp", "oci:hello:v1-amd64", "/etc/passwd", "out"];
     assert_eq!(here.ok(&copy), "out/passwd");
     assert_eq!(here.read("out/passwd").len(), 66);
-    let error = here.fails(8, &copy);
+    let error = here.fails(1, &copy);
     assert!(error.contains("--overwrite"), "{error}");
     here.ok(&[&copy[..], &["--overwrite"]].concat());
     here.ok(&["fs", "cp", "oci:hello:v1-amd64", "/", "all"]);

@@ -19,7 +19,7 @@ fn damage_is_printed_a_line_each() {
     assert_eq!(ran.code, Some(4), "{ran:?}");
     let expected = format!("error: wrong size {AMD64}: ");
     assert!(ran.stdout.starts_with(&expected), "{ran:?}");
-    assert!(ran.stderr.contains("1 errors were found"), "{ran:?}");
+    assert!(ran.stderr.contains("1 error was found"), "{ran:?}");
     let ran = here.run(&["verify", "oci:hello:latest", "--format", "json"]);
     assert_eq!(ran.code, Some(4));
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");

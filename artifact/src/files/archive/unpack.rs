@@ -103,6 +103,9 @@ fn unpack_entry(
     let name = text(&entry.path_bytes())?;
     let in_archive = |error: Error| error.with_subject(Printable(&name));
     let path = below(&name, prefix).map_err(in_archive)?;
+    if is_sparse(&mut entry) {
+        return Err(in_archive(refused("is a sparse file")));
+    }
     let mode = entry.header().mode().unwrap_or(0o644);
     let Some((last, parents)) = path.split_last() else {
         return if kind == EntryType::Directory {
@@ -171,6 +174,16 @@ fn unpack_entry(
             char::from(other.as_byte())
         )))),
     }
+}
+
+/// Whether an entry holds a map of the file before its content, as extended headers tell. Its name is not that of the file.
+fn is_sparse(entry: &mut Entry<'_, impl Read>) -> bool {
+    let Ok(Some(extensions)) = entry.pax_extensions() else {
+        return false;
+    };
+    extensions
+        .flatten()
+        .any(|extension| extension.key_bytes().starts_with(b"GNU.sparse."))
 }
 
 /// Copies an entry, and tells failures of the archive from those of the file.

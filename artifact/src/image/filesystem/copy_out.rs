@@ -72,7 +72,7 @@ impl Filesystem<'_> {
     ///
     /// # Errors
     /// - As [`metadata`](Self::metadata).
-    /// - [`Conflict`](ErrorKind::Conflict) if a file exists and is not to be replaced, or a directory exists.
+    /// - [`Io`](ErrorKind::Io) if a file exists and is not to be replaced, or a directory exists.
     /// - [`InvalidInput`](ErrorKind::InvalidInput) if `path` is a device or a named pipe.
     /// - [`PermissionDenied`](ErrorKind::PermissionDenied), [`StorageFull`](ErrorKind::StorageFull) and what else the
     ///   file system fails with.
@@ -416,7 +416,7 @@ impl Output {
             return Ok(());
         };
         let conflict = |message: &'static str, hint: &'static str| {
-            let error = Error::new(ErrorKind::Conflict, message);
+            let error = Error::new(ErrorKind::Io, message);
             Err(error.with_subject(to.display()).with_hint(hint))
         };
         if existing.is_dir() {
