@@ -303,6 +303,10 @@ async fn push_one(
 /// Pushes the config, if there is one that is not empty.
 async fn push_config(target: &dyn Repository, options: &PushOptions) -> Result<Option<Descriptor>> {
     let config = if let Some(spec) = &options.config {
+        let path = spec.path().to_path_buf();
+        if tranship::blocking::run(move || Ok(path.is_dir())).await? {
+            return Err(invalid("the config is a directory").with_subject(spec.path().display()));
+        }
         let named = Named::new(&spec.clone().with_title("config"), None)?;
         push_one(target, named, MediaType::UNKNOWN_CONFIG, options).await?
     } else if let Some(platform) = &options.platform {

@@ -10,6 +10,7 @@ use tranship::blocking;
 use tranship::{Error, Result};
 
 use super::dir::{self, Dir};
+use super::title::STAGING;
 
 /// The directory with the files, at the paths that they will have in the output directory.
 const TREE: &str = "tree";
@@ -126,7 +127,7 @@ fn make_all(path: &Path) -> io::Result<Vec<PathBuf>> {
 fn make_unique(output: &Dir) -> io::Result<(String, Dir)> {
     loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".tranship-{}-{count}", std::process::id());
+        let name = format!("{STAGING}{}-{count}", std::process::id());
         match output.make_directory(&name, 0o700) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

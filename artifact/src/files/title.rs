@@ -53,6 +53,9 @@ pub(super) fn of_path(path: &Path) -> Result<String> {
     })
 }
 
+/// How the temporary directories of a pull begin.
+pub(super) const STAGING: &str = ".tranship-";
+
 /// A relative path whose components are names, and cannot lead out of the directory that it is joined to. It is empty
 /// for that directory itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +93,12 @@ impl SafePath {
                 }
                 name => names.push(name.to_owned()),
             }
+        }
+        if names
+            .first()
+            .is_some_and(|first: &String| first.starts_with(STAGING))
+        {
+            return refuse("the name is one that is kept for temporary directories");
         }
         if names.len() > MAX_DEPTH {
             return refuse("the name has more than 100 directories");

@@ -27,6 +27,7 @@ async fn titles_do_not_lead_out() {
         "a/../b",
         "x\ny",
         "\u{1b}[2J",
+        ".tranship-1-0/tree/x",
         ".",
     ] {
         let case = Case::new();

@@ -461,3 +461,13 @@ async fn a_file_within_a_directory_is_not_pushed_beside_it() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("d/a"), "{error}");
 }
+
+#[tokio::test]
+async fn a_directory_is_not_a_config() {
+    let case = Case::new();
+    case.write("a", "1");
+    fs::create_dir(case.path("d")).expect("created");
+    let options = tagged().with_config(case.spec("d"));
+    let error = push(&case.repository, [case.spec("a")], &options).await;
+    assert_eq!(error.expect_err("refused").kind(), ErrorKind::InvalidInput);
+}

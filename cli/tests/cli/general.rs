@@ -231,3 +231,22 @@ fn a_missing_tag_is_not_found_and_no_status() {
         "{error}"
     );
 }
+
+#[test]
+fn commands_and_options_of_other_tools_below_a_command_have_hints() {
+    let here = Workplace::new();
+    for (arguments, hint) in [
+        (
+            &["manifest", "fetch-config", "oci:hello:v1"][..],
+            "inspect --config",
+        ),
+        (&["index", "append", "oci:hello:v1"], "index add"),
+        (&["tags", "--include", "v*", "oci:hello"], "--match"),
+        (&["cp", "--all-tags", "oci:hello", "oci:x"], "tranship tags"),
+        (&["rm", "--force", "oci:hello:v1"], "--yes"),
+    ] {
+        let error = here.run(arguments).stderr;
+        assert!(error.contains(hint), "{arguments:?}: {error}");
+        assert!(!error.contains("--insecure"), "{arguments:?}: {error}");
+    }
+}

@@ -175,3 +175,11 @@ fn as_json_deleting_names_what_was_deleted() {
     assert_eq!(deleted["reference"], format!("oci:hello@{INDEX}"));
     assert_eq!(deleted["descriptor"]["digest"], INDEX);
 }
+
+#[test]
+fn a_dry_run_of_deleting_tells_every_tag_that_goes() {
+    let here = Workplace::new();
+    let planned = here.ok(&["rm", "--dry-run", "oci:hello:v1"]);
+    assert_eq!(planned, format!("{INDEX} latest v1"));
+    assert_eq!(here.tags("oci:hello"), ["latest", "v1", "v1-amd64"]);
+}
