@@ -77,7 +77,30 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
     }
 }
 
+/// Parses the arguments. `--config`, as docker and crane call the file of credentials, is `--registry-config` where a command
+/// does not have an option of that name itself.
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    parse_exactly(arguments).or_else(|error| {
+        let is_config = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(name)) if name == "--config");
+        if error.kind() != ClapErrorKind::UnknownArgument || !is_config {
+            return Err(error);
+        }
+        let renamed: Vec<OsString> = arguments
+            .iter()
+            .map(|argument| match argument.to_str() {
+                Some("--config") => "--registry-config".into(),
+                Some(text) => match text.strip_prefix("--config=") {
+                    Some(file) => format!("--registry-config={file}").into(),
+                    None => argument.clone(),
+                },
+                None => argument.clone(),
+            })
+            .collect();
+        parse_exactly(&renamed)
+    })
+}
+
+fn parse_exactly(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = help::command();
     let matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))

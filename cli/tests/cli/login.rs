@@ -136,6 +136,13 @@ fn a_file_that_is_named_takes_the_place_of_all_others() {
     assert_eq!(document(&here, "mine.json")["auths"][&host]["auth"], BASIC);
     here.fails(5, &["repo", "ls", &host]);
     here.ok(&[&["repo", "ls", &host], &config[..]].concat());
+    for other in [
+        &["--config", "mine.json"][..],
+        &["--config=mine.json"],
+        &["--authfile", "mine.json"],
+    ] {
+        here.ok(&[&["repo", "ls", &host], other].concat());
+    }
     here.ok(&[&["logout", &host], &config[..]].concat());
     here.fails(5, &[&["repo", "ls", &host], &config[..]].concat());
 }
