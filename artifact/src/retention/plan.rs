@@ -95,8 +95,10 @@ struct Known {
 /// image that the filter chooses. Dropping the future has no effect.
 ///
 /// # Errors
-/// - Any error of listing or reading, so that nothing is deleted on the ground of a part of the repository. A manifest
-///   that is missing is not an error.
+/// - Any error of listing or reading, so that nothing is deleted on the ground of a part of the repository. That includes
+///   a tag that stays and whose manifest is missing. A manifest that is missing below another one is not an error.
+/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if a tag that stays names content of an unknown type, as it is not
+///   known what has to stay with it.
 /// - [`SizeExceedsLimit`](tranship::ErrorKind::SizeExceedsLimit) for a repository of more than a million manifests.
 pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<Plan> {
     let listed = tranship::tags(repository).await?;
