@@ -60,7 +60,7 @@ impl Exemption {
         let name = host.strip_prefix('*').unwrap_or(host);
         let name = name.trim_matches('.');
         // This gives the name the form of a host in a URL: lower case and ASCII.
-        match Host::parse(name).ok()? {
+        match Host::parse(&in_ascii(name)?).ok()? {
             Host::Domain(name) => Some(Self::Name(name, port)),
             Host::Ipv4(address) => Some(Self::Address(address.into(), port)),
             Host::Ipv6(_) => None,
@@ -83,6 +83,20 @@ impl Exemption {
             (Self::Name(..), _) => false,
         }
     }
+}
+
+/// Encodes each label of a name that is not ASCII by Punycode. Letters are made lower case and not normalized further,
+/// since that takes tables of Unicode.
+fn in_ascii(name: &str) -> Option<String> {
+    let labels = name.split('.').map(|label| {
+        if label.is_ascii() {
+            return Some(label.to_owned());
+        }
+        idna::punycode::encode_str(&label.to_lowercase()).map(|label| format!("xn--{label}"))
+    });
+    labels
+        .collect::<Option<Vec<_>>>()
+        .map(|labels| labels.join("."))
 }
 
 fn unbracketed(text: &str) -> &str {
