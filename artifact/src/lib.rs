@@ -41,3 +41,6 @@ pub mod image;
 pub mod index;
 pub mod retention;
 pub mod tags;
+
+/// The annotation with the time at which an artifact was created.
+const CREATED: &str = "org.opencontainers.image.created";

@@ -14,11 +14,10 @@ use super::input::{Named, Prepared, Watched};
 use super::push_options::PushOptions;
 use super::spec::FileSpec;
 
+use crate::CREATED;
+
 /// The type of an artifact without a type (ORAS).
 const UNKNOWN_ARTIFACT: MediaType = MediaType::from_static("application/vnd.unknown.artifact.v1");
-
-/// The annotation that says when an artifact was made (image-spec, "Pre-Defined Annotation Keys").
-const CREATED: &str = "org.opencontainers.image.created";
 
 /// The outcome of a push.
 #[non_exhaustive]

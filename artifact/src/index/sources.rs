@@ -10,7 +10,7 @@ use tranship::{
 
 /// A manifest, or the manifests of an index, to list in an index.
 ///
-/// The entries of an index are listed as they are there, with their annotations, because many programs do not look
+/// The entries of an index are listed unchanged, with their annotations, because many programs do not look
 /// into an index below an index. [`with_nested`](Self::with_nested) lists the index itself.
 #[derive(Clone)]
 pub struct IndexSource<'a> {

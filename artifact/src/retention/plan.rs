@@ -10,9 +10,9 @@ use tranship::{
 
 use super::graph::{CONCURRENCY, Graph, Search};
 use super::selection::Selection;
-use crate::tags::{TagFilter, created};
+use crate::tags::{created, is_digest_tag};
 
-/// What there is to delete. It is made by [`plan`] and shows the repository as it was at that time.
+/// The tags and manifests to delete, from the state of the repository at the time of [`plan`].
 #[derive(Debug)]
 pub struct Plan {
     pub(super) tags: Vec<PlannedTag>,
@@ -248,7 +248,7 @@ async fn choose(
 /// What goes, and how it belongs together.
 #[derive(Default)]
 struct Going {
-    /// First the manifests of tags, then what only they lead to, then what refers to them.
+    /// First the manifests of tags, then their entries, then their referrers.
     order: Vec<Descriptor>,
     graph: Graph,
 }
@@ -309,7 +309,6 @@ fn digest_tag(digest: &Digest) -> String {
 
 /// What a digest tag is attached to, as its tag begins.
 fn attached_to(tag: &Tag) -> Option<&str> {
-    let is_digest_tag = !TagFilter::default().without_digest_tags().matches(tag);
     let name = tag.as_str();
-    is_digest_tag.then(|| name.split_once('.').map_or(name, |(name, _)| name))
+    is_digest_tag(name).then(|| name.split_once('.').map_or(name, |(name, _)| name))
 }

@@ -9,8 +9,7 @@ use tranship::{
     ResultExt as _, fetch_document,
 };
 
-/// The annotation with the time at which an artifact was packed.
-const CREATED: &str = "org.opencontainers.image.created";
+use crate::CREATED;
 
 /// Builds that are to be the same each time set 1970, or 1980 where a file format has no earlier year. Such a time says
 /// nothing of the age. This is the first second of 1980, which buildpacks set, after the epoch.
@@ -24,7 +23,7 @@ struct Config {
     created: Option<String>,
 }
 
-/// Returns when an image or artifact was created, as it says of itself: by the annotation
+/// Returns when an image or artifact was created: by the annotation
 /// `org.opencontainers.image.created`, or by the config of an image. An index without the annotation is as new as the
 /// newest of its first 16 manifests.
 ///

@@ -31,7 +31,7 @@ pub struct TagFilter {
 }
 
 impl TagFilter {
-    /// Adds a pattern in which `*` stands for any text and `?` for one character. With a `!` in front, tags that match
+    /// Adds a pattern in which `*` matches any text and `?` one character. With a `!` in front, tags that match
     /// the rest are excluded.
     #[must_use]
     pub fn with_glob(mut self, pattern: &str) -> Self {
@@ -99,7 +99,7 @@ impl TagFilter {
 }
 
 /// Whether a tag begins with a digest, as `sha256-HEX` and `sha256-HEX.sig` do.
-pub(super) fn is_digest_tag(name: &str) -> bool {
+pub(crate) fn is_digest_tag(name: &str) -> bool {
     [("sha256-", 64), ("sha384-", 96), ("sha512-", 128)]
         .into_iter()
         .any(|(prefix, length)| {

@@ -25,5 +25,6 @@ mod version;
 
 pub use created::created;
 pub use filter::TagFilter;
+pub(crate) use filter::is_digest_tag;
 pub use range::VersionRange;
 pub use version::TagVersion;

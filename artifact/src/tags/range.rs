@@ -10,7 +10,7 @@ use super::version::TagVersion;
 /// A range of versions, such as `>=1.24 <2`, `^1.2`, `~1.2.3`, `1.2.x` or `^1 || ^3`.
 ///
 /// Conditions with spaces or commas between them must all hold; of alternatives with `||` between them, one. A version
-/// without an operator stands for all versions that begin with it: `1.2` is `1.2.0`, `1.2.1` and so on.
+/// without an operator matches all versions that begin with it: `1.2` is `1.2.0`, `1.2.1` and so on.
 ///
 /// Pre-releases are excluded unless a condition names a pre-release of the same three numbers, as in `>=2.0.0-rc1`, or
 /// [`with_pre_releases`](Self::with_pre_releases) includes them all.

@@ -7,10 +7,10 @@ use super::model::{
     ConfigSummary, Inspection, Kind, LayerSummary, ManifestSummary, ReferrerSummary,
 };
 use super::sizes;
+use crate::CREATED;
 use crate::image::config::{ImageConfig, is_image_config};
 use crate::image::select::{ATTESTED_DIGEST, is_attestation};
 
-const CREATED: &str = "org.opencontainers.image.created";
 const TITLE: &str = "org.opencontainers.image.title";
 const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
 
