@@ -10,9 +10,9 @@ use tranship::{
 
 /// The fields of a configuration that are read. Missing fields and `null` are the same.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct ImageConfig {
+pub(crate) struct ImageConfig {
     #[serde(default)]
-    pub(super) created: Option<String>,
+    pub(crate) created: Option<String>,
     #[serde(flatten)]
     pub(super) platform: Platform,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -70,7 +70,7 @@ where
 }
 
 /// Returns whether `media_type` is that of the configuration of an image.
-pub(super) fn is_image_config(media_type: &MediaType) -> bool {
+pub(crate) fn is_image_config(media_type: &MediaType) -> bool {
     [MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG].contains(media_type)
 }
 
@@ -79,7 +79,7 @@ pub(super) fn is_image_config(media_type: &MediaType) -> bool {
 /// # Errors
 /// `SizeExceedsLimit` if it has more than `limit` bytes, `InvalidManifest` if it cannot be decoded, and what the store
 /// fails with.
-pub(super) async fn fetch_config(
+pub(crate) async fn fetch_config(
     store: &(impl Fetcher + ?Sized),
     descriptor: &Descriptor,
     limit: u64,

@@ -7,7 +7,7 @@
 //! | [`diff()`] | compares the files of two images |
 //! | [`verify()`] | reads and hashes everything that a reference leads to |
 
-mod config;
+pub(crate) mod config;
 mod filesystem;
 mod inspect;
 mod select;

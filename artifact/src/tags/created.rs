@@ -3,13 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use chrono::DateTime;
-use serde::Deserialize;
 use tranship::{
-    Descriptor, Fetcher, MAX_MANIFEST_SIZE, Manifest, ManifestDocument, MediaType, Result,
-    ResultExt as _, fetch_document,
+    Descriptor, Fetcher, MAX_MANIFEST_SIZE, Manifest, ManifestDocument, Result, fetch_document,
 };
 
 use crate::CREATED;
+use crate::image::config::{fetch_config, is_image_config};
 
 /// Builds that are to be the same each time set 1970, or 1980 where a file format has no earlier year. Such a time says
 /// nothing of the age. This is the first second of 1980, which buildpacks set, after the epoch.
@@ -17,11 +16,6 @@ const LATEST_ARTIFICIAL: Duration = Duration::from_secs(315_532_801);
 
 /// So many entries of an index are asked for their time.
 const MAX_ENTRIES: usize = 16;
-
-#[derive(Deserialize)]
-struct Config {
-    created: Option<String>,
-}
 
 /// Returns when an image or artifact was created: by the annotation
 /// `org.opencontainers.image.created`, or by the config of an image. An index without the annotation is as new as the
@@ -66,19 +60,11 @@ async fn of_manifest(repository: &dyn Fetcher, manifest: &Manifest) -> Result<Op
     if let Some(text) = manifest.annotations.get(CREATED) {
         return Ok(parse(text));
     }
-    let config = &manifest.config;
-    if ![MediaType::IMAGE_CONFIG, MediaType::DOCKER_CONFIG].contains(config.media_type()) {
+    if !is_image_config(manifest.config.media_type()) {
         return Ok(None);
     }
-    let content = match unless_lost(repository.fetch(config).await)? {
-        Some(content) => content.bytes(MAX_MANIFEST_SIZE).await,
-        None => return Ok(None),
-    };
-    let Some(content) = unless_lost(content.during("fetch", config.digest()))? else {
-        return Ok(None);
-    };
-    let config: Option<Config> = serde_json::from_slice(&content).ok();
-    Ok(config.and_then(|config| parse(&config.created?)))
+    let config = fetch_config(repository, &manifest.config, MAX_MANIFEST_SIZE).await;
+    Ok(unless_lost(config)?.and_then(|config| parse(&config.created?)))
 }
 
 /// Takes what is missing, damaged or too large for unknown.
