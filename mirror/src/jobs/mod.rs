@@ -1,0 +1,1 @@
+//! Copies many images, shared content once, and reports what happened to each.

@@ -1,0 +1,12 @@
+//! Many OCI images at once: mirrors, and bundles for air gaps.
+//!
+//! Everything here works on [`Registry`](tranship::Registry) and [`Repository`](tranship::Repository), so sources and
+//! destinations can be registries, image layouts, archives and object stores alike.
+//!
+//! | Module | Purpose |
+//! |---|---|
+//! | [`rules`] | which images are mirrored, and where to |
+//! | [`jobs`] | copies many images, shared content once, and reports what happened to each |
+
+pub mod jobs;
+pub mod rules;
