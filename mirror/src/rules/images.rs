@@ -1,6 +1,6 @@
 //! What is copied of an image.
 
-use tranship::{MediaType, Platform, PlatformSubset};
+use tranship::{CopyOptions, ExtendedCopyOptions, MediaType, Platform, PlatformSubset};
 
 /// What is copied of each image.
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub struct ImageOptions {
 
 /// Which platforms of an index are copied.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Platforms {
     /// All of them, with the index.
     #[default]
@@ -40,4 +40,23 @@ pub struct Referrers {
     /// Whether an image that is up to date is not asked for new referrers. This saves the requests for each of its
     /// manifests, and misses what was attached since the image was copied.
     pub only_of_changed: bool,
+}
+
+impl ImageOptions {
+    /// Returns `copy` with these options.
+    pub(crate) fn extended(&self, copy: CopyOptions) -> ExtendedCopyOptions {
+        let copy = copy.with_non_distributable(self.include_non_distributable);
+        let copy = match &self.platforms {
+            Platforms::All => copy,
+            Platforms::One(platform) => copy.with_platform(platform.clone()),
+            Platforms::Subset(subset) => copy.with_platforms(subset.clone()),
+        };
+        let mut extended = ExtendedCopyOptions::default().with_copy(copy);
+        if let Some(referrers) = &self.referrers {
+            extended.digest_tags = referrers.digest_tags;
+            extended.artifact_types = referrers.artifact_types.clone();
+            extended.annotations = referrers.annotations.clone();
+        }
+        extended
+    }
 }
