@@ -26,6 +26,7 @@ pub struct TagFilter {
     globs: Vec<WildMatch>,
     excluded: Vec<WildMatch>,
     regexes: Vec<Regex>,
+    excluded_regexes: Vec<Regex>,
     versions: Option<VersionRange>,
     excludes_digest_tags: bool,
 }
@@ -47,13 +48,16 @@ impl TagFilter {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] if it is not a regular expression.
     pub fn with_regex(mut self, pattern: &str) -> Result<Self> {
-        // The group keeps alternatives together.
-        let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
-            Error::new(ErrorKind::InvalidInput, "not a regular expression")
-                .with_subject(Printable(pattern))
-                .with_source(error)
-        })?;
-        self.regexes.push(regex);
+        self.regexes.push(whole(pattern)?);
+        Ok(self)
+    }
+
+    /// Excludes the tags that a regular expression matches as a whole.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if it is not a regular expression.
+    pub fn with_excluded_regex(mut self, pattern: &str) -> Result<Self> {
+        self.excluded_regexes.push(whole(pattern)?);
         Ok(self)
     }
 
@@ -77,6 +81,7 @@ impl TagFilter {
         self.globs.is_empty()
             && self.excluded.is_empty()
             && self.regexes.is_empty()
+            && self.excluded_regexes.is_empty()
             && self.versions.is_none()
             && !self.excludes_digest_tags
     }
@@ -89,6 +94,10 @@ impl TagFilter {
         let is_named = self.globs.iter().any(|glob| glob.matches(name))
             || self.regexes.iter().any(|regex| regex.is_match(name));
         let is_excluded = self.excluded.iter().any(|glob| glob.matches(name))
+            || self
+                .excluded_regexes
+                .iter()
+                .any(|regex| regex.is_match(name))
             || self.excludes_digest_tags && is_digest_tag(name);
         let is_in_range = self.versions.as_ref().is_none_or(|range| {
             name.parse::<TagVersion>()
@@ -96,6 +105,16 @@ impl TagFilter {
         });
         (is_named || !has_pattern) && !is_excluded && is_in_range
     }
+}
+
+/// Compiles a regular expression that must match the whole text.
+fn whole(pattern: &str) -> Result<Regex> {
+    // The group keeps alternatives together.
+    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, "not a regular expression")
+            .with_subject(Printable(pattern))
+            .with_source(error)
+    })
 }
 
 /// Whether a tag begins with a digest, as `sha256-HEX` and `sha256-HEX.sig` do.
@@ -133,6 +152,19 @@ mod tests {
         assert!(chosen(&filter, "v1") && chosen(&filter, "v2"));
         assert!(!chosen(&filter, "v10") && !chosen(&filter, "xv2"));
         let error = TagFilter::default().with_regex("(").expect_err("open");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        Ok(())
+    }
+
+    #[test]
+    fn a_regular_expression_can_exclude_tags() -> Result<()> {
+        let filter = TagFilter::default().with_excluded_regex("v1|rc.*")?;
+        assert!(!filter.is_empty());
+        assert!(!chosen(&filter, "v1") && !chosen(&filter, "rc-2"));
+        assert!(chosen(&filter, "v10") && chosen(&filter, "v1-rc"));
+        let error = TagFilter::default()
+            .with_excluded_regex("(")
+            .expect_err("open");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         Ok(())
     }
