@@ -1,11 +1,13 @@
 //! A rule: some images of a source, and where they are copied to.
 
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 
-use tranship::{RegistryName, Tag};
+use tranship::{Error, ErrorKind, RegistryName, Result};
 
+use super::destination::Destination;
 use super::images::ImageOptions;
-use super::name::{NamePattern, NameTemplate};
+use super::source::{ImageName, SourcePattern};
 use super::tags::TagRule;
 
 /// What is mirrored.
@@ -24,6 +26,18 @@ pub struct Rules {
 }
 
 /// Some images, and where they are copied to.
+///
+/// A rule can be read from the name of an image: `NAME` chooses every tag, `NAME:TAG` one, `NAME@DIGEST` a manifest without a
+/// tag, and `NAME:TAG@DIGEST` a manifest that gets the tag, whatever the tag refers to in the source.
+///
+/// ```
+/// use tranship_mirror::rules::Rule;
+///
+/// let rule: Rule = "quay.io/team/**:latest".parse()?;
+/// assert_eq!(rule.source.registry, "quay.io");
+/// assert_eq!(rule.tags.names, ["latest".parse()?]);
+/// # Ok::<(), tranship::Error>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -37,27 +51,70 @@ pub struct Rule {
     pub destination: Option<Destination>,
 }
 
-/// One or more repositories of a registry.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourcePattern {
-    /// The location of the registry, such as `docker.io` or `layouts:DIR`; or of a single repository that does not belong
-    /// to a registry, such as `oci:DIR` or `oci-archive:FILE`.
-    pub registry: String,
-    /// The repositories of the registry; `None` if `registry` is a single repository.
-    pub repositories: Option<NamePattern>,
+impl Rule {
+    /// Returns the rule that chooses every tag of `source`, with all of each image.
+    #[must_use]
+    pub fn new(source: SourcePattern) -> Self {
+        Self {
+            source,
+            tags: TagRule::default(),
+            images: ImageOptions::default(),
+            destination: None,
+        }
+    }
+
+    /// Sets [`tags`](Self::tags).
+    #[must_use]
+    pub fn with_tags(mut self, tags: TagRule) -> Self {
+        self.tags = tags;
+        self
+    }
+
+    /// Sets [`images`](Self::images).
+    #[must_use]
+    pub fn with_images(mut self, images: ImageOptions) -> Self {
+        self.images = images;
+        self
+    }
+
+    /// Sets [`destination`](Self::destination).
+    #[must_use]
+    pub fn with_destination(mut self, destination: Destination) -> Self {
+        self.destination = Some(destination);
+        self
+    }
+
+    /// The rule of an image, by what follows its name.
+    pub(crate) fn of_image(image: ImageName) -> Result<Self> {
+        if image.digest.is_some() && !image.source.is_single() {
+            let why = "a digest cannot follow a pattern of several repositories";
+            return Err(
+                Error::new(ErrorKind::InvalidInput, why).with_subject(image.source.to_string())
+            );
+        }
+        let mut tags = TagRule::default();
+        match (image.tag, image.digest) {
+            (None, None) => {}
+            (Some(tag), None) => tags.names.push(tag),
+            (None, Some(digest)) => tags.digests.push(digest),
+            (Some(tag), Some(digest)) => tags.pinned.push((tag, digest)),
+        }
+        Ok(Self::new(image.source).with_tags(tags))
+    }
 }
 
-/// Where images are copied to.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Destination {
-    /// The location of the registry, or of a single repository, as in [`SourcePattern::registry`].
-    pub registry: String,
-    /// The name of the repository; `None` if `registry` is a single repository.
-    pub repository: Option<NameTemplate>,
-    /// The tag, for a rule that chooses one image; `None` for that of the source.
-    pub tag: Option<Tag>,
+impl FromStr for Rule {
+    type Err = Error;
+
+    /// Reads the name of an image, or a pattern, perhaps with a tag or digest.
+    ///
+    /// # Errors
+    /// - Those of [`SourcePattern`], except that a tag or digest is accepted.
+    /// - [`ErrorKind::InvalidReference`] for a malformed tag, and [`ErrorKind::InvalidDigest`] for a malformed digest.
+    /// - [`ErrorKind::InvalidInput`] if a digest follows a pattern.
+    fn from_str(text: &str) -> Result<Self> {
+        Self::of_image(text.parse()?)
+    }
 }
 
 /// How a registry is used.
@@ -75,4 +132,32 @@ pub struct RegistrySettings {
     pub plain_http: Option<bool>,
     /// Whether any certificate is accepted.
     pub insecure: Option<bool>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tranship::Digest;
+
+    #[test]
+    fn the_name_of_an_image_is_a_rule() -> Result<()> {
+        let digest = Digest::of(b"x");
+        let every: Rule = "alpine".parse()?;
+        assert_eq!(every.source.to_string(), "docker.io/library/alpine");
+        assert!(every.tags.needs_list());
+        let one: Rule = "alpine:3.19".parse()?;
+        assert_eq!(one.tags.names, ["3.19".parse()?]);
+        assert!(!one.tags.needs_list());
+        let untagged: Rule = format!("alpine@{digest}").parse()?;
+        assert_eq!(untagged.tags.digests, [digest.clone()]);
+        assert!(!untagged.tags.needs_list());
+        let pinned: Rule = format!("alpine:3.19@{digest}").parse()?;
+        assert_eq!(pinned.tags.pinned, [("3.19".parse()?, digest.clone())]);
+        assert!(!pinned.tags.needs_list() && pinned.tags.choose(&[]).is_empty());
+        let error = format!("team/*@{digest}")
+            .parse::<Rule>()
+            .expect_err("a pattern");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        Ok(())
+    }
 }

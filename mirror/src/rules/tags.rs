@@ -12,6 +12,9 @@ pub struct TagRule {
     pub names: Vec<Tag>,
     /// These manifests, without a tag.
     pub digests: Vec<Digest>,
+    /// These manifests, each with the tag that it gets at the destination, whatever that tag refers to in the source. They
+    /// are not part of what [`choose`](Self::choose) returns.
+    pub pinned: Vec<(Tag, Digest)>,
     /// The tags that one of these sets chooses.
     pub sets: Vec<TagSet>,
 }
@@ -72,7 +75,17 @@ impl TagRule {
     }
 
     fn chooses_all(&self) -> bool {
-        self.names.is_empty() && self.digests.is_empty() && self.sets.is_empty()
+        self.names.is_empty()
+            && self.digests.is_empty()
+            && self.pinned.is_empty()
+            && self.sets.is_empty()
+    }
+
+    /// Returns how many images are chosen, if that does not depend on the tags that exist.
+    #[must_use]
+    pub fn fixed_count(&self) -> Option<usize> {
+        let count = self.names.len() + self.digests.len() + self.pinned.len();
+        (!self.needs_list()).then_some(count)
     }
 
     /// Returns the tags that are chosen, given the list of all tags, in ASCII order and each once.
