@@ -215,6 +215,19 @@ in_every_store! {
         Ok(())
     }
 
+    async fn kept_tags_and_manifests_stay(repository: &dyn Repository) -> Result<()> {
+        let pinned = artifact(repository, "v1", OLD).await?;
+        artifact(repository, "v2", OLD).await?;
+        artifact(repository, "v3", NEW).await?;
+        let selection = Selection::default()
+            .with_kept_tags(["v3".parse()?].into())
+            .with_kept_manifests(vec![*pinned.digest()]);
+        delete(repository, &selection).await?;
+        assert_eq!(names(repository).await?, ["v3"]);
+        assert!(repository.exists(&pinned).await?);
+        Ok(())
+    }
+
     async fn what_does_not_tell_its_age_stays(repository: &dyn Repository) -> Result<()> {
         artifact(repository, "epoch", "1970-01-01T00:00:00Z").await?;
         let selection = Selection::default().with_older_than(DAY);

@@ -5,8 +5,12 @@
 //!
 //! | Module | Purpose |
 //! |---|---|
+//! | [`prune`] | deletes what no rule chooses |
 //! | [`rules`] | which images are mirrored, and where to |
+//! | [`select`] | finds the images that rules choose |
 //! | [`jobs`] | copies many images, shared content once, and reports what happened to each |
 
 pub mod jobs;
+pub mod prune;
 pub mod rules;
+pub mod select;

@@ -110,6 +110,7 @@ pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<
     let unknown = choose(repository, selection, &mut tags).await?;
 
     let mut keep = staying(repository, &tags).await?;
+    keep.extend(kept_manifests(repository, selection).await?);
     let mut going = lost(repository, &tags, &keep).await?;
 
     // What is attached by a digest tag goes with what it is attached to, and stays with it.
@@ -156,6 +157,19 @@ pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<
 async fn staying(repository: &dyn Repository, tags: &[Known]) -> Result<Graph> {
     let roots = tags.iter().filter(|known| !known.goes);
     let roots = roots.map(|known| known.manifest.clone()).collect();
+    Graph::read(repository, roots, Search::Staying).await
+}
+
+/// Everything that the manifests lead to which stay whatever the tags are.
+async fn kept_manifests(repository: &dyn Repository, selection: &Selection) -> Result<Graph> {
+    let mut roots = Vec::with_capacity(selection.kept_manifests.len());
+    for digest in &selection.kept_manifests {
+        match repository.resolve(&(*digest).into()).await {
+            Ok(manifest) => roots.push(manifest),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error).during("resolve", digest),
+        }
+    }
     Graph::read(repository, roots, Search::Staying).await
 }
 
@@ -211,7 +225,7 @@ async fn choose(
     tags: &mut [Known],
 ) -> Result<Vec<Tag>> {
     let candidates: Vec<usize> = (0..tags.len())
-        .filter(|at| selection.tags.matches(&tags[*at].tag))
+        .filter(|at| selection.may_go(&tags[*at].tag))
         .collect();
     if selection.asks_for_age() {
         let manifests: HashMap<Digest, Descriptor> = candidates

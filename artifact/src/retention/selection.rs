@@ -1,8 +1,9 @@
 //! Which tags go.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use tranship::Tag;
+use tranship::{Digest, Tag};
 
 use crate::tags::{TagFilter, TagVersion};
 
@@ -18,6 +19,10 @@ pub struct Selection {
     /// So many of the tags that the filter chooses stay, the newest by the time of creation. Tags that do not say when
     /// they were created stay, too, and are not counted. Tags are counted, not manifests: two tags of one manifest are two.
     pub keep: Option<usize>,
+    /// These tags stay, whatever the filter chooses.
+    pub kept_tags: BTreeSet<Tag>,
+    /// These manifests stay, and what they lead to.
+    pub kept_manifests: Vec<Digest>,
 }
 
 impl Selection {
@@ -40,6 +45,25 @@ impl Selection {
     pub fn with_keep(mut self, count: usize) -> Self {
         self.keep = Some(count);
         self
+    }
+
+    /// Sets [`kept_tags`](Self::kept_tags).
+    #[must_use]
+    pub fn with_kept_tags(mut self, tags: BTreeSet<Tag>) -> Self {
+        self.kept_tags = tags;
+        self
+    }
+
+    /// Sets [`kept_manifests`](Self::kept_manifests).
+    #[must_use]
+    pub fn with_kept_manifests(mut self, manifests: Vec<Digest>) -> Self {
+        self.kept_manifests = manifests;
+        self
+    }
+
+    /// Whether `tag` may go.
+    pub(super) fn may_go(&self, tag: &Tag) -> bool {
+        self.tags.matches(tag) && !self.kept_tags.contains(tag)
     }
 
     /// Whether it takes the time of creation to decide.
