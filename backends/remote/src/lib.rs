@@ -39,6 +39,7 @@ mod manifests;
 mod options;
 mod pages;
 mod policy;
+mod rate_limit;
 mod redacted_url;
 mod referrer_changes;
 mod referrers;
@@ -59,6 +60,7 @@ pub use credentials::{
 };
 pub use options::{ReferrersMode, RemoteOptions, Scheme, UploadMode};
 pub use policy::{PrivateTargets, SecurityPolicy};
+pub use rate_limit::{RateLimitStatus, RateLimitWait};
 pub use registry::RemoteRegistry;
 pub use repository::RemoteRepository;
 /// The HTTP client that [`RemoteOptions::with_client`] takes.

@@ -11,12 +11,16 @@ use http::HeaderMap;
 use crate::certificates::CertificateDirectories;
 use crate::credentials::{CredentialProvider, NoCredentials};
 use crate::policy::SecurityPolicy;
+use crate::rate_limit::RateLimitWait;
 use crate::retry_policy::RetryPolicy;
 use crate::tls_options::TlsOptions;
 use crate::warning::Warning;
 
 /// The handler of [`RemoteOptions::with_warnings`].
 pub(crate) type WarningHandler = dyn Fn(&Warning) + Send + Sync;
+
+/// The handler of [`RemoteOptions::with_rate_limit_waits`].
+pub(crate) type RateLimitHandler = dyn Fn(&RateLimitWait) + Send + Sync;
 
 /// Options of a registry client.
 ///
@@ -56,6 +60,19 @@ pub struct RemoteOptions {
     pub max_concurrent_requests: usize,
     /// How many requests may start within a second. `None`, the default, does not limit them.
     pub requests_per_second: Option<u32>,
+    /// How many pulls of the [limit](crate::RemoteRegistry::rate_limit) that the registry states are left to others. `None`,
+    /// the default, uses up the limit.
+    ///
+    /// While the registry has said that this many are left, or fewer, a `GET` of a manifest waits. `HEAD` of manifests, and
+    /// blobs, do not count at Docker Hub and do not wait. Requests that are sent at the same time are counted before the
+    /// registry responds, so that together they do not use the reserve. The client asks the registry again with a `HEAD`
+    /// of the same manifest: a minute after the last response, and then at intervals that double up to 15 minutes.
+    /// [`with_rate_limit_waits`](Self::with_rate_limit_waits) reports the wait, which may take as long as the window of
+    /// the limit, 6 hours at Docker Hub. It ends when its future is dropped, and holds no connection.
+    ///
+    /// It has no effect on a registry that does not state a limit, or for a repository whose responses do not, which Docker
+    /// Hub does not count.
+    pub rate_limit_reserve: Option<u64>,
     /// How blobs are pushed.
     pub upload: UploadMode,
     /// The size of a chunk of an upload in bytes, where blobs are pushed in chunks. An `OCI-Chunk-Min-Length` of the registry
@@ -86,6 +103,7 @@ pub struct RemoteOptions {
     /// unless the registry is on this machine. It may hold a password.
     pub proxy: Option<String>,
     pub(crate) warnings: Option<Arc<WarningHandler>>,
+    pub(crate) rate_limit_waits: Option<Arc<RateLimitHandler>>,
     pub(crate) client: Option<reqwest::Client>,
 }
 
@@ -159,6 +177,7 @@ impl Default for RemoteOptions {
             silence_timeout: Duration::from_secs(60),
             max_concurrent_requests: 64,
             requests_per_second: None,
+            rate_limit_reserve: None,
             upload: UploadMode::default(),
             chunk_size: 16 * 1024 * 1024,
             upload_records: None,
@@ -170,6 +189,7 @@ impl Default for RemoteOptions {
             resolve: Vec::new(),
             proxy: None,
             warnings: None,
+            rate_limit_waits: None,
             client: None,
         }
     }
@@ -200,6 +220,7 @@ impl RemoteOptions {
         with_silence_timeout silence_timeout: Duration,
         with_max_concurrent_requests max_concurrent_requests: usize,
         with_requests_per_second requests_per_second: Option<u32>,
+        with_rate_limit_reserve rate_limit_reserve: Option<u64>,
         with_upload upload: UploadMode,
         with_chunk_size chunk_size: u64,
         with_upload_records upload_records: Option<PathBuf>,
@@ -287,6 +308,28 @@ impl RemoteOptions {
         self.warnings = Some(Arc::new(handler));
         self
     }
+
+    /// Calls `handler` when requests begin to wait because of the [reserve](Self::rate_limit_reserve), and again when the
+    /// registry states another number but the wait continues. However many requests wait, it is called once. It is called
+    /// while a request is under way, so it should return soon.
+    ///
+    /// ```
+    /// use tranship_remote::RemoteOptions;
+    ///
+    /// let options = RemoteOptions::default()
+    ///     .with_rate_limit_reserve(Some(10))
+    ///     // waiting for the rate limit of docker.io: 10 of 100 left
+    ///     .with_rate_limit_waits(|wait| eprintln!("{wait}"));
+    /// assert_eq!(options.rate_limit_reserve, Some(10));
+    /// ```
+    #[must_use]
+    pub fn with_rate_limit_waits(
+        mut self,
+        handler: impl Fn(&RateLimitWait) + Send + Sync + 'static,
+    ) -> Self {
+        self.rate_limit_waits = Some(Arc::new(handler));
+        self
+    }
 }
 
 impl fmt::Debug for RemoteOptions {
@@ -303,6 +346,7 @@ impl fmt::Debug for RemoteOptions {
             .field("silence_timeout", &self.silence_timeout)
             .field("max_concurrent_requests", &self.max_concurrent_requests)
             .field("requests_per_second", &self.requests_per_second)
+            .field("rate_limit_reserve", &self.rate_limit_reserve)
             .field("upload", &self.upload)
             .field("chunk_size", &self.chunk_size)
             .field("upload_records", &self.upload_records)

@@ -15,6 +15,7 @@ use crate::auth::{Scope, Scopes};
 use crate::capabilities::LearnedCapabilities;
 use crate::options::RemoteOptions;
 use crate::pages::Names;
+use crate::rate_limit::RateLimitStatus;
 use crate::referrer_changes::ReferrerQueues;
 use crate::repository::RemoteRepository;
 use crate::repository_client::{RepositoryClient, Shared};
@@ -109,6 +110,17 @@ impl RemoteRegistry {
     #[must_use]
     pub fn request_counts(&self) -> RequestCounts {
         self.0.transport.counts()
+    }
+
+    /// Returns how many manifests the registry still lets this client fetch, as the newest response to a `GET` or `HEAD` of
+    /// a manifest said, or `None` if none did. Docker Hub does, with the headers `ratelimit-limit` and
+    /// `ratelimit-remaining`. Clones and repositories share it. Sends no request.
+    ///
+    /// [`RemoteOptions::rate_limit_reserve`](crate::RemoteOptions::rate_limit_reserve) makes the client stay below the
+    /// limit.
+    #[must_use]
+    pub fn rate_limit(&self) -> Option<RateLimitStatus> {
+        self.0.transport.rate_limit()
     }
 }
 

@@ -13,8 +13,8 @@ use tranship::{Error, ErrorKind, RegistryName, Result};
 use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
     CertificateDirectories, CredentialFiles, Credentials, Environment, EnvironmentCredentials,
-    PrivateTargets, RemoteOptions, Scheme, Secret, SecurityPolicy, StaticCredentials, TlsOptions,
-    Warning,
+    PrivateTargets, RateLimitWait, RemoteOptions, Scheme, Secret, SecurityPolicy,
+    StaticCredentials, TlsOptions, Warning,
 };
 
 use crate::plain_text::plain;
@@ -89,6 +89,12 @@ fn tell_warning() -> impl Fn(&Warning) + Send + Sync {
     }
 }
 
+/// Prints that requests wait for the limit of a registry.
+fn tell_wait(wait: &RateLimitWait) {
+    stop_waiting();
+    eprintln!("{wait}");
+}
+
 impl Registries {
     /// Opens every registry as [`options`](Self::options) say.
     pub(crate) fn add_to(&self, options: OpenOptions) -> Result<OpenOptions> {
@@ -127,7 +133,8 @@ impl Registries {
             .with_headers(header_map(&self.headers))
             .with_credentials(Arc::new(credentials))
             .with_upload_records(state::uploads())
-            .with_warnings(tell_warning());
+            .with_warnings(tell_warning())
+            .with_rate_limit_waits(tell_wait);
         Ok(self
             .resolve
             .iter()

@@ -9,11 +9,12 @@ use tranship::Result;
 use url::Url;
 
 use super::connect::Clients;
-use super::counts::Counter;
+use super::counts::{Counter, RequestKind};
 use super::failure::{self, SendError};
 use super::limit::Permit;
 use super::locations::Locations;
 use super::origin::Origin;
+use super::pull_limit::PullLimit;
 use super::request::Request;
 use super::request_body::{Progress, request_body};
 use super::response::Response;
@@ -27,6 +28,7 @@ pub(super) struct Attempts {
     pub(super) locations: Locations,
     pub(super) clients: Clients,
     pub(super) warnings: Warnings,
+    pub(super) pull_limit: PullLimit,
     pub(super) counter: Arc<Counter>,
     pub(super) policy: SecurityPolicy,
     pub(super) silence: Duration,
@@ -46,11 +48,18 @@ impl Attempts {
     ) -> Result<Response, SendError> {
         let mut url = self.origin.adapted(&request.url);
         for _ in 0..=self.policy.max_redirects {
+            let sent = self.pull_limit.sent();
             let sending = self.dispatch(request, &url, authorization.as_ref());
             let response = trace::exchange(request.kind, &request.method, &url, sending).await?;
             if self.origin.has(&url) {
                 let repository = || request.scopes.repository();
                 self.warnings.take_from(response.headers(), repository);
+                if matches!(
+                    request.kind,
+                    RequestKind::ManifestGet | RequestKind::ManifestHead
+                ) {
+                    self.pull_limit.record(&response, repository(), sent);
+                }
             }
             match self.locations.redirect(request, &url, &response)? {
                 Some(next) => url = next,

@@ -10,6 +10,8 @@ mod locations;
 mod no_proxy;
 mod origin;
 mod proxies;
+mod pull_limit;
+mod pull_limit_headers;
 mod request;
 mod request_body;
 mod response;
@@ -25,6 +27,7 @@ mod warnings;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tracing::Instrument as _;
@@ -37,6 +40,7 @@ pub(crate) use retry::Retries;
 
 use crate::auth::{Authenticator, MetChallenge, Scopes};
 use crate::options::{RemoteOptions, Scheme};
+use crate::rate_limit::RateLimitStatus;
 use crate::resolver::GuardedResolver;
 use attempt::Attempts;
 use counts::Counter;
@@ -45,6 +49,7 @@ use hidden::HiddenChallenge;
 use limit::{Limiter, Permit};
 use locations::Locations;
 use origin::Origin;
+use pull_limit::{Asked, Pull, PullLimit};
 use scheme::SchemeProbe;
 use token_client::TokenClient;
 use warnings::Warnings;
@@ -111,6 +116,11 @@ impl Transport {
                 },
                 clients,
                 warnings: Warnings::new(registry.clone(), options.warnings.clone()),
+                pull_limit: PullLimit::new(
+                    registry.clone(),
+                    options.rate_limit_reserve,
+                    options.rate_limit_waits.clone(),
+                ),
                 counter: Arc::clone(&counter),
                 policy: options.policy,
                 silence: options.silence_timeout,
@@ -134,6 +144,11 @@ impl Transport {
 
     pub(crate) fn counts(&self) -> RequestCounts {
         self.0.counter.counts()
+    }
+
+    /// Returns the limit on pulls that the registry last stated.
+    pub(crate) fn rate_limit(&self) -> Option<RateLimitStatus> {
+        self.0.attempts.pull_limit.status()
     }
 
     pub(crate) fn retries(&self) -> Retries {
@@ -165,12 +180,20 @@ impl Transport {
         let mut hidden = None;
         let mut authorization = self.authorization(request).await?;
         loop {
+            // A request that waits for the limit on pulls does not hold a permit.
+            let pull = self.admit_pull(request).await?;
             let permit = inner.limiter.admit(request.class).await;
             let tried = inner.origin.url().clone();
             let outcome = inner
                 .attempts
                 .send(request, authorization.clone(), permit)
                 .await;
+            let is_uncertain = matches!(&outcome, Err(failed) if !failed.is_unsent);
+            if let Some(pull) = pull
+                && !is_uncertain
+            {
+                pull.finish();
+            }
             let speaks_tls = inner
                 .scheme
                 .speaks_tls(&request.url, &tried, &outcome)
@@ -249,6 +272,37 @@ impl Transport {
             tracing::debug!(error = %failed.error, "the request is retried");
             may_be_repeated |= !failed.is_unsent;
         }
+    }
+
+    /// Waits until the limit on pulls allows `request`. Returns `None` for requests that registries do not count.
+    async fn admit_pull(&self, request: &Request<'_>) -> Result<Option<Pull<'_>>> {
+        if request.kind != RequestKind::ManifestGet {
+            return Ok(None);
+        }
+        let repository = request.scopes.repository();
+        let limit = &self.0.attempts.pull_limit;
+        let pull = limit.admit(repository.as_ref(), || self.ask_for_pulls(request));
+        pull.await.map(Some)
+    }
+
+    /// Asks for the limit on pulls with a `HEAD` of the manifest that `request` fetches.
+    fn ask_for_pulls<'a>(&'a self, request: &Request<'_>) -> BoxFuture<'a, Result<Asked>> {
+        let (url, scopes) = (request.url.clone(), request.scopes.clone());
+        let mut head = Request::new(RequestKind::ManifestHead, Method::HEAD, url, scopes);
+        head.headers = request.headers.clone();
+        Box::pin(async move {
+            let response = self.send(head).await?;
+            let is_told = self.0.origin.has(&response.url)
+                && pull_limit_headers::is_stated(response.headers());
+            // A separate limit on all requests may refuse this one.
+            Ok(
+                if is_told || response.status() == StatusCode::TOO_MANY_REQUESTS {
+                    Asked::Recorded
+                } else {
+                    Asked::Nothing
+                },
+            )
+        })
     }
 
     /// Returns the challenge of a registry that hides content from users who are not logged in.

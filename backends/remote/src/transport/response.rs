@@ -1,6 +1,6 @@
 //! The response of a registry.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
@@ -13,7 +13,8 @@ use url::Url;
 
 use super::failure;
 use super::limit::Permit;
-use super::retry::retry_after;
+use super::pull_limit_headers;
+use super::retry::{self, retry_after};
 
 pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
@@ -70,15 +71,20 @@ impl Response {
         }
         let limit = self.max_error_size;
         let asked = self.retry_after();
+        let pulls = pull_limit_headers::status_of(self.headers(), SystemTime::now());
         let is_told_clear_text = self.is_http_told && self.url.scheme() == "http";
         let hint = self.hint.clone();
         let body = self.prefix(limit).await;
         let error = failure::of_status(&method, &url, status, failure::registry_errors(&body));
         match asked {
-            Some(asked) if error.is_retryable() => error.with_hint(format!(
-                "the registry asks to wait {} seconds",
-                asked.as_secs()
-            )),
+            Some(asked) if error.is_retryable() => {
+                error.with_hint(retry::hint(asked, SystemTime::now()))
+            }
+            None if status == StatusCode::TOO_MANY_REQUESTS
+                && let Some(pulls) = pulls =>
+            {
+                error.with_hint(format!("of the pulls that the registry allows, {pulls}"))
+            }
             // Servers that expect TLS respond to HTTP in this way, with a text that is not JSON.
             _ if is_told_clear_text
                 && status == StatusCode::BAD_REQUEST

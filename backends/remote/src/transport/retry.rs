@@ -82,6 +82,21 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     )
 }
 
+/// Returns what to tell a user of a registry that asks to wait: how long, and until when if a calendar has the time.
+pub(crate) fn hint(asked: Duration, now: SystemTime) -> String {
+    /// 9999-12-31, the last date that HTTP can state.
+    const LAST: Duration = Duration::from_secs(253_402_214_400);
+    let wait = format!("the registry asks to wait {} seconds", asked.as_secs());
+    let until = now.checked_add(asked);
+    match until.filter(|until| *until < SystemTime::UNIX_EPOCH + LAST) {
+        Some(until) => {
+            let until = httpdate::fmt_http_date(until);
+            format!("{wait}; try again after {until}")
+        }
+        None => wait,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +143,21 @@ mod tests {
         assert!((25..=30).contains(&seconds), "{seconds}");
         for other in ["", "-1", "1.5", "soon"] {
             assert_eq!(parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_hint_says_when_to_try_again() {
+        let hint = |seconds| {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+            super::hint(Duration::from_secs(seconds), now)
+        };
+        let expected =
+            "the registry asks to wait 3600 seconds; try again after Sun, 06 Nov 1994 09:49:37 GMT";
+        assert_eq!(hint(3600), expected);
+        for seconds in [253_402_214_400, u64::MAX] {
+            let expected = format!("the registry asks to wait {seconds} seconds");
+            assert_eq!(hint(seconds), expected);
         }
     }
 

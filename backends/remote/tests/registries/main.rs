@@ -10,6 +10,7 @@ mod fake;
 mod limits;
 mod logins;
 mod other_origins;
+mod rate_limit;
 mod referrers;
 mod schemes;
 mod wrong_content;
