@@ -14,7 +14,8 @@ use super::options::JobOptions;
 use super::outages::Outages;
 use super::plan::{Plan, State};
 use super::report::{ImageReport, Outcome, Report};
-use super::shared_blobs::{SharedBlobs, SharingHooks};
+use super::shared_blobs::SharedBlobs;
+use super::sharing_hooks::SharingHooks;
 
 /// The images of one manifest that are copied together: its tags in one repository.
 struct Group<'p> {
@@ -176,8 +177,9 @@ async fn copy_group(
     outages.check(destination)?;
     let observer = options.observer.clone();
     let hooks = SharingHooks::new(shared, number, destination, options.dry_run, observer);
-    let hooks = Arc::new(hooks) as Arc<dyn CopyHooks>;
-    let copy = options.copy_options().with_hooks(hooks);
+    let hooks = Arc::new(hooks);
+    let copy = options.copy_options();
+    let copy = copy.with_hooks(Arc::clone(&hooks) as Arc<dyn CopyHooks>);
     let copy = image.options.extended(copy);
     let has_referrers = image.options.referrers.is_some();
     let reference = TagOrDigest::Digest(*group.found.digest());
@@ -193,7 +195,9 @@ async fn copy_group(
     } else {
         tranship::copy(source, &reference, destination, &group.tags, &copy.copy).await
     };
-    copied.during("copy", image.source_name())
+    let copied = copied.during("copy", image.source_name())?;
+    hooks.succeeded();
+    Ok(copied)
 }
 
 /// Whether a copy has changed the destination.

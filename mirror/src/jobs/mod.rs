@@ -40,6 +40,7 @@ mod plan;
 mod report;
 mod roots;
 mod shared_blobs;
+mod sharing_hooks;
 
 pub use image::{Image, Place};
 pub use observer::Observer;

@@ -35,6 +35,8 @@ pub struct Referrers {
     pub artifact_types: Vec<MediaType>,
     /// Only what has all of these annotations, with that value where one is given.
     pub annotations: Vec<(String, Option<String>)>,
+    /// How many steps from the image are made, from a manifest to what refers to it; `None`, the default, for any number.
+    pub depth: Option<usize>,
     /// Whether what is attached by [digest tags](tranship::digest_tags), such as `sha256-HEX.sig`, is copied too.
     pub digest_tags: bool,
     /// Whether an image that is up to date is not asked for new referrers. This saves the requests for each of its
@@ -55,6 +57,7 @@ impl ImageOptions {
         if let Some(referrers) = &self.referrers {
             extended.digest_tags = referrers.digest_tags;
             extended.artifact_types = referrers.artifact_types.clone();
+            extended.depth = referrers.depth;
             extended.annotations = referrers.annotations.clone();
         }
         extended

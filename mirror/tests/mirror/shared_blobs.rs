@@ -5,6 +5,7 @@ use std::time::Duration;
 use tranship::layers::InjectOptions;
 use tranship::layers::OperationName::{MountBlob, Read, Write};
 use tranship::{ContentKind, Result};
+use tranship_layout::LayoutRegistry;
 use tranship_mirror::jobs::JobOptions;
 
 use crate::support::{Counted, Named, mirror, rule};
@@ -54,5 +55,28 @@ async fn a_copy_that_waited_takes_over_when_the_first_one_fails() -> Result<()> 
     for name in ["a", "b", "c"] {
         assert_eq!(mirrored.tags(name).await, ["v1"]);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_shared_blob_is_read_once_for_a_directory_of_layouts() -> Result<()> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let source = Counted::new();
+    for number in 0..30 {
+        let name = format!("app{number}");
+        let shared = ["base", "runtime", "tools"];
+        let layers = [&shared[..1 + number % 3], &[name.as_str()]].concat();
+        source.image(&name, "v1", &layers).await;
+    }
+    let layouts = LayoutRegistry::create(directory.path().join("layouts")).await?;
+    let opener = Named::default()
+        .with("source.io", &source)
+        .with_layouts("layouts:here", layouts);
+    source.calls.reset();
+    let rules = [rule("source.io/**", "layouts:here")];
+    let report = mirror(&rules, &opener, &JobOptions::default()).await?;
+    assert_eq!(report.failures().count(), 0);
+    // Thirty configs, thirty layers of their own, and the three that are shared.
+    assert_eq!(source.calls.count(Read, BLOB), 63);
     Ok(())
 }

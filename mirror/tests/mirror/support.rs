@@ -10,6 +10,7 @@ use tranship::{
     ContentKind, Descriptor, Error, Index, Manifest, MediaType, Registry, Repository, Result,
     TagOrDigest, encode_json, push_bytes,
 };
+use tranship_layout::LayoutRegistry;
 use tranship_memory::MemoryRegistry;
 use tranship_mirror::jobs::{JobOptions, Plan, Report};
 use tranship_mirror::rules::{Destination, Rule, TagRule};
@@ -114,6 +115,11 @@ impl Named {
     pub(crate) fn with(mut self, name: &str, registry: &Counted) -> Self {
         self.0
             .insert(name.to_owned(), Arc::clone(&registry.registry));
+        self
+    }
+
+    pub(crate) fn with_layouts(mut self, name: &str, registry: LayoutRegistry) -> Self {
+        self.0.insert(name.to_owned(), Arc::new(registry));
         self
     }
 }
