@@ -8,8 +8,10 @@
 //! | [`prune`] | deletes what no rule chooses |
 //! | [`rules`] | which images are mirrored, and where to |
 //! | [`select`] | finds the images that rules choose |
+//! | [`bundle`] | moves many images over an air gap, as one archive or several volumes |
 //! | [`jobs`] | copies many images, shared content once, and reports what happened to each |
 
+pub mod bundle;
 pub mod jobs;
 pub mod prune;
 pub mod rules;

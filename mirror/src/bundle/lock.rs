@@ -1,0 +1,400 @@
+//! What a registry has, or will have: repositories, their tags and manifests, and what these refer to.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tranship::{ContentKind, Descriptor, Digest, Error, ErrorKind, MediaType, Result, Tag};
+
+use super::name::BundleName;
+
+/// One piece of content. It is known by its number, which is its position in the list of all contents; what it refers to
+/// has lower numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentNode {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) media_type: Option<MediaType>,
+    pub(super) children: Box<[u32]>,
+}
+
+impl ContentNode {
+    /// Returns the digest.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Returns the size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns whether it is a manifest or a blob.
+    #[must_use]
+    pub fn kind(&self) -> ContentKind {
+        match self.media_type {
+            Some(_) => ContentKind::Manifest,
+            None => ContentKind::Blob,
+        }
+    }
+
+    /// Returns the descriptor: of a manifest with its media type, of a blob with
+    /// [`OCTET_STREAM`](MediaType::OCTET_STREAM).
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        let media_type = self.media_type.clone();
+        let media_type = media_type.unwrap_or(MediaType::OCTET_STREAM);
+        Descriptor::new(media_type, self.digest, self.size)
+    }
+
+    /// Returns the numbers of what a manifest refers to, with its subject. Entries of an index, and layers that must not
+    /// be distributed, are left out if they were not copied.
+    #[must_use]
+    pub fn children(&self) -> &[u32] {
+        &self.children
+    }
+
+    pub(super) fn is_manifest(&self) -> bool {
+        self.media_type.is_some()
+    }
+}
+
+/// The tags and manifests of one repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RepositoryContents {
+    pub(super) tags: BTreeMap<Tag, u32>,
+    pub(super) manifests: Vec<u32>,
+}
+
+impl RepositoryContents {
+    /// Returns the tags, each with the number of its manifest.
+    #[must_use]
+    pub fn tags(&self) -> &BTreeMap<Tag, u32> {
+        &self.tags
+    }
+
+    /// Returns the numbers of all manifests of the repository, those without a tag and referrers included, in
+    /// ascending order.
+    #[must_use]
+    pub fn manifests(&self) -> &[u32] {
+        &self.manifests
+    }
+
+    pub(super) fn has(&self, manifest: u32) -> bool {
+        self.manifests.binary_search(&manifest).is_ok()
+    }
+}
+
+/// An image of a [`Lock`]: what a tag names, or a manifest without a tag.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy)]
+pub struct LockedImage<'a> {
+    /// The repository.
+    pub name: &'a BundleName,
+    /// The tag; `None` for a manifest without one.
+    pub tag: Option<&'a Tag>,
+    /// The number of the manifest.
+    pub number: u32,
+}
+
+/// What a registry has after a bundle was applied: for each repository its tags and manifests, and the graph of their
+/// content. A bundle that is made with a lock as its base leaves all of that out.
+///
+/// As text it is JSON, at about 80 bytes for each piece of content: [`encode`](Self::encode) and
+/// [`decode`](Self::decode).
+///
+/// ```
+/// use tranship_mirror::bundle::Lock;
+///
+/// let empty = Lock::default();
+/// assert_eq!(Lock::decode(&empty.encode())?, empty);
+/// # Ok::<(), tranship::Error>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Lock {
+    nodes: Vec<ContentNode>,
+    repositories: BTreeMap<BundleName, RepositoryContents>,
+    numbers: HashMap<(Digest, bool), u32>,
+}
+
+impl PartialEq for Lock {
+    fn eq(&self, other: &Self) -> bool {
+        self.nodes == other.nodes && self.repositories == other.repositories
+    }
+}
+
+impl Eq for Lock {}
+
+impl Lock {
+    /// The most pieces of content.
+    pub const MAX_CONTENTS: usize = 1_000_000;
+
+    /// Checks and indexes the parts of a lock.
+    ///
+    /// # Errors
+    /// `Corrupt` if a number or a size is wrong.
+    pub(super) fn new(
+        nodes: Vec<ContentNode>,
+        repositories: BTreeMap<BundleName, RepositoryContents>,
+    ) -> Result<Self> {
+        if nodes.len() > Self::MAX_CONTENTS {
+            return Err(too_many_contents());
+        }
+        let mut numbers = HashMap::with_capacity(nodes.len());
+        let mut total = 0_u64;
+        for (number, node) in nodes.iter().enumerate() {
+            let number = u32::try_from(number).map_err(|_| too_many_contents())?;
+            check_node(number, node, &nodes)?;
+            total = total
+                .checked_add(node.size)
+                .filter(|total| *total <= Descriptor::MAX_SIZE)
+                .ok_or_else(|| invalid("the sizes add up to more than 63 bits"))?;
+            if let Some(twin) = numbers.get(&(node.digest, !node.is_manifest()))
+                && size_of(&nodes, *twin) != Some(node.size)
+            {
+                return Err(invalid(format!("{} has two sizes", node.digest)));
+            }
+            if numbers
+                .insert((node.digest, node.is_manifest()), number)
+                .is_some()
+            {
+                return Err(invalid(format!("{} is listed twice", node.digest)));
+            }
+        }
+        let lock = Self {
+            nodes,
+            repositories,
+            numbers,
+        };
+        lock.check_repositories()?;
+        Ok(lock)
+    }
+
+    fn check_repositories(&self) -> Result<()> {
+        let is_manifest = |number: u32| self.get(number).is_some_and(ContentNode::is_manifest);
+        for (name, repository) in &self.repositories {
+            if !repository.manifests.is_sorted_by(|one, next| one < next) {
+                return Err(invalid(format!(
+                    "the manifests of {name} are not in ascending order"
+                )));
+            }
+            if !repository
+                .manifests
+                .iter()
+                .all(|number| is_manifest(*number))
+            {
+                return Err(invalid(format!("{name} has a manifest that is not one")));
+            }
+            if !repository
+                .tags
+                .values()
+                .all(|number| repository.has(*number))
+            {
+                return Err(invalid(format!(
+                    "a tag of {name} names a manifest that {name} does not have"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns all contents; their positions are their numbers.
+    #[must_use]
+    pub fn contents(&self) -> &[ContentNode] {
+        &self.nodes
+    }
+
+    /// Returns the repositories by name.
+    #[must_use]
+    pub fn repositories(&self) -> &BTreeMap<BundleName, RepositoryContents> {
+        &self.repositories
+    }
+
+    /// Returns the number of a piece of content.
+    #[must_use]
+    pub fn number(&self, kind: ContentKind, digest: &Digest) -> Option<u32> {
+        let is_manifest = kind == ContentKind::Manifest;
+        self.numbers.get(&(*digest, is_manifest)).copied()
+    }
+
+    /// Returns a piece of content by its number.
+    #[must_use]
+    pub fn get(&self, number: u32) -> Option<&ContentNode> {
+        self.nodes.get(usize::try_from(number).ok()?)
+    }
+
+    /// Returns the numbers of the blobs that the manifests of a repository refer to, in ascending order.
+    #[must_use]
+    pub fn blobs_of(&self, repository: &RepositoryContents) -> Vec<u32> {
+        let manifests = repository
+            .manifests
+            .iter()
+            .filter_map(|number| self.get(*number));
+        let mut found = HashSet::new();
+        for child in manifests.flat_map(|manifest| manifest.children.iter()) {
+            if self.get(*child).is_some_and(|node| !node.is_manifest()) {
+                found.insert(*child);
+            }
+        }
+        let mut blobs: Vec<u32> = found.into_iter().collect();
+        blobs.sort_unstable();
+        blobs
+    }
+
+    /// Returns whether the repository `name` has the manifest `target`.
+    pub(super) fn has_manifest(&self, name: &BundleName, target: &Descriptor) -> bool {
+        let number = self.number(ContentKind::Manifest, target.digest());
+        let (Some(number), Some(repository)) = (number, self.repositories.get(name)) else {
+            return false;
+        };
+        let node = self.get(number);
+        repository.has(number) && node.is_some_and(|node| node.size == target.size())
+    }
+
+    /// Returns the images: each tag with its manifest, and the manifests without a tag that are neither an entry of an
+    /// index of the repository nor refer to another manifest as their subject.
+    pub fn images(&self) -> impl Iterator<Item = LockedImage<'_>> {
+        self.repositories.iter().flat_map(|(name, repository)| {
+            let image = |tag, number| LockedImage { name, tag, number };
+            let tagged = repository.tags.iter();
+            let tagged = tagged.map(move |(tag, number)| image(Some(tag), *number));
+            let roots = self.untagged_roots(repository).into_iter();
+            tagged.chain(roots.map(move |number| image(None, number)))
+        })
+    }
+
+    fn untagged_roots(&self, repository: &RepositoryContents) -> Vec<u32> {
+        let manifest = |number: u32| self.get(number).filter(|node| node.is_manifest());
+        let is_index =
+            |node: &ContentNode| node.media_type.as_ref().is_some_and(MediaType::is_index);
+        let mut is_inner: HashSet<u32> = repository.tags.values().copied().collect();
+        for number in &repository.manifests {
+            let Some(node) = manifest(*number) else {
+                continue;
+            };
+            if is_index(node) {
+                is_inner.extend(node.children.iter());
+            } else if node.children.iter().any(|child| manifest(*child).is_some()) {
+                is_inner.insert(*number);
+            }
+        }
+        let all = repository.manifests.iter().copied();
+        all.filter(|number| !is_inner.contains(number)).collect()
+    }
+
+    /// Returns what is below `root` and part of `repository`, and `root` itself: the manifests of the repository that
+    /// are reached through its manifests, and their blobs. `followed` counts the references that were followed.
+    ///
+    /// # Errors
+    /// `SizeExceedsLimit` after 100 million references, which only a file that was made for it has.
+    pub(super) fn closure(
+        &self,
+        repository: &RepositoryContents,
+        root: u32,
+        followed: &mut u64,
+    ) -> Result<Vec<u32>> {
+        const MAX_FOLLOWED: u64 = 100_000_000;
+        let mut seen = HashSet::from([root]);
+        let mut found = vec![root];
+        let mut next = 0;
+        while let Some(number) = found.get(next).copied() {
+            next += 1;
+            let Some(node) = self.get(number) else {
+                continue;
+            };
+            *followed += node.children.len() as u64;
+            if *followed > MAX_FOLLOWED {
+                let message = "the images share too much content to look at each of them";
+                return Err(Error::new(ErrorKind::SizeExceedsLimit, message));
+            }
+            for child in &node.children {
+                let Some(below) = self.get(*child) else {
+                    continue;
+                };
+                if (!below.is_manifest() || repository.has(*child)) && seen.insert(*child) {
+                    found.push(*child);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the name of an image that needs a piece of content, for messages.
+    pub(super) fn image_of(&self, number: u32) -> Option<String> {
+        let mut above = HashSet::from([number]);
+        for (manifest, node) in (0_u32..).zip(&self.nodes) {
+            if node.children.iter().any(|child| above.contains(child)) {
+                above.insert(manifest);
+            }
+        }
+        let mut names = self.repositories.iter();
+        let tagged = names.find_map(|(name, repository)| {
+            let mut tags = repository.tags.iter();
+            let (tag, _) = tags.find(|(_, manifest)| above.contains(manifest))?;
+            Some(name.with_tag(tag))
+        });
+        tagged.or_else(|| {
+            let mut names = self.repositories.iter();
+            names.find_map(|(name, repository)| {
+                let mut roots = repository.manifests.iter().rev();
+                let root = self.get(*roots.find(|manifest| above.contains(manifest))?)?;
+                Some(format!("{name}@{}", root.digest))
+            })
+        })
+    }
+}
+
+fn size_of(nodes: &[ContentNode], number: u32) -> Option<u64> {
+    Some(nodes.get(usize::try_from(number).ok()?)?.size)
+}
+
+fn check_node(number: u32, node: &ContentNode, nodes: &[ContentNode]) -> Result<()> {
+    let digest = &node.digest;
+    match &node.media_type {
+        None if !node.children.is_empty() => {
+            return Err(invalid(format!(
+                "the blob {digest} refers to other content"
+            )));
+        }
+        Some(media_type) if !media_type.is_manifest() => {
+            return Err(invalid(format!(
+                "{digest} has a type that is not that of a manifest"
+            )));
+        }
+        Some(_) if node.size > tranship::MAX_MANIFEST_SIZE => {
+            let limit = tranship::MAX_MANIFEST_SIZE;
+            return Err(invalid(format!(
+                "the manifest {digest} has more than {limit} bytes"
+            )));
+        }
+        _ => {}
+    }
+    let mut seen = HashSet::with_capacity(node.children.len().min(nodes.len()));
+    for child in &node.children {
+        // So there are no cycles.
+        if *child >= number {
+            return Err(invalid(format!(
+                "{digest} refers to content that follows it in the list"
+            )));
+        }
+        if !seen.insert(*child) {
+            return Err(invalid(format!(
+                "{digest} refers to the same content twice"
+            )));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Corrupt, message.into())
+}
+
+pub(super) fn too_many_contents() -> Error {
+    let limit = Lock::MAX_CONTENTS;
+    Error::new(
+        ErrorKind::SizeExceedsLimit,
+        format!("a bundle has at most {limit} pieces of content"),
+    )
+    .with_hint("make several bundles of fewer images")
+}

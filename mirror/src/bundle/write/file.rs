@@ -1,0 +1,196 @@
+//! Volumes as files: `FILE.partial` until they are complete.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tranship::blocking::{self, Sequence};
+use tranship::{Error, ErrorKind, LocalFile, Result};
+
+use super::super::kept::read;
+use super::output::Output;
+
+/// Returns the path of a volume: `bundle.002.tar` for `bundle.tar`. All numbers of a bundle have as many digits, so that
+/// they sort.
+pub(super) fn volume_path(path: &Path, number: u32, volumes: u32) -> PathBuf {
+    let width = volumes.to_string().len().max(3);
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match path.extension() {
+        Some(extension) => format!("{stem}.{number:0width$}.{}", extension.to_string_lossy()),
+        None => format!("{stem}.{number:0width$}"),
+    };
+    path.with_file_name(name)
+}
+
+/// Returns the finished volume at `path`, if it has `size` bytes and begins with `head`.
+pub(super) async fn finished(path: &Path, size: u64, head: &Bytes) -> Result<Option<Arc<File>>> {
+    let (path, head) = (path.to_owned(), head.clone());
+    blocking::run(move || {
+        let file = match File::open(&path) {
+            Ok(file) => Arc::new(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("opened", &path, error)),
+        };
+        let found = file
+            .metadata()
+            .map_err(|error| failed("inspected", &path, error))?;
+        if !found.is_file() || found.len() != size {
+            return Ok(None);
+        }
+        let first = LocalFile::new(Arc::clone(&file), 0..head.len() as u64);
+        Ok((read(&first)? == head).then_some(file))
+    })
+    .await
+}
+
+/// A file that is being written under the name `FILE.partial`, and locked against other writers.
+pub(super) struct PartialFile {
+    path: PathBuf,
+    partial: PathBuf,
+    file: Arc<File>,
+    existing: u64,
+    writing: Option<Sequence<Arc<File>>>,
+}
+
+impl PartialFile {
+    /// Opens what exists of the volume `path`, or creates it.
+    ///
+    /// # Errors
+    /// `Conflict` if another process writes it.
+    pub(super) async fn open(path: &Path) -> Result<Self> {
+        let path = path.to_owned();
+        blocking::run(move || Self::open_now(path)).await
+    }
+
+    fn open_now(path: PathBuf) -> Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".partial");
+        let partial = path.with_file_name(name);
+        // Opening a pipe would block, and a link may lead anywhere.
+        match std::fs::symlink_metadata(&partial) {
+            Ok(found) if !found.is_file() => {
+                let error = Error::new(ErrorKind::InvalidInput, "is not a regular file");
+                return Err(error.with_subject(partial.display()));
+            }
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options
+            .open(&partial)
+            .map_err(|error| failed("created", &partial, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(
+                    Error::new(ErrorKind::Conflict, "another process writes this file")
+                        .with_subject(partial.display()),
+                );
+            }
+            // Some file systems do not have locks.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(failed("locked", &partial, error)),
+        }
+        let length = file
+            .metadata()
+            .map_err(|error| failed("inspected", &partial, error))?;
+        let length = length.len();
+        let mut cursor = &file;
+        cursor
+            .seek(SeekFrom::End(0))
+            .map_err(|error| failed("read", &partial, error))?;
+        Ok(Self {
+            path,
+            partial,
+            file: Arc::new(file),
+            existing: length,
+            writing: None,
+        })
+    }
+
+    /// Waits until everything is written.
+    async fn settle(&mut self) -> Result<()> {
+        match self.writing.take() {
+            Some(writing) => writing.finish().await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Output for PartialFile {
+    fn existing(&self) -> Option<(Arc<File>, u64)> {
+        (self.existing > 0).then(|| (Arc::clone(&self.file), self.existing))
+    }
+
+    async fn truncate(&mut self, length: u64) -> Result<()> {
+        self.settle().await?;
+        let (file, partial) = (Arc::clone(&self.file), self.partial.clone());
+        blocking::run(move || {
+            let cut = file
+                .set_len(length)
+                .and_then(|()| (&*file).seek(SeekFrom::Start(length)));
+            cut.map(drop)
+                .map_err(|error| failed("truncated", &partial, error))
+        })
+        .await
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        let partial = self.partial.clone();
+        let writing = self
+            .writing
+            .get_or_insert_with(|| Sequence::new(Arc::clone(&self.file)));
+        let write = move |file: Arc<File>| {
+            let written = (&*file).write_all(&bytes);
+            written.map_err(|error| failed("written", &partial, error))?;
+            Ok(file)
+        };
+        writing.then(write).await
+    }
+
+    async fn complete(&mut self) -> Result<()> {
+        self.settle().await?;
+        let (file, partial) = (Arc::clone(&self.file), self.partial.clone());
+        blocking::run(move || {
+            file.sync_all()
+                .map_err(|error| failed("synced", &partial, error))
+        })
+        .await
+    }
+
+    async fn publish(self: Box<Self>) -> Result<()> {
+        blocking::run(move || {
+            let renamed = std::fs::rename(&self.partial, &self.path);
+            renamed.map_err(|error| failed("renamed", &self.partial, error))?;
+            sync_directory(&self.path)
+        })
+        .await
+    }
+}
+
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> Result<()> {
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    match synced {
+        // A process may be allowed to use a directory and not to open it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome.map_err(|error| failed("synced", directory, error)),
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_: &Path) -> Result<()> {
+    Ok(())
+}
+
+fn failed(done: &str, path: &Path, error: io::Error) -> Error {
+    Error::io(format!("cannot be {done}"), error).with_subject(path.display())
+}
