@@ -19,7 +19,7 @@ pub(super) const SUM_SIZE: u64 = 72;
 const OFFSET_DIGITS: usize = 19;
 
 /// A member, by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum MemberName {
     Bundle,
     OciLayout,
