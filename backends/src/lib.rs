@@ -83,6 +83,8 @@ pub use location::{
     ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl, OciArchiveLocation,
     RegistryLocation,
 };
+#[cfg(feature = "objects")]
+pub use object_layouts::create_object;
 pub use open::{open, open_registry, open_registry_with, open_with};
 #[cfg(feature = "layout")]
 pub use open_layout::{open_layout, open_layout_registry};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use object_store::path::Path;
-use tranship::{Repository, Result};
-use tranship_layout::{Layout, LayoutRegistry};
+use tranship::{Error, ErrorKind, Repository, Result, ResultExt as _};
+use tranship_layout::{Layout, LayoutRegistry, ObjectWriter};
 
 use crate::existing_repository::repository;
 use crate::location::{ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl};
@@ -49,6 +49,28 @@ pub(crate) async fn open_registry(
     } else {
         LayoutRegistry::create_in(store, prefix, options.layout()).await
     }
+}
+
+/// Begins one object of an object store, such as an archive, which will have `size` bytes.
+///
+/// # Errors
+/// - [`InvalidInput`](tranship::ErrorKind::InvalidInput) if the URL names no object, or a setting is not valid.
+/// - [`Unsupported`](tranship::ErrorKind::Unsupported) if the feature of the store is not enabled.
+/// - As [`ObjectWriter::create`].
+pub async fn create_object(
+    url: &ObjectStoreUrl,
+    size: u64,
+    options: &OpenOptions,
+) -> Result<ObjectWriter> {
+    let (store, key) = open_store(url, options).during("open", url)?;
+    if key.as_ref().is_empty() {
+        return Err(
+            Error::new(ErrorKind::InvalidInput, "the name of the object is missing")
+                .with_subject(url)
+                .with_hint("write for example s3://bucket/bundle.tar"),
+        );
+    }
+    ObjectWriter::create(store, key, size).await
 }
 
 fn open_store(url: &ObjectStoreUrl, options: &OpenOptions) -> Result<(Arc<dyn ObjectStore>, Path)> {

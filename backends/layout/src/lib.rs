@@ -117,6 +117,8 @@ mod sizes;
 mod store;
 
 pub use driver::LeftoverKind;
+#[cfg(feature = "object-store")]
+pub use driver::object::ObjectWriter;
 pub use fsck::{Finding, FindingKind, FsckOptions, FsckProgress, FsckReport, Repaired, Severity};
 pub use gc::{Amount, GcOptions, GcReport, RemovedBlob, RemovedLeftover, Stray};
 pub use index::IndexEntry;

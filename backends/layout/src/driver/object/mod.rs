@@ -18,6 +18,7 @@ mod leased_index;
 mod leftover;
 mod memory_budget;
 mod multipart;
+mod object_writer;
 mod part_reader;
 mod put;
 mod recent_blobs;
@@ -32,4 +33,5 @@ mod upload;
 mod walk;
 
 pub(crate) use self::driver::Object;
+pub use self::object_writer::ObjectWriter;
 pub(crate) use self::registry::ObjectRegistry;
