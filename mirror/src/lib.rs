@@ -5,6 +5,7 @@
 //!
 //! | Module | Purpose |
 //! |---|---|
+//! | [`file`](mod@file) | reads rules from files: the native format, those of skopeo and regsync, and plain lists |
 //! | [`prune`] | deletes what no rule chooses |
 //! | [`rules`] | which images are mirrored, and where to |
 //! | [`select`] | finds the images that rules choose |
@@ -12,6 +13,7 @@
 //! | [`jobs`] | copies many images, shared content once, and reports what happened to each |
 
 pub mod bundle;
+pub mod file;
 pub mod jobs;
 pub mod prune;
 pub mod rules;

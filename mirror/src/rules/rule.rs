@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use tranship::{Error, ErrorKind, RegistryName, Result};
+use tranship::{Error, ErrorKind, Printable, RegistryName, Result};
 
 use super::destination::Destination;
 use super::images::ImageOptions;
@@ -84,6 +84,34 @@ impl Rule {
         self
     }
 
+    /// Checks that the destination fits what is chosen.
+    pub(crate) fn check_destination(&self) -> Result<()> {
+        let Some(destination) = &self.destination else {
+            return Ok(());
+        };
+        let invalid = |why, hint| {
+            Err(Error::new(ErrorKind::InvalidInput, why)
+                .with_subject(Printable(&destination.to_string()))
+                .with_hint(hint))
+        };
+        let is_one = self.source.is_single() && self.tags.fixed_count() == Some(1);
+        if destination.tag.is_some() && !is_one {
+            return invalid(
+                "a destination with a tag needs a rule that chooses one image",
+                "write :{tag} to keep the tags of the source",
+            );
+        }
+        let has_name = self.source.repositories.is_some();
+        let name = destination.repository.as_ref();
+        if !has_name && name.is_some_and(|name| name.literal().is_none()) {
+            return invalid(
+                "the source is a single repository without a name",
+                "write the whole name with :{tag} after it, such as registry.example/app:{tag}",
+            );
+        }
+        Ok(())
+    }
+
     /// The rule of an image, by what follows its name.
     pub(crate) fn of_image(image: ImageName) -> Result<Self> {
         if image.digest.is_some() && !image.source.is_single() {
@@ -149,10 +177,10 @@ mod tests {
         assert_eq!(one.tags.names, ["3.19".parse()?]);
         assert!(!one.tags.needs_list());
         let untagged: Rule = format!("alpine@{digest}").parse()?;
-        assert_eq!(untagged.tags.digests, [digest.clone()]);
+        assert_eq!(untagged.tags.digests, [digest]);
         assert!(!untagged.tags.needs_list());
         let pinned: Rule = format!("alpine:3.19@{digest}").parse()?;
-        assert_eq!(pinned.tags.pinned, [("3.19".parse()?, digest.clone())]);
+        assert_eq!(pinned.tags.pinned, [("3.19".parse()?, digest)]);
         assert!(!pinned.tags.needs_list() && pinned.tags.choose(&[]).is_empty());
         let error = format!("team/*@{digest}")
             .parse::<Rule>()
