@@ -1,63 +1,19 @@
 //! The blobs of a layout.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tranship::{
     ByteRange, Content, Descriptor, Digest, Error, ErrorKind, MediaType, Presence, PushOptions,
     PushOutcome, RepositoryName, Result, Source, TagOrDigest,
 };
 
-use crate::driver::{Driver, RegistryDriver};
+use crate::siblings::Siblings;
 use crate::store::Store;
 
 pub(crate) struct Blobs {
     store: Arc<Store>,
     siblings: Option<Siblings>,
-}
-
-/// The layouts of the same registry.
-#[derive(Clone)]
-pub(crate) struct Siblings {
-    registry: Arc<dyn RegistryDriver>,
-    /// That which was mounted from last: all blobs of an image come from one.
-    last: Arc<Mutex<Last>>,
-}
-
-type Last = Option<(RepositoryName, Arc<dyn Driver>)>;
-
-impl Siblings {
-    pub(crate) fn new(registry: Arc<dyn RegistryDriver>) -> Self {
-        Self {
-            registry,
-            last: Arc::default(),
-        }
-    }
-
-    async fn mount(
-        &self,
-        target: &Descriptor,
-        from: &RepositoryName,
-        to: &dyn Driver,
-    ) -> Result<bool> {
-        let from = self.driver(from).await?;
-        self.registry.mount(target, &*from, to).await
-    }
-
-    async fn driver(&self, name: &RepositoryName) -> Result<Arc<dyn Driver>> {
-        if let Some((last, driver)) = &*self.lock_last()
-            && last == name
-        {
-            return Ok(Arc::clone(driver));
-        }
-        let driver = self.registry.layout(name).await?;
-        *self.lock_last() = Some((name.clone(), Arc::clone(&driver)));
-        Ok(driver)
-    }
-
-    fn lock_last(&self) -> MutexGuard<'_, Last> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Blobs {

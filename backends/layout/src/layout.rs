@@ -11,16 +11,17 @@ use tranship::{
     ResultExt as _, Tag,
 };
 
-use crate::blobs::{Blobs, Siblings};
+use crate::blobs::Blobs;
+use crate::driver::Driver;
 use crate::driver::linked::Linked;
 use crate::driver::local::Local;
-use crate::driver::{Driver, RegistryDriver};
 use crate::fsck::{FsckOptions, FsckReport};
 use crate::gc::{GcOptions, GcReport};
 use crate::graph::Node;
 use crate::index::{Edit, IndexEntry};
 use crate::manifests::Manifests;
 use crate::options::LayoutOptions;
+use crate::siblings::Siblings;
 use crate::store::Store;
 
 /// How many files are looked at, at the same time.
@@ -226,7 +227,7 @@ impl Layout {
         name: RepositoryName,
         store: Arc<Store>,
         registry: RegistryIdentity,
-        siblings: Arc<dyn RegistryDriver>,
+        siblings: Siblings,
     ) -> Self {
         Self::new(name, store, Some((registry, siblings)))
     }
@@ -234,10 +235,9 @@ impl Layout {
     pub(crate) fn new(
         name: RepositoryName,
         store: Arc<Store>,
-        registry: Option<(RegistryIdentity, Arc<dyn RegistryDriver>)>,
+        registry: Option<(RegistryIdentity, Siblings)>,
     ) -> Self {
         let (registry, siblings) = registry.unzip();
-        let siblings = siblings.map(Siblings::new);
         Self::over(name, registry, store, siblings)
     }
 

@@ -113,6 +113,7 @@ mod pending;
 mod power_cut;
 mod registry;
 mod repository;
+mod siblings;
 mod sizes;
 mod store;
 

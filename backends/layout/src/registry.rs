@@ -18,6 +18,7 @@ use crate::driver::local::LocalRegistry;
 use crate::driver::{Driver, LeftoverKind, OCI_LAYOUT, RegistryDriver};
 use crate::layout::Layout;
 use crate::options::LayoutOptions;
+use crate::siblings::Siblings;
 use crate::store::Store;
 
 /// How many repositories are remembered that nobody uses. Each holds an index in memory and one open
@@ -56,6 +57,7 @@ pub struct LayoutRegistry {
 struct Shared {
     identity: RegistryIdentity,
     driver: Arc<dyn RegistryDriver>,
+    siblings: Siblings,
     options: LayoutOptions,
     open: Mutex<Open>,
 }
@@ -155,6 +157,7 @@ impl LayoutRegistry {
         Self {
             shared: Arc::new(Shared {
                 identity,
+                siblings: Siblings::new(Arc::clone(&driver)),
                 driver,
                 options,
                 open: Mutex::default(),
@@ -181,7 +184,7 @@ impl LayoutRegistry {
             name.clone(),
             store,
             self.shared.identity.clone(),
-            Arc::clone(&self.shared.driver),
+            self.shared.siblings.clone(),
         ))
     }
 

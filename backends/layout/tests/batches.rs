@@ -250,3 +250,69 @@ async fn a_batch_fails_if_a_mounted_blob_that_was_there_is_removed() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(target.resolve(&named("v1")).await.is_err());
 }
+
+#[tokio::test]
+async fn a_batch_mounts_from_many_layouts_in_turn() {
+    let directory = directory();
+    let registry = LayoutRegistry::create(directory.path()).await;
+    let registry = registry.expect("a registry");
+    let mut blobs = Vec::new();
+    for round in 0..2 {
+        for number in 0..5 {
+            let name = format!("from/{number}").parse().expect("a name");
+            let from = registry.layout(&name).await.expect("a layout");
+            let content = noise(1000 + 10 * round + number);
+            blobs.push((support::push_blob(&from, &content).await, name));
+        }
+    }
+    let target = target(&registry).await;
+
+    let batch = target.batch().expect("a batch");
+    for (blob, from) in &blobs {
+        let outcome = batch.mount(blob, from, None).await.expect("mounted");
+        assert_eq!(outcome, PushOutcome::Mounted);
+    }
+    batch.commit().await.expect("committed");
+
+    for (blob, _) in &blobs {
+        let content = target.blobs().fetch(blob).await.expect("there");
+        content.bytes(10_000).await.expect("whole");
+    }
+}
+
+#[tokio::test]
+async fn a_mounted_blob_of_a_batch_outlives_its_source() {
+    let directory = directory();
+    let (registry, blob) = registry(&directory).await;
+    let target = target(&registry).await;
+
+    let batch = target.batch().expect("a batch");
+    mount(&batch, &blob).await;
+    let from = registry.repository(&"from".parse().expect("a name")).await;
+    let from = from.expect("a repository");
+    from.blobs().delete(&blob).await.expect("deleted");
+    push(&batch, &manifest("one"), "v1").await;
+    batch.commit().await.expect("committed");
+
+    let content = target.blobs().fetch(&blob).await.expect("there");
+    content.bytes(1_000_000).await.expect("whole");
+}
+
+#[tokio::test]
+async fn a_batch_pushes_what_cannot_be_mounted() {
+    let directory = directory();
+    let (registry, _) = registry(&directory).await;
+    let target = target(&registry).await;
+    let content = noise(500);
+    let missing = blob(&content);
+    let from = "from".parse().expect("a name");
+
+    let batch = target.batch().expect("a batch");
+    let refused = batch.mount(&missing, &from, None).await;
+    assert!(refused.expect_err("it is not there").is_not_found());
+    let pushed = batch.mount(&missing, &from, Some(content.into())).await;
+    assert_eq!(pushed.expect("pushed"), PushOutcome::Pushed);
+    batch.commit().await.expect("committed");
+
+    assert!(target.blobs().exists(&missing).await.expect("asked"));
+}
