@@ -16,6 +16,8 @@ pub(crate) type Outcome<T = ()> = Result<T, CommandError>;
 pub(crate) enum CommandError {
     /// An operation failed, perhaps with a hint about a location that the error does not know.
     Error(Error, Option<String>),
+    /// A part of many failed, as was reported, and the rest was done. If nothing was done, with the code of a failure.
+    Incomplete(String, Status),
     /// The reader of standard output has closed it, which is not an error.
     OutputClosed,
     /// The user or the system asked to stop.

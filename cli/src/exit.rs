@@ -16,6 +16,7 @@ pub(crate) enum Status {
     Unsupported = 6,
     TooMuch = 7,
     TryAgain = 8,
+    Incomplete = 9,
     Interrupted = 130,
     Terminated = 143,
 }
@@ -32,6 +33,7 @@ Exit codes:
     6  not supported by this kind of store, or not yet
     7  too much: a full disk or quota, content over a limit
     8  may work later: a conflict, a timeout, a registry that is down
+    9  of many images, some failed, and the rest was done
   130  interrupted with Ctrl-C; what was under way is cleaned up
   143  terminated; the same";
 
@@ -122,6 +124,7 @@ mod tests {
             Status::Unsupported,
             Status::TooMuch,
             Status::TryAgain,
+            Status::Incomplete,
             Status::Interrupted,
             Status::Terminated,
         ] {

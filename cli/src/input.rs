@@ -98,6 +98,23 @@ impl Input {
     }
 }
 
+/// Reads the text of a file, or of standard input if its name is `-`.
+///
+/// # Errors
+/// As [`Input::bytes`], and [`ErrorKind::InvalidInput`] if it is not UTF-8.
+pub(crate) async fn read_text(path: &Path, limit: u64) -> Result<String> {
+    let input = match path == Path::new("-") {
+        true => Input::Stdin,
+        false => Input::File(path.to_owned()),
+    };
+    let bytes = input.bytes(limit).await?;
+    String::from_utf8(bytes.into()).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, "is not text in UTF-8")
+            .with_subject(input.name())
+            .with_source(error)
+    })
+}
+
 /// The digest of a file, and how many bytes it has.
 pub(crate) async fn digest_of(path: &Path, algorithm: Algorithm) -> Result<(Digest, u64)> {
     let mut stream = open_file(path).await?;

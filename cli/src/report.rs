@@ -79,6 +79,21 @@ impl Report {
         }
     }
 
+    /// A part of many that failed.
+    pub(crate) fn incomplete(message: String, status: Status) -> Self {
+        Self {
+            kind: "incomplete".to_owned(),
+            exit_code: status.code(),
+            ..Self::usage(message)
+        }
+    }
+
+    /// Returns the text on one line, without the hint, which needs another.
+    pub(crate) fn line(&self) -> String {
+        let text = self.to_text(false);
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
     /// Writes the report to standard error. If that fails too, there is nobody left to tell.
     pub(crate) fn print(&self, format: Format, verbose: bool) {
         let text = match format {

@@ -68,6 +68,10 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
             }
             status
         }
+        Err(CommandError::Incomplete(message, status)) => {
+            Report::incomplete(message, status).print(output.format, false);
+            status
+        }
         Err(CommandError::Error(error, place)) => {
             Report::new(&error)
                 .at(place.as_deref())
@@ -122,8 +126,9 @@ async fn until_stopped(
     location_options: LocationOptions,
     output: Output,
 ) -> Result<(), CommandError> {
-    if matches!(command, Command::Serve(_)) {
-        // It waits for the signal itself, to end in good order.
+    let watches = matches!(&command, Command::Mirror(args) if args.watch.is_some());
+    if watches || matches!(command, Command::Serve(_)) {
+        // They wait for the signal themselves, to end in good order.
         return command::run(command, location_options, output).await;
     }
     if matches!(command, Command::Login(_) | Command::Logout(_)) {

@@ -1,29 +1,169 @@
 //! The arguments of `cp`.
 
+use std::str::FromStr;
+
 use clap::Args;
-use tranship::{CopyOptions, MediaType, Tag};
+use tranship::{CopyOptions, Error, ErrorKind, MediaType, Result, Tag};
+use tranship_artifact::tags::{TagFilter, VersionRange};
 use tranship_backends::Location;
+use tranship_mirror::rules::{Destination, SourcePattern, TagRule, TagSet};
 
 use super::platform::PlatformsArg;
 use crate::location;
 use crate::location::AnnotationFilter;
 use crate::registries::{FromOptions, ToOptions};
 
-/// Copy an artifact from one place to another
+/// Copy artifacts from one place to another
 ///
-/// All that the artifact refers to is copied with it, and the tags are set last. What the destination has is not
+/// All that an artifact refers to is copied with it, and the tags are set last. What the destination has is not
 /// copied again; where both are one registry, or one file system, content is mounted or linked. If the copy is
 /// interrupted, the same command continues it, inside a large blob too.
 ///
-/// Prints the digest of what was copied; with --dry-run, what there is to do.
+/// With --all-tags, --tags, --semver or --latest, several tags of a repository are copied; with a pattern such as
+/// HOST/team/** as SRC, several repositories. Their names are kept below DST, unless DST places them by
+/// {repository}, {namespace}, {name} or {registry}.
+///
+/// Prints the digest of what was copied, or a table of several artifacts; with --dry-run, what there is to do.
 #[derive(Debug, Args)]
 pub(crate) struct Cp {
-    /// What to copy, by tag or digest
+    /// What to copy, by tag or digest; or a repository, or a pattern in which * stands for a part of a name, and ** for
+    /// any number of parts
     #[arg(value_name = "SRC")]
-    pub(crate) source: Location,
+    pub(crate) source: CopySource,
     /// Where to; without a tag it gets that of SRC, if SRC has one and there is no --tag
-    #[arg(value_name = "DST", value_parser = location::parse_destination)]
+    #[arg(value_name = "DST")]
+    pub(crate) destination: CopyDestination,
+    #[command(flatten)]
+    pub(crate) many: ManyTags,
+    #[command(flatten)]
+    pub(crate) how: CopyArgs,
+}
+
+/// The copy of one artifact.
+#[derive(Debug)]
+pub(crate) struct OneCopy {
+    pub(crate) source: Location,
     pub(crate) destination: Location,
+    pub(crate) how: CopyArgs,
+}
+
+/// Which tags of a repository are copied, if several are.
+#[derive(Debug, Args)]
+pub(crate) struct ManyTags {
+    /// Copy every tag of SRC
+    #[arg(long)]
+    all_tags: bool,
+    /// Copy the tags of SRC that match one of these patterns, and none that follows a !, such as 'v1.*,!*-rc*'. May be
+    /// repeated
+    #[arg(
+        long = "tags",
+        value_name = "GLOB,…",
+        value_delimiter = ',',
+        conflicts_with = "all_tags"
+    )]
+    globs: Vec<String>,
+    /// Copy the tags of SRC that are versions within this range, such as '>=1.24 <2'
+    #[arg(long, value_name = "RANGE", conflicts_with = "all_tags")]
+    semver: Option<VersionRange>,
+    /// Copy only the N highest versions of these tags
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    latest: Option<u32>,
+}
+
+impl ManyTags {
+    /// Whether one of the options is given.
+    pub(crate) fn is_given(&self) -> bool {
+        self.all_tags || !self.globs.is_empty() || self.semver.is_some() || self.latest.is_some()
+    }
+
+    pub(crate) fn rule(&self) -> TagRule {
+        if self.globs.is_empty() && self.semver.is_none() && self.latest.is_none() {
+            return TagRule::default();
+        }
+        let globs = self.globs.iter();
+        let mut filter = globs.fold(TagFilter::default(), |filter, glob| filter.with_glob(glob));
+        if let Some(range) = &self.semver {
+            filter = filter.with_versions(range.clone());
+        }
+        let mut set = TagSet::default().with_filter(filter);
+        set.latest = self.latest.map(|count| count as usize);
+        TagRule::of_set(set)
+    }
+}
+
+/// SRC of a copy.
+#[derive(Debug, Clone)]
+pub(crate) enum CopySource {
+    One(Location),
+    /// Repositories that match a pattern.
+    Pattern(SourcePattern),
+}
+
+impl FromStr for CopySource {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.contains(['*', '?']) {
+            true => text.parse().map(Self::Pattern),
+            false => text.parse().map(Self::One),
+        }
+    }
+}
+
+/// DST of a copy.
+#[derive(Debug, Clone)]
+pub(crate) struct CopyDestination {
+    text: String,
+    /// The location; `None` if it is a registry, or if its name is a template.
+    location: Option<Location>,
+}
+
+impl CopyDestination {
+    /// Returns the destination of one artifact.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidReference`] if it is one of several repositories.
+    pub(crate) fn one(&self) -> Result<Location> {
+        self.location.clone().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidReference, "a repository is missing")
+                .with_subject(&self.text)
+                .with_hint("name the repository, or copy several with a pattern as SRC")
+        })
+    }
+
+    /// Returns the location if it names a repository, which may have a tag.
+    pub(crate) fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
+    /// Returns the destination of several repositories.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidReference`] if it cannot hold several.
+    pub(crate) fn prefix(&self) -> Result<Destination> {
+        self.text.parse()
+    }
+}
+
+impl FromStr for CopyDestination {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let location = match location::parse_destination(text) {
+            Ok(location) => Some(location),
+            Err(_) if text.parse::<Destination>().is_ok() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            location,
+        })
+    }
+}
+
+/// How artifacts are copied.
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
     /// A tag to set at the destination; may be repeated
     #[arg(long = "tag", short, value_name = "TAG")]
     pub(crate) tags: Vec<Tag>,

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tranship::Result;
+use tranship::{RegistryName, Result};
 use tranship_backends::remote::Credential;
-use tranship_backends::{Durability, Location, OpenOptions};
+use tranship_backends::{Durability, Location, OpenOptions, RegistryLocation};
 
 use crate::location::StoreOption;
 use crate::registries::{End, Registries};
@@ -47,8 +47,32 @@ impl LocationOptions {
         location: &Location,
         credential: Option<Credential>,
     ) -> Result<OpenOptions> {
+        let registry = end.registry(location)?;
+        self.for_end_of(end, registry, credential)
+    }
+
+    /// Returns how the registry at one end of a copy is opened, by its location.
+    ///
+    /// # Errors
+    /// As [`for_end`](Self::for_end).
+    pub(crate) fn for_registry(&self, end: &End, location: &str) -> Result<OpenOptions> {
+        match location.parse()? {
+            RegistryLocation::Remote(registry) => self.for_end_of(end, Some(&registry), None),
+            other => {
+                end.expect_no_registry(&other)?;
+                self.for_end_of(end, None, None)
+            }
+        }
+    }
+
+    fn for_end_of(
+        &self,
+        end: &End,
+        registry: Option<&RegistryName>,
+        credential: Option<Credential>,
+    ) -> Result<OpenOptions> {
         let mut options = self.clone();
-        if let Some(registry) = end.registry(location)? {
+        if let Some(registry) = registry {
             options.registries = options.registries.for_end(end, registry, credential);
         }
         options

@@ -12,6 +12,7 @@ mod layouts;
 mod location_options;
 mod login;
 mod manifest;
+mod mirror;
 mod pages;
 mod platform;
 mod repo;
@@ -26,7 +27,7 @@ use crate::output::Format;
 
 pub(crate) use annotate::Annotate;
 pub(crate) use blob::{Blob, BlobDelete, BlobFetch, BlobPush};
-pub(crate) use cp::Cp;
+pub(crate) use cp::{CopySource, Cp, OneCopy};
 pub(crate) use discover::Discover;
 pub(crate) use files::{Attach, FilesArgs, Pull, Push};
 pub(crate) use fs::{Fs, FsCat, FsCp, FsDiff, FsExport, FsLs};
@@ -38,6 +39,7 @@ pub(crate) use layouts::{Fsck, Gc};
 pub(crate) use location_options::LocationOptions;
 pub(crate) use login::{Login, Logout};
 pub(crate) use manifest::{Delete, Manifest, ManifestFetch, ManifestPush};
+pub(crate) use mirror::Mirror;
 #[cfg(feature = "man")]
 pub(crate) use pages::Man;
 pub(crate) use pages::{CompleteLocation, Completion, Help, Version};
@@ -86,6 +88,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     #[command(visible_alias = "copy")]
     Cp(Box<Cp>),
+    #[command(visible_alias = "sync")]
+    Mirror(Box<Mirror>),
     Push(Box<Push>),
     Pull(Pull),
     Attach(Box<Attach>),

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use tranship::{CopyAction, CopyReport, CopyStep, Descriptor, Digest, SubsetReport, Tag};
 use tranship_backends::Location;
 
-use crate::args::Cp;
+use crate::args::OneCopy;
 use crate::output::Output;
 use crate::plain_text::plain;
 
@@ -101,7 +101,7 @@ impl Serialize for Step {
 }
 
 impl Copied {
-    pub(super) fn new(args: &Cp, tags: &[Tag], report: CopyReport) -> Self {
+    pub(super) fn new(args: &OneCopy, tags: &[Tag], report: CopyReport) -> Self {
         let tally = |action| Tally {
             count: report.count(action),
             bytes: report.bytes(action),
@@ -112,7 +112,7 @@ impl Copied {
             destination: destination.to_string(),
             names,
             tags: tags.iter().map(ToString::to_string).collect(),
-            dry_run: args.dry_run,
+            dry_run: args.how.dry_run,
             copied: tally(CopyAction::Copied),
             mounted: tally(CopyAction::Mounted),
             skipped: tally(CopyAction::Skipped),

@@ -13,7 +13,7 @@ use super::ends::{self, Ends};
 use super::source::open_source_as;
 use super::stream::{self, Kept};
 use super::{manifest, open, referring, resolve};
-use crate::args::{Cp, LocationOptions, Platforms};
+use crate::args::{LocationOptions, OneCopy, Platforms};
 use crate::command_error::{At as _, Outcome, suggest_destination, suggest_listing};
 use crate::output::Output;
 use crate::plain_text::plain;
@@ -23,7 +23,11 @@ use crate::progress::CopyProgress;
 /// takes no longer than to find out where that was.
 const LARGE: u64 = 4 * 1024 * 1024;
 
-pub(super) async fn run(args: Cp, location_options: &LocationOptions, output: Output) -> Outcome {
+pub(super) async fn run(
+    args: OneCopy,
+    location_options: &LocationOptions,
+    output: Output,
+) -> Outcome {
     let ends = ends::open_options(&args, location_options).await?;
     let outgoing = stream::to_write_out(&args.destination, &args.source)?;
     let incoming = stream::read_in(&args.source).await?;
@@ -35,7 +39,7 @@ pub(super) async fn run(args: Cp, location_options: &LocationOptions, output: Ou
 }
 
 async fn copy(
-    args: Cp,
+    args: OneCopy,
     incoming: Option<&Kept>,
     outgoing: Option<Kept>,
     ends: &Ends,
@@ -53,7 +57,7 @@ async fn copy(
     let destination = open(opened, &ends.to).await?;
     let progress = Arc::new(CopyProgress::new(output));
     let options = options(&args, Arc::clone(&progress) as Arc<dyn CopyHooks>);
-    let report = if args.recursive {
+    let report = if args.how.recursive {
         let options = extended(&args, options);
         tranship::extended_copy(&*source, reference, &*destination, &tags, &options).await
     } else {
@@ -70,7 +74,7 @@ async fn copy(
         .map_err(|error| suggest_for_both(error, &args))
         .at(format_args!("copy {} to {}", args.source, args.destination))?;
     let copied = Copied::new(&args, &tags, report);
-    match outgoing.filter(|_| !args.dry_run) {
+    match outgoing.filter(|_| !args.how.dry_run) {
         Some(kept) => kept.write_out().await?,
         None => output.print(&copied).await?,
     }
@@ -84,7 +88,7 @@ async fn copy(
 }
 
 /// Says what to do about what failed at the source or, if that is not to blame, at the destination.
-fn suggest_for_both(error: Error, args: &Cp) -> Error {
+fn suggest_for_both(error: Error, args: &OneCopy) -> Error {
     // Only a copy to a registry pushes with requests.
     if let Location::Remote(_) = args.source
         && error.operation() != Some("push")
@@ -102,8 +106,8 @@ fn suggest_for_both(error: Error, args: &Cp) -> Error {
 }
 
 /// The tags to set: those that are given or, if none is, that of the source.
-fn destination_tags(args: &Cp, source: &TagOrDigest) -> Vec<Tag> {
-    let given = manifest::tags(&args.destination, args.tags.clone());
+fn destination_tags(args: &OneCopy, source: &TagOrDigest) -> Vec<Tag> {
+    let given = manifest::tags(&args.destination, args.how.tags.clone());
     if given.is_empty() && args.destination.reference().is_none() {
         source.tag().cloned().into_iter().collect()
     } else {
@@ -113,7 +117,11 @@ fn destination_tags(args: &Cp, source: &TagOrDigest) -> Vec<Tag> {
 
 /// Where the destination is named by a digest, that of what is copied must be the same. Looked at
 /// before anything is done.
-async fn expect_digest(args: &Cp, source: &dyn Repository, reference: &TagOrDigest) -> Outcome {
+async fn expect_digest(
+    args: &OneCopy,
+    source: &dyn Repository,
+    reference: &TagOrDigest,
+) -> Outcome {
     let Some(TagOrDigest::Digest(expected)) = args.destination.reference() else {
         return Ok(());
     };
@@ -135,7 +143,7 @@ async fn expect_digest(args: &Cp, source: &dyn Repository, reference: &TagOrDige
 
 /// An archive of docker holds images, and finds out about an index when all below it is written. So it
 /// is looked at before anything is done.
-async fn expect_image(args: &Cp, source: &dyn Repository, reference: &TagOrDigest) -> Outcome {
+async fn expect_image(args: &OneCopy, source: &dyn Repository, reference: &TagOrDigest) -> Outcome {
     let Location::DockerArchive(archive) = &args.destination else {
         return Ok(());
     };
@@ -163,8 +171,12 @@ async fn expect_image(args: &Cp, source: &dyn Repository, reference: &TagOrDiges
 }
 
 /// What is to be copied.
-async fn root(args: &Cp, source: &dyn Repository, reference: &TagOrDigest) -> Outcome<Descriptor> {
-    let found = match args.platforms.selection() {
+async fn root(
+    args: &OneCopy,
+    source: &dyn Repository,
+    reference: &TagOrDigest,
+) -> Outcome<Descriptor> {
+    let found = match args.how.platforms.selection() {
         Platforms::All => tranship::resolve(source, reference, &resolve::options(None)).await,
         Platforms::One(platform) => {
             tranship::resolve(source, reference, &resolve::options(Some(platform))).await
@@ -191,7 +203,7 @@ async fn root_of_subset(
 /// found. `docker save` and containerd keep the platform that was pulled, under an index of all.
 async fn explain_missing(
     error: Error,
-    args: &Cp,
+    args: &OneCopy,
     source: &dyn Repository,
     reference: &TagOrDigest,
 ) -> Error {
@@ -204,7 +216,7 @@ async fn explain_missing(
     else {
         return error;
     };
-    let wanted = match args.platforms.selection() {
+    let wanted = match args.how.platforms.selection() {
         Platforms::All => Vec::new(),
         Platforms::One(platform) => vec![platform],
         Platforms::Subset(subset) => subset.platforms,
@@ -249,37 +261,37 @@ async fn explain_missing(
     .with_source(error)
 }
 
-fn options(args: &Cp, hooks: Arc<dyn CopyHooks>) -> CopyOptions {
+fn options(args: &OneCopy, hooks: Arc<dyn CopyHooks>) -> CopyOptions {
     let mut options = CopyOptions::default()
-        .with_concurrency(args.concurrency.into())
-        .with_non_distributable(args.include_non_distributable)
-        .with_dry_run(args.dry_run)
+        .with_concurrency(args.how.concurrency.into())
+        .with_non_distributable(args.how.include_non_distributable)
+        .with_dry_run(args.how.dry_run)
         .with_hooks(hooks);
-    match args.platforms.selection() {
+    match args.how.platforms.selection() {
         Platforms::All => {}
         Platforms::One(platform) => options = options.with_platform(platform),
         Platforms::Subset(subset) => options = options.with_platforms(subset),
     }
-    if !args.no_resume {
+    if !args.how.no_resume {
         options = options.with_resumable_from(LARGE);
     }
-    if args.repair {
+    if args.how.repair {
         options = options.with_existing(Existing::Check);
     }
     options
 }
 
-fn extended(args: &Cp, copy: CopyOptions) -> ExtendedCopyOptions {
+fn extended(args: &OneCopy, copy: CopyOptions) -> ExtendedCopyOptions {
     let mut options = ExtendedCopyOptions::default()
         .with_copy(copy)
-        .with_digest_tags(!args.no_digest_tags);
-    for artifact_type in &args.artifact_type {
+        .with_digest_tags(!args.how.no_digest_tags);
+    for artifact_type in &args.how.artifact_type {
         options = options.with_artifact_type(artifact_type.clone());
     }
-    for annotation in &args.annotation {
+    for annotation in &args.how.annotation {
         options = options.with_annotation(&annotation.key, annotation.value.clone());
     }
-    if let Some(depth) = args.depth {
+    if let Some(depth) = args.how.depth {
         options = options.with_depth(usize::try_from(depth).unwrap_or(usize::MAX));
     }
     options

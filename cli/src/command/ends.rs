@@ -5,7 +5,7 @@ use tranship_backends::OpenOptions;
 use tranship_backends::remote::Credential;
 
 use super::login::from_stdin;
-use crate::args::{Cp, LocationOptions};
+use crate::args::{LocationOptions, OneCopy};
 use crate::command_error::Outcome;
 use crate::location::is_stream;
 use crate::registries::End;
@@ -17,8 +17,14 @@ pub(super) struct Ends {
 }
 
 /// Returns how both ends are opened, and reads the secret of one of them from standard input if that is asked for.
-pub(super) async fn open_options(args: &Cp, location_options: &LocationOptions) -> Outcome<Ends> {
-    let (from, to) = (End::from(args.from.clone()), End::from(args.to.clone()));
+pub(super) async fn open_options(
+    args: &OneCopy,
+    location_options: &LocationOptions,
+) -> Outcome<Ends> {
+    let (from, to) = (
+        End::from(args.how.from.clone()),
+        End::from(args.how.to.clone()),
+    );
     if from.is_empty() && to.is_empty() {
         // Both ends use the same clients.
         let both = location_options.clone().open_options()?;

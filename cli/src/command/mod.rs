@@ -7,6 +7,7 @@ mod complete;
 mod completion;
 mod copied;
 mod cp;
+mod cp_many;
 mod delete;
 mod discover;
 mod ends;
@@ -23,6 +24,8 @@ mod login;
 #[cfg(feature = "man")]
 mod man;
 mod manifest;
+mod many;
+mod mirror;
 mod named;
 mod referring;
 mod repo;
@@ -43,7 +46,7 @@ use tranship::{Registry, Repository};
 use tranship_backends::OpenOptions;
 use tranship_backends::{Location, RegistryLocation};
 
-use crate::args::{Blob, Command, LocationOptions, Manifest, Repo};
+use crate::args::{Blob, Command, CopySource, LocationOptions, Manifest, OneCopy, Repo};
 use crate::command_error::{At as _, Outcome};
 use crate::output::Output;
 
@@ -55,11 +58,25 @@ pub(crate) async fn run(
     let registries = location_options.registries.clone();
     if let Command::Cp(args) = command {
         // Its two ends may be opened in different ways.
-        return cp::run(*args, &location_options, output).await;
+        return match (&args.source, args.many.is_given()) {
+            (CopySource::One(source), false) => {
+                let one = OneCopy {
+                    source: source.clone(),
+                    destination: args.destination.one()?,
+                    how: args.how,
+                };
+                cp::run(one, &location_options, output).await
+            }
+            _ => cp_many::run(*args, &location_options, output).await,
+        };
+    }
+    if let Command::Mirror(args) = command {
+        // Its file has settings of registries.
+        return mirror::run(*args, location_options, output).await;
     }
     let location_options = &location_options.open_options()?;
     match command {
-        Command::Cp(_) => Ok(()),
+        Command::Cp(_) | Command::Mirror(_) => Ok(()),
         Command::Push(args) => files::push(*args, location_options, output).await,
         Command::Pull(args) => files::pull(args, location_options, output).await,
         Command::Attach(args) => files::attach(*args, location_options, output).await,

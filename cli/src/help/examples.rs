@@ -43,6 +43,24 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "mirror",
+        &[
+            example("What a file says, once", "tranship mirror mirror.yaml"),
+            example(
+                "What that would do, with what it would delete",
+                "tranship mirror mirror.yaml --dry-run --prune",
+            ),
+            example(
+                "A list of images to a directory of layouts",
+                "tranship mirror images.txt --to layouts:mirror",
+            ),
+            example(
+                "Every hour, with the file of skopeo sync",
+                "tranship mirror sync.yaml --to registry.example --watch 1h",
+            ),
+        ],
+    ),
+    (
         "push",
         &[
             example(

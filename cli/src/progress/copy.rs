@@ -148,6 +148,11 @@ impl CopyHooks for CopyProgress {
 }
 
 impl CopyProgress {
+    /// Removes the bars while `print` writes lines to the terminal.
+    pub(crate) fn print_above(&self, print: impl FnOnce()) {
+        self.bars.suspend(print);
+    }
+
     /// Takes the bars away.
     pub(crate) fn finish(&self) {
         self.total.finish_and_clear();

@@ -2,8 +2,10 @@
 
 mod bar;
 mod copy;
+mod count;
 mod single;
 
 pub(crate) use self::bar::target;
 pub(crate) use self::copy::CopyProgress;
+pub(crate) use self::count::CountProgress;
 pub(crate) use self::single::{CheckProgress, TransferProgress, Watched};

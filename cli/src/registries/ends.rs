@@ -139,16 +139,24 @@ impl End {
     pub(crate) fn registry<'a>(&self, location: &'a Location) -> Result<Option<&'a RegistryName>> {
         match location {
             Location::Remote(reference) => Ok(Some(reference.registry())),
-            _ if self.is_about_registries() => Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!(
-                    "options that begin with --{}- are for a registry, and this is not one",
-                    self.prefix
-                ),
-            )
-            .with_subject(location)),
-            _ => Ok(None),
+            other => self.expect_no_registry(other).map(|()| None),
         }
+    }
+
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] if an option needs a registry, which `place` is not.
+    pub(crate) fn expect_no_registry(&self, place: &dyn std::fmt::Display) -> Result<()> {
+        if !self.is_about_registries() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!(
+                "options that begin with --{}- are for a registry, and this is not one",
+                self.prefix
+            ),
+        )
+        .with_subject(place))
     }
 }
 

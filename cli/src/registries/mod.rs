@@ -16,6 +16,7 @@ use tranship_backends::remote::{
     PrivateTargets, RateLimitWait, RemoteOptions, Scheme, Secret, SecurityPolicy,
     StaticCredentials, TlsOptions, Warning,
 };
+use tranship_mirror::rules::RegistrySettings;
 
 use crate::plain_text::plain;
 use crate::state;
@@ -71,6 +72,9 @@ pub(crate) struct Registries {
     /// The credential for one registry that a command was given.
     #[arg(skip)]
     credential: Option<StaticCredentials>,
+    /// What a file with rules says of single registries.
+    #[arg(skip)]
+    settings: Vec<(RegistryName, RegistrySettings)>,
 }
 
 /// Returns a function that prints each text of a registry once, whichever repositories it is about.
@@ -103,7 +107,9 @@ impl Registries {
         let allowed = self.allow.iter().map(|allowed| &allowed.registry);
         let protected = self.plain_http.iter().chain(&self.insecure).chain(allowed);
         let protected = protected.filter_map(|which| which.0.as_ref());
-        let mut named = protected.chain(headers.iter().map(|(registry, _)| registry));
+        let settings = self.settings.iter().map(|(registry, _)| registry);
+        let headed = headers.iter().map(|(registry, _)| registry);
+        let mut named = protected.chain(headed).chain(settings);
         let others = options.with_remote(self.reach(&shared, &headers, None)?);
         named.try_fold(others, |options, registry| {
             let remote = self.reach(&shared, &headers, Some(registry))?;
@@ -159,7 +165,40 @@ impl Registries {
         headers.extend(header_map(own.map(|(_, header)| header)));
         let options = shared.clone().with_scheme(scheme).with_tls(tls);
         let policy = self.policy(registry);
-        Ok(options.with_headers(headers).with_policy(policy))
+        let mut options = options.with_headers(headers).with_policy(policy);
+        let own = self
+            .settings
+            .iter()
+            .filter(|(name, _)| Some(name) == registry);
+        for (_, settings) in own {
+            if let Some(count) = settings.concurrency {
+                options = options.with_max_concurrent_requests(count.get());
+            }
+            if settings.requests_per_second.is_some() {
+                options = options.with_requests_per_second(settings.requests_per_second);
+            }
+            if settings.rate_limit_reserve.is_some() {
+                options = options.with_rate_limit_reserve(settings.rate_limit_reserve);
+            }
+        }
+        Ok(options)
+    }
+
+    /// Adds what a file with rules says of single registries. Options of the command line take precedence.
+    pub(crate) fn add_settings(&mut self, settings: &[(RegistryName, RegistrySettings)]) {
+        for (registry, of) in settings {
+            let this_one = || Which(Some(registry.clone()));
+            let is_given = |given: &[Which]| given.iter().any(|which| *which == this_one());
+            if is_given(&self.plain_http) || is_given(&self.insecure) {
+                continue;
+            }
+            if of.plain_http == Some(true) {
+                self.plain_http.push(this_one());
+            } else if of.insecure == Some(true) {
+                self.insecure.push(this_one());
+            }
+        }
+        self.settings.extend(settings.iter().cloned());
     }
 
     /// Where `registry` may lead, or any that no option names.

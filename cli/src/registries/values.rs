@@ -10,7 +10,7 @@ use tranship::{Error, ErrorKind, RegistryName, Result};
 use crate::plain_text::plain;
 
 /// The registry that an option is for; `None` for all that no other option names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Which(pub(super) Option<RegistryName>);
 
 impl FromStr for Which {

@@ -1,0 +1,94 @@
+//! Copying many images: what `mirror`, `cp` of several tags, and bundles share.
+
+mod opener;
+mod outcome;
+mod progress;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use tranship::Existing;
+use tranship_mirror::jobs::{Image, JobOptions, Plan, Report, Roots};
+use tranship_mirror::select::Failure;
+
+use crate::command_error::{CommandError, Outcome};
+use crate::exit::Status;
+use crate::output::Output;
+
+pub(super) use opener::Locations;
+pub(super) use outcome::{FailureLine, Images, failure_lines};
+use progress::ManyProgress;
+
+/// How images are copied.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Choices {
+    pub(super) concurrency: Option<NonZeroUsize>,
+    pub(super) content_concurrency: Option<NonZeroUsize>,
+    pub(super) dry_run: bool,
+    pub(super) repair: bool,
+    pub(super) resumable_from: Option<u64>,
+    /// What is known of indexes, for the next run.
+    pub(super) roots: Arc<Roots>,
+}
+
+/// Finds out what there is to do for `images`, and does it, with progress bars.
+pub(super) async fn copy(images: Vec<Image>, choices: &Choices, output: Output) -> Outcome<Report> {
+    let progress = Arc::new(ManyProgress::new(output, choices.dry_run));
+    let mut options = JobOptions::default()
+        .with_dry_run(choices.dry_run)
+        .with_resumable_from(choices.resumable_from)
+        .with_observer(Arc::clone(&progress) as _);
+    if let Some(count) = choices.concurrency {
+        options = options.with_concurrency(count);
+    }
+    if let Some(count) = choices.content_concurrency {
+        options = options.with_content_concurrency(count);
+    }
+    if choices.repair {
+        options = options.with_existing(Existing::Check);
+    }
+    options.roots = Arc::clone(&choices.roots);
+    let plan = Plan::make(images, &options).await?;
+    let report = plan.carry_out(&options).await;
+    progress.finish();
+    Ok(report)
+}
+
+/// Fails if a part of the work has failed: images, `not_listed` sources, and `deletions`.
+pub(super) fn outcome(report: &Report, not_listed: &[Failure], deletions: usize) -> Outcome {
+    let mut failed = Vec::new();
+    let images = report.failures().count();
+    if images > 0 {
+        let total = plural(report.images.len(), "image");
+        failed.push(format!("{images} of {total}"));
+    }
+    if !not_listed.is_empty() {
+        let sources = plural(not_listed.len(), "source");
+        failed.push(format!("{sources} that could not be listed"));
+    }
+    if deletions > 0 {
+        failed.push(plural(deletions, "deletion"));
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let errors = report.failures().map(|(_, error)| error);
+    let mut errors = errors.chain(not_listed.iter().map(|failure| &failure.error));
+    let status = match errors.next() {
+        Some(error) if images == report.images.len() => Status::from(error),
+        _ => Status::Incomplete,
+    };
+    let failed = failed.join(", ");
+    Err(CommandError::Incomplete(
+        format!("failed: {failed}"),
+        status,
+    ))
+}
+
+/// Returns the number with the noun.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
+    }
+}
