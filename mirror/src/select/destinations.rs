@@ -74,10 +74,7 @@ pub async fn assign(rules: &[Rule], choice: &Choice, opener: &dyn Opener) -> Res
             }
         };
         let target = &mut selection.targets[at];
-        let tag = chosen
-            .tag
-            .as_ref()
-            .map(|tag| destination.tag.as_ref().unwrap_or(tag).clone());
+        let tag = destination.tag.as_ref().or(chosen.tag.as_ref()).cloned();
         match (&tag, &chosen.reference) {
             (Some(tag), _) => {
                 target.tags.insert(tag.clone());

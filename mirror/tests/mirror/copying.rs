@@ -174,3 +174,31 @@ async fn a_new_referrer_of_an_unchanged_image_is_copied() -> Result<()> {
     assert!(matches!(unchanged.images[0].outcome, Outcome::UpToDate));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_digest_gets_the_tag_beside_it_or_that_of_the_destination() -> Result<()> {
+    let (source, mirrored) = (Counted::new(), Counted::new());
+    let first = source
+        .image("app", "v1", &["first"])
+        .await
+        .digest()
+        .to_owned();
+    source.image("app", "v1", &["second"]).await;
+    let opener = Named::default()
+        .with("source.io", &source)
+        .with("mirror.io", &mirrored);
+    let content = format!(
+        "images:
+  - {{from: 'source.io/app:v1@{first}', to: mirror.io/pinned}}
+  - {{from: 'source.io/app@{first}', to: 'mirror.io/named:old'}}
+"
+    );
+    let rules = tranship_mirror::file::read(&content, "mirror.yaml", None, None)?.rules;
+    mirror(&rules, &opener, &JobOptions::default()).await?;
+    for (name, tag) in [("pinned/app", "v1"), ("named", "old")] {
+        assert_eq!(mirrored.tags(name).await, [tag], "{name}");
+        let copied = mirrored.resolve(name, tag).await;
+        assert_eq!(copied.map(|copied| *copied.digest()), Some(first), "{name}");
+    }
+    Ok(())
+}
