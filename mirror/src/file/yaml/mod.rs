@@ -79,7 +79,7 @@ impl Node {
                 max_depth: MAX_DEPTH,
                 flow_nesting_limit: MAX_DEPTH,
                 max_nodes: MAX_NODES,
-                max_documents: 1,
+                max_documents: 2,
                 max_aliases: 10_000,
                 max_merge_keys: 10_000,
             },
@@ -104,8 +104,19 @@ fn syntax_error(name: &str, error: &serde_saphyr::Error) -> Error {
         Some(location) => format!("{name}:{}:{}", location.line(), location.column()),
         None => name.to_owned(),
     };
-    let error = Error::new(ErrorKind::InvalidInput, message).with_subject(subject);
-    error.with_hint("write text that begins with *, & or ! in quotes")
+    let placed = Error::new(ErrorKind::InvalidInput, message).with_subject(subject);
+    if is_unknown_alias(error) {
+        placed.with_hint("write text that begins with *, & or ! in quotes")
+    } else {
+        placed
+    }
+}
+
+fn is_unknown_alias(error: &serde_saphyr::Error) -> bool {
+    match error.without_snippet() {
+        serde_saphyr::Error::AliasError { error, .. } => is_unknown_alias(error),
+        error => matches!(error, serde_saphyr::Error::UnknownAnchor { .. }),
+    }
 }
 
 /// Messages of one line, without the place and without details for developers.
@@ -119,6 +130,10 @@ impl MessageFormatter for OneLine {
     fn format_message<'a>(&self, error: &'a serde_saphyr::Error) -> Cow<'a, str> {
         use serde_saphyr::Error as Yaml;
         match error {
+            Yaml::UnknownAnchor { .. } => {
+                "the alias refers to an anchor that does not exist".into()
+            }
+            Yaml::MultipleDocuments { .. } => "the file has more than one YAML document".into(),
             Yaml::Budget { .. } => "the file is too large or too deeply nested".into(),
             Yaml::AliasReplayLimitExceeded { .. }
             | Yaml::AliasExpansionLimitExceeded { .. }

@@ -84,8 +84,14 @@ fn what_is_not_yaml_is_an_error_with_its_place() {
     for (content, expected) in [
         ("a: [1", "f.yaml:1:"),
         ("a: 1\na: 2", "f.yaml:2:1: "),
-        ("a: *b", "f.yaml:1:4: "),
-        ("a: 1\n---\nb: 2", "f.yaml:"),
+        (
+            "a: *b",
+            "f.yaml:1:4: the alias refers to an anchor that does not exist",
+        ),
+        (
+            "a: 1\n---\nb: 2",
+            "f.yaml:3:1: the file has more than one YAML document",
+        ),
         ("? [a]\n: b", "f.yaml:1:3: "),
     ] {
         let result = Node::read("f.yaml", content, false);
