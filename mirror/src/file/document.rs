@@ -126,7 +126,7 @@ impl Document<'_> {
         }
     }
 
-    /// Returns the text of a value as it was written. A number and a boolean are text too, such as the tags `3.20` and `on`.
+    /// Returns the exact text of a value. A number and a boolean are text too, such as the tags `3.20` and `on`.
     pub(super) fn text(self, node: &Node) -> Result<&str> {
         match &node.value {
             Value::Scalar { kind, .. } if *kind == Kind::Null => {

@@ -163,9 +163,9 @@ impl Localizer for OneLine {
 struct Tree(Spanned<Untyped>);
 
 enum Untyped {
-    /// Text as it was written.
+    /// Text, without quotes.
     Text(String),
-    /// What was written is at the place of the value.
+    /// The text is that at the place of the value.
     Typed(Kind),
     List(Vec<Tree>),
     Map(Vec<(Spanned<String>, Tree)>),
