@@ -28,11 +28,11 @@ const COMMANDS: &[(&[&str], &str)] = &[
         "`tranship rm REF` deletes a manifest, and `tranship untag REF` removes a tag alone",
     ),
     (
-        &["download", "backup"],
+        &["download"],
         "`tranship cp HOST/NAME:TAG oci:DIR` copies an image to a directory, and oci-archive:FILE or docker-archive:FILE name archives",
     ),
     (
-        &["upload", "restore"],
+        &["upload"],
         "`tranship cp oci:DIR:TAG HOST/NAME:TAG` copies an image to a registry, and oci-archive:FILE or docker-archive:FILE name archives",
     ),
     (
@@ -70,10 +70,6 @@ const COMMANDS: &[(&[&str], &str)] = &[
     (
         &["layout", "layouts", "oci"],
         "every command takes image layouts: `tranship repo tags oci:DIR` lists the tags of one, and `tranship fsck oci:DIR` checks it",
-    ),
-    (
-        &["sync", "mirror"],
-        "`tranship cp -r SRC DST` copies an artifact with what refers to it",
     ),
     (
         &["registry"],
@@ -362,17 +358,13 @@ mod tests {
                 ["download", "backup"].as_slice(),
                 "tranship cp HOST/NAME:TAG oci:DIR",
             ),
-            (
-                &["upload", "restore"],
-                "tranship cp oci:DIR:TAG HOST/NAME:TAG",
-            ),
+            (&["upload"], "tranship cp oci:DIR:TAG HOST/NAME:TAG"),
             (&["save"], "tranship cp HOST/NAME:TAG docker-archive:FILE"),
             (
                 &["load", "import"],
                 "tranship cp docker-archive:FILE HOST/NAME:TAG",
             ),
             (&["export"], "tranship fs export IMAGE"),
-            (&["sync", "mirror"], "tranship cp -r SRC DST"),
             (&["layout"], "tranship repo tags oci:DIR"),
             (&["del"], "tranship rm REF"),
             (&["list"], "tranship ls LOCATION"),

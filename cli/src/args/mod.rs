@@ -2,6 +2,7 @@
 
 mod annotate;
 mod blob;
+mod bundle;
 mod cp;
 mod discover;
 mod files;
@@ -27,6 +28,10 @@ use crate::output::Format;
 
 pub(crate) use annotate::Annotate;
 pub(crate) use blob::{Blob, BlobDelete, BlobFetch, BlobPush};
+pub(crate) use bundle::{
+    Backup, Bundle, BundleCreate, BundleDiff, BundleList, BundleLock, BundleOutput, BundleVerify,
+    BundleWrite,
+};
 pub(crate) use cp::{CopySource, Cp, OneCopy};
 pub(crate) use discover::Discover;
 pub(crate) use files::{Attach, FilesArgs, Pull, Push};
@@ -90,6 +95,9 @@ pub(crate) enum Command {
     Cp(Box<Cp>),
     #[command(visible_alias = "sync")]
     Mirror(Box<Mirror>),
+    #[command(subcommand)]
+    Bundle(Bundle),
+    Backup(Box<Backup>),
     Push(Box<Push>),
     Pull(Pull),
     Attach(Box<Attach>),

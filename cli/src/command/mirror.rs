@@ -9,7 +9,7 @@ use tranship::{Error, ErrorKind, Result, Tag};
 use tranship_mirror::file;
 use tranship_mirror::prune::PrunePlan;
 use tranship_mirror::rules::Rules;
-use tranship_mirror::select::{self, Choice, Selection, Target};
+use tranship_mirror::select::{self, Selection, Target};
 
 use super::many::{self, Choices, FailureLine, Images, Locations, failure_lines};
 use crate::args::{LocationOptions, Mirror};
@@ -145,7 +145,7 @@ async fn once(
     choices.concurrency = given.or(rules.concurrency);
 
     let choice = select::choose(&rules.rules, &opener).await?;
-    tell_choice(&choice, output);
+    many::tell_choice(&choice, output);
     let selection = select::assign(&rules.rules, &choice, &opener).await?;
     let Selection {
         images, targets, ..
@@ -188,18 +188,6 @@ async fn once(
             let deletions = mirrored.pruned.failures.len();
             many::outcome(&report, &choice.failures, deletions)
         }
-    }
-}
-
-fn tell_choice(choice: &Choice, output: Output) {
-    if output.is_json() {
-        return;
-    }
-    for failure in &choice.failures {
-        tell(&failure.error, Some(&failure.name), output);
-    }
-    for name in &choice.empty {
-        output.note(format_args!("warning: nothing is chosen in {name}"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod annotate;
 mod blob;
+mod bundle;
 mod changed;
 mod complete;
 mod completion;
@@ -74,9 +75,15 @@ pub(crate) async fn run(
         // Its file has settings of registries.
         return mirror::run(*args, location_options, output).await;
     }
+    if let Command::Bundle(args) = command {
+        return bundle::run(args, &location_options, output).await;
+    }
+    if let Command::Backup(args) = command {
+        return bundle::backup(*args, &location_options, output).await;
+    }
     let location_options = &location_options.open_options()?;
     match command {
-        Command::Cp(_) | Command::Mirror(_) => Ok(()),
+        Command::Cp(_) | Command::Mirror(_) | Command::Bundle(_) | Command::Backup(_) => Ok(()),
         Command::Push(args) => files::push(*args, location_options, output).await,
         Command::Pull(args) => files::pull(args, location_options, output).await,
         Command::Attach(args) => files::attach(*args, location_options, output).await,

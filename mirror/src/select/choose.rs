@@ -36,11 +36,27 @@ pub struct Chosen {
     pub options: Arc<ImageOptions>,
 }
 
+impl Chosen {
+    /// Returns an image of a repository that no rule has chosen, without a tag.
+    #[must_use]
+    pub fn new(source: Place, reference: impl Into<TagOrDigest>) -> Self {
+        Self {
+            rule: 0,
+            source,
+            repository: None,
+            reference: reference.into(),
+            tag: None,
+            options: Arc::default(),
+        }
+    }
+}
+
 /// What rules choose.
 #[non_exhaustive]
 #[derive(Debug, Default)]
 pub struct Choice {
-    /// The images, in the order of the rules, each once: the first rule that chooses an image decides about it.
+    /// The images, in the order of the rules, each once for each destination: the first rule that chooses an image decides
+    /// about it.
     pub images: Vec<Chosen>,
     /// Repositories, and patterns of them, that could not be listed.
     pub failures: Vec<Failure>,
@@ -71,8 +87,10 @@ pub struct Failure {
 /// [`SizeExceedsLimit`](ErrorKind::SizeExceedsLimit) if more than a million images are chosen.
 pub async fn choose(rules: &[Rule], opener: &dyn Opener) -> Result<Choice> {
     let mut choice = Choice::default();
-    let mut seen: HashSet<(String, TagOrDigest, Option<Tag>)> = HashSet::new();
+    let mut seen: HashSet<(usize, String, TagOrDigest, Option<Tag>)> = HashSet::new();
     for (number, rule) in rules.iter().enumerate() {
+        let has_its_destination = |other: &Rule| other.destination == rule.destination;
+        let destination = rules.iter().position(has_its_destination).unwrap_or(number);
         let repositories = match repositories(rule, opener).await {
             Ok(repositories) => repositories,
             Err(error) => {
@@ -120,7 +138,12 @@ pub async fn choose(rules: &[Rule], opener: &dyn Opener) -> Result<Choice> {
                 choice.empty.push(source.name.clone());
             }
             for (reference, tag) in images {
-                if !seen.insert((source.name.clone(), reference.clone(), tag.clone())) {
+                if !seen.insert((
+                    destination,
+                    source.name.clone(),
+                    reference.clone(),
+                    tag.clone(),
+                )) {
                     continue;
                 }
                 if choice.images.len() >= MAX_IMAGES {

@@ -18,7 +18,9 @@ use tranship_mirror::select::{self, Choice, End, Opener, Selection};
 
 /// How often each kind of call was made, to all repositories of a registry.
 #[derive(Clone, Default)]
-pub(crate) struct Calls(Arc<Mutex<HashMap<(OperationName, Option<ContentKind>), u64>>>);
+pub(crate) struct Calls(Arc<Mutex<Counts>>);
+
+type Counts = HashMap<(OperationName, Option<ContentKind>), u64>;
 
 impl Calls {
     pub(crate) fn count(&self, name: OperationName, kind: Option<ContentKind>) -> u64 {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use tranship::Existing;
 use tranship_mirror::jobs::{Image, JobOptions, Plan, Report, Roots};
-use tranship_mirror::select::Failure;
+use tranship_mirror::select::{Choice, Failure};
 
 use crate::command_error::{CommandError, Outcome};
 use crate::exit::Status;
 use crate::output::Output;
+use crate::report::Report as ErrorReport;
 
 pub(super) use opener::Locations;
 pub(super) use outcome::{FailureLine, Images, failure_lines};
@@ -90,5 +91,19 @@ pub(super) fn plural(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
         count => format!("{count} {noun}s"),
+    }
+}
+
+/// Tells what could not be listed, and in what nothing is chosen.
+pub(super) fn tell_choice(choice: &Choice, output: Output) {
+    if output.is_json() {
+        return;
+    }
+    for failure in &choice.failures {
+        let line = ErrorReport::new(&failure.error).at(Some(&failure.name));
+        output.note(line.line());
+    }
+    for name in &choice.empty {
+        output.note(format_args!("warning: nothing is chosen in {name}"));
     }
 }

@@ -1,65 +1,9 @@
-//! The examples in the help of each command.
+//! Examples of the commands about single artifacts.
 
-/// A command line, and what it is for.
-#[derive(Debug)]
-pub(crate) struct Example {
-    pub(crate) purpose: &'static str,
-    pub(crate) command: &'static str,
-}
-
-/// Returns the examples of the command with the given path, such as `manifest fetch`; the first two are those of `-h`.
-pub(crate) fn examples(path: &str) -> &'static [Example] {
-    EXAMPLES
-        .iter()
-        .find(|(of, _)| *of == path)
-        .map_or(&[], |(_, examples)| examples)
-}
-
-const fn example(purpose: &'static str, command: &'static str) -> Example {
-    Example { purpose, command }
-}
+use super::{Example, example};
 
 /// By the path of the command, in the order of the help.
-const EXAMPLES: &[(&str, &[Example])] = &[
-    (
-        "cp",
-        &[
-            example(
-                "From a registry to a directory, with all platforms",
-                "tranship cp docker.io/library/alpine:3 oci:alpine",
-            ),
-            example(
-                "From one registry to another, with signatures and SBOMs",
-                "tranship cp -r ghcr.io/team/app:v1 registry.example/team/app",
-            ),
-            example(
-                "To an archive for docker load",
-                "tranship cp --platform linux/amd64 ghcr.io/team/app:v1 docker-archive:app.tar:team/app:v1",
-            ),
-            example(
-                "What there is to do, without doing it",
-                "tranship cp --dry-run oci:build/app:v1 localhost:5000/app",
-            ),
-        ],
-    ),
-    (
-        "mirror",
-        &[
-            example("What a file says, once", "tranship mirror mirror.yaml"),
-            example(
-                "What that would do, with what it would delete",
-                "tranship mirror mirror.yaml --dry-run --prune",
-            ),
-            example(
-                "A list of images to a directory of layouts",
-                "tranship mirror images.txt --to layouts:mirror",
-            ),
-            example(
-                "Every hour, with the file of skopeo sync",
-                "tranship mirror sync.yaml --to registry.example --watch 1h",
-            ),
-        ],
-    ),
+pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "push",
         &[
@@ -117,32 +61,6 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             example(
                 "The image for one platform, as a location",
                 "tranship resolve --full --platform linux/arm64 docker.io/library/alpine:3",
-            ),
-        ],
-    ),
-    (
-        "tag",
-        &[
-            example(
-                "A further tag",
-                "tranship tag registry.example/app:v1 stable",
-            ),
-            example(
-                "Two tags for a digest of a layout",
-                "tranship tag oci:app@sha256:9834876dcfb05cb167a5c24953eba58c4ac89b1adf57f28f2f9d09af107ee8f0 v1 latest",
-            ),
-        ],
-    ),
-    (
-        "untag",
-        &[
-            example(
-                "Remove a tag, and keep the manifest",
-                "tranship untag oci:app:old",
-            ),
-            example(
-                "Remove several",
-                "tranship untag registry.example/app:pr-1 registry.example/app:pr-2",
             ),
         ],
     ),
@@ -291,66 +209,6 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
-        "repo tags",
-        &[
-            example("All tags", "tranship repo tags docker.io/library/alpine"),
-            example(
-                "The newest release of version 3",
-                "tranship repo tags docker.io/library/alpine --semver '^3' --sort version --reverse --limit 1",
-            ),
-            example(
-                "The tags that name the same image as stable",
-                "tranship repo tags registry.example/app --digest stable",
-            ),
-        ],
-    ),
-    (
-        "repo ls",
-        &[
-            example(
-                "The repositories of a registry",
-                "tranship repo ls localhost:5000",
-            ),
-            example(
-                "Those of one team",
-                "tranship repo ls layouts:/srv/registry//team",
-            ),
-        ],
-    ),
-    (
-        "ls",
-        &[
-            example("The tags of a repository", "tranship ls oci:app"),
-            example(
-                "The repositories of a registry",
-                "tranship ls localhost:5000",
-            ),
-        ],
-    ),
-    (
-        "tags",
-        &[
-            example("All tags", "tranship tags docker.io/library/alpine"),
-            example(
-                "In the order of versions",
-                "tranship tags docker.io/library/alpine --sort version --exclude-digest-tags",
-            ),
-        ],
-    ),
-    (
-        "rm",
-        &[
-            example(
-                "Delete an image and its tags",
-                "tranship rm registry.example/app:v1",
-            ),
-            example(
-                "What old pull requests have left",
-                "tranship rm registry.example/app --match 'pr-*' --older-than 30d --dry-run",
-            ),
-        ],
-    ),
-    (
         "discover",
         &[
             example(
@@ -452,96 +310,6 @@ const EXAMPLES: &[(&str, &[Example])] = &[
             example(
                 "All tags of a repository, with what refers to them",
                 "tranship verify -r registry.example/app",
-            ),
-        ],
-    ),
-    (
-        "gc",
-        &[
-            example("What would go?", "tranship gc --dry-run oci:/srv/images"),
-            example(
-                "Also manifests without a tag that are older than a week",
-                "tranship gc --untagged-older-than 7d layouts:/srv/registry",
-            ),
-        ],
-    ),
-    (
-        "fsck",
-        &[
-            example("Check a layout", "tranship fsck oci:/srv/images"),
-            example(
-                "Repair it from a registry",
-                "tranship fsck oci:/srv/images --repair-from registry.example/images",
-            ),
-        ],
-    ),
-    (
-        "login",
-        &[
-            example("Ask for name and password", "tranship login ghcr.io"),
-            example(
-                "In a script",
-                "echo \"$TOKEN\" | tranship login ghcr.io --username ann --password-stdin",
-            ),
-        ],
-    ),
-    (
-        "logout",
-        &[
-            example("Forget the credentials", "tranship logout ghcr.io"),
-            example(
-                "Those in another file",
-                "tranship logout ghcr.io --registry-config ci/auth.json",
-            ),
-        ],
-    ),
-    (
-        "serve",
-        &[
-            example("An empty registry in memory, for tests", "tranship serve"),
-            example(
-                "A directory of layouts, over TLS and with passwords",
-                "tranship serve --root /srv/registry --listen 0.0.0.0:443 --htpasswd users --tls-cert cert.pem --tls-key key.pem",
-            ),
-        ],
-    ),
-    (
-        "completion",
-        &[
-            example(
-                "For bash, in every shell",
-                "tranship completion bash > ~/.local/share/bash-completion/completions/tranship",
-            ),
-            example(
-                "For fish",
-                "tranship completion fish > ~/.config/fish/completions/tranship.fish",
-            ),
-        ],
-    ),
-    (
-        "version",
-        &[
-            example("The version and what is built in", "tranship version"),
-            example("For scripts", "tranship version --format json"),
-        ],
-    ),
-    (
-        "help",
-        &[
-            example("The help of a command", "tranship help manifest fetch"),
-            example(
-                "The options that all commands have",
-                "tranship help options",
-            ),
-        ],
-    ),
-    (
-        "man",
-        &[
-            example("The manual page", "tranship man"),
-            example(
-                "Those of all commands",
-                "tranship man --output /usr/share/man/man1",
             ),
         ],
     ),

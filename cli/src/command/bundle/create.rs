@@ -1,0 +1,313 @@
+//! `bundle create` and `backup`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use indicatif::BinaryBytes;
+use serde::Serialize;
+use tranship::{Digest, Error, RegistryName, Result, TagOrDigest};
+use tranship_backends::{OpenOptions, RegistryLocation};
+use tranship_mirror::bundle::{
+    BundleName, BundlePlanner, Plan, PlanOptions, PlannerOptions, WriteOptions,
+};
+use tranship_mirror::file;
+use tranship_mirror::jobs::{Image, Place};
+use tranship_mirror::rules::{Platforms, Referrers, Rule};
+use tranship_mirror::select::{self, Chosen};
+
+use super::sink::{Objects, StandardOutput};
+use super::{base, open_options, write_lock};
+use crate::args::{self, Backup, BundleCreate, BundleOutput, BundleWrite, LocationOptions};
+use crate::command::many::{self, Choices, Locations};
+use crate::command_error::{CommandError, Outcome};
+use crate::input;
+use crate::output::Output;
+use crate::progress::TransferProgress;
+
+/// What was written.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Created {
+    dry_run: bool,
+    set: Digest,
+    repositories: u64,
+    images: u64,
+    manifests: u64,
+    blobs: u64,
+    bytes: u64,
+    left_out: u64,
+    left_out_bytes: u64,
+    volumes: Vec<Volume>,
+}
+
+#[derive(Debug, Serialize)]
+struct Volume {
+    name: String,
+    size: u64,
+}
+
+pub(super) async fn run(
+    args: BundleCreate,
+    location_options: &LocationOptions,
+    output: Output,
+) -> Outcome {
+    let mut options = location_options.clone();
+    let mut rules = args.sources.clone();
+    for rule in &mut rules {
+        rule.images.platforms = match args.platforms.selection() {
+            args::Platforms::All => Platforms::All,
+            args::Platforms::One(platform) => Platforms::One(platform),
+            args::Platforms::Subset(subset) => Platforms::Subset(subset),
+        };
+        rule.images.referrers = (!args.no_referrers).then(all_referrers);
+    }
+    let mut concurrency = None;
+    if let Some(path) = &args.rules {
+        let content = input::read_text(path, file::MAX_FILE_SIZE as u64).await?;
+        let format = args.file_format.map(Into::into);
+        let read = file::read(&content, &path.display().to_string(), format, None)?;
+        for note in &read.notes {
+            output.note(format_args!("note: {note}"));
+        }
+        options.registries.add_settings(&read.registries);
+        concurrency = read.concurrency;
+        rules.extend(read.rules);
+    }
+    let options = open_options(&options)?;
+    let choices = Choices {
+        concurrency,
+        ..Choices::default()
+    };
+    let images = choose(&rules, &options, output).await?;
+    write(images, &args.write, &choices, &options, output).await
+}
+
+pub(in crate::command) async fn backup(
+    args: Backup,
+    location_options: &LocationOptions,
+    output: Output,
+) -> Outcome {
+    let options = open_options(location_options)?;
+    let mut rule = Rule::new(args.source.clone());
+    rule.images.referrers = Some(all_referrers());
+    rule.images.include_non_distributable = true;
+    let mut images = choose(&[rule], &options, output).await?;
+    if args.untagged {
+        images.chosen.extend(untagged(&args, &options).await?);
+    }
+    write(images, &args.write, &Choices::default(), &options, output).await
+}
+
+fn all_referrers() -> Referrers {
+    let mut referrers = Referrers::default();
+    referrers.digest_tags = true;
+    referrers
+}
+
+/// The images that are written, and what could not be listed.
+struct ChosenImages {
+    chosen: Vec<(BundleName, Chosen)>,
+    failures: Vec<select::Failure>,
+}
+
+async fn choose(rules: &[Rule], options: &OpenOptions, output: Output) -> Outcome<ChosenImages> {
+    let opener = Locations::new(options);
+    let choice = select::choose(rules, &opener).await?;
+    many::tell_choice(&choice, output);
+    let chosen = choice.images.into_iter().map(|chosen| {
+        let registry = host(&rules[chosen.rule].source.registry);
+        let repository = match &chosen.repository {
+            Some(name) => name,
+            None => chosen.source.repository.name(),
+        };
+        let name = BundleName::new(registry.as_ref(), repository)?;
+        Ok((name, chosen))
+    });
+    Ok(ChosenImages {
+        chosen: chosen.collect::<Result<_>>()?,
+        failures: choice.failures,
+    })
+}
+
+/// Returns the host of a registry at `location`, if it has one.
+fn host(location: &str) -> Option<RegistryName> {
+    match location.parse() {
+        Ok(RegistryLocation::Remote(registry)) => Some(registry),
+        _ => None,
+    }
+}
+
+/// Returns the manifests without a tag of a directory of layouts.
+async fn untagged(args: &Backup, options: &OpenOptions) -> Outcome<Vec<(BundleName, Chosen)>> {
+    let location: RegistryLocation = args.source.registry.parse()?;
+    if let RegistryLocation::Remote(_) = location {
+        return Err(
+            Error::unsupported("registries do not list manifests without a tag")
+                .with_subject(&location)
+                .with_hint("back up the layouts that the registry serves, as layouts:DIR")
+                .into(),
+        );
+    }
+    let registry = tranship_backends::open_layout_registry(&location, options).await?;
+    let names = tranship::repositories(&registry).await?;
+    let mut found = Vec::new();
+    for name in names.into_iter().filter(|name| args.source.matches(name)) {
+        let layout = registry.layout(&name).await?;
+        let entries = layout.entries().await?;
+        let source = Place::new(format!("{location}//{name}"), Arc::new(layout));
+        for entry in super::super::source::untagged(entries) {
+            let digest = TagOrDigest::Digest(*entry.descriptor.digest());
+            let chosen = Chosen::new(source.clone(), digest);
+            found.push((BundleName::new(None, &name)?, chosen));
+        }
+    }
+    Ok(found)
+}
+
+/// Plans a bundle of the images, and writes it.
+async fn write(
+    images: ChosenImages,
+    args: &BundleWrite,
+    choices: &Choices,
+    options: &OpenOptions,
+    output: Output,
+) -> Outcome {
+    let mut planner = PlannerOptions::default();
+    if let Some(base) = base(&args.base).await? {
+        planner = planner.with_base(base);
+    }
+    let planner = BundlePlanner::new(planner);
+    let mut places: HashMap<(BundleName, String), Place> = HashMap::new();
+    let copied = images.chosen.into_iter().map(|(name, chosen)| {
+        let key = (name, chosen.source.name.clone());
+        let place = places.entry(key).or_insert_with_key(|(name, _)| {
+            let source = Arc::clone(&chosen.source.repository);
+            Place::new(name.to_string(), planner.repository_from(name, source))
+        });
+        let mut image = Image::new(chosen.source, chosen.reference, place.clone());
+        image.tag = chosen.tag;
+        image.with_options(chosen.options)
+    });
+    let report = many::copy(copied.collect(), choices, output).await?;
+    let incomplete = many::outcome(&report, &images.failures, 0);
+    if !args.keep_going && incomplete.is_err() {
+        output.note("nothing was written; with --keep-going, the rest is written");
+        return incomplete;
+    }
+    let mut layout = PlanOptions::default();
+    if let Some(size) = args.volume_size {
+        layout = layout.with_volume_size(size.0);
+    }
+    let plan = planner.plan(&layout).await?;
+    let volumes = if args.dry_run {
+        Vec::new()
+    } else {
+        write_plan(&plan, args, options, output).await?
+    };
+    if let Some(path) = args.lock.as_deref().filter(|_| !args.dry_run) {
+        write_lock(plan.contents().lock(), path).await?;
+    }
+    let totals = plan.totals();
+    let created = Created {
+        dry_run: args.dry_run,
+        set: *plan.contents().set(),
+        repositories: totals.repositories,
+        images: totals.images,
+        manifests: totals.manifests,
+        blobs: totals.blobs,
+        bytes: totals.bytes,
+        left_out: totals.in_base,
+        left_out_bytes: totals.bytes_in_base,
+        volumes,
+    };
+    if !matches!(args.output, BundleOutput::Stdout) || args.dry_run {
+        output.print(&created).await?;
+    }
+    if !output.is_json() {
+        output.note(created.summary());
+    }
+    incomplete
+}
+
+async fn write_plan(
+    plan: &Plan,
+    args: &BundleWrite,
+    options: &OpenOptions,
+    output: Output,
+) -> Outcome<Vec<Volume>> {
+    let totals = plan.totals();
+    let progress = TransferProgress::new(output, "bundle", totals.file_bytes);
+    let write = WriteOptions::default().with_progress(progress.counter());
+    match &args.output {
+        BundleOutput::File(path) => {
+            expect_other_file(path, args)?;
+            let written = plan.write_files(path, &write).await?;
+            let volumes = written.volumes.into_iter().map(|volume| Volume {
+                name: volume.path.display().to_string(),
+                size: volume.size,
+            });
+            Ok(volumes.collect())
+        }
+        BundleOutput::Stdout => {
+            plan.write_sinks(&StandardOutput, &write).await?;
+            let name = "-".to_owned();
+            let size = totals.file_bytes;
+            Ok(vec![Volume { name, size }])
+        }
+        BundleOutput::Object(url) => {
+            let is_split = args.volume_size.is_some();
+            let objects = Objects::new(url, options, is_split);
+            plan.write_sinks(&objects, &write).await?;
+            let volumes = objects.into_written().into_iter();
+            let volumes = volumes.map(|(name, size)| Volume { name, size });
+            Ok(volumes.collect())
+        }
+    }
+}
+
+/// A bundle that is a base is not replaced: if it were lost, the new one could not be applied elsewhere.
+fn expect_other_file(path: &Path, args: &BundleWrite) -> Outcome {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if args.base.iter().any(|base| real(base) == real(path)) {
+        return Err(CommandError::from(
+            Error::new(
+                tranship::ErrorKind::InvalidInput,
+                "the base of a bundle is not replaced by it",
+            )
+            .with_subject(path.display())
+            .with_hint("give --output another name"),
+        ));
+    }
+    Ok(())
+}
+
+impl Created {
+    fn summary(&self) -> String {
+        let verb = if self.dry_run { "to write" } else { "wrote" };
+        let images = many::plural(usize::try_from(self.images).unwrap_or(usize::MAX), "image");
+        let mut text = format!(
+            "{verb} {images} of {} repositories: {} manifests and {} blobs ({})",
+            self.repositories,
+            self.manifests,
+            self.blobs,
+            BinaryBytes(self.bytes)
+        );
+        if self.left_out > 0 {
+            let bytes = BinaryBytes(self.left_out_bytes);
+            text += &format!("; the destination has {} others ({bytes})", self.left_out);
+        }
+        text
+    }
+}
+
+impl fmt::Display for Created {
+    /// Writes the name of each file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for volume in &self.volumes {
+            writeln!(f, "{}", volume.name)?;
+        }
+        Ok(())
+    }
+}
