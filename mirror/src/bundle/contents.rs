@@ -1,6 +1,7 @@
 //! What a bundle has, in which volume, and what it expects at the destination: its member `bundle.json`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 
 use tranship::{ContentKind, Digest, Result};
 
@@ -36,7 +37,7 @@ pub enum ContentLocation {
 /// What a bundle has, in which volume, and what it expects at the destination.
 ///
 /// The [`Lock`] in it describes the destination as it will be, whatever volume each piece of content is in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BundleContents {
     pub(super) lock: Lock,
     pub(super) volume: u32,
@@ -51,6 +52,16 @@ pub struct BundleContents {
     locations: HashMap<u32, Vec<BlobPart>>,
     /// The digest and the size of the member `index.json`; `None` for an archive without a `bundle.json`.
     pub(super) index: Option<(Digest, u64)>,
+}
+
+impl fmt::Debug for BundleContents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BundleContents")
+            .field("set", &self.set)
+            .field("volumes", &self.volumes)
+            .field("lock", &self.lock)
+            .finish_non_exhaustive()
+    }
 }
 
 impl BundleContents {

@@ -1,6 +1,7 @@
 //! What a registry has, or will have: repositories, their tags and manifests, and what these refer to.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 
 use tranship::{ContentKind, Descriptor, Digest, Error, ErrorKind, MediaType, Result, Tag};
 
@@ -110,7 +111,7 @@ pub struct LockedImage<'a> {
 /// assert_eq!(Lock::decode(&empty.encode())?, empty);
 /// # Ok::<(), tranship::Error>(())
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Lock {
     nodes: Vec<ContentNode>,
     repositories: BTreeMap<BundleName, RepositoryContents>,
@@ -124,6 +125,16 @@ impl PartialEq for Lock {
 }
 
 impl Eq for Lock {}
+
+impl fmt::Debug for Lock {
+    /// Shows how much there is: all of it can be a million lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("contents", &self.nodes.len())
+            .field("repositories", &self.repositories.len())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Lock {
     /// The most pieces of content.

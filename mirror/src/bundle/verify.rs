@@ -105,18 +105,17 @@ impl Bundle {
         };
         let bundle = &self.inner;
         for (volume, file) in &bundle.volumes {
-            let contents = bundle.contents.clone().with_volume(*volume);
             let mut members: Vec<(MemberName, Option<u32>)> = file
                 .names()
                 .filter(|name| matches!(name, MemberName::OciLayout | MemberName::Index))
                 .map(|name| (name.clone(), None))
                 .collect();
-            let expected = expected_members(&contents)?.into_iter();
+            let expected = expected_members(&bundle.contents, *volume)?.into_iter();
             members.extend(expected.map(|(name, _, number)| (name, Some(number))));
             for (name, number) in members {
-                let (bundle, volume) = (Arc::clone(bundle), *volume);
+                let (shared, volume) = (Arc::clone(bundle), *volume);
                 let member = name.clone();
-                let checked = blocking::run(move || check_member(&bundle, volume, &member));
+                let checked = blocking::run(move || check_member(&shared, volume, &member));
                 let (bytes, problem) = checked.await.during("verify", shown(&name))?;
                 report.bytes += bytes;
                 if let Some(problem) = problem {
@@ -124,7 +123,7 @@ impl Bundle {
                         path: file.path.clone(),
                         volume,
                         member: shown(&name),
-                        image: number.and_then(|number| contents.lock.image_of(number)),
+                        image: number.and_then(|number| bundle.contents.lock.image_of(number)),
                         problem,
                     });
                 }

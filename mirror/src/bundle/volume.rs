@@ -168,7 +168,7 @@ impl Volume {
     /// # Errors
     /// `Corrupt`, with what is missing or superfluous.
     pub(super) fn check(&mut self, contents: &BundleContents) -> Result<()> {
-        let expected = expected_members(contents)?;
+        let expected = expected_members(contents, contents.volume)?;
         let missing = expected
             .iter()
             .filter(|(name, ..)| !self.members.contains_key(name));
@@ -229,12 +229,15 @@ impl Volume {
 }
 
 /// Returns the members of manifests and blobs of a volume, with their sizes and numbers.
-pub(super) fn expected_members(contents: &BundleContents) -> Result<Vec<(MemberName, u64, u32)>> {
+pub(super) fn expected_members(
+    contents: &BundleContents,
+    volume: u32,
+) -> Result<Vec<(MemberName, u64, u32)>> {
     let manifests = contents.stored_manifests();
     let mut expected: Vec<_> = manifests
         .map(|(number, node)| (MemberName::Blob(node.digest), node.size, number))
         .collect();
-    let position = usize::try_from(contents.volume - 1).unwrap_or(usize::MAX);
+    let position = usize::try_from(volume.saturating_sub(1)).unwrap_or(usize::MAX);
     for (number, offset, length) in contents.parts.get(position).into_iter().flatten() {
         let node = contents.node(*number)?;
         if *length == node.size {
