@@ -66,11 +66,8 @@ impl Bundle {
                 size += node.size;
                 match contents.location(number) {
                     Some(ContentLocation::Base) => bytes_in_base += node.size,
-                    Some(ContentLocation::Parts(parts)) => {
-                        let volumes = parts.iter().map(|part| part.volume);
-                        let missing_parts =
-                            volumes.filter(|volume| !self.inner.volumes.contains_key(volume));
-                        missing.extend(missing_parts);
+                    Some(ContentLocation::Parts(_)) => {
+                        missing.extend(self.inner.missing_volumes(number));
                     }
                     Some(ContentLocation::EachVolume) | None => {}
                 }

@@ -1,5 +1,6 @@
 //! Moves many images over an air gap as one OCI archive, or as several volumes.
 
+mod apply;
 mod contents;
 mod decode;
 mod diff;
@@ -24,6 +25,7 @@ mod verify;
 mod volume;
 mod write;
 
+pub use apply::{AppliedImage, ApplyOptions, ApplyReport, PendingImage};
 pub use contents::{BlobPart, BundleContents, ContentLocation};
 pub use diff::{ImageChange, LockDiff};
 pub use list::BundleImage;

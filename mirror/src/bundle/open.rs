@@ -15,8 +15,8 @@ use tranship::{
     blocking,
 };
 
-use super::contents::{BundleContents, ContentLocation};
-use super::lock::RepositoryContents;
+use super::contents::{BlobPart, BundleContents, ContentLocation};
+use super::lock::{ContentNode, RepositoryContents};
 use super::members::MemberName;
 use super::name::BundleName;
 use super::plain;
@@ -46,8 +46,10 @@ pub struct Bundle {
 }
 
 pub(super) struct OpenBundle {
-    pub(super) contents: BundleContents,
-    pub(super) volumes: BTreeMap<u32, Volume>,
+    pub(super) contents: Arc<BundleContents>,
+    pub(super) volumes: Arc<BTreeMap<u32, Volume>>,
+    /// Parts of blobs that were saved from volumes which are not open.
+    pub(super) saved: BTreeMap<(Digest, u64), LocalFile>,
     pub(super) identity: RegistryIdentity,
     pub(super) referrers: OnceCell<Referrers>,
 }
@@ -71,8 +73,9 @@ impl Bundle {
         let identity = RegistryIdentity::new(format!("bundle:{}", contents.set));
         Ok(Self {
             inner: Arc::new(OpenBundle {
-                contents,
-                volumes,
+                contents: Arc::new(contents),
+                volumes: Arc::new(volumes),
+                saved: BTreeMap::new(),
                 identity,
                 referrers: OnceCell::new(),
             }),
@@ -96,13 +99,7 @@ impl Bundle {
     /// Returns whether all of a piece of content is in the volumes that are open.
     #[must_use]
     pub fn has(&self, number: u32) -> bool {
-        match self.inner.contents.location(number) {
-            None | Some(ContentLocation::Base) => false,
-            Some(ContentLocation::EachVolume) => true,
-            Some(ContentLocation::Parts(parts)) => parts
-                .iter()
-                .all(|part| self.inner.volumes.contains_key(&part.volume)),
-        }
+        self.inner.has(number)
     }
 
     /// Opens the repository `name` of the bundle.
@@ -254,25 +251,51 @@ impl OpenBundle {
                     .map(|file| vec![file])
                     .ok_or_else(|| Error::not_found(node.digest))
             }
-            Some(ContentLocation::Parts(parts)) => {
-                let mut files = Vec::new();
-                for part in parts {
-                    let Some(volume) = self.volumes.get(&part.volume) else {
-                        let (number, volumes) = (part.volume, self.contents.volumes);
-                        let hint =
-                            format!("it is in volume {number} of {volumes}, which was not given");
-                        return Err(Error::not_found(node.digest).with_hint(hint));
-                    };
-                    let name = match part.length == node.size {
-                        true => MemberName::Blob(node.digest),
-                        false => MemberName::Part(node.digest, part.offset),
-                    };
-                    let file = volume.member(&name);
-                    files.push(file.ok_or_else(|| Error::not_found(node.digest))?);
-                }
-                Ok(files)
-            }
+            Some(ContentLocation::Parts(parts)) => parts
+                .iter()
+                .map(|part| self.locate_part(node, part))
+                .collect(),
         }
+    }
+
+    fn locate_part(&self, node: &ContentNode, part: &BlobPart) -> Result<LocalFile> {
+        let Some(volume) = self.volumes.get(&part.volume) else {
+            let saved = self.saved.get(&(node.digest, part.offset)).cloned();
+            return saved.ok_or_else(|| {
+                let (number, volumes) = (part.volume, self.contents.volumes);
+                let hint = format!("it is in volume {number} of {volumes}, which was not given");
+                Error::not_found(node.digest).with_hint(hint)
+            });
+        };
+        let name = match part.length == node.size {
+            true => MemberName::Blob(node.digest),
+            false => MemberName::Part(node.digest, part.offset),
+        };
+        volume
+            .member(&name)
+            .ok_or_else(|| Error::not_found(node.digest))
+    }
+
+    /// Returns whether all of a piece of content can be read.
+    pub(super) fn has(&self, number: u32) -> bool {
+        match self.contents.location(number) {
+            None | Some(ContentLocation::Base) => false,
+            Some(ContentLocation::EachVolume) => true,
+            Some(ContentLocation::Parts(_)) => self.missing_volumes(number).is_empty(),
+        }
+    }
+
+    /// Returns the volumes that have parts of a blob which cannot be read.
+    pub(super) fn missing_volumes(&self, number: u32) -> Vec<u32> {
+        let Some(node) = self.contents.lock.get(number) else {
+            return Vec::new();
+        };
+        let parts = self.contents.parts_of(number).iter();
+        let missing = parts.filter(|part| {
+            let is_saved = self.saved.contains_key(&(node.digest, part.offset));
+            !is_saved && !self.volumes.contains_key(&part.volume)
+        });
+        missing.map(|part| part.volume).collect()
     }
 
     /// Reads a manifest, and verifies it. Blocks.

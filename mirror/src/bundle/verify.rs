@@ -104,7 +104,7 @@ impl Bundle {
             ..VerifyReport::default()
         };
         let bundle = &self.inner;
-        for (volume, file) in &bundle.volumes {
+        for (volume, file) in bundle.volumes.iter() {
             let mut members: Vec<(MemberName, Option<u32>)> = file
                 .names()
                 .filter(|name| matches!(name, MemberName::OciLayout | MemberName::Index))

@@ -1,9 +1,11 @@
 //! Bundles: planned by copies, written, read, and copied from.
 
+mod apply;
 mod base;
 mod hostile;
 mod images;
 mod plain;
+mod properties;
 mod read;
 mod resume;
 mod volumes;

@@ -56,7 +56,7 @@ async fn more_than_a_thousand_volumes_sort_by_their_names() {
     let directory = tempfile::tempdir().expect("a directory");
     let registry = MemoryRegistry::new();
     let repository = open(&registry, "app");
-    push_image(&*repository, &[noise(1, 54_000_000)], &[as_tag("v1")]).await;
+    push_image(&*repository, &[noise(1, 56_000_000)], &[as_tag("v1")]).await;
     let plan = planned(&registry, None, Some(84_000)).await;
     assert!(plan.totals().volumes >= 1000, "{}", plan.totals().volumes);
     let files = written(&plan, &directory.path().join("b.tar")).await;
