@@ -354,10 +354,7 @@ mod tests {
     #[test]
     fn each_word_of_a_copy_leads_from_and_to_the_right_place() {
         for (words, expected) in [
-            (
-                ["download", "backup"].as_slice(),
-                "tranship cp HOST/NAME:TAG oci:DIR",
-            ),
+            (["download"].as_slice(), "tranship cp HOST/NAME:TAG oci:DIR"),
             (&["upload"], "tranship cp oci:DIR:TAG HOST/NAME:TAG"),
             (&["save"], "tranship cp HOST/NAME:TAG docker-archive:FILE"),
             (

@@ -9,6 +9,12 @@ pub(crate) fn uploads() -> Option<PathBuf> {
     Some(directory.join("uploads"))
 }
 
+/// The directory of parts of bundles; `None` if the user has no home.
+pub(crate) fn bundle_parts() -> Option<PathBuf> {
+    let directory = state(|name| std::env::var_os(name))?;
+    Some(directory.join("bundles"))
+}
+
 fn state(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // The specification wants a relative path ignored.
     let absolute = |name| {

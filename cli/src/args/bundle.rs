@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use tranship::{Error, ErrorKind, Result};
+use tranship::{CopyOptions, Error, ErrorKind, Result};
 use tranship_backends::ObjectStoreUrl;
 use tranship_mirror::rules::{Rule, SourcePattern};
 
@@ -19,6 +19,7 @@ use super::platform::PlatformsArg;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bundle {
     Create(Box<BundleCreate>),
+    Apply(Box<BundleApply>),
 
     List(BundleList),
     Verify(BundleVerify),
@@ -74,6 +75,40 @@ pub(crate) struct BundleWrite {
     /// Print what there is to write, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Copy the images of a bundle to a registry or to layouts
+///
+/// What the bundle expects at the destination is looked for before anything is written. With some of the volumes, their
+/// content is copied, and the images that are complete get their tags. An interrupted run is repeated, and continues.
+///
+/// Prints a table of the images.
+#[derive(Debug, Args)]
+pub(crate) struct BundleApply {
+    /// The volumes of the bundle, and then where to, such as registry.example/mirror or layouts:DIR. The name of the
+    /// repository follows, without its registry, unless it is placed by {repository}, {namespace}, {name} or {registry}. A
+    /// lock in place of volumes sets the tags of content that the destination has
+    #[arg(value_name = "FILE… DST", num_args = 2.., required = true)]
+    pub(crate) files_and_destination: Vec<String>,
+    /// Delete the tags that the bundle does not have, of repositories that it has, and what only these tags lead to
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Delete without a question
+    #[arg(long, short, requires = "prune")]
+    pub(crate) yes: bool,
+    /// Write a lock of what the destination has then, which is the base of the next bundle, to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+    /// Print what there is to copy, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Keep parts of large blobs in this directory until the volumes with their other parts are applied [default: where
+    /// interrupted uploads are recorded]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) parts: Option<PathBuf>,
+    /// How many pieces of content of an image to copy at the same time
+    #[arg(long, value_name = "N", default_value_t = CopyOptions::DEFAULT_CONCURRENCY as u16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) concurrency: u16,
 }
 
 /// List the images of a bundle or lock

@@ -29,8 +29,8 @@ use crate::output::Format;
 pub(crate) use annotate::Annotate;
 pub(crate) use blob::{Blob, BlobDelete, BlobFetch, BlobPush};
 pub(crate) use bundle::{
-    Backup, Bundle, BundleCreate, BundleDiff, BundleList, BundleLock, BundleOutput, BundleVerify,
-    BundleWrite,
+    Backup, Bundle, BundleApply, BundleCreate, BundleDiff, BundleList, BundleLock, BundleOutput,
+    BundleVerify, BundleWrite,
 };
 pub(crate) use cp::{CopySource, Cp, OneCopy};
 pub(crate) use discover::Discover;
@@ -98,6 +98,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bundle(Bundle),
     Backup(Box<Backup>),
+    /// Copy a backup, or any other bundle, to a registry or to layouts
+    ///
+    /// This is `tranship bundle apply`.
+    Restore(Box<BundleApply>),
     Push(Box<Push>),
     Pull(Pull),
     Attach(Box<Attach>),

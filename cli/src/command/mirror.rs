@@ -1,20 +1,18 @@
 //! `mirror`: many images, as a file says.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
-use tranship::{Error, ErrorKind, Result, Tag};
+use tranship::{Error, ErrorKind, Result};
 use tranship_mirror::file;
-use tranship_mirror::prune::PrunePlan;
 use tranship_mirror::rules::Rules;
-use tranship_mirror::select::{self, Selection, Target};
+use tranship_mirror::select::{self, Selection};
 
-use super::many::{self, Choices, FailureLine, Images, Locations, failure_lines};
+use super::many::{
+    self, Choices, FailureLine, Images, Locations, PruneChoices, Pruned, failure_lines,
+};
 use crate::args::{LocationOptions, Mirror};
 use crate::command_error::{CommandError, Outcome};
-use crate::confirm::confirm;
 use crate::input;
 use crate::output::{self, Output};
 use crate::report::Report;
@@ -34,16 +32,6 @@ struct Mirrored {
     /// Repositories and patterns in which nothing was chosen.
     empty: Vec<String>,
     pruned: Pruned,
-}
-
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Pruned {
-    /// The tags that were deleted, by repository.
-    tags: BTreeMap<String, Vec<Tag>>,
-    /// Repositories that were left alone, because something that leads to them failed.
-    skipped: Vec<String>,
-    failures: Vec<FailureLine>,
 }
 
 pub(super) async fn run(
@@ -157,7 +145,11 @@ async fn once(
         output.note(copied.summary());
     }
     let pruned = if args.prune {
-        prune(&targets, &report, args, output).await
+        let choices = PruneChoices {
+            dry_run: args.dry_run,
+            yes: args.yes,
+        };
+        many::prune(&targets, &report, choices, output).await
     } else {
         Ok(Pruned::default())
     };
@@ -188,93 +180,5 @@ async fn once(
             let deletions = mirrored.pruned.failures.len();
             many::outcome(&report, &choice.failures, deletions)
         }
-    }
-}
-
-/// Deletes what no rule chooses, if the user agrees.
-async fn prune(
-    targets: &[Target],
-    report: &tranship_mirror::jobs::Report,
-    args: &Mirror,
-    output: Output,
-) -> Outcome<Pruned> {
-    let plan = PrunePlan::make(targets, report).await;
-    let mut pruned = Pruned {
-        tags: planned_tags(&plan),
-        skipped: plan.skipped.clone(),
-        failures: failure_lines(
-            plan.failures
-                .iter()
-                .map(|(name, error)| (name.as_str(), error)),
-        ),
-    };
-    if !output.is_json() {
-        for name in &pruned.skipped {
-            output.note(format_args!(
-                "nothing is deleted of {name}, as something that leads there failed"
-            ));
-        }
-        for failure in &pruned.failures {
-            output.note(failure.line());
-        }
-    }
-    let count = plan.tag_count();
-    if args.dry_run || count == 0 {
-        return Ok(pruned);
-    }
-    if !args.yes {
-        for (repository, tags) in &pruned.tags {
-            for tag in tags {
-                output.note(format_args!("{repository}:{tag}"));
-            }
-        }
-        let (tags, repositories) = (many::plural(count, "tag"), plan.repositories.len());
-        let repositories = match repositories {
-            1 => "1 repository".to_owned(),
-            count => format!("{count} repositories"),
-        };
-        let question = format!("Delete {tags} of {repositories}?");
-        confirm(&question, args.yes).await?;
-    }
-    let outcomes = plan.carry_out().await;
-    let failures = outcomes.iter().flat_map(|(place, outcome)| {
-        let errors = outcome.failures.iter();
-        errors.map(|error| (place.name.as_str(), error))
-    });
-    let failures = failure_lines(failures);
-    if !output.is_json() {
-        for failure in &failures {
-            output.note(failure.line());
-        }
-    }
-    for (place, outcome) in &outcomes {
-        for moved in &outcome.moved {
-            output.note(format_args!(
-                "warning: {place}:{moved} was moved or removed by another program, and is left alone"
-            ));
-        }
-    }
-    pruned.failures.extend(failures);
-    Ok(pruned)
-}
-
-fn planned_tags(plan: &PrunePlan) -> BTreeMap<String, Vec<Tag>> {
-    let repositories = plan.repositories.iter();
-    repositories
-        .map(|(place, plan)| {
-            let tags = plan.tags().iter().map(|planned| planned.tag.clone());
-            (place.name.clone(), tags.collect())
-        })
-        .collect()
-}
-
-impl fmt::Display for Pruned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (repository, tags) in &self.tags {
-            for tag in tags {
-                writeln!(f, "delete {repository}:{tag}")?;
-            }
-        }
-        Ok(())
     }
 }

@@ -81,9 +81,16 @@ pub(crate) async fn run(
     if let Command::Backup(args) = command {
         return bundle::backup(*args, &location_options, output).await;
     }
+    if let Command::Restore(args) = command {
+        return bundle::apply(*args, &location_options, output).await;
+    }
     let location_options = &location_options.open_options()?;
     match command {
-        Command::Cp(_) | Command::Mirror(_) | Command::Bundle(_) | Command::Backup(_) => Ok(()),
+        Command::Cp(_)
+        | Command::Mirror(_)
+        | Command::Bundle(_)
+        | Command::Backup(_)
+        | Command::Restore(_) => Ok(()),
         Command::Push(args) => files::push(*args, location_options, output).await,
         Command::Pull(args) => files::pull(args, location_options, output).await,
         Command::Attach(args) => files::attach(*args, location_options, output).await,

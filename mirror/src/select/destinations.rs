@@ -37,6 +37,21 @@ pub struct Target {
     pub is_complete: bool,
 }
 
+impl Target {
+    /// Returns the repository `place` of the registry at `registry`, for which nothing is chosen yet, and of which it is known
+    /// what else is chosen.
+    #[must_use]
+    pub fn new(place: Place, registry: impl Into<String>) -> Self {
+        Self {
+            place,
+            registry: registry.into(),
+            tags: BTreeSet::new(),
+            digests: Vec::new(),
+            is_complete: true,
+        }
+    }
+}
+
 /// Finds the destination of each chosen image.
 ///
 /// # Errors
@@ -62,13 +77,8 @@ pub async fn assign(rules: &[Rule], choice: &Choice, opener: &dyn Opener) -> Res
             Some(at) => *at,
             None => {
                 let place = open(destination, &name, rule, chosen, opener, &mut registries).await?;
-                selection.targets.push(Target {
-                    place,
-                    registry: destination.registry.clone(),
-                    tags: BTreeSet::new(),
-                    digests: Vec::new(),
-                    is_complete: true,
-                });
+                let target = Target::new(place, &destination.registry);
+                selection.targets.push(target);
                 targets.insert(name, selection.targets.len() - 1);
                 selection.targets.len() - 1
             }

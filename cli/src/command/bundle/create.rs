@@ -286,12 +286,12 @@ fn expect_other_file(path: &Path, args: &BundleWrite) -> Outcome {
 impl Created {
     fn summary(&self) -> String {
         let verb = if self.dry_run { "to write" } else { "wrote" };
-        let images = many::plural(usize::try_from(self.images).unwrap_or(usize::MAX), "image");
         let mut text = format!(
-            "{verb} {images} of {} repositories: {} manifests and {} blobs ({})",
-            self.repositories,
-            self.manifests,
-            self.blobs,
+            "{verb} {} of {}: {} and {} ({})",
+            plural(self.images, "image", "images"),
+            plural(self.repositories, "repository", "repositories"),
+            plural(self.manifests, "manifest", "manifests"),
+            plural(self.blobs, "blob", "blobs"),
             BinaryBytes(self.bytes)
         );
         if self.left_out > 0 {
@@ -300,6 +300,10 @@ impl Created {
         }
         text
     }
+}
+
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 impl fmt::Display for Created {

@@ -1,5 +1,6 @@
 //! `bundle`, `backup` and `restore`: many images as one file.
 
+mod apply;
 mod create;
 mod show;
 mod sink;
@@ -16,6 +17,7 @@ use crate::command_error::Outcome;
 use crate::output::Output;
 use crate::save::save;
 
+pub(super) use apply::run as apply;
 pub(super) use create::backup;
 
 /// So long may a lock be, in bytes: what the library reads.
@@ -28,6 +30,7 @@ pub(super) async fn run(
 ) -> Outcome {
     match args {
         args::Bundle::Create(args) => create::run(*args, location_options, output).await,
+        args::Bundle::Apply(args) => apply::run(*args, location_options, output).await,
         args::Bundle::List(args) => show::list(args, output).await,
         args::Bundle::Verify(args) => show::verify(args, output).await,
         args::Bundle::Diff(args) => show::diff(args, output).await,

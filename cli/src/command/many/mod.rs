@@ -3,6 +3,7 @@
 mod opener;
 mod outcome;
 mod progress;
+mod pruning;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::report::Report as ErrorReport;
 pub(super) use opener::Locations;
 pub(super) use outcome::{FailureLine, Images, failure_lines};
 use progress::ManyProgress;
+pub(super) use pruning::{PruneChoices, Pruned, prune};
 
 /// How images are copied.
 #[derive(Debug, Clone, Default)]

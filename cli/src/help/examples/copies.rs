@@ -61,6 +61,36 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "bundle apply",
+        &[
+            example(
+                "To a registry, and the lock for the next bundle",
+                "tranship bundle apply bundle.tar registry.internal --lock bundle.lock",
+            ),
+            example(
+                "One volume at a time, with the host in the names",
+                "tranship bundle apply june.001.tar registry.internal/{registry}/{repository}",
+            ),
+            example(
+                "Back to what an earlier lock says, where the content still exists",
+                "tranship bundle apply may.lock registry.internal --prune",
+            ),
+        ],
+    ),
+    (
+        "restore",
+        &[
+            example(
+                "A backup to an empty registry",
+                "tranship restore backup.tar registry.example",
+            ),
+            example(
+                "What that would copy",
+                "tranship restore backup.tar registry.example --dry-run",
+            ),
+        ],
+    ),
+    (
         "bundle list",
         &[
             example("The images of a bundle", "tranship bundle list bundle.tar"),

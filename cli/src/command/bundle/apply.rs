@@ -1,0 +1,370 @@
+//! `bundle apply` and `restore`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use indicatif::BinaryBytes;
+use serde::Serialize;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tranship::{
+    CopyHooks, CopyOptions, Digest, Error, ErrorKind, Registry, RepositoryName, Result, Tag,
+};
+use tranship_mirror::bundle::{ApplyOptions, ApplyReport, Bundle, BundleName, Lock};
+use tranship_mirror::jobs::{Image, Place, Report};
+use tranship_mirror::rules::{Destination, NameTemplate};
+use tranship_mirror::select::{End, Opener as _, Target};
+
+use super::{LockOrBundle, open_options, write_lock};
+use crate::args::{BundleApply, LocationOptions};
+use crate::command::many::{self, Choices, Images, Locations, PruneChoices, Pruned};
+use crate::command_error::Outcome;
+use crate::input::standard_input;
+use crate::output::Output;
+use crate::progress::CopyProgress;
+use crate::state;
+use crate::table::Table;
+
+/// From this size on, in bytes, a blob is continued where an interrupted run stopped.
+const LARGE: u64 = 4 * 1024 * 1024;
+
+pub(in crate::command) async fn run(
+    args: BundleApply,
+    location_options: &LocationOptions,
+    output: Output,
+) -> Outcome {
+    let Some((destination, files)) = args.files_and_destination.split_last() else {
+        return Ok(());
+    };
+    let to = To::open(destination, location_options).await?;
+    let spooled = Spooled::of(files).await?;
+    match LockOrBundle::open(&spooled.files).await? {
+        LockOrBundle::Bundle(bundle) => apply(&bundle, &to, &args, output).await,
+        LockOrBundle::Lock(lock) => set_tags(&lock, &to, &args, output).await,
+    }
+}
+
+/// Where a bundle is applied.
+struct To {
+    registry: Arc<dyn Registry>,
+    location: String,
+    names: NameTemplate,
+}
+
+impl To {
+    async fn open(text: &str, location_options: &LocationOptions) -> Outcome<Self> {
+        let destination: Destination = text.parse()?;
+        let Some(names) = destination.repository.filter(|_| destination.tag.is_none()) else {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a bundle has repositories, and this is not a registry",
+            )
+            .with_subject(text)
+            .with_hint("write HOST, HOST/PREFIX or layouts:DIR after the files")
+            .into());
+        };
+        let opener = Locations::new(&open_options(location_options)?);
+        let registry = opener.registry(&destination.registry, End::Destination);
+        Ok(Self {
+            registry: registry.await?,
+            location: destination.registry,
+            names,
+        })
+    }
+
+    fn name(&self, name: &BundleName) -> Result<RepositoryName> {
+        rename(&self.names, name)
+    }
+
+    async fn place(&self, name: &BundleName) -> Result<Place> {
+        let name = self.name(name)?;
+        let repository = self.registry.repository(&name).await?;
+        Ok(Place::new(self.shown(&name), repository))
+    }
+
+    /// Returns what users call a repository.
+    fn shown(&self, name: &RepositoryName) -> String {
+        match self.location.starts_with("layouts:") {
+            true => format!("{}//{name}", self.location),
+            false => format!("{}/{name}", self.location),
+        }
+    }
+}
+
+fn rename(names: &NameTemplate, name: &BundleName) -> Result<RepositoryName> {
+    let registry = name.registry();
+    let registry = registry.as_ref().map_or("", |registry| registry.as_str());
+    names.apply(registry, name.repository())
+}
+
+/// The files, of which standard input is kept in a temporary one.
+struct Spooled {
+    files: Vec<PathBuf>,
+    _directory: Option<TempDir>,
+}
+
+impl Spooled {
+    async fn of(files: &[String]) -> Outcome<Self> {
+        let mut spooled = Self {
+            files: files.iter().map(PathBuf::from).collect(),
+            _directory: None,
+        };
+        if !files.iter().any(|file| file == "-") {
+            return Ok(spooled);
+        }
+        if files.len() > 1 {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "standard input is one volume, and there are others",
+            )
+            .into());
+        }
+        let failed = |error| Error::io("the bundle cannot be kept in a temporary file", error);
+        let directory = tempfile::tempdir().map_err(failed)?;
+        let path = directory.path().join("stdin.tar");
+        let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
+        let mut input = standard_input();
+        while let Some(piece) = input.try_next().await? {
+            file.write_all(&piece).await.map_err(failed)?;
+        }
+        file.flush().await.map_err(failed)?;
+        spooled.files = vec![path];
+        spooled._directory = Some(directory);
+        Ok(spooled)
+    }
+}
+
+/// What happened to each image of a bundle.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Applied {
+    dry_run: bool,
+    applied: Vec<AppliedLine>,
+    pending: Vec<PendingLine>,
+    copied_bytes: u64,
+    mounted_bytes: u64,
+    pruned: Pruned,
+}
+
+#[derive(Debug, Serialize)]
+struct AppliedLine {
+    source: String,
+    destination: String,
+    tags: Vec<Tag>,
+    digest: Digest,
+    changed: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PendingLine {
+    source: String,
+    tags: Vec<Tag>,
+    digest: Digest,
+    /// The volumes that it waits for.
+    volumes: Vec<u32>,
+}
+
+async fn apply(bundle: &Bundle, to: &To, args: &BundleApply, output: Output) -> Outcome {
+    let progress = Arc::new(CopyProgress::new(output));
+    let copy = CopyOptions::default()
+        .with_concurrency(args.concurrency.into())
+        .with_resumable_from(LARGE)
+        .with_dry_run(args.dry_run)
+        .with_hooks(Arc::clone(&progress) as Arc<dyn CopyHooks>);
+    let names = to.names.clone();
+    let mut options = ApplyOptions::default()
+        .with_copy(copy)
+        .with_names(move |name| rename(&names, name));
+    if let Some(directory) = args.parts.clone().or_else(state::bundle_parts) {
+        options = options.with_parts(directory);
+    }
+    let report = bundle.apply(&*to.registry, &options).await;
+    progress.finish();
+    let report = report?;
+    let is_whole = report.pending.is_empty();
+    let mut applied = Applied::new(report, to, args.dry_run);
+    if !output.is_json() {
+        output.print(&applied).await?;
+        output.note(applied.summary());
+    }
+    if !is_whole && args.prune {
+        output.note("nothing is deleted, because some images wait for other volumes");
+    } else if args.prune {
+        let targets = targets(bundle.contents().lock(), to).await?;
+        applied.pruned = prune(&targets, &Report::default(), args, output).await?;
+    }
+    if output.is_json() {
+        output.print_json(&applied).await?;
+    }
+    if let Some(path) = args.lock.as_deref().filter(|_| !args.dry_run) {
+        if is_whole {
+            write_lock(bundle.contents().lock(), path).await?;
+        } else {
+            output.note("no lock is written, because some images wait for other volumes");
+        }
+    }
+    applied.pruned.outcome()
+}
+
+/// Sets the tags of a lock to manifests that the destination has.
+async fn set_tags(lock: &Lock, to: &To, args: &BundleApply, output: Output) -> Outcome {
+    let mut images = Vec::new();
+    for image in lock.images() {
+        let (Some(tag), Some(node)) = (image.tag, lock.get(image.number)) else {
+            continue;
+        };
+        let place = to.place(image.name).await?;
+        let image = Image::new(place.clone(), *node.digest(), place);
+        images.push(image.with_tag(tag.clone()));
+    }
+    let choices = Choices {
+        dry_run: args.dry_run,
+        ..Choices::default()
+    };
+    let report = many::copy(images, &choices, output).await?;
+    let images = Images::new(&report, args.dry_run);
+    if !output.is_json() {
+        output.print(&images).await?;
+        output.note(images.summary());
+    }
+    many::outcome(&report, &[], 0)?;
+    let mut pruned = Pruned::default();
+    if args.prune {
+        pruned = prune(&targets(lock, to).await?, &report, args, output).await?;
+    }
+    if output.is_json() {
+        output
+            .print_json(&TagsSet {
+                images,
+                pruned: &pruned,
+            })
+            .await?;
+    }
+    if let Some(path) = args.lock.as_deref().filter(|_| !args.dry_run) {
+        write_lock(lock, path).await?;
+    }
+    pruned.outcome()
+}
+
+#[derive(Debug, Serialize)]
+struct TagsSet<'a> {
+    images: Images,
+    pruned: &'a Pruned,
+}
+
+async fn prune(
+    targets: &[Target],
+    report: &Report,
+    args: &BundleApply,
+    output: Output,
+) -> Outcome<Pruned> {
+    let choices = PruneChoices {
+        dry_run: args.dry_run,
+        yes: args.yes,
+    };
+    let pruned = many::prune(targets, report, choices, output).await?;
+    if !output.is_json() {
+        output.print(&pruned).await?;
+    }
+    Ok(pruned)
+}
+
+/// Returns the repositories of a lock at the destination, with their tags.
+async fn targets(lock: &Lock, to: &To) -> Result<Vec<Target>> {
+    let mut targets = Vec::new();
+    for (name, repository) in lock.repositories() {
+        let mut target = Target::new(to.place(name).await?, &to.location);
+        target.tags = repository.tags().keys().cloned().collect();
+        let manifests = repository.manifests().iter();
+        let digests = manifests.filter_map(|number| Some(*lock.get(*number)?.digest()));
+        target.digests = digests.collect();
+        targets.push(target);
+    }
+    Ok(targets)
+}
+
+impl Applied {
+    fn new(report: ApplyReport, to: &To, dry_run: bool) -> Self {
+        let applied = report.applied.into_iter().map(|image| AppliedLine {
+            source: image.name.to_string(),
+            destination: to.shown(&image.repository),
+            tags: image.tags,
+            digest: image.digest,
+            changed: image.changed,
+        });
+        let pending = report.pending.into_iter().map(|image| PendingLine {
+            source: image.name.to_string(),
+            tags: image.tags,
+            digest: image.digest,
+            volumes: image.volumes,
+        });
+        Self {
+            dry_run,
+            applied: applied.collect(),
+            pending: pending.collect(),
+            copied_bytes: report.copied_bytes,
+            mounted_bytes: report.mounted_bytes,
+            pruned: Pruned::default(),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let changed = self.applied.iter().filter(|image| image.changed).count();
+        let verb = if self.dry_run { "to copy" } else { "copied" };
+        let mut text = format!(
+            "{verb}: {} ({})",
+            many::plural(changed, "image"),
+            BinaryBytes(self.copied_bytes)
+        );
+        if self.mounted_bytes > 0 {
+            text += &format!(", mounted: {}", BinaryBytes(self.mounted_bytes));
+        }
+        text += &format!(", up to date: {}", self.applied.len() - changed);
+        if !self.pending.is_empty() {
+            let mut waits: BTreeMap<u32, usize> = BTreeMap::new();
+            for volume in self.pending.iter().flat_map(|image| &image.volumes) {
+                *waits.entry(*volume).or_default() += 1;
+            }
+            let volumes: Vec<String> = waits.keys().map(u32::to_string).collect();
+            text += &format!(
+                ", waiting for volumes {}: {}",
+                volumes.join(", "),
+                self.pending.len()
+            );
+        }
+        text
+    }
+}
+
+impl fmt::Display for Applied {
+    /// Writes the images that changed or wait, one in a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::default();
+        let status = if self.dry_run { "copy" } else { "copied" };
+        for image in self.applied.iter().filter(|image| image.changed) {
+            let source = with_tags(&image.source, &image.tags, &image.digest);
+            let destination = with_tags(&image.destination, &image.tags, &image.digest);
+            table.push([status, &source, &destination]);
+        }
+        for image in &self.pending {
+            let source = with_tags(&image.source, &image.tags, &image.digest);
+            let volumes: Vec<String> = image.volumes.iter().map(u32::to_string).collect();
+            let volumes = format!("waits for volumes {}", volumes.join(", "));
+            table.push(["pending", &source, &volumes]);
+        }
+        f.write_str(&table.lines(""))
+    }
+}
+
+fn with_tags(name: &str, tags: &[Tag], digest: &Digest) -> String {
+    match tags {
+        [] => format!("{name}@{digest}"),
+        tags => {
+            let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+            format!("{name}:{}", tags.join(","))
+        }
+    }
+}
