@@ -1,4 +1,4 @@
-//! The page of everyday tasks: each command on it does what the page says.
+//! The pages of commands: each command on them does what the page says.
 
 use std::fs;
 use std::path::Path;
@@ -7,13 +7,14 @@ use std::process::Command;
 use crate::registries::TestRegistry;
 use crate::support::{Ran, Workplace, copy_directory};
 
-const PAGE: &str = include_str!("../../../docs/tasks.md");
+const TASKS: &str = include_str!("../../../docs/tasks.md");
+const OFFLINE: &str = include_str!("../../../docs/offline.md");
 
-/// A command of the page, and the lines that it prints.
+/// A command of the page, perhaps of several lines, and the lines that it prints.
 #[derive(Debug)]
 struct Step<'a> {
     line: usize,
-    command: &'a str,
+    command: String,
     output: Vec<&'a str>,
 }
 
@@ -28,9 +29,12 @@ fn steps(page: &str) -> Vec<Step<'_>> {
         } else if let Some(command) = line.strip_prefix("$ ") {
             steps.push(Step {
                 line: number + 1,
-                command,
+                command: command.to_owned(),
                 output: Vec::new(),
             });
+        } else if let (Some(more), Some(step)) = (line.strip_prefix("> "), steps.last_mut()) {
+            step.command.push('\n');
+            step.command.push_str(more);
         } else if let Some(step) = steps.last_mut() {
             step.output.push(line);
         }
@@ -77,18 +81,35 @@ fn is_output(shown: &[&str], lines: &[&str]) -> bool {
 
 #[test]
 fn every_task_does_what_the_page_shows() {
+    run(TASKS);
+}
+
+#[test]
+fn the_cycle_of_an_air_gap_goes_as_its_page_shows() {
+    run(OFFLINE);
+}
+
+/// Runs the commands of a page, with two registries, and compares what they print.
+fn run(page: &str) {
     let here = Workplace::new();
     fs::create_dir(here.path("fixtures")).expect("created");
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/hello");
     copy_directory(&fixture, &here.path("fixtures/hello"));
-    let registry = TestRegistry::open();
+    let registries = [TestRegistry::open(), TestRegistry::open()];
+    let hosts = [
+        ("localhost:5000", registries[0].host()),
+        ("localhost:5001", registries[1].host()),
+    ];
     let program = Path::new(env!("CARGO_BIN_EXE_tranship"));
     let programs = program.parent().expect("a directory").display();
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap_or_default());
-    let steps = steps(PAGE);
+    let steps = steps(page);
     assert!(!steps.is_empty());
     for step in steps {
-        let command = step.command.replace("localhost:5000", &registry.host());
+        let mut command = step.command.clone();
+        for (shown, host) in &hosts {
+            command = command.replace(shown, host);
+        }
         let mut bash = Command::new("bash");
         let prepared = here.command(&[]);
         for (name, value) in prepared.get_envs() {
@@ -108,7 +129,10 @@ fn every_task_does_what_the_page_shows() {
             step.line,
             step.command
         );
-        let printed = ran.stdout.replace(&registry.host(), "localhost:5000");
+        let mut printed = ran.stdout.clone();
+        for (shown, host) in &hosts {
+            printed = printed.replace(host, shown);
+        }
         let lines: Vec<&str> = printed.lines().collect();
         assert!(
             is_output(&step.output, &lines),

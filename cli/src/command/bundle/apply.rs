@@ -1,6 +1,6 @@
 //! `bundle apply` and `restore`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -156,6 +156,9 @@ struct AppliedLine {
     tags: Vec<Tag>,
     digest: Digest,
     changed: bool,
+    /// Whether it is not a referrer.
+    #[serde(skip)]
+    is_image: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -165,6 +168,9 @@ struct PendingLine {
     digest: Digest,
     /// The volumes that it waits for.
     volumes: Vec<u32>,
+    /// Whether it is not a referrer.
+    #[serde(skip)]
+    is_image: bool,
 }
 
 async fn apply(bundle: &Bundle, to: &To, args: &BundleApply, output: Output) -> Outcome {
@@ -185,7 +191,7 @@ async fn apply(bundle: &Bundle, to: &To, args: &BundleApply, output: Output) -> 
     progress.finish();
     let report = report?;
     let is_whole = report.pending.is_empty();
-    let mut applied = Applied::new(report, to, args.dry_run);
+    let mut applied = Applied::new(report, bundle.contents().lock(), to, args.dry_run);
     if !output.is_json() {
         output.print(&applied).await?;
         output.note(applied.summary());
@@ -287,8 +293,16 @@ async fn targets(lock: &Lock, to: &To) -> Result<Vec<Target>> {
 }
 
 impl Applied {
-    fn new(report: ApplyReport, to: &To, dry_run: bool) -> Self {
+    fn new(report: ApplyReport, lock: &Lock, to: &To, dry_run: bool) -> Self {
+        // Referrers belong to their images.
+        let images = lock.images().filter_map(|image| {
+            let node = lock.get(image.number)?;
+            Some((image.name.as_str(), *node.digest()))
+        });
+        let images: HashSet<(&str, Digest)> = images.collect();
+        let is_image = |name: &BundleName, digest| images.contains(&(name.as_str(), digest));
         let applied = report.applied.into_iter().map(|image| AppliedLine {
+            is_image: is_image(&image.name, image.digest),
             source: image.name.to_string(),
             destination: to.shown(&image.repository),
             tags: image.tags,
@@ -296,6 +310,7 @@ impl Applied {
             changed: image.changed,
         });
         let pending = report.pending.into_iter().map(|image| PendingLine {
+            is_image: is_image(&image.name, image.digest),
             source: image.name.to_string(),
             tags: image.tags,
             digest: image.digest,
@@ -312,17 +327,18 @@ impl Applied {
     }
 
     fn summary(&self) -> String {
-        let changed = self.applied.iter().filter(|image| image.changed).count();
+        let images = self.applied.iter().filter(|image| image.is_image);
+        let (changed, unchanged): (Vec<_>, Vec<_>) = images.partition(|image| image.changed);
         let verb = if self.dry_run { "to copy" } else { "copied" };
         let mut text = format!(
             "{verb}: {} ({})",
-            many::plural(changed, "image"),
+            many::plural(changed.len(), "image"),
             BinaryBytes(self.copied_bytes)
         );
         if self.mounted_bytes > 0 {
             text += &format!(", mounted: {}", BinaryBytes(self.mounted_bytes));
         }
-        text += &format!(", up to date: {}", self.applied.len() - changed);
+        text += &format!(", up to date: {}", unchanged.len());
         if !self.pending.is_empty() {
             let mut waits: BTreeMap<u32, usize> = BTreeMap::new();
             for volume in self.pending.iter().flat_map(|image| &image.volumes) {
@@ -332,7 +348,7 @@ impl Applied {
             text += &format!(
                 ", waiting for volumes {}: {}",
                 volumes.join(", "),
-                self.pending.len()
+                self.pending.iter().filter(|image| image.is_image).count()
             );
         }
         text
@@ -344,12 +360,13 @@ impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::default();
         let status = if self.dry_run { "copy" } else { "copied" };
-        for image in self.applied.iter().filter(|image| image.changed) {
+        let is_shown = |image: &&AppliedLine| image.changed && image.is_image;
+        for image in self.applied.iter().filter(is_shown) {
             let source = with_tags(&image.source, &image.tags, &image.digest);
             let destination = with_tags(&image.destination, &image.tags, &image.digest);
             table.push([status, &source, &destination]);
         }
-        for image in &self.pending {
+        for image in self.pending.iter().filter(|image| image.is_image) {
             let source = with_tags(&image.source, &image.tags, &image.digest);
             let volumes: Vec<String> = image.volumes.iter().map(u32::to_string).collect();
             let volumes = format!("waits for volumes {}", volumes.join(", "));

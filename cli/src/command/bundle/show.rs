@@ -134,6 +134,9 @@ fn numbers(numbers: &[u32]) -> String {
 #[serde(rename_all = "camelCase")]
 struct Verified {
     is_sound: bool,
+    /// Whether volumes may be missing.
+    #[serde(skip)]
+    is_partial: bool,
     bytes: u64,
     damaged: Vec<Damaged>,
     missing_volumes: Vec<u32>,
@@ -167,8 +170,7 @@ pub(super) async fn verify(args: BundleVerify, output: Output) -> Outcome {
         options = options.with_base(base);
     }
     let report = bundle.verify(&options).await?;
-    let mut verified = Verified::new(report);
-    verified.is_sound |= args.partial && verified.is_sound_so_far();
+    let verified = Verified::new(report, args.partial);
     output.print(&verified).await?;
     if verified.is_sound {
         if !output.is_json() {
@@ -181,7 +183,9 @@ pub(super) async fn verify(args: BundleVerify, output: Output) -> Outcome {
 }
 
 impl Verified {
-    fn new(report: VerifyReport) -> Self {
+    /// With `is_partial`, volumes may be missing.
+    fn new(report: VerifyReport, is_partial: bool) -> Self {
+        let is_sound = report.is_sound() || is_partial && is_sound_so_far(&report);
         let damaged = report.damaged.iter().map(|damaged| Damaged {
             file: damaged.path.display().to_string(),
             volume: damaged.volume,
@@ -195,7 +199,8 @@ impl Verified {
             content: missing.content.clone(),
         });
         Self {
-            is_sound: report.is_sound(),
+            is_sound,
+            is_partial,
             bytes: report.bytes,
             damaged: damaged.collect(),
             incomplete: incomplete.collect(),
@@ -203,11 +208,6 @@ impl Verified {
             base: report.base,
             missing_base: report.missing_base,
         }
-    }
-
-    /// Whether nothing is wrong with the volumes that were given.
-    fn is_sound_so_far(&self) -> bool {
-        self.damaged.is_empty() && self.incomplete.is_empty() && self.missing_base.is_empty()
     }
 
     fn summary(&self) -> String {
@@ -224,6 +224,11 @@ impl Verified {
     }
 }
 
+/// Whether nothing is wrong with the volumes that were given.
+fn is_sound_so_far(report: &VerifyReport) -> bool {
+    report.damaged.is_empty() && report.incomplete.is_empty() && report.missing_base.is_empty()
+}
+
 impl fmt::Display for Verified {
     /// Writes a line about each thing that is wrong.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -238,8 +243,10 @@ impl fmt::Display for Verified {
                 None => writeln!(f)?,
             }
         }
-        for volume in &self.missing_volumes {
-            writeln!(f, "missing  volume {volume}")?;
+        if !self.is_partial {
+            for volume in &self.missing_volumes {
+                writeln!(f, "missing  volume {volume}")?;
+            }
         }
         for missing in &self.incomplete {
             let image = missing.image.as_deref().unwrap_or("no image");
