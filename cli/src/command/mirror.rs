@@ -107,7 +107,16 @@ async fn read(path: &Path, args: &Mirror) -> Result<Rules> {
     let content = input::read_text(path, file::MAX_FILE_SIZE as u64).await?;
     let name = path.display().to_string();
     let format = args.file_format.map(Into::into);
-    file::read(&content, &name, format, args.to.as_ref())
+    let rules = file::read(&content, &name, format, args.to.as_ref())?;
+    match rules.rules.iter().find(|rule| rule.destination.is_none()) {
+        None => Ok(rules),
+        Some(rule) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("says no destination for {}", rule.source),
+        )
+        .with_subject(name)
+        .with_hint("give --to DST, such as registry.example/mirror or layouts:DIR")),
+    }
 }
 
 /// Mirrors once.

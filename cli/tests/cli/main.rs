@@ -3,6 +3,7 @@
 mod annotate;
 mod archives;
 mod blob;
+mod bundles;
 mod completion;
 mod cp;
 mod discover;
@@ -16,6 +17,7 @@ mod layouts;
 mod locations;
 mod login;
 mod manifest;
+mod mirror;
 mod names;
 mod platforms;
 mod registries;

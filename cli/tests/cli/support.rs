@@ -181,6 +181,13 @@ impl Workplace {
     }
 
     /// The tags of a layout.
+    /// Runs a command that ends with `code`, after it has perhaps printed a part of its results.
+    pub(crate) fn ends(&self, code: i32, arguments: &[&str]) -> Ran {
+        let ran = self.run(arguments);
+        assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:?}");
+        ran
+    }
+
     pub(crate) fn tags(&self, location: &str) -> Vec<String> {
         let listed = self.ok(&["repo", "tags", location]);
         listed.lines().map(ToOwned::to_owned).collect()
