@@ -5,7 +5,7 @@ use std::fmt;
 
 use tranship::{ContentKind, Digest, Result};
 
-use super::encode;
+use super::encode::{self, Described};
 use super::lock::{ContentNode, Lock, RepositoryContents, invalid};
 use super::name::BundleName;
 
@@ -94,8 +94,22 @@ impl BundleContents {
             locations,
             index,
         };
-        contents.set = Digest::of(encode::set(&contents).as_bytes());
+        contents.set = encode::set(&contents.described());
         Ok(contents)
+    }
+
+    fn described(&self) -> Described<'_> {
+        Described {
+            lock: &self.lock,
+            index: self.index,
+            base: &self.base,
+            parts: &self.parts,
+        }
+    }
+
+    /// Returns the text of `bundle.json` in a volume.
+    pub(super) fn encode(&self, volume: u32) -> Vec<u8> {
+        encode::bundle(&self.described(), &self.set, volume).into_bytes()
     }
 
     /// Returns the same contents, as volume `number` has them.

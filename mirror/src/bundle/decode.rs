@@ -1,16 +1,14 @@
 //! Reads `bundle.json` and locks. They may come from a stranger: every number is checked.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::hash::Hash;
-use std::marker::PhantomData;
-use std::str::FromStr;
 
-use serde::de::{self, DeserializeOwned, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use tranship::{Digest, Error, ErrorKind, MediaType, Printable, Result, Tag};
+use serde::de::DeserializeOwned;
+use tranship::{Error, ErrorKind, MediaType, Printable, Result};
 
 use super::contents::{BundleContents, MAX_VOLUMES};
+use super::documents::{
+    BundleDocument, ContentEntry, LockDocument, PartEntry, RepositoryEntry, TOO_MANY, Version,
+};
 use super::encode::{BUNDLE_TYPE, LOCK_TYPE};
 use super::lock::{ContentNode, Lock, RepositoryContents, invalid, too_many_contents};
 use super::name::BundleName;
@@ -46,11 +44,6 @@ impl Lock {
 }
 
 impl BundleContents {
-    /// Returns the text of `bundle.json` in a volume.
-    pub(super) fn encode(&self, volume: u32) -> Vec<u8> {
-        super::encode::bundle(self, volume).into_bytes()
-    }
-
     /// Reads the text of `bundle.json`.
     ///
     /// # Errors
@@ -66,7 +59,9 @@ impl BundleContents {
         }
         if !(1..=document.volumes).contains(&document.volume) {
             let (volume, volumes) = (document.volume, document.volumes);
-            return Err(invalid(format!("there is no volume {volume} of {volumes}")));
+            return Err(invalid(format!(
+                "volume {volume} of {volumes} cannot exist"
+            )));
         }
         let lock = build_lock(
             &document.types,
@@ -193,189 +188,4 @@ fn check_version(text: &[u8], types: &[&str], what: &str) -> Result<()> {
 
 fn is_of_type(text: &[u8], media_type: &str) -> bool {
     serde_json::from_slice::<Version>(text).is_ok_and(|found| found.media_type == media_type)
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    media_type: String,
-    schema_version: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LockDocument {
-    #[serde(rename = "mediaType")]
-    _media_type: String,
-    #[serde(rename = "schemaVersion")]
-    _schema_version: u32,
-    types: Vec<String>,
-    contents: ContentEntries,
-    repositories: UniqueMap<BundleName, RepositoryEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct BundleDocument {
-    #[serde(rename = "mediaType")]
-    _media_type: String,
-    #[serde(rename = "schemaVersion")]
-    _schema_version: u32,
-    set: Parsed<Digest>,
-    volume: u32,
-    volumes: u32,
-    types: Vec<String>,
-    contents: ContentEntries,
-    repositories: UniqueMap<BundleName, RepositoryEntry>,
-    index: (ShortDigest, u64),
-    base: Option<UniqueMap<BundleName, Vec<u32>>>,
-    parts: Option<Vec<Vec<PartEntry>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RepositoryEntry {
-    tags: UniqueMap<Tag, u32>,
-    manifests: Vec<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum PartEntry {
-    Whole(u32),
-    Part(u32, u64, u64),
-}
-
-const TOO_MANY: &str = "too many contents";
-
-/// The list of contents, which ends with an error after the most that there may be.
-struct ContentEntries(Vec<ContentEntry>);
-
-impl<'de> Deserialize<'de> for ContentEntries {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = ContentEntries;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of contents")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ContentEntries, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = list.next_element()? {
-                    if entries.len() >= Lock::MAX_CONTENTS {
-                        return Err(de::Error::custom(TOO_MANY));
-                    }
-                    entries.push(entry);
-                }
-                Ok(ContentEntries(entries))
-            }
-        }
-        deserializer.deserialize_seq(Entries)
-    }
-}
-
-/// `["HEX", SIZE]` for a blob, `["HEX", SIZE, TYPE, [CHILD, …]]` for a manifest.
-struct ContentEntry {
-    digest: Digest,
-    size: u64,
-    manifest: Option<(u32, Vec<u32>)>,
-}
-
-impl<'de> Deserialize<'de> for ContentEntry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entry;
-        impl<'de> Visitor<'de> for Entry {
-            type Value = ContentEntry;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a digest, a size and, for a manifest, its type and children")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<ContentEntry, A::Error> {
-                let missing = || de::Error::invalid_length(0, &"two or four elements");
-                let digest: ShortDigest = list.next_element()?.ok_or_else(missing)?;
-                let size = list.next_element()?.ok_or_else(missing)?;
-                let manifest = match list.next_element()? {
-                    Some(number) => Some((number, list.next_element()?.ok_or_else(missing)?)),
-                    None => None,
-                };
-                if manifest.is_some() && list.next_element::<de::IgnoredAny>()?.is_some() {
-                    return Err(missing());
-                }
-                Ok(ContentEntry {
-                    digest: digest.0,
-                    size,
-                    manifest,
-                })
-            }
-        }
-        deserializer.deserialize_seq(Entry)
-    }
-}
-
-/// A digest without `sha256:`, or another one.
-struct ShortDigest(Digest);
-
-impl<'de> Deserialize<'de> for ShortDigest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let digest = match text.contains(':') {
-            true => text.parse(),
-            false => format!("sha256:{text}").parse(),
-        };
-        digest.map(Self).map_err(de::Error::custom)
-    }
-}
-
-/// A text that is parsed.
-struct Parsed<T>(T);
-
-impl<'de, T: FromStr<Err = Error>> Deserialize<'de> for Parsed<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(de::Error::custom)
-    }
-}
-
-/// A map of which each key may occur once.
-struct UniqueMap<K, V>(BTreeMap<K, V>);
-
-impl<K, V> Default for UniqueMap<K, V> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<'de, K, V> Deserialize<'de> for UniqueMap<K, V>
-where
-    K: FromStr<Err = Error> + Ord + Hash,
-    V: Deserialize<'de>,
-{
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<K, V>(PhantomData<(K, V)>);
-        impl<'de, K, V> Visitor<'de> for Entries<K, V>
-        where
-            K: FromStr<Err = Error> + Ord,
-            V: Deserialize<'de>,
-        {
-            type Value = UniqueMap<K, V>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = BTreeMap::new();
-                while let Some((key, value)) = map.next_entry::<Parsed<K>, V>()? {
-                    if entries.insert(key.0, value).is_some() {
-                        return Err(de::Error::custom("a name occurs twice"));
-                    }
-                }
-                Ok(UniqueMap(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries(PhantomData))
-    }
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use tranship::{Algorithm, Digest, MediaType};
 
-use super::contents::BundleContents;
 use super::lock::Lock;
 use super::name::BundleName;
 
@@ -15,6 +14,15 @@ pub(super) const BUNDLE_TYPE: &str = "application/vnd.tranship.bundle.v1+json";
 /// The media type of a lock.
 pub(super) const LOCK_TYPE: &str = "application/vnd.tranship.bundle.lock.v1+json";
 
+/// What a bundle has, whatever the volume.
+#[derive(Clone, Copy)]
+pub(super) struct Described<'a> {
+    pub(super) lock: &'a Lock,
+    pub(super) index: Option<(Digest, u64)>,
+    pub(super) base: &'a BTreeMap<BundleName, Vec<u32>>,
+    pub(super) parts: &'a [Vec<(u32, u64, u64)>],
+}
+
 /// Returns the text of a lock.
 pub(super) fn lock(lock: &Lock) -> String {
     let mut text = format!("{{\"mediaType\":\"{LOCK_TYPE}\",\"schemaVersion\":1");
@@ -23,39 +31,38 @@ pub(super) fn lock(lock: &Lock) -> String {
     text
 }
 
-/// Returns the text of `bundle.json` in a volume.
-pub(super) fn bundle(contents: &BundleContents, volume: u32) -> String {
+/// Returns the text of `bundle.json` in a volume of the bundle whose digest is `set`.
+pub(super) fn bundle(described: &Described<'_>, set: &Digest, volume: u32) -> String {
+    let volumes = described.parts.len();
     let mut text = format!("{{\"mediaType\":\"{BUNDLE_TYPE}\",\"schemaVersion\":1");
-    let (set, volumes) = (contents.set, contents.volumes);
     let _ = write!(
         text,
         ",\"set\":\"{set}\",\"volume\":{volume},\"volumes\":{volumes}"
     );
-    put_contents(&mut text, contents);
+    put_contents(&mut text, described);
     text.push_str("}\n");
     text
 }
 
-/// Returns the text whose digest names the set: that of `bundle.json` without what differs from volume to volume.
-pub(super) fn set(contents: &BundleContents) -> String {
-    let mut text = String::from("{");
-    let _ = write!(text, "\"volumes\":{}", contents.volumes);
-    put_contents(&mut text, contents);
+/// Returns the digest that names the set: that of `bundle.json` without what differs from volume to volume.
+pub(super) fn set(described: &Described<'_>) -> Digest {
+    let mut text = format!("{{\"volumes\":{}", described.parts.len());
+    put_contents(&mut text, described);
     text.push('}');
-    text
+    Digest::of(text.as_bytes())
 }
 
-fn put_contents(text: &mut String, contents: &BundleContents) {
-    put_lock(text, &contents.lock);
+fn put_contents(text: &mut String, contents: &Described<'_>) {
+    put_lock(text, contents.lock);
     if let Some((digest, size)) = &contents.index {
         let _ = write!(text, ",\n\"index\":[\"{}\",{size}]", short(digest));
     }
     if !contents.base.is_empty() {
         text.push_str(",\n\"base\":");
-        put_holders(text, &contents.base);
+        put_holders(text, contents.base);
     }
     // One volume has every blob, in their order.
-    if contents.volumes == 1 {
+    if contents.parts.len() == 1 {
         return;
     }
     text.push_str(",\n\"parts\":[");

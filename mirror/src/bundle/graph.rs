@@ -20,7 +20,7 @@ pub(super) fn key_of(descriptor: &Descriptor) -> Key {
 pub(super) struct UnnumberedNode {
     pub(super) size: u64,
     pub(super) media_type: Option<MediaType>,
-    /// What it refers to, in the order of the manifest. What is not among the nodes is left out.
+    /// The content that it refers to, in the order of the manifest. Content that is not among the nodes is left out.
     pub(super) children: Vec<Key>,
 }
 

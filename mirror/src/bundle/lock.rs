@@ -382,7 +382,7 @@ fn check_node(number: u32, node: &ContentNode, nodes: &[ContentNode]) -> Result<
     }
     let mut seen = HashSet::with_capacity(node.children.len().min(nodes.len()));
     for child in &node.children {
-        // So there are no cycles.
+        // This excludes cycles.
         if *child >= number {
             return Err(invalid(format!(
                 "{digest} refers to content that follows it in the list"

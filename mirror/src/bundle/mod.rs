@@ -1,18 +1,22 @@
 //! Moves many images over an air gap as one OCI archive, or as several volumes.
 
 mod apply;
+mod base;
 mod contents;
 mod decode;
 mod diff;
+mod documents;
 mod encode;
 mod graph;
 mod index;
 mod kept;
+mod lay_out;
 mod list;
 mod lock;
 mod members;
 mod name;
 mod open;
+mod opened;
 mod packing;
 mod plain;
 mod plan;

@@ -6,21 +6,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::OnceCell;
 use tranship::{
-    Capabilities, Digest, Error, ErrorKind, ListOptions, Listing, LocalFile, MAX_MANIFEST_SIZE,
-    Registry, RegistryIdentity, Repository, RepositoryName, Result, ResultExt as _, Support,
-    blocking,
+    Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
+    RepositoryName, Result, ResultExt as _, blocking,
 };
 
-use super::contents::{BlobPart, BundleContents, ContentLocation};
-use super::lock::{ContentNode, RepositoryContents};
-use super::members::MemberName;
+use super::contents::BundleContents;
+use super::lock::RepositoryContents;
 use super::name::BundleName;
+use super::opened::{OpenBundle, capabilities};
 use super::plain;
-use super::referrers::Referrers;
 use super::repository::BundleRepository;
 use super::volume::Volume;
 
@@ -43,15 +40,6 @@ use super::volume::Volume;
 #[derive(Clone)]
 pub struct Bundle {
     pub(super) inner: Arc<OpenBundle>,
-}
-
-pub(super) struct OpenBundle {
-    pub(super) contents: Arc<BundleContents>,
-    pub(super) volumes: Arc<BTreeMap<u32, Volume>>,
-    /// Parts of blobs that were saved from volumes which are not open.
-    pub(super) saved: BTreeMap<(Digest, u64), LocalFile>,
-    pub(super) identity: RegistryIdentity,
-    pub(super) referrers: OnceCell<Referrers>,
 }
 
 impl Bundle {
@@ -137,7 +125,7 @@ impl Bundle {
         let first = named.next();
         match (first, named.next()) {
             (Some((one, _)), Some((other, _))) => {
-                let message = format!("the name stands for {one} and for {other}");
+                let message = format!("the name can mean {one} and {other}");
                 Err(Error::new(ErrorKind::Conflict, message).with_subject(name))
             }
             (found, _) => Ok(found.map(|(_, contents)| contents.clone())),
@@ -154,7 +142,7 @@ impl fmt::Debug for Bundle {
     }
 }
 
-/// Repositories have the names of the bundle, with dashes in place of what is not allowed in them, as in
+/// Repositories have the names of the bundle, with dashes in place of other characters, as in
 /// `localhost-5000/app`. [`open_repository`](Bundle::open_repository) opens one by its name in the bundle.
 #[async_trait]
 impl Registry for Bundle {
@@ -180,17 +168,6 @@ impl Registry for Bundle {
             .filter(move |name| name.as_str() > last.as_str());
         Box::pin(stream::iter(rest.map(Ok)))
     }
-}
-
-pub(super) fn capabilities() -> Capabilities {
-    const READ_ONLY: Support = Support::No("a bundle is read-only");
-    Capabilities::all()
-        .with_push(READ_ONLY)
-        .with_mount(READ_ONLY)
-        .with_uploads(READ_ONLY)
-        .with_delete_blobs(READ_ONLY)
-        .with_delete_manifests(READ_ONLY)
-        .with_untag(READ_ONLY)
 }
 
 fn open(files: &[PathBuf]) -> Result<(BundleContents, BTreeMap<u32, Volume>)> {
@@ -226,92 +203,4 @@ fn open(files: &[PathBuf]) -> Result<(BundleContents, BTreeMap<u32, Volume>)> {
     let contents =
         shared.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "no file was given"))?;
     Ok((contents, volumes))
-}
-
-impl OpenBundle {
-    /// Returns the parts of the volumes that a piece of content is in, in their order.
-    ///
-    /// # Errors
-    /// `NotFound`, with the reason, if it is not in the volumes that are open.
-    pub(super) fn locate(&self, number: u32) -> Result<Vec<LocalFile>> {
-        let node = self.contents.node(number)?;
-        let missing = |what: &'static str| Error::not_found(node.digest).with_hint(what);
-        match self.contents.location(number) {
-            None | Some(ContentLocation::Base) => Err(missing(
-                "the bundle does not have it, since the destination is expected to: it is of the base of the bundle",
-            )),
-            Some(ContentLocation::EachVolume) => {
-                let name = MemberName::Blob(node.digest);
-                let mut found = self
-                    .volumes
-                    .values()
-                    .filter_map(|volume| volume.member(&name));
-                found
-                    .next()
-                    .map(|file| vec![file])
-                    .ok_or_else(|| Error::not_found(node.digest))
-            }
-            Some(ContentLocation::Parts(parts)) => parts
-                .iter()
-                .map(|part| self.locate_part(node, part))
-                .collect(),
-        }
-    }
-
-    fn locate_part(&self, node: &ContentNode, part: &BlobPart) -> Result<LocalFile> {
-        let Some(volume) = self.volumes.get(&part.volume) else {
-            let saved = self.saved.get(&(node.digest, part.offset)).cloned();
-            return saved.ok_or_else(|| {
-                let (number, volumes) = (part.volume, self.contents.volumes);
-                let hint = format!("it is in volume {number} of {volumes}, which was not given");
-                Error::not_found(node.digest).with_hint(hint)
-            });
-        };
-        let name = match part.length == node.size {
-            true => MemberName::Blob(node.digest),
-            false => MemberName::Part(node.digest, part.offset),
-        };
-        volume
-            .member(&name)
-            .ok_or_else(|| Error::not_found(node.digest))
-    }
-
-    /// Returns whether all of a piece of content can be read.
-    pub(super) fn has(&self, number: u32) -> bool {
-        match self.contents.location(number) {
-            None | Some(ContentLocation::Base) => false,
-            Some(ContentLocation::EachVolume) => true,
-            Some(ContentLocation::Parts(_)) => self.missing_volumes(number).is_empty(),
-        }
-    }
-
-    /// Returns the volumes that have parts of a blob which cannot be read.
-    pub(super) fn missing_volumes(&self, number: u32) -> Vec<u32> {
-        let Some(node) = self.contents.lock.get(number) else {
-            return Vec::new();
-        };
-        let parts = self.contents.parts_of(number).iter();
-        let missing = parts.filter(|part| {
-            let is_saved = self.saved.contains_key(&(node.digest, part.offset));
-            !is_saved && !self.volumes.contains_key(&part.volume)
-        });
-        missing.map(|part| part.volume).collect()
-    }
-
-    /// Reads a manifest, and verifies it. Blocks.
-    pub(super) fn read_manifest(&self, number: u32) -> Result<Bytes> {
-        let node = self.contents.node(number)?;
-        let files = self.locate(number)?;
-        let Some(file) = files.first().filter(|_| node.size <= MAX_MANIFEST_SIZE) else {
-            return Err(Error::not_found(node.digest));
-        };
-        let content = super::kept::read(file)?;
-        if content.len() as u64 != node.size || !node.digest.matches(&content) {
-            let message = format!("hashes to {}", Digest::of(&content));
-            return Err(Error::new(ErrorKind::DigestMismatch, message)
-                .with_subject(self.contents.describe(number))
-                .with_hint("the bundle is damaged; get it again"));
-        }
-        Ok(content)
-    }
 }

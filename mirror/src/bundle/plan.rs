@@ -1,6 +1,6 @@
 //! What a bundle will have, known before any blob is read.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -8,17 +8,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tranship::{ContentKind, Error, ErrorKind, Repository, Result, ResultExt as _};
 
+use super::base::{holders, is_in, number};
 use super::contents::BundleContents;
-use super::decode::{MAX_ENCODED, all_blobs};
-use super::graph::{self, Key, UnnumberedNode, UnnumberedRepository};
+use super::decode::MAX_ENCODED;
 use super::index::{self, ManifestFacts};
 use super::kept::KeptManifests;
-use super::lock::{ContentNode, Lock, RepositoryContents, invalid};
-use super::members::{self, BUNDLE, INDEX, OCI_LAYOUT, OCI_LAYOUT_CONTENT};
-use super::name::BundleName;
-use super::packing::{self, Packed, Volumes};
-use super::planner::{BundlePlanner, State};
-use super::tar_header::{BLOCK, TRAILER, member_length};
+use super::lay_out::{blob_length, fixed_length, lay_out};
+use super::lock::{Lock, invalid};
+use super::planner::BundlePlanner;
+use super::tar_header::TRAILER;
 
 /// How a bundle is laid out.
 #[non_exhaustive]
@@ -110,28 +108,8 @@ impl Plan {
     }
 }
 
-/// Returns how many bytes the members of a blob, or of a part of it, take.
-pub(super) fn blob_length(node: &ContentNode, offset: u64, length: u64) -> u64 {
-    if length == node.size {
-        return member_length(&members::blob(&node.digest), length);
-    }
-    member_length(&members::part_name(&node.digest, offset), length)
-        + member_length(&members::sum_name(&node.digest, offset), members::SUM_SIZE)
-}
-
-/// Returns how many bytes the members take that each volume has.
-fn fixed_length(contents: &BundleContents, description: u64, index: u64) -> u64 {
-    let manifests = contents.stored_manifests();
-    let manifests =
-        manifests.map(|(_, node)| member_length(&members::blob(&node.digest), node.size));
-    member_length(BUNDLE, description)
-        + member_length(OCI_LAYOUT, OCI_LAYOUT_CONTENT.len() as u64)
-        + member_length(INDEX, index)
-        + manifests.sum::<u64>()
-}
-
 impl BundlePlanner {
-    /// Returns what a bundle of everything that was copied has, as it is now.
+    /// Returns the plan of a bundle of all images that were copied until now.
     ///
     /// # Errors
     /// - [`InvalidInput`](ErrorKind::InvalidInput) if the volumes are too small; the message says how large they must
@@ -176,7 +154,7 @@ fn make(planner: &BundlePlanner, options: &PlanOptions) -> Result<Plan> {
     });
     let index = index::encode(&lock, &in_base, &facts.collect())?;
     let holders = holders(&lock, base, &in_base);
-    let contents = lay_out(lock, holders, &index, options)?;
+    let contents = lay_out(lock, holders, &index, options.volume_size)?;
     let description = contents.encode(1).len() as u64;
     if description > MAX_ENCODED {
         let message = format!("the description of the bundle has more than {MAX_ENCODED} bytes");
@@ -194,201 +172,6 @@ fn make(planner: &BundlePlanner, options: &PlanOptions) -> Result<Plan> {
     };
     plan.totals = totals(&plan);
     Ok(plan)
-}
-
-/// Numbers everything that was copied, and what of the base it needs.
-fn number(state: &State, base: &Lock) -> Result<Lock> {
-    let mut nodes: HashMap<Key, UnnumberedNode> = HashMap::new();
-    let mut wanted: Vec<Key> = Vec::new();
-    for (digest, manifest) in &state.manifests {
-        let children = manifest.successors.iter().map(|(key, _)| *key);
-        let node = UnnumberedNode {
-            size: manifest.descriptor.size(),
-            media_type: Some(manifest.descriptor.media_type().clone()),
-            children: children.collect(),
-        };
-        nodes.insert((*digest, true), node);
-        for (key, size) in &manifest.successors {
-            if is_in(base, *key, *size) {
-                wanted.push(*key);
-            }
-        }
-    }
-    for (digest, blob) in &state.blobs {
-        let node = UnnumberedNode {
-            size: blob.size,
-            media_type: None,
-            children: Vec::new(),
-        };
-        nodes.insert((*digest, false), node);
-    }
-    for repository in state.repositories.values() {
-        wanted.extend(repository.in_base.iter().map(|digest| (*digest, true)));
-    }
-    while let Some(key) = wanted.pop() {
-        if nodes.contains_key(&key) {
-            continue;
-        }
-        let Some(node) = node_in(base, key) else {
-            continue;
-        };
-        let children = node.children.iter().filter_map(|child| {
-            let child = base.get(*child)?;
-            Some((child.digest, child.is_manifest()))
-        });
-        let children: Vec<Key> = children.collect();
-        wanted.extend(&children);
-        let node = UnnumberedNode {
-            size: node.size,
-            media_type: node.media_type.clone(),
-            children,
-        };
-        nodes.insert(key, node);
-    }
-    let mut repositories = BTreeMap::new();
-    let mut followed = 0;
-    for (name, planned) in &state.repositories {
-        if planned.manifests.is_empty() && planned.in_base.is_empty() {
-            continue;
-        }
-        let mut repository = UnnumberedRepository {
-            tags: planned.tags.clone(),
-            manifests: planned.manifests.clone(),
-        };
-        let none = RepositoryContents::default();
-        let before = base.repositories().get(name).unwrap_or(&none);
-        for digest in &planned.in_base {
-            let Some(root) = base.number(ContentKind::Manifest, digest) else {
-                continue;
-            };
-            let below = base.closure(before, root, &mut followed)?;
-            let below = below.into_iter().filter_map(|number| base.get(number));
-            let manifests = below
-                .filter(|node| node.is_manifest())
-                .map(|node| node.digest);
-            repository.manifests.extend(manifests);
-        }
-        repositories.insert(name.clone(), repository);
-    }
-    graph::number(&nodes, &repositories)
-}
-
-fn node_in(base: &Lock, (digest, is_manifest): Key) -> Option<&ContentNode> {
-    let kind = match is_manifest {
-        true => ContentKind::Manifest,
-        false => ContentKind::Blob,
-    };
-    base.get(base.number(kind, &digest)?)
-}
-
-fn is_in(base: &Lock, key: Key, size: u64) -> bool {
-    node_in(base, key).is_some_and(|node| node.size == size)
-}
-
-/// Returns which repositories of the base have what is not in the bundle: those that need it in the bundle, too, and two
-/// others.
-fn holders(lock: &Lock, base: &Lock, in_base: &HashSet<u32>) -> BTreeMap<BundleName, Vec<u32>> {
-    const OTHERS: usize = 2;
-    let mut holders: BTreeMap<BundleName, Vec<u32>> = BTreeMap::new();
-    let mut others: HashMap<u32, usize> = HashMap::new();
-    for (name, before) in base.repositories() {
-        let needed: HashSet<u32> = match lock.repositories().get(name) {
-            Some(repository) => {
-                let blobs = lock.blobs_of(repository);
-                blobs
-                    .into_iter()
-                    .chain(repository.manifests.iter().copied())
-                    .collect()
-            }
-            None => HashSet::new(),
-        };
-        let mut has = base.blobs_of(before);
-        has.extend(&before.manifests);
-        for number in has {
-            let Some(node) = base.get(number) else {
-                continue;
-            };
-            let Some(number) = lock.number(node.kind(), &node.digest) else {
-                continue;
-            };
-            if !in_base.contains(&number) {
-                continue;
-            }
-            let others = others.entry(number).or_default();
-            if needed.contains(&number) || *others < OTHERS {
-                *others += usize::from(!needed.contains(&number));
-                holders.entry(name.clone()).or_default().push(number);
-            }
-        }
-    }
-    for numbers in holders.values_mut() {
-        numbers.sort_unstable();
-        numbers.dedup();
-    }
-    holders
-}
-
-fn lay_out(
-    lock: Lock,
-    holders: BTreeMap<BundleName, Vec<u32>>,
-    index: &Bytes,
-    options: &PlanOptions,
-) -> Result<BundleContents> {
-    let sum = (tranship::Digest::of(index), index.len() as u64);
-    let whole = all_blobs(&lock, &holders);
-    let blobs = whole.iter().filter_map(|(number, _, size)| {
-        Some(Packed {
-            number: *number,
-            digest: lock.get(*number)?.digest,
-            size: *size,
-        })
-    });
-    let blobs: Vec<Packed> = blobs.collect();
-    let one = BundleContents::new(lock, holders, vec![whole], Some(sum))?;
-    let Some(limit) = options.volume_size else {
-        return Ok(one);
-    };
-    let with_parts = |volumes: &Volumes| {
-        let (lock, holders) = (one.lock.clone(), one.base.clone());
-        BundleContents::new(lock, holders, volumes.clone(), Some(sum))
-    };
-    // Of the bundle without its parts, which are added for each way to distribute them.
-    let unpacked = fixed_length(&one, 0, sum.1);
-    let description = one.encode(1).len() as u64;
-    let fixed = |volumes: &Volumes| {
-        let description = description + parts_length(volumes, &one);
-        Ok(unpacked + description.next_multiple_of(BLOCK))
-    };
-    match packing::pack_all(&blobs, limit.get(), fixed)? {
-        Some(volumes) if volumes.len() == 1 => Ok(one),
-        Some(volumes) => with_parts(&volumes),
-        None => Err(packing::too_small(&blobs, limit.get(), fixed)?),
-    }
-}
-
-/// Returns at most how many bytes a description grows by the parts of several volumes.
-fn parts_length(volumes: &Volumes, contents: &BundleContents) -> u64 {
-    if volumes.len() == 1 {
-        return 0;
-    }
-    let digits = |number: u64| u64::from(number.checked_ilog10().unwrap_or(0)) + 1;
-    // The two numbers of the volume.
-    let numbers = 2 * digits(volumes.len() as u64);
-    let entry = |(number, offset, length): &(u32, u64, u64)| {
-        let is_whole = contents
-            .lock
-            .get(*number)
-            .is_some_and(|node| node.size == *length);
-        let number = digits(u64::from(*number)) + 1;
-        match is_whole {
-            true => number,
-            false => number + digits(*offset) + digits(*length) + 4,
-        }
-    };
-    let entries = volumes
-        .iter()
-        .map(|volume| volume.iter().map(entry).sum::<u64>() + 4);
-    numbers + 16 + entries.sum::<u64>()
 }
 
 fn totals(plan: &Plan) -> PlanTotals {

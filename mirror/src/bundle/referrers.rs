@@ -1,32 +1,21 @@
 //! Which manifests of a bundle name which other as their subject.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use tranship::{Descriptor, Digest, ManifestDocument, Result, ResultExt as _, describe_referrer};
 
-use super::open::OpenBundle;
+use super::opened::OpenBundle;
 
-/// The numbers of the manifests that name a subject, by its digest.
-#[derive(Debug, Default)]
-pub(super) struct Referrers(HashMap<Digest, Vec<u32>>);
-
-impl Referrers {
-    /// Reads all manifests of the bundle. Blocks.
-    pub(super) fn read(bundle: &Arc<OpenBundle>) -> Result<Self> {
-        let mut found: HashMap<Digest, Vec<u32>> = HashMap::new();
-        for (number, _) in bundle.contents.stored_manifests() {
-            if let Some(subject) = document(bundle, number)?.subject() {
-                found.entry(*subject.digest()).or_default().push(number);
-            }
+/// Returns the numbers of the manifests that name a subject, by its digest. Reads all manifests of the bundle, and
+/// blocks.
+pub(super) fn read(bundle: &OpenBundle) -> Result<HashMap<Digest, Vec<u32>>> {
+    let mut found: HashMap<Digest, Vec<u32>> = HashMap::new();
+    for (number, _) in bundle.contents.stored_manifests() {
+        if let Some(subject) = document(bundle, number)?.subject() {
+            found.entry(*subject.digest()).or_default().push(number);
         }
-        Ok(Self(found))
     }
-
-    /// Returns the manifests whose subject is `digest`.
-    pub(super) fn of(&self, digest: &Digest) -> &[u32] {
-        self.0.get(digest).map_or(&[], Vec::as_slice)
-    }
+    Ok(found)
 }
 
 /// Reads and decodes a manifest. Blocks.

@@ -14,8 +14,8 @@ use tranship::{
 };
 
 use super::lock::{ContentNode, RepositoryContents};
-use super::open::{OpenBundle, capabilities};
-use super::referrers::{Referrers, describe};
+use super::opened::{OpenBundle, capabilities};
+use super::referrers::{self, describe};
 
 /// A repository of a bundle. Manifests that only the base has can be looked up, so that a copy finds them at the
 /// destination; they cannot be read.
@@ -119,11 +119,11 @@ impl BundleRepository {
         let bundle = &self.bundle;
         let read = || {
             let bundle = Arc::clone(bundle);
-            blocking::run(move || Referrers::read(&bundle))
+            blocking::run(move || referrers::read(&bundle))
         };
-        let referrers = bundle.referrers.get_or_try_init(read).await?;
+        let known = bundle.referrers.get_or_try_init(read).await?;
         let mut found = Vec::new();
-        for number in referrers.of(subject.digest()) {
+        for number in known.get(subject.digest()).into_iter().flatten() {
             if !self.contents.has(*number) {
                 continue;
             }

@@ -292,8 +292,7 @@ mod tests {
         for (name, size) in members {
             file.write_all(&header(name, *size).expect("a header"))
                 .expect("written");
-            let end =
-                file.seek(SeekFrom::Current(0)).expect("a position") + size.next_multiple_of(BLOCK);
+            let end = file.stream_position().expect("a position") + size.next_multiple_of(BLOCK);
             file.set_len(end).expect("sparse");
             file.seek(SeekFrom::Start(end)).expect("a position");
         }

@@ -11,7 +11,8 @@ use tranship::{
 use super::graph::key_of;
 use super::lock::{ContentNode, Lock};
 use super::members::{MemberName, OCI_LAYOUT_CONTENT, SUM_SIZE, sum_content};
-use super::open::{Bundle, OpenBundle};
+use super::open::Bundle;
+use super::opened::OpenBundle;
 use super::referrers::document;
 use super::volume::{Volume, expected_members, shown};
 

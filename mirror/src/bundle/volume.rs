@@ -250,7 +250,7 @@ pub(super) fn expected_members(
     Ok(expected)
 }
 
-/// Returns the name of a member as it is in the file.
+/// Returns the name of a member in the file.
 pub(super) fn shown(name: &MemberName) -> String {
     match name {
         MemberName::Bundle => members::BUNDLE.into(),

@@ -5,6 +5,7 @@ mod base;
 mod hostile;
 mod images;
 mod plain;
+mod planning;
 mod properties;
 mod read;
 mod resume;

@@ -21,7 +21,7 @@ async fn an_image_archive_is_a_bundle_and_a_base() {
         &*alpine,
         &latest.clone().into(),
         &archive,
-        &[latest.clone()],
+        std::slice::from_ref(&latest),
         &options,
     )
     .await;

@@ -41,7 +41,7 @@ async fn push(images: &[Image], registry: &MemoryRegistry) {
             .map(|(seed, length)| noise(u64::from(*seed), usize::from(*length)))
             .collect();
         let tag = as_tag(&format!("v{}", image.tag));
-        let pushed = push_image(&*repository, &layers, &[tag.clone()]).await;
+        let pushed = push_image(&*repository, &layers, std::slice::from_ref(&tag)).await;
         if image.is_indexed {
             push_index(&*repository, vec![pushed.clone()], &[tag]).await;
         }

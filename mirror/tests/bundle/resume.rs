@@ -135,3 +135,43 @@ async fn two_writers_of_one_file_do_not_meet() {
     drop(other);
     written(&plan, &path).await;
 }
+
+#[tokio::test]
+async fn a_write_that_was_dropped_is_continued() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plan = planned(&some_images().await, None, Some(49_152)).await;
+    let expected = written(&plan, &directory.path().join("whole.tar")).await;
+    let path = directory.path().join("bundle.tar");
+    for polls in 1.. {
+        let options = WriteOptions::default();
+        let mut writing = Box::pin(plan.write_files(&path, &options));
+        let mut outcome = None;
+        for _ in 0..polls {
+            // Blocking threads do a part of the work between two polls.
+            tokio::task::yield_now().await;
+            if let Some(done) = futures_util::FutureExt::now_or_never(&mut writing) {
+                outcome = Some(done);
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        drop(writing);
+        if let Some(done) = outcome {
+            let report = done.expect("written");
+            for (volume, expected) in report.volumes.iter().zip(&expected) {
+                let found = std::fs::read(&volume.path).expect("readable");
+                assert!(found == std::fs::read(expected).expect("readable"));
+            }
+            break;
+        }
+        // The lock of the dropped write ends with its last step.
+        while let Ok(file) =
+            std::fs::File::open(partial_of(&directory.path().join("bundle.001.tar")))
+        {
+            if file.try_lock().is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}

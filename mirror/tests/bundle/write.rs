@@ -1,5 +1,6 @@
 //! What is written.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -94,27 +95,29 @@ async fn other_programs_find_an_image_layout() {
 
 #[tokio::test]
 async fn a_sink_gets_the_same_bytes_as_a_file() {
+    /// The bytes of a volume, and whether it is finished.
+    type Volume = (Vec<u8>, bool);
     #[derive(Clone, Default)]
-    struct Collected(Arc<Mutex<Vec<(u32, Vec<u8>, bool)>>>);
+    struct Collected(Arc<Mutex<Vec<Volume>>>);
     struct One(Collected, usize);
     #[async_trait]
     impl Sink for One {
         async fn write(&mut self, bytes: Bytes) -> Result<()> {
             self.0.0.lock().expect("not poisoned")[self.1]
-                .1
+                .0
                 .extend_from_slice(&bytes);
             Ok(())
         }
         async fn finish(self: Box<Self>) -> Result<()> {
-            self.0.0.lock().expect("not poisoned")[self.1].2 = true;
+            self.0.0.lock().expect("not poisoned")[self.1].1 = true;
             Ok(())
         }
     }
     #[async_trait]
     impl OpenSink for Collected {
-        async fn open(&self, number: u32, _: u32, _: u64) -> Result<Box<dyn Sink>> {
+        async fn open(&self, _: u32, _: u32, _: u64) -> Result<Box<dyn Sink>> {
             let mut all = self.0.lock().expect("not poisoned");
-            all.push((number, Vec::new(), false));
+            all.push((Vec::new(), false));
             Ok(Box::new(One(self.clone(), all.len() - 1)))
         }
     }
@@ -128,7 +131,7 @@ async fn a_sink_gets_the_same_bytes_as_a_file() {
         let files = written(&plan, &directory.path().join("bundle.tar")).await;
         let collected = collected.0.lock().expect("not poisoned");
         assert_eq!(collected.len(), files.len());
-        for ((_, bytes, finished), file) in collected.iter().zip(&files) {
+        for ((bytes, finished), file) in collected.iter().zip(&files) {
             assert!(*finished && *bytes == std::fs::read(file).expect("readable"));
         }
     }
@@ -247,4 +250,60 @@ async fn a_lock_of_thirty_images_is_small() {
         Lock::decode(&text).expect("a lock"),
         *plan.contents().lock()
     );
+}
+
+/// A repository that notes how many blobs are read at the same time.
+#[derive(Debug)]
+struct Slow {
+    inner: Arc<dyn Repository>,
+    reading: AtomicUsize,
+    most: AtomicUsize,
+}
+
+#[async_trait]
+impl Backend for Slow {
+    async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
+        let reading = self.reading.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(reading, Ordering::SeqCst);
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        self.reading.fetch_sub(1, Ordering::SeqCst);
+        self.inner.read(kind, target).await
+    }
+
+    tranship::forward_backend!(self, self.inner;
+        info stat write read_range read_reference find mount_blob remove set_tag remove_tag list_tags
+        list_referrers list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
+}
+
+#[tokio::test]
+async fn small_blobs_are_read_at_the_same_time() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let registry = MemoryRegistry::new();
+    let repository = open(&registry, "app");
+    let layers: Vec<Bytes> = (0..30).map(|seed| noise(seed, 100)).collect();
+    push_image(&*repository, &layers, &[as_tag("v1")]).await;
+    let slow = Arc::new(Slow {
+        inner: repository,
+        reading: AtomicUsize::new(0),
+        most: AtomicUsize::new(0),
+    });
+    let planner = BundlePlanner::new(PlannerOptions::default());
+    let source: Arc<dyn Repository> = slow.clone();
+    let to = planner.repository_from(&name("app"), Arc::clone(&source));
+    let v1 = as_tag("v1");
+    let options = CopyOptions::default();
+    copy(&*source, &v1.clone().into(), &*to, &[v1], &options)
+        .await
+        .expect("copied");
+    let plan = planner
+        .plan(&PlanOptions::default())
+        .await
+        .expect("planned");
+    slow.most.store(0, Ordering::SeqCst);
+    let options = WriteOptions::default().with_concurrency(4);
+    let path = directory.path().join("b.tar");
+    plan.write_files(&path, &options).await.expect("written");
+    assert_eq!(slow.most.load(Ordering::SeqCst), 4);
 }

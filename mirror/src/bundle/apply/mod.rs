@@ -15,7 +15,8 @@ use tranship::{Error, ErrorKind, Registry, RepositoryName, Result, ResultExt as 
 pub use options::{AppliedImage, ApplyOptions, ApplyReport, PendingImage};
 
 use super::name::BundleName;
-use super::open::{Bundle, OpenBundle};
+use super::open::Bundle;
+use super::opened::OpenBundle;
 use repository::Applier;
 use source::Shared;
 

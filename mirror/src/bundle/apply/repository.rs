@@ -10,7 +10,7 @@ use tranship::{
 
 use super::super::lock::RepositoryContents;
 use super::super::name::BundleName;
-use super::super::open::OpenBundle;
+use super::super::opened::OpenBundle;
 use super::super::repository::BundleRepository;
 use super::options::{AppliedImage, ApplyReport, PendingImage};
 use super::saved;

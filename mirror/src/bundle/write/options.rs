@@ -1,4 +1,4 @@
-//! How a bundle is written, and what was written.
+//! How a bundle is written, and the files that result.
 
 use std::fmt;
 use std::path::PathBuf;

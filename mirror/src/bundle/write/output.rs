@@ -1,4 +1,4 @@
-//! One volume on its way: what of it exists, and what is written.
+//! One volume while it is written, and the bytes of it that exist from an earlier write.
 
 use std::fs::File;
 use std::sync::Arc;

@@ -11,8 +11,9 @@ use tranship::{
     Algorithm, Body, Digester, Error, ErrorKind, HashingSink, LocalFile, Result, Verifier,
 };
 
+use super::super::lay_out::blob_length;
 use super::super::members;
-use super::super::plan::{Plan, blob_length};
+use super::super::plan::Plan;
 use super::super::tar_header::{TRAILER, header, header_length, padding};
 use super::members::small_member;
 use super::options::WriteOptions;

@@ -1,239 +1,27 @@
-//! A registry that images are copied into to find out what a bundle must have.
+//! A repository of a bundle that is planned.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream;
 use tranship::{
-    Access, Backend, Capabilities, Content, ContentKind, Descriptor, Digest, Error, ErrorKind,
-    ListOptions, Listing, MAX_MANIFEST_SIZE, ManifestDocument, MediaType, Presence, PushOptions,
-    PushOutcome, Registry, RegistryIdentity, Repository, RepositoryInfo, RepositoryName, Result,
-    Source, Support, Tag, TagOrDigest,
+    Access, Backend, Content, ContentKind, Descriptor, Digest, Error, ErrorKind, ListOptions,
+    Listing, MAX_MANIFEST_SIZE, ManifestDocument, MediaType, Presence, PushOptions, PushOutcome,
+    Repository, RepositoryInfo, RepositoryName, Result, Source, Tag, TagOrDigest,
 };
 
-use super::graph::{Key, key_of};
-use super::kept::KeptManifests;
-use super::lock::Lock;
-use super::name::BundleName;
-
-/// How a bundle is planned.
-#[non_exhaustive]
-#[derive(Debug, Clone)]
-pub struct PlannerOptions {
-    /// What the destination has. It is left out of the bundle. `None`, the default, if it has nothing.
-    pub base: Option<Arc<Lock>>,
-    /// The most bytes of all manifests; by default 1 GiB. From 32 MiB on they are in a temporary file.
-    pub max_manifest_bytes: u64,
-}
-
-impl Default for PlannerOptions {
-    fn default() -> Self {
-        Self {
-            base: None,
-            max_manifest_bytes: 1024 * 1024 * 1024,
-        }
-    }
-}
-
-impl PlannerOptions {
-    /// Sets [`base`](Self::base).
-    #[must_use]
-    pub fn with_base(mut self, base: Lock) -> Self {
-        self.base = Some(Arc::new(base));
-        self
-    }
-
-    /// Sets [`max_manifest_bytes`](Self::max_manifest_bytes).
-    #[must_use]
-    pub fn with_max_manifest_bytes(mut self, bytes: u64) -> Self {
-        self.max_manifest_bytes = bytes;
-        self
-    }
-}
-
-/// A registry that images are copied into to find out what a bundle must have.
-///
-/// It keeps the manifests, and of blobs only the descriptors: these are read from their sources when the bundle is
-/// written. Copy each image to the repository that [`repository_from`](Self::repository_from) returns for its source,
-/// and make the [`Plan`](super::Plan) with [`plan`](Self::plan). Manifests that the base has in the same repository are
-/// found there, so that a copy skips everything below them.
-///
-/// ```
-/// # use std::sync::Arc;
-/// # use tranship::{CopyOptions, Repository, Result};
-/// # use tranship_memory::MemoryRegistry;
-/// use tranship_mirror::bundle::{BundleName, BundlePlanner, PlanOptions, PlannerOptions};
-///
-/// async fn plan(source: Arc<dyn Repository>) -> Result<()> {
-///     let planner = BundlePlanner::new(PlannerOptions::default());
-///     let name: BundleName = "docker.io/library/alpine".parse()?;
-///     let destination = planner.repository_from(&name, Arc::clone(&source));
-///     let options = CopyOptions::default();
-///     tranship::copy(&*source, &"3.19".parse()?, &*destination, &["3.19".parse()?], &options).await?;
-///     let plan = planner.plan(&PlanOptions::default()).await?;
-///     println!("{} bytes", plan.totals().bytes);
-///     Ok(())
-/// }
-/// ```
-#[derive(Clone)]
-pub struct BundlePlanner {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    identity: RegistryIdentity,
-    base: Option<Arc<Lock>>,
-    kept: KeptManifests,
-    state: Mutex<State>,
-}
-
-/// What has been copied so far.
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) repositories: BTreeMap<BundleName, PlannedRepository>,
-    pub(super) manifests: HashMap<Digest, PlannedManifest>,
-    pub(super) blobs: HashMap<Digest, PlannedBlob>,
-}
-
-#[derive(Default)]
-pub(super) struct PlannedRepository {
-    pub(super) tags: BTreeMap<Tag, Digest>,
-    pub(super) manifests: BTreeSet<Digest>,
-    blobs: BTreeSet<Digest>,
-    /// Manifests that the base has in this repository.
-    pub(super) in_base: BTreeSet<Digest>,
-}
-
-/// A manifest whose content is kept.
-pub(super) struct PlannedManifest {
-    pub(super) descriptor: Descriptor,
-    pub(super) successors: Vec<(Key, u64)>,
-    pub(super) subject: Option<Digest>,
-    pub(super) artifact_type: Option<MediaType>,
-}
-
-/// A blob, and where it can be read.
-pub(super) struct PlannedBlob {
-    pub(super) size: u64,
-    pub(super) origins: BTreeMap<BundleName, Arc<dyn Repository>>,
-}
-
-impl BundlePlanner {
-    /// Returns a planner that knows no images.
-    #[must_use]
-    pub fn new(options: PlannerOptions) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                identity: RegistryIdentity::new("bundle:planned"),
-                base: options.base,
-                kept: KeptManifests::new(options.max_manifest_bytes),
-                state: Mutex::default(),
-            }),
-        }
-    }
-
-    /// Returns the repository `name` of the bundle, into which images of `source` are copied. Their blobs are read from
-    /// there when the bundle is written.
-    #[must_use]
-    pub fn repository_from(
-        &self,
-        name: &BundleName,
-        source: Arc<dyn Repository>,
-    ) -> Arc<dyn Repository> {
-        Arc::new(self.view(name, Some(source)))
-    }
-
-    fn view(&self, name: &BundleName, source: Option<Arc<dyn Repository>>) -> PlannerRepository {
-        PlannerRepository {
-            shared: Arc::clone(&self.shared),
-            flattened: name.flattened(),
-            name: name.clone(),
-            source,
-        }
-    }
-
-    pub(super) fn base(&self) -> Option<&Arc<Lock>> {
-        self.shared.base.as_ref()
-    }
-
-    pub(super) fn kept(&self) -> &KeptManifests {
-        &self.shared.kept
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.lock()
-    }
-}
-
-impl fmt::Debug for BundlePlanner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
-        f.debug_struct("BundlePlanner")
-            .field("repositories", &state.repositories.len())
-            .field("manifests", &state.manifests.len())
-            .field("blobs", &state.blobs.len())
-            .finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Registry for BundlePlanner {
-    fn identity(&self) -> &RegistryIdentity {
-        &self.shared.identity
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        capabilities()
-    }
-
-    /// Opens a repository of which the source is not known. Blobs cannot be pushed to it:
-    /// [`repository_from`](Self::repository_from) returns one that accepts them.
-    async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
-        Ok(Arc::new(self.view(&BundleName::new(None, name)?, None)))
-    }
-
-    fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
-        let state = self.lock();
-        let names: BTreeSet<_> = state
-            .repositories
-            .keys()
-            .map(BundleName::flattened)
-            .collect();
-        let last = options.last.unwrap_or_default();
-        let rest: Vec<_> = names
-            .into_iter()
-            .filter(|name| name.as_str() > last.as_str())
-            .collect();
-        Box::pin(stream::iter(rest.into_iter().map(Ok)))
-    }
-}
-
-fn capabilities() -> Capabilities {
-    const NO: Support = Support::No("a bundle that is planned only records what is copied to it");
-    Capabilities::all()
-        .with_range(NO)
-        .with_mount(NO)
-        .with_uploads(NO)
-        .with_referrers(NO)
-        .with_delete_blobs(NO)
-        .with_delete_manifests(NO)
-        .with_untag(NO)
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use super::super::graph::key_of;
+use super::super::name::BundleName;
+use super::state::{PlannedBlob, PlannedManifest, Shared, capabilities};
 
 /// A repository of a planned bundle.
-struct PlannerRepository {
-    shared: Arc<Shared>,
-    name: BundleName,
-    flattened: RepositoryName,
-    source: Option<Arc<dyn Repository>>,
+pub(super) struct PlannerRepository {
+    pub(super) shared: Arc<Shared>,
+    pub(super) name: BundleName,
+    pub(super) flattened: RepositoryName,
+    pub(super) source: Option<Arc<dyn Repository>>,
 }
 
 impl fmt::Debug for PlannerRepository {
