@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tranship::{ContentKind, Result};
 
 use super::graph::{self, Key, UnnumberedNode, UnnumberedRepository};
-use super::lock::{ContentNode, Lock, RepositoryContents};
+use super::lock::Lock;
 use super::name::BundleName;
+use super::node::{ContentNode, RepositoryContents};
 use super::planner::State;
 
 /// Numbers everything that was copied, and what of the base it needs.

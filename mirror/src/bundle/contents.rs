@@ -6,8 +6,10 @@ use std::fmt;
 use tranship::{ContentKind, Digest, Result};
 
 use super::encode::{self, Described};
-use super::lock::{ContentNode, Lock, RepositoryContents, invalid};
+use super::lock::Lock;
 use super::name::BundleName;
+use super::node::{ContentNode, RepositoryContents, invalid};
+use super::owners::Owners;
 
 /// The most volumes of a bundle.
 pub(super) const MAX_VOLUMES: u32 = 100_000;
@@ -201,7 +203,7 @@ impl BundleContents {
         let Some(node) = self.lock.get(number) else {
             return "unknown content".into();
         };
-        match self.lock.image_of(number) {
+        match Owners::of(&self.lock).name(number) {
             Some(image) => format!("{} of {image}", node.digest),
             None => node.digest.to_string(),
         }

@@ -10,8 +10,9 @@ use super::documents::{
     BundleDocument, ContentEntry, LockDocument, PartEntry, RepositoryEntry, TOO_MANY, Version,
 };
 use super::encode::{BUNDLE_TYPE, LOCK_TYPE};
-use super::lock::{ContentNode, Lock, RepositoryContents, invalid, too_many_contents};
+use super::lock::Lock;
 use super::name::BundleName;
+use super::node::{ContentNode, RepositoryContents, invalid, too_many_contents};
 
 /// The longest `bundle.json`, and the longest lock, in bytes.
 pub(super) const MAX_ENCODED: u64 = 64 * 1024 * 1024;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tranship::{Descriptor, Digest, MediaType, Result, Tag};
 
-use super::lock::{ContentNode, Lock, RepositoryContents, invalid, too_many_contents};
+use super::lock::Lock;
 use super::name::BundleName;
+use super::node::{ContentNode, RepositoryContents, invalid, too_many_contents};
 
 /// Content by its digest, and whether it is a manifest.
 pub(super) type Key = (Digest, bool);

@@ -8,9 +8,10 @@ use tranship::Result;
 
 use super::contents::BundleContents;
 use super::decode::all_blobs;
-use super::lock::{ContentNode, Lock};
+use super::lock::Lock;
 use super::members::{self, BUNDLE, INDEX, OCI_LAYOUT, OCI_LAYOUT_CONTENT};
 use super::name::BundleName;
+use super::node::ContentNode;
 use super::packing::{self, Packed, Volumes};
 use super::tar_header::{BLOCK, member_length};
 

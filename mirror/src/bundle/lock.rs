@@ -6,85 +6,9 @@ use std::fmt;
 use tranship::{ContentKind, Descriptor, Digest, Error, ErrorKind, MediaType, Result, Tag};
 
 use super::name::BundleName;
-
-/// One piece of content. It is known by its number, which is its position in the list of all contents; what it refers to
-/// has lower numbers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ContentNode {
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    pub(super) media_type: Option<MediaType>,
-    pub(super) children: Box<[u32]>,
-}
-
-impl ContentNode {
-    /// Returns the digest.
-    #[must_use]
-    pub fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    /// Returns the size in bytes.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Returns whether it is a manifest or a blob.
-    #[must_use]
-    pub fn kind(&self) -> ContentKind {
-        match self.media_type {
-            Some(_) => ContentKind::Manifest,
-            None => ContentKind::Blob,
-        }
-    }
-
-    /// Returns the descriptor: of a manifest with its media type, of a blob with
-    /// [`OCTET_STREAM`](MediaType::OCTET_STREAM).
-    #[must_use]
-    pub fn descriptor(&self) -> Descriptor {
-        let media_type = self.media_type.clone();
-        let media_type = media_type.unwrap_or(MediaType::OCTET_STREAM);
-        Descriptor::new(media_type, self.digest, self.size)
-    }
-
-    /// Returns the numbers of what a manifest refers to, with its subject. Entries of an index, and layers that must not
-    /// be distributed, are left out if they were not copied.
-    #[must_use]
-    pub fn children(&self) -> &[u32] {
-        &self.children
-    }
-
-    pub(super) fn is_manifest(&self) -> bool {
-        self.media_type.is_some()
-    }
-}
-
-/// The tags and manifests of one repository.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RepositoryContents {
-    pub(super) tags: BTreeMap<Tag, u32>,
-    pub(super) manifests: Vec<u32>,
-}
-
-impl RepositoryContents {
-    /// Returns the tags, each with the number of its manifest.
-    #[must_use]
-    pub fn tags(&self) -> &BTreeMap<Tag, u32> {
-        &self.tags
-    }
-
-    /// Returns the numbers of all manifests of the repository, those without a tag and referrers included, in
-    /// ascending order.
-    #[must_use]
-    pub fn manifests(&self) -> &[u32] {
-        &self.manifests
-    }
-
-    pub(super) fn has(&self, manifest: u32) -> bool {
-        self.manifests.binary_search(&manifest).is_ok()
-    }
-}
+use super::node::{
+    ContentNode, MAX_CONTENTS, RepositoryContents, check_node, invalid, too_many_contents,
+};
 
 /// An image of a [`Lock`]: what a tag names, or a manifest without a tag.
 #[non_exhaustive]
@@ -138,7 +62,7 @@ impl fmt::Debug for Lock {
 
 impl Lock {
     /// The most pieces of content.
-    pub const MAX_CONTENTS: usize = 1_000_000;
+    pub const MAX_CONTENTS: usize = MAX_CONTENTS;
 
     /// Checks and indexes the parts of a lock.
     ///
@@ -329,83 +253,8 @@ impl Lock {
         }
         Ok(found)
     }
-
-    /// Returns the name of an image that needs a piece of content, for messages.
-    pub(super) fn image_of(&self, number: u32) -> Option<String> {
-        let mut above = HashSet::from([number]);
-        for (manifest, node) in (0_u32..).zip(&self.nodes) {
-            if node.children.iter().any(|child| above.contains(child)) {
-                above.insert(manifest);
-            }
-        }
-        let mut names = self.repositories.iter();
-        let tagged = names.find_map(|(name, repository)| {
-            let mut tags = repository.tags.iter();
-            let (tag, _) = tags.find(|(_, manifest)| above.contains(manifest))?;
-            Some(name.with_tag(tag))
-        });
-        tagged.or_else(|| {
-            let mut names = self.repositories.iter();
-            names.find_map(|(name, repository)| {
-                let mut roots = repository.manifests.iter().rev();
-                let root = self.get(*roots.find(|manifest| above.contains(manifest))?)?;
-                Some(format!("{name}@{}", root.digest))
-            })
-        })
-    }
 }
 
 fn size_of(nodes: &[ContentNode], number: u32) -> Option<u64> {
     Some(nodes.get(usize::try_from(number).ok()?)?.size)
-}
-
-fn check_node(number: u32, node: &ContentNode, nodes: &[ContentNode]) -> Result<()> {
-    let digest = &node.digest;
-    match &node.media_type {
-        None if !node.children.is_empty() => {
-            return Err(invalid(format!(
-                "the blob {digest} refers to other content"
-            )));
-        }
-        Some(media_type) if !media_type.is_manifest() => {
-            return Err(invalid(format!(
-                "{digest} has a type that is not that of a manifest"
-            )));
-        }
-        Some(_) if node.size > tranship::MAX_MANIFEST_SIZE => {
-            let limit = tranship::MAX_MANIFEST_SIZE;
-            return Err(invalid(format!(
-                "the manifest {digest} has more than {limit} bytes"
-            )));
-        }
-        _ => {}
-    }
-    let mut seen = HashSet::with_capacity(node.children.len().min(nodes.len()));
-    for child in &node.children {
-        // This excludes cycles.
-        if *child >= number {
-            return Err(invalid(format!(
-                "{digest} refers to content that follows it in the list"
-            )));
-        }
-        if !seen.insert(*child) {
-            return Err(invalid(format!(
-                "{digest} refers to the same content twice"
-            )));
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Corrupt, message.into())
-}
-
-pub(super) fn too_many_contents() -> Error {
-    let limit = Lock::MAX_CONTENTS;
-    Error::new(
-        ErrorKind::SizeExceedsLimit,
-        format!("a bundle has at most {limit} pieces of content"),
-    )
-    .with_hint("make several bundles of fewer images")
 }

@@ -14,8 +14,8 @@ use tranship::{
 };
 
 use super::contents::BundleContents;
-use super::lock::RepositoryContents;
 use super::name::BundleName;
+use super::node::RepositoryContents;
 use super::opened::{OpenBundle, capabilities};
 use super::plain;
 use super::repository::BundleRepository;

@@ -12,8 +12,8 @@ use tranship::{
 
 use super::contents::{BlobPart, BundleContents, ContentLocation};
 use super::kept::read;
-use super::lock::ContentNode;
 use super::members::MemberName;
+use super::node::ContentNode;
 use super::volume::Volume;
 
 pub(super) struct OpenBundle {

@@ -11,9 +11,10 @@ use super::contents::BundleContents;
 use super::decode::all_blobs;
 use super::graph::{self, Key, UnnumberedNode, UnnumberedRepository, key_of};
 use super::index::{CONTAINERD_NAME, REF_NAME};
-use super::lock::{Lock, too_many_contents};
+use super::lock::Lock;
 use super::members::MemberName;
 use super::name::BundleName;
+use super::node::too_many_contents;
 use super::scan::corrupt;
 use super::volume::Volume;
 

@@ -14,7 +14,8 @@ use super::decode::MAX_ENCODED;
 use super::index::{self, ManifestFacts};
 use super::kept::KeptManifests;
 use super::lay_out::{blob_length, fixed_length, lay_out};
-use super::lock::{Lock, invalid};
+use super::lock::Lock;
+use super::node::invalid;
 use super::planner::BundlePlanner;
 use super::tar_header::TRAILER;
 

@@ -13,7 +13,7 @@ use tranship::{
     RepositoryName, Result, Source, Tag, TagOrDigest, blocking,
 };
 
-use super::lock::{ContentNode, RepositoryContents};
+use super::node::{ContentNode, RepositoryContents};
 use super::opened::{OpenBundle, capabilities};
 use super::referrers::{self, describe};
 

@@ -1,5 +1,6 @@
 //! Reads all of a bundle and says what is wrong with it.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use tranship::{
 };
 
 use super::graph::key_of;
-use super::lock::{ContentNode, Lock};
+use super::lock::Lock;
 use super::members::{MemberName, OCI_LAYOUT_CONTENT, SUM_SIZE, sum_content};
 use super::open::Bundle;
 use super::opened::OpenBundle;
+use super::owners::Owners;
 use super::referrers::document;
 use super::volume::{Volume, expected_members, shown};
 
@@ -105,6 +107,7 @@ impl Bundle {
             ..VerifyReport::default()
         };
         let bundle = &self.inner;
+        let owners = Owners::of(&bundle.contents.lock);
         for (volume, file) in bundle.volumes.iter() {
             let mut members: Vec<(MemberName, Option<u32>)> = file
                 .names()
@@ -124,13 +127,14 @@ impl Bundle {
                         path: file.path.clone(),
                         volume,
                         member: shown(&name),
-                        image: number.and_then(|number| bundle.contents.lock.image_of(number)),
+                        image: number.and_then(|number| owners.name(number)),
                         problem,
                     });
                 }
             }
         }
-        self.verify_split_blobs(&mut report).await?;
+        self.verify_split_blobs(&owners, &mut report).await?;
+        drop(owners);
         let (bundle, base) = (Arc::clone(bundle), options.base.clone());
         blocking::run(move || {
             check_manifests(&bundle, &mut report);
@@ -141,7 +145,17 @@ impl Bundle {
     }
 
     /// Hashes blobs whose parts are in several volumes, if all of them are open.
-    async fn verify_split_blobs(&self, report: &mut VerifyReport) -> Result<()> {
+    async fn verify_split_blobs(
+        &self,
+        owners: &Owners<'_>,
+        report: &mut VerifyReport,
+    ) -> Result<()> {
+        // A part that does not have its own digest is in the report already.
+        let damaged = report
+            .damaged
+            .iter()
+            .map(|damaged| folder_of(&damaged.member).to_owned());
+        let damaged: HashSet<String> = damaged.collect();
         for (number, node) in (0_u32..).zip(self.inner.contents.lock.contents()) {
             let parts = self.inner.contents.parts_of(number);
             let Some(first) = parts.first().filter(|_| parts.len() > 1) else {
@@ -152,26 +166,26 @@ impl Bundle {
             };
             let digest = node.digest;
             let hashed = blocking::run(move || hash(digest, &files)).await?;
-            // A part that does not have its own digest is in the report already.
             let member = shown(&MemberName::Part(digest, first.offset));
-            let prefix = member.trim_end_matches(|c: char| c != '/');
-            let is_known = report
-                .damaged
-                .iter()
-                .any(|damaged| damaged.member.starts_with(prefix));
+            let is_known = damaged.contains(folder_of(&member));
             if hashed != digest && !is_known {
                 let volume = self.inner.volumes.get(&first.volume);
                 report.damaged.push(DamagedMember {
                     path: volume.map(|volume| volume.path.clone()).unwrap_or_default(),
                     volume: first.volume,
                     member,
-                    image: self.inner.contents.lock.image_of(number),
+                    image: owners.name(number),
                     problem: format!("all parts together hash to {hashed}"),
                 });
             }
         }
         Ok(())
     }
+}
+
+/// Returns the name of a member without its last component.
+fn folder_of(member: &str) -> &str {
+    member.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Reads a member; returns how many bytes it has, and what is wrong with it.
@@ -259,34 +273,41 @@ fn hash(expected: Digest, files: &[LocalFile]) -> Result<Digest> {
 /// Compares the manifests with what `bundle.json` says that they refer to.
 fn check_manifests(bundle: &OpenBundle, report: &mut VerifyReport) {
     let contents = &bundle.contents;
+    let owners = Owners::of(&contents.lock);
+    let damaged: HashSet<String> = report
+        .damaged
+        .iter()
+        .map(|damaged| damaged.member.clone())
+        .collect();
     for (number, node) in contents.stored_manifests() {
         // A manifest that cannot be read is damaged, which is in the report.
         let document = match document(bundle, number) {
             Ok(document) => document,
             Err(error) => {
                 let name = shown(&MemberName::Blob(node.digest));
-                let is_known = report.damaged.iter().any(|damaged| damaged.member == name);
+                let is_known = damaged.contains(&name);
                 if let Some((volume, file)) = bundle.volumes.iter().next().filter(|_| !is_known) {
                     report.damaged.push(DamagedMember {
                         path: file.path.clone(),
                         volume: *volume,
                         member: name,
-                        image: contents.lock.image_of(number),
+                        image: owners.name(number),
                         problem: error.to_string(),
                     });
                 }
                 continue;
             }
         };
+        let children: HashSet<u32> = node.children.iter().copied().collect();
         let is_index = matches!(document, ManifestDocument::Index(_));
         for successor in document.iter_successors() {
-            let is_listed = is_child(contents.lock(), node, successor);
+            let is_listed = is_child(contents.lock(), &children, successor);
             let is_entry = is_index && document.subject() != Some(successor);
             let may_be_left_out = is_entry || successor.media_type().is_non_distributable();
             if !is_listed && !may_be_left_out {
                 report.incomplete.push(MissingContent {
                     manifest: node.digest,
-                    image: contents.lock.image_of(number),
+                    image: owners.name(number),
                     content: successor.plain(),
                 });
             }
@@ -294,7 +315,7 @@ fn check_manifests(bundle: &OpenBundle, report: &mut VerifyReport) {
     }
 }
 
-fn is_child(lock: &Lock, node: &ContentNode, successor: &Descriptor) -> bool {
+fn is_child(lock: &Lock, children: &HashSet<u32>, successor: &Descriptor) -> bool {
     let (digest, is_manifest) = key_of(successor);
     let kind = match is_manifest {
         true => ContentKind::Manifest,
@@ -303,7 +324,7 @@ fn is_child(lock: &Lock, node: &ContentNode, successor: &Descriptor) -> bool {
     let number = lock.number(kind, &digest);
     let found = number.and_then(|number| lock.get(number));
     let is_same = found.is_some_and(|found| found.size == successor.size());
-    is_same && number.is_some_and(|number| node.children.contains(&number))
+    is_same && number.is_some_and(|number| children.contains(&number))
 }
 
 fn check_base(bundle: &OpenBundle, base: Option<&Lock>, report: &mut VerifyReport) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tranship::{ContentKind, Error, ErrorKind, Repository, RepositoryName, Result, ResultExt as _};
 
-use super::super::lock::RepositoryContents;
 use super::super::name::BundleName;
+use super::super::node::RepositoryContents;
 use super::source::Shared;
 
 /// Checks that the destination has the content of the base that each repository needs: manifests in the same repository,

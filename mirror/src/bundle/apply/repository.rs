@@ -8,8 +8,8 @@ use tranship::{
     ResultExt as _, Tag, TagOrDigest, blocking, copy, copy_graph,
 };
 
-use super::super::lock::RepositoryContents;
 use super::super::name::BundleName;
+use super::super::node::RepositoryContents;
 use super::super::opened::OpenBundle;
 use super::super::repository::BundleRepository;
 use super::options::{AppliedImage, ApplyReport, PendingImage};

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use tranship::{Digest, Digester, Error, LocalFile, Result};
 
 use super::super::contents::{BlobPart, BundleContents};
-use super::super::lock::ContentNode;
 use super::super::members::{MemberName, SUM_SIZE, sum_content};
+use super::super::node::ContentNode;
 use super::super::opened::OpenBundle;
 
 /// Returns the path of a saved part. It names the bundle, since other bundles split the same blob elsewhere.

@@ -1,6 +1,6 @@
 //! A repository of a bundle, as the source of its copy to the destination.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +12,7 @@ use tranship::{
 
 use super::super::contents::BundleContents;
 use super::super::graph::key_of;
+use super::super::node::ContentNode;
 use super::options::ApplyOptions;
 
 /// What all repositories of one application share.
@@ -126,7 +127,8 @@ impl CopyHooks for ApplyHooks {
         let lock = &self.contents.lock;
         let number = lock.number(ContentKind::Manifest, node.digest());
         let children = number.and_then(|number| lock.get(number));
-        let children = children.map_or(&[][..], |node| &node.children);
+        let children = children.map_or(&[][..], ContentNode::children);
+        let children: HashSet<u32> = children.iter().copied().collect();
         let is_child = |descriptor: &Descriptor| {
             let (digest, is_manifest) = key_of(descriptor);
             let kind = match is_manifest {

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tranship::blocking::{self, Sequence};
-use tranship::{Error, ErrorKind, LocalFile, Result};
+use tranship::{Error, ErrorKind, Result};
 
-use super::super::kept::read;
 use super::output::Output;
 
 /// Returns the path of a volume: `bundle.002.tar` for `bundle.tar`. All numbers of a bundle have as many digits, so that
@@ -25,23 +24,19 @@ pub(super) fn volume_path(path: &Path, number: u32, volumes: u32) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Returns the finished volume at `path`, if it has `size` bytes and begins with `head`.
-pub(super) async fn finished(path: &Path, size: u64, head: &Bytes) -> Result<Option<Arc<File>>> {
-    let (path, head) = (path.to_owned(), head.clone());
+/// Returns the file at `path`, if it is a regular file of `size` bytes.
+pub(super) async fn finished(path: &Path, size: u64) -> Result<Option<Arc<File>>> {
+    let path = path.to_owned();
     blocking::run(move || {
-        let file = match File::open(&path) {
-            Ok(file) => Arc::new(file),
+        // Opening a pipe would block.
+        match std::fs::metadata(&path) {
+            Ok(found) if found.is_file() && found.len() == size => {}
+            Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed("opened", &path, error)),
-        };
-        let found = file
-            .metadata()
-            .map_err(|error| failed("inspected", &path, error))?;
-        if !found.is_file() || found.len() != size {
-            return Ok(None);
+            Err(error) => return Err(failed("inspected", &path, error)),
         }
-        let first = LocalFile::new(Arc::clone(&file), 0..head.len() as u64);
-        Ok((read(&first)? == head).then_some(file))
+        let file = File::open(&path).map_err(|error| failed("opened", &path, error))?;
+        Ok(Some(Arc::new(file)))
     })
     .await
 }

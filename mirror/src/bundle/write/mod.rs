@@ -1,5 +1,6 @@
 //! Writes a bundle in one pass, to files or anything else that takes bytes in their order.
 
+mod content;
 mod file;
 mod members;
 mod options;
@@ -92,13 +93,8 @@ impl Files {
 
 #[async_trait]
 impl Target for Files {
-    async fn finished(
-        &self,
-        number: u32,
-        size: u64,
-        head: &Bytes,
-    ) -> Result<Option<Arc<std::fs::File>>> {
-        file::finished(&self.path(number), size, head).await
+    async fn finished(&self, number: u32, size: u64) -> Result<Option<Arc<std::fs::File>>> {
+        file::finished(&self.path(number), size).await
     }
 
     async fn open(&self, number: u32) -> Result<Box<dyn Output>> {
@@ -113,7 +109,7 @@ struct Sinks<'a> {
 
 #[async_trait]
 impl Target for Sinks<'_> {
-    async fn finished(&self, _: u32, _: u64, _: &Bytes) -> Result<Option<Arc<std::fs::File>>> {
+    async fn finished(&self, _: u32, _: u64) -> Result<Option<Arc<std::fs::File>>> {
         Ok(None)
     }
 

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tranship::{
-    Algorithm, Body, Digester, Error, ErrorKind, HashingSink, LocalFile, Result, Verifier,
-};
+use tranship::{Body, Error, ErrorKind, HashingSink, LocalFile, Result, Verifier, blocking};
 
+use super::super::kept::read;
 use super::super::lay_out::blob_length;
 use super::super::members;
 use super::super::plan::Plan;
 use super::super::tar_header::{TRAILER, header, header_length, padding};
-use super::members::small_member;
+use super::content::{Piece, sum_member, write_content};
 use super::options::WriteOptions;
 use super::output::{Output, VolumeWriter};
 use super::prefetch::{Prefetcher, SMALL};
@@ -23,8 +22,8 @@ use super::prefetch::{Prefetcher, SMALL};
 /// Where volumes are written to.
 #[async_trait]
 pub(super) trait Target: Send + Sync {
-    /// Returns the volume `number`, if it was finished before: it has `size` bytes and begins with `head`.
-    async fn finished(&self, number: u32, size: u64, head: &Bytes) -> Result<Option<Arc<File>>>;
+    /// Returns the file of the volume `number`, if it has its name already and `size` bytes.
+    async fn finished(&self, number: u32, size: u64) -> Result<Option<Arc<File>>>;
 
     /// Opens the volume `number`.
     async fn open(&self, number: u32) -> Result<Box<dyn Output>>;
@@ -51,22 +50,6 @@ struct Split {
     is_reused: bool,
 }
 
-/// A piece of a volume that has content of a blob.
-#[derive(Clone, Copy)]
-struct Piece {
-    number: u32,
-    offset: u64,
-    length: u64,
-}
-
-/// What is computed while content is written.
-struct Hashes {
-    verifier: Verifier,
-    /// The digest of a part.
-    sum: Option<Digester>,
-    is_reused: bool,
-}
-
 impl<'a> Run<'a> {
     pub(super) fn new(plan: &'a Plan, target: &'a dyn Target, options: &'a WriteOptions) -> Self {
         Self {
@@ -82,8 +65,7 @@ impl<'a> Run<'a> {
     /// Writes all volumes, and returns of each whether it was finished before.
     pub(super) async fn run(mut self) -> Result<Vec<bool>> {
         for number in 1..=self.plan.contents.volumes {
-            let (size, head) = (self.plan.volume_length(number), self.plan.head(number)?);
-            let kept = self.target.finished(number, size, &head).await?;
+            let kept = self.finished(number).await?;
             self.kept.push(kept);
         }
         let kept = self.kept.clone();
@@ -99,6 +81,18 @@ impl<'a> Run<'a> {
             }
         }
         Ok(kept.iter().map(Option::is_some).collect())
+    }
+
+    /// Returns the file of a volume that an earlier write of the same plan has finished.
+    async fn finished(&self, number: u32) -> Result<Option<Arc<File>>> {
+        let size = self.plan.volume_length(number);
+        let Some(file) = self.target.finished(number, size).await? else {
+            return Ok(None);
+        };
+        let head = self.plan.head(number)?;
+        let first = LocalFile::new(Arc::clone(&file), 0..head.len() as u64);
+        let is_same = blocking::run(move || Ok(read(&first)? == head)).await?;
+        Ok(is_same.then_some(file))
     }
 
     /// Returns whether the piece is a whole blob.
@@ -249,13 +243,20 @@ impl<'a> Run<'a> {
             .await?;
         let start = writer.position();
         let verifier = Verifier::new(&node.descriptor());
-        let mut hashes = self
-            .content(writer, piece, verifier.clone(), prefetcher)
-            .await?;
+        let mut hashes = write_content(
+            self.plan,
+            self.options,
+            writer,
+            piece,
+            verifier.clone(),
+            prefetcher,
+        )
+        .await?;
         if hashes.is_reused && hashes.verifier.clone().finish().is_err() {
             // What an earlier write has left is damaged.
             writer.go_back(start).await?;
-            hashes = self.content(writer, piece, verifier, prefetcher).await?;
+            hashes =
+                write_content(self.plan, self.options, writer, piece, verifier, prefetcher).await?;
         }
         if let Err(error) = hashes.verifier.finish() {
             writer.go_back(begin).await?;
@@ -282,13 +283,15 @@ impl<'a> Run<'a> {
             split.verifier.clone(),
             members::sum_name(&digest, piece.offset),
         );
-        let mut hashes = self.content(writer, piece, verifier, prefetcher).await?;
+        let mut hashes =
+            write_content(self.plan, self.options, writer, piece, verifier, prefetcher).await?;
         self.put(writer, padding(piece.length)).await?;
         let mut sum = sum_member(&name, &hashes)?;
         if hashes.is_reused && writer.differs(&sum).await? {
             writer.go_back(start).await?;
             let verifier = split.verifier.clone();
-            hashes = self.content(writer, piece, verifier, prefetcher).await?;
+            hashes =
+                write_content(self.plan, self.options, writer, piece, verifier, prefetcher).await?;
             self.put(writer, padding(piece.length)).await?;
             sum = sum_member(&name, &hashes)?;
         }
@@ -345,69 +348,5 @@ impl<'a> Run<'a> {
             ),
             false => error,
         })
-    }
-
-    /// Writes the content of a piece from where it exists up to, and hashes all of it.
-    async fn content(
-        &self,
-        writer: &mut VolumeWriter,
-        piece: Piece,
-        verifier: Verifier,
-        prefetcher: &mut Prefetcher<'a>,
-    ) -> Result<Hashes> {
-        let existing = writer.ahead().min(piece.length);
-        let mut hashing = HashingSink::new(Both {
-            verifier,
-            sum: (!self.is_whole(piece)?).then(|| Digester::new(Algorithm::Sha256)),
-        });
-        let mut found = writer.pass(existing);
-        while let Some(bytes) = found.next().await.transpose()? {
-            self.options.report(bytes.len() as u64);
-            hashing.update(bytes).await?;
-        }
-        drop(found);
-        if existing == 0
-            && let Some(Ok(content)) = prefetcher.take(piece.number).await
-        {
-            self.options.report(content.len() as u64);
-            hashing.update(content.clone()).await?;
-            writer.write(content).await?;
-        } else if existing < piece.length || piece.length == 0 {
-            let (start, end) = (piece.offset + existing, piece.offset + piece.length);
-            let mut reader = self.plan.reader(piece.number, start, Some(end))?;
-            while let Some(bytes) = prefetcher.beside(reader.next()).await? {
-                self.options.report(bytes.len() as u64);
-                hashing.update(bytes.clone()).await?;
-                writer.write(bytes).await?;
-            }
-        }
-        let Both { verifier, sum } = hashing.finish().await?;
-        Ok(Hashes {
-            verifier,
-            sum,
-            is_reused: existing > 0,
-        })
-    }
-}
-
-fn sum_member(name: &str, hashes: &Hashes) -> Result<Bytes> {
-    let sum = hashes.sum.clone().map(Digester::finish);
-    let sum = sum.ok_or_else(|| Error::new(ErrorKind::Io, "a part was not hashed"))?;
-    small_member(name, members::sum_content(&sum).as_bytes())
-}
-
-/// Hashes for the blob and for the part.
-struct Both {
-    verifier: Verifier,
-    sum: Option<Digester>,
-}
-
-impl tranship::Hasher for Both {
-    fn take(&mut self, bytes: &[u8]) -> Result<()> {
-        self.verifier.update(bytes)?;
-        if let Some(sum) = &mut self.sum {
-            sum.update(bytes);
-        }
-        Ok(())
     }
 }
