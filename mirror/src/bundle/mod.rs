@@ -53,6 +53,7 @@ mod planner;
 mod referrers;
 mod repository;
 mod scan;
+mod stored_part;
 mod tar_header;
 mod verify;
 mod volume;

@@ -21,6 +21,9 @@ use super::plain;
 use super::repository::BundleRepository;
 use super::volume::Volume;
 
+/// How many volumes stay open. With more of them, each is opened when it is read.
+const MAX_OPEN: usize = 128;
+
 /// A bundle that is read, from all of its volumes or some of them.
 ///
 /// It is a read-only registry, so that it can be the source of copies, served or inspected. An image archive without a
@@ -196,6 +199,9 @@ fn open(files: &[PathBuf]) -> Result<(BundleContents, BTreeMap<u32, Volume>)> {
             return Err(Error::new(ErrorKind::InvalidInput, message)
                 .with_subject(path.display())
                 .with_hint("give only the volumes of one bundle"));
+        }
+        if files.len() > MAX_OPEN {
+            volume.close();
         }
         volumes.entry(contents.volume).or_insert(volume);
         shared.get_or_insert(contents);

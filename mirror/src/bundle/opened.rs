@@ -6,21 +6,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::OnceCell;
 use tranship::{
-    Capabilities, Digest, Error, ErrorKind, LocalFile, MAX_MANIFEST_SIZE, RegistryIdentity, Result,
-    Support,
+    Capabilities, Digest, Error, ErrorKind, MAX_MANIFEST_SIZE, RegistryIdentity, Result, Support,
 };
 
 use super::contents::{BlobPart, BundleContents, ContentLocation};
 use super::kept::read;
 use super::members::MemberName;
 use super::node::ContentNode;
+use super::stored_part::StoredPart;
 use super::volume::Volume;
 
 pub(super) struct OpenBundle {
     pub(super) contents: Arc<BundleContents>,
     pub(super) volumes: Arc<BTreeMap<u32, Volume>>,
     /// Parts of blobs that were saved from volumes which are not open.
-    pub(super) saved: BTreeMap<(Digest, u64), LocalFile>,
+    pub(super) saved: BTreeMap<(Digest, u64), StoredPart>,
     pub(super) identity: RegistryIdentity,
     /// The numbers of the manifests that name a subject, by its digest, once they were read.
     pub(super) referrers: OnceCell<HashMap<Digest, Vec<u32>>>,
@@ -42,7 +42,7 @@ impl OpenBundle {
     ///
     /// # Errors
     /// `NotFound`, with the reason, if it is not in the volumes that are open.
-    pub(super) fn locate(&self, number: u32) -> Result<Vec<LocalFile>> {
+    pub(super) fn locate(&self, number: u32) -> Result<Vec<StoredPart>> {
         let node = self.contents.node(number)?;
         let missing = |what: &'static str| Error::not_found(node.digest).with_hint(what);
         match self.contents.location(number) {
@@ -67,7 +67,7 @@ impl OpenBundle {
         }
     }
 
-    fn locate_part(&self, node: &ContentNode, part: &BlobPart) -> Result<LocalFile> {
+    fn locate_part(&self, node: &ContentNode, part: &BlobPart) -> Result<StoredPart> {
         let Some(volume) = self.volumes.get(&part.volume) else {
             let saved = self.saved.get(&(node.digest, part.offset)).cloned();
             return saved.ok_or_else(|| {
@@ -114,7 +114,7 @@ impl OpenBundle {
         let Some(file) = files.first().filter(|_| node.size <= MAX_MANIFEST_SIZE) else {
             return Err(Error::not_found(node.digest));
         };
-        let content = read(file)?;
+        let content = read(&file.open()?)?;
         if content.len() as u64 != node.size || !node.digest.matches(&content) {
             let message = format!("hashes to {}", Digest::of(&content));
             return Err(Error::new(ErrorKind::DigestMismatch, message)

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
     Access, Backend, Body, ByteRange, Content, ContentKind, Descriptor, Error, ErrorKind,
-    ListOptions, Listing, LocalFile, MediaType, Presence, PushOptions, PushOutcome, RepositoryInfo,
+    ListOptions, Listing, MediaType, Presence, PushOptions, PushOutcome, RepositoryInfo,
     RepositoryName, Result, Source, Tag, TagOrDigest, blocking,
 };
 
 use super::node::{ContentNode, RepositoryContents};
 use super::opened::{OpenBundle, capabilities};
 use super::referrers::{self, describe};
+use super::stored_part::StoredPart;
 
 /// A repository of a bundle. Manifests that only the base has can be looked up, so that a copy finds them at the
 /// destination; they cannot be read.
@@ -84,28 +85,23 @@ impl BundleRepository {
     fn body(&self, number: u32, range: Range<u64>) -> Result<Body> {
         let mut rest = Vec::new();
         let mut begin = 0;
-        for file in self.bundle.locate(number)? {
-            let whole = file.range().clone();
-            let end = begin + (whole.end - whole.start);
+        for stored in self.bundle.locate(number)? {
+            let end = begin + stored.length();
             let (from, to) = (range.start.max(begin), range.end.min(end));
             if from < to {
-                let part = whole.start + (from - begin)..whole.start + (to - begin);
-                let path = file.path().map(std::path::Path::to_owned);
-                let part = LocalFile::new(Arc::clone(file.file()), part);
-                rest.push(match path {
-                    Some(path) => part.with_path(path),
-                    None => part,
-                });
+                rest.push(stored.part(from - begin..to - begin));
             }
             begin = end;
         }
         if rest.len() > 1 {
-            let parts =
-                stream::iter(rest).map(|part| Ok(Body::from_local_file(part).into_stream()));
-            return Ok(Body::from_stream(parts.try_flatten()));
+            // One after the other, since there can be more volumes than a process may open.
+            let open = |part: StoredPart| Ok(Body::from_local_file(part.open()?).into_stream());
+            return Ok(Body::from_stream(
+                stream::iter(rest).map(open).try_flatten(),
+            ));
         }
         Ok(match rest.pop() {
-            Some(file) => Body::from_local_file(file),
+            Some(part) => Body::from_local_file(part.open()?),
             None => Body::from_bytes(bytes::Bytes::new()),
         })
     }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tranship::{
-    ContentKind, Descriptor, Digest, Digester, LocalFile, ManifestDocument, Result, ResultExt as _,
-    blocking,
+    ContentKind, Descriptor, Digest, Digester, ManifestDocument, Result, ResultExt as _, blocking,
 };
 
 use super::graph::key_of;
@@ -16,6 +15,7 @@ use super::open::Bundle;
 use super::opened::OpenBundle;
 use super::owners::Owners;
 use super::referrers::document;
+use super::stored_part::StoredPart;
 use super::volume::{Volume, expected_members, shown};
 
 /// How a bundle is verified.
@@ -200,7 +200,7 @@ fn check_member(
     let Some(file) = volume.member(name) else {
         return Ok((0, Some("is missing".into())));
     };
-    let bytes = file.range().end - file.range().start;
+    let bytes = file.length();
     let problem = match name {
         MemberName::OciLayout if bundle.contents.index.is_some() => {
             let content = volume.read(name, OCI_LAYOUT_CONTENT.len() as u64)?;
@@ -223,7 +223,7 @@ fn check_part(
     volume: &Volume,
     digest: &Digest,
     offset: u64,
-    file: LocalFile,
+    file: StoredPart,
 ) -> Result<Option<String>> {
     match read_sum(volume, digest, offset)? {
         Some(sum) => mismatch(&sum, &[file]),
@@ -246,16 +246,17 @@ fn read_sum(volume: &Volume, digest: &Digest, offset: u64) -> Result<Option<Dige
     Ok(sum.filter(|sum| text == Some(&*sum_content(sum))))
 }
 
-fn mismatch(expected: &Digest, files: &[LocalFile]) -> Result<Option<String>> {
+fn mismatch(expected: &Digest, files: &[StoredPart]) -> Result<Option<String>> {
     let found = hash(*expected, files)?;
     Ok((found != *expected).then(|| format!("hashes to {found}")))
 }
 
-fn hash(expected: Digest, files: &[LocalFile]) -> Result<Digest> {
+fn hash(expected: Digest, files: &[StoredPart]) -> Result<Digest> {
     const CHUNK: usize = 256 * 1024;
     let mut digester = Digester::new(expected.algorithm());
     let mut buffer = vec![0; CHUNK];
     for file in files {
+        let file = file.open()?;
         let mut offset = 0;
         loop {
             let read = file.read_at(&mut buffer, offset);

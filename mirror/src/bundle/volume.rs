@@ -1,7 +1,6 @@
 //! One file of a bundle: where each of its members is.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use super::decode::MAX_ENCODED;
 use super::kept::read;
 use super::members::{self, MemberName, OCI_LAYOUT_CONTENT, SUM_SIZE};
 use super::scan::{Ended, Member, MemberKind, corrupt, quoted, scan};
+use super::stored_part::{StoredFile, StoredPart};
 
 /// How much of two members is compared at a time, in bytes.
 const CHUNK: u64 = 1024 * 1024;
@@ -22,7 +22,7 @@ const CHUNK: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Volume {
     pub(super) path: PathBuf,
-    file: Arc<File>,
+    file: Arc<StoredFile>,
     members: BTreeMap<MemberName, Range<u64>>,
     /// The name of a member that no bundle has, such as a link.
     unexpected: Option<String>,
@@ -35,14 +35,7 @@ impl Volume {
     /// # Errors
     /// `Corrupt` if it is not a tar file, or has members that two programs would unpack differently.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let failed = |error| Error::io("cannot be opened", error).with_subject(path.display());
-        // Opening a pipe would block until it has a writer.
-        if !std::fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(Error::new(ErrorKind::InvalidInput, "is not a regular file")
-                .with_subject(path.display())
-                .with_hint("a bundle is read at many positions; write it to a file first"));
-        }
-        let file = Arc::new(File::open(path).map_err(failed)?);
+        let file = Arc::new(StoredFile::open(path)?);
         let mut volume = Self {
             path: path.to_owned(),
             file: Arc::clone(&file),
@@ -50,7 +43,7 @@ impl Volume {
             unexpected: None,
             cut_off: None,
         };
-        match scan(&file, path, |member| volume.add(member))? {
+        match scan(&*file.file()?, path, |member| volume.add(member))? {
             Ended::Whole => {}
             Ended::CutOff(error) => volume.cut_off = Some(error),
         }
@@ -92,6 +85,7 @@ impl Volume {
     }
 
     fn are_equal(&self, one: &Range<u64>, other: &Range<u64>) -> Result<bool> {
+        let file = self.file.file()?;
         let length = one.end - one.start;
         if length != other.end - other.start {
             return Ok(false);
@@ -101,7 +95,7 @@ impl Volume {
             let count = CHUNK.min(length - offset);
             let at = |start: u64| {
                 let range = start + offset..start + offset + count;
-                read(&LocalFile::new(Arc::clone(&self.file), range))
+                read(&LocalFile::new(Arc::clone(&file), range))
             };
             let equal = at(one.start)? == at(other.start)?;
             if !equal {
@@ -112,24 +106,29 @@ impl Volume {
         Ok(true)
     }
 
-    /// Returns the content of a member as a part of the file.
-    pub(super) fn member(&self, name: &MemberName) -> Option<LocalFile> {
+    /// Closes the file until it is read again.
+    pub(super) fn close(&self) {
+        self.file.close();
+    }
+
+    /// Returns where the content of a member is.
+    pub(super) fn member(&self, name: &MemberName) -> Option<StoredPart> {
         let range = self.members.get(name)?.clone();
-        Some(LocalFile::new(Arc::clone(&self.file), range).with_path(&self.path))
+        Some(StoredPart::new(Arc::clone(&self.file), range))
     }
 
     /// Reads a member of at most `limit` bytes.
     pub(super) fn read(&self, name: &MemberName, limit: u64) -> Result<Option<Bytes>> {
-        let (Some(member), Some(range)) = (self.member(name), self.members.get(name)) else {
+        let Some(member) = self.member(name) else {
             return Ok(None);
         };
-        if range.end - range.start > limit {
+        if member.length() > limit {
             let message = format!("has a member of more than {limit} bytes that is read whole");
             return Err(
                 Error::new(ErrorKind::SizeExceedsLimit, message).with_subject(self.path.display())
             );
         }
-        read(&member)
+        read(&member.open()?)
             .map(Some)
             .map_err(|error| error.with_subject(self.path.display()))
     }

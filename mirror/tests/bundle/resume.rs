@@ -116,6 +116,32 @@ async fn a_partial_file_of_another_plan_is_started_over() {
 }
 
 #[tokio::test]
+async fn what_follows_the_end_is_removed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plan = planned(&some_images().await, None, None).await;
+    let path = directory.path().join("bundle.tar");
+    let expected = std::fs::read(&written(&plan, &path).await[0]).expect("readable");
+    std::fs::remove_file(&path).expect("removed");
+    let longer = [&expected[..], &[7; 5000]].concat();
+    std::fs::write(partial_of(&path), longer).expect("written");
+    written(&plan, &path).await;
+    assert!(std::fs::read(&path).expect("readable") == expected);
+}
+
+#[tokio::test]
+async fn a_directory_is_not_overwritten() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let plan = planned(&some_images().await, None, None).await;
+    let written = plan
+        .write_files(directory.path(), &WriteOptions::default())
+        .await;
+    assert_eq!(
+        written.expect_err("a directory").kind(),
+        ErrorKind::InvalidInput
+    );
+}
+
+#[tokio::test]
 async fn two_writers_of_one_file_do_not_meet() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("bundle.tar");

@@ -1,4 +1,4 @@
-//! What is written.
+//! The files of a bundle, and writes that fail.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

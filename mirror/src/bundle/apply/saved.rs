@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tranship::{Digest, Digester, Error, LocalFile, Result};
 
@@ -11,6 +12,7 @@ use super::super::contents::{BlobPart, BundleContents};
 use super::super::members::{MemberName, SUM_SIZE, sum_content};
 use super::super::node::ContentNode;
 use super::super::opened::OpenBundle;
+use super::super::stored_part::{StoredFile, StoredPart};
 
 /// Returns the path of a saved part. It names the bundle, since other bundles split the same blob elsewhere.
 fn path_of(
@@ -35,20 +37,20 @@ fn path_of(
 pub(super) fn find(
     directory: &Path,
     contents: &BundleContents,
-) -> Result<BTreeMap<(Digest, u64), LocalFile>> {
+) -> Result<BTreeMap<(Digest, u64), StoredPart>> {
     let mut found = BTreeMap::new();
     for (node, part) in split_parts(contents) {
         let path = path_of(directory, contents, node, &part);
-        let file = match File::open(&path) {
-            Ok(file) => file,
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() == part.length => {}
+            Ok(_) => continue,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(failed(&path, error)),
-        };
-        let metadata = file.metadata().map_err(|error| failed(&path, error))?;
-        if metadata.is_file() && metadata.len() == part.length {
-            let file = LocalFile::new(file, 0..part.length).with_path(&path);
-            found.insert((node.digest, part.offset), file);
         }
+        let file = StoredFile::open(&path)?;
+        file.close();
+        let saved = StoredPart::new(Arc::new(file), 0..part.length);
+        found.insert((node.digest, part.offset), saved);
     }
     Ok(found)
 }
@@ -71,7 +73,8 @@ pub(super) fn save(directory: &Path, bundle: &OpenBundle, number: u32) -> Result
         std::fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
         let mut file =
             tempfile::NamedTempFile::new_in(directory).map_err(|error| failed(directory, error))?;
-        let copied = copy(&source, file.as_file_mut()).map_err(|error| failed(&path, error))?;
+        let copied =
+            copy(&source.open()?, file.as_file_mut()).map_err(|error| failed(&path, error))?;
         if sum.is_none_or(|sum| sum != sum_content(&copied)) {
             let message = format!("has a damaged part of {}", bundle.contents.describe(number));
             return Err(Error::new(tranship::ErrorKind::DigestMismatch, message)

@@ -1,4 +1,4 @@
-//! What has been copied to a planner.
+//! The repositories, manifests and blobs that a planner has recorded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ pub(in crate::bundle) struct Shared {
     pub(in crate::bundle) state: Mutex<State>,
 }
 
-/// What has been copied so far.
+/// The repositories, manifests and blobs that were copied until now.
 #[derive(Default)]
 pub(in crate::bundle) struct State {
     pub(in crate::bundle) repositories: BTreeMap<BundleName, PlannedRepository>,

@@ -30,6 +30,10 @@ pub(super) async fn finished(path: &Path, size: u64) -> Result<Option<Arc<File>>
     blocking::run(move || {
         // Opening a pipe would block.
         match std::fs::metadata(&path) {
+            Ok(found) if found.is_dir() => {
+                let error = Error::new(ErrorKind::InvalidInput, "is a directory, not a file");
+                return Err(error.with_subject(path.display()));
+            }
             Ok(found) if found.is_file() && found.len() == size => {}
             Ok(_) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -45,7 +49,8 @@ pub(super) async fn finished(path: &Path, size: u64) -> Result<Option<Arc<File>>
 pub(super) struct PartialFile {
     path: PathBuf,
     partial: PathBuf,
-    file: Arc<File>,
+    /// `None` when it was closed: there can be more volumes than a process may open.
+    file: Option<Arc<File>>,
     existing: u64,
     writing: Option<Sequence<Arc<File>>>,
 }
@@ -72,11 +77,7 @@ impl PartialFile {
             }
             _ => {}
         }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = options
-            .open(&partial)
-            .map_err(|error| failed("created", &partial, error))?;
+        let file = open(&partial)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -100,7 +101,7 @@ impl PartialFile {
         Ok(Self {
             path,
             partial,
-            file: Arc::new(file),
+            file: Some(Arc::new(file)),
             existing: length,
             writing: None,
         })
@@ -118,13 +119,18 @@ impl PartialFile {
 #[async_trait]
 impl Output for PartialFile {
     fn existing(&self) -> Option<(Arc<File>, u64)> {
-        (self.existing > 0).then(|| (Arc::clone(&self.file), self.existing))
+        let file = self.file.clone().filter(|_| self.existing > 0)?;
+        Some((file, self.existing))
     }
 
     async fn truncate(&mut self, length: u64) -> Result<()> {
         self.settle().await?;
-        let (file, partial) = (Arc::clone(&self.file), self.partial.clone());
+        let (file, partial) = (self.file.clone(), self.partial.clone());
         blocking::run(move || {
+            let file = match file {
+                Some(file) => file,
+                None => Arc::new(open(&partial)?),
+            };
             let cut = file
                 .set_len(length)
                 .and_then(|()| (&*file).seek(SeekFrom::Start(length)));
@@ -136,9 +142,11 @@ impl Output for PartialFile {
 
     async fn write(&mut self, bytes: Bytes) -> Result<()> {
         let partial = self.partial.clone();
-        let writing = self
-            .writing
-            .get_or_insert_with(|| Sequence::new(Arc::clone(&self.file)));
+        let writing = match (&mut self.writing, &self.file) {
+            (Some(writing), _) => writing,
+            (None, Some(file)) => self.writing.insert(Sequence::new(Arc::clone(file))),
+            (None, None) => return Err(Error::new(ErrorKind::Io, "the volume is complete")),
+        };
         let write = move |file: Arc<File>| {
             let written = (&*file).write_all(&bytes);
             written.map_err(|error| failed("written", &partial, error))?;
@@ -147,9 +155,15 @@ impl Output for PartialFile {
         writing.then(write).await
     }
 
-    async fn complete(&mut self) -> Result<()> {
+    async fn complete(&mut self, stays_open: bool) -> Result<()> {
         self.settle().await?;
-        let (file, partial) = (Arc::clone(&self.file), self.partial.clone());
+        let Some(file) = self.file.clone() else {
+            return Ok(());
+        };
+        if !stays_open {
+            self.file = None;
+        }
+        let partial = self.partial.clone();
         blocking::run(move || {
             file.sync_all()
                 .map_err(|error| failed("synced", &partial, error))
@@ -165,6 +179,13 @@ impl Output for PartialFile {
         })
         .await
     }
+}
+
+fn open(partial: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let opened = options.open(partial);
+    opened.map_err(|error| failed("created", partial, error))
 }
 
 #[cfg(unix)]

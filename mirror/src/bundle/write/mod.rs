@@ -138,7 +138,7 @@ impl Output for SinkOutput {
         self.0.write(bytes).await
     }
 
-    async fn complete(&mut self) -> Result<()> {
+    async fn complete(&mut self, _: bool) -> Result<()> {
         Ok(())
     }
 

@@ -24,8 +24,9 @@ pub(super) trait Output: Send {
     /// Appends bytes.
     async fn write(&mut self, bytes: Bytes) -> Result<()>;
 
-    /// Makes everything that was written durable.
-    async fn complete(&mut self) -> Result<()>;
+    /// Makes everything that was written durable. After this, only [`truncate`](Self::truncate) and
+    /// [`publish`](Self::publish) are called. A file that does not stay open is no longer locked.
+    async fn complete(&mut self, stays_open: bool) -> Result<()>;
 
     /// Gives the volume its name. Everything was verified.
     async fn publish(self: Box<Self>) -> Result<()>;
@@ -128,12 +129,14 @@ impl VolumeWriter {
     }
 
     /// Hands everything to the output, and makes it durable.
-    pub(super) async fn complete(&mut self) -> Result<()> {
+    pub(super) async fn complete(&mut self, stays_open: bool) -> Result<()> {
         if self.ahead() > 0 {
             self.output.truncate(self.position).await?;
         }
         self.flush().await?;
-        self.output.complete().await
+        // So that the file can be closed.
+        self.existing = None;
+        self.output.complete(stays_open).await
     }
 
     /// Hands what was gathered to the output.

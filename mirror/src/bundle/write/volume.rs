@@ -19,6 +19,9 @@ use super::options::WriteOptions;
 use super::output::{Output, VolumeWriter};
 use super::prefetch::{Prefetcher, SMALL};
 
+/// How many volumes stay open whose last blob is not verified.
+const MAX_OPEN: usize = 64;
+
 /// Where volumes are written to.
 #[async_trait]
 pub(super) trait Target: Send + Sync {
@@ -34,7 +37,8 @@ pub(super) struct Run<'a> {
     plan: &'a Plan,
     target: &'a dyn Target,
     options: &'a WriteOptions,
-    kept: Vec<Option<Arc<File>>>,
+    /// Of each volume whether it was finished before.
+    kept: Vec<bool>,
     split: Option<Split>,
     /// Volumes that are complete, and have a part of a blob whose end is not verified.
     pending: Vec<VolumeWriter>,
@@ -65,14 +69,15 @@ impl<'a> Run<'a> {
     /// Writes all volumes, and returns of each whether it was finished before.
     pub(super) async fn run(mut self) -> Result<Vec<bool>> {
         for number in 1..=self.plan.contents.volumes {
-            let kept = self.finished(number).await?;
+            let kept = self.is_finished(number).await?;
             self.kept.push(kept);
         }
         let kept = self.kept.clone();
         for (number, kept) in (1_u32..).zip(&kept) {
-            match kept {
-                Some(file) => self.pass_over(number, file).await?,
-                None => self.write(number).await?,
+            if *kept {
+                self.pass_over(number).await?;
+            } else {
+                self.write(number).await?;
             }
             if self.split.is_none() {
                 for volume in std::mem::take(&mut self.pending) {
@@ -80,19 +85,18 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        Ok(kept.iter().map(Option::is_some).collect())
+        Ok(kept)
     }
 
-    /// Returns the file of a volume that an earlier write of the same plan has finished.
-    async fn finished(&self, number: u32) -> Result<Option<Arc<File>>> {
+    /// Returns whether an earlier write of the same plan has finished a volume.
+    async fn is_finished(&self, number: u32) -> Result<bool> {
         let size = self.plan.volume_length(number);
         let Some(file) = self.target.finished(number, size).await? else {
-            return Ok(None);
+            return Ok(false);
         };
         let head = self.plan.head(number)?;
-        let first = LocalFile::new(Arc::clone(&file), 0..head.len() as u64);
-        let is_same = blocking::run(move || Ok(read(&first)? == head)).await?;
-        Ok(is_same.then_some(file))
+        let first = LocalFile::new(file, 0..head.len() as u64);
+        blocking::run(move || Ok(read(&first)? == head)).await
     }
 
     /// Returns whether the piece is a whole blob.
@@ -113,7 +117,7 @@ impl<'a> Run<'a> {
     }
 
     /// Hashes the parts in a volume that was finished before, of blobs whose other parts have to be written.
-    async fn pass_over(&mut self, volume: u32, file: &Arc<File>) -> Result<()> {
+    async fn pass_over(&mut self, volume: u32) -> Result<()> {
         let size = self.plan.volume_length(volume);
         self.options.report(size);
         let contents = &self.plan.contents;
@@ -128,10 +132,15 @@ impl<'a> Run<'a> {
                 found.push((piece, start));
             }
         }
+        if found.is_empty() {
+            return Ok(());
+        }
+        let file = self.target.finished(volume, size).await?;
+        let file = file.ok_or_else(|| Error::new(ErrorKind::Conflict, "a volume was removed"))?;
         for (piece, start) in found.into_iter().rev() {
             let mut split = self.continue_split(piece)?;
             split.is_reused = true;
-            let part = LocalFile::new(Arc::clone(file), start..start + piece.length);
+            let part = LocalFile::new(Arc::clone(&file), start..start + piece.length);
             let mut stream = Body::from_local_file(part).into_stream();
             let mut hashing = HashingSink::new(split.verifier);
             while let Some(bytes) = stream.next().await.transpose()? {
@@ -148,7 +157,7 @@ impl<'a> Run<'a> {
         let mut parts = self.plan.contents.parts_of(number).iter();
         parts.all(|part| {
             let position = usize::try_from(part.volume - 1).unwrap_or(usize::MAX);
-            matches!(self.kept.get(position), Some(Some(_)))
+            self.kept.get(position) == Some(&true)
         })
     }
 
@@ -199,7 +208,7 @@ impl<'a> Run<'a> {
             outcome.map_err(|error| self.blame(error, piece.number))?;
         }
         self.put(writer, Bytes::from_static(TRAILER)).await?;
-        writer.complete().await
+        writer.complete(self.pending.len() < MAX_OPEN).await
     }
 
     async fn put(&self, writer: &mut VolumeWriter, bytes: Bytes) -> Result<()> {
