@@ -131,6 +131,7 @@ async fn once(
         output.note(format_args!("note: {note}"));
     }
     let mut options = location_options.clone();
+    options.registries.keep_rate_limits();
     options.registries.add_settings(&rules.registries);
     let opener = Locations::new(&options.open_options()?);
     choices.dry_run = args.dry_run;

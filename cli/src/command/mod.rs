@@ -68,7 +68,11 @@ pub(crate) async fn run(
                 };
                 cp::run(one, &location_options, output).await
             }
-            _ => cp_many::run(*args, &location_options, output).await,
+            _ => {
+                let mut location_options = location_options;
+                location_options.registries.keep_rate_limits();
+                cp_many::run(*args, &location_options, output).await
+            }
         };
     }
     if let Command::Mirror(args) = command {

@@ -75,6 +75,9 @@ pub(crate) struct Registries {
     /// What a file with rules says of single registries.
     #[arg(skip)]
     settings: Vec<(RegistryName, RegistrySettings)>,
+    /// Whether a registry that counts reads is waited for when none are left.
+    #[arg(skip)]
+    keeps_rate_limits: bool,
 }
 
 /// Returns a function that prints each text of a registry once, whichever repositories it is about.
@@ -166,6 +169,9 @@ impl Registries {
         let options = shared.clone().with_scheme(scheme).with_tls(tls);
         let policy = self.policy(registry);
         let mut options = options.with_headers(headers).with_policy(policy);
+        if self.keeps_rate_limits {
+            options = options.with_rate_limit_reserve(Some(0));
+        }
         let own = self
             .settings
             .iter()
@@ -182,6 +188,12 @@ impl Registries {
             }
         }
         Ok(options)
+    }
+
+    /// Waits for registries that count reads when none are left, as commands about many images do, where one about a single
+    /// image fails.
+    pub(crate) fn keep_rate_limits(&mut self) {
+        self.keeps_rate_limits = true;
     }
 
     /// Adds what a file with rules says of single registries. Options of the command line take precedence.

@@ -122,5 +122,7 @@ async fn write_lock(lock: &Lock, path: &Path) -> Outcome {
 
 /// Returns how both ends are opened.
 fn open_options(location_options: &args::LocationOptions) -> Result<OpenOptions> {
-    location_options.clone().open_options()
+    let mut location_options = location_options.clone();
+    location_options.registries.keep_rate_limits();
+    location_options.open_options()
 }

@@ -70,11 +70,16 @@ impl Images {
         let copied = self.count(Status::Copied);
         let verb = if self.dry_run { "to copy" } else { "copied" };
         let mut text = format!(
-            "{verb}: {} {} ({})",
+            "{verb}: {} {}",
             HumanCount(copied as u64),
             if copied == 1 { "image" } else { "images" },
-            BinaryBytes(sum(|image| &image.copied))
         );
+        let pieces: usize = self.images.iter().map(|image| image.copied.count).sum();
+        if pieces > 0 {
+            let bytes = BinaryBytes(sum(|image| &image.copied));
+            let pieces = HumanCount(pieces as u64);
+            text += &format!(" ({pieces} blobs and manifests, {bytes})");
+        }
         let mounted = sum(|image| &image.mounted);
         if mounted > 0 {
             let verb = if self.dry_run { "to mount" } else { "mounted" };
