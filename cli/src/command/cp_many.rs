@@ -1,5 +1,7 @@
 //! `cp` of several tags of a repository, or of several repositories.
 
+use std::num::NonZeroUsize;
+
 use serde::Serialize;
 use tranship::{Error, ErrorKind, Result};
 use tranship_backends::{Location, OpenOptions, RegistryLocation};
@@ -49,7 +51,13 @@ pub(super) async fn run(args: Cp, location_options: &LocationOptions, output: Ou
     }
     let selection = select::assign(&rules, &choice, &opener).await?;
     let count = |count: u16| usize::from(count).try_into().ok();
+    let is_archive = matches!(
+        args.destination.location(),
+        Some(Location::OciArchive(_) | Location::DockerArchive(_))
+    );
     let choices = Choices {
+        // An archive is written anew for each artifact.
+        concurrency: is_archive.then_some(NonZeroUsize::MIN),
         content_concurrency: count(args.how.concurrency),
         dry_run: args.how.dry_run,
         repair: args.how.repair,
