@@ -63,8 +63,11 @@ pub trait CopyHooks: Send + Sync {
         Ok(found)
     }
 
-    /// Names repositories of the destination's registry that may have the blob `node`, the likeliest
-    /// first. The source itself need not be named. Not called where the destination does not mount.
+    /// Names repositories of the destination's registry that are likely to have the blob `node`, the likeliest first. The
+    /// source itself need not be named. Not called where the destination does not mount.
+    ///
+    /// A blob is not looked for in the destination before it is mounted, as a mount costs as much. Name a repository only if
+    /// a mount from it is more likely than not to succeed.
     ///
     /// # Errors
     /// Whatever shall end the copy.
@@ -76,8 +79,8 @@ pub trait CopyHooks: Send + Sync {
     /// Decides whether `node` is copied. Called once, after everything that `node` refers to is done and
     /// before it is pushed or mounted.
     ///
-    /// It is not called for what the destination has, with one exception: a blob that is mounted from the
-    /// source is not looked for first, so this is called for it in any case.
+    /// It is not called for what the destination has, with one exception: a blob that can be mounted from another
+    /// repository is not looked for first, so this is called for it in any case.
     ///
     /// # Errors
     /// Whatever shall end the copy.

@@ -26,13 +26,6 @@ pub(super) struct Transfer<'a> {
     opened: AtomicBool,
 }
 
-/// Where a blob may be mounted from.
-struct Mounts {
-    from: Vec<RepositoryName>,
-    /// Whether the source is one of them. It has the blob, so that a mount is likely to succeed.
-    include_source: bool,
-}
-
 impl<'a> Transfer<'a> {
     pub(super) fn new(
         source: &'a dyn Repository,
@@ -52,13 +45,12 @@ impl<'a> Transfer<'a> {
     /// Mounts or copies a blob, unless the destination has it or the caller leaves it out.
     pub(super) async fn blob(&self) -> Result<CopyAction> {
         let mounts = self.mounts().await?;
-        // A mount from the source costs as much as the look, and usually makes both superfluous.
-        let found = match mounts.include_source {
-            true => None,
-            false => {
-                let found = self.destination.blobs().presence(self.node).await;
-                Some(found.at_destination()?)
-            }
+        // A mount costs as much as the look, and usually makes it superfluous.
+        let found = if mounts.is_empty() {
+            let found = self.destination.blobs().presence(self.node).await;
+            Some(found.at_destination()?)
+        } else {
+            None
         };
         if found == Some(Presence::Whole) {
             return self.skipped().await;
@@ -67,9 +59,10 @@ impl<'a> Transfer<'a> {
             return Ok(CopyAction::LeftOut);
         }
         if self.options.dry_run {
-            return Ok(match mounts.from.is_empty() {
-                true => CopyAction::Copied,
-                false => CopyAction::Mounted,
+            return Ok(if mounts.is_empty() {
+                CopyAction::Copied
+            } else {
+                CopyAction::Mounted
             });
         }
         match self.mount_or_push(&mounts, found).await.at_destination()? {
@@ -100,7 +93,8 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    async fn mounts(&self) -> Result<Mounts> {
+    /// Returns the repositories that the blob may be mounted from.
+    async fn mounts(&self) -> Result<Vec<RepositoryName>> {
         let is_possible = self.destination.capabilities().mount.is_possible();
         let mut from = match &self.options.hooks {
             Some(hooks) if is_possible => hooks.mount_from(self.node).await?,
@@ -113,19 +107,20 @@ impl<'a> Transfer<'a> {
         if include_source && !from.contains(source.name()) {
             from.push(source.name().clone());
         }
-        Ok(Mounts {
-            from,
-            include_source,
-        })
+        Ok(from)
     }
 
     /// Tries one repository after the other, and gives the last one the content to fall back on, unless
     /// the push is to be resumable.
-    async fn mount_or_push(&self, mounts: &Mounts, found: Option<Presence>) -> Result<PushOutcome> {
+    async fn mount_or_push(
+        &self,
+        mounts: &[RepositoryName],
+        found: Option<Presence>,
+    ) -> Result<PushOutcome> {
         let destination = self.destination;
-        let (last, others) = match mounts.from.split_last() {
+        let (last, others) = match mounts.split_last() {
             Some((last, others)) if !self.is_resumable() => (Some(last), others),
-            _ => (None, mounts.from.as_slice()),
+            _ => (None, mounts),
         };
         for from in others {
             match destination.mount(self.node, from, None).await {
