@@ -104,3 +104,23 @@ impl StoredPart {
         Ok(file.with_path(self.file.path()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_file_is_opened_again_unless_it_has_changed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("x");
+        std::fs::write(&path, b"hello world").expect("written");
+        let file = Arc::new(StoredFile::open(&path).expect("opened"));
+        let part = StoredPart::new(Arc::clone(&file), 2..9).part(1..4);
+        file.close();
+        let mut buffer = [0; 10];
+        let read = part.open().expect("opened").read_at(&mut buffer, 0);
+        assert_eq!(&buffer[..read.expect("read")], b"lo ");
+        std::fs::write(&path, b"hello").expect("written");
+        assert_eq!(part.open().expect_err("changed").kind(), ErrorKind::Corrupt);
+    }
+}

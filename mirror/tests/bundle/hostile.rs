@@ -300,3 +300,41 @@ async fn what_is_not_a_bundle_is_refused_with_a_reason() {
         ErrorKind::NotFound
     );
 }
+
+#[tokio::test]
+async fn whatever_is_changed_in_a_file_nothing_wrong_is_applied() {
+    let made = Made::new(None).await;
+    let expected = tranship_memory::MemoryRegistry::new();
+    let bundle = Bundle::open([made.file(&made.bytes)])
+        .await
+        .expect("opened");
+    let options = ApplyOptions::default();
+    bundle.apply(&expected, &options).await.expect("applied");
+    // Headers and descriptions are at the beginning, so most changes are made there.
+    let random = noise(42, 4 * 200);
+    for (number, four) in random.chunks(4).enumerate() {
+        let wide = u32::from_be_bytes([0, four[0], four[1], four[2]]) as usize;
+        let place = match number % 4 {
+            0 => wide % made.bytes.len(),
+            _ => wide % 20_000,
+        };
+        let mut bytes = made.bytes.clone();
+        bytes[place] = four[3];
+        let Ok(bundle) = Bundle::open([made.file(&bytes)]).await else {
+            continue;
+        };
+        let verified = bundle.verify(&VerifyOptions::default()).await;
+        bundle.images().expect("listed");
+        let destination = tranship_memory::MemoryRegistry::new();
+        let applied = bundle.apply(&destination, &options).await;
+        if applied.is_ok() {
+            assert_eq!(
+                destination.stored_bytes(),
+                expected.stored_bytes(),
+                "{place}"
+            );
+        } else {
+            assert!(!verified.expect("read").is_sound(), "{place}");
+        }
+    }
+}

@@ -193,3 +193,31 @@ async fn a_planner_with_too_many_manifests_says_so() {
         ErrorKind::SizeExceedsLimit
     );
 }
+
+#[tokio::test]
+async fn a_bundle_of_a_bundle_has_the_same_bytes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let first = planned(&some_images().await, None, Some(40_960)).await;
+    let files = written(&first, &directory.path().join("1.tar")).await;
+    let bundle = Bundle::open(&files).await.expect("opened");
+    let planner = BundlePlanner::new(PlannerOptions::default());
+    for name in bundle.contents().lock().repositories().keys() {
+        let from = bundle.open_repository(name).expect("in the bundle");
+        let to = planner.repository_from(name, Arc::clone(&from));
+        for tag in tags(&*from).await.expect("listed") {
+            let options = ExtendedCopyOptions::default();
+            extended_copy(&*from, &tag.clone().into(), &*to, &[tag], &options)
+                .await
+                .expect("copied");
+        }
+    }
+    let size = std::num::NonZeroU64::new(40_960).expect("not zero");
+    let options = PlanOptions::default().with_volume_size(size);
+    let second = planner.plan(&options).await.expect("planned");
+    assert_eq!(second.contents().set(), first.contents().set());
+    let copies = written(&second, &directory.path().join("2.tar")).await;
+    for (file, copy) in files.iter().zip(&copies) {
+        let [one, other] = [file, copy].map(|path| std::fs::read(path).expect("readable"));
+        assert!(one == other);
+    }
+}
