@@ -145,7 +145,10 @@ fn a_damaged_volume_is_named_with_the_image() {
     );
     assert!(found.stdout.contains("other:v2"), "{found:?}");
     here.fails(4, &["bundle", "apply", "all.tar", "layouts:to"]);
-    assert_eq!(here.tags("layouts:to//other"), [""; 0]);
+    // The layout exists if another blob was stored before the damaged one was read.
+    let tags = here.run(&["repo", "tags", "layouts:to//other"]);
+    assert!(matches!(tags.code, Some(0 | 3)), "{tags:?}");
+    assert_eq!(tags.stdout, "");
 }
 
 #[test]
