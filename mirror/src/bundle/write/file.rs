@@ -77,19 +77,7 @@ impl PartialFile {
             }
             _ => {}
         }
-        let file = open(&partial)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(
-                    Error::new(ErrorKind::Conflict, "another process writes this file")
-                        .with_subject(partial.display()),
-                );
-            }
-            // Some file systems do not have locks.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(failed("locked", &partial, error)),
-        }
+        let file = open_locked(&partial)?;
         let length = file
             .metadata()
             .map_err(|error| failed("inspected", &partial, error))?;
@@ -186,6 +174,50 @@ fn open(partial: &Path) -> Result<File> {
     options.read(true).write(true).create(true).truncate(false);
     let opened = options.open(partial);
     opened.map_err(|error| failed("created", partial, error))
+}
+
+/// Opens or creates the file, and locks it.
+fn open_locked(partial: &Path) -> Result<File> {
+    const ATTEMPTS: usize = 32;
+    for _ in 0..ATTEMPTS {
+        let file = open(partial)?;
+        lock(&file, partial)?;
+        // Another writer may have finished the file, and given it its name, before it was locked.
+        if is_same_file(&file, partial) {
+            return Ok(file);
+        }
+    }
+    let error = Error::new(ErrorKind::Conflict, "is replaced again and again");
+    Err(error.with_subject(partial.display()))
+}
+
+/// Locks the file against other writers.
+fn lock(file: &File, partial: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let error = Error::new(ErrorKind::Conflict, "another process writes this file");
+            Err(error.with_subject(partial.display()))
+        }
+        // Some file systems do not have locks.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(failed("locked", partial, error)),
+    }
+}
+
+#[cfg(unix)]
+fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(one), Ok(other)) => (one.dev(), one.ino()) == (other.dev(), other.ino()),
+        _ => false,
+    }
+}
+
+/// A file that is open cannot be renamed on other systems.
+#[cfg(not(unix))]
+fn is_same_file(_: &File, _: &Path) -> bool {
+    true
 }
 
 #[cfg(unix)]
