@@ -48,3 +48,5 @@ pub use options::JobOptions;
 pub use plan::{Plan, PlannedImage, State};
 pub use report::{ImageReport, Outcome, Report};
 pub use roots::Roots;
+pub(crate) use shared_blobs::SharedBlobs;
+pub(crate) use sharing_hooks::SharingHooks;

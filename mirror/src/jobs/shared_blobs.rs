@@ -22,7 +22,7 @@ pub(super) type BlobKey = (RegistryIdentity, Digest);
 /// be mounted only after its end. So copies say which copies they wait for, and one that would close a circle copies the blob
 /// itself.
 #[derive(Debug, Default)]
-pub(super) struct SharedBlobs {
+pub(crate) struct SharedBlobs {
     state: Mutex<State>,
 }
 

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tranship::{
-    CopyEvent, CopyHooks, Descriptor, RegistryIdentity, Repository, RepositoryName, Result,
+    CopyEvent, CopyHooks, Descriptor, Digest, RegistryIdentity, Repository, RepositoryName, Result,
 };
 
 use super::observer::Observer;
 use super::shared_blobs::{BlobKey, SharedBlobs, Turn};
 
 /// The hooks of one copy. Dropping them releases what the copy has claimed and not stored.
-pub(super) struct SharingHooks {
+pub(crate) struct SharingHooks {
     shared: Arc<SharedBlobs>,
     copy: usize,
     registry: Option<RegistryIdentity>,
@@ -33,7 +33,7 @@ enum Mountable {
 }
 
 impl SharingHooks {
-    pub(super) fn new(
+    pub(crate) fn new(
         shared: &Arc<SharedBlobs>,
         copy: usize,
         destination: &dyn Repository,
@@ -59,13 +59,27 @@ impl SharingHooks {
     }
 
     /// Notes that the copy has succeeded, so that others can mount its blobs.
-    pub(super) fn succeeded(&self) {
+    pub(crate) fn succeeded(&self) {
         let mut stored = self
             .until_end
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for key in stored.drain(..) {
             self.shared.stored(&self.repository, key);
+        }
+    }
+
+    /// Notes that the repository has blobs that were not copied one by one, because a manifest above them was there.
+    pub(crate) fn has(&self, blobs: impl IntoIterator<Item = Digest>) {
+        if let Some(registry) = self
+            .registry
+            .as_ref()
+            .filter(|_| self.when != Mountable::DryRun)
+        {
+            for digest in blobs {
+                self.shared
+                    .stored(&self.repository, (registry.clone(), digest));
+            }
         }
     }
 

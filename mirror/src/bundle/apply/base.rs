@@ -1,12 +1,17 @@
 //! Looks for the content that a bundle expects at the destination, before anything is written.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{ContentKind, Error, ErrorKind, Repository, RepositoryName, Result, ResultExt as _};
 
 use super::super::name::BundleName;
 use super::super::node::RepositoryContents;
 use super::source::Shared;
+
+/// So much content is looked for at the same time.
+const CONCURRENCY: usize = 16;
 
 /// Checks that the destination has the content of the base that each repository needs: manifests in the same repository,
 /// and blobs there or in another one. A manifest that is found is taken to be complete.
@@ -17,39 +22,36 @@ pub(super) async fn check(
     shared: &Shared<'_>,
     repositories: &BTreeMap<&BundleName, RepositoryName>,
 ) -> Result<()> {
-    let mut missing: Vec<u32> = Vec::new();
-    let mut found_blobs: HashSet<u32> = HashSet::new();
-    let mut opened = HashMap::new();
+    let mut opened: BTreeMap<&RepositoryName, Arc<dyn Repository>> = BTreeMap::new();
+    let mut manifests: Vec<(&RepositoryName, u32)> = Vec::new();
+    let mut blobs: BTreeMap<u32, BTreeSet<RepositoryName>> = BTreeMap::new();
     for (name, repository) in repositories {
         let Some(contents) = shared.contents.lock.repositories().get(*name) else {
             continue;
         };
-        let (manifests, blobs) = needed(shared, contents);
-        if manifests.is_empty() && blobs.is_empty() {
-            continue;
+        let needed = needed(shared, contents);
+        manifests.extend(needed.0.into_iter().map(|number| (repository, number)));
+        for number in needed.1 {
+            blobs.entry(number).or_default().insert(repository.clone());
         }
-        let to = shared.destination.repository(repository).await?;
-        for number in manifests {
-            let descriptor = shared.contents.node(number)?.descriptor();
-            if !to
-                .exists(&descriptor)
-                .await
-                .during("look for", descriptor.digest())?
-            {
-                missing.push(number);
-            }
-        }
-        for number in blobs {
-            if found_blobs.contains(&number) {
-                continue;
-            }
-            if has_blob(shared, &*to, number, &mut opened).await? {
-                found_blobs.insert(number);
-            } else {
-                missing.push(number);
-            }
-        }
+        opened.insert(repository, shared.destination.repository(repository).await?);
     }
+    for (number, places) in &mut blobs {
+        places.extend(shared.holders(*number)?);
+    }
+    let opened = &opened;
+    let absent_manifests = stream::iter(manifests).map(|(repository, number)| async move {
+        let found = has_manifest(shared, opened.get(repository), number).await?;
+        Ok((!found).then_some(number))
+    });
+    let absent_manifests = absent_manifests.buffer_unordered(CONCURRENCY);
+    let absent_blobs = stream::iter(blobs).map(|(number, places)| async move {
+        let found = has_blob(shared, &places, number).await?;
+        Ok((!found).then_some(number))
+    });
+    let absent_blobs = absent_blobs.buffer_unordered(CONCURRENCY);
+    let absent: Vec<Option<u32>> = absent_manifests.chain(absent_blobs).try_collect().await?;
+    let mut missing: Vec<u32> = absent.into_iter().flatten().collect();
     missing.sort_unstable();
     missing.dedup();
     let Some(first) = missing.first() else {
@@ -96,30 +98,28 @@ fn needed(shared: &Shared<'_>, repository: &RepositoryContents) -> (Vec<u32>, Ve
     })
 }
 
+async fn has_manifest(
+    shared: &Shared<'_>,
+    repository: Option<&Arc<dyn Repository>>,
+    number: u32,
+) -> Result<bool> {
+    let Some(repository) = repository else {
+        return Ok(false);
+    };
+    let descriptor = shared.contents.node(number)?.descriptor();
+    let found = repository.exists(&descriptor).await;
+    found.during("look for", descriptor.digest())
+}
+
+/// Returns whether one of the repositories has a blob.
 async fn has_blob(
     shared: &Shared<'_>,
-    to: &dyn Repository,
+    places: &BTreeSet<RepositoryName>,
     number: u32,
-    opened: &mut HashMap<RepositoryName, std::sync::Arc<dyn Repository>>,
 ) -> Result<bool> {
     let descriptor = shared.contents.node(number)?.descriptor();
-    if to
-        .blobs()
-        .exists(&descriptor)
-        .await
-        .during("look for", descriptor.digest())?
-    {
-        return Ok(true);
-    }
-    for holder in shared.holders(number)? {
-        let repository = match opened.get(&holder) {
-            Some(repository) => std::sync::Arc::clone(repository),
-            None => {
-                let repository = shared.destination.repository(&holder).await?;
-                opened.insert(holder.clone(), std::sync::Arc::clone(&repository));
-                repository
-            }
-        };
+    for place in places {
+        let repository = shared.destination.repository(place).await?;
         let found = repository.blobs().exists(&descriptor).await;
         if found.during("look for", descriptor.digest())? {
             return Ok(true);

@@ -1,14 +1,18 @@
 //! Copies what a bundle has to a registry.
 
 mod base;
+mod hooks;
+mod image;
 mod options;
 mod repository;
 mod saved;
 mod source;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::OnceCell;
 use tranship::{Error, ErrorKind, Registry, RepositoryName, Result, ResultExt as _, blocking};
 
@@ -17,7 +21,8 @@ pub use options::{AppliedImage, ApplyOptions, ApplyReport, PendingImage};
 use super::name::BundleName;
 use super::open::Bundle;
 use super::opened::OpenBundle;
-use repository::Applier;
+use image::ImageCopy;
+use repository::RepositoryCopy;
 use source::Shared;
 
 impl Bundle {
@@ -47,19 +52,35 @@ impl Bundle {
             contents: Arc::clone(&bundle.contents),
             destination,
             options,
-            stored: Arc::new(Mutex::new(HashMap::new())),
+            blobs: Arc::default(),
+            next_copy: AtomicUsize::default(),
+            completed: Mutex::default(),
         };
         base::check(&shared, &repositories)
             .await
             .during("apply", "the bundle")?;
-        let mut report = ApplyReport::default();
+        let mut copies = Vec::with_capacity(repositories.len());
         for (name, repository) in repositories {
-            let applied = match Applier::new(&shared, &bundle, name, repository).await? {
-                Some(mut applier) => applier.run(&mut report).await,
-                None => Ok(()),
-            };
-            applied.during("apply", name)?;
+            let copy = RepositoryCopy::new(&shared, &bundle, name, repository).await;
+            copies.extend(copy.during("apply", name)?);
         }
+        let images = copies.iter().flat_map(|of| {
+            let roots = of.roots().into_iter();
+            roots.map(move |(number, tags)| ImageCopy { of, number, tags })
+        });
+        let applied = stream::iter(images)
+            .map(|image| async move {
+                let name = image.of.name;
+                image.run().await.during("apply", name)
+            })
+            .buffered(options.concurrency.get());
+        let report = applied
+            .try_fold(ApplyReport::default(), |mut report, image| async {
+                report.add(image);
+                Ok(report)
+            })
+            .await?;
+        shared.remove_saved_parts().await?;
         Ok(report)
     }
 

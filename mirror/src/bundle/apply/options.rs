@@ -1,6 +1,7 @@
 //! How a bundle is applied, and what that did.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,11 +13,13 @@ type Rename = dyn Fn(&BundleName) -> Result<RepositoryName> + Send + Sync;
 
 /// How a bundle is applied to a registry.
 #[non_exhaustive]
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ApplyOptions {
     /// How each image is copied: its concurrency, its hooks, and whether nothing is changed. Platforms are not selected
     /// here.
     pub copy: CopyOptions,
+    /// How many images are copied at the same time; 4 by default.
+    pub concurrency: NonZeroUsize,
     /// A directory in which parts of blobs are saved if their other parts are in volumes that are not open. It makes it
     /// possible to apply one volume at a time. `None`, the default, saves nothing: such a blob needs all of its volumes at
     /// once.
@@ -24,11 +27,29 @@ pub struct ApplyOptions {
     rename: Option<Arc<Rename>>,
 }
 
+impl Default for ApplyOptions {
+    fn default() -> Self {
+        Self {
+            copy: CopyOptions::default(),
+            concurrency: NonZeroUsize::MIN.saturating_add(3),
+            parts: None,
+            rename: None,
+        }
+    }
+}
+
 impl ApplyOptions {
     /// Sets [`copy`](Self::copy).
     #[must_use]
     pub fn with_copy(mut self, copy: CopyOptions) -> Self {
         self.copy = copy;
+        self
+    }
+
+    /// Sets [`concurrency`](Self::concurrency).
+    #[must_use]
+    pub fn with_concurrency(mut self, concurrency: NonZeroUsize) -> Self {
+        self.concurrency = concurrency;
         self
     }
 
@@ -61,6 +82,7 @@ impl fmt::Debug for ApplyOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApplyOptions")
             .field("copy", &self.copy)
+            .field("concurrency", &self.concurrency)
             .field("parts", &self.parts)
             .finish_non_exhaustive()
     }
@@ -78,6 +100,15 @@ pub struct ApplyReport {
     pub copied_bytes: u64,
     /// How many bytes were mounted from other repositories of the destination.
     pub mounted_bytes: u64,
+}
+
+impl ApplyReport {
+    pub(super) fn add(&mut self, other: Self) {
+        self.applied.extend(other.applied);
+        self.pending.extend(other.pending);
+        self.copied_bytes = self.copied_bytes.saturating_add(other.copied_bytes);
+        self.mounted_bytes = self.mounted_bytes.saturating_add(other.mounted_bytes);
+    }
 }
 
 /// An image that the destination has.

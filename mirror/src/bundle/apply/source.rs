@@ -1,27 +1,32 @@
 //! A repository of a bundle, as the source of its copy to the destination.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use tranship::{
-    Backend, ByteRange, Content, ContentKind, CopyEvent, CopyHooks, Descriptor, PreCopy, Registry,
-    Repository, RepositoryName, Result,
+    Backend, ByteRange, Content, ContentKind, Descriptor, Registry, Repository, RepositoryName,
+    Result, blocking,
 };
 
 use super::super::contents::BundleContents;
-use super::super::graph::key_of;
-use super::super::node::ContentNode;
 use super::options::ApplyOptions;
+use super::saved;
+use crate::jobs::SharedBlobs;
 
 /// What all repositories of one application share.
 pub(super) struct Shared<'a> {
     pub(super) contents: Arc<BundleContents>,
     pub(super) destination: &'a dyn Registry,
     pub(super) options: &'a ApplyOptions,
-    /// Repositories of the destination that have blobs, by their numbers.
-    pub(super) stored: Arc<Mutex<HashMap<u32, RepositoryName>>>,
+    /// Where the blobs are at the destination that were copied.
+    pub(super) blobs: Arc<SharedBlobs>,
+    /// The number of the next copy.
+    pub(super) next_copy: AtomicUsize,
+    /// Blobs that the destination has, and of which saved parts are no longer needed.
+    pub(super) completed: Mutex<BTreeSet<u32>>,
 }
 
 impl Shared<'_> {
@@ -29,6 +34,27 @@ impl Shared<'_> {
     pub(super) fn holders(&self, number: u32) -> Result<Vec<RepositoryName>> {
         let holders = self.contents.base_holders(number);
         holders.map(|name| self.options.rename(name)).collect()
+    }
+
+    /// Removes the saved parts of blobs that the destination has now. Not earlier, since the copies of several images may
+    /// read them.
+    pub(super) async fn remove_saved_parts(&self) -> Result<()> {
+        let Some(directory) = self.options.parts.clone() else {
+            return Ok(());
+        };
+        let completed = {
+            let mut completed = self
+                .completed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *completed)
+        };
+        let contents = Arc::clone(&self.contents);
+        blocking::run(move || {
+            let mut blobs = completed.into_iter();
+            blobs.try_for_each(|number| saved::remove(&directory, &contents, number))
+        })
+        .await
     }
 
     /// Opens content of the base at the destination.
@@ -104,94 +130,4 @@ impl Backend for ApplySource<'_> {
     tranship::forward_backend!(self, self.bundle;
         info stat write read_reference find mount_blob remove set_tag remove_tag list_tags
         list_referrers list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
-}
-
-/// Says what is copied of a manifest, and where blobs can be mounted from; and passes everything on to the hooks of the
-/// caller.
-pub(super) struct ApplyHooks {
-    pub(super) contents: Arc<BundleContents>,
-    pub(super) repository: RepositoryName,
-    /// Where content of the base is, by its number.
-    pub(super) holders: HashMap<u32, Vec<RepositoryName>>,
-    pub(super) stored: Arc<Mutex<HashMap<u32, RepositoryName>>>,
-    pub(super) inner: Option<Arc<dyn CopyHooks>>,
-}
-
-#[async_trait]
-impl CopyHooks for ApplyHooks {
-    async fn successors(
-        &self,
-        node: &Descriptor,
-        found: Vec<Descriptor>,
-    ) -> Result<Vec<Descriptor>> {
-        let lock = &self.contents.lock;
-        let number = lock.number(ContentKind::Manifest, node.digest());
-        let children = number.and_then(|number| lock.get(number));
-        let children = children.map_or(&[][..], ContentNode::children);
-        let children: HashSet<u32> = children.iter().copied().collect();
-        let is_child = |descriptor: &Descriptor| {
-            let (digest, is_manifest) = key_of(descriptor);
-            let kind = match is_manifest {
-                true => ContentKind::Manifest,
-                false => ContentKind::Blob,
-            };
-            lock.number(kind, &digest)
-                .is_some_and(|number| children.contains(&number))
-        };
-        let kept = found.into_iter().filter(is_child).collect();
-        match &self.inner {
-            Some(inner) => inner.successors(node, kept).await,
-            None => Ok(kept),
-        }
-    }
-
-    async fn mount_from(&self, node: &Descriptor) -> Result<Vec<RepositoryName>> {
-        let mut from = match &self.inner {
-            Some(inner) => inner.mount_from(node).await?,
-            None => Vec::new(),
-        };
-        let number = self.contents.lock.number(ContentKind::Blob, node.digest());
-        if let Some(number) = number {
-            from.extend(self.holders.get(&number).into_iter().flatten().cloned());
-            let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
-            from.extend(stored.get(&number).cloned());
-        }
-        from.retain(|name| *name != self.repository);
-        from.dedup();
-        Ok(from)
-    }
-
-    async fn pre_copy(&self, node: &Descriptor) -> Result<PreCopy> {
-        match &self.inner {
-            Some(inner) => inner.pre_copy(node).await,
-            None => Ok(PreCopy::Copy),
-        }
-    }
-
-    async fn post_copy(&self, node: &Descriptor) -> Result<()> {
-        match &self.inner {
-            Some(inner) => inner.post_copy(node).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn on_skipped(&self, node: &Descriptor) -> Result<()> {
-        match &self.inner {
-            Some(inner) => inner.on_skipped(node).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn on_mounted(&self, node: &Descriptor) -> Result<()> {
-        match &self.inner {
-            Some(inner) => inner.on_mounted(node).await,
-            None => Ok(()),
-        }
-    }
-
-    fn on_event(&self, event: CopyEvent<'_>) {
-        if let Some(inner) = &self.inner {
-            inner.on_event(event);
-        }
-    }
 }
