@@ -70,6 +70,9 @@ pub struct RemoteOptions {
     /// [`with_rate_limit_waits`](Self::with_rate_limit_waits) reports the wait, which may take as long as the window of
     /// the limit, 6 hours at Docker Hub. It ends when its future is dropped, and holds no connection.
     ///
+    /// A `GET` that is refused (429) although the reserve was not known to be reached, as others pull at the same time,
+    /// waits in the same way, whatever its `Retry-After`.
+    ///
     /// It has no effect on a registry that does not state a limit, or for a repository whose responses do not, which Docker
     /// Hub does not count.
     pub rate_limit_reserve: Option<u64>,

@@ -253,7 +253,12 @@ impl Transport {
                     {
                         return Ok(response);
                     }
-                    let asked = response.retry_after();
+                    // With a reserve, the next attempt waits for the limit on pulls instead.
+                    let asked = if self.reaches_reserve(request, &response) {
+                        None
+                    } else {
+                        response.retry_after()
+                    };
                     tracing::debug!(%status, "the response is a transient failure");
                     // The next attempt must not wait for the permit of this response.
                     if !retries.pause(asked).await {
@@ -283,6 +288,15 @@ impl Transport {
         let limit = &self.0.attempts.pull_limit;
         let pull = limit.admit(repository.as_ref(), || self.ask_for_pulls(request));
         pull.await.map(Some)
+    }
+
+    /// Returns whether `response` refuses `request` because no more is left than the reserve of pulls.
+    fn reaches_reserve(&self, request: &Request<'_>, response: &Response) -> bool {
+        request.kind == RequestKind::ManifestGet
+            && response.status() == StatusCode::TOO_MANY_REQUESTS
+            && self.0.origin.has(&response.url)
+            && pull_limit_headers::is_stated(response.headers())
+            && self.0.attempts.pull_limit.is_reached()
     }
 
     /// Asks for the limit on pulls with a `HEAD` of the manifest that `request` fetches.

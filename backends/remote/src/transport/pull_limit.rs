@@ -105,6 +105,14 @@ impl PullLimit {
         self.state().latest.clone()
     }
 
+    /// Returns whether there is a reserve, and no more is left.
+    pub(super) fn is_reached(&self) -> bool {
+        let latest = self.status().map(|status| status.remaining);
+        self.reserve
+            .zip(latest)
+            .is_some_and(|(reserve, left)| left <= reserve)
+    }
+
     /// Returns the moment at which a request is sent.
     pub(super) fn sent(&self) -> Moment {
         self.state().tick()

@@ -98,6 +98,43 @@ async fn a_fetch_waits_for_the_reserve_and_asks_with_head() {
 }
 
 #[tokio::test]
+async fn a_refused_fetch_waits_if_there_is_a_reserve() {
+    let left = Arc::new(AtomicU64::new(0));
+    let (shared, serve) = (Arc::clone(&left), hub(&left));
+    let fake = Fake::start(move |seen| {
+        if seen.method == "GET" && shared.load(Ordering::SeqCst) == 0 {
+            return Reply::new(429)
+                .header("retry-after", 3600)
+                .header("ratelimit-remaining", "0;w=21600");
+        }
+        serve(seen)
+    })
+    .await;
+    let (waits, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let options = RemoteOptions::default()
+        .with_rate_limit_reserve(Some(0))
+        .with_rate_limit_waits(move |wait: &RateLimitWait| {
+            waits.send(wait.status.remaining).expect("a receiver");
+        });
+    let repository = fake.client(options).open(&name());
+
+    // Time does not pass by itself while a blocking task runs.
+    let (end, until_end) = mpsc::channel::<()>();
+    let blocked = tokio::task::spawn_blocking(move || until_end.recv());
+    let moves_the_window = async {
+        assert_eq!(told.recv().await, Some(0));
+        left.store(100, Ordering::SeqCst);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(61)).await;
+    };
+    tokio::join!(fetch(&repository), moves_the_window);
+    tokio::time::resume();
+    drop(end);
+    blocked.await.expect("no panic").expect_err("no message");
+    assert_eq!(methods(&fake), ["GET", "HEAD", "GET"]);
+}
+
+#[tokio::test]
 async fn heads_and_blobs_do_not_wait() {
     let left = Arc::new(AtomicU64::new(1));
     let fake = Fake::start(hub(&left)).await;
