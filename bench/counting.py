@@ -55,7 +55,7 @@ def kind_of(method, target):
 
 
 class Proxy:
-    """Listens on a free port of loopback for as long as it is used as a context."""
+    """A context manager that listens on a free port of loopback."""
 
     def __init__(self, upstream):
         self.upstream = upstream

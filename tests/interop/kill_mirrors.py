@@ -205,7 +205,7 @@ def kill_and_repeat(job, common, root, rounds, rng):
         shutil.rmtree(place)
     print(f"  {job.name}: takes {duration:.2f} s; {rounds} rounds with {kills} kills, of which {left} left something")
     if rounds >= 10 and not kills:
-        fail(f"{job.name}: no run was killed: this was no test")
+        fail(f"{job.name}: no run was killed, so nothing was tested")
 
 
 def main():
