@@ -19,6 +19,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -449,6 +450,8 @@ def arguments():
 
 def main():
     chosen = arguments()
+    # The servers end with this program, however it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: terminated"))
     chosen.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=chosen.work.resolve()) as directory:
         work = pathlib.Path(directory)
