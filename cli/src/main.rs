@@ -19,6 +19,7 @@ mod registries;
 mod report;
 mod run;
 mod save;
+mod signals;
 mod size;
 mod state;
 mod table;

@@ -21,6 +21,7 @@ use crate::output::Format;
 use crate::output::Output;
 use crate::progress;
 use crate::report::Report;
+use crate::signals::stop_signal;
 use crate::terminal;
 use crate::waiting::{show_waiting, stop_waiting};
 
@@ -142,31 +143,6 @@ async fn until_stopped(
     };
     stop_waiting();
     outcome
-}
-
-/// Waits until the user or the system asks to stop.
-#[cfg(unix)]
-pub(crate) async fn stop_signal() -> Status {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupt = signal(SignalKind::interrupt());
-    let terminate = signal(SignalKind::terminate());
-    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-        // Without handlers the signals end the process at once.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => Status::Interrupted,
-        _ = terminate.recv() => Status::Terminated,
-    }
-}
-
-/// Waits until the user asks to stop.
-#[cfg(not(unix))]
-pub(crate) async fn stop_signal() -> Status {
-    match tokio::signal::ctrl_c().await {
-        Ok(()) => Status::Interrupted,
-        Err(_) => std::future::pending().await,
-    }
 }
 
 /// What clap answers instead of arguments: help, the version, or what is wrong.

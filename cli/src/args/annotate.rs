@@ -7,7 +7,7 @@ use tranship::{Error, ErrorKind, Printable, Result, Tag};
 use tranship_artifact::index::EntrySelector;
 use tranship_backends::Location;
 
-use super::index::parse_selector;
+use super::platform::parse_platform;
 
 /// Set and remove annotations of a manifest or an index
 ///
@@ -83,4 +83,20 @@ impl FromStr for AnnotationArg {
             ),
         }
     }
+}
+
+/// Parses the digest or the platform of an entry.
+pub(crate) fn parse_selector(text: &str) -> Result<EntrySelector> {
+    if let Ok(digest) = text.parse() {
+        return Ok(EntrySelector::Digest(digest));
+    }
+    let platform = parse_platform(text).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidInput,
+            "an entry is named by its digest or its platform",
+        )
+        .with_subject(tranship::Printable(text))
+        .with_hint("write for example linux/amd64, or sha256: and 64 hexadecimal digits")
+    });
+    platform.map(EntrySelector::Platform)
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Subcommand};
-use tranship::{Error, ErrorKind, MediaType, Platform, Result, Tag, TagOrDigest};
+use tranship::{Error, MediaType, Platform, Result, Tag, TagOrDigest};
 use tranship_artifact::index::EntrySelector;
 use tranship_backends::Location;
 
@@ -153,20 +153,4 @@ impl FromStr for SourceArg {
         }
         text.parse().map(Self::Elsewhere)
     }
-}
-
-/// Parses the digest or the platform of an entry.
-pub(crate) fn parse_selector(text: &str) -> Result<EntrySelector> {
-    if let Ok(digest) = text.parse() {
-        return Ok(EntrySelector::Digest(digest));
-    }
-    let platform = parse_platform(text).map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidInput,
-            "an entry is named by its digest or its platform",
-        )
-        .with_subject(tranship::Printable(text))
-        .with_hint("write for example linux/amd64, or sha256: and 64 hexadecimal digits")
-    });
-    platform.map(EntrySelector::Platform)
 }

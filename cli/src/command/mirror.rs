@@ -16,7 +16,7 @@ use crate::command_error::{CommandError, Outcome};
 use crate::input;
 use crate::output::{self, Output};
 use crate::report::Report;
-use crate::run::stop_signal;
+use crate::signals::stop_signal;
 
 /// From this size on, in bytes, a blob is continued where an interrupted run stopped.
 const LARGE: u64 = 4 * 1024 * 1024;

@@ -19,7 +19,7 @@ use crate::command_error::{At as _, CommandError, Outcome};
 use crate::log;
 use crate::open_files;
 use crate::output::Output;
-use crate::run::stop_signal;
+use crate::signals::stop_signal;
 
 /// How often uploads are looked for that nobody goes on with.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);

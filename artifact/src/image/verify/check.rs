@@ -52,6 +52,13 @@ impl Task {
             diff_id: None,
         }
     }
+
+    /// Returns `finding` with what it is about.
+    pub(super) fn found(&self, mut finding: Finding) -> Finding {
+        finding.descriptor = Some(self.descriptor.plain());
+        finding.referred_by = self.referred_by;
+        finding
+    }
 }
 
 /// What a check leads to.
@@ -117,7 +124,8 @@ fn judge(error: Error, task: &Task, operation: &'static str) -> Result<Checked> 
             }
         }
     };
-    let mut finding = Finding::new(kind, task.descriptor.digest(), message).about(task);
+    let finding = Finding::new(kind, task.descriptor.digest(), message);
+    let mut finding = task.found(finding);
     let may_be_absent =
         task.role == Role::Subject || task.descriptor.media_type().is_non_distributable();
     if kind == FindingKind::Missing && may_be_absent {
@@ -179,7 +187,7 @@ async fn check_manifest(
                 Some(own) if own != *media_type => FindingKind::WrongMediaType,
                 _ => FindingKind::Undecodable,
             };
-            let finding = Finding::new(kind, digest, error.to_string()).about(task);
+            let finding = task.found(Finding::new(kind, digest, error.to_string()));
             return Ok(Checked {
                 findings: vec![finding],
                 tasks: Vec::new(),
@@ -263,7 +271,7 @@ async fn diff_ids(
     if are_layers {
         let digest = task.descriptor.digest();
         let finding = Finding::new(FindingKind::WrongDiffId, digest, message);
-        checked.findings.push(finding.about(task));
+        checked.findings.push(task.found(finding));
     }
     Ok(Vec::new())
 }

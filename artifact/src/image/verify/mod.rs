@@ -180,7 +180,7 @@ impl Run<'_> {
             Some(known) => {
                 let message = format!("is referred to with {size} bytes and with {known}");
                 let finding = Finding::new(FindingKind::WrongSize, digest, message);
-                self.report.findings.push(finding.about(&task));
+                self.report.findings.push(task.found(finding));
                 return Ok(());
             }
             None => {}

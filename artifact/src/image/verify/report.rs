@@ -5,8 +5,6 @@ use std::fmt;
 use serde::Serialize;
 use tranship::{Descriptor, Digest};
 
-use super::check::Task;
-
 /// What [`verify`](super::verify) found. Its JSON has the fields by their names in camelCase.
 #[non_exhaustive]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -146,12 +144,6 @@ impl Finding {
             descriptor: None,
             referred_by: None,
         }
-    }
-
-    pub(super) fn about(mut self, task: &Task) -> Self {
-        self.descriptor = Some(task.descriptor.plain());
-        self.referred_by = task.referred_by;
-        self
     }
 
     pub(super) fn for_information(mut self) -> Self {
