@@ -46,7 +46,7 @@ pub(crate) struct BundleCreate {
     pub(crate) file_format: Option<FileFormatArg>,
     #[command(flatten)]
     pub(crate) platforms: PlatformsArg,
-    /// Leave out what refers to the images: signatures, SBOMs and the like
+    /// Leave out referrers of the images: signatures, SBOMs and the like
     #[arg(long)]
     pub(crate) no_referrers: bool,
     #[command(flatten)]
@@ -96,7 +96,7 @@ pub(crate) struct BundleApply {
     /// Delete without a question
     #[arg(long, short, requires = "prune")]
     pub(crate) yes: bool,
-    /// Write a lock of what the destination has then, which is the base of the next bundle, to this file
+    /// Write a lock, which describes the destination afterwards and is the base of the next bundle, to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) lock: Option<PathBuf>,
     /// Print what there is to copy, and do nothing
@@ -125,7 +125,7 @@ pub(crate) struct BundleVerify {
     /// The volumes of the bundle
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// Check also that this lock or bundle has what is left out. A bundle of several volumes is given by repeating the option
+    /// Check also that this lock or bundle has the content that is left out. A bundle of several volumes is given by repeating the option
     #[arg(long, value_name = "LOCK|FILE")]
     pub(crate) base: Vec<PathBuf>,
     /// Accept that volumes are missing, and check those that are given
@@ -156,7 +156,7 @@ pub(crate) struct BundleLock {
 
 /// Write everything in a registry to a bundle
 ///
-/// Every tag of every repository is written, with what refers to it. `tranship restore` copies it back.
+/// Every tag of every repository is written, with its referrers. `tranship restore` copies it back.
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
     /// What to write: a registry, a pattern such as HOST/team/**, or layouts:DIR

@@ -26,8 +26,8 @@ use crate::registries::{FromOptions, ToOptions};
 /// Prints the digest of what was copied, or a table of several artifacts; with --dry-run, what there is to do.
 #[derive(Debug, Args)]
 pub(crate) struct Cp {
-    /// What to copy, by tag or digest; or a repository, or a pattern in which * stands for a part of a name, and ** for
-    /// any number of parts
+    /// What to copy, by tag or digest; or a repository, or a pattern, in which * matches a part of a name, and ** any
+    /// number of parts
     #[arg(value_name = "SRC")]
     pub(crate) source: CopySource,
     /// Where to; without a tag it gets that of SRC, if SRC has one and there is no --tag

@@ -87,7 +87,7 @@ pub(super) async fn run(args: Cp, location_options: &LocationOptions, output: Ou
     many::outcome(&report, &choice.failures, 0)
 }
 
-/// Returns the rule that the arguments stand for.
+/// Returns the rule that the arguments express.
 fn rule(args: &Cp) -> Result<Rule> {
     let (source, destination) = match &args.source {
         CopySource::Pattern(pattern) => (pattern.clone(), args.destination.prefix()?),

@@ -72,7 +72,7 @@ pub(crate) struct Registries {
     /// The credential for one registry that a command was given.
     #[arg(skip)]
     credential: Option<StaticCredentials>,
-    /// What a file with rules says of single registries.
+    /// The settings of single registries in a file with rules.
     #[arg(skip)]
     settings: Vec<(RegistryName, RegistrySettings)>,
     /// Whether a registry that counts reads is waited for when none are left.
@@ -196,7 +196,7 @@ impl Registries {
         self.keeps_rate_limits = true;
     }
 
-    /// Adds what a file with rules says of single registries. Options of the command line take precedence.
+    /// Adds the settings of single registries from a file with rules. Options of the command line take precedence.
     pub(crate) fn add_settings(&mut self, settings: &[(RegistryName, RegistrySettings)]) {
         for (registry, of) in settings {
             let this_one = || Which(Some(registry.clone()));

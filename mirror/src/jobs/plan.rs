@@ -50,7 +50,7 @@ pub enum State {
         /// What the tag names at the destination now.
         replaced: Option<Digest>,
     },
-    /// The destination has its manifest. What is below it, or what refers to it, is looked at.
+    /// The destination has its manifest. The content below it, or its referrers, are looked at.
     Check {
         /// The manifest in the source.
         found: Descriptor,

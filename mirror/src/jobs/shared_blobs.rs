@@ -18,7 +18,7 @@ pub(super) type BlobKey = (RegistryIdentity, Digest);
 /// The first copy that claims a blob moves it. The others wait, and mount it from there.
 ///
 /// A copy that waits can hold claims that another copy waits for. Where blobs can be mounted as soon as they are pushed,
-/// that other copy goes on, because a blob is claimed when its own transfer starts. Where a copy is one batch, its blobs can
+/// that other copy continues, because a blob is claimed when its own transfer starts. Where a copy is one batch, its blobs can
 /// be mounted only after its end. So copies say which copies they wait for, and one that would close a circle copies the blob
 /// itself.
 #[derive(Debug, Default)]

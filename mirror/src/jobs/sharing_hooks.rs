@@ -17,12 +17,12 @@ pub(crate) struct SharingHooks {
     registry: Option<RegistryIdentity>,
     repository: RepositoryName,
     when: Mountable,
-    /// What was stored, where it can be mounted only at the end.
+    /// Stored blobs that others can mount only at the end.
     until_end: Mutex<Vec<BlobKey>>,
     observer: Option<Arc<dyn Observer>>,
 }
 
-/// When other repositories can mount what is pushed.
+/// When other repositories can mount pushed blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mountable {
     AtOnce,

@@ -35,7 +35,7 @@ pub struct Referrers {
     pub artifact_types: Vec<MediaType>,
     /// Only what has all of these annotations, with that value where one is given.
     pub annotations: Vec<(String, Option<String>)>,
-    /// How many steps from the image are made, from a manifest to what refers to it; `None`, the default, for any number.
+    /// How many steps from a manifest to its referrers are made; `None`, the default, for any number.
     pub depth: Option<usize>,
     /// Whether what is attached by [digest tags](tranship::digest_tags), such as `sha256-HEX.sig`, is copied too.
     pub digest_tags: bool,

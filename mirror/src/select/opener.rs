@@ -8,16 +8,16 @@ use tranship::{Registry, Repository, Result};
 /// An end of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
-    /// What is read. It must exist.
+    /// The end that is read. It must exist.
     Source,
-    /// What is written to. It need not exist.
+    /// The end that is written to. It need not exist.
     Destination,
 }
 
 /// Opens registries and repositories by their locations, as rules name them.
 ///
-/// `tranship-backends` opens the locations of the command line. A program with other backends, or with stores in memory, maps
-/// names of its own.
+/// `tranship-backends` opens the locations of the command line. A program with other backends, or with stores in memory,
+/// decides itself which names it opens.
 #[async_trait]
 pub trait Opener: Send + Sync {
     /// Opens the registry at `location`, such as `docker.io` or `layouts:DIR`.

@@ -26,7 +26,7 @@ use crate::input;
 use crate::output::Output;
 use crate::progress::TransferProgress;
 
-/// What was written.
+/// The result of writing a bundle.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Created {

@@ -30,7 +30,7 @@ pub(super) struct Choices {
     pub(super) dry_run: bool,
     pub(super) repair: bool,
     pub(super) resumable_from: Option<u64>,
-    /// What is known of indexes, for the next run.
+    /// The roots that earlier runs have found.
     pub(super) roots: Arc<Roots>,
 }
 

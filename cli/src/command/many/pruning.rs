@@ -1,4 +1,4 @@
-//! Deleting what is not chosen, after a question.
+//! Deletes tags that are not chosen, after a question.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,7 +35,7 @@ pub(in crate::command) struct Pruned {
     pub(in crate::command) failures: Vec<FailureLine>,
 }
 
-/// Deletes what is not chosen in `targets`, if the user agrees.
+/// Deletes the tags of `targets` that are not chosen, if the user agrees.
 pub(in crate::command) async fn prune(
     targets: &[Target],
     report: &Report,

@@ -22,7 +22,7 @@ const MAX_PARTS: u64 = 9_000;
 /// [`finish`](Self::finish).
 ///
 /// Dropping it aborts the upload in a new task, which may not finish if the program ends. A rule of the bucket can remove
-/// what is left then.
+/// such leftovers.
 ///
 /// ```
 /// # use std::sync::Arc;
