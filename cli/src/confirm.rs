@@ -17,13 +17,8 @@ pub(crate) async fn confirm(question: &str, yes: bool) -> Outcome {
     if yes {
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "this needs a confirmation, and there is no terminal to ask on",
-        )
-        .with_hint("give --yes to delete without a question")
-        .into());
+    if !can_ask() {
+        return Err(cannot_ask().into());
     }
     stop_waiting();
     let _ = write!(std::io::stderr(), "{} [y/N] ", plain(question));
@@ -31,6 +26,20 @@ pub(crate) async fn confirm(question: &str, yes: bool) -> Outcome {
         "y" | "Y" | "yes" | "Yes" | "YES" => Ok(()),
         _ => Err(Error::new(ErrorKind::Aborted, "nothing was deleted").into()),
     }
+}
+
+/// Returns whether there is a terminal to ask on.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Returns the error for a question that cannot be asked.
+pub(crate) fn cannot_ask() -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        "this needs a confirmation, and there is no terminal to ask on",
+    )
+    .with_hint("give --yes to delete without a question")
 }
 
 /// Reads on a thread of its own: a read from a terminal cannot be cancelled, and the runtime would

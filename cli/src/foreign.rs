@@ -164,10 +164,6 @@ const OPTIONS: &[(&[&str], &str)] = &[
         "`tranship login HOST` keeps credentials; in cp there are --from-username and --to-username, with --from-password-stdin and --to-password-stdin",
     ),
     (
-        &["--all-tags"],
-        "one artifact is copied at a time; `tranship tags LOCATION` lists the tags",
-    ),
-    (
         &["--jobs", "-j", "--parallel"],
         "--concurrency sets how much is transferred at the same time",
     ),

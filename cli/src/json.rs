@@ -10,10 +10,21 @@ use tranship::{Error, ErrorKind, Result};
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if the value cannot be written as JSON.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<String> {
-    let compact = serde_json::to_string(value).map_err(|error| {
+    compact(value).map(|compact| indent_valid(&compact))
+}
+
+/// A value as JSON on one line, with a line feed at its end.
+///
+/// # Errors
+/// As [`encode`].
+pub(crate) fn encode_line<T: Serialize>(value: &T) -> Result<String> {
+    compact(value).map(|compact| compact + "\n")
+}
+
+fn compact<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| {
         Error::new(ErrorKind::InvalidInput, "cannot be written as JSON").with_source(error)
-    })?;
-    Ok(indent_valid(&compact))
+    })
 }
 
 /// The same JSON, indented, with a line feed at its end.

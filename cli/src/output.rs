@@ -50,6 +50,11 @@ impl Output {
         write(json::encode(result)?.as_bytes()).await
     }
 
+    /// Prints one of several results on one line.
+    pub(crate) async fn print_json_line<T: Serialize>(self, result: &T) -> Outcome {
+        write(json::encode_line(result)?.as_bytes()).await
+    }
+
     /// Prints a line about what happened that is no result, unless the user wants quiet.
     pub(crate) fn note(self, text: impl fmt::Display) {
         if !self.quiet {
@@ -57,6 +62,12 @@ impl Output {
             // A note that nobody can read is no reason to fail.
             let _ = writeln!(std::io::stderr(), "{}", plain(&text.to_string()));
         }
+    }
+
+    /// Prints a line about something that failed, also if the user wants quiet.
+    pub(crate) fn failure(self, text: impl fmt::Display) {
+        stop_waiting();
+        let _ = writeln!(std::io::stderr(), "{}", plain(&text.to_string()));
     }
 
     pub(crate) const fn is_json(self) -> bool {

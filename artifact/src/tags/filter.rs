@@ -86,6 +86,12 @@ impl TagFilter {
             && !self.excludes_digest_tags
     }
 
+    /// Returns whether a range of versions decides about pre-releases, too.
+    #[must_use]
+    pub fn has_versions(&self) -> bool {
+        self.versions.is_some()
+    }
+
     /// Returns whether `tag` is chosen.
     #[must_use]
     pub fn matches(&self, tag: &Tag) -> bool {

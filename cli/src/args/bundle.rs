@@ -36,7 +36,7 @@ pub(crate) enum Bundle {
 #[derive(Debug, Args)]
 pub(crate) struct BundleCreate {
     /// What to write: images, repositories with all their tags, or patterns such as HOST/team/**
-    #[arg(value_name = "SRC", required_unless_present = "rules")]
+    #[arg(value_name = "SRC", required_unless_present = "rules", value_parser = parse_source)]
     pub(crate) sources: Vec<Rule>,
     /// Write the images that this file chooses, too; it is a file for `tranship mirror`
     #[arg(long, short = 'f', value_name = "FILE")]
@@ -59,8 +59,7 @@ pub(crate) struct BundleWrite {
     /// The file to write; - for standard output, or an object such as s3://bucket/bundle.tar
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: BundleOutput,
-    /// Leave out what the destination has, as this lock or bundle says. A bundle of several volumes is given by repeating the
-    /// option
+    /// Leave out what the destination has, as this lock or bundle says. Any one volume of a bundle is enough
     #[arg(long, value_name = "LOCK|FILE")]
     pub(crate) base: Vec<PathBuf>,
     /// Write files of at most this size, such as 4GiB or 700MB: FILE.001.tar and so on
@@ -84,11 +83,12 @@ pub(crate) struct BundleWrite {
 ///
 /// Prints a table of the images.
 #[derive(Debug, Args)]
+#[command(override_usage = "tranship bundle apply [OPTIONS] <FILE>... <DST>")]
 pub(crate) struct BundleApply {
-    /// The volumes of the bundle, and then where to, such as registry.example/mirror or layouts:DIR. The name of the
+    /// The volumes of the bundle, - for standard input, and then where to, such as registry.example/mirror or layouts:DIR. The name of the
     /// repository follows, without its registry, unless it is placed by {repository}, {namespace}, {name} or {registry}. A
     /// lock in place of volumes sets the tags of content that the destination has
-    #[arg(value_name = "FILE… DST", num_args = 2.., required = true)]
+    #[arg(value_name = "FILE", num_args = 2.., required = true)]
     pub(crate) files_and_destination: Vec<String>,
     /// Delete the tags that the bundle does not have, of repositories that it has, and what only these tags lead to
     #[arg(long)]
@@ -125,7 +125,7 @@ pub(crate) struct BundleVerify {
     /// The volumes of the bundle
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
-    /// Check also that this lock or bundle has the content that is left out. A bundle of several volumes is given by repeating the option
+    /// Check also that this lock or bundle has the content that is left out. Any one volume of a bundle is enough
     #[arg(long, value_name = "LOCK|FILE")]
     pub(crate) base: Vec<PathBuf>,
     /// Accept that volumes are missing, and check those that are given
@@ -188,6 +188,14 @@ impl FromStr for BundleOutput {
             return text.parse().map(Self::Object);
         }
         let text = text.strip_prefix("oci-archive:").unwrap_or(text);
+        if [".gz", ".tgz", ".zst", ".xz"]
+            .iter()
+            .any(|end| text.ends_with(end))
+        {
+            return Err(Error::new(ErrorKind::InvalidInput, "a bundle is not compressed as a whole")
+                .with_subject(text)
+                .with_hint("name it .tar: layers are mostly compressed, and a compressed tar cannot be read at any position"));
+        }
         if text.is_empty() {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -230,6 +238,20 @@ impl FromStr for SizeArg {
         let bytes = number.checked_mul(factor).and_then(NonZeroU64::new);
         bytes.map(Self).ok_or_else(invalid)
     }
+}
+
+/// Parses images, or a pattern. The name of a file is a likely mistake.
+fn parse_source(text: &str) -> Result<Rule> {
+    text.parse()
+        .map_err(|error: Error| match std::path::Path::new(text).is_file() {
+            true => Error::new(
+                ErrorKind::InvalidInput,
+                "is a file, and the name of an image is expected",
+            )
+            .with_subject(text)
+            .with_hint(format!("to read images from a file, give -f {text}")),
+            false => error,
+        })
 }
 
 /// Parses a registry, of which all repositories are meant, or a pattern.

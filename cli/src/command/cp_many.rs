@@ -5,10 +5,11 @@ use std::num::NonZeroUsize;
 use serde::Serialize;
 use tranship::{Error, ErrorKind, Result};
 use tranship_backends::{Location, OpenOptions, RegistryLocation};
+use tranship_mirror::Mirrored;
 use tranship_mirror::rules::{
     Destination, ImageOptions, NamePattern, NameTemplate, Platforms, Referrers, Rule, SourcePattern,
 };
-use tranship_mirror::select;
+use tranship_mirror::select::Failure;
 
 use super::many::{self, Choices, FailureLine, Images, Locations, failure_lines};
 use crate::args::{self, CopySource, Cp, LocationOptions};
@@ -35,21 +36,6 @@ pub(super) async fn run(args: Cp, location_options: &LocationOptions, output: Ou
     let options = open_options(&args, location_options)?;
     let opener = Locations::of_ends(&options.0, &options.1);
     let rules = [rule];
-    let choice = select::choose(&rules, &opener).await?;
-    if let ([], [failure]) = (choice.images.as_slice(), choice.failures.as_slice()) {
-        // There is only this one source.
-        let name = failure.name.clone();
-        let failure = choice.failures.into_iter().next();
-        let error = failure.map_or_else(|| Error::not_found(&name), |failure| failure.error);
-        return Err(CommandError::Error(error, Some(name)));
-    }
-    if choice.images.is_empty() {
-        return Err(Error::new(ErrorKind::NotFound, "no tag is chosen")
-            .with_subject(&rules[0].source)
-            .with_hint("`tranship tags REPOSITORY` lists the tags of a repository, and `tranship ls REGISTRY` its repositories")
-            .into());
-    }
-    let selection = select::assign(&rules, &choice, &opener).await?;
     let count = |count: u16| usize::from(count).try_into().ok();
     let is_archive = matches!(
         args.destination.location(),
@@ -64,13 +50,18 @@ pub(super) async fn run(args: Cp, location_options: &LocationOptions, output: Ou
         resumable_from: (!args.how.no_resume).then_some(LARGE),
         ..Choices::default()
     };
-    let report = many::copy(selection.images, &choices, output).await?;
+    let mirrored = many::mirror(&rules, &opener, &choices, output).await?;
+    let Mirrored {
+        report, failures, ..
+    } = mirrored;
+    if report.images.is_empty() {
+        return Err(nothing_copied(&rules[0], failures));
+    }
     let copied = Copied {
         dry_run: args.how.dry_run,
         images: Images::new(&report, args.how.dry_run),
         not_listed: failure_lines(
-            choice
-                .failures
+            failures
                 .iter()
                 .map(|failure| (failure.name.as_str(), &failure.error)),
         ),
@@ -84,7 +75,18 @@ pub(super) async fn run(args: Cp, location_options: &LocationOptions, output: Ou
             output.note(failure.line());
         }
     }
-    many::outcome(&report, &choice.failures, 0)
+    many::outcome(&report, &failures, 0)
+}
+
+/// Returns why nothing was copied.
+fn nothing_copied(rule: &Rule, failures: Vec<Failure>) -> CommandError {
+    match failures.into_iter().next() {
+        Some(failure) => CommandError::Error(failure.error, Some(failure.name)),
+        None => Error::new(ErrorKind::NotFound, "no tag is chosen")
+            .with_subject(&rule.source)
+            .with_hint("`tranship tags REPOSITORY` lists the tags of a repository, and `tranship ls REGISTRY` its repositories")
+            .into(),
+    }
 }
 
 /// Returns the rule that the arguments express.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use tranship::{Error, ErrorKind, Result};
 use tranship_mirror::file;
-use tranship_mirror::rules::Rules;
+use tranship_mirror::rules::{Rule, Rules};
 use tranship_mirror::select::{self, Selection};
 
 use super::many::{
@@ -13,6 +13,7 @@ use super::many::{
 };
 use crate::args::{LocationOptions, Mirror};
 use crate::command_error::{CommandError, Outcome};
+use crate::confirm::{can_ask, cannot_ask};
 use crate::input;
 use crate::output::{self, Output};
 use crate::report::Report;
@@ -31,6 +32,8 @@ struct Mirrored {
     not_listed: Vec<FailureLine>,
     /// Repositories and patterns in which nothing was chosen.
     empty: Vec<String>,
+    /// What the file has that is not done here.
+    notes: Vec<String>,
     pruned: Pruned,
 }
 
@@ -42,6 +45,10 @@ pub(super) async fn run(
     let Some(path) = args.file.as_deref().filter(|_| !args.schema) else {
         return output::write(file::SCHEMA.as_bytes()).await;
     };
+    if args.prune && !args.yes && !args.dry_run && !can_ask() {
+        // Before anything is copied.
+        return Err(cannot_ask().into());
+    }
     let Some(pause) = &args.watch else {
         let rules = read(path, &args).await?;
         return once(
@@ -77,9 +84,13 @@ pub(super) async fn run(
             let done = once(&args, &rules, &location_options, &mut choices, output).await;
             match done {
                 Ok(()) => {}
-                Err(CommandError::Error(error, place)) => tell(&error, place.as_deref(), output),
-                Err(CommandError::Incomplete(message, _)) => {
-                    output.note(format_args!("error: {message}"));
+                Err(CommandError::Error(error, place)) => {
+                    Report::new(&error)
+                        .at(place.as_deref())
+                        .print(output.format, false);
+                }
+                Err(CommandError::Incomplete(message, status)) => {
+                    Report::incomplete(message, status).print(output.format, false);
                 }
                 Err(other) => return Err(other),
             }
@@ -87,8 +98,9 @@ pub(super) async fn run(
             match read(path, &args).await {
                 Ok(changed) => rules = changed,
                 Err(error) => {
-                    tell(&error, None, output);
-                    output.note("the rules that were read before stay in effect");
+                    let hint = "the rules that were read before stay in effect";
+                    let report = Report::new(&error.with_hint(hint));
+                    report.print(output.format, false);
                 }
             }
         }
@@ -99,20 +111,28 @@ pub(super) async fn run(
     }
 }
 
-fn tell(error: &Error, place: Option<&str>, output: Output) {
-    output.note(Report::new(error).at(place).line());
-}
-
 async fn read(path: &Path, args: &Mirror) -> Result<Rules> {
     let content = input::read_text(path, file::MAX_FILE_SIZE as u64).await?;
     let name = path.display().to_string();
     let format = args.file_format.map(Into::into);
     let rules = file::read(&content, &name, format, args.to.as_ref())?;
+    if rules.rules.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidInput, "chooses no images").with_subject(name));
+    }
+    let of_file = |rule: &&Rule| rule.destination.is_some() && rule.destination != args.to;
+    if let (Some(_), Some(rule)) = (&args.to, rules.rules.iter().find(of_file)) {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("already has a destination for {}", rule.source),
+        )
+        .with_subject(name)
+        .with_hint("--to is for files that do not name destinations"));
+    }
     match rules.rules.iter().find(|rule| rule.destination.is_none()) {
         None => Ok(rules),
         Some(rule) => Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("says no destination for {}", rule.source),
+            format!("has no destination for {}", rule.source),
         )
         .with_subject(name)
         .with_hint("give --to DST, such as registry.example/mirror or layouts:DIR")),
@@ -127,8 +147,10 @@ async fn once(
     choices: &mut Choices,
     output: Output,
 ) -> Outcome {
-    for note in &rules.notes {
-        output.note(format_args!("note: {note}"));
+    if !output.is_json() {
+        for note in &rules.notes {
+            output.note(format_args!("note: {note}"));
+        }
     }
     let mut options = location_options.clone();
     options.registries.keep_rate_limits();
@@ -177,9 +199,13 @@ async fn once(
                 .map(|failure| (failure.name.as_str(), &failure.error)),
         ),
         empty: choice.empty,
+        notes: rules.notes.clone(),
         pruned,
     };
-    if output.is_json() {
+    if output.is_json() && args.watch.is_some() {
+        // One document in each line.
+        output.print_json_line(&mirrored).await?;
+    } else if output.is_json() {
         output.print_json(&mirrored).await?;
     } else {
         output.print(&mirrored.pruned).await?;

@@ -242,7 +242,6 @@ fn commands_and_options_of_other_tools_below_a_command_have_hints() {
         ),
         (&["index", "append", "oci:hello:v1"], "index add"),
         (&["tags", "--include", "v*", "oci:hello"], "--match"),
-        (&["cp", "--all-tags", "oci:hello", "oci:x"], "tranship tags"),
         (&["rm", "--force", "oci:hello:v1"], "--yes"),
     ] {
         let error = here.run(arguments).stderr;

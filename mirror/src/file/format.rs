@@ -6,7 +6,7 @@ use std::str::FromStr;
 use tranship::{Error, ErrorKind, Printable, Result};
 
 use super::MAX_FILE_SIZE;
-use super::yaml::{Node, Value};
+use super::yaml::{Key, Node, Value};
 
 /// The format of a file with rules.
 #[non_exhaustive]
@@ -58,7 +58,11 @@ impl FileFormat {
             Self::Native
         } else if has("creds") {
             Self::Regsync
-        } else if entries.iter().all(|(_, node)| is_skopeo_registry(node)) && !entries.is_empty() {
+        } else if entries
+            .iter()
+            .all(|(key, node)| is_skopeo_registry(&key.text, node))
+            && !entries.is_empty()
+        {
             Self::SkopeoSync
         } else {
             otherwise
@@ -72,12 +76,15 @@ fn has_key(content: &str) -> bool {
     lines.any(|line| line.starts_with('{') || line.ends_with(':') || line.contains(": "))
 }
 
-/// Whether it is what skopeo has after the name of a host.
-fn is_skopeo_registry(node: &Node) -> bool {
+/// Whether it is the name of a host, with the mapping that skopeo expects after it.
+fn is_skopeo_registry(key: &str, node: &Node) -> bool {
+    let is_host = key.contains(['.', ':']) || key == "localhost";
+    let is_registry = |entries: &[(Key, Node)]| {
+        let mut keys = entries.iter().map(|(key, _)| key.text.as_str());
+        is_host || keys.any(|key| key.starts_with("images") || key == "tls-verify")
+    };
     match &node.value {
-        Value::Map(entries) => entries
-            .iter()
-            .any(|(key, _)| key.text.starts_with("images") || key.text == "tls-verify"),
+        Value::Map(entries) => is_registry(entries),
         _ => false,
     }
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use futures_util::future::join;
 use futures_util::{StreamExt as _, stream};
 use tranship::{
-    Descriptor, Digest, Error, ErrorKind, Existing, Result, ResultExt as _, Tag, TagOrDigest,
+    CopySide, Descriptor, Digest, Error, ErrorKind, Existing, Result, ResultExt as _, Tag,
+    TagOrDigest,
 };
 
 use super::image::{Image, Place};
 use super::options::JobOptions;
 use super::outages::Outages;
+use crate::rules::{ImageOptions, Platforms};
 
 /// So many images are looked at at the same time.
 const CONCURRENCY: usize = 16;
@@ -126,24 +128,26 @@ fn distinct(images: Vec<Image>) -> Result<Vec<Image>> {
                     ),
                 )
                 .with_subject(image.destination_name())
-                .with_hint("give them different names, for example by {registry} or {namespace} in the destination"));
+                .with_hint("give them different names, for example by {registry} or {namespace} in the destination; one layout or archive has each tag once, and layouts:DIR has a layout for each repository"));
             }
         }
     }
     Ok(kept)
 }
 
-async fn look_at(image: Image, options: &JobOptions, outages: &Outages) -> PlannedImage {
-    let state = match compare(&image, options, outages).await {
+async fn look_at(mut image: Image, options: &JobOptions, outages: &Outages) -> PlannedImage {
+    let state = match compare(&mut image, options, outages).await {
         Ok(state) => state,
         Err(error) => State::Failed(Arc::new(error)),
     };
     PlannedImage { image, state }
 }
 
-async fn compare(image: &Image, options: &JobOptions, outages: &Outages) -> Result<State> {
-    let source = &*image.source.repository;
-    let destination = &*image.destination.repository;
+async fn compare(image: &mut Image, options: &JobOptions, outages: &Outages) -> Result<State> {
+    let source = Arc::clone(&image.source.repository);
+    let source = &*source;
+    let destination = Arc::clone(&image.destination.repository);
+    let destination = &*destination;
     outages.check(source)?;
     outages.check(destination)?;
     destination.expect_pushes();
@@ -154,13 +158,24 @@ async fn compare(image: &Image, options: &JobOptions, outages: &Outages) -> Resu
     .await;
     outages.note(source, found.as_ref().err());
     outages.note(destination, stored.as_ref().err());
+    let found = found.map_err(|error| error.with_copy_side(CopySide::Source));
     let found = found.during("resolve", image.source_name())?;
+    let stored = stored.map_err(|error| error.with_copy_side(CopySide::Destination));
     let stored = stored.during("resolve", image.destination_name())?;
     let root = options
         .roots
         .root(source, &found, &image.options.platforms)
         .await
         .during("select platforms of", image.source_name())?;
+    let root = match root {
+        Some(root) => root,
+        None => {
+            let mut whole = ImageOptions::clone(&image.options);
+            whole.platforms = Platforms::All;
+            image.options = Arc::new(whole);
+            found.plain()
+        }
+    };
     let is_stored = match &image.tag {
         Some(_) => stored.as_ref() == Some(root.digest()),
         None => {

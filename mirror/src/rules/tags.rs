@@ -25,7 +25,8 @@ pub struct TagRule {
 pub struct TagSet {
     /// Which tags.
     pub filter: TagFilter,
-    /// Only so many of these, those with the highest versions; `None`, the default, for all.
+    /// Only so many of these, those with the highest versions; `None`, the default, for all. If some of them are releases,
+    /// pre-releases such as `v2.0.0-rc1` do not count, unless the filter has a range of versions, which decides about them.
     pub latest: Option<usize>,
 }
 
@@ -49,12 +50,16 @@ impl TagSet {
         let Some(count) = self.latest else {
             return matching.collect();
         };
-        let mut versions: Vec<&Tag> = matching
-            .filter(|tag| tag.as_str().parse::<TagVersion>().is_ok())
-            .collect();
-        versions.sort_by(|a, b| TagVersion::compare(b, a));
-        versions.truncate(count);
-        versions
+        let versions = matching.filter_map(|tag| Some((tag, tag.as_str().parse().ok()?)));
+        let (pre_releases, releases): (Vec<_>, Vec<_>) =
+            versions.partition(|(_, version): &(&Tag, TagVersion)| version.is_pre_release());
+        let mut chosen: Vec<&Tag> = releases.into_iter().map(|(tag, _)| tag).collect();
+        if chosen.is_empty() || self.filter.has_versions() {
+            chosen.extend(pre_releases.into_iter().map(|(tag, _)| tag));
+        }
+        chosen.sort_by(|a, b| TagVersion::compare(b, a));
+        chosen.truncate(count);
+        chosen
     }
 }
 
@@ -101,5 +106,36 @@ impl TagRule {
         chosen.sort();
         chosen.dedup();
         chosen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latest(filter: TagFilter, count: usize, listed: &[&str]) -> Vec<String> {
+        let listed: Vec<Tag> = listed
+            .iter()
+            .map(|tag| tag.parse().expect("a tag"))
+            .collect();
+        let rule = TagRule::of_set(TagSet::default().with_filter(filter).with_latest(count));
+        rule.choose(&listed)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn the_latest_are_releases_if_there_are_any() {
+        let listed = ["v1.9.0", "v1.10.0", "v2.0.0-rc1", "latest", "sha-abc"];
+        let all = TagFilter::default();
+        assert_eq!(latest(all.clone(), 1, &listed), ["v1.10.0"]);
+        assert_eq!(latest(all.clone(), 2, &listed), ["v1.10.0", "v1.9.0"]);
+        let range = ">=1 || >=2.0.0-rc1".parse().expect("a range");
+        let ranged = TagFilter::default().with_versions(range);
+        assert_eq!(latest(ranged, 1, &listed), ["v2.0.0-rc1"]);
+        let variants = ["1.24-alpine", "1.25-alpine", "1.25"];
+        let alpine = TagFilter::default().with_glob("*-alpine");
+        assert_eq!(latest(alpine, 1, &variants), ["1.25-alpine"]);
     }
 }

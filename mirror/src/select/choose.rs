@@ -88,94 +88,148 @@ pub struct Failure {
 pub async fn choose(rules: &[Rule], opener: &dyn Opener) -> Result<Choice> {
     let mut choice = Choice::default();
     let mut seen: HashSet<(usize, String, TagOrDigest, Option<Tag>)> = HashSet::new();
-    for (number, rule) in rules.iter().enumerate() {
-        let has_its_destination = |other: &Rule| other.destination == rule.destination;
-        let destination = rules.iter().position(has_its_destination).unwrap_or(number);
-        let repositories = match repositories(rule, opener).await {
-            Ok(repositories) => repositories,
-            Err(error) => {
-                choice.failures.push(Failure {
-                    rule: number,
-                    name: rule.source.to_string(),
-                    repository: rule.source.literal(),
-                    error,
-                });
+    let listed = stream::iter(rules.iter().enumerate())
+        .map(|(number, rule)| async move { (number, rule, repositories(rule, opener).await) })
+        .buffered(CONCURRENCY);
+    let listed = listed.flat_map(|(number, rule, repositories)| {
+        let sources: Vec<Result<Source, Failure>> = match repositories {
+            Ok(found) if found.is_empty() => vec![Ok(Source::none(number))],
+            Ok(found) => found
+                .into_iter()
+                .map(|source| Ok(source.of(number)))
+                .collect(),
+            Err(error) => vec![Err(Failure {
+                rule: number,
+                name: rule.source.to_string(),
+                repository: rule.source.literal(),
+                error,
+            })],
+        };
+        stream::iter(sources)
+    });
+    let mut listed = listed
+        .map(|source| list_tags(rules, source))
+        .buffered(CONCURRENCY);
+    let options: Vec<Arc<ImageOptions>> = rules
+        .iter()
+        .map(|rule| Arc::new(rule.images.clone()))
+        .collect();
+    let mut listed = std::pin::pin!(listed.by_ref());
+    while let Some(listed) = listed.next().await {
+        let (source, tags) = match listed {
+            Ok(listed) => listed,
+            Err(failure) => {
+                choice.failures.push(failure);
                 continue;
             }
         };
-        if repositories.is_empty() {
+        let number = source.rule;
+        let rule = &rules[number];
+        let Some(place) = source.place else {
             choice.empty.push(rule.source.to_string());
+            continue;
+        };
+        let images = images(rule, tags);
+        if images.is_empty() {
+            choice.empty.push(place.name.clone());
         }
-        let options = Arc::new(rule.images.clone());
-        let mut listed = stream::iter(repositories)
-            .map(|(name, place)| async move {
-                let tags = tags(rule, &place).await;
-                (name, place, tags)
-            })
-            .buffered(CONCURRENCY);
-        while let Some((repository, source, tags)) = listed.next().await {
-            let tags = match tags {
-                Ok(tags) => tags,
-                Err(error) => {
-                    choice.failures.push(Failure {
-                        rule: number,
-                        name: source.name,
-                        repository,
-                        error,
-                    });
-                    continue;
-                }
-            };
-            let pinned = rule.tags.pinned.iter();
-            let pinned = pinned.map(|(tag, digest)| ((*digest).into(), Some(tag.clone())));
-            let digests = rule.tags.digests.iter();
-            let digests = digests.map(|digest| ((*digest).into(), None));
-            let tags = tags
-                .into_iter()
-                .map(|tag| (TagOrDigest::Tag(tag.clone()), Some(tag)));
-            let mut images = tags.chain(pinned).chain(digests).peekable();
-            if images.peek().is_none() {
-                choice.empty.push(source.name.clone());
+        let has_its_destination = |other: &Rule| other.destination == rule.destination;
+        let destination = rules.iter().position(has_its_destination).unwrap_or(number);
+        for (reference, tag) in images {
+            let key = (
+                destination,
+                place.name.clone(),
+                reference.clone(),
+                tag.clone(),
+            );
+            if !seen.insert(key) {
+                continue;
             }
-            for (reference, tag) in images {
-                if !seen.insert((
-                    destination,
-                    source.name.clone(),
-                    reference.clone(),
-                    tag.clone(),
-                )) {
-                    continue;
-                }
-                if choice.images.len() >= MAX_IMAGES {
-                    return Err(Error::new(
-                        ErrorKind::SizeExceedsLimit,
-                        "the rules choose more than a million images",
-                    ));
-                }
-                choice.images.push(Chosen {
-                    rule: number,
-                    source: source.clone(),
-                    repository: repository.clone(),
-                    reference,
-                    tag,
-                    options: Arc::clone(&options),
-                });
+            if choice.images.len() >= MAX_IMAGES {
+                return Err(Error::new(
+                    ErrorKind::SizeExceedsLimit,
+                    "the rules choose more than a million images",
+                ));
             }
+            choice.images.push(Chosen {
+                rule: number,
+                source: place.clone(),
+                repository: source.repository.clone(),
+                reference,
+                tag,
+                options: Arc::clone(&options[number]),
+            });
         }
     }
     Ok(choice)
 }
 
+/// A repository that a rule chooses from.
+struct Source {
+    rule: usize,
+    repository: Option<RepositoryName>,
+    /// `None` if the pattern of the rule matches no repository.
+    place: Option<Place>,
+}
+
+impl Source {
+    fn none(rule: usize) -> Self {
+        Self {
+            rule,
+            repository: None,
+            place: None,
+        }
+    }
+
+    fn of(mut self, rule: usize) -> Self {
+        self.rule = rule;
+        self
+    }
+}
+
+/// Lists the tags that a rule chooses in one repository.
+async fn list_tags(
+    rules: &[Rule],
+    source: Result<Source, Failure>,
+) -> Result<(Source, Vec<Tag>), Failure> {
+    let source = source?;
+    let Some(place) = &source.place else {
+        return Ok((source, Vec::new()));
+    };
+    match tags(&rules[source.rule], place).await {
+        Ok(tags) => Ok((source, tags)),
+        Err(error) => Err(Failure {
+            rule: source.rule,
+            name: place.name.clone(),
+            repository: source.repository,
+            error,
+        }),
+    }
+}
+
+/// Returns the references of a rule, with the tags that they get at the destination.
+fn images(rule: &Rule, tags: Vec<Tag>) -> Vec<(TagOrDigest, Option<Tag>)> {
+    let pinned = rule.tags.pinned.iter();
+    let pinned = pinned.map(|(tag, digest)| ((*digest).into(), Some(tag.clone())));
+    let digests = rule.tags.digests.iter();
+    let digests = digests.map(|digest| ((*digest).into(), None));
+    let tags = tags
+        .into_iter()
+        .map(|tag| (TagOrDigest::Tag(tag.clone()), Some(tag)));
+    tags.chain(pinned).chain(digests).collect()
+}
+
 /// Returns the repositories of a rule, with their names in the registry.
-async fn repositories(
-    rule: &Rule,
-    opener: &dyn Opener,
-) -> Result<Vec<(Option<RepositoryName>, Place)>> {
+async fn repositories(rule: &Rule, opener: &dyn Opener) -> Result<Vec<Source>> {
     let source = &rule.source;
     let location = source.registry.as_str();
     if source.repositories.is_none() {
         let repository = opener.repository(location, End::Source).await?;
-        return Ok(vec![(None, Place::new(location, repository))]);
+        let place = Place::new(location, repository);
+        return Ok(vec![Source {
+            place: Some(place),
+            ..Source::none(0)
+        }]);
     }
     let registry = opener.registry(location, End::Source).await?;
     let names = match source.literal() {
@@ -191,7 +245,11 @@ async fn repositories(
     for name in names {
         let repository = registry.repository(&name).await?;
         let place = Place::new(place_name(location, &name), repository);
-        found.push((Some(name), place));
+        found.push(Source {
+            rule: 0,
+            repository: Some(name),
+            place: Some(place),
+        });
     }
     Ok(found)
 }
@@ -205,12 +263,19 @@ fn suggest_names(error: Error) -> Error {
 }
 
 async fn tags(rule: &Rule, place: &Place) -> Result<Vec<Tag>> {
-    let listed = if rule.tags.needs_list() {
-        let listed = tranship::tags(&*place.repository).await;
-        listed.during("list tags of", &place.name)?
-    } else {
-        Vec::new()
-    };
+    if !rule.tags.needs_list() {
+        return Ok(rule.tags.choose(&[]));
+    }
+    let listed = tranship::tags(&*place.repository).await;
+    let listed = listed.during("list tags of", &place.name)?;
+    if listed.is_empty() && rule.source.is_single() {
+        // Registries need not tell the two apart.
+        return Err(
+            Error::new(ErrorKind::NotFound, "does not exist, or has no tags")
+                .with_subject(&place.name)
+                .with_hint("look at the spelling of its name"),
+        );
+    }
     Ok(rule.tags.choose(&listed))
 }
 

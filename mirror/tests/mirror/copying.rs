@@ -202,3 +202,34 @@ async fn a_digest_gets_the_tag_beside_it_or_that_of_the_destination() -> Result<
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_has_no_platforms_is_copied_whole_beside_images_of_one() -> Result<()> {
+    let (source, mirrored) = (Counted::new(), Counted::new());
+    let repository = source.repository("app").await;
+    let image = source.image("app", "one", &["app"]).await;
+    let platform: Platform = "linux/arm64".parse()?;
+    push_index(
+        &*repository,
+        "v1",
+        vec![image.with_platform(platform.clone())],
+    )
+    .await?;
+    repository.untag(&"one".parse()?).await?;
+    let options = tranship::PackOptions::new("application/vnd.example.chart".parse()?);
+    tranship::pack_and_tag(&*repository, &options, &["chart".parse()?]).await?;
+    let opener = Named::default()
+        .with("source.io", &source)
+        .with("mirror.io", &mirrored);
+    for platforms in [
+        Platforms::One(platform.clone()),
+        Platforms::Subset(PlatformSubset::new([platform])),
+    ] {
+        let mut some = rule("source.io/app", "mirror.io");
+        some.images.platforms = platforms;
+        let report = mirror(&[some], &opener, &JobOptions::default()).await?;
+        assert_eq!(report.failures().count(), 0);
+        assert_eq!(mirrored.tags("app").await, ["chart", "v1"]);
+    }
+    Ok(())
+}

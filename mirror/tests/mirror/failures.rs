@@ -147,3 +147,26 @@ async fn altered_content_is_not_copied() -> Result<()> {
     assert!(copied.fetch(&image).await.is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_repository_that_does_not_exist_is_a_failure_and_one_without_matches_is_not() -> Result<()>
+{
+    let source = Counted::new();
+    source.image("app", "v1", &["app"]).await;
+    let opener = Named::default().with("source.io", &source);
+    let mut unmatched = rule("source.io/app", "mirror.io");
+    unmatched.tags = tranship_mirror::rules::TagRule::of_set(
+        tranship_mirror::rules::TagSet::default()
+            .with_filter(tranship_artifact::tags::TagFilter::default().with_glob("x*")),
+    );
+    let rules = [
+        rule("source.io/ap", "mirror.io"),
+        unmatched,
+        rule("source.io/nothing/**", "mirror.io"),
+    ];
+    let choice = select::choose(&rules, &opener).await?;
+    assert_eq!(choice.failures.len(), 1);
+    assert_eq!(choice.failures[0].name, "source.io/ap");
+    assert_eq!(choice.empty, ["source.io/app", "source.io/nothing/**"]);
+    Ok(())
+}

@@ -12,7 +12,7 @@ use tranship::{
 };
 use tranship_layout::LayoutRegistry;
 use tranship_memory::MemoryRegistry;
-use tranship_mirror::jobs::{JobOptions, Plan, Report};
+use tranship_mirror::jobs::{JobOptions, Report};
 use tranship_mirror::rules::{Destination, Rule, TagRule};
 use tranship_mirror::select::{self, Choice, End, Opener, Selection};
 
@@ -161,9 +161,9 @@ pub(crate) async fn selected(rules: &[Rule], opener: &Named) -> Result<(Choice, 
 
 /// Mirrors once.
 pub(crate) async fn mirror(rules: &[Rule], opener: &Named, options: &JobOptions) -> Result<Report> {
-    let (_, selection) = selected(rules, opener).await?;
-    let plan = Plan::make(selection.images, options).await?;
-    Ok(plan.carry_out(options).await)
+    Ok(tranship_mirror::mirror(rules, opener, options)
+        .await?
+        .report)
 }
 
 /// Makes an index of images, and tags it.

@@ -1,15 +1,12 @@
 //! `bundle apply` and `restore`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt as _;
 use indicatif::BinaryBytes;
 use serde::Serialize;
-use tempfile::TempDir;
-use tokio::io::AsyncWriteExt as _;
 use tranship::{
     CopyHooks, CopyOptions, Digest, Error, ErrorKind, Registry, RepositoryName, Result, Tag,
 };
@@ -18,11 +15,11 @@ use tranship_mirror::jobs::{Image, Place, Report};
 use tranship_mirror::rules::{Destination, NameTemplate};
 use tranship_mirror::select::{End, Opener as _, Target};
 
+use super::spooled::Spooled;
 use super::{LockOrBundle, open_options, write_lock};
 use crate::args::{BundleApply, LocationOptions};
 use crate::command::many::{self, Choices, Images, Locations, PruneChoices, Pruned};
-use crate::command_error::Outcome;
-use crate::input::standard_input;
+use crate::command_error::{CommandError, Outcome};
 use crate::output::Output;
 use crate::progress::CopyProgress;
 use crate::state;
@@ -40,7 +37,8 @@ pub(in crate::command) async fn run(
         return Ok(());
     };
     let to = To::open(destination, location_options).await?;
-    let spooled = Spooled::of(files).await?;
+    let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+    let spooled = Spooled::of(&files).await?;
     match LockOrBundle::open(&spooled.files).await? {
         LockOrBundle::Bundle(bundle) => apply(&bundle, &to, &args, output).await,
         LockOrBundle::Lock(lock) => set_tags(&lock, &to, &args, output).await,
@@ -98,43 +96,6 @@ fn rename(names: &NameTemplate, name: &BundleName) -> Result<RepositoryName> {
     let registry = name.registry();
     let registry = registry.as_ref().map_or("", |registry| registry.as_str());
     names.apply(registry, name.repository())
-}
-
-/// The files, of which standard input is kept in a temporary one.
-struct Spooled {
-    files: Vec<PathBuf>,
-    _directory: Option<TempDir>,
-}
-
-impl Spooled {
-    async fn of(files: &[String]) -> Outcome<Self> {
-        let mut spooled = Self {
-            files: files.iter().map(PathBuf::from).collect(),
-            _directory: None,
-        };
-        if !files.iter().any(|file| file == "-") {
-            return Ok(spooled);
-        }
-        if files.len() > 1 {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "standard input is one volume, and there are others",
-            )
-            .into());
-        }
-        let failed = |error| Error::io("the bundle cannot be kept in a temporary file", error);
-        let directory = tempfile::tempdir().map_err(failed)?;
-        let path = directory.path().join("stdin.tar");
-        let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
-        let mut input = standard_input();
-        while let Some(piece) = input.try_next().await? {
-            file.write_all(&piece).await.map_err(failed)?;
-        }
-        file.flush().await.map_err(failed)?;
-        spooled.files = vec![path];
-        spooled._directory = Some(directory);
-        Ok(spooled)
-    }
 }
 
 /// What happened to each image of a bundle.
@@ -228,9 +189,11 @@ async fn set_tags(lock: &Lock, to: &To, args: &BundleApply, output: Output) -> O
     }
     let choices = Choices {
         dry_run: args.dry_run,
+        all_or_nothing: true,
         ..Choices::default()
     };
-    let report = many::copy(images, &choices, output).await?;
+    let report = many::copy(images, &choices, output).await;
+    let report = report.map_err(suggest_bundle)?;
     let images = Images::new(&report, args.dry_run);
     if !output.is_json() {
         output.print(&images).await?;
@@ -253,6 +216,17 @@ async fn set_tags(lock: &Lock, to: &To, args: &BundleApply, output: Output) -> O
         write_lock(lock, path).await?;
     }
     pruned.outcome()
+}
+
+/// Says where content comes from that a lock does not have.
+fn suggest_bundle(failure: CommandError) -> CommandError {
+    match failure {
+        CommandError::Error(error, place) if error.is_not_found() => {
+            let hint = "apply the bundle, which has the content; a lock only names it";
+            CommandError::Error(error.with_hint(hint), place)
+        }
+        other => other,
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -327,28 +301,32 @@ impl Applied {
     }
 
     fn summary(&self) -> String {
-        let images = self.applied.iter().filter(|image| image.is_image);
-        let (changed, unchanged): (Vec<_>, Vec<_>) = images.partition(|image| image.changed);
+        let tags = |changed: bool| -> usize {
+            let images = self.applied.iter().filter(|image| image.is_image);
+            let images = images.filter(|image| image.changed == changed);
+            images.map(|image| image.tags.len().max(1)).sum()
+        };
         let verb = if self.dry_run { "to copy" } else { "copied" };
         let mut text = format!(
             "{verb}: {} ({})",
-            many::plural(changed.len(), "image"),
+            many::plural(tags(true), "image"),
             BinaryBytes(self.copied_bytes)
         );
         if self.mounted_bytes > 0 {
-            text += &format!(", mounted: {}", BinaryBytes(self.mounted_bytes));
+            let verb = if self.dry_run { "to mount" } else { "mounted" };
+            text += &format!(", {verb}: {}", BinaryBytes(self.mounted_bytes));
         }
-        text += &format!(", up to date: {}", unchanged.len());
+        text += &format!(", up to date: {}", tags(false));
         if !self.pending.is_empty() {
-            let mut waits: BTreeMap<u32, usize> = BTreeMap::new();
-            for volume in self.pending.iter().flat_map(|image| &image.volumes) {
-                *waits.entry(*volume).or_default() += 1;
-            }
-            let volumes: Vec<String> = waits.keys().map(u32::to_string).collect();
+            let volumes = self.pending.iter().flat_map(|image| &image.volumes);
+            let volumes: BTreeSet<u32> = volumes.copied().collect();
+            let waiting = self.pending.iter().filter(|image| image.is_image);
+            let waiting: usize = waiting.map(|image| image.tags.len().max(1)).sum();
             text += &format!(
-                ", waiting for volumes {}: {}",
-                volumes.join(", "),
-                self.pending.iter().filter(|image| image.is_image).count()
+                "; {} {} for {}",
+                many::plural(waiting, "image"),
+                if waiting == 1 { "waits" } else { "wait" },
+                volumes_named(volumes)
             );
         }
         text
@@ -368,11 +346,23 @@ impl fmt::Display for Applied {
         }
         for image in self.pending.iter().filter(|image| image.is_image) {
             let source = with_tags(&image.source, &image.tags, &image.digest);
-            let volumes: Vec<String> = image.volumes.iter().map(u32::to_string).collect();
-            let volumes = format!("waits for volumes {}", volumes.join(", "));
+            let volumes = volumes_named(image.volumes.iter().copied());
+            let volumes = format!("waits for {volumes}");
             table.push(["pending", &source, &volumes]);
         }
         f.write_str(&table.lines(""))
+    }
+}
+
+/// Returns the numbers of volumes in words.
+pub(super) fn volumes_named(numbers: impl IntoIterator<Item = u32>) -> String {
+    let numbers: Vec<String> = numbers
+        .into_iter()
+        .map(|number| number.to_string())
+        .collect();
+    match numbers.as_slice() {
+        [one] => format!("volume {one}"),
+        several => format!("volumes {}", several.join(", ")),
     }
 }
 

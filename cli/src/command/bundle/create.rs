@@ -10,18 +10,19 @@ use serde::Serialize;
 use tranship::{Digest, Error, RegistryName, Result, TagOrDigest};
 use tranship_backends::{OpenOptions, RegistryLocation};
 use tranship_mirror::bundle::{
-    BundleName, BundlePlanner, Plan, PlanOptions, PlannerOptions, WriteOptions,
+    BundleName, BundlePlanner, Plan, PlanOptions, PlannerOptions, WriteOptions, WriteReport,
 };
 use tranship_mirror::file;
-use tranship_mirror::jobs::{Image, Place};
+use tranship_mirror::jobs::{Image, Place, Report};
 use tranship_mirror::rules::{Platforms, Referrers, Rule};
 use tranship_mirror::select::{self, Chosen};
 
 use super::sink::{Objects, StandardOutput};
 use super::{base, open_options, write_lock};
 use crate::args::{self, Backup, BundleCreate, BundleOutput, BundleWrite, LocationOptions};
-use crate::command::many::{self, Choices, Locations};
+use crate::command::many::{self, Choices, FailureLine, Images, Locations, failure_lines};
 use crate::command_error::{CommandError, Outcome};
+use crate::exit::Status;
 use crate::input;
 use crate::output::Output;
 use crate::progress::TransferProgress;
@@ -39,7 +40,21 @@ struct Created {
     bytes: u64,
     left_out: u64,
     left_out_bytes: u64,
+    volume_count: u32,
     volumes: Vec<Volume>,
+    #[serde(flatten)]
+    problems: Problems,
+}
+
+/// What is not in the bundle although it was asked for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problems {
+    failed: Images,
+    /// Repositories and patterns that could not be listed.
+    not_listed: Vec<FailureLine>,
+    /// Repositories and patterns in which nothing is chosen.
+    empty: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,6 +125,8 @@ fn all_referrers() -> Referrers {
 struct ChosenImages {
     chosen: Vec<(BundleName, Chosen)>,
     failures: Vec<select::Failure>,
+    /// Repositories and patterns in which nothing is chosen.
+    empty: Vec<String>,
 }
 
 async fn choose(rules: &[Rule], options: &OpenOptions, output: Output) -> Outcome<ChosenImages> {
@@ -128,6 +145,7 @@ async fn choose(rules: &[Rule], options: &OpenOptions, output: Output) -> Outcom
     Ok(ChosenImages {
         chosen: chosen.collect::<Result<_>>()?,
         failures: choice.failures,
+        empty: choice.empty,
     })
 }
 
@@ -190,10 +208,22 @@ async fn write(
         image.tag = chosen.tag;
         image.with_options(chosen.options)
     });
-    let report = many::copy(copied.collect(), choices, output).await?;
-    let incomplete = many::outcome(&report, &images.failures, 0);
-    if !args.keep_going && incomplete.is_err() {
-        output.note("nothing was written; with --keep-going, the rest is written");
+    let copied: Vec<Image> = copied.collect();
+    let is_empty = copied.is_empty();
+    let report = many::copy(copied, choices, output).await?;
+    let incomplete = outcome(&report, &images.failures, &images.empty);
+    let failures = images.failures.iter();
+    let problems = Problems {
+        failed: Images::of_failures(&report),
+        not_listed: failure_lines(failures.map(|failure| (failure.name.as_str(), &failure.error))),
+        empty: images.empty,
+    };
+    if incomplete.is_err() && (is_empty || !args.keep_going) {
+        if output.is_json() {
+            output.print_json(&problems).await?;
+        } else {
+            output.failure("nothing was written; --keep-going writes the rest");
+        }
         return incomplete;
     }
     let mut layout = PlanOptions::default();
@@ -220,7 +250,9 @@ async fn write(
         bytes: totals.bytes,
         left_out: totals.in_base,
         left_out_bytes: totals.bytes_in_base,
+        volume_count: totals.volumes,
         volumes,
+        problems,
     };
     if !matches!(args.output, BundleOutput::Stdout) || args.dry_run {
         output.print(&created).await?;
@@ -229,6 +261,23 @@ async fn write(
         output.note(created.summary());
     }
     incomplete
+}
+
+/// Fails if something that was asked for is not in the bundle.
+fn outcome(report: &Report, not_listed: &[select::Failure], empty: &[String]) -> Outcome {
+    many::outcome(report, not_listed, 0)?;
+    let [first, others @ ..] = empty else {
+        return Ok(());
+    };
+    let mut message = format!("nothing is chosen in {first}");
+    if !others.is_empty() {
+        message += &format!(" and {} others", others.len());
+    }
+    let status = match report.images.is_empty() {
+        true => Status::NotFound,
+        false => Status::Incomplete,
+    };
+    Err(CommandError::Incomplete(message, status))
 }
 
 async fn write_plan(
@@ -244,6 +293,7 @@ async fn write_plan(
         BundleOutput::File(path) => {
             expect_other_file(path, args)?;
             let written = plan.write_files(path, &write).await?;
+            tell_of_leftovers(path, &written, output);
             let volumes = written.volumes.into_iter().map(|volume| Volume {
                 name: volume.path.display().to_string(),
                 size: volume.size,
@@ -263,6 +313,26 @@ async fn write_plan(
             let volumes = objects.into_written().into_iter();
             let volumes = volumes.map(|(name, size)| Volume { name, size });
             Ok(volumes.collect())
+        }
+    }
+}
+
+/// Tells of volumes with higher numbers, which an earlier bundle of the same name has left.
+fn tell_of_leftovers(path: &Path, written: &WriteReport, output: Output) {
+    let [_, .., last] = written.volumes.as_slice() else {
+        return;
+    };
+    let count = written.volumes.len();
+    let shown = last.path.display().to_string();
+    let digits = format!("{count:03}");
+    let next = format!("{:03}", count + 1);
+    if let Some(at) = shown.rfind(&digits) {
+        let next = format!("{}{next}{}", &shown[..at], &shown[at + digits.len()..]);
+        if Path::new(&next).exists() {
+            output.note(format_args!(
+                "warning: {next} is not part of this bundle, but of an earlier one to {}",
+                path.display()
+            ));
         }
     }
 }
@@ -296,7 +366,10 @@ impl Created {
         );
         if self.left_out > 0 {
             let bytes = BinaryBytes(self.left_out_bytes);
-            text += &format!("; the destination has {} others ({bytes})", self.left_out);
+            text += &format!("; left out {} that the base has ({bytes})", self.left_out);
+        }
+        if self.volume_count > 1 {
+            text += &format!("; on {} volumes", self.volume_count);
         }
         text
     }

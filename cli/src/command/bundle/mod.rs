@@ -4,6 +4,7 @@ mod apply;
 mod create;
 mod show;
 mod sink;
+mod spooled;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

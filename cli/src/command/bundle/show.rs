@@ -4,9 +4,11 @@ use std::fmt;
 
 use indicatif::BinaryBytes;
 use serde::Serialize;
-use tranship::{Descriptor, Digest, Result, Tag};
+use tranship::{Descriptor, Digest, Error, ErrorKind, Result, Tag};
 use tranship_mirror::bundle::{Bundle, ImageChange, Lock, LockDiff, VerifyOptions, VerifyReport};
 
+use super::apply::volumes_named;
+use super::spooled::Spooled;
 use super::{LockOrBundle, base};
 use crate::args::{BundleDiff, BundleList, BundleLock, BundleVerify};
 use crate::command::many;
@@ -41,7 +43,8 @@ struct ListedImage {
 }
 
 pub(super) async fn list(args: BundleList, output: Output) -> Outcome {
-    let listing = match LockOrBundle::open(&args.files).await? {
+    let spooled = Spooled::of(&args.files).await?;
+    let listing = match LockOrBundle::open(&spooled.files).await? {
         LockOrBundle::Bundle(bundle) => of_bundle(&bundle)?,
         LockOrBundle::Lock(lock) => Listing {
             set: None,
@@ -102,10 +105,11 @@ impl fmt::Display for Listing {
         for image in &self.images {
             let mut remark = String::new();
             if image.base_bytes > 0 {
-                remark = format!("{} at the destination", BinaryBytes(image.base_bytes));
+                remark = format!("{} in the base", BinaryBytes(image.base_bytes));
             }
             if !image.missing_volumes.is_empty() {
-                remark = format!("needs volumes {}", numbers(&image.missing_volumes));
+                let volumes = volumes_named(image.missing_volumes.iter().copied());
+                remark = format!("needs {volumes}");
             }
             let name = named(&image.name, image.tag.as_ref(), &image.digest);
             let digest = match image.tag {
@@ -133,10 +137,13 @@ fn numbers(numbers: &[u32]) -> String {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Verified {
-    is_sound: bool,
+    sound: bool,
     /// Whether volumes may be missing.
     #[serde(skip)]
     is_partial: bool,
+    /// Whether the base was compared.
+    #[serde(skip)]
+    has_base: bool,
     bytes: u64,
     damaged: Vec<Damaged>,
     missing_volumes: Vec<u32>,
@@ -164,15 +171,28 @@ struct Incomplete {
 }
 
 pub(super) async fn verify(args: BundleVerify, output: Output) -> Outcome {
-    let bundle = Bundle::open(&args.files).await?;
+    let spooled = Spooled::of(&args.files).await?;
+    let bundle = match LockOrBundle::open(&spooled.files).await? {
+        LockOrBundle::Bundle(bundle) => bundle,
+        LockOrBundle::Lock(_) => {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "a lock has no content that could be verified",
+            )
+            .with_hint("name the volumes of the bundle, and the lock with --base")
+            .into());
+        }
+    };
+    let has_base = !args.base.is_empty();
     let mut options = VerifyOptions::default();
     if let Some(base) = base(&args.base).await? {
         options = options.with_base(base);
     }
     let report = bundle.verify(&options).await?;
-    let verified = Verified::new(report, args.partial);
+    let mut verified = Verified::new(report, args.partial);
+    verified.has_base = has_base;
     output.print(&verified).await?;
-    if verified.is_sound {
+    if verified.sound {
         if !output.is_json() {
             output.note(verified.summary());
         }
@@ -199,8 +219,9 @@ impl Verified {
             content: missing.content.clone(),
         });
         Self {
-            is_sound,
+            sound: is_sound,
             is_partial,
+            has_base: false,
             bytes: report.bytes,
             damaged: damaged.collect(),
             incomplete: incomplete.collect(),
@@ -214,11 +235,12 @@ impl Verified {
         let mut text = format!("{} verified, no errors", BinaryBytes(self.bytes));
         if !self.base.is_empty() {
             let bytes = self.base.iter().map(Descriptor::size).sum();
-            let count = self.base.len();
-            text += &format!(
-                "; the destination must have {count} others ({})",
-                BinaryBytes(bytes)
-            );
+            let (count, bytes) = (self.base.len(), BinaryBytes(bytes));
+            text += &if self.has_base {
+                format!("; the base has the {count} others ({bytes})")
+            } else {
+                format!("; the destination must have {count} others ({bytes})")
+            };
         }
         text
     }

@@ -8,8 +8,10 @@ mod pruning;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use tranship::Existing;
-use tranship_mirror::jobs::{Image, JobOptions, Plan, Report, Roots};
+use tranship::{Error, ErrorKind, Existing};
+use tranship_mirror::Mirrored;
+use tranship_mirror::jobs::{Image, JobOptions, Plan, PlannedImage, Report, Roots, State};
+use tranship_mirror::rules::Rule;
 use tranship_mirror::select::{Choice, Failure};
 
 use crate::command_error::{CommandError, Outcome};
@@ -30,12 +32,43 @@ pub(super) struct Choices {
     pub(super) dry_run: bool,
     pub(super) repair: bool,
     pub(super) resumable_from: Option<u64>,
+    /// Whether nothing is copied if one of the images cannot be.
+    pub(super) all_or_nothing: bool,
     /// The roots that earlier runs have found.
     pub(super) roots: Arc<Roots>,
 }
 
+/// Mirrors what `rules` choose, with progress bars.
+pub(super) async fn mirror(
+    rules: &[Rule],
+    opener: &Locations,
+    choices: &Choices,
+    output: Output,
+) -> Outcome<Mirrored> {
+    let (options, progress) = job_options(choices, output);
+    let mirrored = tranship_mirror::mirror(rules, opener, &options).await;
+    progress.finish();
+    Ok(mirrored?)
+}
+
 /// Finds out what there is to do for `images`, and does it, with progress bars.
 pub(super) async fn copy(images: Vec<Image>, choices: &Choices, output: Output) -> Outcome<Report> {
+    let (options, progress) = job_options(choices, output);
+    let plan = Plan::make(images, &options).await?;
+    if choices.all_or_nothing {
+        let failed = |planned: &&PlannedImage| matches!(planned.state, State::Failed(_));
+        let failed: Vec<_> = plan.images().iter().filter(failed).collect();
+        if let Some(first) = failed.first() {
+            progress.finish();
+            return Err(refused(first, failed.len()).into());
+        }
+    }
+    let report = plan.carry_out(&options).await;
+    progress.finish();
+    Ok(report)
+}
+
+fn job_options(choices: &Choices, output: Output) -> (JobOptions, Arc<ManyProgress>) {
     let progress = Arc::new(ManyProgress::new(output, choices.dry_run));
     let mut options = JobOptions::default()
         .with_dry_run(choices.dry_run)
@@ -51,10 +84,24 @@ pub(super) async fn copy(images: Vec<Image>, choices: &Choices, output: Output) 
         options = options.with_existing(Existing::Check);
     }
     options.roots = Arc::clone(&choices.roots);
-    let plan = Plan::make(images, &options).await?;
-    let report = plan.carry_out(&options).await;
-    progress.finish();
-    Ok(report)
+    (options, progress)
+}
+
+/// Returns why nothing is copied: one of `count` images cannot be.
+fn refused(first: &PlannedImage, count: usize) -> Error {
+    let name = first.image.destination_name();
+    let (kind, message) = match &first.state {
+        State::Failed(error) if error.is_not_found() => (
+            ErrorKind::NotFound,
+            format!(
+                "the destination lacks the manifests of {}, and nothing was changed",
+                plural(count, "image")
+            ),
+        ),
+        State::Failed(error) => (error.kind(), error.to_string()),
+        _ => (ErrorKind::Io, "cannot be copied".to_owned()),
+    };
+    Error::new(kind, message).with_subject(name)
 }
 
 /// Fails if a part of the work has failed: images, `not_listed` sources, and `deletions`.
@@ -103,7 +150,7 @@ pub(super) fn tell_choice(choice: &Choice, output: Output) {
     }
     for failure in &choice.failures {
         let line = ErrorReport::new(&failure.error).at(Some(&failure.name));
-        output.note(line.line());
+        output.failure(line.line());
     }
     for name in &choice.empty {
         output.note(format_args!("warning: nothing is chosen in {name}"));

@@ -56,6 +56,16 @@ impl Images {
         Self { images, dry_run }
     }
 
+    /// Returns only the images that failed.
+    pub(in crate::command) fn of_failures(report: &Report) -> Self {
+        let failed = |image: &&ImageReport| matches!(image.outcome, Outcome::Failed(_));
+        let images = report.images.iter().filter(failed).map(line).collect();
+        Self {
+            images,
+            dry_run: false,
+        }
+    }
+
     fn count(&self, status: Status) -> usize {
         let with_it = self.images.iter().filter(|image| image.status == status);
         with_it.count()

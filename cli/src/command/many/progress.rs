@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tranship::{CopyEvent, CopyHooks as _};
+use tranship::{CopyEvent, CopyHooks as _, CopySide};
 use tranship_mirror::jobs::{ImageReport, Observer, Outcome};
 
 use crate::output::Output;
@@ -72,12 +72,19 @@ impl Observer for ManyProgress {
         if self.output.is_json() {
             return;
         }
-        let line = Report::new(error).at(Some(&report.image.source_name()));
+        let image = &report.image;
+        let place = match error.copy_side() {
+            Some(CopySide::Destination) => {
+                format!("{} to {}", image.source_name(), image.destination_name())
+            }
+            _ => image.source_name(),
+        };
+        let line = Report::new(error).at(Some(&place));
         let line = line.line();
         match &*self.lock() {
-            Stage::Copying(bars) => bars.print_above(|| self.output.note(&line)),
-            Stage::Planning(bar) => bar.print_above(|| self.output.note(&line)),
-            Stage::Waiting => self.output.note(&line),
+            Stage::Copying(bars) => bars.print_above(|| self.output.failure(&line)),
+            Stage::Planning(bar) => bar.print_above(|| self.output.failure(&line)),
+            Stage::Waiting => self.output.failure(&line),
         }
     }
 }

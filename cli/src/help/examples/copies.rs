@@ -48,7 +48,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "Every tag of some repositories, with signatures and SBOMs",
-                "tranship bundle create -o bundle.tar --lock bundle.lock registry.example/team/**",
+                "tranship bundle create -o bundle.tar --lock bundle.lock 'registry.example/team/**'",
             ),
             example(
                 "What a file for `tranship mirror` chooses and the other side does not have, on volumes",
@@ -143,7 +143,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             example(
                 "A name space, on volumes",
-                "tranship backup registry.example/team/** -o team.tar --volume-size 4GiB",
+                "tranship backup 'registry.example/team/**' -o team.tar --volume-size 4GiB",
             ),
             example(
                 "A directory of layouts, with manifests that have no tag",

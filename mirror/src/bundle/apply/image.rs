@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tranship::{
-    CopyAction, CopyReport, Descriptor, ErrorKind, Result, ResultExt as _, Tag, TagOrDigest,
-    blocking, copy, copy_graph,
+    ContentKind, CopyAction, CopyReport, Descriptor, Error, ErrorKind, Result, ResultExt as _, Tag,
+    TagOrDigest, blocking, copy, copy_graph,
 };
 
 use super::options::{AppliedImage, ApplyReport, PendingImage};
@@ -22,6 +22,21 @@ pub(super) struct ImageCopy<'a> {
 impl ImageCopy<'_> {
     /// Copies the image if all of it is there, or else what there is of it, and returns the report about it.
     pub(super) async fn run(self) -> Result<ApplyReport> {
+        let (of, name) = (self.of, self.name());
+        self.copy_content()
+            .await
+            .map_err(|error| of_image(error, of, name))
+    }
+
+    /// Returns the name in the bundle, for messages.
+    fn name(&self) -> String {
+        match self.tags.first() {
+            Some(tag) => format!("{}:{tag}", self.of.name),
+            None => self.of.name.to_string(),
+        }
+    }
+
+    async fn copy_content(self) -> Result<ApplyReport> {
         let mut report = ApplyReport::default();
         let of = self.of;
         let digest = of.bundle.contents.node(self.number)?.digest;
@@ -146,6 +161,43 @@ impl ImageCopy<'_> {
         }
         Ok(())
     }
+}
+
+/// Says which image could not be copied, and of damaged content in which volume it is.
+fn of_image(error: Error, of: &RepositoryCopy<'_>, name: String) -> Error {
+    let is_damage = matches!(
+        error.kind(),
+        ErrorKind::DigestMismatch | ErrorKind::SizeMismatch
+    );
+    let damaged = error.subject().filter(|_| is_damage);
+    let digest = damaged.and_then(|subject| subject.parse().ok());
+    let contents = &of.bundle.contents;
+    let number = digest.and_then(|digest| contents.lock.number(ContentKind::Blob, &digest));
+    let volume = number.and_then(|number| contents.parts_of(number).first());
+    let explained = match volume {
+        Some(part) => Error::new(
+            error.kind(),
+            format!("volume {} of the bundle is damaged", part.volume),
+        )
+        .with_hint(
+            "`tranship bundle verify` names everything that is damaged; get the volume again",
+        ),
+        None => {
+            let explained = Error::new(error.kind(), "it cannot be copied");
+            match error.hint() {
+                Some(hint) => {
+                    let hint = hint.to_owned();
+                    explained.with_hint(hint)
+                }
+                None => explained,
+            }
+        }
+    };
+    explained
+        .with_operation("apply")
+        .with_subject(name)
+        .with_retryable(error.is_retryable())
+        .with_source(error)
 }
 
 /// Adds what a copy did to a report; returns whether it did anything.

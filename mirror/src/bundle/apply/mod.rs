@@ -69,10 +69,7 @@ impl Bundle {
             roots.map(move |(number, tags)| ImageCopy { of, number, tags })
         });
         let applied = stream::iter(images)
-            .map(|image| async move {
-                let name = image.of.name;
-                image.run().await.during("apply", name)
-            })
+            .map(ImageCopy::run)
             .buffered(options.concurrency.get());
         let report = applied
             .try_fold(ApplyReport::default(), |mut report, image| async {

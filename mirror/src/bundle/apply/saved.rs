@@ -70,7 +70,7 @@ pub(super) fn save(directory: &Path, bundle: &OpenBundle, number: u32) -> Result
             continue;
         };
         let sum = volume.read(&MemberName::Sum(node.digest, part.offset), SUM_SIZE)?;
-        std::fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+        create(directory).map_err(|error| failed(directory, error))?;
         let mut file =
             tempfile::NamedTempFile::new_in(directory).map_err(|error| failed(directory, error))?;
         let copied =
@@ -128,6 +128,15 @@ fn copy(source: &LocalFile, file: &mut File) -> io::Result<Digest> {
         file.write_all(&buffer[..read])?;
         offset += read as u64;
     }
+}
+
+/// Creates the directory, which other users cannot read, as images may be private.
+fn create(directory: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
 }
 
 fn failed(path: &Path, error: io::Error) -> Error {

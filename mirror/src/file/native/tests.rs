@@ -102,7 +102,7 @@ fn tags_are_the_union_of_what_the_fields_choose() {
             "v1.24.1 v1.25 v1.26-rc1",
         ),
         ("semver: '>=1.24 <2', latest: 1", "v1.25"),
-        ("latest: 2", "v1.26-rc1 v2.0"),
+        ("latest: 2", "v1.25 v2.0"),
         ("latest: 2, match: '!*-*'", "v1.25 v2.0"),
         ("tags: edge, latest: 1", "edge v2.0"),
         ("to: reg.example", LISTED),

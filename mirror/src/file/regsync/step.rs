@@ -66,8 +66,8 @@ impl<'n> Step<'_, 'n> {
         let kind = self.required("type")?;
         let mut rule = match self.document.text(kind)? {
             "image" => self.image()?,
-            "repository" => self.repository(notes)?,
-            "registry" => self.registry(notes)?,
+            "repository" => self.repository()?,
+            "registry" => self.registry()?,
             _ => {
                 let why = "expected \"registry\", \"repository\" or \"image\"";
                 return Err(self.document.error(kind.position, why));
@@ -177,7 +177,7 @@ impl<'n> Step<'_, 'n> {
         Ok(rule.with_destination(destination))
     }
 
-    fn repository(&self, notes: &mut Notes<'_>) -> Result<Rule> {
+    fn repository(&self) -> Result<Rule> {
         let mut names = Vec::with_capacity(2);
         for key in ["source", "target"] {
             let (node, name) = self.name(key)?;
@@ -189,19 +189,14 @@ impl<'n> Step<'_, 'n> {
             names.push(name.source);
         }
         let target = names.pop().map(|target| destination(&target));
-        let tags = tags::tag_rule(
-            self.document,
-            self.map.get("tagSets"),
-            self.map.get("tags"),
-            notes,
-        )?;
+        let tags = tags::tag_rule(self.document, self.map.get("tagSets"), self.map.get("tags"))?;
         let source = names.pop().unwrap_or_else(|| SourcePattern::single(""));
         let mut rule = Rule::new(source).with_tags(tags);
         rule.destination = target;
         Ok(rule)
     }
 
-    fn registry(&self, notes: &mut Notes<'_>) -> Result<Rule> {
+    fn registry(&self) -> Result<Rule> {
         let document = self.document;
         let (node, host) = self.plain("source")?;
         let host: Result<RegistryName> = host.parse();
@@ -209,7 +204,7 @@ impl<'n> Step<'_, 'n> {
             let error = error.with_hint("a source of \"type: registry\" is a host");
             document.at(node.position, &error)
         })?;
-        let (allowed, denied) = tags::repositories(document, self.map.get("repos"), notes)?;
+        let (allowed, denied) = tags::repositories(document, self.map.get("repos"))?;
         let mut source = SourcePattern::new(host.to_string(), allowed);
         source.excluded = denied;
         let (node, target) = self.plain("target")?;
@@ -221,7 +216,7 @@ impl<'n> Step<'_, 'n> {
             return Err(document.error(node.position, why));
         }
         let sets = self.map.get("tagSets");
-        let tags = tags::tag_rule(document, sets, self.map.get("tags"), notes)?;
+        let tags = tags::tag_rule(document, sets, self.map.get("tags"))?;
         Ok(Rule::new(source).with_tags(tags).with_destination(target))
     }
 

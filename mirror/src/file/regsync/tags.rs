@@ -5,7 +5,6 @@ use tranship_artifact::tags::TagFilter;
 
 use super::super::constraint;
 use super::super::document::Document;
-use super::super::notes::Notes;
 use super::super::regex::searched;
 use super::super::yaml::{Node, Value};
 use crate::rules::{NamePattern, TagRule, TagSet};
@@ -18,16 +17,15 @@ pub(super) fn tag_rule(
     document: Document<'_>,
     sets: Option<&Node>,
     tags: Option<&Node>,
-    notes: &mut Notes<'_>,
 ) -> Result<TagRule> {
     let mut rule = TagRule::default();
     if let Some(node) = sets {
         for node in document.list(node)? {
-            rule.sets.push(tag_set(document, node, notes)?);
+            rule.sets.push(tag_set(document, node)?);
         }
     }
     if let Some(node) = tags {
-        let set = tag_set(document, node, notes)?;
+        let set = tag_set(document, node)?;
         // An empty set in `tags` counts as missing.
         if !set.filter.is_empty() {
             rule.sets.push(set);
@@ -36,9 +34,9 @@ pub(super) fn tag_rule(
     Ok(rule)
 }
 
-fn tag_set(document: Document<'_>, node: &Node, notes: &mut Notes<'_>) -> Result<TagSet> {
-    let map = document.map(node)?;
-    notes.add_unknown(map, &TAGS);
+fn tag_set(document: Document<'_>, node: &Node) -> Result<TagSet> {
+    // A misspelled filter would choose everything.
+    let map = document.fields(node, &TAGS)?;
     let mut filter = TagFilter::default();
     for (key, is_denied) in [("allow", false), ("deny", true)] {
         for item in items(document, map.get(key))? {
@@ -72,13 +70,11 @@ fn tag_set(document: Document<'_>, node: &Node, notes: &mut Notes<'_>) -> Result
 pub(super) fn repositories(
     document: Document<'_>,
     node: Option<&Node>,
-    notes: &mut Notes<'_>,
 ) -> Result<(NamePattern, Vec<NamePattern>)> {
     let Some(node) = node else {
         return Ok((NamePattern::all(), Vec::new()));
     };
-    let map = document.map(node)?;
-    notes.add_unknown(map, &REPOSITORIES);
+    let map = document.fields(node, &REPOSITORIES)?;
     let mut lists = [Vec::new(), Vec::new()];
     for (key, list) in REPOSITORIES.into_iter().zip(&mut lists) {
         for item in items(document, map.get(key))? {

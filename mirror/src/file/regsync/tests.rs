@@ -1,7 +1,7 @@
 use tranship::{Digest, PlatformSubset, Result, SubsetForm, Tag};
 
-use super::super::FileFormat;
 use super::super::tests::{assert_errors, chosen, destination, rules};
+use super::super::{FileFormat, read};
 use crate::rules::{Platforms, Referrers, Rule, Rules};
 
 /// `docs/examples/regsync.yml` of regclient.
@@ -128,6 +128,29 @@ fn unknown_fields_are_noted_except_extensions() {
             "f.yaml:3:50: unknown field \"z\" is ignored"
         ]
     );
+}
+
+#[test]
+fn notes_are_bounded() {
+    let fields: String = (0..1000).map(|number| format!("y{number}: 1\n")).collect();
+    let notes = regsync(&format!("sync: []\n{fields}")).notes;
+    assert_eq!(notes.len(), 100);
+}
+
+#[test]
+fn a_misspelled_filter_is_refused() {
+    for (field, name) in [
+        ("tags: {alow: [x]}", "alow"),
+        ("tagSets: [{denny: [x]}]", "denny"),
+    ] {
+        let content = format!("sync: [{{type: repository, source: a, target: 'r:1/a', {field}}}]");
+        let error = read(&content, "f.yaml", Some(FileFormat::Regsync), None).expect_err(name);
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("unknown field \"{name}\"")),
+            "{text}"
+        );
+    }
 }
 
 #[test]

@@ -34,8 +34,8 @@ pub(super) fn read(
     let mut notes = Notes::new(document);
     let mut rules = Rules::default();
     for (host, node) in document.map(&root)?.entries {
-        let map = document.map(node)?;
-        notes.add_unknown(map, &KEYS);
+        // A misspelled list would choose nothing, or everything.
+        let map = document.fields(node, &KEYS)?;
         notes.add_ignored(
             map,
             &["credentials"],

@@ -1,7 +1,7 @@
 use tranship::Digest;
 
-use super::super::FileFormat;
 use super::super::tests::{assert_errors, chosen, rules};
+use super::super::{FileFormat, read};
 use crate::rules::Rules;
 
 /// The example of skopeo-sync(1).
@@ -67,24 +67,18 @@ fn credentials_and_certificates_are_noted_and_not_shown() {
 }
 
 #[test]
-fn unknown_fields_are_noted() {
-    let notes = skopeo("quay.io:\n  images: {}\n  imagez: {}\n").notes;
+fn unknown_fields_are_refused() {
+    let content = "quay.io:\n  imagez: {}\n";
     assert_eq!(
-        notes,
-        [
-            "f.yaml:3:3: unknown field \"imagez\" is ignored",
-            "f.yaml:1:1: no images of quay.io are listed"
-        ]
+        FileFormat::detect("f.yaml", content),
+        FileFormat::SkopeoSync
     );
-}
-
-#[test]
-fn notes_are_bounded() {
-    let fields: String = (0..1000)
-        .map(|number| format!("  x{number}: 1\n"))
-        .collect();
-    let notes = skopeo(&format!("quay.io:\n{fields}")).notes;
-    assert_eq!(notes.len(), 100);
+    let error = read(content, "f.yaml", None, None).expect_err("a typo");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("f.yaml:2:3: unknown field \"imagez\", expected one of images"),
+        "{text}"
+    );
 }
 
 #[test]
