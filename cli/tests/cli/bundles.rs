@@ -216,6 +216,20 @@ fn a_lock_brings_back_tags_and_prunes() {
     here.ends(3, &["bundle", "apply", "all.lock", "layouts:empty"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_device_is_written_to_and_not_replaced() {
+    let here = artifacts();
+    here.ok(&["bundle", "create", "-o", "/dev/null", "layouts:from"]);
+    assert!(
+        !std::fs::metadata("/dev/null")
+            .expect("still there")
+            .is_file()
+    );
+    std::fs::create_dir(here.path("directory")).expect("created");
+    here.fails(2, &["bundle", "create", "-o", "directory", "layouts:from"]);
+}
+
 #[test]
 fn other_files_are_refused() {
     let here = Workplace::new();

@@ -7,15 +7,16 @@ use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 use tranship::{Digest, RegistryIdentity, RepositoryName};
 
-/// So many repositories are remembered for each blob, in case one of them loses it.
-const MAX_HOLDERS: usize = 3;
+/// So many repositories are returned as sources of a mount, in case one of them has lost the blob.
+const MAX_SOURCES: usize = 3;
 
 /// A blob of a registry.
 pub(super) type BlobKey = (RegistryIdentity, Digest);
 
 /// Where each blob of a run is at the destination, or which copy is moving it there.
 ///
-/// The first copy that claims a blob moves it. The others wait, and mount it from there.
+/// The first copy that claims a blob moves it. The others wait, and mount it from there. Of several copies into one
+/// repository, one mounts it: some registries fail when a blob is mounted twice at the same time.
 ///
 /// A copy that waits can hold claims that another copy waits for. Where blobs can be mounted as soon as they are pushed,
 /// that other copy continues, because a blob is claimed when its own transfer starts. Where a copy is one batch, its blobs can
@@ -29,16 +30,36 @@ pub(crate) struct SharedBlobs {
 #[derive(Debug, Default)]
 struct State {
     blobs: HashMap<BlobKey, Blob>,
+    /// The copies that mount a stored blob into a further repository.
+    mounting: HashMap<(BlobKey, RepositoryName), Mover>,
     /// Which copies wait for the end of which, as often as they wait.
     waits: HashMap<usize, Vec<usize>>,
 }
 
 #[derive(Debug)]
 enum Blob {
-    /// The copy with this number has claimed it.
-    Moving { copy: usize, ended: Arc<Notify> },
-    /// These repositories have it.
-    Stored(Vec<RepositoryName>),
+    Moving(Mover),
+    /// These repositories have it, and these are the first of them.
+    Stored {
+        repositories: HashSet<RepositoryName>,
+        sources: Vec<RepositoryName>,
+    },
+}
+
+/// A copy that moves a blob.
+#[derive(Debug, Clone)]
+struct Mover {
+    copy: usize,
+    ended: Arc<Notify>,
+}
+
+impl Mover {
+    fn new(copy: usize) -> Self {
+        Self {
+            copy,
+            ended: Arc::default(),
+        }
+    }
 }
 
 /// What a copy does about a blob.
@@ -58,11 +79,9 @@ impl SharedBlobs {
 
     /// Claims a blob for a copy, unless it is stored or claimed.
     pub(super) fn claim(&self, copy: usize, key: BlobKey) {
-        let moving = || Blob::Moving {
-            copy,
-            ended: Arc::default(),
-        };
-        self.lock().blobs.entry(key).or_insert_with(moving);
+        let mut state = self.lock();
+        let blob = state.blobs.entry(key);
+        blob.or_insert_with(|| Blob::Moving(Mover::new(copy)));
     }
 
     /// Returns what `copy`, into `repository`, does about a blob, which is claimed for it if nothing is known of it.
@@ -76,23 +95,33 @@ impl SharedBlobs {
     ) -> Turn {
         self.claim(copy, key.clone());
         let mut state = self.lock();
-        let (mover, ended) = match state.blobs.get(key) {
-            Some(Blob::Moving { copy: mover, ended }) if *mover != copy => {
-                (*mover, Arc::clone(ended))
+        let (mover, sources) = match state.blobs.get(key) {
+            Some(Blob::Stored {
+                repositories,
+                sources,
+            }) if !repositories.contains(repository) => {
+                let mounting = state.mounting.get(&(key.clone(), repository.clone()));
+                (mounting.cloned(), sources.clone())
             }
-            Some(Blob::Stored(holders)) if !holders.contains(repository) => {
-                return Turn::Mount(holders.clone());
-            }
+            Some(Blob::Moving(mover)) => (Some(mover.clone()), Vec::new()),
             _ => return Turn::Copy,
         };
-        if until_end {
-            if state.leads_to(mover, copy) {
+        let Some(mover) = mover.filter(|mover| mover.copy != copy) else {
+            if sources.is_empty() {
                 return Turn::Copy;
             }
-            state.waits.entry(copy).or_default().push(mover);
+            let mounting = (key.clone(), repository.clone());
+            state.mounting.insert(mounting, Mover::new(copy));
+            return Turn::Mount(sources);
+        };
+        if until_end {
+            if state.leads_to(mover.copy, copy) {
+                return Turn::Copy;
+            }
+            state.waits.entry(copy).or_default().push(mover.copy);
         }
         // Registered before the lock is released, so that no notification is missed.
-        Turn::Wait(mover, ended.notified_owned())
+        Turn::Wait(mover.copy, mover.ended.notified_owned())
     }
 
     /// Notes that a wait until the end of `mover` is over.
@@ -107,19 +136,23 @@ impl SharedBlobs {
     /// Notes that `repository` has a blob, which others can mount now.
     pub(super) fn stored(&self, repository: &RepositoryName, key: BlobKey) {
         let mut state = self.lock();
-        match state.blobs.get_mut(&key) {
-            Some(Blob::Stored(holders)) => {
-                if holders.len() < MAX_HOLDERS && !holders.contains(repository) {
-                    holders.push(repository.clone());
-                }
-            }
-            before => {
-                if let Some(Blob::Moving { ended, .. }) = before {
-                    ended.notify_waiters();
-                }
-                let holders = vec![repository.clone()];
-                state.blobs.insert(key, Blob::Stored(holders));
-            }
+        let mounting = (key.clone(), repository.clone());
+        if let Some(mover) = state.mounting.remove(&mounting) {
+            mover.ended.notify_waiters();
+        }
+        let blob = state.blobs.entry(key).or_insert_with(Blob::empty);
+        if let Blob::Moving(mover) = blob {
+            mover.ended.notify_waiters();
+            *blob = Blob::empty();
+        }
+        if let Blob::Stored {
+            repositories,
+            sources,
+        } = blob
+            && repositories.insert(repository.clone())
+            && sources.len() < MAX_SOURCES
+        {
+            sources.push(repository.clone());
         }
     }
 
@@ -127,13 +160,28 @@ impl SharedBlobs {
     pub(super) fn release(&self, copy: usize) {
         let mut state = self.lock();
         state.waits.remove(&copy);
-        state.blobs.retain(|_, blob| match blob {
-            Blob::Moving { copy: mover, ended } if *mover == copy => {
-                ended.notify_waiters();
-                false
+        let is_other = |mover: &Mover| {
+            let is_own = mover.copy == copy;
+            if is_own {
+                mover.ended.notify_waiters();
             }
-            Blob::Moving { .. } | Blob::Stored(_) => true,
+            !is_own
+        };
+        state.mounting.retain(|_, mover| is_other(mover));
+        state.blobs.retain(|_, blob| match blob {
+            Blob::Moving(mover) => is_other(mover),
+            Blob::Stored { .. } => true,
         });
+    }
+}
+
+impl Blob {
+    /// A blob that no repository has yet.
+    fn empty() -> Self {
+        Self::Stored {
+            repositories: HashSet::new(),
+            sources: Vec::new(),
+        }
     }
 }
 
@@ -230,6 +278,34 @@ mod tests {
         assert!(matches!(
             shared.turn(3, &name("c"), &key("x"), true),
             Turn::Wait(1, _)
+        ));
+    }
+
+    #[test]
+    fn of_several_copies_into_one_repository_one_mounts() {
+        let shared = SharedBlobs::default();
+        shared.stored(&name("a"), key("x"));
+        assert!(matches!(
+            shared.turn(1, &name("b"), &key("x"), false),
+            Turn::Mount(_)
+        ));
+        assert!(matches!(
+            shared.turn(2, &name("b"), &key("x"), false),
+            Turn::Wait(1, _)
+        ));
+        assert!(matches!(
+            shared.turn(3, &name("c"), &key("x"), false),
+            Turn::Mount(_)
+        ));
+        shared.stored(&name("b"), key("x"));
+        assert!(matches!(
+            shared.turn(2, &name("b"), &key("x"), false),
+            Turn::Copy
+        ));
+        shared.release(3);
+        assert!(matches!(
+            shared.turn(4, &name("c"), &key("x"), false),
+            Turn::Mount(_)
         ));
     }
 }

@@ -17,7 +17,7 @@ use tranship_mirror::jobs::{Image, Place, Report};
 use tranship_mirror::rules::{Platforms, Referrers, Rule};
 use tranship_mirror::select::{self, Chosen};
 
-use super::sink::{Objects, StandardOutput};
+use super::sink::{Device, Objects, StandardOutput};
 use super::{base, open_options, write_lock};
 use crate::args::{self, Backup, BundleCreate, BundleOutput, BundleWrite, LocationOptions};
 use crate::command::many::{self, Choices, FailureLine, Images, Locations, failure_lines};
@@ -292,6 +292,12 @@ async fn write_plan(
     match &args.output {
         BundleOutput::File(path) => {
             expect_other_file(path, args)?;
+            if let Some(device) = Device::of(path)? {
+                plan.write_sinks(&device, &write).await?;
+                let name = path.display().to_string();
+                let size = totals.file_bytes;
+                return Ok(vec![Volume { name, size }]);
+            }
             let written = plan.write_files(path, &write).await?;
             tell_of_leftovers(path, &written, output);
             let volumes = written.volumes.into_iter().map(|volume| Volume {

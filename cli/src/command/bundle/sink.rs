@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -25,6 +26,46 @@ impl OpenSink for StandardOutput {
             return refused("a bundle is not written to a terminal");
         }
         Ok(Box::new(WriterSink::new(io::stdout())))
+    }
+}
+
+/// A pipe or a device, which is written to and not replaced.
+pub(super) struct Device<'a> {
+    path: &'a Path,
+}
+
+impl<'a> Device<'a> {
+    /// Returns the device at `path`; `None` for a regular file, or if nothing is there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for a directory.
+    pub(super) fn of(path: &'a Path) -> Result<Option<Self>> {
+        match std::fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "is a directory, and the name of a file is expected",
+            )
+            .with_subject(path.display())),
+            Ok(metadata) if !metadata.is_file() => Ok(Some(Self { path })),
+            _ => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl OpenSink for Device<'_> {
+    async fn open(&self, _number: u32, volumes: u32, _size: u64) -> Result<Box<dyn Sink>> {
+        let failed =
+            |error| Error::io("cannot be written", error).with_subject(self.path.display());
+        if volumes > 1 {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "several volumes are not written to one device",
+            )
+            .with_subject(self.path.display()));
+        }
+        let file = std::fs::File::options().write(true).open(self.path);
+        Ok(Box::new(WriterSink::new(file.map_err(failed)?)))
     }
 }
 
