@@ -4,7 +4,7 @@ use tranship::Result;
 
 use crate::jobs::{JobOptions, Plan, Report};
 use crate::rules::Rule;
-use crate::select::{self, Failure, Opener, Target};
+use crate::select::{self, Failure, Opener, Target, Unmatched};
 
 /// The result of a run.
 #[non_exhaustive]
@@ -15,7 +15,7 @@ pub struct Mirrored {
     /// Repositories, and patterns of them, that could not be listed.
     pub failures: Vec<Failure>,
     /// Repositories, and patterns of them, in which nothing is chosen.
-    pub empty: Vec<String>,
+    pub empty: Vec<Unmatched>,
     /// The repositories that images are copied to, for [`PrunePlan::make`](crate::prune::PrunePlan::make).
     pub targets: Vec<Target>,
 }

@@ -3,10 +3,10 @@
 //! Only repositories in which the rules choose something are looked at, and only if all of it could be listed and
 //! copied. So a registry that is out of reach, or a list that is empty by mistake, deletes nothing.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use futures_util::{StreamExt as _, stream};
-use tranship::{Error, Result, ResultExt as _};
+use tranship::{Digest, Error, Result, ResultExt as _, Tag, TagOrDigest};
 use tranship_artifact::retention::{self, DeletionOutcome, Selection};
 use tranship_artifact::tags::TagFilter;
 
@@ -49,9 +49,11 @@ impl PrunePlan {
             .partition(|target| target.is_complete && !failed.contains(target.place.name.as_str()));
         let skipped = partial.iter().map(|target| target.place.name.clone());
         plan.skipped = skipped.collect();
-        let mut looked_at = stream::iter(whole)
-            .map(|target| async move { (target, look_at(target).await) })
-            .buffered(CONCURRENCY);
+        let whole = whole.into_iter().map(|target| {
+            let kept = Kept::of(target, targets, report);
+            async move { (target, look_at(target, kept).await) }
+        });
+        let mut looked_at = stream::iter(whole).buffered(CONCURRENCY);
         while let Some((target, found)) = looked_at.next().await {
             match found {
                 Ok(None) => {}
@@ -82,19 +84,59 @@ impl PrunePlan {
     }
 }
 
+/// What stays in a target.
+struct Kept {
+    tags: BTreeSet<Tag>,
+    manifests: Vec<Digest>,
+}
+
+impl Kept {
+    fn of(target: &Target, targets: &[Target], report: &Report) -> Self {
+        let mut tags = target.tags.clone();
+        let key = target.place.key();
+        // A host or a directory can have several names, which nobody can tell apart. Then two targets are one repository.
+        let others = targets.iter().filter(|other| other.place.key() != key);
+        let others = others.filter(|other| last_component(other) == last_component(target));
+        tags.extend(others.flat_map(|other| other.tags.iter().cloned()));
+        let mut manifests = target.digests.clone();
+        for image in &report.images {
+            if image.image.destination.key() == key {
+                // With some of its platforms, an image has another digest than in the source.
+                manifests.extend(image.root.as_ref().map(|root| *root.digest()));
+            }
+            // What a rule reads is not deleted either.
+            if image.image.source.key() == key {
+                match &image.image.reference {
+                    TagOrDigest::Tag(tag) => {
+                        tags.insert(tag.clone());
+                    }
+                    TagOrDigest::Digest(digest) => manifests.push(*digest),
+                }
+            }
+        }
+        Self { tags, manifests }
+    }
+}
+
+/// Returns the last component of the name of a target, which all spellings of its location share.
+fn last_component(target: &Target) -> Option<&str> {
+    target.place.repository.name().as_str().rsplit('/').next()
+}
+
 /// Returns what is deleted of a target; `None` for nothing.
-async fn look_at(target: &Target) -> Result<Option<retention::Plan>> {
+async fn look_at(target: &Target, kept: Kept) -> Result<Option<retention::Plan>> {
     let repository = &*target.place.repository;
     let listed = tranship::tags(repository).await;
     let listed = listed.during("list tags of", &target.place.name)?;
     let filter = TagFilter::default().without_digest_tags();
-    let is_unnamed = |tag| filter.matches(tag) && !target.tags.contains(tag);
+    let is_unnamed = |tag| filter.matches(tag) && !kept.tags.contains(tag);
     if !listed.iter().any(is_unnamed) {
         return Ok(None);
     }
     let selection = Selection::default()
-        .with_kept_tags(target.tags.clone())
-        .with_kept_manifests(target.digests.clone());
+        .with_kept_tags(kept.tags)
+        .with_kept_manifests(kept.manifests)
+        .with_kept_referrers(true);
     let plan = retention::plan(repository, &selection).await;
     let plan = plan.during("prune", &target.place.name)?;
     Ok((!plan.tags().is_empty()).then_some(plan))

@@ -71,7 +71,13 @@ impl Plan {
         for tag in to_untag {
             match repository.untag(tag).await.during("untag", tag) {
                 Ok(()) => outcome.untagged.push(tag.clone()),
-                Err(error) => outcome.failures.push(error),
+                Err(error) => {
+                    let untags_nothing = error.kind() == ErrorKind::Unsupported;
+                    outcome.failures.push(error);
+                    if untags_nothing {
+                        break;
+                    }
+                }
             }
         }
         for manifest in &self.manifests {

@@ -127,7 +127,7 @@ pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<
     going.extend(lost(repository, &attached, &keep).await?);
     tags.extend(attached);
 
-    let stays = stays(&keep, &going, &tags);
+    let stays = stays(&keep, &going, &tags, selection.kept_referrers);
     let mut seen = HashSet::new();
     going
         .order
@@ -175,11 +175,11 @@ async fn kept_manifests(repository: &dyn Repository, selection: &Selection) -> R
 
 /// The manifests that stay: those that a tag which stays leads to, and what refers to one of them without being named by a
 /// tag that goes. Such a referrer may be an entry of an index that goes.
-fn stays(keep: &Graph, going: &Going, tags: &[Known]) -> HashSet<Digest> {
+fn stays(keep: &Graph, going: &Going, tags: &[Known], with_referrers: bool) -> HashSet<Digest> {
     let mut stays: HashSet<Digest> = keep.nodes.keys().copied().collect();
     let named: HashSet<Digest> = tags
         .iter()
-        .filter(|known| known.goes)
+        .filter(|known| known.goes && !with_referrers)
         .map(|known| *known.manifest.digest())
         .collect();
     loop {

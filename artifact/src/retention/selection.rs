@@ -23,6 +23,8 @@ pub struct Selection {
     pub kept_tags: BTreeSet<Tag>,
     /// These manifests stay, and what they lead to.
     pub kept_manifests: Vec<Digest>,
+    /// Whether referrers of what stays stay, too, if their own tags go. By default they go with their tags.
+    pub kept_referrers: bool,
 }
 
 impl Selection {
@@ -58,6 +60,13 @@ impl Selection {
     #[must_use]
     pub fn with_kept_manifests(mut self, manifests: Vec<Digest>) -> Self {
         self.kept_manifests = manifests;
+        self
+    }
+
+    /// Sets [`kept_referrers`](Self::kept_referrers).
+    #[must_use]
+    pub fn with_kept_referrers(mut self, kept: bool) -> Self {
+        self.kept_referrers = kept;
         self
     }
 

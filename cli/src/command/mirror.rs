@@ -68,6 +68,13 @@ pub(super) async fn run(
         .with_hint("give --yes to delete without a question")
         .into());
     }
+    if pause.0.is_zero() {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            "--watch needs a pause of more than 0s",
+        )
+        .into());
+    }
     if path == Path::new("-") {
         return Err(Error::new(
             ErrorKind::InvalidInput,
@@ -198,7 +205,7 @@ async fn once(
                 .iter()
                 .map(|failure| (failure.name.as_str(), &failure.error)),
         ),
-        empty: choice.empty,
+        empty: choice.empty.into_iter().map(|empty| empty.name).collect(),
         notes: rules.notes.clone(),
         pruned,
     };

@@ -253,3 +253,46 @@ fn other_files_are_refused() {
         ],
     );
 }
+
+#[test]
+fn a_file_is_not_written_over_one_that_is_read() {
+    let here = artifacts();
+    here.ok(&["bundle", "create", "-o", "a.001.tar", "layouts:from"]);
+    let volumes = ["--volume-size", "1MB", "--base", "a.001.tar"];
+    for options in [
+        ["-o", "b.tar", "--lock", "b.tar"].as_slice(),
+        &["-o", "b.tar", "--base", "a.001.tar", "--lock", "a.001.tar"],
+        &[&["-o", "a.tar"], &volumes[..]].concat(),
+    ] {
+        let create = [&["bundle", "create", "layouts:from"], options].concat();
+        here.fails(2, &create);
+    }
+    here.ok(&["bundle", "verify", "a.001.tar"]);
+    here.fails(
+        2,
+        &[
+            "bundle",
+            "apply",
+            "a.001.tar",
+            "layouts:to",
+            "--lock",
+            "a.001.tar",
+        ],
+    );
+    here.ok(&["bundle", "verify", "a.001.tar"]);
+}
+
+#[test]
+fn platforms_of_an_index_are_added_by_later_bundles() {
+    let here = artifacts();
+    let hello = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/hello");
+    here.ok(&["cp", &format!("oci:{hello}:v1"), "layouts:from//hello:v1"]);
+    for (file, platform) in [("amd.tar", "linux/amd64"), ("arm.tar", "linux/arm64")] {
+        let create = ["bundle", "create", "-o", file, "layouts:from//hello:v1"];
+        here.ok(&[&create[..], &["--sparse", "--platform", platform]].concat());
+        here.ok(&["bundle", "apply", file, "layouts:to"]);
+        let resolve = ["inspect", "--platform", platform, "layouts:to//hello:v1"];
+        here.ok(&resolve);
+        here.ok(&["fs", "ls", "--platform", platform, "layouts:to//hello:v1"]);
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, stream};
 use tranship::{
-    CopyHooks, CopyReport, Descriptor, Digest, Result, ResultExt as _, Tag, TagOrDigest,
+    CopyHooks, CopyReport, Descriptor, Digest, Result, ResultExt as _, SubsetForm, Tag, TagOrDigest,
 };
 
 use super::image::Image;
@@ -16,6 +16,7 @@ use super::plan::{Plan, State};
 use super::report::{ImageReport, Outcome, Report};
 use super::shared_blobs::SharedBlobs;
 use super::sharing_hooks::SharingHooks;
+use crate::rules::Platforms;
 
 /// The images of one manifest that are copied together: its tags in one repository.
 struct Group<'p> {
@@ -183,7 +184,10 @@ async fn copy_group(
     let copy = image.options.extended(copy);
     let has_referrers = image.options.referrers.is_some();
     let reference = TagOrDigest::Digest(*group.found.digest());
-    let copied = if group.is_check && group.root.digest() == group.found.digest() {
+    // The functions that copy a graph do not choose platforms.
+    let is_part = matches!(&image.options.platforms, Platforms::Subset(subset) if subset.form == SubsetForm::Sparse);
+    let is_same = group.root.digest() == group.found.digest();
+    let copied = if group.is_check && is_same && !is_part {
         // The root is not read from the source, which may count that.
         if has_referrers {
             tranship::extended_copy_graph(source, group.root, destination, &copy).await

@@ -27,6 +27,15 @@ impl Place {
             repository,
         }
     }
+
+    /// Returns a text that is equal for places which are the same repository, however they are spelled, as far as their
+    /// registries say that.
+    pub(crate) fn key(&self) -> String {
+        match self.repository.registry() {
+            Some(registry) => format!("{registry} {}", self.repository.name()),
+            None => self.name.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Place {

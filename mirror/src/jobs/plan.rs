@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::future::join;
 use futures_util::{StreamExt as _, stream};
 use tranship::{
-    CopySide, Descriptor, Digest, Error, ErrorKind, Existing, Result, ResultExt as _, Tag,
-    TagOrDigest,
+    CopySide, Descriptor, Digest, Error, ErrorKind, Existing, Result, ResultExt as _, SubsetForm,
+    Tag, TagOrDigest,
 };
 
 use super::image::{Image, Place};
@@ -191,7 +191,10 @@ async fn compare(image: &mut Image, options: &JobOptions, outages: &Outages) -> 
         });
     }
     let referrers = image.options.referrers.as_ref();
+    // A part of an index may be there from an earlier choice of platforms.
+    let is_part = matches!(&image.options.platforms, Platforms::Subset(subset) if subset.form == SubsetForm::Sparse);
     let looks_closer = options.existing == Existing::Check
+        || is_part
         || referrers.is_some_and(|referrers| !referrers.only_of_changed);
     if looks_closer {
         Ok(State::Check { found, root })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
     Error, ErrorKind, ListOptions, RepositoryName, Result, ResultExt as _, Tag, TagOrDigest,
+    without_user_information,
 };
 
 use super::opener::{End, Opener};
@@ -61,7 +62,19 @@ pub struct Choice {
     /// Repositories, and patterns of them, that could not be listed.
     pub failures: Vec<Failure>,
     /// Repositories, and patterns of them, in which nothing is chosen.
-    pub empty: Vec<String>,
+    pub empty: Vec<Unmatched>,
+}
+
+/// A repository or a pattern in which nothing is chosen.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unmatched {
+    /// The position of the rule.
+    pub rule: usize,
+    /// The repository or the pattern, for people.
+    pub name: String,
+    /// The repository's name in its registry; `None` for a pattern or a single repository.
+    pub repository: Option<RepositoryName>,
 }
 
 /// What could not be listed.
@@ -100,7 +113,7 @@ pub async fn choose(rules: &[Rule], opener: &dyn Opener) -> Result<Choice> {
                 .collect(),
             Err(error) => vec![Err(Failure {
                 rule: number,
-                name: rule.source.to_string(),
+                name: without_user_information(&rule.source.to_string()).into_owned(),
                 repository: rule.source.literal(),
                 error,
             })],
@@ -126,12 +139,20 @@ pub async fn choose(rules: &[Rule], opener: &dyn Opener) -> Result<Choice> {
         let number = source.rule;
         let rule = &rules[number];
         let Some(place) = source.place else {
-            choice.empty.push(rule.source.to_string());
+            choice.empty.push(Unmatched {
+                rule: number,
+                name: without_user_information(&rule.source.to_string()).into_owned(),
+                repository: rule.source.literal(),
+            });
             continue;
         };
         let images = images(rule, tags);
         if images.is_empty() {
-            choice.empty.push(place.name.clone());
+            choice.empty.push(Unmatched {
+                rule: number,
+                name: place.name.clone(),
+                repository: source.repository.clone(),
+            });
         }
         let has_its_destination = |other: &Rule| other.destination == rule.destination;
         let destination = rules.iter().position(has_its_destination).unwrap_or(number);
@@ -238,7 +259,9 @@ async fn repositories(rule: &Rule, opener: &dyn Opener) -> Result<Vec<Source>> {
             let listed = registry.repositories(ListOptions::default());
             let chosen = listed.try_filter(|name| std::future::ready(source.matches(name)));
             let names: Result<Vec<_>> = chosen.try_collect().await;
-            names.map_err(suggest_names).during("list", location)?
+            names
+                .map_err(suggest_names)
+                .during("list", without_user_information(location))?
         }
     };
     let mut found = Vec::with_capacity(names.len());

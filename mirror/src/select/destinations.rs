@@ -62,6 +62,7 @@ pub async fn assign(rules: &[Rule], choice: &Choice, opener: &dyn Opener) -> Res
     let mut selection = Selection::default();
     let mut registries: HashMap<&str, Arc<dyn Registry>> = HashMap::new();
     let mut targets: HashMap<String, usize> = HashMap::new();
+    let mut keys: HashMap<String, usize> = HashMap::new();
     let mut renamed: HashMap<usize, &Chosen> = HashMap::new();
     for chosen in &choice.images {
         let rule = &rules[chosen.rule];
@@ -77,10 +78,14 @@ pub async fn assign(rules: &[Rule], choice: &Choice, opener: &dyn Opener) -> Res
             Some(at) => *at,
             None => {
                 let place = open(destination, &name, rule, chosen, opener, &mut registries).await?;
-                let target = Target::new(place, &destination.registry);
-                selection.targets.push(target);
-                targets.insert(name, selection.targets.len() - 1);
-                selection.targets.len() - 1
+                // Another spelling of its location may have led to it before.
+                let at = *keys.entry(place.key()).or_insert(selection.targets.len());
+                if at == selection.targets.len() {
+                    let target = Target::new(place, &destination.registry);
+                    selection.targets.push(target);
+                }
+                targets.insert(name, at);
+                at
             }
         };
         let target = &mut selection.targets[at];
@@ -104,21 +109,22 @@ pub async fn assign(rules: &[Rule], choice: &Choice, opener: &dyn Opener) -> Res
 
 /// Marks the targets of which it is not known what else the rules would have chosen for them.
 fn mark_incomplete(rules: &[Rule], choice: &Choice, selection: &mut Selection) {
-    for failure in &choice.failures {
-        let rule = &rules[failure.rule];
+    let failures = choice.failures.iter();
+    let failures = failures.map(|failure| (failure.rule, failure.repository.as_ref()));
+    let empty = choice.empty.iter();
+    let empty = empty.map(|empty| (empty.rule, empty.repository.as_ref()));
+    for (rule, repository) in failures.chain(empty) {
+        let rule = &rules[rule];
         let Some(destination) = &rule.destination else {
             continue;
         };
-        let names = destination
-            .repository
-            .as_ref()
-            .zip(failure.repository.as_ref());
+        let names = destination.repository.as_ref().zip(repository);
         let name =
             names.and_then(|(template, name)| template.apply(&rule.source.registry, name).ok());
-        let name = name.map(|name| place_name(&destination.registry, &name));
         for target in &mut selection.targets {
             let is_meant = match &name {
-                Some(name) => target.place.name == *name,
+                // Whatever the registry, which can be spelled in several ways.
+                Some(name) => target.place.repository.name() == name,
                 // A repository of any name may have been missed.
                 None => target.registry == destination.registry,
             };

@@ -4,6 +4,6 @@ mod choose;
 mod destinations;
 mod opener;
 
-pub use choose::{Choice, Chosen, Failure, choose};
+pub use choose::{Choice, Chosen, Failure, Unmatched, choose};
 pub use destinations::{Selection, Target, assign};
 pub use opener::{End, Opener};

@@ -167,6 +167,11 @@ async fn a_repository_that_does_not_exist_is_a_failure_and_one_without_matches_i
     let choice = select::choose(&rules, &opener).await?;
     assert_eq!(choice.failures.len(), 1);
     assert_eq!(choice.failures[0].name, "source.io/ap");
-    assert_eq!(choice.empty, ["source.io/app", "source.io/nothing/**"]);
+    let empty: Vec<&str> = choice
+        .empty
+        .iter()
+        .map(|empty| empty.name.as_str())
+        .collect();
+    assert_eq!(empty, ["source.io/app", "source.io/nothing/**"]);
     Ok(())
 }

@@ -15,6 +15,7 @@ use tranship_mirror::jobs::{Image, Place, Report};
 use tranship_mirror::rules::{Destination, NameTemplate};
 use tranship_mirror::select::{End, Opener as _, Target};
 
+use super::create::expect_distinct;
 use super::spooled::Spooled;
 use super::{LockOrBundle, open_options, write_lock};
 use crate::args::{BundleApply, LocationOptions};
@@ -38,6 +39,9 @@ pub(in crate::command) async fn run(
     };
     let to = To::open(destination, location_options).await?;
     let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+    if let Some(lock) = &args.lock {
+        expect_distinct(lock, "--lock", &files, "a file that is applied")?;
+    }
     let spooled = Spooled::of(&files).await?;
     match LockOrBundle::open(&spooled.files).await? {
         LockOrBundle::Bundle(bundle) => apply(&bundle, &to, &args, output).await,

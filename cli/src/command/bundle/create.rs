@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::BinaryBytes;
@@ -17,7 +17,7 @@ use tranship_mirror::jobs::{Image, Place, Report};
 use tranship_mirror::rules::{Platforms, Referrers, Rule};
 use tranship_mirror::select::{self, Chosen};
 
-use super::sink::{Device, Objects, StandardOutput};
+use super::sink::{Device, Objects, StandardOutput, volume_name};
 use super::{base, open_options, write_lock};
 use crate::args::{self, Backup, BundleCreate, BundleOutput, BundleWrite, LocationOptions};
 use crate::command::many::{self, Choices, FailureLine, Images, Locations, failure_lines};
@@ -90,6 +90,14 @@ pub(super) async fn run(
         concurrency = read.concurrency;
         rules.extend(read.rules);
     }
+    if let Some(lock) = &args.write.lock {
+        expect_distinct(lock, "--lock", &outputs(&args.write, 1), "--output")?;
+        expect_distinct(lock, "--lock", &args.write.base, "--base")?;
+        expect_distinct(lock, "--lock", args.rules.as_slice(), "--rules")?;
+    }
+    if let BundleOutput::File(output) = &args.write.output {
+        expect_distinct(output, "--output", args.rules.as_slice(), "--rules")?;
+    }
     let options = open_options(&options)?;
     let choices = Choices {
         concurrency,
@@ -145,7 +153,7 @@ async fn choose(rules: &[Rule], options: &OpenOptions, output: Output) -> Outcom
     Ok(ChosenImages {
         chosen: chosen.collect::<Result<_>>()?,
         failures: choice.failures,
-        empty: choice.empty,
+        empty: choice.empty.into_iter().map(|empty| empty.name).collect(),
     })
 }
 
@@ -291,7 +299,10 @@ async fn write_plan(
     let write = WriteOptions::default().with_progress(progress.counter());
     match &args.output {
         BundleOutput::File(path) => {
-            expect_other_file(path, args)?;
+            for output in outputs(args, totals.volumes) {
+                expect_distinct(&output, "--output", &args.base, "--base")?;
+            }
+            let path = &behind_link(path);
             if let Some(device) = Device::of(path)? {
                 plan.write_sinks(&device, &write).await?;
                 let name = path.display().to_string();
@@ -343,20 +354,52 @@ fn tell_of_leftovers(path: &Path, written: &WriteReport, output: Output) {
     }
 }
 
-/// A bundle that is a base is not replaced: if it were lost, the new one could not be applied elsewhere.
-fn expect_other_file(path: &Path, args: &BundleWrite) -> Outcome {
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if args.base.iter().any(|base| real(base) == real(path)) {
-        return Err(CommandError::from(
-            Error::new(
-                tranship::ErrorKind::InvalidInput,
-                "the base of a bundle is not replaced by it",
-            )
-            .with_subject(path.display())
-            .with_hint("give --output another name"),
-        ));
+/// Returns the files that are written, of which there are `volumes`.
+fn outputs(args: &BundleWrite, volumes: u32) -> Vec<PathBuf> {
+    let BundleOutput::File(path) = &args.output else {
+        return Vec::new();
+    };
+    if args.volume_size.is_none() {
+        return vec![path.clone()];
+    }
+    let text = path.display().to_string();
+    let name = |number| PathBuf::from(volume_name(&text, number, volumes));
+    (1..=volumes).map(name).collect()
+}
+
+/// Fails if a file that is written is one of those that are read, or that are written with other content.
+pub(super) fn expect_distinct(
+    file: &Path,
+    option: &str,
+    others: &[PathBuf],
+    other: &str,
+) -> Outcome {
+    let real = |path: &Path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+    let is_same = |other: &PathBuf| {
+        other == file || matches!((real(other), real(file)), (Ok(one), Ok(two)) if one == two)
+    };
+    if others.iter().any(is_same) {
+        let message = format!("{option} and {other} name the same file, which would be lost");
+        let error = Error::new(tranship::ErrorKind::InvalidInput, message);
+        return Err(error.with_subject(file.display()).into());
     }
     Ok(())
+}
+
+/// Returns the file that a symbolic link leads to, which need not exist.
+fn behind_link(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Ok(target) = std::fs::read_link(&path) else {
+            break;
+        };
+        path = match path.parent() {
+            Some(parent) => parent.join(target),
+            None => target,
+        };
+    }
+    path
 }
 
 impl Created {

@@ -96,14 +96,10 @@ async fn read_lock(file: &Path) -> Result<Option<Lock>> {
             return Ok(None);
         }
         file.take(MAX_LOCK).read_to_end(&mut text).map_err(failed)?;
-        Ok(Some(text))
+        Lock::decode(&text).map(Some)
     })
-    .await?;
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    let lock = Lock::decode(&text).map_err(|error| error.with_subject(file.display()))?;
-    Ok(Some(lock))
+    .await;
+    text.map_err(|error| error.with_subject(file.display()))
 }
 
 /// Returns the lock that options with the name `base` give, if any.

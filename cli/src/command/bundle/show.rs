@@ -4,7 +4,7 @@ use std::fmt;
 
 use indicatif::BinaryBytes;
 use serde::Serialize;
-use tranship::{Descriptor, Digest, Error, ErrorKind, Result, Tag};
+use tranship::{Descriptor, Digest, Error, ErrorKind, Result, Tag, blocking};
 use tranship_mirror::bundle::{Bundle, ImageChange, Lock, LockDiff, VerifyOptions, VerifyReport};
 
 use super::apply::volumes_named;
@@ -45,12 +45,12 @@ struct ListedImage {
 pub(super) async fn list(args: BundleList, output: Output) -> Outcome {
     let spooled = Spooled::of(&args.files).await?;
     let listing = match LockOrBundle::open(&spooled.files).await? {
-        LockOrBundle::Bundle(bundle) => of_bundle(&bundle)?,
+        LockOrBundle::Bundle(bundle) => blocking::run(move || of_bundle(&bundle)).await?,
         LockOrBundle::Lock(lock) => Listing {
             set: None,
             volumes: None,
             missing_volumes: Vec::new(),
-            images: of_lock(&lock)?,
+            images: blocking::run(move || of_lock(&lock)).await?,
         },
     };
     output.print(&listing).await?;
@@ -311,7 +311,8 @@ struct Change {
 pub(super) async fn diff(args: BundleDiff, output: Output) -> Outcome {
     let old = LockOrBundle::open(std::slice::from_ref(&args.old)).await?;
     let new = LockOrBundle::open(std::slice::from_ref(&args.new)).await?;
-    let difference = Difference::new(old.lock().diff(new.lock())?);
+    let compared = blocking::run(move || old.lock().diff(new.lock())).await?;
+    let difference = Difference::new(compared);
     output.print(&difference).await?;
     if !output.is_json() {
         output.note(difference.summary());

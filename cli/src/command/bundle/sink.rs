@@ -114,14 +114,18 @@ impl OpenSink for Objects<'_> {
 
 /// Returns the URL of a volume, with the number before the extension, as for files.
 fn volume_url(url: &ObjectStoreUrl, number: u32, volumes: u32) -> Result<ObjectStoreUrl> {
-    let text = url.as_str();
+    volume_name(url.as_str(), number, volumes).parse()
+}
+
+/// Returns the name of a volume, as the library names files.
+pub(super) fn volume_name(text: &str, number: u32, volumes: u32) -> String {
     let width = volumes.to_string().len().max(3);
     let name_at = text.rfind('/').map_or(0, |at| at + 1);
     let (before, extension) = match text[name_at..].rfind('.') {
         Some(at) => text.split_at(name_at + at),
         None => (text, ""),
     };
-    format!("{before}.{number:0width$}{extension}").parse()
+    format!("{before}.{number:0width$}{extension}")
 }
 
 struct ObjectSink(ObjectWriter);

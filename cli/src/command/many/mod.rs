@@ -152,7 +152,7 @@ pub(super) fn tell_choice(choice: &Choice, output: Output) {
         let line = ErrorReport::new(&failure.error).at(Some(&failure.name));
         output.failure(line.line());
     }
-    for name in &choice.empty {
-        output.note(format_args!("warning: nothing is chosen in {name}"));
+    for empty in &choice.empty {
+        output.note(format_args!("warning: nothing is chosen in {}", empty.name));
     }
 }

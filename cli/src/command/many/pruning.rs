@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 use tranship::Tag;
-use tranship_mirror::jobs::Report;
+use tranship_artifact::retention::{DeletionOutcome, PlannedTag};
+use tranship_mirror::jobs::{Place, Report};
 use tranship_mirror::prune::PrunePlan;
 use tranship_mirror::select::Target;
 
@@ -76,6 +77,7 @@ pub(in crate::command) async fn prune(
         confirm(&format!("Delete {tags} of {repositories}?"), false).await?;
     }
     let outcomes = plan.carry_out().await;
+    pruned.tags = deleted_tags(&plan, &outcomes);
     for (place, outcome) in &outcomes {
         for moved in &outcome.moved {
             output.note(format_args!(
@@ -105,6 +107,28 @@ fn planned_tags(plan: &PrunePlan) -> BTreeMap<String, Vec<Tag>> {
             (place.name.clone(), tags.collect())
         })
         .collect()
+}
+
+/// Returns the tags that are gone.
+fn deleted_tags(
+    plan: &PrunePlan,
+    outcomes: &[(Place, DeletionOutcome)],
+) -> BTreeMap<String, Vec<Tag>> {
+    let repositories = plan.repositories.iter().zip(outcomes);
+    let gone = repositories.map(|((place, plan), (_, outcome))| {
+        let is_gone = |planned: &&PlannedTag| {
+            let mut deleted = outcome.deleted.iter();
+            outcome.untagged.contains(&planned.tag)
+                || deleted.any(|manifest| manifest.digest() == planned.manifest.digest())
+        };
+        let tags = plan
+            .tags()
+            .iter()
+            .filter(is_gone)
+            .map(|planned| planned.tag.clone());
+        (place.name.clone(), tags.collect::<Vec<_>>())
+    });
+    gone.filter(|(_, tags)| !tags.is_empty()).collect()
 }
 
 impl Pruned {

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tranship::{ContentKind, CopyEvent, CopyHooks, Descriptor, PreCopy, RepositoryName, Result};
+use tranship::{
+    ContentKind, CopyEvent, CopyHooks, Descriptor, Error, ErrorKind, PreCopy, RepositoryName,
+    Result,
+};
 
 use super::super::contents::BundleContents;
 use super::super::graph::key_of;
@@ -25,7 +28,10 @@ pub(super) struct ApplyHooks {
 
 impl ApplyHooks {
     /// Returns the successors that were copied when the bundle was planned.
-    fn kept(&self, node: &Descriptor, found: Vec<Descriptor>) -> Vec<Descriptor> {
+    ///
+    /// # Errors
+    /// `Corrupt` if a config or a layer is missing there, which is never left out.
+    fn kept(&self, node: &Descriptor, found: Vec<Descriptor>) -> Result<Vec<Descriptor>> {
         let lock = &self.contents.lock;
         let number = lock.number(ContentKind::Manifest, node.digest());
         let children = number.and_then(|number| lock.get(number));
@@ -40,7 +46,19 @@ impl ApplyHooks {
             lock.number(kind, &digest)
                 .is_some_and(|number| children.contains(&number))
         };
-        found.into_iter().filter(is_child).collect()
+        let (kept, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_child);
+        let is_needed = |descriptor: &&Descriptor| {
+            let media_type = descriptor.media_type();
+            !media_type.is_manifest() && !media_type.is_non_distributable()
+        };
+        if let Some(missing) = others.iter().find(is_needed) {
+            let message = format!(
+                "the bundle does not list {}, which it refers to",
+                missing.digest()
+            );
+            return Err(Error::new(ErrorKind::Corrupt, message).with_subject(node.digest()));
+        }
+        Ok(kept)
     }
 }
 
@@ -51,7 +69,7 @@ impl CopyHooks for ApplyHooks {
         node: &Descriptor,
         found: Vec<Descriptor>,
     ) -> Result<Vec<Descriptor>> {
-        let kept = self.kept(node, found);
+        let kept = self.kept(node, found)?;
         let kept = self.sharing.successors(node, kept).await?;
         match &self.inner {
             Some(inner) => inner.successors(node, kept).await,

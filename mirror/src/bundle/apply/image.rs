@@ -23,9 +23,10 @@ impl ImageCopy<'_> {
     /// Copies the image if all of it is there, or else what there is of it, and returns the report about it.
     pub(super) async fn run(self) -> Result<ApplyReport> {
         let (of, name) = (self.of, self.name());
-        self.copy_content()
-            .await
-            .map_err(|error| of_image(error, of, name))
+        match self.copy_content().await {
+            Ok(report) => Ok(report),
+            Err(error) => Err(of_image(error, of, name).await),
+        }
     }
 
     /// Returns the name in the bundle, for messages.
@@ -164,7 +165,7 @@ impl ImageCopy<'_> {
 }
 
 /// Says which image could not be copied, and of damaged content in which volume it is.
-fn of_image(error: Error, of: &RepositoryCopy<'_>, name: String) -> Error {
+async fn of_image(error: Error, of: &RepositoryCopy<'_>, name: String) -> Error {
     let is_damage = matches!(
         error.kind(),
         ErrorKind::DigestMismatch | ErrorKind::SizeMismatch
@@ -174,13 +175,23 @@ fn of_image(error: Error, of: &RepositoryCopy<'_>, name: String) -> Error {
     let contents = &of.bundle.contents;
     let number = digest.and_then(|digest| contents.lock.number(ContentKind::Blob, &digest));
     let volume = number.and_then(|number| contents.parts_of(number).first());
+    if let (Some(number), Some(directory)) = (number, &of.shared.options.parts) {
+        // They may be what is damaged, and are saved again with their volumes.
+        let (directory, contents) = (directory.clone(), Arc::clone(contents));
+        let removed = blocking::run(move || saved::remove(&directory, &contents, number));
+        // The first error counts.
+        let _ = removed.await;
+    }
     let explained = match volume {
         Some(part) => Error::new(
             error.kind(),
-            format!("volume {} of the bundle is damaged", part.volume),
+            format!(
+                "volume {} of the bundle, or a saved part of it, is damaged",
+                part.volume
+            ),
         )
         .with_hint(
-            "`tranship bundle verify` names everything that is damaged; get the volume again",
+            "`tranship bundle verify` names everything that is damaged; apply the volumes again",
         ),
         None => {
             let explained = Error::new(error.kind(), "it cannot be copied");
@@ -202,7 +213,11 @@ fn of_image(error: Error, of: &RepositoryCopy<'_>, name: String) -> Error {
 
 /// Adds what a copy did to a report; returns whether it did anything.
 fn count(copied: &CopyReport, report: &mut ApplyReport) -> bool {
+    // A mount of a blob that was there looks like any other. With nothing copied, not even a manifest, it is one of these.
+    if copied.count(CopyAction::Copied) == 0 {
+        return false;
+    }
     report.copied_bytes += copied.bytes(CopyAction::Copied);
     report.mounted_bytes += copied.bytes(CopyAction::Mounted);
-    copied.count(CopyAction::Copied) + copied.count(CopyAction::Mounted) > 0
+    true
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tranship::{
-    ContentKind, CopyOptions, Digest, Repository, RepositoryName, Result, ResultExt as _, Tag,
+    ContentKind, CopyOptions, Digest, Existing, Repository, RepositoryName, Result, ResultExt as _,
+    Tag,
 };
 
 use super::super::name::BundleName;
@@ -57,12 +58,14 @@ impl<'a> RepositoryCopy<'a> {
                 holders.insert(number, shared.holders(number)?);
             }
         }
+        let to = shared.destination.repository(&repository).await?;
         Ok(Some(Self {
-            to: shared.destination.repository(&repository).await?,
             from: ApplySource {
                 shared,
                 bundle: Arc::new(view),
+                to: Arc::clone(&to),
             },
+            to,
             shared,
             bundle,
             name,
@@ -142,6 +145,8 @@ impl<'a> RepositoryCopy<'a> {
         options.platform = None;
         options.platforms = None;
         options.include_non_distributable = true;
+        // An index may be there with other platforms, and a manifest after a bundle that did not list all of its content.
+        options.existing = Existing::Check;
         options.hooks = Some(Arc::clone(hooks) as _);
         options
     }

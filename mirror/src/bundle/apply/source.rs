@@ -81,6 +81,8 @@ impl Shared<'_> {
 pub(super) struct ApplySource<'a> {
     pub(super) shared: &'a Shared<'a>,
     pub(super) bundle: Arc<dyn Repository>,
+    /// The repository at the destination, which has the manifests of the base.
+    pub(super) to: Arc<dyn Repository>,
 }
 
 impl fmt::Debug for ApplySource<'_> {
@@ -98,9 +100,15 @@ impl ApplySource<'_> {
     ) -> Result<Option<Content>> {
         let contents = &self.shared.contents;
         let number = contents.lock.number(kind, target.digest());
-        match number.filter(|number| kind == ContentKind::Blob && contents.is_in_base(*number)) {
-            Some(number) => self.shared.read_base(number, range).await,
-            None => Ok(None),
+        let Some(number) = number.filter(|number| contents.is_in_base(*number)) else {
+            return Ok(None);
+        };
+        match (kind, range) {
+            (ContentKind::Blob, range) => self.shared.read_base(number, range).await,
+            (ContentKind::Manifest, None) => self.to.read(kind, target).await.map(Some),
+            (ContentKind::Manifest, Some(range)) => {
+                self.to.read_range(kind, target, range).await.map(Some)
+            }
         }
     }
 }
