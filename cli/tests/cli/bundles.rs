@@ -164,6 +164,29 @@ fn an_image_that_is_missing_leaves_no_bundle_unless_told_so() {
 }
 
 #[test]
+fn nothing_is_deleted_where_a_bundle_lacks_what_was_asked_for() {
+    let here = artifacts();
+    let (app, web) = ("layouts:from//team/app:v1", "layouts:from//team/web:v1");
+    for old in ["team/app:v9", "team/web:v9"] {
+        here.ok(&["cp", app, &format!("layouts:to//{old}")]);
+    }
+    let missing = "layouts:from//team/app:v9";
+    let create = ["bundle", "create", "-o", "some.tar", "--keep-going"];
+    here.ends(9, &[&create[..], &[app, web, missing]].concat());
+    let apply = ["bundle", "apply", "some.tar", "layouts:to"];
+    let ran = here.run(&[&apply[..], &["--prune", "--yes"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("nothing is deleted of layouts:to//team/app"),
+        "{ran:?}"
+    );
+    let tags = |repository| here.ok(&["repo", "tags", &format!("layouts:to//team/{repository}")]);
+    assert_eq!(tags("app"), "v1\nv9");
+    assert_eq!(tags("web"), "v1");
+}
+
+#[test]
 fn a_backup_brings_back_every_tag_and_digest() {
     let here = artifacts();
     let registry = TestRegistry::open();

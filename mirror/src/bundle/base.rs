@@ -68,6 +68,7 @@ pub(super) fn number(state: &State, base: &Lock) -> Result<Lock> {
         let mut repository = UnnumberedRepository {
             tags: planned.tags.clone(),
             manifests: planned.manifests.clone(),
+            is_incomplete: planned.is_incomplete,
         };
         let none = RepositoryContents::default();
         let before = base.repositories().get(name).unwrap_or(&none);

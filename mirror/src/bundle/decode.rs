@@ -151,6 +151,7 @@ fn build_lock(
         let contents = RepositoryContents {
             tags: entry.tags.0,
             manifests: entry.manifests,
+            is_incomplete: entry.incomplete,
         };
         (name, contents)
     });

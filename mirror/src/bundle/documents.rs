@@ -54,6 +54,8 @@ pub(super) struct BundleDocument {
 pub(super) struct RepositoryEntry {
     pub(super) tags: UniqueMap<Tag, u32>,
     pub(super) manifests: Vec<u32>,
+    #[serde(default)]
+    pub(super) incomplete: bool,
 }
 
 #[derive(Deserialize)]

@@ -121,6 +121,9 @@ fn put_lock(text: &mut String, lock: &Lock) {
         }
         text.push_str("},\"manifests\":");
         put_numbers(text, &repository.manifests);
+        if repository.is_incomplete {
+            text.push_str(",\"incomplete\":true");
+        }
         text.push('}');
     }
     text.push('}');

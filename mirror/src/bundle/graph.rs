@@ -30,6 +30,7 @@ pub(super) struct UnnumberedNode {
 pub(super) struct UnnumberedRepository {
     pub(super) tags: BTreeMap<Tag, Digest>,
     pub(super) manifests: BTreeSet<Digest>,
+    pub(super) is_incomplete: bool,
 }
 
 /// Numbers everything that the manifests of the repositories need: by repository, tag and the order in the manifests,
@@ -45,7 +46,10 @@ pub(super) fn number(
     };
     let mut done = BTreeMap::new();
     for (name, repository) in repositories {
-        let mut contents = RepositoryContents::default();
+        let mut contents = RepositoryContents {
+            is_incomplete: repository.is_incomplete,
+            ..RepositoryContents::default()
+        };
         for (tag, digest) in &repository.tags {
             let number = numbering.visit((*digest, true))?;
             contents.tags.insert(tag.clone(), number);

@@ -65,9 +65,17 @@ impl ContentNode {
 pub struct RepositoryContents {
     pub(super) tags: BTreeMap<Tag, u32>,
     pub(super) manifests: Vec<u32>,
+    pub(super) is_incomplete: bool,
 }
 
 impl RepositoryContents {
+    /// Returns whether images are missing that were chosen for the repository and could not be read when the bundle was
+    /// made.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete
+    }
+
     /// Returns the tags, each with the number of its manifest.
     #[must_use]
     pub fn tags(&self) -> &BTreeMap<Tag, u32> {

@@ -221,3 +221,27 @@ async fn a_bundle_of_a_bundle_has_the_same_bytes() {
         assert!(one == other);
     }
 }
+
+#[tokio::test]
+async fn a_repository_that_lacks_images_says_so_in_the_lock() {
+    let source = MemoryRegistry::new();
+    let planner = BundlePlanner::new(PlannerOptions::default());
+    for repository in ["app", "web"] {
+        let from = open(&source, repository);
+        let root = push_image(&*from, &[noise(1, 500)], &[]).await;
+        let to = planner.repository_from(&name(repository), Arc::clone(&from));
+        copy_digest(&from, &*to, &root).await;
+    }
+    planner.mark_incomplete(Some(&name("app")));
+    // Nothing of it is in the bundle, so that nothing is deleted there either.
+    planner.mark_incomplete(Some(&name("other")));
+    let plan = planner.plan(&PlanOptions::default()).await;
+    let plan = plan.expect("planned");
+    let lock = plan.contents().lock();
+    let read = Lock::decode(&lock.encode()).expect("decoded");
+    assert_eq!(&read, lock);
+    let incomplete = |repository| read.repositories()[&name(repository)].is_incomplete();
+    assert!(incomplete("app"));
+    assert!(!incomplete("web"));
+    assert_eq!(read.repositories().len(), 2);
+}

@@ -265,6 +265,7 @@ async fn targets(lock: &Lock, to: &To) -> Result<Vec<Target>> {
         let manifests = repository.manifests().iter();
         let digests = manifests.filter_map(|number| Some(*lock.get(*number)?.digest()));
         target.digests = digests.collect();
+        target.is_complete = !repository.is_incomplete();
         targets.push(target);
     }
     Ok(targets)

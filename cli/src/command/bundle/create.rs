@@ -1,6 +1,6 @@
 //! `bundle create` and `backup`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tranship_mirror::bundle::{
     BundleName, BundlePlanner, Plan, PlanOptions, PlannerOptions, WriteOptions, WriteReport,
 };
 use tranship_mirror::file;
-use tranship_mirror::jobs::{Image, Place, Report};
+use tranship_mirror::jobs::{self, Image, Place, Report};
 use tranship_mirror::rules::{Platforms, Referrers, Rule};
 use tranship_mirror::select::{self, Chosen};
 
@@ -238,6 +238,7 @@ async fn write(
     if let Some(size) = args.volume_size {
         layout = layout.with_volume_size(size.0);
     }
+    mark_incomplete(&planner, &places, &report, !images.failures.is_empty());
     let plan = planner.plan(&layout).await?;
     let volumes = if args.dry_run {
         Vec::new()
@@ -269,6 +270,29 @@ async fn write(
         output.note(created.summary());
     }
     incomplete
+}
+
+/// Marks the repositories of which something is missing, so that nothing is deleted in them when the bundle is applied.
+fn mark_incomplete(
+    planner: &BundlePlanner,
+    places: &HashMap<(BundleName, String), Place>,
+    report: &Report,
+    is_unlisted: bool,
+) {
+    if is_unlisted {
+        // Which repositories a list that failed would have named is not known.
+        planner.mark_incomplete(None);
+    }
+    let failed = report.images.iter();
+    let failed = failed.filter(|image| matches!(image.outcome, jobs::Outcome::Failed(_)));
+    let failed: HashSet<&str> = failed
+        .map(|image| image.image.destination.name.as_str())
+        .collect();
+    for ((name, _), place) in places {
+        if failed.contains(place.name.as_str()) {
+            planner.mark_incomplete(Some(name));
+        }
+    }
 }
 
 /// Fails if something that was asked for is not in the bundle.

@@ -79,6 +79,19 @@ impl BundlePlanner {
         Arc::new(self.view(name, Some(source)))
     }
 
+    /// Records that images that were chosen for the repository `name` could not be copied to it, or for any of the
+    /// repositories if `name` is `None`. In the bundle, [`RepositoryContents::is_incomplete`] says so, and who applies it
+    /// deletes nothing there. Repositories to which nothing was copied are not in the bundle, and stay so.
+    ///
+    /// [`RepositoryContents::is_incomplete`]: crate::bundle::RepositoryContents::is_incomplete
+    pub fn mark_incomplete(&self, name: Option<&BundleName>) {
+        for (planned, repository) in &mut self.lock().repositories {
+            if name.is_none_or(|name| name == planned) {
+                repository.is_incomplete = true;
+            }
+        }
+    }
+
     fn view(&self, name: &BundleName, source: Option<Arc<dyn Repository>>) -> PlannerRepository {
         PlannerRepository {
             shared: Arc::clone(&self.shared),

@@ -35,6 +35,8 @@ pub(in crate::bundle) struct PlannedRepository {
     pub(in crate::bundle) blobs: BTreeSet<Digest>,
     /// Manifests that the base has in this repository.
     pub(in crate::bundle) in_base: BTreeSet<Digest>,
+    /// Whether images that were chosen could not be copied.
+    pub(in crate::bundle) is_incomplete: bool,
 }
 
 /// A manifest whose content is kept.
