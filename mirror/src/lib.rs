@@ -6,7 +6,7 @@
 //! | Module | Purpose |
 //! |---|---|
 //! | [`rules`] | which images are mirrored, and where to |
-//! | [`file`] | reads rules from files: the native format, those of skopeo and regsync, and lists of images |
+//! | [`file`](mod@file) | reads rules from files: the native format, those of skopeo and regsync, and lists of images |
 //! | [`select`] | finds the images that rules choose |
 //! | [`jobs`] | copies many images, shared content once, and reports what happened to each |
 //! | [`prune`] | deletes what no rule chooses |
