@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 
 use bytes::Bytes;
 use tranship::Result;
+use tranship_tar::{BLOCK, member_length};
 
 use super::contents::BundleContents;
 use super::decode::all_blobs;
@@ -13,7 +14,6 @@ use super::members::{self, BUNDLE, INDEX, OCI_LAYOUT, OCI_LAYOUT_CONTENT};
 use super::name::BundleName;
 use super::node::ContentNode;
 use super::packing::{self, Packed, Volumes};
-use super::tar_header::{BLOCK, member_length};
 
 /// Distributes the blobs over volumes of at most `volume_size` bytes, if that is given.
 pub(super) fn lay_out(

@@ -54,7 +54,6 @@ mod referrers;
 mod repository;
 mod scan;
 mod stored_part;
-mod tar_header;
 mod verify;
 mod volume;
 mod write;

@@ -1,11 +1,10 @@
 //! Distributes the blobs of a bundle over volumes of a bounded size.
 
-use tranship::{Error, ErrorKind, Result};
+use tranship::{Digest, Error, ErrorKind, Result};
+use tranship_tar::{BLOCK, TRAILER, header_length, member_length};
 
 use super::contents::MAX_VOLUMES;
 use super::members::{SUM_SIZE, blob, part_name, sum_name};
-use super::tar_header::{BLOCK, TRAILER, header_length, member_length};
-use tranship::Digest;
 
 /// A blob that is to be packed.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tranship::{ContentKind, Error, ErrorKind, Repository, Result, ResultExt as _};
+use tranship_tar::TRAILER;
 
 use super::base::{holders, is_in, number};
 use super::contents::BundleContents;
@@ -17,7 +18,6 @@ use super::lay_out::{blob_length, fixed_length, lay_out};
 use super::lock::Lock;
 use super::node::invalid;
 use super::planner::BundlePlanner;
-use super::tar_header::TRAILER;
 
 /// How a bundle is laid out.
 #[non_exhaustive]

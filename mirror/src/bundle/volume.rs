@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tranship::{Digest, Error, ErrorKind, LocalFile, Result};
+use tranship_tar::{Member, MemberKind, quoted};
 
 use super::contents::BundleContents;
 use super::decode::MAX_ENCODED;
 use super::kept::read;
 use super::members::{self, MemberName, OCI_LAYOUT_CONTENT, SUM_SIZE};
-use super::scan::{Ended, Member, MemberKind, corrupt, quoted, scan};
+use super::scan::{Ended, corrupt, scan};
 use super::stored_part::{StoredFile, StoredPart};
 
 /// How much of two members is compared at a time, in bytes.
@@ -53,7 +54,7 @@ impl Volume {
     fn add(&mut self, member: &Member<'_>) -> Result<()> {
         let name = MemberName::parse(member.name);
         let shown = || quoted(member.name);
-        match (&name, member.kind) {
+        match (&name, &member.kind) {
             (MemberName::Escaping, _) => {
                 let message = format!(
                     "has a member with the name {}, which leads out of it",
@@ -68,7 +69,7 @@ impl Volume {
                 return Ok(());
             }
             (_, MemberKind::File) => {}
-            (_, MemberKind::Link | MemberKind::Sparse | MemberKind::Other) => {
+            (_, MemberKind::Link { .. } | MemberKind::Sparse | MemberKind::Other) => {
                 let message = format!("has {} as something else than a file", shown());
                 return Err(corrupt(&self.path, message));
             }

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use tranship::{Descriptor, Error, MediaType, Result};
+use tranship_tar::{file_header, padding};
 
 use super::super::members::{self, BUNDLE, INDEX, OCI_LAYOUT, OCI_LAYOUT_CONTENT};
 use super::super::plan::Plan;
-use super::super::tar_header::{header, padding};
 use super::origin::OriginReader;
 
 impl Plan {
@@ -52,6 +52,6 @@ impl Plan {
 /// Returns a member with its header and its padding.
 pub(super) fn small_member(name: &str, content: &[u8]) -> Result<Bytes> {
     let size = content.len() as u64;
-    let header = header(name, size)?;
-    Ok([&header[..], content, &padding(size)].concat().into())
+    let header = file_header(name, size)?;
+    Ok([&header[..], content, padding(size)].concat().into())
 }

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tranship::{Body, Error, ErrorKind, HashingSink, LocalFile, Result, Verifier, blocking};
+use tranship_tar::{TRAILER, header_length};
 
 use super::super::kept::read;
 use super::super::lay_out::blob_length;
 use super::super::members;
 use super::super::plan::Plan;
-use super::super::tar_header::{TRAILER, header, header_length, padding};
 use super::content::{Piece, sum_member, write_content};
 use super::options::WriteOptions;
 use super::output::{Output, VolumeWriter};
@@ -207,7 +207,7 @@ impl<'a> Run<'a> {
             };
             outcome.map_err(|error| self.blame(error, piece.number))?;
         }
-        self.put(writer, Bytes::from_static(TRAILER)).await?;
+        self.put(writer, Bytes::from_static(&TRAILER)).await?;
         writer.complete(self.pending.len() < MAX_OPEN).await
     }
 
@@ -248,8 +248,8 @@ impl<'a> Run<'a> {
     ) -> Result<()> {
         let node = self.plan.contents.node(piece.number)?;
         let begin = writer.position();
-        self.put(writer, header(&members::blob(&node.digest), node.size)?)
-            .await?;
+        let header = tranship_tar::file_header(&members::blob(&node.digest), node.size)?;
+        self.put(writer, header.into()).await?;
         let start = writer.position();
         let verifier = Verifier::new(&node.descriptor());
         let mut hashes = write_content(
@@ -286,7 +286,8 @@ impl<'a> Run<'a> {
         let begin = writer.position();
         split.starts.push((self.pending.len(), begin));
         let name = members::part_name(&digest, piece.offset);
-        self.put(writer, header(&name, piece.length)?).await?;
+        let header = tranship_tar::file_header(&name, piece.length)?;
+        self.put(writer, header.into()).await?;
         let start = writer.position();
         let (verifier, name) = (
             split.verifier.clone(),
@@ -358,4 +359,9 @@ impl<'a> Run<'a> {
             false => error,
         })
     }
+}
+
+/// Returns the padding that follows content of `length` bytes.
+fn padding(length: u64) -> Bytes {
+    Bytes::from_static(tranship_tar::padding(length))
 }

@@ -13,7 +13,6 @@ use tranship::{Algorithm, Digest, Error, ErrorKind, Result};
 
 use super::archive_file::ArchiveFile;
 use super::contents::{Blob, Contents};
-use super::header;
 use super::position::read_pieces;
 use super::replace::Replacement;
 use crate::driver::file::failed;
@@ -195,7 +194,7 @@ impl Assembly {
     pub(super) fn start_blob(&mut self, digest: &Digest, size: u64) -> Result<PendingBlob> {
         let start = self.end + self.write_directories(directories(digest.algorithm()))?;
         let name = format!("{BLOBS}/{}/{}", digest.algorithm(), digest.hex());
-        let header = header::file(&name, size)?;
+        let header = tranship_tar::file_header(&name, size)?;
         self.write(&header, start)?;
         let data = start + header.len() as u64;
         Ok(PendingBlob {
@@ -211,7 +210,7 @@ impl Assembly {
         let mut headers = Vec::new();
         for name in names {
             if !self.directories.contains(&name) {
-                headers.extend(header::directory(&format!("{name}/"))?);
+                headers.extend(tranship_tar::directory_header(&format!("{name}/"))?);
             }
         }
         self.write(&headers, self.end)?;
@@ -225,8 +224,8 @@ impl Assembly {
             start,
             data,
         } = blob;
-        let padding = vec![0; header::padding(data.end)];
-        self.write(&padding, data.end)?;
+        let padding = tranship_tar::padding(data.end);
+        self.write(padding, data.end)?;
         self.end = data.end + padding.len() as u64;
         self.directories.extend(directories(digest.algorithm()));
         self.members.push((digest, start..self.end));
@@ -270,11 +269,11 @@ impl Assembly {
         }
         let mut tail = Vec::new();
         for (name, content) in [(INDEX, &index[..]), (OCI_LAYOUT, marker::CONTENT)] {
-            tail.extend(header::file(name, content.len() as u64)?);
+            tail.extend(tranship_tar::file_header(name, content.len() as u64)?);
             tail.extend_from_slice(content);
-            tail.resize(tail.len() + header::padding(tail.len() as u64), 0);
+            tail.extend_from_slice(tranship_tar::padding(tail.len() as u64));
         }
-        tail.extend(header::TRAILER);
+        tail.extend(tranship_tar::TRAILER);
         self.write(&tail, self.end)?;
         let Some(file) = self.file.take() else {
             return Err(Error::new(ErrorKind::Io, "the archive was not begun"));

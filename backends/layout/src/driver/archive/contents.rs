@@ -7,11 +7,12 @@ use std::path::Path;
 
 use bytes::Bytes;
 use tranship::{Digest, Error, ErrorKind, Result};
+use tranship_tar::{Member, MemberKind, quoted};
 
 use super::image::Image;
 use super::member_name::{LayoutFile, MemberName, blob_directory, plain_path};
 use super::opened::OpenedArchive;
-use super::scan::{Member, MemberKind, corrupt, quoted, scan};
+use super::scan::{corrupt, scan};
 use crate::driver::file::check_limit;
 use crate::driver::{INDEX, OCI_LAYOUT};
 

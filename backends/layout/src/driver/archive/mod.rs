@@ -7,7 +7,6 @@ mod assembly;
 mod contents;
 mod docker;
 mod driver;
-mod header;
 mod image;
 mod maintenance;
 mod member_name;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tempfile::NamedTempFile;
 use tokio::sync::OwnedMutexGuard;
 use tranship::{Digest, Error, ErrorKind, Result, encode_json};
+use tranship_tar::{BLOCK, TRAILER};
 
 use super::manifest_json::{ImageItem, MANIFEST, repositories};
 use super::new_images::{NewImage, config_name, layer_name, new_images};
@@ -17,11 +18,9 @@ use super::pushed::{PushedContent, PushedLayer};
 use super::tags::ImageName;
 use crate::driver::archive::archive_file::ArchiveFile;
 use crate::driver::archive::contents::{Blob, Contents};
-use crate::driver::archive::header;
 use crate::driver::archive::position::read_pieces;
 use crate::driver::archive::read::read_index;
 use crate::driver::archive::replace::Replacement;
-use crate::driver::archive::scan::BLOCK;
 use crate::driver::file::failed;
 use crate::driver::position::write_all_at;
 use crate::driver::{IndexEdit, vanished};
@@ -121,10 +120,10 @@ impl Assembly {
     /// Adds a member whose content was written up to `end`.
     fn finish_member(&mut self, name: String, end: u64) -> Result<()> {
         let start = self.end;
-        let header = header::block(&name, end - start - BLOCK)?;
+        let header = tranship_tar::file_header_in_one_block(&name, end - start - BLOCK)?;
         self.write(&header, start)?;
-        let padding = vec![0; header::padding(end)];
-        self.write(&padding, end)?;
+        let padding = tranship_tar::padding(end);
+        self.write(padding, end)?;
         self.end = end + padding.len() as u64;
         self.members.push((name, start..self.end));
         Ok(())
@@ -195,8 +194,8 @@ impl Assembly {
         self.add_file(MANIFEST.to_owned(), &manifest)?;
         let repositories = encode_json(&repositories(items))?;
         self.add_file("repositories".to_owned(), &repositories)?;
-        self.write(&header::TRAILER, self.end)?;
-        let length = self.end + header::TRAILER.len() as u64;
+        self.write(&TRAILER, self.end)?;
+        let length = self.end + TRAILER.len() as u64;
         let Some(file) = self.file.take() else {
             return Err(Error::new(ErrorKind::Io, "the archive was not begun"));
         };

@@ -10,6 +10,7 @@ use tranship::{
     Algorithm, Descriptor, Digest, Digester, Error, Index, MAX_MANIFEST_SIZE, Manifest,
     ManifestDocument, MediaType, Result, encode_json,
 };
+use tranship_tar::quoted;
 
 use super::config_check::find_mismatch;
 use super::manifest_json::{Config, ImageItem, MANIFEST};
@@ -19,7 +20,7 @@ use crate::driver::archive::contents::{Blob, Contents};
 use crate::driver::archive::image::{Image, Layer};
 use crate::driver::archive::opened::OpenedArchive;
 use crate::driver::archive::position::read_pieces;
-use crate::driver::archive::scan::{corrupt, quoted};
+use crate::driver::archive::scan::corrupt;
 use crate::driver::archive::unpack::compression_of;
 use crate::driver::file::check_limit;
 use crate::driver::{INDEX, OCI_LAYOUT, marker};

@@ -10,11 +10,11 @@ use tranship::{
     Algorithm, Descriptor, Digest, Digester, Error, ErrorKind, MAX_MANIFEST_SIZE, MediaType,
     Result, Source, blocking,
 };
+use tranship_tar::BLOCK;
 
 use super::assembly::AssemblyGuard;
 use crate::driver::archive::image::is_image_layer;
 use crate::driver::archive::receive::{Receiver, receive};
-use crate::driver::archive::scan::BLOCK;
 use crate::driver::file::failed;
 use crate::driver::position::write_all_at;
 

@@ -5,10 +5,11 @@ use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use tranship::{Error, ErrorKind, Result};
+use tranship_tar::{Member, MemberKind, quoted};
 
 use crate::driver::archive::member_name::{join_path, plain_path};
 use crate::driver::archive::opened::OpenedArchive;
-use crate::driver::archive::scan::{Member, MemberKind, corrupt, quoted, scan};
+use crate::driver::archive::scan::{corrupt, scan};
 
 /// How many members an archive may have, and how many bytes all their names, which are kept in memory.
 const MAX_MEMBERS: usize = 100_000;

@@ -5,10 +5,10 @@ use std::io;
 use tar::{Builder, EntryType, Header};
 use tranship::{Error, Result};
 
-use super::scan::BLOCK;
+use crate::scan::BLOCK;
 
 /// Two empty blocks end an archive.
-pub(super) const TRAILER: [u8; 2 * BLOCK as usize] = [0; 2 * BLOCK as usize];
+pub const TRAILER: [u8; 2 * BLOCK as usize] = [0; 2 * BLOCK as usize];
 
 /// The longest name that fits into a header, in bytes.
 const MAX_NAME: usize = 100;
@@ -17,15 +17,38 @@ const MAX_NAME: usize = 100;
 const MAX_SIZE: u64 = 0o77_777_777_777;
 
 /// Returns the header of a file of `size` bytes, after a pax header if the name or the size do not fit into it.
-pub(super) fn file(name: &str, size: u64) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// Of the kind of its [`io::Error`] if a header cannot have the name, which is the subject.
+pub fn file_header(name: &str, size: u64) -> Result<Vec<u8>> {
     header(name, size, EntryType::Regular)
 }
 
-/// Returns the header of a file in one block, whatever its size, for a file whose content is written before its header.
-/// `name` has at most 100 bytes.
-pub(super) fn block(name: &str, size: u64) -> Result<Vec<u8>> {
+/// Returns how many bytes the header has that [`file_header`] returns.
+#[must_use]
+pub fn header_length(name: &str, size: u64) -> u64 {
+    if name.len() > MAX_NAME || size > MAX_SIZE {
+        // The pax header, its records in one block, and the header itself.
+        3 * BLOCK
+    } else {
+        BLOCK
+    }
+}
+
+/// Returns how many bytes a file of `size` bytes takes in an archive, with its header and its padding.
+#[must_use]
+pub fn member_length(name: &str, size: u64) -> u64 {
+    header_length(name, size) + size.next_multiple_of(BLOCK)
+}
+
+/// Returns the header of a file in one block, whatever its size in bytes, for a file whose content is written before its
+/// header. `name` has at most 100 bytes.
+///
+/// # Errors
+/// As for [`file_header`], and if the name is longer.
+pub fn file_header_in_one_block(name: &str, size: u64) -> Result<Vec<u8>> {
     if size <= MAX_SIZE {
-        return file(name, size);
+        return file_header(name, size);
     }
     // The GNU format for large sizes. Docker reads it.
     let mut header = Header::new_gnu();
@@ -43,13 +66,19 @@ pub(super) fn block(name: &str, size: u64) -> Result<Vec<u8>> {
 }
 
 /// Returns the header of a directory, whose name ends with a slash.
-pub(super) fn directory(name: &str) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// As for [`file_header`].
+pub fn directory_header(name: &str) -> Result<Vec<u8>> {
     header(name, 0, EntryType::Directory)
 }
 
-/// Returns how many bytes of padding follow content that ends at `end`.
-pub(super) fn padding(end: u64) -> usize {
-    usize::try_from(end.next_multiple_of(BLOCK) - end).unwrap_or_default()
+/// Returns the bytes between the end of content, in bytes from the beginning of a block, and the next block.
+#[must_use]
+pub fn padding(end: u64) -> &'static [u8] {
+    static ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+    let length = usize::try_from(end.next_multiple_of(BLOCK) - end).unwrap_or_default();
+    &ZEROS[..length]
 }
 
 fn header(name: &str, size: u64, entry_type: EntryType) -> Result<Vec<u8>> {
@@ -89,19 +118,18 @@ fn build(name: &str, size: u64, entry_type: EntryType) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::io::Write as _;
 
-    use super::super::scan::scan;
     use super::*;
-    use crate::driver::position::write_all_at;
+    use crate::scan::scan;
 
     fn scanned(header: &[u8], size: u64) -> (String, u64, u64) {
-        let file = tempfile::tempfile().expect("a file");
+        let mut file = tempfile::tempfile().expect("a file");
         file.set_len(header.len() as u64 + size.next_multiple_of(BLOCK) + TRAILER.len() as u64)
             .expect("sparse");
-        write_all_at(&file, header, 0).expect("written");
+        file.write_all(header).expect("written");
         let mut found = None;
-        scan(&file, Path::new("x.tar"), |member| {
+        scan(&file, |member| {
             let name = String::from_utf8_lossy(member.name).into_owned();
             found = Some((name, member.data.start, member.data.end - member.data.start));
             Ok(())
@@ -112,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_plain_header_is_one_block() {
-        let header = file("blobs/sha256/x", 5).expect("a header");
+        let header = file_header("blobs/sha256/x", 5).expect("a header");
         assert_eq!(header.len(), 512);
         assert_eq!(scanned(&header, 5), ("blobs/sha256/x".into(), 512, 5));
     }
@@ -120,14 +148,14 @@ mod tests {
     #[test]
     fn a_name_that_does_not_fit_gets_a_record() {
         let name = format!("blobs/sha512/{}", "0a".repeat(64));
-        let header = file(&name, 7).expect("a header");
+        let header = file_header(&name, 7).expect("a header");
         assert_eq!(scanned(&header, 7), (name, header.len() as u64, 7));
     }
 
     #[test]
     fn a_block_holds_every_size() {
         for size in [1, MAX_SIZE, MAX_SIZE + 1, 1 << 36] {
-            let header = block("x.tar", size).expect("a header");
+            let header = file_header_in_one_block("x.tar", size).expect("a header");
             assert_eq!(scanned(&header, size), ("x.tar".into(), 512, size));
         }
     }
@@ -135,11 +163,26 @@ mod tests {
     #[test]
     fn sizes_from_8_gib_on_get_a_record() {
         for size in [MAX_SIZE, MAX_SIZE + 1, 1 << 36] {
-            let header = file("x", size).expect("a header");
+            let header = file_header("x", size).expect("a header");
             assert_eq!(
                 scanned(&header, size),
                 ("x".into(), header.len() as u64, size)
             );
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_header_is_known_before_it_is_made() {
+        let long = format!("blobs/sha512/{}", "0a".repeat(64));
+        for name in ["bundle.json", &long] {
+            for size in [0, 1, MAX_SIZE, MAX_SIZE + 1, 1 << 62] {
+                let made = file_header(name, size).expect("a header");
+                assert_eq!(
+                    made.len() as u64,
+                    header_length(name, size),
+                    "{name} {size}"
+                );
+            }
         }
     }
 }
