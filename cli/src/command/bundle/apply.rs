@@ -15,8 +15,8 @@ use tranship_mirror::jobs::{Image, Place, Report};
 use tranship_mirror::rules::{Destination, NameTemplate};
 use tranship_mirror::select::{End, Opener as _, Target};
 
-use super::create::expect_distinct;
 use super::spooled::Spooled;
+use super::written::expect_distinct;
 use super::{LockOrBundle, open_options, write_lock};
 use crate::args::{BundleApply, LocationOptions};
 use crate::command::many::{self, Choices, Images, Locations, PruneChoices, Pruned};

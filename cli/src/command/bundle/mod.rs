@@ -5,6 +5,7 @@ mod create;
 mod show;
 mod sink;
 mod spooled;
+mod written;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
