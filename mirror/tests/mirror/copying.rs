@@ -5,20 +5,17 @@ use tranship::{ContentKind, Platform, PlatformSubset, Result};
 use tranship_mirror::jobs::{JobOptions, Outcome};
 use tranship_mirror::rules::{Platforms, Referrers};
 
-use crate::support::{Counted, Named, mirror, push_index, repositories, rule, tagged};
+use crate::support::{mirror, push_index, repositories, rule, source_and_mirror, tagged};
 
 const MANIFEST: Option<ContentKind> = Some(ContentKind::Manifest);
 const BLOB: Option<ContentKind> = Some(ContentKind::Blob);
 
 #[tokio::test]
 async fn a_namespace_is_copied_with_names_mapped() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     source.image("team/app", "v1", &["base", "app"]).await;
     source.image("team/tools/cli", "v2", &["base", "cli"]).await;
     source.image("other/app", "v1", &["other"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let rules = [rule(
         "source.io/team/**",
         "mirror.io/from/{registry}/{repository}",
@@ -34,13 +31,10 @@ async fn a_namespace_is_copied_with_names_mapped() -> Result<()> {
 
 #[tokio::test]
 async fn a_second_run_asks_once_for_each_tag() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     for tag in ["v1", "v2", "v3"] {
         source.image("app", tag, &["base", tag]).await;
     }
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let rules = [tagged(
         rule("source.io/app", "mirror.io"),
         &["v1", "v2", "v3"],
@@ -68,13 +62,10 @@ async fn a_second_run_asks_once_for_each_tag() -> Result<()> {
 
 #[tokio::test]
 async fn tags_of_one_manifest_are_copied_together() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let image = source.image("app", "v1", &["app"]).await;
     let repository = source.repository("app").await;
     repository.tag(&image, &"latest".parse()?).await?;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     source.calls.reset();
     mirror(
         &[rule("source.io/app", "mirror.io")],
@@ -90,11 +81,8 @@ async fn tags_of_one_manifest_are_copied_together() -> Result<()> {
 
 #[tokio::test]
 async fn a_moved_tag_is_copied_again_and_reported() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let before = source.image("app", "latest", &["one"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let rules = [rule("source.io/app", "mirror.io")];
     mirror(&rules, &opener, &JobOptions::default()).await?;
     let after = source.image("app", "latest", &["two"]).await;
@@ -107,12 +95,9 @@ async fn a_moved_tag_is_copied_again_and_reported() -> Result<()> {
 
 #[tokio::test]
 async fn a_dry_run_says_what_would_be_copied_and_changes_nothing() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     source.image("a", "v1", &["shared", "a"]).await;
     source.image("b", "v1", &["shared", "b"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let rules = [rule("source.io/**", "mirror.io/{repository}")];
     let dry = mirror(&rules, &opener, &JobOptions::default().with_dry_run(true)).await?;
     assert!(repositories(&mirrored).await.is_empty());
@@ -124,7 +109,7 @@ async fn a_dry_run_says_what_would_be_copied_and_changes_nothing() -> Result<()>
 
 #[tokio::test]
 async fn an_index_of_some_platforms_is_read_once_while_it_stays() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, _, opener) = source_and_mirror();
     let repository = source.repository("app").await;
     let mut manifests = Vec::new();
     for platform in ["linux/amd64", "linux/arm64", "windows/amd64"] {
@@ -134,9 +119,6 @@ async fn an_index_of_some_platforms_is_read_once_while_it_stays() -> Result<()> 
     }
     repository.untag(&"one".parse()?).await?;
     push_index(&*repository, "v1", manifests).await?;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let mut linux = rule("source.io/app", "mirror.io");
     let platforms = ["linux/amd64".parse()?, "linux/arm64".parse()?];
     linux.images.platforms = Platforms::Subset(PlatformSubset::new(platforms));
@@ -152,11 +134,8 @@ async fn an_index_of_some_platforms_is_read_once_while_it_stays() -> Result<()> 
 
 #[tokio::test]
 async fn a_new_referrer_of_an_unchanged_image_is_copied() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let image = source.image("app", "v1", &["app"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let mut with_referrers = rule("source.io/app", "mirror.io");
     with_referrers.images.referrers = Some(Referrers::default());
     let rules = [with_referrers];
@@ -177,16 +156,13 @@ async fn a_new_referrer_of_an_unchanged_image_is_copied() -> Result<()> {
 
 #[tokio::test]
 async fn a_digest_gets_the_tag_beside_it_or_that_of_the_destination() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let first = source
         .image("app", "v1", &["first"])
         .await
         .digest()
         .to_owned();
     source.image("app", "v1", &["second"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let content = format!(
         "images:
   - {{from: 'source.io/app:v1@{first}', to: mirror.io/pinned}}
@@ -205,7 +181,7 @@ async fn a_digest_gets_the_tag_beside_it_or_that_of_the_destination() -> Result<
 
 #[tokio::test]
 async fn what_has_no_platforms_is_copied_whole_beside_images_of_one() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let repository = source.repository("app").await;
     let image = source.image("app", "one", &["app"]).await;
     let platform: Platform = "linux/arm64".parse()?;
@@ -218,9 +194,6 @@ async fn what_has_no_platforms_is_copied_whole_beside_images_of_one() -> Result<
     repository.untag(&"one".parse()?).await?;
     let options = tranship::PackOptions::new("application/vnd.example.chart".parse()?);
     tranship::pack_and_tag(&*repository, &options, &["chart".parse()?]).await?;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     for platforms in [
         Platforms::One(platform.clone()),
         Platforms::Subset(PlatformSubset::new([platform])),

@@ -6,19 +6,16 @@ use tranship::{Error, ErrorKind, Result};
 use tranship_mirror::jobs::{JobOptions, Outcome};
 use tranship_mirror::select;
 
-use crate::support::{Counted, Named, mirror, rule, tagged};
+use crate::support::{Counted, Named, mirror, rule, source_and_mirror, tagged};
 
 #[tokio::test]
 async fn a_broken_image_does_not_stop_the_others() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let broken = source.image("a", "v1", &["lost"]).await;
     source.image("b", "v1", &["b"]).await;
     let repository = source.repository("a").await;
     let layers = tranship::successors(&*repository, &broken, 1 << 20).await?;
     repository.blobs().delete(&layers[1]).await?;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let rules = [rule("source.io/**", "mirror.io/{repository}")];
     let report = mirror(&rules, &opener, &JobOptions::default()).await?;
     let failures: Vec<_> = report.failures().collect();
@@ -84,12 +81,9 @@ async fn a_registry_out_of_reach_is_not_tried_for_every_image() -> Result<()> {
 
 #[tokio::test]
 async fn two_images_with_one_destination_are_refused_before_anything_is_copied() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     source.image("a/app", "v1", &["a"]).await;
     source.image("b/app", "v1", &["b"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let rules = [rule("source.io/**", "mirror.io/{name}")];
     let error = mirror(&rules, &opener, &JobOptions::default())
         .await
@@ -106,11 +100,8 @@ async fn two_images_with_one_destination_are_refused_before_anything_is_copied()
 
 #[tokio::test]
 async fn a_registry_that_cannot_be_listed_does_not_stop_other_rules() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, _, opener) = source_and_mirror();
     source.image("a", "v1", &["a"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let rules = [
         rule("gone.io/**", "mirror.io/{repository}"),
         tagged(rule("source.io/a", "mirror.io"), &["v1", "missing"]),

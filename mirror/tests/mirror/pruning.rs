@@ -8,7 +8,7 @@ use tranship_mirror::jobs::{JobOptions, Plan};
 use tranship_mirror::prune::PrunePlan;
 use tranship_mirror::rules::{Platforms, Rule, TagRule, TagSet};
 
-use crate::support::{Counted, Named, push_index, rule, selected, tagged};
+use crate::support::{Counted, Named, push_index, rule, selected, source_and_mirror, tagged};
 
 async fn mirror_and_prune(rules: &[Rule], opener: &Named) -> Result<PrunePlan> {
     let (_, selection) = selected(rules, opener).await?;
@@ -24,13 +24,10 @@ async fn mirror_and_prune(rules: &[Rule], opener: &Named) -> Result<PrunePlan> {
 
 #[tokio::test]
 async fn tags_that_no_rule_chooses_go_and_others_stay() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     source.image("app", "v2", &["base", "v2"]).await;
     mirrored.image("app", "v1", &["base", "v1"]).await;
     mirrored.image("other", "v1", &["other"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let plan = mirror_and_prune(&[rule("source.io/**", "mirror.io/{repository}")], &opener).await?;
     assert_eq!(plan.tag_count(), 1);
     assert_eq!(mirrored.tags("app").await, ["v2"]);
@@ -40,12 +37,9 @@ async fn tags_that_no_rule_chooses_go_and_others_stay() -> Result<()> {
 
 #[tokio::test]
 async fn a_pinned_digest_stays_when_its_tag_goes() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let pinned = source.image("app", "v1", &["v1"]).await;
     mirrored.image("app", "v1", &["v1"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let mut pin = tagged(rule("source.io/app", "mirror.io"), &[]);
     pin.tags.digests = vec![*pinned.digest()];
     mirror_and_prune(&[pin], &opener).await?;
@@ -64,12 +58,9 @@ async fn a_pinned_digest_stays_when_its_tag_goes() -> Result<()> {
 
 #[tokio::test]
 async fn nothing_goes_where_something_could_not_be_copied_or_listed() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     source.image("app", "v2", &["v2"]).await;
     mirrored.image("app", "v1", &["v1"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let missing = [tagged(rule("source.io/app", "mirror.io"), &["v2", "v3"])];
     let plan = mirror_and_prune(&missing, &opener).await?;
     assert_eq!(plan.skipped, ["mirror.io/app"]);
@@ -92,11 +83,8 @@ async fn nothing_goes_where_something_could_not_be_copied_or_listed() -> Result<
 
 #[tokio::test]
 async fn a_repository_without_other_tags_is_only_listed() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     source.image("app", "v1", &["v1"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let rules = [rule("source.io/app", "mirror.io")];
     mirror_and_prune(&rules, &opener).await?;
     mirrored.calls.reset();
@@ -109,14 +97,11 @@ async fn a_repository_without_other_tags_is_only_listed() -> Result<()> {
 
 #[tokio::test]
 async fn a_repository_that_two_rules_spell_differently_keeps_what_both_choose() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     source.image("app", "v1", &["v1"]).await;
     source.image("app", "v2", &["v2"]).await;
     mirrored.image("app", "stale", &["stale"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored)
-        .with("localhost:5000", &mirrored);
+    let opener = opener.with("localhost:5000", &mirrored);
     let rules = [
         tagged(rule("source.io/app", "mirror.io"), &["v1"]),
         tagged(rule("source.io/app", "localhost:5000"), &["v2"]),
@@ -128,12 +113,9 @@ async fn a_repository_that_two_rules_spell_differently_keeps_what_both_choose() 
 
 #[tokio::test]
 async fn nothing_goes_where_a_rule_chooses_nothing() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     source.image("app", "v1", &["v1"]).await;
     mirrored.image("app", "r9", &["r9"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let unmatched = rule("source.io/app", "mirror.io").with_tags(TagRule::of_set(
         TagSet::default().with_filter(TagFilter::default().with_glob("r*")),
     ));
@@ -148,7 +130,7 @@ async fn nothing_goes_where_a_rule_chooses_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn an_image_of_some_platforms_that_is_chosen_by_digest_stays() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let repository = source.repository("app").await;
     let mut manifests = Vec::new();
     for platform in ["linux/amd64", "linux/arm64"] {
@@ -158,9 +140,6 @@ async fn an_image_of_some_platforms_that_is_chosen_by_digest_stays() -> Result<(
     repository.untag(&"one".parse()?).await?;
     let index = push_index(&*repository, "v1", manifests).await?;
     source.image("app", "v2", &["v2"]).await;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     let platforms = Platforms::Subset(PlatformSubset::new(["linux/amd64".parse()?]));
     let mut by_tag = tagged(rule("source.io/app", "mirror.io"), &["v1"]);
     by_tag.images.platforms = platforms.clone();
@@ -189,15 +168,12 @@ async fn an_image_of_some_platforms_that_is_chosen_by_digest_stays() -> Result<(
 
 #[tokio::test]
 async fn a_referrer_of_what_stays_loses_only_its_tag() -> Result<()> {
-    let (source, mirrored) = (Counted::new(), Counted::new());
+    let (source, mirrored, opener) = source_and_mirror();
     let image = source.image("app", "v1", &["v1"]).await;
     let repository = source.repository("app").await;
     let options = tranship::PackOptions::new("application/vnd.example.sbom".parse()?)
         .with_subject(image.clone());
     tranship::pack_and_tag(&*repository, &options, &["sbom-v1".parse()?]).await?;
-    let opener = Named::default()
-        .with("source.io", &source)
-        .with("mirror.io", &mirrored);
     mirror_and_prune(&[rule("source.io/app", "mirror.io")], &opener).await?;
     mirror_and_prune(
         &[tagged(rule("source.io/app", "mirror.io"), &["v1"])],

@@ -183,3 +183,12 @@ pub(crate) async fn repositories(registry: &Counted) -> Vec<String> {
     let names: Vec<_> = names.try_collect().await.expect("a catalog");
     names.iter().map(ToString::to_string).collect()
 }
+
+/// Returns two empty registries, and an opener that knows them as `source.io` and `mirror.io`.
+pub(crate) fn source_and_mirror() -> (Counted, Counted, Named) {
+    let (source, mirrored) = (Counted::new(), Counted::new());
+    let opener = Named::default()
+        .with("source.io", &source)
+        .with("mirror.io", &mirrored);
+    (source, mirrored, opener)
+}
