@@ -94,7 +94,7 @@ impl Kept {
     fn of(target: &Target, targets: &[Target], report: &Report) -> Self {
         let mut tags = target.tags.clone();
         let key = target.place.key();
-        // A host or a directory can have several names, which nobody can tell apart. Then two targets are one repository.
+        // Two names can mean the same host or directory, so two targets can be one repository.
         let others = targets.iter().filter(|other| other.place.key() != key);
         let others = others.filter(|other| last_component(other) == last_component(target));
         tags.extend(others.flat_map(|other| other.tags.iter().cloned()));

@@ -22,8 +22,8 @@ pub struct Roots {
 }
 
 impl Roots {
-    /// Returns the manifest that is copied if `found` is what the source has; `None` if it has no platforms, as an artifact
-    /// that is not an image, and is copied as it is.
+    /// Returns the manifest that is copied if `found` is what the source has; `None` if it has no platforms, such as an
+    /// artifact that is not an image. Then all of it is copied.
     pub(super) async fn root(
         &self,
         source: &dyn Repository,

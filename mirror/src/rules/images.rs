@@ -14,7 +14,7 @@ pub struct ImageOptions {
     pub include_non_distributable: bool,
 }
 
-/// Which platforms of an index are copied. Content without platforms, such as an SBOM or a Helm chart, is copied as it is.
+/// Which platforms of an index are copied. Content without platforms, such as an SBOM or a Helm chart, is always copied.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Platforms {
