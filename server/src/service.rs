@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::metrics::{self, Metrics};
 use crate::options::ServerOptions;
 use crate::record::RequestRecord;
 use crate::request_body::RequestBody;
-use crate::response::{HandlerResult, json, typed, value};
+use crate::response::{HandlerResult, json, typed};
 use crate::response_body::ResponseBody;
 use crate::response_error::{ErrorCode, ResponseError};
 use crate::route::Route;
@@ -37,12 +37,10 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 /// prefix.
 #[must_use]
 pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
-    let warning = options.warning.as_deref().map(warning);
     RegistryService {
         shared: Arc::new(Shared {
-            state: ServerState::new(registry, options),
+            state: RwLock::new(Arc::new(ServerState::new(registry, options))),
             metrics: Arc::default(),
-            warning,
         }),
     }
 }
@@ -54,8 +52,22 @@ impl RegistryService {
     ///
     /// Dropping the future leaves the remaining ones to the next call.
     pub async fn expire_uploads(&self) {
-        uploads::expire(&self.shared.state).await;
-        uploads::sweep(&self.shared.state).await;
+        let state = self.shared.state();
+        uploads::expire(&state).await;
+        uploads::sweep(&state).await;
+    }
+
+    /// Serves `registry` with `options` from the next request on. Requests that have begun finish with the earlier ones.
+    ///
+    /// Open uploads stay open, so the new registry must be over the same storage. The limits of open uploads, their expiry
+    /// and [`shared`](ServerOptions::shared) do not change.
+    pub fn replace(&self, registry: Arc<dyn Registry>, options: ServerOptions) {
+        let state = Arc::new(self.shared.state().with(registry, options));
+        *self
+            .shared
+            .state
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
 
@@ -70,16 +82,23 @@ pub struct RegistryService {
 
 /// The state of the endpoints, and what every response needs.
 struct Shared {
-    state: ServerState,
+    state: RwLock<Arc<ServerState>>,
     metrics: Arc<Metrics>,
-    warning: Option<HeaderValue>,
 }
 
 impl Shared {
-    async fn respond(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+    fn state(&self) -> Arc<ServerState> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn respond(
+        &self,
+        state: &ServerState,
+        request: Request<RequestBody>,
+    ) -> Response<ResponseBody> {
         let (request, mut body) = request.into_parts();
         let mut record = RequestRecord::begin(&self.metrics, &request, body.received());
-        let mut response = match self.dispatch(&request, &mut body, &mut record).await {
+        let mut response = match self.dispatch(state, &request, &mut body, &mut record).await {
             Ok(response) => response,
             Err(failure) => failure.into_response(),
         };
@@ -88,7 +107,7 @@ impl Shared {
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
         // A browser that guesses types might run pushed content as a page of this site.
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Some(warning) = &self.warning {
+        if let Some(warning) = &state.warning {
             response.headers_mut().insert(WARNING, warning.clone());
         }
         if request.method == Method::HEAD {
@@ -102,14 +121,14 @@ impl Shared {
     /// Checks whether the caller may make the request. A request that the registry refuses to every caller is refused
     /// first, since a password would not help.
     fn check(
-        &self,
+        state: &ServerState,
         route: &Route,
         method: &Method,
         caller: &Caller<'_>,
     ) -> Result<(), ResponseError> {
         let is_read = method == Method::GET || method == Method::HEAD;
         let is_upload = matches!(route, Route::Upload(..));
-        let can = self.state.registry.capabilities();
+        let can = state.registry.capabilities();
         let refused = if is_read {
             None
         } else if method == Method::DELETE && !is_upload {
@@ -145,11 +164,11 @@ impl Shared {
 
     async fn dispatch(
         &self,
+        state: &ServerState,
         request: &Parts,
         body: &mut RequestBody,
         record: &mut RequestRecord,
     ) -> HandlerResult {
-        let state = &self.state;
         let route = Route::parse(request.uri.path())?;
         record.set_endpoint(route.endpoint());
         let caller = match route {
@@ -157,7 +176,7 @@ impl Shared {
             _ => Caller::of(state.options.access.as_ref(), &request.headers).await?,
         };
         record.set_user(caller.user());
-        self.check(&route, &request.method, &caller)?;
+        Self::check(state, &route, &request.method, &caller)?;
         let method = &request.method;
         let is_read = method == Method::GET || method == Method::HEAD;
         match route {
@@ -214,21 +233,6 @@ fn not_supported(message: &str) -> ResponseError {
     )
 }
 
-/// Formats a warning (RFC 7234, section 5.5), without characters that are not allowed in headers.
-fn warning(text: &str) -> HeaderValue {
-    let mut quoted = String::with_capacity(text.len());
-    for character in text
-        .chars()
-        .filter(|character| matches!(character, ' '..='~'))
-    {
-        if matches!(character, '"' | '\\') {
-            quoted.push('\\');
-        }
-        quoted.push(character);
-    }
-    value(format!("299 - \"{quoted}\""))
-}
-
 fn method_not_allowed(allowed: &'static str) -> ResponseError {
     ResponseError::new(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -261,17 +265,19 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let shared = Arc::clone(&self.shared);
-        let timeout = shared.state.options.body_timeout;
+        let state = shared.state();
+        let timeout = state.options.body_timeout;
         let request = request.map(|body| RequestBody::new(body, timeout));
-        Box::pin(async move { Ok(shared.respond(request).await) })
+        Box::pin(async move { Ok(shared.respond(&state, request).await) })
     }
 }
 
 impl fmt::Debug for RegistryService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.state();
         f.debug_struct("RegistryService")
-            .field("registry", &self.shared.state.registry)
-            .field("options", &self.shared.state.options)
+            .field("registry", &state.registry)
+            .field("options", &state.options)
             .finish_non_exhaustive()
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use tranship::{Registry, Repository, RepositoryName};
 
 use crate::options::ServerOptions;
+use crate::response::value;
 use crate::response_error::{Resource, ResponseError};
 use crate::tag_locks::TagLocks;
 use crate::upload_sessions::UploadSessions;
@@ -13,18 +15,32 @@ use crate::upload_sessions::UploadSessions;
 pub(crate) struct ServerState {
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) options: ServerOptions,
+    /// The header for the warning of the options.
+    pub(crate) warning: Option<HeaderValue>,
     pub(crate) sessions: Arc<UploadSessions>,
-    pub(crate) tag_locks: TagLocks,
+    pub(crate) tag_locks: Arc<TagLocks>,
 }
 
 impl ServerState {
     pub(crate) fn new(registry: Arc<dyn Registry>, options: ServerOptions) -> Self {
         let sessions = Arc::new(UploadSessions::new(&options));
         Self {
+            warning: options.warning.as_deref().map(warning),
             registry,
             options,
             sessions,
-            tag_locks: TagLocks::default(),
+            tag_locks: Arc::default(),
+        }
+    }
+
+    /// Returns the state with another registry and other options, and the same open uploads and locks.
+    pub(crate) fn with(&self, registry: Arc<dyn Registry>, options: ServerOptions) -> Self {
+        Self {
+            warning: options.warning.as_deref().map(warning),
+            registry,
+            options,
+            sessions: Arc::clone(&self.sessions),
+            tag_locks: Arc::clone(&self.tag_locks),
         }
     }
 
@@ -38,4 +54,19 @@ impl ServerState {
             .await
             .map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
     }
+}
+
+/// Formats a warning (RFC 7234, section 5.5), without characters that are not allowed in headers.
+fn warning(text: &str) -> HeaderValue {
+    let mut quoted = String::with_capacity(text.len());
+    for character in text
+        .chars()
+        .filter(|character| matches!(character, ' '..='~'))
+    {
+        if matches!(character, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    value(format!("299 - \"{quoted}\""))
 }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`ReadOnly`] | refuses every change |
 //! | [`NoDeletes`] | refuses to delete content and tags |
+//! | [`PerRepository`] | wraps each repository of a registry as its name demands |
 //! | [`Prefix`] | shows the repositories of a registry below a name |
 //! | [`ImmutableTags`] | keeps tags that match a pattern where they point |
 //! | [`Unify`] | shows several registries as one |
@@ -29,6 +30,7 @@ mod no_deletes;
 #[cfg(feature = "observe")]
 mod observe;
 mod operation;
+mod per_repository;
 mod prefix;
 mod quota;
 mod read_only;
@@ -44,6 +46,7 @@ pub use no_deletes::NoDeletes;
 #[cfg(feature = "observe")]
 pub use observe::Observe;
 pub use operation::{Operation, OperationName};
+pub use per_repository::PerRepository;
 pub use prefix::Prefix;
 pub use read_only::ReadOnly;
 pub use tiers::Tiers;

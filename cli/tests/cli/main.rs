@@ -26,6 +26,7 @@ mod repo;
 mod resume;
 mod retention;
 mod serve;
+mod serve_config;
 mod support;
 mod tasks;
 mod terminal;

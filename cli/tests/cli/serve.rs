@@ -3,20 +3,21 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
 use crate::support::{AMD64, HELLO, INDEX, Ran, Workplace};
 
 /// A server that is killed when the test ends.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
 }
 
 impl Served {
-    fn start(workplace: &Workplace, arguments: &[&str]) -> Self {
+    pub(crate) fn start(workplace: &Workplace, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
         Self::run(workplace.command(&arguments))
     }
@@ -28,7 +29,12 @@ impl Served {
             .spawn()
             .expect("started");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        Self { child, stdout }
+        let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
     }
 
     /// With a certificate of its own, in `certificate.pem`, and its key in `key.pem`.
@@ -46,20 +52,29 @@ impl Served {
         line.trim_end().to_owned()
     }
 
-    fn host(&mut self) -> String {
+    pub(crate) fn host(&mut self) -> String {
         let line = self.line();
         let host = line.split_once("://").map(|(_, host)| host);
         host.unwrap_or_else(|| panic!("no URL: {line}")).to_owned()
     }
 
-    /// Asks it to stop, and answers how it ended and what it logged.
-    fn stop(mut self) -> (Option<i32>, String) {
+    /// Waits until it logs a line with `text`.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            let length = self.stderr.read_line(&mut line).expect("a line");
+            assert_ne!(length, 0, "the log ended without {text:?}");
+        }
+    }
+
+    /// Asks it to stop, and returns how it ended and the rest of its log.
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status();
         assert!(sent.expect("kill runs").success());
         let mut log = String::new();
-        let mut stderr = self.child.stderr.take().expect("a pipe");
-        stderr.read_to_string(&mut log).expect("a log");
+        self.stderr.read_to_string(&mut log).expect("a log");
         (self.child.wait().expect("ended").code(), log)
     }
 }
@@ -72,7 +87,7 @@ impl Drop for Served {
 }
 
 /// Pushes a blob that says hello.
-fn push(host: &str) -> String {
+pub(crate) fn push(host: &str) -> String {
     let mut stream = TcpStream::connect(host).expect("connected");
     let request = format!(
         "POST /v2/app/blobs/uploads/?digest={HELLO} HTTP/1.1\r\nHost: {host}\r\n\
@@ -84,7 +99,7 @@ fn push(host: &str) -> String {
     answer
 }
 
-fn get(host: &str, target: &str) -> String {
+pub(crate) fn get(host: &str, target: &str) -> String {
     let mut stream = TcpStream::connect(host).expect("connected");
     let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("sent");

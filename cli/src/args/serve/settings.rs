@@ -1,0 +1,152 @@
+//! The settings of a server: options of the command line, and keys of a file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+use tranship::MAX_MANIFEST_SIZE;
+
+use super::values::{PatternArg, RootArg, SizeArg};
+use crate::location::{DurationArg, GrantArg};
+
+/// Declares [`Settings`], and how those of the command line are combined with those of a file: one that is given
+/// replaces the other.
+macro_rules! settings {
+    ($($(#[$attribute:meta])* $name:ident: $type:ty,)+) => {
+        /// The settings of a server. A field that was not given is `None`, `false` or empty.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
+        #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+        pub(crate) struct Settings {
+            $($(#[$attribute])* pub(crate) $name: $type,)+
+        }
+
+        impl Settings {
+            /// Returns these settings, and in place of those that were not given, those of `file`.
+            pub(crate) fn over(self, file: Self) -> Self {
+                Self {
+                    $($name: if self.$name == <$type>::default() { file.$name } else { self.$name },)+
+                }
+            }
+        }
+    };
+}
+
+settings! {
+    /// What to serve: a directory of layouts, by path or URL, or the host of another registry, with a dot or a port
+    /// [default: an empty registry in memory]
+    #[arg(long, value_name = "LOCATION")]
+    root: Option<RootArg>,
+    /// The address and the port to listen on; port 0 is any that is free [default: 127.0.0.1:5000]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// How many bytes the registry in memory may hold, such as 10GiB [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    quota: Option<SizeArg>,
+    /// Store and delete nothing
+    #[arg(long)]
+    read_only: bool,
+    /// With another registry as --root, store and delete too. Every user does so with your login, so
+    /// without this option such a registry is served read-only
+    #[arg(long)]
+    read_write: bool,
+    /// Delete nothing
+    #[arg(long)]
+    no_delete: bool,
+    /// Allow only users of this file, as `htpasswd -B` writes it. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    htpasswd: Option<PathBuf>,
+    /// With --htpasswd, let every caller read without a password
+    #[arg(long)]
+    anonymous_read: bool,
+    /// With --htpasswd, let a user read, or read and write, the repositories of a pattern in which * stands for a part
+    /// of a component and ** for components. May be repeated; without it, every user may do everything
+    #[arg(long, value_name = "USER=PATTERN:r|rw")]
+    grant: Vec<GrantArg>,
+    /// Serve over TLS, with the certificates of this PEM file. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, as PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Also accept manifests that refer to blobs or manifests which the repository does not have, as sparse indexes do
+    #[arg(long)]
+    sparse: bool,
+    /// Let clients continue an upload on another server of the same storage
+    #[arg(long)]
+    shared: bool,
+    /// Send this warning in every response
+    #[arg(long, value_name = "TEXT")]
+    warning: Option<String>,
+    /// Refuse larger manifests [default: 4MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_manifest_size: Option<SizeArg>,
+    /// Refuse larger blobs
+    #[arg(long, value_name = "SIZE")]
+    max_blob_size: Option<SizeArg>,
+    /// How many uploads may be open at a time [default: 10000]
+    #[arg(long, value_name = "N")]
+    max_uploads: Option<u32>,
+    /// How many uploads one user may have open at a time; without --htpasswd, one client address [default: 256]
+    #[arg(long, value_name = "N")]
+    max_uploads_per_user: Option<u32>,
+    /// Cancel uploads that have not been continued for this time, those of earlier runs too [default: 24h]
+    #[arg(long, value_name = "DURATION")]
+    upload_expiry: Option<DurationArg>,
+    /// How many connections may be open at a time; others wait [default: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: Option<u32>,
+    /// How long a client may send or read nothing in the middle of a request [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<DurationArg>,
+    /// How long requests under way may take when the server stops [default: 30s]
+    #[arg(long, value_name = "DURATION")]
+    grace: Option<DurationArg>,
+    #[arg(skip)]
+    repositories: Vec<RepositorySettings>,
+}
+
+/// The settings of the repositories that a pattern matches. They are only in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RepositorySettings {
+    /// The repositories. The first entry whose pattern matches applies.
+    #[serde(rename = "match")]
+    pub(crate) names: PatternArg,
+    /// Whether nothing is stored and deleted.
+    #[serde(default)]
+    pub(crate) read_only: bool,
+    /// Whether nothing is deleted.
+    #[serde(default)]
+    pub(crate) no_delete: bool,
+    /// The tags that are not moved and not removed.
+    #[serde(default)]
+    pub(crate) immutable_tags: Vec<String>,
+}
+
+impl Settings {
+    pub(crate) fn listen(&self) -> &str {
+        self.listen.as_deref().unwrap_or("127.0.0.1:5000")
+    }
+
+    pub(crate) fn max_manifest_size(&self) -> u64 {
+        self.max_manifest_size
+            .map_or(MAX_MANIFEST_SIZE, |size| size.0)
+    }
+
+    pub(crate) fn max_connections(&self) -> usize {
+        self.max_connections.unwrap_or(10_000) as usize
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        duration(self.timeout, 60)
+    }
+
+    pub(crate) fn grace(&self) -> Duration {
+        duration(self.grace, 30)
+    }
+}
+
+fn duration(given: Option<DurationArg>, seconds: u64) -> Duration {
+    given.map_or(Duration::from_secs(seconds), |given| given.0)
+}

@@ -1,0 +1,124 @@
+//! The values of settings, which are text on the command line and in a file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Visitor};
+use tranship::{Error, ErrorKind, Result};
+use tranship_backends::RegistryLocation;
+use tranship_server::NamePattern;
+
+use crate::location::{DurationArg, GrantArg, parse_root};
+
+/// The registry that is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RootArg(pub(crate) RegistryLocation);
+
+impl FromStr for RootArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        parse_root(text).map(Self)
+    }
+}
+
+/// A number of bytes, such as `4096` or `10GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SizeArg(pub(crate) u64);
+
+impl FromStr for SizeArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let factor = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => Some(1),
+            "kib" => Some(1 << 10),
+            "mib" => Some(1 << 20),
+            "gib" => Some(1 << 30),
+            "tib" => Some(1 << 40),
+            "kb" => Some(1000),
+            "mb" => Some(1_000_000),
+            "gb" => Some(1_000_000_000),
+            "tb" => Some(1_000_000_000_000),
+            _ => None,
+        };
+        let number = number.parse::<u64>().ok();
+        let size = number
+            .zip(factor)
+            .and_then(|(number, factor)| number.checked_mul(factor));
+        size.map(Self).ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("invalid size {text:?}: expected a number of bytes"),
+            )
+            .with_hint("write for example 4096, 512MiB or 10GiB")
+        })
+    }
+}
+
+/// A pattern of repositories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PatternArg(pub(crate) NamePattern);
+
+impl FromStr for PatternArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        text.parse().map(Self)
+    }
+}
+
+/// Reads values from a file as they are read from the command line.
+macro_rules! deserialize_as_text {
+    ($($type:ty),+) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = deserializer.deserialize_any(ScalarText)?;
+                text.parse().map_err(|error: Error| serde::de::Error::custom(error))
+            }
+        }
+    )+};
+}
+
+deserialize_as_text!(RootArg, SizeArg, PatternArg, DurationArg, GrantArg);
+
+/// Accepts text, and a number as text.
+struct ScalarText;
+
+impl Visitor<'_> for ScalarText {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<String, E> {
+        Ok(number.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_may_have_a_unit() {
+        let size = |text: &str| text.parse::<SizeArg>().map(|size| size.0).ok();
+        assert_eq!(size("4096"), Some(4096));
+        assert_eq!(size("10GiB"), Some(10 << 30));
+        assert_eq!(size("2 kb"), Some(2000));
+        for text in ["", "GiB", "-1", "1.5GiB", "10 apples", "99999999TiB"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+    }
+}

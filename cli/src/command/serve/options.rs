@@ -1,0 +1,42 @@
+//! The options of the server.
+
+use tranship::Result;
+use tranship_server::{Access, Htpasswd, ServerOptions};
+
+use crate::args::Settings;
+
+/// Returns the options that the settings ask for.
+///
+/// # Errors
+/// The error of reading a file of users.
+pub(super) async fn server_options(settings: &Settings) -> Result<ServerOptions> {
+    let mut options = ServerOptions::default()
+        .with_complete_manifests(!settings.sparse)
+        .with_shared(settings.shared)
+        .with_max_manifest_size(settings.max_manifest_size())
+        .with_body_timeout(settings.timeout());
+    if let Some(count) = settings.max_uploads {
+        options = options.with_max_uploads(count as usize);
+    }
+    if let Some(count) = settings.max_uploads_per_user {
+        options = options.with_max_uploads_per_user(count as usize);
+    }
+    if let Some(time) = settings.upload_expiry {
+        options = options.with_upload_expiry(time.0);
+    }
+    if let Some(size) = settings.max_blob_size {
+        options = options.with_max_blob_size(size.0);
+    }
+    if let Some(warning) = &settings.warning {
+        options = options.with_warning(warning);
+    }
+    if let Some(path) = &settings.htpasswd {
+        let access =
+            Access::new(Htpasswd::open(path).await?).with_anonymous_read(settings.anonymous_read);
+        let access = settings.grant.iter().fold(access, |access, grant| {
+            access.with_grant(&grant.user, grant.names.clone(), grant.permission)
+        });
+        options = options.with_access(access);
+    }
+    Ok(options)
+}

@@ -1,0 +1,82 @@
+//! The registry that is served, with the layers that the settings ask for.
+
+use std::sync::Arc;
+
+use tranship::layers::{ImmutableTags, NoDeletes, PerRepository, ReadOnly};
+use tranship::{Registry, RegistryName, Repository};
+use tranship_backends::{OpenOptions, RegistryLocation};
+use tranship_memory::{MemoryOptions, MemoryRegistry};
+
+use crate::args::{RepositorySettings, Settings};
+use crate::command_error::{At as _, Outcome};
+
+/// Opens the storage of the server, without layers.
+pub(super) async fn open_root(
+    settings: &Settings,
+    location_options: &OpenOptions,
+) -> Outcome<Arc<dyn Registry>> {
+    match &settings.root {
+        None => {
+            let mut options =
+                MemoryOptions::default().with_max_manifest_size(settings.max_manifest_size());
+            if let Some(quota) = settings.quota {
+                options = options.with_quota(quota.0);
+            }
+            Ok(Arc::new(MemoryRegistry::with_options(options)))
+        }
+        Some(root) => tranship_backends::open_registry_with(&root.0, location_options)
+            .await
+            .at(&root.0),
+    }
+}
+
+/// Returns `registry` with the layers of the settings around it.
+pub(super) fn layered(registry: Arc<dyn Registry>, settings: &Settings) -> Arc<dyn Registry> {
+    let mut registry = registry;
+    if !settings.repositories.is_empty() {
+        let rules = settings.repositories.clone();
+        registry = Arc::new(PerRepository::new(
+            registry,
+            move |name, repository| match rules.iter().find(|rule| rule.names.0.matches(name)) {
+                Some(rule) => restricted(repository, rule),
+                None => repository,
+            },
+        ));
+    }
+    if settings.no_delete {
+        registry = Arc::new(NoDeletes::new(registry));
+    }
+    if is_read_only(settings) {
+        registry = Arc::new(ReadOnly::new(registry));
+    }
+    registry
+}
+
+fn restricted(
+    repository: Arc<dyn Repository>,
+    settings: &RepositorySettings,
+) -> Arc<dyn Repository> {
+    let mut repository = repository;
+    if !settings.immutable_tags.is_empty() {
+        repository = Arc::new(ImmutableTags::new(repository, &settings.immutable_tags));
+    }
+    if settings.no_delete {
+        repository = Arc::new(NoDeletes::new(repository));
+    }
+    if settings.read_only {
+        repository = Arc::new(ReadOnly::new(repository));
+    }
+    repository
+}
+
+/// Returns the registry that this server is a proxy of.
+pub(super) fn proxied(settings: &Settings) -> Option<&RegistryName> {
+    match settings.root.as_ref().map(|root| &root.0) {
+        Some(RegistryLocation::Remote(host)) => Some(host),
+        _ => None,
+    }
+}
+
+pub(super) fn is_read_only(settings: &Settings) -> bool {
+    settings.read_only || (proxied(settings).is_some() && !settings.read_write)
+}

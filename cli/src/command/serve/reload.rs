@@ -1,0 +1,109 @@
+//! Follows changes of the file with the settings.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::MissedTickBehavior;
+use tranship::{Registry, Result, blocking};
+use tranship_server::RegistryService;
+
+use super::config::Config;
+use super::options::server_options;
+use super::registry;
+use crate::args::Settings;
+
+/// The time between two looks at the file. Notifications of the system would miss changes on network file systems.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A server whose settings are replaced when the file with them changes.
+#[derive(Debug)]
+pub(super) struct Reload {
+    pub(super) config: Config,
+    /// The settings in use.
+    pub(super) settings: Settings,
+    pub(super) root: Arc<dyn Registry>,
+    pub(super) service: RegistryService,
+}
+
+/// A change of this is taken for a change of the file.
+type Stamp = Option<(u64, Option<SystemTime>)>;
+
+impl Reload {
+    /// Looks at the file every second, and never ends.
+    pub(super) async fn run(mut self) {
+        let Some(path) = self.config.file.clone() else {
+            return std::future::pending().await;
+        };
+        let mut seen = stamp(&path).await;
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = stamp(&path).await;
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            let file = path.display();
+            match self.reload().await {
+                Ok(()) => tracing::info!(%file, "the settings were reloaded"),
+                Err(error) => {
+                    tracing::warn!(%file, %error, "not reloaded; the last valid settings stay in use");
+                }
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<()> {
+        let settings = self.config.load().await?;
+        let options = server_options(&settings).await?;
+        for name in fixed_changes(&self.settings, &settings) {
+            tracing::warn!("the setting {name} has changed, which takes effect at the next start");
+        }
+        // What cannot change stays as it was at the start.
+        let settings = Settings {
+            root: self.settings.root.clone(),
+            ..settings
+        };
+        let registry = registry::layered(Arc::clone(&self.root), &settings);
+        self.service.replace(registry, options);
+        self.settings = settings;
+        Ok(())
+    }
+}
+
+async fn stamp(path: &Path) -> Stamp {
+    let path = path.to_owned();
+    let stamp = blocking::run(move || {
+        let metadata = fs::metadata(path).ok();
+        Ok(metadata.map(|metadata| (metadata.len(), metadata.modified().ok())))
+    });
+    stamp.await.ok().flatten()
+}
+
+/// Returns the names of the settings that differ and take effect only at the start.
+fn fixed_changes(old: &Settings, new: &Settings) -> Vec<&'static str> {
+    let changes = [
+        ("root", old.root != new.root),
+        ("listen", old.listen != new.listen),
+        ("quota", old.quota != new.quota),
+        ("tls-cert", old.tls_cert != new.tls_cert),
+        ("tls-key", old.tls_key != new.tls_key),
+        ("shared", old.shared != new.shared),
+        ("max-uploads", old.max_uploads != new.max_uploads),
+        (
+            "max-uploads-per-user",
+            old.max_uploads_per_user != new.max_uploads_per_user,
+        ),
+        ("upload-expiry", old.upload_expiry != new.upload_expiry),
+        (
+            "max-connections",
+            old.max_connections != new.max_connections,
+        ),
+        ("grace", old.grace != new.grace),
+    ];
+    let changed = changes.into_iter().filter(|(_, changed)| *changed);
+    changed.map(|(name, _)| name).collect()
+}
