@@ -30,6 +30,7 @@ mod conditions;
 mod endpoint;
 mod manifests;
 mod metrics;
+mod mirrors;
 mod options;
 mod paging;
 mod query;
@@ -56,6 +57,7 @@ mod uploads;
 mod write_timeout;
 
 pub use access::{Access, Htpasswd, NamePattern, Permission};
+pub use mirrors::{Mirror, Mirrors};
 pub use options::ServerOptions;
 pub use response_body::ResponseBody;
 pub use server::Server;

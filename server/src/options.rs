@@ -1,10 +1,12 @@
 //! The options of a server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tranship::MAX_MANIFEST_SIZE;
 
 use crate::access::Access;
+use crate::mirrors::Mirrors;
 
 /// Options of [`router`](crate::router).
 #[non_exhaustive]
@@ -12,6 +14,9 @@ use crate::access::Access;
 pub struct ServerOptions {
     /// The users, and what they may do. By default every caller may do everything.
     pub access: Option<Access>,
+    /// The mirrors, if the registry that is served has some: for requests with the parameter `ns`, and for the warning that
+    /// a tag is stale. None by default.
+    pub mirrors: Option<Arc<Mirrors>>,
     /// The warning in every response, for example that the registry will be shut down. None by default.
     pub warning: Option<String>,
     /// Whether manifests are refused that refer to blobs or manifests which the repository does not have. True by
@@ -47,6 +52,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             access: None,
+            mirrors: None,
             warning: None,
             complete_manifests: true,
             shared: false,
@@ -68,6 +74,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_access(mut self, access: Access) -> Self {
         self.access = Some(access);
+        self
+    }
+
+    /// Sets the [mirrors](Self::mirrors), which should also be the registry that is served.
+    #[must_use]
+    pub fn with_mirrors(mut self, mirrors: Arc<Mirrors>) -> Self {
+        self.mirrors = Some(mirrors);
         self
     }
 

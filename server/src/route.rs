@@ -80,6 +80,25 @@ impl Route {
         }
     }
 
+    /// Returns the route with the name of the repository that `rename` returns.
+    ///
+    /// # Errors
+    /// That of `rename`.
+    pub(crate) fn renamed(
+        self,
+        rename: impl FnOnce(&RepositoryName) -> Result<RepositoryName, ResponseError>,
+    ) -> Result<Self, ResponseError> {
+        Ok(match self {
+            Self::Health | Self::Metrics | Self::Ping | Self::Catalog => self,
+            Self::Tags(name) => Self::Tags(rename(&name)?),
+            Self::Manifest(name, reference) => Self::Manifest(rename(&name)?, reference),
+            Self::Blob(name, digest) => Self::Blob(rename(&name)?, digest),
+            Self::Uploads(name) => Self::Uploads(rename(&name)?),
+            Self::Upload(name, id) => Self::Upload(rename(&name)?, id),
+            Self::Referrers(name, digest) => Self::Referrers(rename(&name)?, digest),
+        })
+    }
+
     /// Returns the repository of the endpoint.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {

@@ -108,7 +108,7 @@ impl Shared {
         // A browser that guesses types might run pushed content as a page of this site.
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(warning) = &state.warning {
-            response.headers_mut().insert(WARNING, warning.clone());
+            response.headers_mut().append(WARNING, warning.clone());
         }
         if request.method == Method::HEAD {
             without_body(&mut response);
@@ -169,7 +169,7 @@ impl Shared {
         body: &mut RequestBody,
         record: &mut RequestRecord,
     ) -> HandlerResult {
-        let route = Route::parse(request.uri.path())?;
+        let route = state.in_namespace(Route::parse(request.uri.path())?, &request.uri)?;
         record.set_endpoint(route.endpoint());
         let caller = match route {
             Route::Health => Caller::of(None, &request.headers).await?,

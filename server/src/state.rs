@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
-use tranship::{Registry, Repository, RepositoryName};
+use http::{HeaderValue, StatusCode, Uri};
+use tranship::{Registry, Repository, RepositoryName, Tag};
 
 use crate::options::ServerOptions;
+use crate::query::Query;
 use crate::response::value;
-use crate::response_error::{Resource, ResponseError};
+use crate::response_error::{ErrorCode, Resource, ResponseError};
+use crate::route::Route;
 use crate::tag_locks::TagLocks;
 use crate::upload_sessions::UploadSessions;
 
@@ -42,6 +44,32 @@ impl ServerState {
             sessions: Arc::clone(&self.sessions),
             tag_locks: Arc::clone(&self.tag_locks),
         }
+    }
+
+    /// Returns the route in the mirror that the parameter `ns` of a request names, as containerd sends it. A registry that
+    /// is not mirrored is not found, so that a repository of the same name here is not taken for its repository.
+    pub(crate) fn in_namespace(&self, route: Route, uri: &Uri) -> Result<Route, ResponseError> {
+        let namespace = Query::of(uri).first("ns");
+        let (Some(namespace), Some(mirrors)) = (namespace, &self.options.mirrors) else {
+            return Ok(route);
+        };
+        route.renamed(|name| {
+            let unknown = || {
+                ResponseError::new(
+                    StatusCode::NOT_FOUND,
+                    ErrorCode::NameUnknown,
+                    "the registry in the parameter ns is not mirrored here",
+                )
+            };
+            mirrors.in_namespace(&namespace, name).ok_or_else(unknown)
+        })
+    }
+
+    /// Returns the warning that a tag may be out of date (RFC 7234, section 5.5.1), if it may.
+    pub(crate) fn stale_warning(&self, name: &RepositoryName, tag: &Tag) -> Option<HeaderValue> {
+        let mirrors = self.options.mirrors.as_ref()?;
+        let is_stale = mirrors.is_stale(name, tag);
+        is_stale.then(|| HeaderValue::from_static("110 - \"Response is Stale\""))
     }
 
     /// Opens the repository `name`.

@@ -122,6 +122,14 @@ impl Error {
         Self::new(kind, message).with_source(source)
     }
 
+    /// Returns the error without its source, for a second caller that has to fail for the same reason.
+    pub(crate) fn without_source(&self) -> Self {
+        Self {
+            source: None,
+            inner: self.inner.clone(),
+        }
+    }
+
     /// Adds what was being done, as a verb: `fetch`, `push`, `resolve`. An operation that is
     /// already there, nearer to the cause, stays.
     #[must_use]

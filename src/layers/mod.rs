@@ -38,7 +38,7 @@ mod renamed;
 mod tiers;
 mod unify;
 
-pub use cache::{Cache, CacheOptions};
+pub use cache::{Cache, CacheOptions, CacheStats, CachedContent};
 pub use immutable_tags::ImmutableTags;
 pub use inject::{Inject, InjectOptions};
 pub use limit::{Limit, LimitOptions};

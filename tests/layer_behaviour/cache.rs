@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -191,6 +192,35 @@ async fn what_is_stored_is_served_while_the_upstream_is_down() {
     let asked = stage.asked.stats();
     resolve(&stage.cache, "latest").await.expect("stale");
     assert_eq!(stage.asked.stats(), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_is_stale_until_the_upstream_answers_again() {
+    let stage = stage(MINUTE);
+    let name = stage.cache.name().clone();
+    push(&stage.upstream, "image", "latest").await;
+    resolve(&stage.cache, "latest").await.expect("cached");
+    assert!(!stage.cache.is_stale(&name, &tag("latest")));
+    stage.asked.is_down.store(true, Ordering::SeqCst);
+    tokio::time::advance(MINUTE).await;
+    resolve(&stage.cache, "latest").await.expect("stale");
+    assert!(stage.cache.is_stale(&name, &tag("latest")));
+    assert_eq!(stage.cache.stats().stale, 1);
+    stage.asked.is_down.store(false, Ordering::SeqCst);
+    tokio::time::advance(MINUTE).await;
+    resolve(&stage.cache, "latest").await.expect("fresh");
+    assert!(!stage.cache.is_stale(&name, &tag("latest")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_does_not_respond_is_not_waited_for_long() {
+    let stage = stage(MINUTE);
+    let image = push(&stage.upstream, "image", "latest").await;
+    resolve(&stage.cache, "latest").await.expect("cached");
+    tokio::time::advance(MINUTE).await;
+    stage.asked.hangs.store(true, Ordering::SeqCst);
+    // Time passes when every task waits.
+    assert_eq!(resolve(&stage.cache, "latest").await, Some(image));
 }
 
 #[tokio::test]

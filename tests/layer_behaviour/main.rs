@@ -1,6 +1,7 @@
 //! What each layer does beyond what the conformance suite tests.
 
 mod cache;
+mod cache_fills;
 mod immutable_tags;
 mod inject;
 mod limit;

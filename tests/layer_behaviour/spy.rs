@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) reads: AtomicUsize,
     pub(crate) stats: AtomicUsize,
     pub(crate) is_down: AtomicBool,
+    /// Whether a tag is never resolved.
+    pub(crate) hangs: AtomicBool,
     /// A read takes a permit and does not give it back.
     pub(crate) permits: Semaphore,
 }
@@ -28,6 +30,7 @@ impl<B> Spy<B> {
             reads: AtomicUsize::new(0),
             stats: AtomicUsize::new(0),
             is_down: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
             permits: Semaphore::new(1000),
         });
         Self { inner, state }
@@ -47,6 +50,13 @@ impl State {
         self.is_down.store(true, Ordering::SeqCst);
     }
 
+    async fn read(&self) -> Result<()> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.check()?;
+        self.permits.acquire().await.expect("open").forget();
+        Ok(())
+    }
+
     fn check(&self) -> Result<()> {
         match self.is_down.load(Ordering::SeqCst) {
             true => Err(Error::new(ErrorKind::Unavailable, "it is down")),
@@ -59,15 +69,21 @@ impl State {
 #[async_trait]
 impl<B: Backend> Backend for Spy<B> {
     async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
-        self.state.reads.fetch_add(1, Ordering::SeqCst);
-        self.state.check()?;
-        self.state.permits.acquire().await.expect("open").forget();
+        self.state.read().await?;
         self.inner.read(kind, target).await
+    }
+
+    async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {
+        self.state.read().await?;
+        self.inner.read_reference(kind, reference).await
     }
 
     async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
         self.state.stats.fetch_add(1, Ordering::SeqCst);
         self.state.check()?;
+        if self.state.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.inner.stat(kind, reference).await
     }
 
@@ -89,6 +105,6 @@ impl<B: Backend> Backend for Spy<B> {
     }
 
     tranship::forward_backend!(self, self.inner;
-        info write read_range read_reference mount_blob remove set_tag remove_tag list_referrers
+        info write read_range mount_blob remove set_tag remove_tag list_referrers
         list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
 }

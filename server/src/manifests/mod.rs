@@ -3,7 +3,7 @@
 mod store;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, IF_NONE_MATCH};
+use http::header::{CONTENT_TYPE, IF_NONE_MATCH, WARNING};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use tranship::{
@@ -42,9 +42,13 @@ pub(crate) async fn read(
             return Ok(response);
         }
         if is_head {
-            let mut response = Response::new(ResponseBody::empty());
-            describe(&mut response, &manifest);
-            return Ok(response);
+            return Ok(described(
+                state,
+                ResponseBody::empty(),
+                name,
+                &reference,
+                &manifest,
+            ));
         }
     }
     let content = manifests
@@ -59,9 +63,25 @@ pub(crate) async fn read(
     } else {
         ResponseBody::whole(content.bytes(limit).await.map_err(failed)?)
     };
+    Ok(described(state, body, name, &reference, &manifest))
+}
+
+fn described(
+    state: &ServerState,
+    body: ResponseBody,
+    name: &RepositoryName,
+    reference: &TagOrDigest,
+    manifest: &Descriptor,
+) -> Response<ResponseBody> {
     let mut response = Response::new(body);
-    describe(&mut response, &manifest);
-    Ok(response)
+    describe(&mut response, manifest);
+    let warning = reference
+        .tag()
+        .and_then(|tag| state.stale_warning(name, tag));
+    if let Some(warning) = warning {
+        response.headers_mut().append(WARNING, warning);
+    }
+    response
 }
 
 /// PUT of a manifest by a tag, or by its digest. In the latter case the parameters may name tags.

@@ -1,34 +1,53 @@
 //! Keeps what was read from another repository.
 
+mod backend;
+mod fallback;
+mod fills;
+mod lookups;
+mod options;
+mod origin;
+mod reader;
+mod spool;
 mod tags;
+mod usage;
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use self::tags::Tags;
-use crate::*;
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, Shared, WeakShared};
-use futures_util::{FutureExt as _, StreamExt as _, stream};
+
+use self::fallback::or_stored;
+use self::fills::{Fill, Fills, Key};
+use self::lookups::Lookups;
+use self::tags::Tags;
+use self::usage::Usage;
+use crate::*;
+
+pub use self::options::CacheOptions;
+pub use self::usage::CachedContent;
 
 /// A repository or registry, the upstream, whose content is kept in another one, the store, when it is read for the
 /// first time.
 ///
-/// - Content is verified and stored before it is read, from the store. Several readers that want the same missing
-///   content wait for one fetch.
+/// - Content that is missing is fetched from the upstream once, however many callers read it. A large blob is read while
+///   it arrives; its last byte is held back until it is stored and verified. Other content is stored first.
 /// - A tag is resolved by the upstream, and then by the store for the [time to live](CacheOptions::tag_ttl).
 /// - While the upstream fails with a [retryable](Error::is_retryable) error, such as one that it cannot be reached, is
-///   overloaded or asks to slow down, the store is used alone: tags, lists of
-///   tags, referrers and repositories may be stale then. The upstream is asked again for a tag after another time to
-///   live.
+///   overloaded or asks to slow down, or does not respond for [some seconds](CacheOptions::patience), the store is used
+///   alone: tags, lists of tags, referrers and repositories may be stale then. The upstream is asked again for a tag after
+///   another time to live. [`is_stale`](Self::is_stale) tells for which tags that is so.
 /// - If the store fails, content is read from the upstream.
+/// - With a [maximum size](CacheOptions::max_size), [`run`](Self::run) deletes from the store what was read longest ago.
 ///
 /// Everything else goes to the upstream; wrap it in [`ReadOnly`](super::ReadOnly) for a cache that does not write.
 /// What is deleted is also deleted from the store. The store should not be used for anything else.
 ///
-/// Tags that were resolved are remembered in memory, so a new process asks the upstream once for each.
+/// Tags that were resolved are remembered in memory, so a new process asks the upstream once for each. A tokio runtime
+/// with timers is needed.
+///
+/// A fetch goes on while at least one reader reads, or while [`run`](Self::run) is polled. When all of them are dropped, it
+/// ends and leaves nothing.
 ///
 /// ```
 /// use tranship::layers::{Cache, CacheOptions, ReadOnly};
@@ -44,59 +63,54 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Cache<U, S> {
     upstream: Arc<U>,
     store: Arc<S>,
-    shared: Arc<State>,
-}
-
-/// How a [`Cache`] works.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheOptions {
-    /// For how long the store resolves a tag that the upstream has resolved; 60 seconds by default.
-    pub tag_ttl: Duration,
-}
-
-impl CacheOptions {
-    /// Sets [`tag_ttl`](Self::tag_ttl). With zero, the upstream is asked each time.
-    #[must_use]
-    pub fn with_tag_ttl(mut self, ttl: Duration) -> Self {
-        self.tag_ttl = ttl;
-        self
-    }
-}
-
-impl Default for CacheOptions {
-    fn default() -> Self {
-        Self {
-            tag_ttl: Duration::from_secs(60),
-        }
-    }
+    shared: Arc<Shared>,
 }
 
 /// What the repositories of a cache share.
-struct State {
+#[derive(Debug)]
+struct Shared {
+    options: CacheOptions,
     tags: Tags,
-    /// The content that is being stored.
-    fills: Mutex<HashMap<(RepositoryName, ContentKind, Digest), WeakShared<Filling>>>,
+    tag_lookups: Lookups<(RepositoryName, Tag), Descriptor>,
+    fills: Fills,
+    /// Content that is being opened at the upstream; `None` if it is too large to be stored.
+    openings: Lookups<Key, Option<Arc<Fill>>>,
+    /// `None` without a maximum size.
+    usage: Option<Usage>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    stale: AtomicU64,
+    evicted: AtomicU64,
 }
 
-/// Ends when the content has been stored, or could not be. It is polled by the readers that wait for it, and dropped
-/// with the last of them.
-type Filling = BoxFuture<'static, ()>;
+/// How a [`Cache`] was used since it was made.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CacheStats {
+    /// How many reads the store answered.
+    pub hits: u64,
+    /// How many reads needed content of the upstream. Reads that share a fetch count once each.
+    pub misses: u64,
+    /// How many times a tag was resolved by the store since the upstream was down.
+    pub stale: u64,
+    /// How many pieces of content were deleted to make room.
+    pub evicted: u64,
+    /// How many bytes are stored. 0 without a [maximum size](CacheOptions::max_size).
+    pub bytes: u64,
+}
 
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State")
-            .field("tags", &self.tags)
-            .finish_non_exhaustive()
+impl<U, S> Clone for Cache<U, S> {
+    fn clone(&self) -> Self {
+        Self {
+            upstream: Arc::clone(&self.upstream),
+            store: Arc::clone(&self.store),
+            shared: Arc::clone(&self.shared),
+        }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<U, S> Cache<U, S> {
@@ -105,269 +119,111 @@ impl<U, S> Cache<U, S> {
         Self {
             upstream: Arc::new(upstream),
             store: Arc::new(store),
-            shared: Arc::new(State {
+            shared: Arc::new(Shared {
                 tags: Tags::new(options.tag_ttl),
-                fills: Mutex::default(),
+                usage: options.max_size.map(|_| Usage::new()),
+                options,
+                tag_lookups: Lookups::default(),
+                fills: Fills::default(),
+                openings: Lookups::default(),
+                hits: AtomicU64::default(),
+                misses: AtomicU64::default(),
+                stale: AtomicU64::default(),
+                evicted: AtomicU64::default(),
             }),
         }
     }
-}
 
-/// Whether the store is used in place of an upstream that fails with `error`.
-fn is_down(error: &Error) -> bool {
-    error.is_retryable()
-}
-
-impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
-    fn name(&self) -> &RepositoryName {
-        self.upstream.info().name
+    /// Returns whether `tag` of the repository `name` was resolved by the store alone, since the upstream was down.
+    #[must_use]
+    pub fn is_stale(&self, name: &RepositoryName, tag: &Tag) -> bool {
+        self.shared.tags.is_stale(name, tag)
     }
 
-    async fn is_stored(&self, kind: ContentKind, target: &Descriptor) -> bool {
-        // A store that fails is one that does not have it.
-        let found = self.store.find(kind, target, Access::Read).await;
-        found.is_ok_and(|found| found == Presence::Whole)
+    /// Returns how the cache was used.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        let shared = &self.shared;
+        CacheStats {
+            hits: shared.hits.load(Ordering::Relaxed),
+            misses: shared.misses.load(Ordering::Relaxed),
+            stale: shared.stale.load(Ordering::Relaxed),
+            evicted: shared.evicted.load(Ordering::Relaxed),
+            bytes: shared.usage.as_ref().map_or(0, Usage::bytes),
+        }
     }
 
-    /// Stores content that is missing. Callers that want the same wait for the first.
-    async fn fill(&self, kind: ContentKind, target: &Descriptor) {
-        let key = (self.name().clone(), kind, *target.digest());
-        let filling = {
-            let mut fills = lock(&self.shared.fills);
-            match fills.get(&key).and_then(WeakShared::upgrade) {
-                Some(filling) => filling,
-                None => {
-                    let filling = self.filling(kind, target);
-                    fills.retain(|_, other| other.upgrade().is_some());
-                    fills.extend(filling.downgrade().map(|filling| (key, filling)));
-                    filling
+    /// Returns the content that is stored and may be deleted to make room, beginning with what was read longest ago: for a
+    /// later process, which passes each to [`add_stored`](Self::add_stored). Without a
+    /// [maximum size](CacheOptions::max_size) nothing is remembered.
+    #[must_use]
+    pub fn stored(&self) -> Vec<CachedContent> {
+        let usage = self.shared.usage.as_ref();
+        usage.map_or_else(Vec::new, Usage::contents)
+    }
+
+    /// Counts content that an earlier process has stored, as having been read before all content that is known.
+    pub fn add_stored(&self, content: CachedContent) {
+        if let Some(usage) = self.shared.usage(&content.repository) {
+            usage.found(content);
+        }
+    }
+}
+
+impl<U: Registry, S: Registry> Cache<U, S> {
+    /// Finishes fetches that have lost their readers, and deletes from the store what was read longest ago while there is
+    /// more than the [maximum size](CacheOptions::max_size).
+    ///
+    /// This never ends. Poll it beside the program's work, for example with `select!`; after it is dropped, fetches
+    /// depend on their readers, and nothing is deleted.
+    pub async fn run(&self) {
+        self.make_room().await;
+        self.shared
+            .fills
+            .drive(async || self.make_room().await)
+            .await;
+    }
+
+    async fn make_room(&self) {
+        let limits = self.shared.usage.as_ref().zip(self.shared.options.max_size);
+        let Some((usage, limit)) = limits else { return };
+        while let Some(content) = usage.take_excess(limit) {
+            match self.delete(&content).await {
+                Ok(()) => {
+                    self.shared.evicted.fetch_add(1, Ordering::Relaxed);
+                }
+                // Another process has deleted it.
+                Err(error) if error.is_not_found() => {}
+                Err(_) => {
+                    // It is tried again after the next fetch.
+                    usage.found(content);
+                    return;
                 }
             }
-        };
-        filling.await;
-    }
-
-    fn filling(&self, kind: ContentKind, target: &Descriptor) -> Shared<Filling> {
-        let (upstream, store) = (Arc::clone(&self.upstream), Arc::clone(&self.store));
-        let target = target.plain();
-        let fill = async move {
-            let origin = Origin(&*upstream, kind);
-            let source = Source::stored(&origin, &target);
-            let options = PushOptions::default();
-            // If this fails, each reader asks the upstream, and gets its error.
-            let _ = store.write(kind, &target, source, &options).await;
-        };
-        fill.boxed().shared()
-    }
-
-    fn is_fresh(&self, tag: &Tag) -> bool {
-        self.shared.tags.is_fresh(self.name(), tag)
-    }
-
-    fn moved(&self, tag: &Tag) {
-        self.shared.tags.moved(self.name(), tag);
-    }
-
-    /// Asks the upstream what `tag` names, and points the tag of the store at that.
-    async fn refresh(&self, tag: &Tag) -> Result<Descriptor> {
-        let (name, tags) = (self.name(), &self.shared.tags);
-        let ticket = tags.begin();
-        let (kind, reference) = (ContentKind::Manifest, TagOrDigest::Tag(tag.clone()));
-        let found = match self.upstream.stat(kind, &reference).await {
-            Ok(found) => found,
-            Err(error) if is_down(&error) => {
-                let stale = self.store.stat(kind, &reference).await;
-                let stale = stale.map_err(|_| error)?;
-                // The next readers need not wait until the upstream fails once more.
-                tags.extend(name, tag);
-                return Ok(stale);
-            }
-            Err(error) => {
-                if error.is_not_found()
-                    && let Some(_turn) = tags.set(name, tag, ticket).await
-                {
-                    // If that fails, the upstream is asked again all the same.
-                    let _ = self.store.remove_tag(tag).await;
-                    tags.missing(name, tag, ticket);
-                }
-                return Err(error);
-            }
-        };
-        if !self.is_stored(kind, &found).await {
-            self.fill(kind, &found).await;
         }
-        let Some(_turn) = tags.set(name, tag, ticket).await else {
-            return Ok(found);
-        };
-        let stored = self.store.stat(kind, &reference).await;
-        let is_tagged = stored.is_ok_and(|stored| stored.same_content(&found));
-        if is_tagged || self.store.set_tag(&found, tag).await.is_ok() {
-            tags.resolved(name, tag, ticket);
+    }
+
+    async fn delete(&self, content: &CachedContent) -> Result<()> {
+        let repository = self.store.repository(&content.repository).await?;
+        match content.kind {
+            ContentKind::Blob => repository.blobs().delete(&content.target).await,
+            ContentKind::Manifest => repository.manifests().delete(&content.target).await,
         }
-        Ok(found)
     }
 }
 
-/// The upstream, as the source of a push.
-struct Origin<'a>(&'a dyn Backend, ContentKind);
-
-#[async_trait]
-impl Fetcher for Origin<'_> {
-    async fn fetch(&self, target: &Descriptor) -> Result<Content> {
-        self.0.read(self.1, target).await
+impl Shared {
+    /// Returns whether the content can be stored at all.
+    fn has_room_for(&self, name: &RepositoryName, target: &Descriptor) -> bool {
+        let limit = self.options.max_size.unwrap_or(u64::MAX);
+        target.size() <= limit || self.options.is_pinned(name)
     }
 
-    async fn fetch_range(&self, target: &Descriptor, range: ByteRange) -> Result<Content> {
-        self.0.read_range(self.1, target, range).await
+    /// Returns the record of what is used last, if content of the repository may be deleted.
+    fn usage(&self, name: &RepositoryName) -> Option<&Usage> {
+        let usage = self.usage.as_ref()?;
+        (!self.options.is_pinned(name)).then_some(usage)
     }
-}
-
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
-    async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
-        if !self.is_stored(kind, target).await {
-            self.fill(kind, target).await;
-        }
-        match self.store.read(kind, target).await {
-            Ok(content) => Ok(content),
-            Err(_) => self.upstream.read(kind, target).await,
-        }
-    }
-
-    /// A part of content that is missing is read from the upstream, and nothing is stored.
-    async fn read_range(
-        &self,
-        kind: ContentKind,
-        target: &Descriptor,
-        range: ByteRange,
-    ) -> Result<Content> {
-        if self.is_stored(kind, target).await
-            && let Ok(part) = self.store.read_range(kind, target, range).await
-        {
-            return Ok(part);
-        }
-        self.upstream.read_range(kind, target, range).await
-    }
-
-    async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {
-        let target = self.stat(kind, reference).await?;
-        self.read(kind, &target).await
-    }
-
-    async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
-        let is_stored = match reference {
-            TagOrDigest::Tag(tag) => self.is_fresh(tag),
-            TagOrDigest::Digest(_) => true,
-        };
-        if is_stored && let Ok(found) = self.store.stat(kind, reference).await {
-            return Ok(found);
-        }
-        match (kind, reference) {
-            (ContentKind::Manifest, TagOrDigest::Tag(tag)) => self.refresh(tag).await,
-            _ => self.upstream.stat(kind, reference).await,
-        }
-    }
-
-    async fn find(
-        &self,
-        kind: ContentKind,
-        target: &Descriptor,
-        access: Access,
-    ) -> Result<Presence> {
-        if access == Access::Read && self.is_stored(kind, target).await {
-            return Ok(Presence::Whole);
-        }
-        self.upstream.find(kind, target, access).await
-    }
-
-    async fn write(
-        &self,
-        kind: ContentKind,
-        expected: &Descriptor,
-        source: Source<'_>,
-        options: &PushOptions<'_>,
-    ) -> Result<PushOutcome> {
-        // Before the call too: it may be dropped when the upstream has moved a tag.
-        options.tags.iter().for_each(|tag| self.moved(tag));
-        let written = self.upstream.write(kind, expected, source, options).await;
-        options.tags.iter().for_each(|tag| self.moved(tag));
-        written
-    }
-
-    async fn set_tag(&self, target: &Descriptor, tag: &Tag) -> Result<()> {
-        self.moved(tag);
-        let set = self.upstream.set_tag(target, tag).await;
-        self.moved(tag);
-        set
-    }
-
-    async fn remove_tag(&self, tag: &Tag) -> Result<()> {
-        self.moved(tag);
-        let removed = self.upstream.remove_tag(tag).await;
-        self.moved(tag);
-        if removed.is_ok() {
-            // While the upstream is down, it must not be resolved by the store.
-            let _ = self.store.remove_tag(tag).await;
-        }
-        removed
-    }
-
-    async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
-        self.upstream.remove(kind, target).await?;
-        match self.store.remove(kind, target).await {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
-        let listing = self.upstream.list_tags(options.clone());
-        or_stored(listing, move || self.store.list_tags(options))
-    }
-
-    fn list_referrers<'a>(
-        &'a self,
-        subject: &Descriptor,
-        artifact_type: Option<&MediaType>,
-    ) -> Listing<'a, Descriptor> {
-        let (subject, artifact_type) = (subject.clone(), artifact_type.cloned());
-        let listing = self
-            .upstream
-            .list_referrers(&subject, artifact_type.as_ref());
-        or_stored(listing, move || {
-            self.store.list_referrers(&subject, artifact_type.as_ref())
-        })
-    }
-
-    async fn list_predecessors(&self, node: &Descriptor) -> Result<Vec<Descriptor>> {
-        match self.upstream.list_predecessors(node).await {
-            Err(error) if is_down(&error) => self.store.list_predecessors(node).await,
-            found => found,
-        }
-    }
-
-    /// There are no batches: their tags would move unnoticed.
-    fn begin_batch(&self) -> Option<Box<dyn Batch + '_>> {
-        None
-    }
-
-    forward_backend!(self, self.upstream; info mount_blob start_upload resume_upload prepare_for_pushes);
-}
-
-/// Returns `listing`, or if its upstream is down, what the store lists instead.
-fn or_stored<'a, T: Send + 'a>(
-    listing: Listing<'a, T>,
-    stored: impl FnOnce() -> Listing<'a, T> + Send + 'a,
-) -> Listing<'a, T> {
-    let listing = async move {
-        let mut listing = listing.peekable();
-        match std::pin::Pin::new(&mut listing).peek().await {
-            Some(Err(error)) if is_down(error) => stored(),
-            _ => listing.boxed(),
-        }
-    };
-    stream::once(listing).flatten().boxed()
 }
 
 #[deny(clippy::missing_trait_methods)]

@@ -23,7 +23,7 @@ const STRIPES: usize = 16;
 /// and the tag was not moved through the cache since.
 pub(super) struct Tags {
     /// For how long the store resolves a tag.
-    ttl: Duration,
+    pub(super) ttl: Duration,
     known: Mutex<Known>,
     setting: [tokio::sync::Mutex<()>; STRIPES],
     hasher: RandomState,
@@ -42,6 +42,8 @@ struct State {
     at: Instant,
     /// Whether the store resolves it.
     is_resolved: bool,
+    /// Whether it is what the store has because the upstream was down.
+    is_stale: bool,
 }
 
 /// The order of requests for tags.
@@ -63,6 +65,13 @@ impl Tags {
         let known = self.lock();
         let state = known.tags.get(&(name.clone(), tag.clone()));
         state.is_some_and(|state| state.is_resolved && state.at.elapsed() < self.ttl)
+    }
+
+    /// Returns whether the store resolved the tag since the upstream was down.
+    pub(super) fn is_stale(&self, name: &RepositoryName, tag: &Tag) -> bool {
+        let known = self.lock();
+        let state = known.tags.get(&(name.clone(), tag.clone()));
+        state.is_some_and(|state| state.is_resolved && state.is_stale)
     }
 
     /// Returns the ticket for a request that begins now.
@@ -108,8 +117,12 @@ impl Tags {
         if let Some(state) = known.tags.get_mut(&key) {
             state.at = Instant::now();
             state.is_resolved = true;
+            state.is_stale = true;
         } else {
-            known.note(key, ticket, true, self.ttl);
+            known.note(key.clone(), ticket, true, self.ttl);
+            if let Some(state) = known.tags.get_mut(&key) {
+                state.is_stale = true;
+            }
         }
     }
 
@@ -156,6 +169,7 @@ impl Known {
                 ticket,
                 at: Instant::now(),
                 is_resolved,
+                is_stale: false,
             };
             self.tags.insert(key, state);
         }

@@ -1,0 +1,246 @@
+//! Other registries, whose content is served and stored.
+
+mod discover;
+mod fallback;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tranship::layers::{Cache, CacheOptions, CacheStats, CachedContent, ReadOnly, Unify};
+use tranship::{
+    Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
+    RepositoryName, Result, Tag,
+};
+
+use self::fallback::Fallback;
+
+/// The host of Docker Hub. An official image there has a name of one component, which stands for `library/NAME`.
+const DOCKER_HUB: &str = "docker.io";
+
+/// A registry of its own together with mirrors of others.
+///
+/// The repository `NAME` of a mirror is served as `PREFIX/NAME`. What is read from it is stored in the repository
+/// `PREFIX/NAME` of the local registry, and served from there afterwards, as [`Cache`] describes. Mirrors are read-only:
+/// the credentials for the other registries cannot be used to store anything there.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tranship::layers::CacheOptions;
+/// use tranship_memory::MemoryRegistry;
+/// use tranship_server::{Mirror, Mirrors, ServerOptions, router};
+///
+/// # fn main() -> tranship::Result<()> {
+/// // In a program, a `RemoteRegistry`.
+/// let hub = Arc::new(MemoryRegistry::new());
+/// let mirror = Mirror::new("docker.io", hub)?;
+/// let local = Arc::new(MemoryRegistry::new());
+/// let mirrors = Arc::new(Mirrors::new(local, vec![mirror], CacheOptions::default())?);
+/// let options = ServerOptions::default().with_mirrors(Arc::clone(&mirrors));
+/// let service = router(mirrors, options);
+/// # let _ = service;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Mirrors {
+    local: Arc<dyn Registry>,
+    mirrors: Vec<Mirror>,
+    cache: Cache<ReadOnly<Unify>, Arc<dyn Registry>>,
+    /// The mirror of repositories that do not have the prefix of a mirror, and that the local registry does not have.
+    fallback: Option<RepositoryName>,
+}
+
+/// A registry that is mirrored.
+#[derive(Debug, Clone)]
+pub struct Mirror {
+    host: String,
+    prefix: RepositoryName,
+    upstream: Arc<dyn Registry>,
+}
+
+impl Mirror {
+    /// Returns a mirror of `upstream`, which clients know by the name `host`, for example `docker.io` or `localhost:5001`.
+    ///
+    /// # Errors
+    /// [`InvalidReference`](ErrorKind::InvalidReference) if the names of repositories cannot begin with the host, such as
+    /// `[::1]`.
+    pub fn new(host: impl Into<String>, upstream: Arc<dyn Registry>) -> Result<Self> {
+        let host = host.into().to_ascii_lowercase();
+        // A repository name cannot contain a colon.
+        let prefix = host.replace(':', "_").parse()?;
+        Ok(Self {
+            host,
+            prefix,
+            upstream,
+        })
+    }
+
+    /// Returns what the names of its repositories begin with: the host, with an underscore before the port.
+    #[must_use]
+    pub fn prefix(&self) -> &RepositoryName {
+        &self.prefix
+    }
+
+    fn has(&self, name: &RepositoryName) -> bool {
+        let rest = name.as_str().strip_prefix(self.prefix.as_str());
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// Returns the name under which the repository `name`, which has the prefix, is stored.
+    fn canonical(&self, name: &RepositoryName) -> Result<RepositoryName> {
+        let rest = name.as_str().strip_prefix(self.prefix.as_str());
+        match rest.and_then(|rest| rest.strip_prefix('/')) {
+            Some(image) if self.host == DOCKER_HUB && !image.contains('/') => {
+                format!("{}/library/{image}", self.prefix).parse()
+            }
+            _ => Ok(name.clone()),
+        }
+    }
+}
+
+impl Mirrors {
+    /// Serves `local` and `mirrors`, whose content is stored in `local`.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if two mirrors have the same host.
+    pub fn new(
+        local: Arc<dyn Registry>,
+        mirrors: Vec<Mirror>,
+        options: CacheOptions,
+    ) -> Result<Self> {
+        let members = mirrors.iter();
+        let members = members.map(|mirror| (mirror.prefix.clone(), Arc::clone(&mirror.upstream)));
+        let upstream = ReadOnly::new(Unify::new(members)?);
+        Ok(Self {
+            cache: Cache::new(upstream, Arc::clone(&local), options),
+            local,
+            mirrors,
+            fallback: None,
+        })
+    }
+
+    /// Reads repositories that have neither the prefix of a mirror nor a tag in the local registry from the mirror with
+    /// this host. Docker's daemon asks so with its setting `registry-mirrors`.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if there is no such mirror.
+    pub fn with_fallback(mut self, host: &str) -> Result<Self> {
+        let mut mirrors = self.mirrors.iter();
+        let mirror = mirrors.find(|mirror| mirror.host == host.to_ascii_lowercase());
+        let Some(mirror) = mirror else {
+            let error = Error::new(ErrorKind::InvalidInput, "no mirror has this name");
+            return Err(error.with_subject(host));
+        };
+        self.fallback = Some(mirror.prefix.clone());
+        Ok(self)
+    }
+
+    /// Returns the name here of the repository `name` of the registry `namespace`, the value of the parameter `ns` that
+    /// containerd sends; `None` if that registry is not mirrored.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str, name: &RepositoryName) -> Option<RepositoryName> {
+        let namespace = namespace.to_ascii_lowercase();
+        let mirror = self
+            .mirrors
+            .iter()
+            .find(|mirror| mirror.host == namespace)?;
+        format!("{}/{name}", mirror.prefix).parse().ok()
+    }
+
+    /// Returns whether `tag` of the repository `name` was resolved without its registry, which did not respond.
+    #[must_use]
+    pub fn is_stale(&self, name: &RepositoryName, tag: &Tag) -> bool {
+        let mirrored = match self.mirrored(name) {
+            Ok(Some(mirrored)) => Some(mirrored),
+            _ => self.fallback_name(name),
+        };
+        mirrored.is_some_and(|name| self.cache.is_stale(&name, tag))
+    }
+
+    /// Returns how the store of the mirrors was used.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+
+    /// Returns the mirrors.
+    #[must_use]
+    pub fn mirrors(&self) -> &[Mirror] {
+        &self.mirrors
+    }
+
+    /// Returns the content that may be deleted to make room, as [`Cache::stored`] does.
+    #[must_use]
+    pub fn stored(&self) -> Vec<CachedContent> {
+        self.cache.stored()
+    }
+
+    /// Counts content that an earlier process has stored, as [`Cache::add_stored`] does.
+    pub fn add_stored(&self, content: CachedContent) {
+        self.cache.add_stored(content);
+    }
+
+    /// Finishes fetches whose clients have left, and makes room, as [`Cache::run`] does. It first searches the local
+    /// registry for content of the mirrors that is not known, since an earlier process has ended without notice.
+    ///
+    /// This never ends. Dropping the future only stops the work.
+    pub async fn run(&self) {
+        let discovered = discover::discover(&*self.local, &self.mirrors, |content| {
+            self.cache.add_stored(content);
+        });
+        let discovery = async {
+            if let Err(error) = discovered.await {
+                tracing::warn!(%error, "the content of mirrors cannot be searched");
+            }
+        };
+        futures_util::future::join(discovery, self.cache.run()).await;
+    }
+
+    /// Returns the name under which the repository is stored, if it is one of a mirror.
+    fn mirrored(&self, name: &RepositoryName) -> Result<Option<RepositoryName>> {
+        let mirror = self.mirrors.iter().find(|mirror| mirror.has(name));
+        mirror.map(|mirror| mirror.canonical(name)).transpose()
+    }
+
+    fn fallback_name(&self, name: &RepositoryName) -> Option<RepositoryName> {
+        let prefix = self.fallback.as_ref()?;
+        let name = format!("{prefix}/{name}").parse().ok()?;
+        self.mirrored(&name).ok().flatten()
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl Registry for Mirrors {
+    fn identity(&self) -> &RegistryIdentity {
+        self.local.identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.local.capabilities()
+    }
+
+    async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
+        if let Some(mirrored) = self.mirrored(name)? {
+            return self.cache.repository(&mirrored).await;
+        }
+        let local = self.local.repository(name).await?;
+        match self.fallback_name(name) {
+            None => Ok(local),
+            Some(mirrored) => {
+                let mirror = self.cache.repository(&mirrored).await?;
+                Ok(Arc::new(Fallback::new(local, mirror)))
+            }
+        }
+    }
+
+    /// Lists what is stored, of mirrors too. Most registries do not list their repositories.
+    fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
+        self.local.repositories(options)
+    }
+
+    async fn expire_uploads(&self, idle: Duration) -> Result<u64> {
+        self.local.expire_uploads(idle).await
+    }
+}
