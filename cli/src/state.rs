@@ -15,6 +15,12 @@ pub(crate) fn bundle_parts() -> Option<PathBuf> {
     Some(directory.join("bundles"))
 }
 
+/// The directory of servers, with a directory for each; `None` if the user has no home.
+pub(crate) fn servers() -> Option<PathBuf> {
+    let directory = state(|name| std::env::var_os(name))?;
+    Some(directory.join("serve"))
+}
+
 fn state(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // The specification wants a relative path ignored.
     let absolute = |name| {

@@ -88,13 +88,18 @@ pub(crate) async fn run(
     if let Command::Restore(args) = command {
         return bundle::apply(*args, &location_options, output).await;
     }
+    if let Command::Serve(args) = command {
+        // Its mirrors are reached in ways of their own.
+        return serve::run(*args, location_options, output).await;
+    }
     let location_options = &location_options.open_options()?;
     match command {
         Command::Cp(_)
         | Command::Mirror(_)
         | Command::Bundle(_)
         | Command::Backup(_)
-        | Command::Restore(_) => Ok(()),
+        | Command::Restore(_)
+        | Command::Serve(_) => Ok(()),
         Command::Push(args) => files::push(*args, location_options, output).await,
         Command::Pull(args) => files::pull(args, location_options, output).await,
         Command::Attach(args) => files::attach(*args, location_options, output).await,
@@ -128,7 +133,6 @@ pub(crate) async fn run(
         Command::Fsck(args) => fsck::run(args, location_options, output).await,
         Command::Login(args) => login::login(args, &registries, output).await,
         Command::Logout(args) => login::logout(args, &registries, output).await,
-        Command::Serve(args) => serve::run(*args, location_options, output).await,
         Command::Completion(args) => completion::run(&args).await,
         Command::CompleteLocation(args) => complete::run(args, location_options).await,
         Command::Version(_) => version::run(output).await,

@@ -103,6 +103,12 @@ fn tell_wait(wait: &RateLimitWait) {
 }
 
 impl Registries {
+    /// Speaks http with `registry`.
+    pub(crate) fn with_plain_http(mut self, registry: RegistryName) -> Self {
+        self.plain_http.push(Which(Some(registry)));
+        self
+    }
+
     /// Opens every registry as [`options`](Self::options) say.
     pub(crate) fn add_to(&self, options: OpenOptions) -> Result<OpenOptions> {
         let shared = self.shared()?;

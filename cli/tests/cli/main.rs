@@ -27,6 +27,7 @@ mod resume;
 mod retention;
 mod serve;
 mod serve_config;
+mod serve_mirrors;
 mod support;
 mod tasks;
 mod terminal;

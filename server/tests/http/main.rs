@@ -7,6 +7,7 @@ mod hostile;
 mod listings;
 mod manifest_checks;
 mod manifests;
+mod mirrors;
 mod operations;
 mod referrers;
 mod sessions;

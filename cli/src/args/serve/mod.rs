@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 pub(crate) use settings::{RepositorySettings, Settings};
-pub(crate) use values::RootArg;
+pub(crate) use values::{MirrorArg, RootArg};
 
 /// Serve a registry over HTTP
 ///

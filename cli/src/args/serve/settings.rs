@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Deserialize;
 use tranship::MAX_MANIFEST_SIZE;
 
-use super::values::{PatternArg, RootArg, SizeArg};
+use super::values::{MirrorArg, PatternArg, RootArg, SizeArg};
 use crate::location::{DurationArg, GrantArg};
 
 /// Declares [`Settings`], and how those of the command line are combined with those of a file: one that is given
@@ -53,6 +53,28 @@ settings! {
     /// Delete nothing
     #[arg(long)]
     no_delete: bool,
+    /// Serve the repositories of another registry as NAME/REPOSITORY, and store what is read from it, to read it from
+    /// there the next time. NAME is its host, and URL its address if it is not https://NAME. May be repeated
+    #[arg(long, value_name = "NAME[=URL]")]
+    mirror: Vec<MirrorArg>,
+    /// Look in this mirror for repositories that are not stored here, as Docker does with its registry-mirrors
+    #[arg(long, value_name = "NAME")]
+    mirror_fallback: Option<String>,
+    /// For how long a tag of a mirror is not looked up again [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    mirror_ttl: Option<DurationArg>,
+    /// Keep what is stored of the mirror's repositories that this pattern matches, whatever the --cache-size; as in
+    /// docker.io/library/**. May be repeated
+    #[arg(long, value_name = "PATTERN")]
+    mirror_pin: Vec<PatternArg>,
+    /// How many bytes the mirrors may store, such as 200GiB; the content that was read longest ago is deleted first
+    /// [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    cache_size: Option<SizeArg>,
+    /// Where the server stores files of its own, such as when cached content was read [default: .tranship in a root on
+    /// this machine, else in the user's state directory]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Allow only users of this file, as `htpasswd -B` writes it. It is read again when it changes
     #[arg(long, value_name = "FILE")]
     htpasswd: Option<PathBuf>,
@@ -144,6 +166,10 @@ impl Settings {
 
     pub(crate) fn grace(&self) -> Duration {
         duration(self.grace, 30)
+    }
+
+    pub(crate) fn mirror_ttl(&self) -> Duration {
+        duration(self.mirror_ttl, 5 * 60)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
-use tranship::{Error, ErrorKind, Result};
+use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 use tranship_backends::RegistryLocation;
 use tranship_server::NamePattern;
 
@@ -70,6 +70,55 @@ impl FromStr for PatternArg {
     }
 }
 
+/// `NAME[=URL]`, a registry that is mirrored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MirrorArg {
+    /// The host that clients know the registry by.
+    pub(crate) host: RegistryName,
+    /// The registry that content is read from.
+    pub(crate) upstream: RegistryName,
+    /// Whether it is reached over http.
+    pub(crate) plain_http: bool,
+    /// What the names of its repositories begin with there.
+    pub(crate) below: Option<RepositoryName>,
+}
+
+impl FromStr for MirrorArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (host, url) = match text.split_once('=') {
+            Some((host, url)) => (host, url),
+            None => (text, text),
+        };
+        let hint = "write for example docker.io, or ghcr.io=https://proxy.example/ghcr";
+        let (plain_http, address) = match url.split_once("://") {
+            None => (false, url),
+            Some(("https", address)) => (false, address),
+            Some(("http", address)) => (true, address),
+            Some(_) => {
+                let error = Error::new(
+                    ErrorKind::InvalidInput,
+                    "a mirror is reached over http or https",
+                );
+                return Err(error.with_hint(hint));
+            }
+        };
+        let (upstream, below) = match address.trim_end_matches('/').split_once('/') {
+            Some((upstream, below)) => (upstream, Some(below)),
+            None => (address.trim_end_matches('/'), None),
+        };
+        Ok(Self {
+            host: host.parse().map_err(|error: Error| error.with_hint(hint))?,
+            upstream: upstream
+                .parse()
+                .map_err(|error: Error| error.with_hint(hint))?,
+            plain_http,
+            below: below.map(str::parse).transpose()?,
+        })
+    }
+}
+
 /// Reads values from a file as they are read from the command line.
 macro_rules! deserialize_as_text {
     ($($type:ty),+) => {$(
@@ -82,7 +131,14 @@ macro_rules! deserialize_as_text {
     )+};
 }
 
-deserialize_as_text!(RootArg, SizeArg, PatternArg, DurationArg, GrantArg);
+deserialize_as_text!(
+    RootArg,
+    SizeArg,
+    PatternArg,
+    MirrorArg,
+    DurationArg,
+    GrantArg
+);
 
 /// Accepts text, and a number as text.
 struct ScalarText;
@@ -119,6 +175,31 @@ mod tests {
         assert_eq!(size("2 kb"), Some(2000));
         for text in ["", "GiB", "-1", "1.5GiB", "10 apples", "99999999TiB"] {
             assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_has_a_host_and_may_have_a_url() {
+        let mirror = |text: &str| text.parse::<MirrorArg>().expect(text);
+        let plain = mirror("ghcr.io");
+        assert_eq!(
+            (plain.host.as_str(), plain.upstream.as_str()),
+            ("ghcr.io", "ghcr.io")
+        );
+        assert!(!plain.plain_http);
+        let proxied = mirror("quay.io=http://proxy.example:8080/mirrors/quay/");
+        assert_eq!(proxied.upstream.as_str(), "proxy.example:8080");
+        assert!(proxied.plain_http);
+        assert_eq!(proxied.below.expect("a path").as_str(), "mirrors/quay");
+        for text in [
+            "",
+            "=",
+            "ghcr.io=ftp://x",
+            "a b",
+            "ghcr.io=",
+            "x=https://y/UPPER",
+        ] {
+            text.parse::<MirrorArg>().expect_err(text);
         }
     }
 }

@@ -57,62 +57,50 @@ fn read_file(path: &Path) -> Result<Settings> {
 /// Checks that settings fit each other. The command line cannot do so, as the other one may be in a file.
 fn check(settings: &Settings) -> Result<()> {
     let is_remote = matches!(settings.root, Some(RootArg(RegistryLocation::Remote(_))));
-    needs(
-        settings.anonymous_read,
-        "anonymous-read",
-        settings.htpasswd.is_some(),
-        "htpasswd",
-    )?;
-    needs(
-        !settings.grant.is_empty(),
-        "grant",
-        settings.htpasswd.is_some(),
-        "htpasswd",
-    )?;
-    needs(
-        settings.tls_cert.is_some(),
-        "tls-cert",
-        settings.tls_key.is_some(),
-        "tls-key",
-    )?;
-    needs(
-        settings.tls_key.is_some(),
-        "tls-key",
-        settings.tls_cert.is_some(),
-        "tls-cert",
-    )?;
-    needs(
-        settings.read_write,
-        "read-write",
-        is_remote,
-        "root, the host of another registry,",
-    )?;
-    excludes(
-        settings.read_only,
-        "read-only",
-        settings.read_write,
-        "read-write",
-    )?;
-    excludes(
-        settings.quota.is_some(),
-        "quota",
-        settings.root.is_some(),
-        "root",
-    )
-}
-
-fn needs(given: bool, name: &str, needed: bool, other: &str) -> Result<()> {
-    if given && !needed {
-        let message = format!("the setting {name} needs the setting {other} too");
-        return Err(Error::new(ErrorKind::InvalidInput, message));
+    let remote_root = ("root, the host of another registry,", is_remote);
+    let root = ("root", settings.root.is_some());
+    let htpasswd = ("htpasswd", settings.htpasswd.is_some());
+    let tls_cert = ("tls-cert", settings.tls_cert.is_some());
+    let tls_key = ("tls-key", settings.tls_key.is_some());
+    let mirror = ("mirror", !settings.mirror.is_empty());
+    let needs = [
+        (("anonymous-read", settings.anonymous_read), htpasswd),
+        (("grant", !settings.grant.is_empty()), htpasswd),
+        (tls_cert, tls_key),
+        (tls_key, tls_cert),
+        (("read-write", settings.read_write), remote_root),
+        (
+            ("mirror-fallback", settings.mirror_fallback.is_some()),
+            mirror,
+        ),
+        (("mirror-ttl", settings.mirror_ttl.is_some()), mirror),
+        (("mirror-pin", !settings.mirror_pin.is_empty()), mirror),
+        (("cache-size", settings.cache_size.is_some()), mirror),
+    ];
+    for ((name, is_given), (other, other_given)) in needs {
+        if is_given && !other_given {
+            return Err(misfit(format!(
+                "the setting {name} needs the setting {other} too"
+            )));
+        }
+    }
+    let excludes = [
+        (
+            ("read-only", settings.read_only),
+            ("read-write", settings.read_write),
+        ),
+        (("quota", settings.quota.is_some()), root),
+        (mirror, remote_root),
+    ];
+    for ((name, is_given), (other, other_given)) in excludes {
+        if is_given && other_given {
+            let message = format!("the settings {name} and {other} cannot be used together");
+            return Err(misfit(message));
+        }
     }
     Ok(())
 }
 
-fn excludes(given: bool, name: &str, other_given: bool, other: &str) -> Result<()> {
-    if given && other_given {
-        let message = format!("the settings {name} and {other} cannot be used together");
-        return Err(Error::new(ErrorKind::InvalidInput, message));
-    }
-    Ok(())
+fn misfit(message: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
 }

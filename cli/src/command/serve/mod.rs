@@ -1,9 +1,11 @@
 //! `serve`.
 
 mod config;
+mod mirrors;
 mod options;
 mod registry;
 mod reload;
+mod state;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,14 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
-use tranship_backends::OpenOptions;
+use tranship_memory::MemoryRegistry;
 use tranship_server::{RegistryService, Server, Tls, router};
 
 use self::config::Config;
 use self::options::server_options;
 use self::reload::Reload;
-use crate::args::{Serve, Settings};
+use self::state::StateDirectory;
+use crate::args::{LocationOptions, Serve, Settings};
 use crate::command_error::{At as _, CommandError, Outcome};
 use crate::log;
 use crate::open_files;
@@ -41,24 +45,35 @@ impl fmt::Display for Listening {
     }
 }
 
-pub(super) async fn run(args: Serve, location_options: &OpenOptions, output: Output) -> Outcome {
+pub(super) async fn run(args: Serve, location_options: LocationOptions, output: Output) -> Outcome {
     let config = Config {
         file: args.file,
         given: args.settings,
     };
     let settings = config.load().await?;
-    let options = server_options(&settings).await?;
+    let mut options = server_options(&settings).await?;
     let tls = match (&settings.tls_cert, &settings.tls_key) {
         (Some(certificates), Some(key)) => Some(Tls::open(certificates, key).await?),
         _ => None,
     };
+    let root = if args.check_config {
+        // Mirrors are checked over any registry.
+        Arc::new(MemoryRegistry::new())
+    } else {
+        let open_options = location_options.clone().open_options()?;
+        registry::open_root(&settings, &open_options).await?
+    };
+    let state = StateDirectory::of(&settings).filter(|_| !args.check_config);
+    let mirrors = mirrors::open(&settings, &root, &location_options, state.as_ref()).await?;
     if args.check_config {
         return Ok(());
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let root = registry::open_root(&settings, location_options).await?;
-    let registry = registry::layered(Arc::clone(&root), &settings);
+    let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings);
+    options.mirrors.clone_from(&mirrors);
     let service = router(registry, options);
+    let mirrors = watch::Sender::new(mirrors);
+    let current_mirrors = mirrors.subscribe();
     let address = settings.listen();
     let mut server = Server::bind(address, service.clone())
         .await
@@ -94,14 +109,23 @@ pub(super) async fn run(args: Serve, location_options: &OpenOptions, output: Out
         config,
         settings,
         root,
+        location_options,
+        state: state.clone(),
         service: service.clone(),
+        mirrors,
     };
-    tokio::select! {
+    let outcome = tokio::select! {
         () = serving => Ok(()),
         status = signals => Err(CommandError::Stopped(status)),
         () = expire_uploads(&service) => Ok(()),
         () = reload.run() => Ok(()),
+        () = mirrors::run(current_mirrors.clone(), state.as_ref()) => Ok(()),
+    };
+    let mirrors = current_mirrors.borrow().clone();
+    if let Some(mirrors) = mirrors {
+        mirrors::save(&mirrors, state.as_ref()).await;
     }
+    outcome
 }
 
 /// Logs what the user should know about the settings.
@@ -119,6 +143,10 @@ fn log_what_is_served(settings: &Settings) {
                 "{host} is served read-only; --read-write lets clients store and delete"
             );
         }
+    }
+    for mirror in &settings.mirror {
+        let host = &mirror.host;
+        tracing::warn!("every user of this server can read at {host} what your login there can");
     }
     match open_files::raise_limit() {
         Ok(Some(limit)) => tracing::info!("up to {limit} files may be open"),

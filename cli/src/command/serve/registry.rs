@@ -6,6 +6,7 @@ use tranship::layers::{ImmutableTags, NoDeletes, PerRepository, ReadOnly};
 use tranship::{Registry, RegistryName, Repository};
 use tranship_backends::{OpenOptions, RegistryLocation};
 use tranship_memory::{MemoryOptions, MemoryRegistry};
+use tranship_server::Mirrors;
 
 use crate::args::{RepositorySettings, Settings};
 use crate::command_error::{At as _, Outcome};
@@ -30,9 +31,16 @@ pub(super) async fn open_root(
     }
 }
 
-/// Returns `registry` with the layers of the settings around it.
-pub(super) fn layered(registry: Arc<dyn Registry>, settings: &Settings) -> Arc<dyn Registry> {
-    let mut registry = registry;
+/// Returns the mirrors, or without them the root, with the layers of the settings around it.
+pub(super) fn layered(
+    root: Arc<dyn Registry>,
+    mirrors: Option<&Arc<Mirrors>>,
+    settings: &Settings,
+) -> Arc<dyn Registry> {
+    let mut registry = match mirrors {
+        Some(mirrors) => Arc::clone(mirrors) as Arc<dyn Registry>,
+        None => root,
+    };
     if !settings.repositories.is_empty() {
         let rules = settings.repositories.clone();
         registry = Arc::new(PerRepository::new(

@@ -5,14 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tranship::{Registry, Result, blocking};
-use tranship_server::RegistryService;
+use tranship_server::{Mirrors, RegistryService};
 
 use super::config::Config;
 use super::options::server_options;
-use super::registry;
-use crate::args::Settings;
+use super::state::StateDirectory;
+use super::{mirrors, registry};
+use crate::args::{LocationOptions, Settings};
 
 /// The time between two looks at the file. Notifications of the system would miss changes on network file systems.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -24,7 +26,10 @@ pub(super) struct Reload {
     /// The settings in use.
     pub(super) settings: Settings,
     pub(super) root: Arc<dyn Registry>,
+    pub(super) location_options: LocationOptions,
+    pub(super) state: Option<StateDirectory>,
     pub(super) service: RegistryService,
+    pub(super) mirrors: watch::Sender<Option<Arc<Mirrors>>>,
 }
 
 /// A change of this is taken for a change of the file.
@@ -58,7 +63,14 @@ impl Reload {
 
     async fn reload(&mut self) -> Result<()> {
         let settings = self.config.load().await?;
-        let options = server_options(&settings).await?;
+        let mut options = server_options(&settings).await?;
+        // With the same settings they stay, as they know which tags are fresh.
+        let mirrors = if mirrors_differ(&self.settings, &settings) {
+            let state = self.state.as_ref();
+            mirrors::open(&settings, &self.root, &self.location_options, state).await?
+        } else {
+            self.mirrors.borrow().clone()
+        };
         for name in fixed_changes(&self.settings, &settings) {
             tracing::warn!("the setting {name} has changed, which takes effect at the next start");
         }
@@ -67,11 +79,21 @@ impl Reload {
             root: self.settings.root.clone(),
             ..settings
         };
-        let registry = registry::layered(Arc::clone(&self.root), &settings);
+        let registry = registry::layered(Arc::clone(&self.root), mirrors.as_ref(), &settings);
+        options.mirrors.clone_from(&mirrors);
         self.service.replace(registry, options);
+        self.mirrors.send_replace(mirrors);
         self.settings = settings;
         Ok(())
     }
+}
+
+fn mirrors_differ(old: &Settings, new: &Settings) -> bool {
+    old.mirror != new.mirror
+        || old.mirror_fallback != new.mirror_fallback
+        || old.mirror_ttl != new.mirror_ttl
+        || old.mirror_pin != new.mirror_pin
+        || old.cache_size != new.cache_size
 }
 
 async fn stamp(path: &Path) -> Stamp {
@@ -88,6 +110,7 @@ fn fixed_changes(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let changes = [
         ("root", old.root != new.root),
         ("listen", old.listen != new.listen),
+        ("state", old.state != new.state),
         ("quota", old.quota != new.quota),
         ("tls-cert", old.tls_cert != new.tls_cert),
         ("tls-key", old.tls_key != new.tls_key),

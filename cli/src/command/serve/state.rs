@@ -1,0 +1,129 @@
+//! The server's own files.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tranship::layers::CachedContent;
+use tranship::{Algorithm, ContentKind, Descriptor, Error, RepositoryName, Result, blocking};
+use tranship_backends::RegistryLocation;
+
+use crate::args::Settings;
+use crate::save::beside;
+use crate::state;
+
+/// The file with the content that mirrors have stored, in the order in which it was read.
+const CACHED_CONTENT: &str = "cached-content.jsonl";
+
+/// A directory for the server's own files.
+#[derive(Debug, Clone)]
+pub(super) struct StateDirectory(PathBuf);
+
+/// A line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    repository: String,
+    is_manifest: bool,
+    content: Descriptor,
+}
+
+impl StateDirectory {
+    /// Returns the directory that the settings name, or that belongs to their root; `None` for a registry in memory, and
+    /// for a user without a home.
+    pub(super) fn of(settings: &Settings) -> Option<Self> {
+        path(settings).map(Self)
+    }
+
+    /// Creates the directory, unless it exists.
+    ///
+    /// # Errors
+    /// The error of the file system.
+    pub(super) async fn create(&self) -> Result<()> {
+        let path = self.0.clone();
+        let create = move || {
+            fs::create_dir_all(&path).map_err(|error| {
+                Error::io(
+                    "the directory for the server's own files cannot be created",
+                    error,
+                )
+                .with_subject(path.display())
+                .with_hint("name another one with --state")
+            })
+        };
+        blocking::run(create).await
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Returns the content that was saved. It only tells what to delete first, so whatever cannot be read is left out.
+    pub(super) async fn cached_content(&self) -> Vec<CachedContent> {
+        let path = self.0.join(CACHED_CONTENT);
+        let read = blocking::run(move || {
+            let Ok(file) = fs::File::open(path) else {
+                return Ok(Vec::new());
+            };
+            let lines = BufReader::new(file).lines().map_while(|line| line.ok());
+            let lines = lines.filter_map(|line| serde_json::from_str::<Line>(&line).ok());
+            Ok(lines.filter_map(Line::into_content).collect())
+        });
+        // The content read last is saved last, and has to be added first: each is added before what is known.
+        let mut contents: Vec<CachedContent> = read.await.unwrap_or_default();
+        contents.reverse();
+        contents
+    }
+
+    /// Saves which content is stored.
+    ///
+    /// # Errors
+    /// The error of the file system.
+    pub(super) async fn save_cached_content(&self, contents: Vec<CachedContent>) -> Result<()> {
+        let path = self.0.join(CACHED_CONTENT);
+        let write = move || {
+            let failed = |error| Error::io("cannot be written", error).with_subject(path.display());
+            let (file, temporary) = beside(&path).map_err(failed)?.into_parts();
+            let mut file = BufWriter::new(file);
+            for content in contents {
+                let line = Line {
+                    repository: content.repository.to_string(),
+                    is_manifest: content.kind == ContentKind::Manifest,
+                    content: content.target,
+                };
+                serde_json::to_writer(&mut file, &line).map_err(|error| failed(error.into()))?;
+                file.write_all(b"\n").map_err(failed)?;
+            }
+            file.flush().map_err(failed)?;
+            temporary
+                .persist(&path)
+                .map_err(|error| failed(error.error))
+        };
+        blocking::run(write).await
+    }
+}
+
+impl Line {
+    fn into_content(self) -> Option<CachedContent> {
+        let kind = match self.is_manifest {
+            true => ContentKind::Manifest,
+            false => ContentKind::Blob,
+        };
+        let repository: RepositoryName = self.repository.parse().ok()?;
+        Some(CachedContent::new(repository, kind, self.content))
+    }
+}
+
+fn path(settings: &Settings) -> Option<PathBuf> {
+    if let Some(path) = &settings.state {
+        return Some(path.clone());
+    }
+    match &settings.root.as_ref()?.0 {
+        RegistryLocation::LayoutRegistry(root) => Some(root.as_path().join(".tranship")),
+        other => {
+            let root = Algorithm::default().digest(other.to_string().as_bytes());
+            Some(state::servers()?.join(&root.hex()[..16]))
+        }
+    }
+}
