@@ -89,7 +89,7 @@ pub(crate) async fn run(
         return bundle::apply(*args, &location_options, output).await;
     }
     if let Command::Serve(args) = command {
-        // Its mirrors are reached in ways of their own.
+        // Its file has settings of mirrors.
         return serve::run(*args, location_options, output).await;
     }
     let location_options = &location_options.open_options()?;

@@ -53,8 +53,8 @@ settings! {
     /// Delete nothing
     #[arg(long)]
     no_delete: bool,
-    /// Serve the repositories of another registry as NAME/REPOSITORY, and store what is read from it, to read it from
-    /// there the next time. NAME is its host, and URL its address if it is not https://NAME. May be repeated
+    /// Serve the repositories of another registry as NAME/REPOSITORY, and store the content that is read from it. NAME is
+    /// its host, and URL its address if it is not https://NAME. May be repeated
     #[arg(long, value_name = "NAME[=URL]")]
     mirror: Vec<MirrorArg>,
     /// Look in this mirror for repositories that are not stored here, as Docker does with its registry-mirrors
@@ -63,16 +63,16 @@ settings! {
     /// For how long a tag of a mirror is not looked up again [default: 5m]
     #[arg(long, value_name = "DURATION")]
     mirror_ttl: Option<DurationArg>,
-    /// Keep what is stored of the mirror's repositories that this pattern matches, whatever the --cache-size; as in
-    /// docker.io/library/**. May be repeated
+    /// Keep the stored content of the mirrors' repositories that this pattern matches, such as docker.io/library/**,
+    /// whatever the --cache-size. May be repeated
     #[arg(long, value_name = "PATTERN")]
     mirror_pin: Vec<PatternArg>,
     /// How many bytes the mirrors may store, such as 200GiB; the content that was read longest ago is deleted first
     /// [default: no limit]
     #[arg(long, value_name = "SIZE")]
     cache_size: Option<SizeArg>,
-    /// Where the server stores files of its own, such as when cached content was read [default: .tranship in a root on
-    /// this machine, else in the user's state directory]
+    /// The directory for the server's private files, such as the order in which cached content was read [default:
+    /// .tranship in a root on this machine, else in the user's state directory]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Allow only users of this file, as `htpasswd -B` writes it. It is read again when it changes

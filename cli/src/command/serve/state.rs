@@ -66,7 +66,9 @@ impl StateDirectory {
             let Ok(file) = fs::File::open(path) else {
                 return Ok(Vec::new());
             };
-            let lines = BufReader::new(file).lines().map_while(|line| line.ok());
+            let lines = BufReader::new(file)
+                .lines()
+                .map_while(std::result::Result::ok);
             let lines = lines.filter_map(|line| serde_json::from_str::<Line>(&line).ok());
             Ok(lines.filter_map(Line::into_content).collect())
         });
