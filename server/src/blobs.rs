@@ -9,6 +9,7 @@ use http::{Method, Response, StatusCode};
 use tranship::{ByteRange, Descriptor, RepositoryName};
 
 use crate::conditions::not_modified;
+use crate::events::{self, Event, EventAction};
 use crate::query::parse_digest;
 use crate::range::{RequestedRange, requested_range};
 use crate::response::{HandlerResult, describe, empty, entity_tag, value};
@@ -118,5 +119,9 @@ pub(crate) async fn delete(
     let blobs = repository.blobs();
     let blob = blobs.resolve(&digest.into()).await.map_err(failed)?;
     blobs.delete(&blob).await.map_err(failed)?;
-    Ok(empty(StatusCode::ACCEPTED))
+    let mut response = empty(StatusCode::ACCEPTED);
+    events::attach(state, &mut response, || {
+        vec![Event::new(EventAction::Delete, name.clone()).with_content(&blob)]
+    });
+    Ok(response)
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tranship::MAX_MANIFEST_SIZE;
 
-use crate::access::Access;
+use crate::access::{Access, NamePattern};
+use crate::events::EventSink;
 use crate::mirrors::Mirrors;
 
 /// Options of [`router`](crate::router).
@@ -17,6 +18,13 @@ pub struct ServerOptions {
     /// The mirrors, if the registry that is served has some: for requests with the parameter `ns`, and for the warning that
     /// a tag is stale. None by default.
     pub mirrors: Option<Arc<Mirrors>>,
+    /// Where events of pushes, pulls and deletes go. None by default.
+    pub events: Option<Arc<dyn EventSink>>,
+    /// The patterns by which `/metrics` counts the requests of repositories: a request has the label of the first
+    /// pattern that matches its repository, or `other`. None by default, so that they are not counted by repository.
+    pub metrics_patterns: Vec<NamePattern>,
+    /// How long the storage may take to respond before `/readyz` reports that it does not. 5 seconds by default.
+    pub readiness_timeout: Duration,
     /// The warning in every response, for example that the registry will be shut down. None by default.
     pub warning: Option<String>,
     /// Whether manifests are refused that refer to blobs or manifests which the repository does not have. True by
@@ -53,6 +61,9 @@ impl Default for ServerOptions {
         Self {
             access: None,
             mirrors: None,
+            events: None,
+            metrics_patterns: Vec::new(),
+            readiness_timeout: Duration::from_secs(5),
             warning: None,
             complete_manifests: true,
             shared: false,
@@ -81,6 +92,27 @@ impl ServerOptions {
     #[must_use]
     pub fn with_mirrors(mut self, mirrors: Arc<Mirrors>) -> Self {
         self.mirrors = Some(mirrors);
+        self
+    }
+
+    /// Passes the events of requests that succeed to `sink`.
+    #[must_use]
+    pub fn with_events(mut self, sink: Arc<dyn EventSink>) -> Self {
+        self.events = Some(sink);
+        self
+    }
+
+    /// Counts requests also by the first of `patterns` that matches the repository.
+    #[must_use]
+    pub fn with_metrics_patterns(mut self, patterns: Vec<NamePattern>) -> Self {
+        self.metrics_patterns = patterns;
+        self
+    }
+
+    /// Waits for `time` for the storage when `/readyz` is requested.
+    #[must_use]
+    pub fn with_readiness_timeout(mut self, time: Duration) -> Self {
+        self.readiness_timeout = time;
         self
     }
 

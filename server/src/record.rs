@@ -10,7 +10,8 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 
 use crate::endpoint::Endpoint;
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::{Metrics, Outcome, RepositoryLabel};
+use crate::route::Route;
 
 /// The address of the client, which [`Server`](crate::Server) puts into the extensions of a request.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,7 @@ pub(crate) struct ClientAddress(pub(crate) SocketAddr);
 pub(crate) struct RequestRecord {
     metrics: Arc<Metrics>,
     endpoint: Endpoint,
+    repository: Option<RepositoryLabel>,
     method: Method,
     status: Option<StatusCode>,
     received: Arc<AtomicU64>,
@@ -54,6 +56,7 @@ impl RequestRecord {
         Box::new(Self {
             metrics: Arc::clone(metrics),
             endpoint: Endpoint::Other,
+            repository: None,
             method: request.method.clone(),
             status: None,
             received,
@@ -64,8 +67,10 @@ impl RequestRecord {
         })
     }
 
-    pub(crate) fn set_endpoint(&mut self, endpoint: Endpoint) {
-        self.endpoint = endpoint;
+    pub(crate) fn set_route(&mut self, route: &Route) {
+        self.endpoint = route.endpoint();
+        let name = route.repository();
+        self.repository = name.and_then(|name| self.metrics.repository_label(name));
     }
 
     pub(crate) fn set_user(&mut self, user: Option<&str>) {
@@ -96,7 +101,6 @@ impl LogFields {
             }
             _ => path.to_owned(),
         };
-        let agent = request.headers.get(USER_AGENT);
         Self {
             path,
             user: None,
@@ -104,15 +108,21 @@ impl LogFields {
                 .extensions
                 .get()
                 .map(|ClientAddress(client)| *client),
-            agent: agent.and_then(|agent| agent.to_str().ok()).map(Into::into),
+            agent: user_agent(request).map(Into::into),
         }
     }
+}
+
+/// Returns the `User-Agent` of a request, if it is printable ASCII.
+pub(crate) fn user_agent(request: &Parts) -> Option<&str> {
+    request.headers.get(USER_AGENT)?.to_str().ok()
 }
 
 impl Drop for RequestRecord {
     fn drop(&mut self) {
         let outcome = Outcome {
             endpoint: self.endpoint,
+            repository: self.repository.as_ref(),
             method: &self.method,
             status: self.status,
             received: self.received.load(Ordering::Relaxed),

@@ -14,6 +14,7 @@ const MAX_NAME_LENGTH: usize = 255;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Health,
+    Ready,
     Metrics,
     Ping,
     Catalog,
@@ -31,6 +32,7 @@ impl Route {
     pub(crate) fn parse(path: &str) -> Result<Self, ResponseError> {
         match path {
             "/healthz" => return Ok(Self::Health),
+            "/readyz" => return Ok(Self::Ready),
             "/metrics" => return Ok(Self::Metrics),
             _ => {}
         }
@@ -69,7 +71,7 @@ impl Route {
 impl Route {
     pub(crate) fn endpoint(&self) -> Endpoint {
         match self {
-            Self::Health | Self::Metrics => Endpoint::Other,
+            Self::Health | Self::Ready | Self::Metrics => Endpoint::Other,
             Self::Ping => Endpoint::Ping,
             Self::Catalog => Endpoint::Catalog,
             Self::Tags(_) => Endpoint::Tags,
@@ -89,7 +91,7 @@ impl Route {
         rename: impl FnOnce(&RepositoryName) -> Result<RepositoryName, ResponseError>,
     ) -> Result<Self, ResponseError> {
         Ok(match self {
-            Self::Health | Self::Metrics | Self::Ping | Self::Catalog => self,
+            Self::Health | Self::Ready | Self::Metrics | Self::Ping | Self::Catalog => self,
             Self::Tags(name) => Self::Tags(rename(&name)?),
             Self::Manifest(name, reference) => Self::Manifest(rename(&name)?, reference),
             Self::Blob(name, digest) => Self::Blob(rename(&name)?, digest),
@@ -102,7 +104,7 @@ impl Route {
     /// Returns the repository of the endpoint.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Health | Self::Metrics | Self::Ping | Self::Catalog => None,
+            Self::Health | Self::Ready | Self::Metrics | Self::Ping | Self::Catalog => None,
             Self::Tags(name)
             | Self::Manifest(name, _)
             | Self::Blob(name, _)

@@ -25,7 +25,7 @@ use crate::response_body::ResponseBody;
 use crate::response_error::{ErrorCode, ResponseError};
 use crate::route::Route;
 use crate::state::ServerState;
-use crate::{blobs, catalog, manifests, referrers, tags, uploads};
+use crate::{blobs, catalog, events, manifests, referrers, tags, uploads};
 
 /// Clients of Docker assume version 1 of the API without this header.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -37,10 +37,11 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 /// prefix.
 #[must_use]
 pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistryService {
+    let metrics = Arc::new(Metrics::new(&options));
     RegistryService {
         shared: Arc::new(Shared {
             state: RwLock::new(Arc::new(ServerState::new(registry, options))),
-            metrics: Arc::default(),
+            metrics,
         }),
     }
 }
@@ -144,7 +145,7 @@ impl Shared {
             )));
         }
         match route {
-            Route::Health => Ok(()),
+            Route::Health | Route::Ready => Ok(()),
             Route::Ping | Route::Metrics => caller.check_authenticated(),
             Route::Catalog => caller.check_list(),
             _ => {
@@ -170,20 +171,22 @@ impl Shared {
         record: &mut RequestRecord,
     ) -> HandlerResult {
         let route = state.in_namespace(Route::parse(request.uri.path())?, &request.uri)?;
-        record.set_endpoint(route.endpoint());
+        record.set_route(&route);
         let caller = match route {
-            Route::Health => Caller::of(None, &request.headers).await?,
+            Route::Health | Route::Ready => Caller::of(None, &request.headers).await?,
             _ => Caller::of(state.options.access.as_ref(), &request.headers).await?,
         };
         record.set_user(caller.user());
         Self::check(state, &route, &request.method, &caller)?;
         let method = &request.method;
         let is_read = method == Method::GET || method == Method::HEAD;
-        match route {
-            Route::Health if is_read => Ok(typed(
-                Bytes::from_static(b"ok\n"),
-                HeaderValue::from_static("text/plain; charset=utf-8"),
-            )),
+        let mut result = match route {
+            Route::Health if is_read => Ok(probe(true)),
+            Route::Ready if is_read => {
+                let timeout = state.options.readiness_timeout;
+                let registry = &*state.registry;
+                Ok(probe(state.readiness.check(registry, timeout).await))
+            }
             Route::Metrics if is_read => Ok(typed(
                 self.metrics.encode(state.sessions.count()).into(),
                 HeaderValue::from_static(metrics::CONTENT_TYPE),
@@ -221,8 +224,23 @@ impl Shared {
                 _ => Err(method_not_allowed("GET, HEAD, PATCH, PUT, DELETE")),
             },
             _ => Err(method_not_allowed("GET, HEAD")),
+        };
+        if let Ok(response) = &mut result {
+            events::report(state, response, request, &caller);
         }
+        result
     }
+}
+
+/// Returns the response to a probe. It does not require a password, so that it does not tell what is wrong; the log does.
+fn probe(is_fine: bool) -> Response<ResponseBody> {
+    let text: &[u8] = if is_fine { b"ok\n" } else { b"not ready\n" };
+    let media_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    let mut response = typed(Bytes::from_static(text), media_type);
+    if !is_fine {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
 }
 
 fn not_supported(message: &str) -> ResponseError {

@@ -7,6 +7,7 @@ use tranship::{Registry, Repository, RepositoryName, Tag};
 
 use crate::options::ServerOptions;
 use crate::query::Query;
+use crate::readiness::Readiness;
 use crate::response::value;
 use crate::response_error::{ErrorCode, Resource, ResponseError};
 use crate::route::Route;
@@ -21,6 +22,7 @@ pub(crate) struct ServerState {
     pub(crate) warning: Option<HeaderValue>,
     pub(crate) sessions: Arc<UploadSessions>,
     pub(crate) tag_locks: Arc<TagLocks>,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
 impl ServerState {
@@ -32,6 +34,7 @@ impl ServerState {
             options,
             sessions,
             tag_locks: Arc::default(),
+            readiness: Arc::default(),
         }
     }
 
@@ -43,6 +46,7 @@ impl ServerState {
             options,
             sessions: Arc::clone(&self.sessions),
             tag_locks: Arc::clone(&self.tag_locks),
+            readiness: Arc::clone(&self.readiness),
         }
     }
 

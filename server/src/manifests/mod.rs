@@ -12,6 +12,7 @@ use tranship::{
 };
 
 use crate::conditions::{self, not_modified};
+use crate::events::{self, Event, EventAction};
 use crate::query::{Query, parse_digest};
 use crate::request_body::RequestBody;
 use crate::response::{HandlerResult, OCI_SUBJECT, OCI_TAG, created, describe, empty, value};
@@ -63,7 +64,12 @@ pub(crate) async fn read(
     } else {
         ResponseBody::whole(content.bytes(limit).await.map_err(failed)?)
     };
-    Ok(described(state, body, name, &reference, &manifest))
+    let mut response = described(state, body, name, &reference, &manifest);
+    events::attach(state, &mut response, || {
+        let pull = Event::new(EventAction::Pull, name.clone()).with_content(&manifest);
+        vec![pull.with_tag(reference.tag())]
+    });
+    Ok(response)
 }
 
 fn described(
@@ -137,6 +143,10 @@ pub(crate) async fn put(
             .headers_mut()
             .insert(OCI_TAG, value(list.join(", ")));
     }
+    events::attach(state, &mut response, || {
+        let is_by_tag = reference.digest().is_none();
+        events::pushed(name, &manifest, &document, &tags, is_by_tag)
+    });
     Ok(response)
 }
 
@@ -150,20 +160,24 @@ pub(crate) async fn delete(
     let failed = |error| ResponseError::from_backend(&error, Resource::Manifest);
     let reference = parse_reference(reference)?;
     let repository = state.repository(name).await?;
-    match &reference {
+    let event = match &reference {
         TagOrDigest::Tag(tag) => {
             let changing = state.tag_locks.lock(name, std::slice::from_ref(tag)).await;
             check_conditions(&*repository, &reference, request).await?;
             repository.untag(tag).await.map_err(failed)?;
             drop(changing);
+            Event::new(EventAction::Untag, name.clone()).with_tag(Some(tag))
         }
         TagOrDigest::Digest(_) => {
             let manifests = repository.manifests();
             let manifest = manifests.resolve(&reference).await.map_err(failed)?;
             manifests.delete(&manifest).await.map_err(failed)?;
+            Event::new(EventAction::Delete, name.clone()).with_content(&manifest)
         }
-    }
-    Ok(empty(StatusCode::ACCEPTED))
+    };
+    let mut response = empty(StatusCode::ACCEPTED);
+    events::attach(state, &mut response, || vec![event]);
+    Ok(response)
 }
 
 /// Checks the conditions of the request against the manifest that `reference` names now.

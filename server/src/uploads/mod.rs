@@ -13,6 +13,7 @@ use http::{Response, StatusCode};
 use tranship::{Algorithm, Descriptor, Digest, MediaType, Repository, RepositoryName};
 
 use crate::access::Caller;
+use crate::events::{self, Event, EventAction};
 use crate::query::Query;
 use crate::request_body::RequestBody;
 use crate::response::{
@@ -24,6 +25,7 @@ use crate::state::ServerState;
 use crate::upload_sessions::{Owner, Token, UploadSession};
 use content_range::ContentRange;
 pub(crate) use expiry::{expire, sweep};
+use mount::Mount;
 use receive::receive;
 
 /// POST: a mount, a whole blob, or the start of an upload.
@@ -43,13 +45,22 @@ pub(crate) async fn start(
     let repository = state.repository(name).await?;
     let owner = Owner::of(caller, request);
     if let Some(digest) = query.digest("mount")? {
-        if mount::mount(state, &*repository, &digest, query, caller).await? {
-            return Ok(blob_created(name, &digest));
+        match mount::mount(state, &*repository, &digest, query, caller).await? {
+            Mount::Absent => {}
+            Mount::Present => return Ok(blob_created(name, &digest)),
+            Mount::Mounted { from, blob } => {
+                let mut response = blob_created(name, &digest);
+                events::attach(state, &mut response, || {
+                    let mount = Event::new(EventAction::Mount, name.clone());
+                    vec![mount.with_content(&blob).with_from(from)]
+                });
+                return Ok(response);
+            }
         }
     } else if let Some(digest) = query.digest("digest")? {
         let mut session = open(state, &*repository, owner).await?;
         return match receive(state, &mut session, body, None).await {
-            Ok(()) => commit(name, session, digest).await,
+            Ok(()) => commit(state, name, session, digest).await,
             Err(failure) => {
                 // The client does not have its id, so no request could continue it.
                 if let Err(error) = session.cancel().await {
@@ -117,7 +128,7 @@ pub(crate) async fn finish(
         session.pause().await;
     }
     written?;
-    commit(name, session, digest).await
+    commit(state, name, session, digest).await
 }
 
 /// How often, and at which interval, the status request checks whether an upload is in use.
@@ -199,10 +210,19 @@ async fn write(
     receive(state, session, body, range).await
 }
 
-async fn commit(name: &RepositoryName, session: UploadSession, digest: Digest) -> HandlerResult {
+async fn commit(
+    state: &ServerState,
+    name: &RepositoryName,
+    session: UploadSession,
+    digest: Digest,
+) -> HandlerResult {
     let blob = Descriptor::new(MediaType::OCTET_STREAM, digest, session.offset());
     session.commit(&blob).await?;
-    Ok(blob_created(name, &digest))
+    let mut response = blob_created(name, &digest);
+    events::attach(state, &mut response, || {
+        vec![Event::new(EventAction::Push, name.clone()).with_content(&blob)]
+    });
+    Ok(response)
 }
 
 fn blob_created(name: &RepositoryName, digest: &Digest) -> Response<ResponseBody> {

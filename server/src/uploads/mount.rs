@@ -13,14 +13,27 @@ use crate::state::ServerState;
 /// In how many repositories a blob is searched for at a time.
 const CONCURRENCY: usize = 8;
 
-/// Mounts the blob `digest` into `target`, and returns whether `target` has it. If not, the client has to upload it.
-pub(crate) async fn mount(
+/// What has become of a mount.
+pub(super) enum Mount {
+    /// The client has to upload the blob.
+    Absent,
+    /// The repository had the blob.
+    Present,
+    /// The repository has the blob now.
+    Mounted {
+        from: RepositoryName,
+        blob: Descriptor,
+    },
+}
+
+/// Mounts the blob `digest` into `target`.
+pub(super) async fn mount(
     state: &ServerState,
     target: &dyn Repository,
     digest: &Digest,
     query: Query<'_>,
     caller: &Caller<'_>,
-) -> Result<bool, ResponseError> {
+) -> Result<Mount, ResponseError> {
     let from = match query.first("from").filter(|from| !from.is_empty()) {
         None => None,
         Some(from) => Some(from.parse().map_err(|error: tranship::Error| {
@@ -28,10 +41,10 @@ pub(crate) async fn mount(
         })?),
     };
     if blob_of(target, digest).await?.is_some() {
-        return Ok(true);
+        return Ok(Mount::Present);
     }
     if !target.capabilities().mount.is_possible() {
-        return Ok(false);
+        return Ok(Mount::Absent);
     }
     let source = match from {
         Some(from) if caller.may(&from, Permission::Read) => find_in(state, from, digest).await?,
@@ -39,12 +52,12 @@ pub(crate) async fn mount(
         None => find_anywhere(state, digest, caller).await?,
     };
     let Some((from, blob)) = source else {
-        return Ok(false);
+        return Ok(Mount::Absent);
     };
     match target.mount(&blob, &from, None).await {
-        Ok(_) => Ok(true),
+        Ok(_) => Ok(Mount::Mounted { from, blob }),
         // It was deleted concurrently, or cannot be mounted.
-        Err(error) if error.is_not_found() || error.is_unsupported() => Ok(false),
+        Err(error) if error.is_not_found() || error.is_unsupported() => Ok(Mount::Absent),
         Err(error) => Err(ResponseError::from_backend(&error, Resource::Blob)),
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod blobs;
 mod client;
+mod events;
 mod hostile;
 mod listings;
 mod manifest_checks;

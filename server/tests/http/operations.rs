@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tranship::Digest;
-use tranship::layers::{NoDeletes, ReadOnly};
+use tranship::layers::{Inject, InjectOptions, NoDeletes, OperationName, ReadOnly};
+use tranship::{Digest, Error, ErrorKind};
 use tranship_memory::MemoryRegistry;
 use tranship_server::{Server, ServerOptions, router};
 
@@ -75,6 +75,56 @@ async fn the_health_endpoint_responds() {
     let client = Client::new().await;
     assert_eq!(client.get("/healthz").await.is(200).body, b"ok\n");
     client.send("POST", "/healthz", &[], b"").await.is(405);
+}
+
+#[tokio::test]
+async fn a_server_is_ready_while_its_storage_responds() {
+    let client = Client::new().await;
+    assert_eq!(client.get("/readyz").await.is(200).body, b"ok\n");
+    client.send("POST", "/readyz", &[], b"").await.is(405);
+
+    let broken = InjectOptions::default().with_errors(|operation| {
+        let is_catalog = operation.name == OperationName::ListRepositories;
+        is_catalog.then(|| Error::new(ErrorKind::Io, "secret"))
+    });
+    let broken = Inject::new(MemoryRegistry::new(), broken);
+    let client = Client::of(Arc::new(broken), ServerOptions::default()).await;
+    assert_eq!(client.get("/readyz").await.is(503).body, b"not ready\n");
+    client.get("/healthz").await.is(200);
+}
+
+#[tokio::test]
+async fn a_server_is_not_ready_if_its_storage_does_not_respond() {
+    let slow = InjectOptions::default().with_latency(Duration::from_secs(3600));
+    let slow = Inject::new(MemoryRegistry::new(), slow);
+    let options = ServerOptions::default().with_readiness_timeout(Duration::from_millis(1));
+    let client = Client::of(Arc::new(slow), options).await;
+    client.get("/readyz").await.is(503);
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_the_first_pattern_of_the_repository() {
+    let patterns = ["team/**", "**/app"].map(|text| text.parse().expect("a pattern"));
+    let options = ServerOptions::default().with_metrics_patterns(patterns.into());
+    let client = Client::with(options).await;
+    for name in ["team/app", "some/app", "third", "fourth"] {
+        client.push_blob(name, b"hello").await;
+    }
+    client.get("/v2/").await.is(200);
+    let reply = client.get("/metrics").await;
+    let text = String::from_utf8(reply.is(200).body.clone()).expect("text");
+    for line in [
+        "tranship_repository_requests_total{repository=\"team/**\",endpoint=\"upload\",status=\"2xx\"} 1",
+        "tranship_repository_requests_total{repository=\"**/app\",endpoint=\"upload\",status=\"2xx\"} 1",
+        "tranship_repository_requests_total{repository=\"other\",endpoint=\"upload\",status=\"2xx\"} 2",
+        "tranship_repository_received_bytes_total{repository=\"other\"} 10",
+    ] {
+        assert!(text.lines().any(|each| each == line), "{line} in\n{text}");
+    }
+    assert_eq!(
+        text.matches("tranship_repository_requests_total{").count(),
+        3
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! The metrics of a server, in the text format of Prometheus.
 
+mod receivers;
+mod repositories;
+
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -9,8 +12,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tranship::RepositoryName;
 
 use crate::endpoint::Endpoint;
+use crate::options::ServerOptions;
+use receivers::Receivers;
+pub(crate) use repositories::RepositoryLabel;
+use repositories::RepositoryMetrics;
 
 /// The `Content-Type` of [`Metrics::encode`].
 pub(crate) use prometheus_text::CONTENT_TYPE;
@@ -30,11 +38,12 @@ pub(crate) struct Metrics {
     received: Counter,
     sent: Counter,
     uploads: Gauge,
+    repositories: Option<RepositoryMetrics>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let metrics = Self {
+impl Metrics {
+    pub(crate) fn new(options: &ServerOptions) -> Self {
+        let mut metrics = Self {
             registry: Registry::with_prefix("tranship"),
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
@@ -42,6 +51,7 @@ impl Default for Metrics {
             received: Counter::default(),
             sent: Counter::default(),
             uploads: Gauge::default(),
+            repositories: None,
         };
         // A rate can be computed from the first scrape on if every histogram exists.
         for endpoint in Endpoint::ALL {
@@ -51,6 +61,15 @@ impl Default for Metrics {
                     .get_or_create(&[("endpoint", endpoint.name())]),
             );
         }
+        if !options.metrics_patterns.is_empty() {
+            let patterns = &options.metrics_patterns;
+            let repositories = RepositoryMetrics::new(patterns, &mut metrics.registry);
+            metrics.repositories = Some(repositories);
+        }
+        if let Some(sink) = &options.events {
+            let receivers = Receivers(sink.clone());
+            metrics.registry.register_collector(Box::new(receivers));
+        }
         metrics.registered()
     }
 }
@@ -59,6 +78,8 @@ impl Default for Metrics {
 #[derive(Debug)]
 pub(crate) struct Outcome<'a> {
     pub(crate) endpoint: Endpoint,
+    /// `None` if the request is not one of a repository, or repositories are not counted.
+    pub(crate) repository: Option<&'a RepositoryLabel>,
     pub(crate) method: &'a Method,
     /// `None` if the client closed the connection before there was a response.
     pub(crate) status: Option<StatusCode>,
@@ -119,6 +140,14 @@ impl Metrics {
         self.durations.get_or_create(&[endpoint]).observe(duration);
         self.received.inc_by(outcome.received);
         self.sent.inc_by(outcome.sent);
+        if let (Some(label), Some(repositories)) = (outcome.repository, &self.repositories) {
+            repositories.end(label, outcome);
+        }
+    }
+
+    /// Returns the label by which requests of the repository `name` are counted; `None` if they are not.
+    pub(crate) fn repository_label(&self, name: &RepositoryName) -> Option<RepositoryLabel> {
+        Some(self.repositories.as_ref()?.label(name))
     }
 
     /// Returns all metrics as text of the type [`CONTENT_TYPE`]. `uploads` is the number of open uploads.
@@ -155,11 +184,12 @@ mod tests {
 
     #[test]
     fn a_request_is_counted_once() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(&ServerOptions::default());
         metrics.begin();
         metrics.begin();
         metrics.end(&Outcome {
             endpoint: Endpoint::Blob,
+            repository: None,
             method: &Method::GET,
             status: Some(StatusCode::OK),
             received: 0,
