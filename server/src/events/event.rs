@@ -134,3 +134,18 @@ pub struct EventCause {
     /// The `User-Agent` of the request. At most its first 256 bytes.
     pub agent: Option<String>,
 }
+
+impl EventCause {
+    /// Returns a request of an anonymous caller of whom nothing is known.
+    #[must_use]
+    pub fn new(time: SystemTime, method: Method) -> Self {
+        Self {
+            time,
+            user: None,
+            client: None,
+            host: None,
+            method,
+            agent: None,
+        }
+    }
+}

@@ -10,6 +10,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::events::{EventSink, ReceiverState};
 
+/// The name and the help of a counter, and its value.
+type ReceiverCounter = (&'static str, &'static str, fn(&ReceiverState) -> u64);
+
 /// Reads the state of the receivers at each scrape. The label `endpoint` is the position of the receiver.
 #[derive(Debug)]
 pub(super) struct Receivers(pub(super) Arc<dyn EventSink>);
@@ -17,7 +20,7 @@ pub(super) struct Receivers(pub(super) Arc<dyn EventSink>);
 impl Collector for Receivers {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let receivers = self.0.receivers();
-        let counters: [(_, _, fn(&ReceiverState) -> u64); 3] = [
+        let counters: [ReceiverCounter; 3] = [
             (
                 "events_delivered",
                 "Events that a receiver has accepted",
