@@ -62,7 +62,8 @@ mod tagging;
 mod upload;
 
 pub use backend::{
-    Access, Backend, Batch, ContentKind, Presence, PushOptions, PushOutcome, RepositoryInfo,
+    Access, Backend, Batch, ContentKind, DirectUrl, Presence, PushOptions, PushOutcome,
+    RepositoryInfo,
 };
 pub use capabilities::{Capabilities, Support};
 pub use content::{

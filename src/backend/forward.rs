@@ -22,8 +22,8 @@
 ///     }
 ///
 ///     tranship::forward_backend!(self, self.0;
-///         info stat write read_range read_reference find mount_blob remove set_tag remove_tag list_tags
-///         list_referrers list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
+///         info stat write read_range read_reference direct_url find mount_blob remove set_tag remove_tag
+///         list_tags list_referrers list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
 /// }
 /// ```
 #[macro_export]
@@ -110,6 +110,21 @@ macro_rules! forward_backend {
             Self: 'async_trait,
         {
             $crate::Backend::read_reference(&$inner, kind, reference)
+        }
+    };
+    (@direct_url $self:ident, $inner:expr) => {
+        fn direct_url<'life0, 'life1, 'async_trait>(
+            &'life0 $self,
+            kind: $crate::ContentKind,
+            target: &'life1 $crate::Descriptor,
+            valid_for: ::std::time::Duration,
+        ) -> $crate::forward_backend!(@future ::std::option::Option<$crate::DirectUrl>)
+        where
+            'life0: 'async_trait,
+            'life1: 'async_trait,
+            Self: 'async_trait,
+        {
+            $crate::Backend::direct_url(&$inner, kind, target, valid_for)
         }
     };
     (@find $self:ident, $inner:expr) => {

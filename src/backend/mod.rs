@@ -1,16 +1,19 @@
 //! The trait that a store implements to become a [`Repository`](crate::Repository).
 
 mod batch;
+mod direct_url;
 mod forward;
 mod options;
 mod pointers;
 
 use std::fmt;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{TryStreamExt as _, stream};
 
 pub use batch::Batch;
+pub use direct_url::DirectUrl;
 pub use options::{Access, ContentKind, Presence, PushOptions, PushOutcome, RepositoryInfo};
 
 use crate::capabilities::Support;
@@ -96,6 +99,26 @@ pub trait Backend: Send + Sync + fmt::Debug {
     async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {
         let target = self.stat(kind, reference).await?;
         self.read(kind, &target).await
+    }
+
+    /// Returns a URL from which any HTTP client can fetch the content of `target` by GET within the time `valid_for`,
+    /// without going through this process; `None`, the default, if the backend does not have such URLs.
+    ///
+    /// The caller has looked for the content, and has checked that the client may read it: any client that has the
+    /// URL can fetch the content. This does not look for the content again.
+    ///
+    /// A layer whose reads do more than pass content on returns `None` where that would be lost.
+    ///
+    /// # Errors
+    /// What the backend fails with, for example if its credentials cannot sign URLs.
+    async fn direct_url(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        valid_for: Duration,
+    ) -> Result<Option<DirectUrl>> {
+        let _ = (kind, target, valid_for);
+        Ok(None)
     }
 
     /// Looks for the content of `target`, with the rights that `access` needs. By default this is

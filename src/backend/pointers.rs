@@ -9,7 +9,7 @@ macro_rules! point_to_backend {
         #[deny(clippy::missing_trait_methods)]
         impl<$($generics)*> Backend for $pointer {
             crate::forward_backend!($self, *$backend;
-                info read stat write read_range read_reference find mount_blob remove set_tag remove_tag
+                info read stat write read_range read_reference direct_url find mount_blob remove set_tag remove_tag
                 list_tags list_referrers list_predecessors start_upload resume_upload begin_batch
                 prepare_for_pushes);
         }

@@ -191,7 +191,7 @@ impl<B: Backend> Backend for ImmutableTags<B> {
     }
 
     forward_backend!(self, self.inner;
-        info read read_range read_reference stat find mount_blob list_tags list_referrers list_predecessors
+        info read read_range read_reference direct_url stat find mount_blob list_tags list_referrers list_predecessors
         start_upload resume_upload prepare_for_pushes);
 }
 
@@ -237,7 +237,7 @@ impl Backend for BatchView<'_> {
     }
 
     forward_backend!(self, self.inner;
-        info read read_range read_reference stat find mount_blob remove remove_tag list_tags list_referrers
+        info read read_range read_reference direct_url stat find mount_blob remove remove_tag list_tags list_referrers
         list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
 }
 

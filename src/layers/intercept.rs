@@ -249,6 +249,17 @@ impl<B: Backend, I: Interceptor> Backend for Intercepted<B, I> {
         self.call(operation, self.inner.stat(kind, reference)).await
     }
 
+    async fn direct_url(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        valid_for: Duration,
+    ) -> Result<Option<DirectUrl>> {
+        let operation = self.on(OperationName::DirectUrl, kind, target);
+        let url = self.inner.direct_url(kind, target, valid_for);
+        self.call(operation, url).await
+    }
+
     async fn find(
         &self,
         kind: ContentKind,
@@ -462,7 +473,7 @@ macro_rules! forward_to_intercepted {
         #[deny(clippy::missing_trait_methods)]
         impl<B: $crate::Backend> $crate::Backend for $layer<B> {
             $crate::forward_backend!(self, self.0;
-                info read stat write read_range read_reference find mount_blob remove set_tag remove_tag list_tags
+                info read stat write read_range read_reference direct_url find mount_blob remove set_tag remove_tag list_tags
                 list_referrers list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
         }
 

@@ -69,7 +69,7 @@ impl<B: Backend> Backend for NoDeletes<B> {
     }
 
     forward_backend!(self, self.0;
-        read read_range read_reference stat find write mount_blob set_tag list_tags list_referrers
+        read read_range read_reference direct_url stat find write mount_blob set_tag list_tags list_referrers
         list_predecessors start_upload resume_upload prepare_for_pushes);
 }
 

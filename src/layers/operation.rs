@@ -73,6 +73,8 @@ operation_names! {
     ReadReference "read_reference",
     /// [`Backend::stat`](crate::Backend::stat)
     Stat "stat",
+    /// [`Backend::direct_url`](crate::Backend::direct_url)
+    DirectUrl "direct_url",
     /// [`Backend::find`](crate::Backend::find)
     Find "find",
     /// [`Backend::list_tags`](crate::Backend::list_tags)
@@ -120,6 +122,7 @@ impl OperationName {
             Self::Read
                 | Self::ReadRange
                 | Self::ReadReference
+                | Self::DirectUrl
                 | Self::Stat
                 | Self::Find
                 | Self::ListTags

@@ -209,7 +209,7 @@ impl<B: Backend> Backend for Quota<B> {
     }
 
     forward_backend!(self, self.inner;
-        info read stat read_range read_reference find set_tag remove_tag list_tags list_referrers list_predecessors
+        info read stat read_range read_reference direct_url find set_tag remove_tag list_tags list_referrers list_predecessors
         prepare_for_pushes);
 }
 

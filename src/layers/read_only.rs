@@ -104,7 +104,8 @@ impl<B: Backend> Backend for ReadOnly<B> {
 
     fn prepare_for_pushes(&self) {}
 
-    forward_backend!(self, self.0; read read_range read_reference stat find list_tags list_referrers list_predecessors);
+    forward_backend!(self, self.0;
+        read read_range read_reference direct_url stat find list_tags list_referrers list_predecessors);
 }
 
 #[deny(clippy::missing_trait_methods)]

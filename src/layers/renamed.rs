@@ -99,7 +99,7 @@ impl<B: Backend> Backend for Renamed<B> {
     }
 
     forward_backend!(self, self.inner;
-        read read_range read_reference stat find write remove set_tag remove_tag list_tags list_referrers
+        read read_range read_reference direct_url stat find write remove set_tag remove_tag list_tags list_referrers
         list_predecessors start_upload resume_upload prepare_for_pushes);
 }
 

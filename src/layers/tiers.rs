@@ -88,6 +88,18 @@ impl<U: Backend, L: Backend> Backend for Tiers<U, L> {
         }
     }
 
+    async fn direct_url(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        valid_for: Duration,
+    ) -> Result<Option<DirectUrl>> {
+        match self.upper.find(kind, target, Access::Read).await? {
+            Presence::Absent => self.lower.direct_url(kind, target, valid_for).await,
+            _ => self.upper.direct_url(kind, target, valid_for).await,
+        }
+    }
+
     async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
         match self.upper.stat(kind, reference).await {
             Err(error) if error.is_not_found() => self.lower.stat(kind, reference).await,

@@ -248,7 +248,7 @@ impl Backend for Altered {
     }
 
     tranship::forward_backend!(self, self.0;
-        info stat write read_range read_reference find mount_blob remove set_tag remove_tag list_tags
+        info stat write read_range read_reference direct_url find mount_blob remove set_tag remove_tag list_tags
         list_referrers list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
 }
 

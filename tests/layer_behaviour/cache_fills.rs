@@ -99,7 +99,7 @@ impl Backend for Slow {
     }
 
     tranship::forward_backend!(self, self.inner;
-        info stat write find mount_blob remove set_tag remove_tag list_tags list_referrers list_predecessors
+        info stat write direct_url find mount_blob remove set_tag remove_tag list_tags list_referrers list_predecessors
         start_upload resume_upload begin_batch prepare_for_pushes);
 }
 

@@ -105,6 +105,6 @@ impl<B: Backend> Backend for Spy<B> {
     }
 
     tranship::forward_backend!(self, self.inner;
-        info write read_range mount_blob remove set_tag remove_tag list_referrers
+        info write read_range direct_url mount_blob remove set_tag remove_tag list_referrers
         list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
 }

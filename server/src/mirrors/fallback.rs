@@ -1,12 +1,13 @@
 //! A repository in place of one that does not exist.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
-    Backend, ByteRange, Content, ContentKind, Descriptor, ListOptions, Listing, MediaType,
-    Repository, Result, Tag, TagOrDigest,
+    Backend, ByteRange, Content, ContentKind, Descriptor, DirectUrl, ListOptions, Listing,
+    MediaType, Repository, Result, Tag, TagOrDigest,
 };
 
 /// A local repository while it has a tag, and a mirror until then. So the name of a repository never stands for content of
@@ -91,6 +92,19 @@ impl Backend for Fallback {
         match self.or_mirror(found).await? {
             Ok(found) => Ok(found),
             Err(mirror) => mirror.stat(kind, reference).await,
+        }
+    }
+
+    async fn direct_url(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        valid_for: Duration,
+    ) -> Result<Option<DirectUrl>> {
+        let found = self.local.stat(kind, &(*target.digest()).into()).await;
+        match self.or_mirror(found).await? {
+            Ok(_) => self.local.direct_url(kind, target, valid_for).await,
+            Err(mirror) => mirror.direct_url(kind, target, valid_for).await,
         }
     }
 

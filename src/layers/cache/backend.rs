@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
@@ -273,6 +274,23 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         }
         count(&self.shared.misses);
         self.upstream.read_range(kind, target, range).await
+    }
+
+    /// Content that is missing does not have a URL, so that a read stores it.
+    async fn direct_url(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        valid_for: Duration,
+    ) -> Result<Option<DirectUrl>> {
+        if !self.is_stored(kind, target).await {
+            return Ok(None);
+        }
+        let url = self.store.direct_url(kind, target, valid_for).await?;
+        if url.is_some() {
+            self.hit(kind, target);
+        }
+        Ok(url)
     }
 
     async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {

@@ -136,6 +136,6 @@ impl Backend for ApplySource<'_> {
     }
 
     tranship::forward_backend!(self, self.bundle;
-        info stat write read_reference find mount_blob remove set_tag remove_tag list_tags
+        info stat write read_reference direct_url find mount_blob remove set_tag remove_tag list_tags
         list_referrers list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
 }
