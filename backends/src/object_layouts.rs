@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use object_store::ObjectStore;
 use object_store::path::Path;
 use tranship::{Error, ErrorKind, Repository, Result, ResultExt as _};
-use tranship_layout::{Layout, LayoutRegistry, ObjectWriter};
+use tranship_layout::{Layout, LayoutOptions, LayoutRegistry, ObjectWriter, UrlSigner};
 
 use crate::existing_repository::repository;
 use crate::location::{ObjectLayoutLocation, ObjectLayoutRegistryLocation, ObjectStoreUrl};
-use crate::object_stores;
+use crate::object_stores::{self, BuiltStore};
 use crate::options::OpenOptions;
 
 pub(crate) async fn open(
@@ -23,11 +22,12 @@ pub(crate) async fn open_layout(
     location: &ObjectLayoutLocation,
     options: &OpenOptions,
 ) -> Result<Layout> {
-    let (store, prefix) = open_store(location.url(), options)?;
+    let (built, prefix) = open_store(location.url(), options)?;
+    let layout = layout_options(&built, options);
     if options.must_exist {
-        Layout::open_in(store, prefix, options.layout()).await
+        Layout::open_in(built.store, prefix, layout).await
     } else {
-        Layout::create_in(store, prefix, options.layout()).await
+        Layout::create_in(built.store, prefix, layout).await
     }
 }
 
@@ -43,11 +43,12 @@ pub(crate) async fn open_registry(
     root: &ObjectStoreUrl,
     options: &OpenOptions,
 ) -> Result<LayoutRegistry> {
-    let (store, prefix) = open_store(root, options)?;
+    let (built, prefix) = open_store(root, options)?;
+    let layout = layout_options(&built, options);
     if options.must_exist {
-        LayoutRegistry::open_in(store, prefix, options.layout()).await
+        LayoutRegistry::open_in(built.store, prefix, layout).await
     } else {
-        LayoutRegistry::create_in(store, prefix, options.layout()).await
+        LayoutRegistry::create_in(built.store, prefix, layout).await
     }
 }
 
@@ -62,7 +63,7 @@ pub async fn create_object(
     size: u64,
     options: &OpenOptions,
 ) -> Result<ObjectWriter> {
-    let (store, key) = open_store(url, options).during("open", url)?;
+    let (built, key) = open_store(url, options).during("open", url)?;
     if key.as_ref().is_empty() {
         return Err(
             Error::new(ErrorKind::InvalidInput, "the name of the object is missing")
@@ -70,9 +71,19 @@ pub async fn create_object(
                 .with_hint("write for example s3://bucket/bundle.tar"),
         );
     }
-    ObjectWriter::create(store, key, size).await
+    ObjectWriter::create(built.store, key, size).await
 }
 
-fn open_store(url: &ObjectStoreUrl, options: &OpenOptions) -> Result<(Arc<dyn ObjectStore>, Path)> {
-    object_stores::open(url.as_str(), &options.store_options)
+/// Returns the options of a layout in the store.
+fn layout_options(built: &BuiltStore, options: &OpenOptions) -> LayoutOptions {
+    let layout = options.layout();
+    match &built.signer {
+        Some(signer) => layout.with_signer(UrlSigner::new(Arc::clone(signer))),
+        None => layout,
+    }
+}
+
+fn open_store(url: &ObjectStoreUrl, options: &OpenOptions) -> Result<(BuiltStore, Path)> {
+    let endpoint = options.direct_endpoint.as_deref();
+    object_stores::open(url.as_str(), &options.store_options, endpoint)
 }

@@ -48,6 +48,10 @@ pub struct OpenOptions {
     /// `object_store`, such as `region` or `endpoint`. A pair takes precedence over the environment.
     /// The values may be secret, so [`Debug`](fmt::Debug) omits them.
     pub store_options: Vec<(String, String)>,
+    /// The endpoint by which clients reach the object store, for the URLs of
+    /// [`Backend::direct_url`](tranship::Backend::direct_url); `None` if it is the endpoint of
+    /// [`store_options`](Self::store_options). A URL in the form of that option.
+    pub direct_endpoint: Option<String>,
     /// Whether to write also to an object store that has no conditional PUT, which is
     /// [`Unsupported`](tranship::ErrorKind::Unsupported) otherwise. If two processes write to such a
     /// store at the same time, tags of one are lost without an error: set this only if there is no other writer.
@@ -92,6 +96,13 @@ impl OpenOptions {
     #[must_use]
     pub fn with_store_option(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.store_options.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets [`direct_endpoint`](Self::direct_endpoint).
+    #[must_use]
+    pub fn with_direct_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.direct_endpoint = Some(url.into());
         self
     }
 
@@ -171,6 +182,7 @@ impl fmt::Debug for OpenOptions {
             .field("max_unpacked_size", &self.max_unpacked_size);
         debug
             .field("store_options", &names.collect::<Vec<_>>())
+            .field("direct_endpoint", &self.direct_endpoint)
             .field("unconditional_put", &self.unconditional_put);
         #[cfg(feature = "remote")]
         debug.field("remote", &self.remotes);

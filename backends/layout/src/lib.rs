@@ -116,6 +116,8 @@ mod repository;
 mod siblings;
 mod sizes;
 mod store;
+#[cfg(feature = "object-store")]
+mod url_signer;
 
 pub use driver::LeftoverKind;
 #[cfg(feature = "object-store")]
@@ -126,3 +128,5 @@ pub use index::IndexEntry;
 pub use layout::Layout;
 pub use options::{Durability, LayoutOptions};
 pub use registry::LayoutRegistry;
+#[cfg(feature = "object-store")]
+pub use url_signer::UrlSigner;

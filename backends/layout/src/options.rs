@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use tranship::{MAX_MANIFEST_SIZE, RepositoryName};
 
+#[cfg(feature = "object-store")]
+use crate::url_signer::UrlSigner;
+
 /// How an image layout is opened.
 ///
 /// ```
@@ -47,6 +50,10 @@ pub struct LayoutOptions {
     /// larger ones. So is one part more for each source that hangs for seconds, which would hold up
     /// the others otherwise.
     pub upload_memory: u64,
+    /// Signs the URLs of [`Backend::direct_url`](tranship::Backend::direct_url) for blobs in an object store. With
+    /// `None`, the default, blobs do not have such URLs.
+    #[cfg(feature = "object-store")]
+    pub signer: Option<UrlSigner>,
 }
 
 impl Default for LayoutOptions {
@@ -60,6 +67,8 @@ impl Default for LayoutOptions {
             durability: Durability::default(),
             unconditional_put: false,
             upload_memory: 10 * 1024 * 1024,
+            #[cfg(feature = "object-store")]
+            signer: None,
         }
     }
 }
@@ -111,6 +120,14 @@ impl LayoutOptions {
     #[must_use]
     pub fn with_unconditional_put(mut self, unconditional: bool) -> Self {
         self.unconditional_put = unconditional;
+        self
+    }
+
+    /// Sets [`signer`](Self::signer).
+    #[cfg(feature = "object-store")]
+    #[must_use]
+    pub fn with_signer(mut self, signer: UrlSigner) -> Self {
+        self.signer = Some(signer);
         self
     }
 

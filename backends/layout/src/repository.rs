@@ -1,10 +1,12 @@
 //! A layout as the core's traits see it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures_util::{FutureExt as _, TryStreamExt as _, stream};
 use tranship::{
-    Access, Backend, Batch, ByteRange, Content, ContentKind, Descriptor, ListOptions, Listing,
-    MediaType, Presence, PushOptions, PushOutcome, RepositoryInfo, RepositoryName, Result,
+    Access, Backend, Batch, ByteRange, Content, ContentKind, Descriptor, DirectUrl, ListOptions,
+    Listing, MediaType, Presence, PushOptions, PushOutcome, RepositoryInfo, RepositoryName, Result,
     ResultExt as _, Source, Support, Tag, TagOrDigest, Upload, UploadId,
 };
 
@@ -55,6 +57,22 @@ impl Backend for Layout {
                 self.shared.blobs.read(&target, None).await
             }
             ContentKind::Manifest => self.shared.manifests.read_reference(reference).await,
+        }
+    }
+
+    /// Blobs of an object store have such URLs. Manifests are small, and every client has to see their headers.
+    async fn direct_url(
+        &self,
+        kind: ContentKind,
+        target: &Descriptor,
+        valid_for: Duration,
+    ) -> Result<Option<DirectUrl>> {
+        match kind {
+            ContentKind::Blob => {
+                let driver = self.shared.store.driver().await?;
+                driver.direct_url(target.digest(), valid_for).await
+            }
+            ContentKind::Manifest => Ok(None),
         }
     }
 

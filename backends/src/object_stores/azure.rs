@@ -1,11 +1,10 @@
 //! Azure Blob Storage.
 
-use std::sync::Arc;
-
+use object_store::ClientConfigKey;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::{ClientConfigKey, ObjectStore};
 use tranship::Result;
 
+use super::built::{BuiltStore, Signing};
 use super::endpoint::check_endpoint;
 use super::settings::{Settings, set, unusable};
 
@@ -25,7 +24,11 @@ pub(super) const SETTINGS: [&str; 13] = [
     "azure_use_azure_cli",
 ];
 
-pub(super) fn build(url: &str, settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
+pub(super) fn build(
+    url: &str,
+    settings: &Settings,
+    public_endpoint: Option<&str>,
+) -> Result<BuiltStore> {
     const STORE: &str = "Azure Blob Storage";
     let builder = MicrosoftAzureBuilder::from_env().with_url(url);
     let builder = set(
@@ -37,9 +40,19 @@ pub(super) fn build(url: &str, settings: &Settings) -> Result<Arc<dyn ObjectStor
     )?;
     let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
     let allowed = builder.get_config_value(&AzureConfigKey::Client(ClientConfigKey::AllowHttp));
-    check_endpoint(endpoint, allowed, "azure_allow_http")?;
-    let store = builder
-        .build()
-        .map_err(|error| unusable(STORE, error, settings))?;
-    Ok(Arc::new(store))
+    check_endpoint(endpoint, allowed.clone(), "azure_allow_http")?;
+    let signing = Signing {
+        endpoint: public_endpoint,
+        skipped: builder.get_config_value(&AzureConfigKey::SkipSignature),
+        allow_http: ("azure_allow_http", allowed),
+    };
+    BuiltStore::build(
+        builder,
+        signing,
+        |builder, endpoint| builder.with_config(AzureConfigKey::Endpoint, endpoint),
+        |builder| {
+            let store = builder.build();
+            store.map_err(|error| unusable(STORE, error, settings))
+        },
+    )
 }

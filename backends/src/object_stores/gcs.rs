@@ -1,11 +1,10 @@
 //! Google Cloud Storage.
 
-use std::sync::Arc;
-
+use object_store::ClientConfigKey;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::{ClientConfigKey, ObjectStore};
 use tranship::Result;
 
+use super::built::{BuiltStore, Signing};
 use super::endpoint::check_endpoint;
 use super::settings::{Settings, set, unusable};
 
@@ -18,7 +17,11 @@ pub(super) const SETTINGS: [&str; 6] = [
     "google_skip_signature",
 ];
 
-pub(super) fn build(url: &str, settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
+pub(super) fn build(
+    url: &str,
+    settings: &Settings,
+    public_endpoint: Option<&str>,
+) -> Result<BuiltStore> {
     const STORE: &str = "Google Cloud Storage";
     let builder = GoogleCloudStorageBuilder::from_env().with_url(url);
     let builder = set(
@@ -30,9 +33,19 @@ pub(super) fn build(url: &str, settings: &Settings) -> Result<Arc<dyn ObjectStor
     )?;
     let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
     let allowed = builder.get_config_value(&GoogleConfigKey::Client(ClientConfigKey::AllowHttp));
-    check_endpoint(endpoint, allowed, "google_allow_http")?;
-    let store = builder
-        .build()
-        .map_err(|error| unusable(STORE, error, settings))?;
-    Ok(Arc::new(store))
+    check_endpoint(endpoint, allowed.clone(), "google_allow_http")?;
+    let signing = Signing {
+        endpoint: public_endpoint,
+        skipped: builder.get_config_value(&GoogleConfigKey::SkipSignature),
+        allow_http: ("google_allow_http", allowed),
+    };
+    BuiltStore::build(
+        builder,
+        signing,
+        |builder, endpoint| builder.with_config(GoogleConfigKey::BaseUrl, endpoint),
+        |builder| {
+            let store = builder.build();
+            store.map_err(|error| unusable(STORE, error, settings))
+        },
+    )
 }

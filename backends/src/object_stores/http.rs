@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use object_store::http::HttpBuilder;
-use object_store::{ClientConfigKey, ClientOptions, ObjectStore};
+use object_store::{ClientConfigKey, ClientOptions};
 use tranship::Result;
 use url::Url;
 
+use super::built::BuiltStore;
 use super::settings::{Settings, set, unusable};
 
-pub(super) fn build(url: &Url, settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
+pub(super) fn build(url: &Url, settings: &Settings) -> Result<BuiltStore> {
     const STORE: &str = "a web server";
     // A URL with http:// asks for plain HTTP explicitly.
     let options = ClientOptions::new().with_allow_http(url.scheme() == "http");
@@ -27,5 +28,8 @@ pub(super) fn build(url: &Url, settings: &Settings) -> Result<Arc<dyn ObjectStor
     let store = builder
         .build()
         .map_err(|error| unusable(STORE, error, settings))?;
-    Ok(Arc::new(store))
+    Ok(BuiltStore {
+        store: Arc::new(store),
+        signer: None,
+    })
 }

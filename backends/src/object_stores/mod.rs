@@ -2,6 +2,7 @@
 
 #[cfg(feature = "azure")]
 mod azure;
+mod built;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 mod endpoint;
 #[cfg(feature = "gcs")]
@@ -14,4 +15,5 @@ mod s3;
 mod settings;
 mod tls_provider;
 
+pub(crate) use self::built::BuiltStore;
 pub(crate) use self::open::open;

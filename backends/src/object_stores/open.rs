@@ -1,22 +1,25 @@
 //! Opens the store of a URL.
 
-use std::sync::Arc;
-
+use object_store::ObjectStoreScheme;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreScheme};
 use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
+use super::built::BuiltStore;
 use super::settings::Settings;
 use super::tls_provider::ensure_tls_provider;
 
-/// Opens the store of `url`, and returns it with the path in it. The settings take precedence over the environment. This
-/// sends no request.
+/// Opens the store of `url`, and returns it with the path in it. The settings take precedence over the environment. Its
+/// URLs are signed for `public_endpoint`, if there is one. This sends no request.
 ///
 /// # Errors
 /// - `InvalidInput` if the URL, the name of a setting or a value is not valid.
 /// - `Unsupported` if the feature of the store is not enabled.
-pub(crate) fn open(url: &str, settings: &Settings) -> Result<(Arc<dyn ObjectStore>, Path)> {
+pub(crate) fn open(
+    url: &str,
+    settings: &Settings,
+    public_endpoint: Option<&str>,
+) -> Result<(BuiltStore, Path)> {
     let invalid = |error: String| {
         Error::new(ErrorKind::InvalidInput, "is not a URL of an object store").with_source(error)
     };
@@ -26,15 +29,15 @@ pub(crate) fn open(url: &str, settings: &Settings) -> Result<(Arc<dyn ObjectStor
     ensure_tls_provider()?;
     let store = match scheme {
         #[cfg(feature = "s3")]
-        ObjectStoreScheme::AmazonS3 => super::s3::build(url, settings)?,
+        ObjectStoreScheme::AmazonS3 => super::s3::build(url, settings, public_endpoint)?,
         #[cfg(feature = "gcs")]
-        ObjectStoreScheme::GoogleCloudStorage => super::gcs::build(url, settings)?,
+        ObjectStoreScheme::GoogleCloudStorage => super::gcs::build(url, settings, public_endpoint)?,
         #[cfg(feature = "azure")]
-        ObjectStoreScheme::MicrosoftAzure => super::azure::build(url, settings)?,
+        ObjectStoreScheme::MicrosoftAzure => super::azure::build(url, settings, public_endpoint)?,
         #[cfg(feature = "http")]
         ObjectStoreScheme::Http => super::http::build(&parsed, settings)?,
         _ => {
-            let _ = settings;
+            let _ = (settings, public_endpoint);
             return Err(Error::unsupported(
                 "this program was built without the backend for such a store",
             )
@@ -55,6 +58,7 @@ mod tests {
     use object_store::aws::AmazonS3ConfigKey;
     use object_store::azure::AzureConfigKey;
     use object_store::gcp::GoogleConfigKey;
+    use object_store::signer::Method;
 
     use super::*;
     use crate::object_stores::azure::SETTINGS as AZURE_SETTINGS;
@@ -120,9 +124,9 @@ mod tests {
             ),
             ("http://localhost:8000/p", &Vec::new(), "HttpStore", "p"),
         ] {
-            let (opened, path) = open(url, settings).expect(url);
+            let (opened, path) = open(url, settings, None).expect(url);
             assert_eq!(
-                (opened.to_string().as_str(), path.as_ref()),
+                (opened.store.to_string().as_str(), path.as_ref()),
                 (store, prefix),
                 "{url}"
             );
@@ -137,7 +141,8 @@ mod tests {
             ("alow_http", "allow_http"),
             ("aws_secret", "aws_"),
         ] {
-            let error = open("s3://bucket", &settings(&[(name, "SECRET")])).expect_err("unknown");
+            let error =
+                open("s3://bucket", &settings(&[(name, "SECRET")]), None).expect_err("unknown");
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             assert!(
                 error.hint().is_some_and(|hint| hint.contains(meant)),
@@ -150,7 +155,7 @@ mod tests {
     #[test]
     fn plain_http_must_be_allowed() {
         let endpoint = ("aws_endpoint", "http://localhost:9000");
-        let error = open("s3://bucket", &settings(&[endpoint])).expect_err("refused");
+        let error = open("s3://bucket", &settings(&[endpoint]), None).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(
             error
@@ -158,7 +163,7 @@ mod tests {
                 .is_some_and(|hint| hint.contains("aws_allow_http=true"))
         );
         let allowed = settings(&[endpoint, ("aws_allow_http", "true")]);
-        open("s3://bucket", &allowed).expect("allowed");
+        open("s3://bucket", &allowed, None).expect("allowed");
     }
 
     #[test]
@@ -167,9 +172,64 @@ mod tests {
             ("s3://bucket", "aws_skip_signature"),
             ("gs://bucket", "google_service_account_key"),
         ] {
-            let error = open(url, &settings(&[(name, "SECRET")])).expect_err("nonsense");
+            let error = open(url, &settings(&[(name, "SECRET")]), None).expect_err("nonsense");
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
             assert!(!printed(&error).contains("SECRET"));
         }
+    }
+
+    #[tokio::test]
+    async fn urls_are_signed_for_the_public_endpoint() {
+        let s3 = settings(&[
+            ("aws_endpoint_url", "https://inside.example"),
+            ("aws_access_key_id", "me"),
+            ("aws_secret_access_key", "SECRET"),
+        ]);
+        let azure = settings(&[
+            ("azure_storage_account_name", "me"),
+            ("azure_storage_account_key", "U0VDUkVU"),
+        ]);
+        for (url, settings, endpoint, expected) in [
+            (
+                "s3://bucket",
+                &s3,
+                None,
+                "https://inside.example/bucket/key?",
+            ),
+            (
+                "s3://bucket",
+                &s3,
+                Some("https://outside.example"),
+                "https://outside.example/bucket/key?",
+            ),
+            (
+                "az://box",
+                &azure,
+                None,
+                "https://me.blob.core.windows.net/box/key?",
+            ),
+            (
+                "az://box",
+                &azure,
+                Some("https://cdn.example"),
+                "https://cdn.example/box/key?",
+            ),
+        ] {
+            let (opened, _) = open(url, settings, endpoint).expect(url);
+            let signer = opened.signer.expect("a signer");
+            let valid_for = std::time::Duration::from_secs(60);
+            let key = Path::from("key");
+            let signed = signer.signed_url(Method::GET, &key, valid_for);
+            let signed = signed.await.expect("signed");
+            assert!(signed.as_str().starts_with(expected), "{signed}");
+            assert!(!signed.as_str().contains("SECRET"));
+        }
+    }
+
+    #[test]
+    fn a_store_without_credentials_signs_no_urls() {
+        let anonymous = settings(&[("aws_skip_signature", "true")]);
+        let (opened, _) = open("s3://bucket", &anonymous, None).expect("opened");
+        assert!(opened.signer.is_none());
     }
 }

@@ -1,11 +1,10 @@
 //! Amazon S3, and stores with its protocol.
 
-use std::sync::Arc;
-
+use object_store::ClientConfigKey;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::{ClientConfigKey, ObjectStore};
 use tranship::Result;
 
+use super::built::{BuiltStore, Signing};
 use super::endpoint::check_endpoint;
 use super::settings::{Settings, set, unusable};
 
@@ -28,7 +27,11 @@ pub(super) const SETTINGS: [&str; 16] = [
     "aws_virtual_hosted_style_request",
 ];
 
-pub(super) fn build(url: &str, settings: &Settings) -> Result<Arc<dyn ObjectStore>> {
+pub(super) fn build(
+    url: &str,
+    settings: &Settings,
+    public_endpoint: Option<&str>,
+) -> Result<BuiltStore> {
     const STORE: &str = "Amazon S3";
     let builder = AmazonS3Builder::from_env().with_url(url);
     let builder = set(
@@ -42,9 +45,19 @@ pub(super) fn build(url: &str, settings: &Settings) -> Result<Arc<dyn ObjectStor
         .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
         .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
     let allowed = builder.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
-    check_endpoint(endpoint, allowed, "aws_allow_http")?;
-    let store = builder
-        .build()
-        .map_err(|error| unusable(STORE, error, settings))?;
-    Ok(Arc::new(store))
+    check_endpoint(endpoint, allowed.clone(), "aws_allow_http")?;
+    let signing = Signing {
+        endpoint: public_endpoint,
+        skipped: builder.get_config_value(&AmazonS3ConfigKey::SkipSignature),
+        allow_http: ("aws_allow_http", allowed),
+    };
+    BuiltStore::build(
+        builder,
+        signing,
+        |builder, endpoint| builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint),
+        |builder| {
+            let store = builder.build();
+            store.map_err(|error| unusable(STORE, error, settings))
+        },
+    )
 }

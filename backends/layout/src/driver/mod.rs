@@ -31,14 +31,15 @@ use std::any::Any;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tranship::HashingSink;
 use tranship::{
-    Body, Capabilities, Descriptor, Digest, Digester, Error, ErrorKind, ListOptions, Listing,
-    MediaType, RepositoryName, Result, Source, Upload, UploadId,
+    Body, Capabilities, Descriptor, Digest, Digester, DirectUrl, Error, ErrorKind, ListOptions,
+    Listing, MediaType, RepositoryName, Result, Source, Upload, UploadId,
 };
 
 use crate::sizes::Sizes;
@@ -80,6 +81,16 @@ pub(crate) trait Driver: Index + Maintenance + Any + fmt::Debug {
     /// # Errors
     /// `NotFound`, and `SizeMismatch` if the stored blob has another size than `target`.
     async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body>;
+
+    /// Returns a URL by which clients can read the blob `digest`; `None`, the default, if there is none. This does not
+    /// look for the blob.
+    async fn direct_url(
+        &self,
+        _digest: &Digest,
+        _valid_for: Duration,
+    ) -> Result<Option<DirectUrl>> {
+        Ok(None)
+    }
 
     /// Returns all bytes of the blob `digest`, unchecked; `None` if it does not exist.
     ///

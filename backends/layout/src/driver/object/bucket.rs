@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -10,13 +11,14 @@ use object_store::{
     GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
     PutPayload, PutResult,
 };
-use tranship::{Body, Capabilities, Error, ErrorKind, Result};
+use tranship::{Body, Capabilities, DirectUrl, Error, ErrorKind, Result};
 
 use super::conditional_put::ConditionalPut;
 use super::errors::{failed, is_not_offered, names_missing_bucket, not_written};
 use super::memory_budget::MemoryBudget;
 use super::store_url::StoreUrl;
 use crate::options::LayoutOptions;
+use crate::url_signer::UrlSigner;
 
 /// A store. Its methods return the errors of this crate.
 pub(super) struct Bucket {
@@ -24,6 +26,7 @@ pub(super) struct Bucket {
     url: StoreUrl,
     pub(super) memory: MemoryBudget,
     conditional_put: ConditionalPut,
+    signer: Option<UrlSigner>,
 }
 
 impl Bucket {
@@ -33,6 +36,7 @@ impl Bucket {
             store,
             memory: MemoryBudget::new(options.upload_memory),
             conditional_put: ConditionalPut::new(options.unconditional_put),
+            signer: options.signer.clone(),
         }
     }
 
@@ -101,6 +105,21 @@ impl Bucket {
             Ok(found) => Ok(Some(found)),
             Err(error) if self.is_absent(&error) => Ok(None),
             Err(error) => Err(failed(&self.url, "inspected", key, error)),
+        }
+    }
+
+    /// Returns a URL for a GET of an object; `None` without a signer.
+    pub(super) async fn direct_url(
+        &self,
+        key: &Path,
+        valid_for: Duration,
+    ) -> Result<Option<DirectUrl>> {
+        let Some(signer) = &self.signer else {
+            return Ok(None);
+        };
+        match signer.sign(key, valid_for).await {
+            Ok(url) => Ok(Some(DirectUrl::new(url))),
+            Err(error) => Err(failed(&self.url, "given a signed URL", key, error)),
         }
     }
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore};
 use tranship::{
-    Body, Capabilities, Descriptor, Digest, Error, ErrorKind, Result, Source, Upload, UploadId,
+    Body, Capabilities, Descriptor, Digest, DirectUrl, Error, ErrorKind, Result, Source, Upload,
+    UploadId,
 };
 
 use super::bucket::Bucket;
@@ -75,6 +76,11 @@ impl Driver for Object {
 
     async fn open_blob(&self, target: &Descriptor, range: Range<u64>) -> Result<Body> {
         open_blob(&self.layout, target, range).await
+    }
+
+    async fn direct_url(&self, digest: &Digest, valid_for: Duration) -> Result<Option<DirectUrl>> {
+        let key = self.layout.keys.blob(digest);
+        self.layout.bucket.direct_url(&key, valid_for).await
     }
 
     async fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Option<Bytes>> {
