@@ -32,7 +32,7 @@ pub(crate) async fn read(
     let digest = parse_digest(digest)?;
     let repository = state.repository(name).await?;
     let blobs = repository.blobs();
-    if request.method == Method::GET && !is_conditional(request) {
+    if request.method == Method::GET && !is_conditional(request) && !state.redirects.is_enabled() {
         // One request to the backend, which may be a remote registry.
         let content = blobs
             .fetch_reference(&digest.into())
@@ -48,6 +48,10 @@ pub(crate) async fn read(
     }
     if request.method == Method::HEAD {
         return Ok(described(ResponseBody::empty(), &blob));
+    }
+    // A client repeats the header with its range at the new location.
+    if let Some(response) = state.redirects.to_blob(&*repository, &blob).await {
+        return Ok(response);
     }
     let range = if has_other_content(request, &blob) {
         RequestedRange::Whole

@@ -20,6 +20,9 @@ pub struct ServerOptions {
     pub mirrors: Option<Arc<Mirrors>>,
     /// Where events of pushes, pulls and deletes go. None by default.
     pub events: Option<Arc<dyn EventSink>>,
+    /// Whether GETs of blobs are redirected to the storage, if the backend has URLs by which clients can read them
+    /// ([`Backend::direct_url`](tranship::Backend::direct_url)). None by default, so that they are not.
+    pub redirects: Option<RedirectOptions>,
     /// The patterns by which `/metrics` counts the requests of repositories: a request has the label of the first
     /// pattern that matches its repository, or `other`. None by default, so that they are not counted by repository.
     pub metrics_patterns: Vec<NamePattern>,
@@ -62,6 +65,7 @@ impl Default for ServerOptions {
             access: None,
             mirrors: None,
             events: None,
+            redirects: None,
             metrics_patterns: Vec::new(),
             readiness_timeout: Duration::from_secs(5),
             warning: None,
@@ -99,6 +103,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_events(mut self, sink: Arc<dyn EventSink>) -> Self {
         self.events = Some(sink);
+        self
+    }
+
+    /// Redirects GETs of blobs to the storage.
+    #[must_use]
+    pub fn with_redirects(mut self, options: RedirectOptions) -> Self {
+        self.redirects = Some(options);
         self
     }
 
@@ -197,6 +208,45 @@ impl ServerOptions {
     #[must_use]
     pub fn with_body_timeout(mut self, time: Duration) -> Self {
         self.body_timeout = time;
+        self
+    }
+}
+
+/// How GETs of blobs are redirected to the storage.
+///
+/// A client that has the URL of a redirect can read the blob until the URL expires, also if its rights are taken away
+/// before.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedirectOptions {
+    /// Smaller blobs, in bytes, are sent by the server: a redirect costs a client a connection to another host. 64 KiB
+    /// by default.
+    pub min_size: u64,
+    /// How long a URL is valid. Object stores check it when a download begins. 20 minutes by default.
+    pub valid_for: Duration,
+}
+
+impl Default for RedirectOptions {
+    fn default() -> Self {
+        Self {
+            min_size: 64 * 1024,
+            valid_for: Duration::from_secs(20 * 60),
+        }
+    }
+}
+
+impl RedirectOptions {
+    /// Sends blobs of fewer than `bytes` from the server.
+    #[must_use]
+    pub fn with_min_size(mut self, bytes: u64) -> Self {
+        self.min_size = bytes;
+        self
+    }
+
+    /// Makes URLs valid for `time`.
+    #[must_use]
+    pub fn with_valid_for(mut self, time: Duration) -> Self {
+        self.valid_for = time;
         self
     }
 }

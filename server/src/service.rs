@@ -61,7 +61,8 @@ impl RegistryService {
     /// Serves `registry` with `options` from the next request on. Requests that have begun finish with the earlier ones.
     ///
     /// Open uploads stay open, so the new registry must be over the same storage. The limits of open uploads, their expiry
-    /// and [`shared`](ServerOptions::shared) do not change.
+    /// and [`shared`](ServerOptions::shared) do not change, nor do the metrics: those of events, and those by
+    /// [`metrics_patterns`](ServerOptions::metrics_patterns).
     pub fn replace(&self, registry: Arc<dyn Registry>, options: ServerOptions) {
         let state = Arc::new(self.shared.state().with(registry, options));
         *self

@@ -8,6 +8,7 @@ use tranship::{Registry, Repository, RepositoryName, Tag};
 use crate::options::ServerOptions;
 use crate::query::Query;
 use crate::readiness::Readiness;
+use crate::redirects::Redirects;
 use crate::response::value;
 use crate::response_error::{ErrorCode, Resource, ResponseError};
 use crate::route::Route;
@@ -23,6 +24,7 @@ pub(crate) struct ServerState {
     pub(crate) sessions: Arc<UploadSessions>,
     pub(crate) tag_locks: Arc<TagLocks>,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) redirects: Redirects,
 }
 
 impl ServerState {
@@ -30,6 +32,7 @@ impl ServerState {
         let sessions = Arc::new(UploadSessions::new(&options));
         Self {
             warning: options.warning.as_deref().map(warning),
+            redirects: Redirects::new(options.redirects.clone()),
             registry,
             options,
             sessions,
@@ -42,6 +45,7 @@ impl ServerState {
     pub(crate) fn with(&self, registry: Arc<dyn Registry>, options: ServerOptions) -> Self {
         Self {
             warning: options.warning.as_deref().map(warning),
+            redirects: Redirects::new(options.redirects.clone()),
             registry,
             options,
             sessions: Arc::clone(&self.sessions),

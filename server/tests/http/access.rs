@@ -10,7 +10,7 @@ use tranship_server::{Access, Htpasswd, Permission, ServerOptions};
 use crate::client::{Client, INDEX, Reply, index};
 
 /// The users `ann` and `bob`, whose passwords are their names backwards.
-async fn users() -> (TempDir, Access) {
+pub(crate) async fn users() -> (TempDir, Access) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("htpasswd");
     let lines = ["ann:nna", "bob:bob"].map(|line| {

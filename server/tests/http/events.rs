@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tranship::Digest;
+use tranship::{Descriptor, Digest};
 use tranship_memory::MemoryRegistry;
 use tranship_server::{Event, EventCause, EventSink, ReceiverState, ServerOptions};
 
@@ -166,7 +166,7 @@ async fn an_event_has_its_request_and_the_references_of_its_manifest() {
     assert_eq!(cause.host.as_deref(), Some("registry.example"));
     assert!(cause.client.is_some_and(|client| client.ip().is_loopback()));
     assert_eq!(cause.agent.as_deref(), Some(&agent[..256]));
-    let references: Vec<_> = event.references.iter().map(|each| each.digest()).collect();
+    let references: Vec<_> = event.references.iter().map(Descriptor::digest).collect();
     assert_eq!(references, [&blob]);
     assert!(event.references[0].annotations().is_empty());
 }

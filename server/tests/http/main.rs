@@ -10,6 +10,7 @@ mod manifest_checks;
 mod manifests;
 mod mirrors;
 mod operations;
+mod redirects;
 mod referrers;
 mod sessions;
 #[cfg(feature = "tls")]
