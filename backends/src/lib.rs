@@ -85,6 +85,8 @@ pub use location::{
 };
 #[cfg(feature = "objects")]
 pub use object_layouts::create_object;
+#[cfg(feature = "objects")]
+pub use object_stores::ensure_tls_provider;
 pub use open::{open, open_registry, open_registry_with, open_with};
 #[cfg(feature = "layout")]
 pub use open_layout::{open_layout, open_layout_registry};

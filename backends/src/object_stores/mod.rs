@@ -17,3 +17,4 @@ mod tls_provider;
 
 pub(crate) use self::built::BuiltStore;
 pub(crate) use self::open::open;
+pub use self::tls_provider::ensure_tls_provider;

@@ -2,9 +2,16 @@
 
 use tranship::Result;
 
-/// Installs the TLS provider of the enabled feature in the process unless one is installed: the HTTP client of
-/// `object_store` uses only that one. rustls itself does the same where the features of a program leave no choice.
-pub(super) fn ensure_tls_provider() -> Result<()> {
+/// Installs the TLS provider of the enabled feature in the process unless one is installed.
+///
+/// Opening an object store does so, since the HTTP client of `object_store` uses only the provider of the process. Call it
+/// for other clients that do, such as reqwest. rustls itself does the same where the features of a program leave no
+/// choice.
+///
+/// # Errors
+/// [`Unsupported`](tranship::ErrorKind::Unsupported) if neither `rustls-ring` nor `rustls-aws-lc` is enabled, and the
+/// process does not have a provider.
+pub fn ensure_tls_provider() -> Result<()> {
     use rustls::crypto::CryptoProvider;
 
     if CryptoProvider::get_default().is_some() {

@@ -50,7 +50,10 @@ pub(crate) use pages::Man;
 pub(crate) use pages::{CompleteLocation, Completion, Help, Version};
 pub(crate) use platform::Platforms;
 pub(crate) use repo::{Ls, PageArgs, Repo, RepoLs, RepoTags, TagChoice, TagOrder};
-pub(crate) use serve::{MirrorArg, RepositorySettings, RootArg, Serve, Settings};
+pub(crate) use serve::{
+    MirrorArg, RepositorySettings, RootArg, Serve, Settings, WebhookAction, WebhookFormat,
+    WebhookSettings,
+};
 pub(crate) use tags::{Resolve, TagArgs, Untag};
 pub(crate) use verify::Verify;
 

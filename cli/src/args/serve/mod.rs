@@ -2,6 +2,7 @@
 
 mod settings;
 mod values;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::Args;
 
 pub(crate) use settings::{RepositorySettings, Settings};
 pub(crate) use values::{MirrorArg, RootArg};
+pub(crate) use webhook::{WebhookAction, WebhookFormat, WebhookSettings};
 
 /// Serve a registry over HTTP
 ///

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tranship::MAX_MANIFEST_SIZE;
 
 use super::values::{MirrorArg, PatternArg, RootArg, SizeArg};
+use super::webhook::WebhookArg;
 use crate::location::{DurationArg, GrantArg};
 
 /// Declares [`Settings`], and how those of the command line are combined with those of a file: one that is given
@@ -115,6 +116,32 @@ settings! {
     /// Cancel uploads that have not been continued for this time, those of earlier runs too [default: 24h]
     #[arg(long, value_name = "DURATION")]
     upload_expiry: Option<DurationArg>,
+    /// Send events of pushes, mounts, deletes and tags to this URL, in the format of distribution's notifications. May be
+    /// repeated; a file can have a secret, filters and more for each
+    #[arg(long, value_name = "URL")]
+    webhook: Vec<WebhookArg>,
+    /// Where events wait for their delivery, a directory for each server [default: the user's state directory]
+    #[arg(long, value_name = "DIR")]
+    webhook_queue: Option<PathBuf>,
+    /// The URL of this server as clients know it, for the URLs in events
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// With an object store as --root, redirect downloads of blobs to it
+    #[arg(long)]
+    redirect_blobs: bool,
+    /// With --redirect-blobs, the endpoint by which clients reach the store, if it is another one
+    #[arg(long, value_name = "URL")]
+    redirect_endpoint: Option<String>,
+    /// With --redirect-blobs, send smaller blobs from here [default: 64KiB]
+    #[arg(long, value_name = "SIZE")]
+    redirect_min_size: Option<SizeArg>,
+    /// With --redirect-blobs, how long the URL of a redirect is valid [default: 20m]
+    #[arg(long, value_name = "DURATION")]
+    redirect_expiry: Option<DurationArg>,
+    /// Count requests in /metrics also by this pattern of repositories, if it is the first one that matches. May be
+    /// repeated
+    #[arg(long, value_name = "PATTERN")]
+    metrics_repository: Vec<PatternArg>,
     /// How many connections may be open at a time; others wait [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,

@@ -63,6 +63,12 @@ fn check(settings: &Settings) -> Result<()> {
     let tls_cert = ("tls-cert", settings.tls_cert.is_some());
     let tls_key = ("tls-key", settings.tls_key.is_some());
     let mirror = ("mirror", !settings.mirror.is_empty());
+    let is_object_store = matches!(
+        settings.root,
+        Some(RootArg(RegistryLocation::ObjectLayoutRegistry(_)))
+    );
+    let object_store = ("root, an object store,", is_object_store);
+    let redirect_blobs = ("redirect-blobs", settings.redirect_blobs);
     let needs = [
         (("anonymous-read", settings.anonymous_read), htpasswd),
         (("grant", !settings.grant.is_empty()), htpasswd),
@@ -76,6 +82,23 @@ fn check(settings: &Settings) -> Result<()> {
         (("mirror-ttl", settings.mirror_ttl.is_some()), mirror),
         (("mirror-pin", !settings.mirror_pin.is_empty()), mirror),
         (("cache-size", settings.cache_size.is_some()), mirror),
+        (redirect_blobs, object_store),
+        (
+            ("redirect-endpoint", settings.redirect_endpoint.is_some()),
+            redirect_blobs,
+        ),
+        (
+            ("redirect-min-size", settings.redirect_min_size.is_some()),
+            redirect_blobs,
+        ),
+        (
+            ("redirect-expiry", settings.redirect_expiry.is_some()),
+            redirect_blobs,
+        ),
+        (
+            ("webhook-queue", settings.webhook_queue.is_some()),
+            ("webhook", !settings.webhook.is_empty()),
+        ),
     ];
     for ((name, is_given), (other, other_given)) in needs {
         if is_given && !other_given {

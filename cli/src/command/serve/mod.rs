@@ -6,12 +6,14 @@ mod options;
 mod registry;
 mod reload;
 mod state;
+mod webhooks;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{OptionFuture, join};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -51,6 +53,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         given: args.settings,
     };
     let settings = config.load().await?;
+    let endpoints = webhooks::endpoints(&settings).await?;
     let mut options = server_options(&settings).await?;
     let tls = match (&settings.tls_cert, &settings.tls_key) {
         (Some(certificates), Some(key)) => Some(Tls::open(certificates, key).await?),
@@ -71,6 +74,8 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let scheme = if tls.is_some() { "https" } else { "http" };
     let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings);
     options.mirrors.clone_from(&mirrors);
+    let notifier = webhooks::open(&settings, endpoints).await?;
+    let options = webhooks::subscribe(options, notifier.as_ref());
     let service = router(registry, options);
     let mirrors = watch::Sender::new(mirrors);
     let current_mirrors = mirrors.subscribe();
@@ -95,10 +100,22 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     output.print(&listening).await?;
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = server.run(async {
-        // Whether it is told or dropped, it is time to stop.
-        let _ = stopped.await;
-    });
+    // When this is dropped, no more events happen.
+    let (last_event, events_ended) = tokio::sync::oneshot::channel::<()>();
+    let serving = async {
+        server
+            .run(async {
+                // Whether it is told or dropped, it is time to stop.
+                let _ = stopped.await;
+            })
+            .await;
+        drop(last_event);
+    };
+    let delivering = OptionFuture::from(notifier.as_ref().map(|notifier| {
+        notifier.run(async {
+            let _ = events_ended.await;
+        })
+    }));
     let signals = async {
         stop_signal().await;
         tracing::info!("stopping when requests under way are finished");
@@ -113,9 +130,10 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         state: state.clone(),
         service: service.clone(),
         mirrors,
+        notifier: notifier.clone(),
     };
     let outcome = tokio::select! {
-        () = serving => Ok(()),
+        _ = join(serving, delivering) => Ok(()),
         status = signals => Err(CommandError::Stopped(status)),
         () = expire_uploads(&service) => Ok(()),
         () = reload.run() => Ok(()),

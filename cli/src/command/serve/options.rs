@@ -1,20 +1,22 @@
 //! The options of the server.
 
 use tranship::Result;
-use tranship_server::{Access, Htpasswd, ServerOptions};
+use tranship_server::{Access, Htpasswd, RedirectOptions, ServerOptions};
 
 use crate::args::Settings;
 
-/// Returns the options that the settings ask for.
+/// Returns the options that the settings ask for, without a receiver of events.
 ///
 /// # Errors
 /// The error of reading a file of users.
 pub(super) async fn server_options(settings: &Settings) -> Result<ServerOptions> {
+    let patterns = settings.metrics_repository.iter();
     let mut options = ServerOptions::default()
         .with_complete_manifests(!settings.sparse)
         .with_shared(settings.shared)
         .with_max_manifest_size(settings.max_manifest_size())
-        .with_body_timeout(settings.timeout());
+        .with_body_timeout(settings.timeout())
+        .with_metrics_patterns(patterns.map(|pattern| pattern.0.clone()).collect());
     if let Some(count) = settings.max_uploads {
         options = options.with_max_uploads(count as usize);
     }
@@ -29,6 +31,16 @@ pub(super) async fn server_options(settings: &Settings) -> Result<ServerOptions>
     }
     if let Some(warning) = &settings.warning {
         options = options.with_warning(warning);
+    }
+    if settings.redirect_blobs {
+        let mut redirects = RedirectOptions::default();
+        if let Some(size) = settings.redirect_min_size {
+            redirects = redirects.with_min_size(size.0);
+        }
+        if let Some(time) = settings.redirect_expiry {
+            redirects = redirects.with_valid_for(time.0);
+        }
+        options = options.with_redirects(redirects);
     }
     if let Some(path) = &settings.htpasswd {
         let access =

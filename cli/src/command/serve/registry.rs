@@ -25,9 +25,15 @@ pub(super) async fn open_root(
             }
             Ok(Arc::new(MemoryRegistry::with_options(options)))
         }
-        Some(root) => tranship_backends::open_registry_with(&root.0, location_options)
-            .await
-            .at(&root.0),
+        Some(root) => {
+            let mut options = location_options.clone();
+            options
+                .direct_endpoint
+                .clone_from(&settings.redirect_endpoint);
+            tranship_backends::open_registry_with(&root.0, &options)
+                .await
+                .at(&root.0)
+        }
     }
 }
 

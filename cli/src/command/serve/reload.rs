@@ -9,11 +9,12 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tranship::{Registry, Result, blocking};
 use tranship_server::{Mirrors, RegistryService};
+use tranship_webhooks::Notifier;
 
 use super::config::Config;
 use super::options::server_options;
 use super::state::StateDirectory;
-use super::{mirrors, registry};
+use super::{mirrors, registry, webhooks};
 use crate::args::{LocationOptions, Settings};
 
 /// The time between two looks at the file. Notifications of the system would miss changes on network file systems.
@@ -30,6 +31,7 @@ pub(super) struct Reload {
     pub(super) state: Option<StateDirectory>,
     pub(super) service: RegistryService,
     pub(super) mirrors: watch::Sender<Option<Arc<Mirrors>>>,
+    pub(super) notifier: Option<Notifier>,
 }
 
 /// A change of this is taken for a change of the file.
@@ -71,6 +73,7 @@ impl Reload {
         } else {
             self.mirrors.borrow().clone()
         };
+        options = webhooks::subscribe(options, self.notifier.as_ref());
         for name in fixed_changes(&self.settings, &settings) {
             tracing::warn!("the setting {name} has changed, which takes effect at the next start");
         }
@@ -114,6 +117,17 @@ fn fixed_changes(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("quota", old.quota != new.quota),
         ("tls-cert", old.tls_cert != new.tls_cert),
         ("tls-key", old.tls_key != new.tls_key),
+        ("webhook", old.webhook != new.webhook),
+        ("webhook-queue", old.webhook_queue != new.webhook_queue),
+        ("public-url", old.public_url != new.public_url),
+        (
+            "redirect-endpoint",
+            old.redirect_endpoint != new.redirect_endpoint,
+        ),
+        (
+            "metrics-repository",
+            old.metrics_repository != new.metrics_repository,
+        ),
         ("shared", old.shared != new.shared),
         ("max-uploads", old.max_uploads != new.max_uploads),
         (
