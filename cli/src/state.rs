@@ -21,12 +21,6 @@ pub(crate) fn servers() -> Option<PathBuf> {
     Some(directory.join("serve"))
 }
 
-/// The directory of events that wait for their delivery; `None` if the user has no home.
-pub(crate) fn webhooks() -> Option<PathBuf> {
-    let directory = state(|name| std::env::var_os(name))?;
-    Some(directory.join("webhooks"))
-}
-
 fn state(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // The specification wants a relative path ignored.
     let absolute = |name| {

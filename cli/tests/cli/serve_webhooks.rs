@@ -66,7 +66,7 @@ fn an_event_is_delivered_after_a_restart() {
     let (listener, url) = listen();
     let port = listener.local_addr().expect("an address");
     drop(listener);
-    let arguments = ["--webhook", &*url, "--webhook-queue", "queue"];
+    let arguments = ["--webhook", &*url, "--state", "queue"];
     let mut served = Served::start(&workplace, &arguments);
     assert!(push(&served.host()).starts_with("HTTP/1.1 201"));
     served.wait_for_log("an event could not be delivered");
@@ -126,10 +126,6 @@ fn invalid_webhooks_and_redirects_are_found_by_the_check() {
             "bad.yaml:1:",
         ),
         ("webhook: [{uri: http://x}]\n", "bad.yaml:1:"),
-        (
-            "webhook-queue: queue\n",
-            "webhook-queue needs the setting webhook",
-        ),
         (
             "redirect-blobs: true\nroot: .\n",
             "redirect-blobs needs the setting root",

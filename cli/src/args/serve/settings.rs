@@ -120,9 +120,6 @@ settings! {
     /// repeated; a file can have a secret, filters and more for each
     #[arg(long, value_name = "URL")]
     webhook: Vec<WebhookArg>,
-    /// Where events wait for their delivery, a directory for each server [default: the user's state directory]
-    #[arg(long, value_name = "DIR")]
-    webhook_queue: Option<PathBuf>,
     /// The URL of this server as clients know it, for the URLs in events
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,

@@ -95,10 +95,6 @@ fn check(settings: &Settings) -> Result<()> {
             ("redirect-expiry", settings.redirect_expiry.is_some()),
             redirect_blobs,
         ),
-        (
-            ("webhook-queue", settings.webhook_queue.is_some()),
-            ("webhook", !settings.webhook.is_empty()),
-        ),
     ];
     for ((name, is_given), (other, other_given)) in needs {
         if is_given && !other_given {

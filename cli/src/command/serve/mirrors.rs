@@ -116,9 +116,10 @@ async fn save_often(mirrors: &Mirrors, state: Option<&StateDirectory>) {
     }
 }
 
-/// Writes down which content was read last, for the next start.
+/// Saves which content was read last, for the next start.
 pub(super) async fn save(mirrors: &Mirrors, state: Option<&StateDirectory>) {
     let Some(state) = state else { return };
+
     if let Err(error) = state.save_cached_content(mirrors.stored()).await {
         tracing::warn!(%error, "the order in which cached content was read is not saved");
     }

@@ -67,14 +67,16 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         registry::open_root(&settings, &open_options).await?
     };
     let state = StateDirectory::of(&settings).filter(|_| !args.check_config);
-    let mirrors = mirrors::open(&settings, &root, &location_options, state.as_ref()).await?;
+    // The content of a registry in memory is gone with the process.
+    let cache_state = state.clone().filter(|_| settings.root.is_some());
+    let mirrors = mirrors::open(&settings, &root, &location_options, cache_state.as_ref()).await?;
     if args.check_config {
         return Ok(());
     }
     let scheme = if tls.is_some() { "https" } else { "http" };
     let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings);
     options.mirrors.clone_from(&mirrors);
-    let notifier = webhooks::open(&settings, endpoints).await?;
+    let notifier = webhooks::open(&settings, endpoints, state.as_ref()).await?;
     let options = webhooks::subscribe(options, notifier.as_ref());
     let service = router(registry, options);
     let mirrors = watch::Sender::new(mirrors);
@@ -127,7 +129,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         settings,
         root,
         location_options,
-        state: state.clone(),
+        cache_state: cache_state.clone(),
         service: service.clone(),
         mirrors,
         notifier: notifier.clone(),
@@ -137,11 +139,11 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         status = signals => Err(CommandError::Stopped(status)),
         () = expire_uploads(&service) => Ok(()),
         () = reload.run() => Ok(()),
-        () = mirrors::run(current_mirrors.clone(), state.as_ref()) => Ok(()),
+        () = mirrors::run(current_mirrors.clone(), cache_state.as_ref()) => Ok(()),
     };
     let mirrors = current_mirrors.borrow().clone();
     if let Some(mirrors) = mirrors {
-        mirrors::save(&mirrors, state.as_ref()).await;
+        mirrors::save(&mirrors, cache_state.as_ref()).await;
     }
     outcome
 }

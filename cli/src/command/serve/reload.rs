@@ -28,7 +28,7 @@ pub(super) struct Reload {
     pub(super) settings: Settings,
     pub(super) root: Arc<dyn Registry>,
     pub(super) location_options: LocationOptions,
-    pub(super) state: Option<StateDirectory>,
+    pub(super) cache_state: Option<StateDirectory>,
     pub(super) service: RegistryService,
     pub(super) mirrors: watch::Sender<Option<Arc<Mirrors>>>,
     pub(super) notifier: Option<Notifier>,
@@ -68,7 +68,7 @@ impl Reload {
         let mut options = server_options(&settings).await?;
         // With the same settings they stay, as they know which tags are fresh.
         let mirrors = if mirrors_differ(&self.settings, &settings) {
-            let state = self.state.as_ref();
+            let state = self.cache_state.as_ref();
             mirrors::open(&settings, &self.root, &self.location_options, state).await?
         } else {
             self.mirrors.borrow().clone()
@@ -118,7 +118,6 @@ fn fixed_changes(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("tls-cert", old.tls_cert != new.tls_cert),
         ("tls-key", old.tls_key != new.tls_key),
         ("webhook", old.webhook != new.webhook),
-        ("webhook-queue", old.webhook_queue != new.webhook_queue),
         ("public-url", old.public_url != new.public_url),
         (
             "redirect-endpoint",

@@ -30,8 +30,7 @@ struct Line {
 }
 
 impl StateDirectory {
-    /// Returns the directory that the settings name, or that belongs to their root; `None` for a registry in memory, and
-    /// for a user without a home.
+    /// Returns the directory that the settings name, or that belongs to their root; `None` for a user without a home.
     pub(super) fn of(settings: &Settings) -> Option<Self> {
         path(settings).map(Self)
     }
@@ -121,11 +120,15 @@ fn path(settings: &Settings) -> Option<PathBuf> {
     if let Some(path) = &settings.state {
         return Some(path.clone());
     }
-    match &settings.root.as_ref()?.0 {
-        RegistryLocation::LayoutRegistry(root) => Some(root.as_path().join(".tranship")),
-        other => {
-            let root = Algorithm::default().digest(other.to_string().as_bytes());
-            Some(state::servers()?.join(&root.hex()[..16]))
+    let name = match settings.root.as_ref().map(|root| &root.0) {
+        Some(RegistryLocation::LayoutRegistry(root)) => {
+            return Some(root.as_path().join(".tranship"));
         }
-    }
+        Some(root) => {
+            let root = Algorithm::default().digest(root.to_string().as_bytes());
+            root.hex()[..16].to_owned()
+        }
+        None => "memory".to_owned(),
+    };
+    Some(state::servers()?.join(name))
 }

@@ -11,8 +11,8 @@ use tranship_webhooks::{
     Endpoint, EventFilter, EventFormat, Notifier, NotifierOptions, RetryOptions, Secret,
 };
 
+use super::state::StateDirectory;
 use crate::args::{Settings, WebhookAction, WebhookFormat, WebhookSettings};
-use crate::state;
 
 /// A file with a secret is shorter than this, in bytes.
 const MAX_SECRET_SIZE: u64 = 4096;
@@ -103,18 +103,19 @@ async fn read_secret(path: &Path) -> Result<Secret> {
 pub(super) async fn open(
     settings: &Settings,
     endpoints: Vec<Endpoint>,
+    state: Option<&StateDirectory>,
 ) -> Result<Option<Notifier>> {
     if endpoints.is_empty() {
         return Ok(None);
     }
     tranship_backends::ensure_tls_provider()?;
-    let directory = settings.webhook_queue.clone().or_else(state::webhooks);
-    let directory = directory.ok_or_else(|| {
+    let state = state.ok_or_else(|| {
         let message = "events that wait for their delivery need a directory";
-        Error::new(ErrorKind::InvalidInput, message).with_hint("set one with --webhook-queue DIR")
+        Error::new(ErrorKind::InvalidInput, message).with_hint("set one with --state DIR")
     })?;
+    state.create().await?;
     let mut options = NotifierOptions::default()
-        .with_directory(directory)
+        .with_directory(state.path().join("webhooks"))
         .with_address(settings.listen());
     if let Some(url) = &settings.public_url {
         options = options.with_public_url(url);
