@@ -189,7 +189,9 @@ impl Shared {
                 Ok(probe(state.readiness.check(registry, timeout).await))
             }
             Route::Metrics if is_read => Ok(typed(
-                self.metrics.encode(state.sessions.count()).into(),
+                self.metrics
+                    .encode(state.sessions.count(), state.options.mirrors.clone())
+                    .into(),
                 HeaderValue::from_static(metrics::CONTENT_TYPE),
             )),
             Route::Ping if is_read => json(&serde_json::Map::new()),

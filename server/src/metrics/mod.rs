@@ -1,8 +1,10 @@
 //! The metrics of a server, in the text format of Prometheus.
 
+mod mirrors;
 mod receivers;
 mod repositories;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -15,7 +17,9 @@ use prometheus_client::registry::Registry;
 use tranship::RepositoryName;
 
 use crate::endpoint::Endpoint;
+use crate::mirrors::Mirrors;
 use crate::options::ServerOptions;
+use mirrors::MirrorMetrics;
 use receivers::Receivers;
 pub(crate) use repositories::RepositoryLabel;
 use repositories::RepositoryMetrics;
@@ -39,6 +43,7 @@ pub(crate) struct Metrics {
     sent: Counter,
     uploads: Gauge,
     repositories: Option<RepositoryMetrics>,
+    mirrors: MirrorMetrics,
 }
 
 impl Metrics {
@@ -52,6 +57,7 @@ impl Metrics {
             sent: Counter::default(),
             uploads: Gauge::default(),
             repositories: None,
+            mirrors: MirrorMetrics::default(),
         };
         // A rate can be computed from the first scrape on if every histogram exists.
         for endpoint in Endpoint::ALL {
@@ -70,6 +76,8 @@ impl Metrics {
             let receivers = Receivers(sink.clone());
             metrics.registry.register_collector(Box::new(receivers));
         }
+        let mirrors = metrics.mirrors.clone();
+        metrics.registry.register_collector(Box::new(mirrors));
         metrics.registered()
     }
 }
@@ -151,7 +159,8 @@ impl Metrics {
     }
 
     /// Returns all metrics as text of the type [`CONTENT_TYPE`]. `uploads` is the number of open uploads.
-    pub(crate) fn encode(&self, uploads: usize) -> String {
+    pub(crate) fn encode(&self, uploads: usize, mirrors: Option<Arc<Mirrors>>) -> String {
+        self.mirrors.set(mirrors);
         self.uploads.set(i64::try_from(uploads).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Writing to a string does not fail.
@@ -196,7 +205,7 @@ mod tests {
             sent: 7,
             took: Duration::from_millis(3),
         });
-        let text = metrics.encode(4);
+        let text = metrics.encode(4, None);
         for line in [
             "tranship_requests_total{endpoint=\"blob\",method=\"GET\",status=\"2xx\"} 1",
             "tranship_request_duration_seconds_bucket{endpoint=\"blob\",le=\"0.001\"} 0",

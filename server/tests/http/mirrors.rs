@@ -181,6 +181,17 @@ async fn a_stale_tag_has_a_warning() {
             assert_eq!(warning, Some("110 - \"Response is Stale\""), "{target}");
         }
     }
+    let metrics = stage.client.get("/metrics").await;
+    let metrics = String::from_utf8(metrics.is(200).body.clone()).expect("text");
+    for line in [
+        "tranship_mirror_stale_total 6",
+        "tranship_mirror_misses_total 1",
+    ] {
+        assert!(
+            metrics.lines().any(|each| each == line),
+            "{line}: {metrics}"
+        );
+    }
     let unknown = stage
         .client
         .get("/v2/docker.io/library/other/manifests/v1")

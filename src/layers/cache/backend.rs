@@ -182,10 +182,11 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
                 return Err(error);
             }
         };
-        if !self.is_stored(kind, &found).await
-            && let Ok(Some(fill)) = self.fill(kind, Known::Target(&found)).await
-        {
-            fill.stored().await;
+        if !self.is_stored(kind, &found).await {
+            count(&self.shared.misses);
+            if let Ok(Some(fill)) = self.fill(kind, Known::Target(&found)).await {
+                fill.stored().await;
+            }
         }
         let Some(_turn) = tags.set(name, tag, ticket).await else {
             return Ok(found);

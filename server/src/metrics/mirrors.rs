@@ -1,0 +1,67 @@
+//! The metrics of mirrors, which their cache counts.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::mirrors::Mirrors;
+
+/// Reads the counts of the mirrors at each scrape. A change of the settings may replace the mirrors, and their counts
+/// begin anew then.
+#[derive(Debug, Clone, Default)]
+pub(super) struct MirrorMetrics(Arc<Mutex<Option<Arc<Mirrors>>>>);
+
+impl MirrorMetrics {
+    /// Sets the mirrors of the next scrape.
+    pub(super) fn set(&self, mirrors: Option<Arc<Mirrors>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = mirrors;
+    }
+}
+
+impl Collector for MirrorMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mirrors = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(mirrors) = mirrors else {
+            return Ok(());
+        };
+        let stats = mirrors.stats();
+        for (name, help, count) in [
+            (
+                "mirror_hits",
+                "Reads of content that was stored",
+                stats.hits,
+            ),
+            (
+                "mirror_misses",
+                "Reads of content that had to be fetched",
+                stats.misses,
+            ),
+            (
+                "mirror_stale",
+                "Tags that were resolved without their registry, which was down",
+                stats.stale,
+            ),
+            (
+                "mirror_evictions",
+                "Pieces of content that were deleted to make room",
+                stats.evicted,
+            ),
+        ] {
+            let count = ConstCounter::new(count);
+            let encoder = encoder.encode_descriptor(name, help, None, count.metric_type())?;
+            count.encode(encoder)?;
+        }
+        let bytes = ConstGauge::new(i64::try_from(stats.bytes).unwrap_or(i64::MAX));
+        let help = "Bytes of the content that may be deleted to make room";
+        let name = "mirror_stored_bytes";
+        bytes.encode(encoder.encode_descriptor(name, help, None, bytes.metric_type())?)
+    }
+}
