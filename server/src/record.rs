@@ -11,11 +11,8 @@ use http::{Method, StatusCode};
 
 use crate::endpoint::Endpoint;
 use crate::metrics::{Metrics, Outcome, RepositoryLabel};
+use crate::peer::Peer;
 use crate::route::Route;
-
-/// The address of the client, which [`Server`](crate::Server) puts into the extensions of a request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ClientAddress(pub(crate) SocketAddr);
 
 /// A request, from its head to the last byte of the response, or until the client closes the connection. It is logged
 /// and counted when it is dropped.
@@ -104,10 +101,7 @@ impl LogFields {
         Self {
             path,
             user: None,
-            client: request
-                .extensions
-                .get()
-                .map(|ClientAddress(client)| *client),
+            client: Peer::of(&request.extensions).address,
             agent: user_agent(request).map(Into::into),
         }
     }

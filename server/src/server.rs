@@ -20,7 +20,7 @@ use tower_service::Service;
 use tranship::{Error, Result};
 use tranship_sendfile::{Connection, Outlet};
 
-use crate::record::ClientAddress;
+use crate::peer::Peer;
 use crate::request_heads::RequestHeadValidator;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -205,26 +205,28 @@ where
     ) -> Result<(), BoxError> {
         // Responses are written in large pieces, so Nagle's algorithm would only delay them.
         stream.set_nodelay(true)?;
+        let peer = Peer::default().with_address(client);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             let handshake = tls.acceptor().await.accept(stream);
             let stream = tokio::time::timeout(self.header_timeout, handshake).await??;
-            return self.serve(stream, None, client, watcher).await;
+            let peer = peer.with_tls(true);
+            return self.serve(stream, None, peer, watcher).await;
         }
         let (connection, outlet) = Connection::new(stream);
-        self.serve(connection, outlet, client, watcher).await
+        self.serve(connection, outlet, peer, watcher).await
     }
 
     async fn serve(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         outlet: Option<Outlet>,
-        client: SocketAddr,
+        peer: Peer,
         watcher: Watcher,
     ) -> Result<(), BoxError> {
         let service = self.service;
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ClientAddress(client));
+            request.extensions_mut().insert(peer.clone());
             if let Some(outlet) = &outlet {
                 request.extensions_mut().insert(outlet.clone());
             }

@@ -174,8 +174,8 @@ impl Shared {
         let route = state.in_namespace(Route::parse(request.uri.path())?, &request.uri)?;
         record.set_route(&route);
         let caller = match route {
-            Route::Health | Route::Ready => Caller::of(None, &request.headers).await?,
-            _ => Caller::of(state.options.access.as_ref(), &request.headers).await?,
+            Route::Health | Route::Ready => Caller::anyone(),
+            _ => Caller::of(state.options.access.as_ref(), request).await?,
         };
         record.set_user(caller.user());
         Self::check(state, &route, &request.method, &caller)?;

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use tokio::runtime::Runtime;
 use tranship_conformance::http::FaultProxy;
 use tranship_memory::MemoryRegistry;
-use tranship_server::{Access, Htpasswd, Permission, ServerOptions, TestServer, router};
+use tranship_server::{
+    Access, Htpasswd, NamePattern, Permission, ServerOptions, TestServer, router,
+};
 
 use crate::support::Workplace;
 
@@ -40,7 +42,7 @@ impl TestRegistry {
     pub(crate) fn readable(workplace: &Workplace) -> Self {
         Self::with_access(workplace, |access| {
             let all = "**".parse().expect("a pattern");
-            let access = access.with_anonymous_read(true);
+            let access = access.with_anonymous_read(NamePattern::all());
             access.with_grant(USER, all, Permission::Read)
         })
     }

@@ -70,7 +70,7 @@ fn the_settings_are_checked_without_serving() {
         ),
         ("root: [\n", "bad.yaml:"),
         (
-            "anonymous-read: true\n",
+            "anonymous-read: ['**']\n",
             "anonymous-read needs the setting htpasswd",
         ),
         ("htpasswd: missing\n", "missing"),

@@ -9,6 +9,7 @@ use bcrypt::HashParts;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tranship::{Algorithm, Digest, Digester, Error, ErrorKind, Result, blocking};
 
+use super::stamp::CredentialStamp;
 use crate::reload::ReloadedFiles;
 
 /// How many password checks may wait at a time. Each takes a large part of a second on a processor, so with a longer
@@ -34,10 +35,9 @@ pub struct Htpasswd {
     queue: Arc<Semaphore>,
 }
 
-/// The outcome of a password check.
+/// Why a password was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PasswordCheck {
-    Correct,
+pub(crate) enum PasswordRefusal {
     Wrong,
     /// Too many checks are waiting: not known.
     Busy,
@@ -75,31 +75,36 @@ impl Htpasswd {
         })
     }
 
-    /// Checks whether `password` is the one of `user`.
+    /// Checks whether `password` is the one of `user`, and returns the stamp of the entry.
     ///
     /// A dropped future leaves a check that has started to finish on its thread.
-    pub(crate) async fn check(&self, user: &str, password: &[u8]) -> PasswordCheck {
+    pub(crate) async fn check(
+        &self,
+        user: &str,
+        password: &[u8],
+    ) -> Result<CredentialStamp, PasswordRefusal> {
         let users = self.users.current().await;
         let hash = users.hashes.get(user).cloned();
         let fingerprint = self.fingerprint(password);
         if let Some(hash) = &hash
             && self.is_verified(user, hash, &fingerprint)
         {
-            return PasswordCheck::Correct;
+            return Ok(CredentialStamp::of(hash));
         }
         let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
-            return PasswordCheck::Busy;
+            return Err(PasswordRefusal::Busy);
         };
         let Ok(permit) = Arc::clone(&self.checks).acquire_owned().await else {
-            return PasswordCheck::Busy;
+            return Err(PasswordRefusal::Busy);
         };
         let compared = hash.clone().unwrap_or_else(|| self.decoy(&users, user));
         if !verify(password.to_vec(), compared, [place, permit]).await {
-            return PasswordCheck::Wrong;
+            return Err(PasswordRefusal::Wrong);
         }
         let Some(hash) = hash else {
-            return PasswordCheck::Wrong;
+            return Err(PasswordRefusal::Wrong);
         };
+        let stamp = CredentialStamp::of(&hash);
         let known = VerifiedPassword {
             hash,
             password: fingerprint,
@@ -108,7 +113,13 @@ impl Htpasswd {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(user.to_owned(), known);
-        PasswordCheck::Correct
+        Ok(stamp)
+    }
+
+    /// Returns the stamp of the entry of `user`, or `None` if there is none.
+    pub(crate) async fn stamp(&self, user: &str) -> Option<CredentialStamp> {
+        let users = self.users.current().await;
+        users.hashes.get(user).map(|hash| CredentialStamp::of(hash))
     }
 
     /// Returns a hash with which the password of an unknown user is compared, so that the time of a response does not
@@ -210,14 +221,15 @@ mod tests {
         let htpasswd = htpasswd.expect("a file");
         for _ in 0..2 {
             for (user, password, verdict) in [
-                ("ann", "a:b ü", PasswordCheck::Correct),
-                ("bob", "secret", PasswordCheck::Correct),
-                ("ann", "secret", PasswordCheck::Wrong),
-                ("eve", "secret", PasswordCheck::Wrong),
-                ("", "", PasswordCheck::Wrong),
+                ("ann", "a:b ü", true),
+                ("bob", "secret", true),
+                ("ann", "secret", false),
+                ("eve", "secret", false),
+                ("", "", false),
             ] {
                 let found = htpasswd.check(user, password.as_bytes()).await;
-                assert_eq!(found, verdict, "{user}");
+                assert_eq!(found.is_ok(), verdict, "{user}");
+                assert_ne!(found, Err(PasswordRefusal::Busy));
             }
         }
     }
@@ -250,20 +262,17 @@ mod tests {
     async fn a_full_queue_refuses_only_unverified_passwords() {
         let (_directory, htpasswd) = file(&(line("ann", "a") + &line("bob", "b"))).await;
         let htpasswd = htpasswd.expect("a file");
-        assert_eq!(htpasswd.check("ann", b"a").await, PasswordCheck::Correct);
+        assert!(htpasswd.check("ann", b"a").await.is_ok());
         let all = htpasswd.queue.available_permits();
         let waiting = Arc::clone(&htpasswd.queue).acquire_many_owned(all as u32);
         let waiting = waiting.await.expect("a queue");
-        assert_eq!(htpasswd.check("ann", b"a").await, PasswordCheck::Correct);
+        assert!(htpasswd.check("ann", b"a").await.is_ok());
         for user in ["ann", "bob", "eve"] {
-            assert_eq!(
-                htpasswd.check(user, b"b").await,
-                PasswordCheck::Busy,
-                "{user}"
-            );
+            let refused = htpasswd.check(user, b"b").await;
+            assert_eq!(refused, Err(PasswordRefusal::Busy), "{user}");
         }
         drop(waiting);
-        assert_eq!(htpasswd.check("bob", b"b").await, PasswordCheck::Correct);
+        assert!(htpasswd.check("bob", b"b").await.is_ok());
     }
 
     #[tokio::test]
@@ -282,15 +291,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_changed_password_changes_the_stamp() {
+        let (directory, htpasswd) = file(&(line("ann", "a") + &line("bob", "a"))).await;
+        let htpasswd = htpasswd.expect("a file");
+        let stamp = htpasswd.check("ann", b"a").await.expect("correct");
+        assert_eq!(htpasswd.stamp("ann").await.as_ref(), Some(&stamp));
+        assert_ne!(htpasswd.stamp("bob").await.as_ref(), Some(&stamp));
+        std::fs::write(directory.path().join("htpasswd"), line("ann", "new")).expect("written");
+        htpasswd.users.expire_check();
+        let changed = htpasswd.stamp("ann").await;
+        assert!(changed.is_some_and(|changed| changed != stamp));
+        assert_eq!(htpasswd.stamp("bob").await, None);
+    }
+
+    #[tokio::test]
     async fn a_revoked_password_is_wrong_at_once() {
         let (directory, htpasswd) = file(&line("ann", "old")).await;
         let htpasswd = htpasswd.expect("a file");
-        assert_eq!(htpasswd.check("ann", b"old").await, PasswordCheck::Correct);
+        assert!(htpasswd.check("ann", b"old").await.is_ok());
         let path = directory.path().join("htpasswd");
         std::fs::write(path, format!("#\n{}", line("ann", "new"))).expect("written");
         htpasswd.users.expire_check();
-        assert_eq!(htpasswd.check("ann", b"old").await, PasswordCheck::Wrong);
-        assert_eq!(htpasswd.check("ann", b"new").await, PasswordCheck::Correct);
+        assert!(htpasswd.check("ann", b"old").await.is_err());
+        assert!(htpasswd.check("ann", b"new").await.is_ok());
     }
 
     #[tokio::test]

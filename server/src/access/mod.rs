@@ -1,65 +1,78 @@
 //! Users, and what they may do.
+//!
+//! Two ideas are kept apart: to identify the caller of a request from what it carries (`credentials.rs`,
+//! `htpasswd.rs`), and to decide what an identified caller may do (`grants.rs`).
 
+mod caller;
+mod credentials;
+mod grants;
 mod htpasswd;
+mod identity;
 mod pattern;
+mod stamp;
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
-use tranship::RepositoryName;
+use http::HeaderMap;
+use tranship::{Error, ErrorKind, RepositoryName, Result};
 
-use htpasswd::PasswordCheck;
+use credentials::Credentials;
+use grants::Grants;
+use htpasswd::PasswordRefusal;
 
+pub(crate) use caller::Caller;
+pub use grants::Permission;
 pub use htpasswd::Htpasswd;
+pub use identity::Identity;
 pub use pattern::NamePattern;
 
-use crate::response_error::{ErrorCode, ResponseError};
+use crate::peer::Peer;
 
-/// What a user may do with a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Permission {
-    /// Pull and list.
-    Read,
-    /// Pull, list, push and delete.
-    Write,
-}
-
-/// The users, and what they may do. Clones share the file of users.
+/// The users, and what they may do. Clones share everything, and are cheap.
 ///
 /// Without grants every user may do everything. With grants a user may do what one of the user's grants for the
 /// repository allows, and nothing else.
+///
+/// The service asks it about every request. Another service on the same server, such as a page, uses the same
+/// decisions:
+///
+/// ```
+/// use http::HeaderMap;
+/// use tranship_server::{Access, Htpasswd, Peer, Permission};
+///
+/// # async fn example(headers: &HeaderMap) -> tranship::Result<()> {
+/// let access = Access::new(Htpasswd::open("users").await?).with_anonymous_read("public/**".parse()?);
+/// let caller = access.identify(headers, &Peer::default()).await?;
+/// if access.allows(&caller, &"team/app".parse()?, Permission::Read) {
+///     println!("{} may read", caller.user().unwrap_or("anyone"));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
-pub struct Access {
-    users: Arc<Htpasswd>,
-    anonymous_read: bool,
-    grants: Vec<Grant>,
-}
+pub struct Access(Arc<Settings>);
 
 #[derive(Debug, Clone)]
-struct Grant {
-    user: String,
-    names: NamePattern,
-    permission: Permission,
+struct Settings {
+    users: Arc<Htpasswd>,
+    grants: Grants,
 }
 
 impl Access {
     /// Admits the users in `users`, and no anonymous callers.
     #[must_use]
     pub fn new(users: Htpasswd) -> Self {
-        Self {
+        Self(Arc::new(Settings {
             users: Arc::new(users),
-            anonymous_read: false,
-            grants: Vec::new(),
-        }
+            grants: Grants::default(),
+        }))
     }
 
-    /// Lets every caller read all repositories, also without a password.
+    /// Lets every caller read the repositories that `names` matches, also without a login. May be called several
+    /// times.
     #[must_use]
-    pub fn with_anonymous_read(mut self, allowed: bool) -> Self {
-        self.anonymous_read = allowed;
+    pub fn with_anonymous_read(mut self, names: NamePattern) -> Self {
+        self.settings().grants.add_anonymous_read(names);
         self
     }
 
@@ -71,143 +84,73 @@ impl Access {
         names: NamePattern,
         permission: Permission,
     ) -> Self {
-        self.grants.push(Grant {
-            user: user.into(),
-            names,
-            permission,
-        });
+        self.settings().grants.add(user.into(), names, permission);
         self
     }
 
-    fn allows(&self, user: Option<&str>, name: &RepositoryName, wanted: Permission) -> bool {
-        if self.anonymous_read && wanted == Permission::Read {
-            return true;
-        }
-        let Some(user) = user else { return false };
-        self.grants.is_empty()
-            || self.grants.iter().any(|grant| {
-                grant.user == user && grant.permission >= wanted && grant.names.matches(name)
-            })
-    }
-}
-
-/// The sender of a request.
-#[derive(Debug)]
-pub(crate) struct Caller<'a> {
-    access: Option<&'a Access>,
-    user: Option<String>,
-}
-
-impl<'a> Caller<'a> {
-    /// Authenticates the sender of a request with `headers`.
+    /// Identifies the caller of a request with `headers`, from `peer`. A request without credentials has an anonymous
+    /// caller.
     ///
-    /// Empty Basic credentials count as none: podman and skopeo send them if they do not have a login.
+    /// Dropping the future is safe; a password check that has started finishes on its thread.
     ///
     /// # Errors
-    /// - 401 if the request names a user and the password is wrong. Treating it as anonymous would hide the mistake.
-    /// - 429 if too many passwords are being checked.
-    pub(crate) async fn of(
-        access: Option<&'a Access>,
-        headers: &HeaderMap,
-    ) -> Result<Self, ResponseError> {
-        let mut caller = Self { access, user: None };
-        let (Some(access), Some(header)) = (access, headers.get(AUTHORIZATION)) else {
-            return Ok(caller);
-        };
-        let (user, password) = basic(header).ok_or_else(unauthorized)?;
-        if user.is_empty() && password.is_empty() {
-            return Ok(caller);
+    /// - [`Unauthorized`](ErrorKind::Unauthorized) if the request has credentials that are not valid. Treating it as
+    ///   anonymous would hide the mistake.
+    /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked.
+    pub async fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Identity> {
+        match Credentials::of(headers) {
+            Credentials::None => Ok(Identity::anonymous()),
+            Credentials::Basic { user, password } => self.log_in(&user, &password, peer).await,
+            Credentials::Invalid => Err(unauthorized("the credentials are malformed")),
         }
-        match access.users.check(&user, &password).await {
-            PasswordCheck::Correct => caller.user = Some(user),
-            PasswordCheck::Wrong => return Err(unauthorized()),
-            PasswordCheck::Busy => return Err(busy()),
-        }
-        Ok(caller)
     }
 
-    pub(crate) fn user(&self) -> Option<&str> {
-        self.user.as_deref()
-    }
-
-    /// Returns whether the caller has the permission `wanted` for the repository `name`.
-    pub(crate) fn may(&self, name: &RepositoryName, wanted: Permission) -> bool {
-        self.access
-            .is_none_or(|access| access.allows(self.user(), name, wanted))
-    }
-
+    /// Identifies a user by a password, as in a login form on `peer`.
+    ///
+    /// Dropping the future is safe; a password check that has started finishes on its thread.
+    ///
     /// # Errors
-    /// 401 or 403 if the caller does not have the permission `wanted` for the repository `name`.
-    pub(crate) fn check(
-        &self,
-        name: &RepositoryName,
-        wanted: Permission,
-    ) -> Result<(), ResponseError> {
-        if self.may(name, wanted) {
-            return Ok(());
-        }
-        Err(self.forbidden())
-    }
-
-    /// # Errors
-    /// 401 if the caller is anonymous, although there are passwords.
-    pub(crate) fn check_authenticated(&self) -> Result<(), ResponseError> {
-        match (self.access, &self.user) {
-            (Some(_), None) => Err(unauthorized()),
-            _ => Ok(()),
+    /// - [`Unauthorized`](ErrorKind::Unauthorized) if the user does not exist or the password is wrong.
+    /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked.
+    pub async fn log_in(&self, user: &str, password: &[u8], _peer: &Peer) -> Result<Identity> {
+        match self.0.users.check(user, password).await {
+            Ok(stamp) => Ok(Identity::new(user, stamp)),
+            Err(PasswordRefusal::Wrong) => Err(unauthorized("the user or the password is wrong")),
+            Err(PasswordRefusal::Busy) => Err(Error::new(
+                ErrorKind::RateLimited,
+                "too many passwords are being checked; try again",
+            )),
         }
     }
 
-    /// # Errors
-    /// 401 if the caller may not list repositories. The list omits those that the caller may not read.
-    pub(crate) fn check_list(&self) -> Result<(), ResponseError> {
-        match self.access {
-            Some(access) if access.anonymous_read => Ok(()),
-            _ => self.check_authenticated(),
+    /// Returns whether `identity` is still valid: the user exists and has the credential that it was identified by.
+    /// A session that outlives a request asks this before each use. Anonymous callers are always valid.
+    pub async fn is_current(&self, identity: &Identity) -> bool {
+        match identity.as_user() {
+            None => true,
+            Some(user) => self.0.users.stamp(&user.name).await.as_ref() == Some(&user.stamp),
         }
     }
 
-    fn forbidden(&self) -> ResponseError {
-        match self.user {
-            None => unauthorized(),
-            Some(_) => ResponseError::new(
-                StatusCode::FORBIDDEN,
-                ErrorCode::Denied,
-                "the user may not do this with the repository",
-            ),
-        }
+    /// Returns whether `identity` has the permission `wanted` for the repository `name`.
+    #[must_use]
+    pub fn allows(&self, identity: &Identity, name: &RepositoryName, wanted: Permission) -> bool {
+        let grants = &self.0.grants;
+        grants.allow_anonymous(name, wanted)
+            || identity
+                .user()
+                .is_some_and(|user| grants.allow_user(user, name, wanted))
+    }
+
+    fn grants(&self) -> &Grants {
+        &self.0.grants
+    }
+
+    fn settings(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.0)
     }
 }
 
-/// Parses the user and the password in a header (RFC 7617).
-fn basic(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
-    let (scheme, credentials) = header.to_str().ok()?.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let decoded = STANDARD.decode(credentials.trim()).ok()?;
-    let colon = decoded.iter().position(|&byte| byte == b':')?;
-    let user = std::str::from_utf8(&decoded[..colon]).ok()?;
-    Some((user.to_owned(), decoded[colon + 1..].to_vec()))
-}
-
-fn busy() -> ResponseError {
-    ResponseError::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::TooManyRequests,
-        "too many passwords are being checked; try again",
-    )
-    .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
-}
-
-fn unauthorized() -> ResponseError {
-    ResponseError::new(
-        StatusCode::UNAUTHORIZED,
-        ErrorCode::Unauthorized,
-        "authentication required: log in with a user and the password",
-    )
-    .with_header(
-        WWW_AUTHENTICATE,
-        HeaderValue::from_static("Basic realm=\"tranship\", charset=\"UTF-8\""),
-    )
+fn unauthorized(message: &'static str) -> Error {
+    Error::new(ErrorKind::Unauthorized, message)
 }

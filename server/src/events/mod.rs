@@ -14,7 +14,8 @@ pub use event::{Event, EventAction, EventCause};
 pub use sink::{EventSink, ReceiverState};
 
 use crate::access::Caller;
-use crate::record::{ClientAddress, user_agent};
+use crate::peer::Peer;
+use crate::record::user_agent;
 use crate::response_body::ResponseBody;
 use crate::state::ServerState;
 
@@ -51,11 +52,10 @@ pub(crate) fn report(
         return;
     };
     let host = request.headers.get(HOST);
-    let client = request.extensions.get();
     let cause = EventCause {
         time: SystemTime::now(),
         user: caller.user().map(ToOwned::to_owned),
-        client: client.map(|ClientAddress(client)| *client),
+        client: Peer::of(&request.extensions).address,
         host: host.and_then(|host| host.to_str().ok()).map(shortened),
         method: request.method.clone(),
         agent: user_agent(request).map(shortened),

@@ -14,7 +14,7 @@ use tranship::{Error, ErrorKind, RepositoryName, Upload, UploadId};
 use super::token::Token;
 use crate::access::Caller;
 use crate::options::ServerOptions;
-use crate::record::ClientAddress;
+use crate::peer::Peer;
 use crate::response_error::{ErrorCode, Resource, ResponseError};
 
 /// The longest time between two searches for idle uploads.
@@ -36,10 +36,9 @@ pub(crate) enum Owner {
 
 impl Owner {
     pub(crate) fn of(caller: &Caller<'_>, request: &Parts) -> Self {
-        let address = request.extensions.get::<ClientAddress>();
-        match (caller.user(), address) {
+        match (caller.user(), Peer::of(&request.extensions).address) {
             (Some(user), _) => Self::User(user.to_owned()),
-            (None, Some(ClientAddress(address))) => Self::Address(address.ip()),
+            (None, Some(address)) => Self::Address(address.ip()),
             (None, None) => Self::Unknown,
         }
     }

@@ -4,8 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tempfile::TempDir;
-use tranship::Digest;
-use tranship_server::{Access, Htpasswd, Permission, ServerOptions};
+use tranship::{Digest, ErrorKind};
+use tranship_server::{Access, Htpasswd, NamePattern, Peer, Permission, ServerOptions};
 
 use crate::client::{Client, INDEX, Reply, index};
 
@@ -65,7 +65,8 @@ async fn without_the_password_every_request_is_refused() {
 #[tokio::test]
 async fn anonymous_callers_may_read_if_allowed() {
     let (_directory, access) = users().await;
-    let options = ServerOptions::default().with_access(access.with_anonymous_read(true));
+    let options =
+        ServerOptions::default().with_access(access.with_anonymous_read(NamePattern::all()));
     let client = Client::with(options).await;
     send(&client, "PUT", "/v2/app/manifests/v1", "ann:nna")
         .await
@@ -87,6 +88,63 @@ async fn anonymous_callers_may_read_if_allowed() {
     }
     let reply = send(&client, "GET", "/v2/app/manifests/v1", "ann:wrong").await;
     reply.fails(401, "UNAUTHORIZED");
+}
+
+#[tokio::test]
+async fn anonymous_reading_is_limited_to_its_patterns() {
+    let (_directory, access) = users().await;
+    let pattern = |text: &str| text.parse::<NamePattern>().expect("a pattern");
+    let access = access
+        .with_anonymous_read(pattern("public/**"))
+        .with_anonymous_read(pattern("docs"))
+        .with_grant("ann", NamePattern::all(), Permission::Write)
+        .with_grant("bob", pattern("bob/**"), Permission::Write);
+    let client = Client::with(ServerOptions::default().with_access(access)).await;
+    for name in ["docs", "public/app", "team/app"] {
+        let target = format!("/v2/{name}/manifests/v1");
+        send(&client, "PUT", &target, "ann:nna").await.is(201);
+    }
+    for name in ["docs", "public/app"] {
+        let target = format!("/v2/{name}/manifests/v1");
+        client.get(&target).await.is(200);
+        // A user may read what every caller may read.
+        send(&client, "GET", &target, "bob:bob").await.is(200);
+        let refused = client.send("PUT", &target, &[], b"").await;
+        refused.fails(401, "UNAUTHORIZED");
+    }
+    let refused = client.get("/v2/team/app/manifests/v1").await;
+    refused.fails(401, "UNAUTHORIZED");
+    let list = client.get("/v2/_catalog").await;
+    let readable = json!({"repositories": ["docs", "public/app"]});
+    assert_eq!(list.is(200).json(), readable);
+}
+
+#[tokio::test]
+async fn an_identity_ends_with_its_password() {
+    let (directory, access) = users().await;
+    let access = access.with_grant("ann", NamePattern::all(), Permission::Read);
+    let name = "app".parse().expect("a name");
+    let peer = Peer::default();
+    let ann = access.log_in("ann", b"nna", &peer).await.expect("a user");
+    assert_eq!(ann.user(), Some("ann"));
+    assert!(access.is_current(&ann).await);
+    assert!(access.allows(&ann, &name, Permission::Read));
+    assert!(!access.allows(&ann, &name, Permission::Write));
+    let refused = access.log_in("ann", b"bob", &peer).await;
+    let refused = refused.expect_err("the wrong password");
+    assert_eq!(refused.kind(), ErrorKind::Unauthorized);
+
+    let none = http::HeaderMap::new();
+    let anonymous = access.identify(&none, &peer).await.expect("anonymous");
+    assert_eq!(anonymous.user(), None);
+    assert!(!access.allows(&anonymous, &name, Permission::Read));
+
+    std::fs::write(directory.path().join("htpasswd"), "").expect("written");
+    // Files are checked for changes once a second.
+    while access.is_current(&ann).await {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(access.is_current(&anonymous).await);
 }
 
 #[tokio::test]
@@ -164,7 +222,7 @@ async fn empty_credentials_are_anonymous() {
         .await
         .fails(401, "UNAUTHORIZED");
 
-    let access = access.with_anonymous_read(true);
+    let access = access.with_anonymous_read(NamePattern::all());
     let open = Client::with(ServerOptions::default().with_access(access)).await;
     send(&open, "PUT", target, "ann:nna").await.is(201);
     let reply = open
@@ -214,7 +272,7 @@ async fn too_many_wrong_passwords_are_refused() {
 #[tokio::test]
 async fn open_uploads_are_limited_per_user() {
     let (_directory, access) = users().await;
-    let access = access.with_anonymous_read(true);
+    let access = access.with_anonymous_read(NamePattern::all());
     let options = ServerOptions::default()
         .with_access(access)
         .with_max_uploads_per_user(2);

@@ -79,9 +79,16 @@ settings! {
     /// Allow only users of this file, as `htpasswd -B` writes it. It is read again when it changes
     #[arg(long, value_name = "FILE")]
     htpasswd: Option<PathBuf>,
-    /// With --htpasswd, let every caller read without a password
-    #[arg(long)]
-    anonymous_read: bool,
+    /// With --htpasswd, let every caller read without a password: all repositories, or those of this pattern. May be
+    /// repeated
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "**"
+    )]
+    anonymous_read: Vec<PatternArg>,
     /// With --htpasswd, let a user read, or read and write, the repositories of a pattern in which * stands for a part
     /// of a component and ** for components. May be repeated; without it, every user may do everything
     #[arg(long, value_name = "USER=PATTERN:r|rw")]

@@ -70,7 +70,10 @@ fn check(settings: &Settings) -> Result<()> {
     let object_store = ("root, an object store,", is_object_store);
     let redirect_blobs = ("redirect-blobs", settings.redirect_blobs);
     let needs = [
-        (("anonymous-read", settings.anonymous_read), htpasswd),
+        (
+            ("anonymous-read", !settings.anonymous_read.is_empty()),
+            htpasswd,
+        ),
         (("grant", !settings.grant.is_empty()), htpasswd),
         (tls_cert, tls_key),
         (tls_key, tls_cert),

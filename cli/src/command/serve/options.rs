@@ -43,8 +43,11 @@ pub(super) async fn server_options(settings: &Settings) -> Result<ServerOptions>
         options = options.with_redirects(redirects);
     }
     if let Some(path) = &settings.htpasswd {
-        let access =
-            Access::new(Htpasswd::open(path).await?).with_anonymous_read(settings.anonymous_read);
+        let access = Access::new(Htpasswd::open(path).await?);
+        let readable = settings.anonymous_read.iter();
+        let access = readable.fold(access, |access, names| {
+            access.with_anonymous_read(names.0.clone())
+        });
         let access = settings.grant.iter().fold(access, |access, grant| {
             access.with_grant(&grant.user, grant.names.clone(), grant.permission)
         });
