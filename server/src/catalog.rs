@@ -5,7 +5,7 @@ use http::request::Parts;
 use serde::Serialize;
 use tranship::RepositoryName;
 
-use crate::access::{Caller, Permission};
+use crate::access::Caller;
 use crate::paging::Page;
 use crate::response::{HandlerResult, json, link_next};
 use crate::state::ServerState;
@@ -24,8 +24,7 @@ pub(crate) async fn list(
     let (repositories, more) = page
         .fill(|options| {
             let names = state.registry.repositories(options);
-            let may_read = |name: &_| future::ready(caller.may(name, Permission::Read));
-            Box::pin(names.try_filter(may_read))
+            Box::pin(names.try_filter(|name| future::ready(caller.may_see(name))))
         })
         .await?;
     let last = repositories.last().filter(|_| more).cloned();

@@ -10,12 +10,13 @@ pub(crate) enum Endpoint {
     Blob,
     Upload,
     Referrers,
+    Token,
     /// Not a part of the API.
     Other,
 }
 
 impl Endpoint {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Ping,
         Self::Catalog,
         Self::Tags,
@@ -23,6 +24,7 @@ impl Endpoint {
         Self::Blob,
         Self::Upload,
         Self::Referrers,
+        Self::Token,
         Self::Other,
     ];
 
@@ -35,6 +37,7 @@ impl Endpoint {
             Self::Blob => "blob",
             Self::Upload => "upload",
             Self::Referrers => "referrers",
+            Self::Token => "token",
             Self::Other => "other",
         }
     }

@@ -36,6 +36,7 @@ mod options;
 mod paging;
 mod peer;
 mod query;
+mod random;
 mod range;
 mod readiness;
 mod record;
@@ -56,11 +57,12 @@ mod tags;
 mod test_server;
 #[cfg(feature = "tls")]
 mod tls;
+mod token_endpoint;
 mod upload_sessions;
 mod uploads;
 mod write_timeout;
 
-pub use access::{Access, Htpasswd, Identity, NamePattern, Permission};
+pub use access::{Access, Htpasswd, Identity, NamePattern, Permission, TokenKey, TokenOptions};
 pub use events::{Event, EventAction, EventCause, EventSink, ReceiverState};
 pub use mirrors::{Mirror, Mirrors};
 pub use options::{RedirectOptions, ServerOptions};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http::Extensions;
 
-/// What is known about the other end of the connection on which a request arrived.
+/// The other end of the connection on which a request arrived.
 ///
 /// [`Server`](crate::Server) puts it into the extensions of every request. A program that runs the service in another
 /// server does the same, so that addresses are in the log and limits per address apply:

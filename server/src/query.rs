@@ -1,4 +1,4 @@
-//! The query parameters of a request.
+//! The parameters of a request, in its query or in a form.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,20 @@ use url::form_urlencoded;
 
 use crate::response_error::{ErrorCode, ResponseError};
 
-/// The query parameters of a URI.
+/// The parameters in the query of a URI, or in a form.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Query<'a>(&'a str);
 
 impl<'a> Query<'a> {
     pub(crate) fn of(uri: &'a http::Uri) -> Self {
         Self(uri.query().unwrap_or_default())
+    }
+
+    /// Reads a form, which has the syntax of a query.
+    pub(crate) fn of_form(form: &'a [u8]) -> Result<Self, ResponseError> {
+        std::str::from_utf8(form).map(Self).map_err(|_| {
+            ResponseError::bad_request(ErrorCode::Unsupported, "the form is not UTF-8")
+        })
     }
 
     /// Returns every value of the parameter `name`.

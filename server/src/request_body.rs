@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::StatusCode;
 use http::header::EXPECT;
 use http::request::Parts;
@@ -78,6 +78,43 @@ impl RequestBody {
         if tokio::time::timeout(DRAIN_TIMEOUT, read).await.is_err() {
             tracing::debug!("the rest of a request's body did not arrive");
         }
+    }
+
+    /// Reads the whole body, which is a `what`.
+    ///
+    /// # Errors
+    /// - 413 if it is larger than `limit` bytes.
+    /// - As [`next`](Self::next).
+    pub(crate) async fn collect(&mut self, what: &str, limit: u64) -> Result<Bytes, ResponseError> {
+        let too_large = || {
+            ResponseError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                ErrorCode::SizeInvalid,
+                format!("the {what} is larger than the limit of {limit} bytes"),
+            )
+        };
+        if self.length().is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        if first.len() as u64 > limit {
+            return Err(too_large());
+        }
+        let Some(second) = self.next().await? else {
+            return Ok(first);
+        };
+        let mut all = BytesMut::from(&first[..]);
+        let mut next = Some(second);
+        while let Some(piece) = next {
+            if (all.len() + piece.len()) as u64 > limit {
+                return Err(too_large());
+            }
+            all.extend_from_slice(&piece);
+            next = self.next().await?;
+        }
+        Ok(all.freeze())
     }
 
     /// Returns the next bytes, or `None` at the end.

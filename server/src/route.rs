@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 use tranship::{Error, RepositoryName};
 
+use crate::access::TOKEN_PATH;
 use crate::endpoint::Endpoint;
 use crate::response_error::{ErrorCode, ResponseError};
 
@@ -17,6 +18,7 @@ pub(crate) enum Route {
     Ready,
     Metrics,
     Ping,
+    Token,
     Catalog,
     Tags(RepositoryName),
     Manifest(RepositoryName, String),
@@ -34,6 +36,7 @@ impl Route {
             "/healthz" => return Ok(Self::Health),
             "/readyz" => return Ok(Self::Ready),
             "/metrics" => return Ok(Self::Metrics),
+            TOKEN_PATH => return Ok(Self::Token),
             _ => {}
         }
         let Some(rest) = path
@@ -73,6 +76,7 @@ impl Route {
         match self {
             Self::Health | Self::Ready | Self::Metrics => Endpoint::Other,
             Self::Ping => Endpoint::Ping,
+            Self::Token => Endpoint::Token,
             Self::Catalog => Endpoint::Catalog,
             Self::Tags(_) => Endpoint::Tags,
             Self::Manifest(..) => Endpoint::Manifest,
@@ -91,7 +95,12 @@ impl Route {
         rename: impl FnOnce(&RepositoryName) -> Result<RepositoryName, ResponseError>,
     ) -> Result<Self, ResponseError> {
         Ok(match self {
-            Self::Health | Self::Ready | Self::Metrics | Self::Ping | Self::Catalog => self,
+            Self::Health
+            | Self::Ready
+            | Self::Metrics
+            | Self::Ping
+            | Self::Token
+            | Self::Catalog => self,
             Self::Tags(name) => Self::Tags(rename(&name)?),
             Self::Manifest(name, reference) => Self::Manifest(rename(&name)?, reference),
             Self::Blob(name, digest) => Self::Blob(rename(&name)?, digest),
@@ -104,7 +113,12 @@ impl Route {
     /// Returns the repository of the endpoint.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Health | Self::Ready | Self::Metrics | Self::Ping | Self::Catalog => None,
+            Self::Health
+            | Self::Ready
+            | Self::Metrics
+            | Self::Ping
+            | Self::Token
+            | Self::Catalog => None,
             Self::Tags(name)
             | Self::Manifest(name, _)
             | Self::Blob(name, _)
@@ -155,7 +169,7 @@ fn segment(encoded: &str) -> Result<String, ResponseError> {
     }
 }
 
-fn unknown_endpoint() -> ResponseError {
+pub(crate) fn unknown_endpoint() -> ResponseError {
     ResponseError::new(
         http::StatusCode::NOT_FOUND,
         ErrorCode::Unsupported,

@@ -15,7 +15,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use tranship::Registry;
 
-use crate::access::{Caller, Permission};
+use crate::access::{Action, Caller, Required};
 use crate::metrics::{self, Metrics};
 use crate::options::ServerOptions;
 use crate::record::RequestRecord;
@@ -23,9 +23,9 @@ use crate::request_body::RequestBody;
 use crate::response::{HandlerResult, json, typed};
 use crate::response_body::ResponseBody;
 use crate::response_error::{ErrorCode, ResponseError};
-use crate::route::Route;
+use crate::route::{Route, unknown_endpoint};
 use crate::state::ServerState;
-use crate::{blobs, catalog, events, manifests, referrers, tags, uploads};
+use crate::{blobs, catalog, events, manifests, referrers, tags, token_endpoint, uploads};
 
 /// Clients of Docker assume version 1 of the API without this header.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -120,18 +120,16 @@ impl Shared {
         response
     }
 
-    /// Checks whether the caller may make the request. A request that the registry refuses to every caller is refused
-    /// first, since a password would not help.
-    fn check(
+    /// Checks whether the registry supports the request. A request that it refuses to every caller is refused before
+    /// the rights of the caller are checked, since a password would not help.
+    fn check_supported(
         state: &ServerState,
         route: &Route,
         method: &Method,
-        caller: &Caller<'_>,
     ) -> Result<(), ResponseError> {
-        let is_read = method == Method::GET || method == Method::HEAD;
         let is_upload = matches!(route, Route::Upload(..));
         let can = state.registry.capabilities();
-        let refused = if is_read {
+        let refused = if is_read(method) || matches!(route, Route::Token) {
             None
         } else if method == Method::DELETE && !is_upload {
             let ways = [can.delete_manifests, can.delete_blobs, can.untag];
@@ -140,27 +138,11 @@ impl Shared {
         } else {
             can.push.reason()
         };
-        if let Some(reason) = refused {
-            return Err(not_supported(&format!(
+        match refused {
+            None => Ok(()),
+            Some(reason) => Err(not_supported(&format!(
                 "the registry does not support this: {reason}"
-            )));
-        }
-        match route {
-            Route::Health | Route::Ready => Ok(()),
-            Route::Ping | Route::Metrics => caller.check_authenticated(),
-            Route::Catalog => caller.check_list(),
-            _ => {
-                let is_read = is_read && !is_upload;
-                let wanted = if is_read {
-                    Permission::Read
-                } else {
-                    Permission::Write
-                };
-                match route.repository() {
-                    Some(name) => caller.check(name, wanted),
-                    None => Ok(()),
-                }
-            }
+            ))),
         }
     }
 
@@ -173,14 +155,14 @@ impl Shared {
     ) -> HandlerResult {
         let route = state.in_namespace(Route::parse(request.uri.path())?, &request.uri)?;
         record.set_route(&route);
-        let caller = match route {
-            Route::Health | Route::Ready => Caller::anyone(),
-            _ => Caller::of(state.options.access.as_ref(), request).await?,
-        };
-        record.set_user(caller.user());
-        Self::check(state, &route, &request.method, &caller)?;
         let method = &request.method;
-        let is_read = method == Method::GET || method == Method::HEAD;
+        let required = required(&route, method);
+        let access = state.options.access.as_ref();
+        let caller = Caller::of(access, request, required).await?;
+        record.set_user(caller.user());
+        Self::check_supported(state, &route, method)?;
+        caller.check(request, required)?;
+        let is_read = is_read(method);
         let mut result = match route {
             Route::Health if is_read => Ok(probe(true)),
             Route::Ready if is_read => {
@@ -195,6 +177,14 @@ impl Shared {
                 HeaderValue::from_static(metrics::CONTENT_TYPE),
             )),
             Route::Ping if is_read => json(&serde_json::Map::new()),
+            Route::Token => match access.filter(|access| access.issues_tokens()) {
+                None => Err(unknown_endpoint()),
+                Some(access) if is_read => token_endpoint::get(access, request, record).await,
+                Some(access) if method == Method::POST => {
+                    token_endpoint::post(access, request, body, record).await
+                }
+                Some(_) => Err(method_not_allowed("GET, HEAD, POST")),
+            },
             Route::Catalog if is_read => catalog::list(state, request, &caller).await,
             Route::Tags(name) if is_read => tags::list(state, &name, request).await,
             Route::Referrers(name, digest) if is_read => {
@@ -244,6 +234,36 @@ fn probe(is_fine: bool) -> Response<ResponseBody> {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
+}
+
+fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
+}
+
+/// Returns what a request requires of its caller.
+fn required<'a>(route: &'a Route, method: &Method) -> Required<'a> {
+    match route {
+        // The token endpoint checks credentials itself, and tells what is wrong with them.
+        Route::Health | Route::Ready | Route::Token => Required::Nothing,
+        Route::Ping => Required::Credentials,
+        Route::Metrics => Required::User,
+        Route::Catalog => Required::Catalog,
+        _ => {
+            let action = if matches!(route, Route::Uploads(_) | Route::Upload(..)) {
+                Action::Push
+            } else if is_read(method) {
+                Action::Pull
+            } else if method == Method::DELETE {
+                Action::Delete
+            } else {
+                Action::Push
+            };
+            match route.repository() {
+                Some(name) => Required::Repository(name, action),
+                None => Required::User,
+            }
+        }
+    }
 }
 
 fn not_supported(message: &str) -> ResponseError {

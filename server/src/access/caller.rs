@@ -1,13 +1,30 @@
-//! The caller of a request, and the responses to callers that may not do something.
+//! The caller of a request, and the responses to callers that may not make it.
 
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use tranship::{Error, ErrorKind, RepositoryName};
 
-use super::{Access, Identity, Permission};
+use super::challenge::{self, TokenError};
+use super::scope::{self, Action};
+use super::{Access, Identity};
 use crate::peer::Peer;
 use crate::response_error::{ErrorCode, ResponseError};
+
+/// What a request requires of its caller.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Required<'a> {
+    /// Nothing: not even that the credentials are valid.
+    Nothing,
+    /// Valid credentials, of a user or in a token for anonymous callers.
+    Credentials,
+    /// A user.
+    User,
+    /// To list repositories. The list omits those that the caller may not read.
+    Catalog,
+    /// An action on a repository.
+    Repository(&'a RepositoryName, Action),
+}
 
 /// The caller of a request.
 #[derive(Debug)]
@@ -18,7 +35,7 @@ pub(crate) struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// Identifies the caller of `request`.
+    /// Identifies the caller of `request`, which requires `required`.
     ///
     /// # Errors
     /// - 401 if the request has credentials that are not valid.
@@ -26,80 +43,92 @@ impl<'a> Caller<'a> {
     pub(crate) async fn of(
         access: Option<&'a Access>,
         request: &Parts,
+        required: Required<'_>,
     ) -> Result<Self, ResponseError> {
-        let identity = match access {
-            None => Identity::anonymous(),
-            Some(access) => access
+        let identity = match (access, required) {
+            (None, _) | (_, Required::Nothing) => Identity::anonymous(),
+            (Some(access), _) => access
                 .identify(&request.headers, &Peer::of(&request.extensions))
                 .await
-                .map_err(|error| refused(&error))?,
+                .map_err(|error| refused(&error, access, request, required))?,
         };
         Ok(Self { access, identity })
-    }
-
-    /// Returns a caller that is not identified, for endpoints that are open to all.
-    pub(crate) fn anyone() -> Self {
-        Self {
-            access: None,
-            identity: Identity::anonymous(),
-        }
     }
 
     pub(crate) fn user(&self) -> Option<&str> {
         self.identity.user()
     }
 
-    /// Returns whether the caller has the permission `wanted` for the repository `name`.
-    pub(crate) fn may(&self, name: &RepositoryName, wanted: Permission) -> bool {
+    /// Returns whether the caller may do `action` with the repository `name`.
+    pub(crate) fn may(&self, name: &RepositoryName, action: Action) -> bool {
         self.access
-            .is_none_or(|access| access.allows(&self.identity, name, wanted))
+            .is_none_or(|access| access.allows_action(&self.identity, name, action))
+    }
+
+    /// Returns whether the repository `name` is listed for the caller. A token to list repositories need not name them.
+    pub(crate) fn may_see(&self, name: &RepositoryName) -> bool {
+        self.access
+            .is_none_or(|access| access.grants_action(&self.identity, name, Action::Pull))
     }
 
     /// # Errors
-    /// 401 or 403 if the caller does not have the permission `wanted` for the repository `name`.
+    /// 401 or 403 if the caller does not have what `request` requires.
     pub(crate) fn check(
         &self,
-        name: &RepositoryName,
-        wanted: Permission,
+        request: &Parts,
+        required: Required<'_>,
     ) -> Result<(), ResponseError> {
-        if self.may(name, wanted) {
+        let Some(access) = self.access else {
             return Ok(());
-        }
-        Err(self.forbidden())
-    }
-
-    /// # Errors
-    /// 401 if the caller is anonymous, although there are users.
-    pub(crate) fn check_authenticated(&self) -> Result<(), ResponseError> {
-        match (self.access, self.user()) {
-            (Some(_), None) => Err(unauthorized()),
-            _ => Ok(()),
-        }
-    }
-
-    /// # Errors
-    /// 401 if the caller may not list repositories. The list omits those that the caller may not read.
-    pub(crate) fn check_list(&self) -> Result<(), ResponseError> {
-        match self.access {
-            Some(access) if access.grants().have_anonymous_read() => Ok(()),
-            _ => self.check_authenticated(),
-        }
-    }
-
-    fn forbidden(&self) -> ResponseError {
-        match self.user() {
-            None => unauthorized(),
-            Some(_) => ResponseError::new(
+        };
+        let identity = &self.identity;
+        let is_user = self.user().is_some();
+        let (is_granted, is_in_scope) = match required {
+            Required::Nothing => return Ok(()),
+            Required::Credentials => (is_user || identity.token_id().is_some(), true),
+            Required::User => (is_user, true),
+            Required::Catalog => (
+                is_user || access.has_anonymous_read(),
+                identity.has_catalog_scope(),
+            ),
+            Required::Repository(name, action) => (
+                access.grants_action(identity, name, action),
+                self.may(name, action),
+            ),
+        };
+        match (is_granted, is_in_scope) {
+            (true, true) => Ok(()),
+            (true, false) => {
+                let error = Some(TokenError::InsufficientScope);
+                Err(unauthorized(access, request, required, error))
+            }
+            (false, _) if is_user => Err(ResponseError::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::Denied,
                 "the user may not do this with the repository",
-            ),
+            )),
+            (false, _) => Err(unauthorized(access, request, required, None)),
         }
     }
 }
 
 /// Converts the error of identifying a caller.
-fn refused(error: &Error) -> ResponseError {
+fn refused(
+    error: &Error,
+    access: &Access,
+    request: &Parts,
+    required: Required<'_>,
+) -> ResponseError {
+    match error.kind() {
+        ErrorKind::Unauthorized => {
+            unauthorized(access, request, required, Some(TokenError::Invalid))
+        }
+        _ => not_identified(error),
+    }
+}
+
+/// Converts an error of identifying a caller that is not about the credentials.
+pub(crate) fn not_identified(error: &Error) -> ResponseError {
     match error.kind() {
         ErrorKind::RateLimited => ResponseError::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -107,18 +136,38 @@ fn refused(error: &Error) -> ResponseError {
             error.to_string(),
         )
         .with_header(RETRY_AFTER, HeaderValue::from_static("1")),
-        _ => unauthorized(),
+        _ => {
+            tracing::error!(%error, "a caller cannot be identified");
+            ResponseError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ErrorCode::Unknown,
+                "the caller cannot be identified",
+            )
+        }
     }
 }
 
-fn unauthorized() -> ResponseError {
+fn unauthorized(
+    access: &Access,
+    request: &Parts,
+    required: Required<'_>,
+    error: Option<TokenError>,
+) -> ResponseError {
+    let challenge = match access.issuer() {
+        None => challenge::basic(),
+        Some(issuer) => {
+            let scope = match required {
+                Required::Repository(name, action) => Some(scope::required(name, action)),
+                Required::Catalog => Some(scope::CATALOG.to_owned()),
+                _ => None,
+            };
+            challenge::bearer(issuer, request, scope.as_deref(), error)
+        }
+    };
     ResponseError::new(
         StatusCode::UNAUTHORIZED,
         ErrorCode::Unauthorized,
         "authentication required: log in with a user and the password",
     )
-    .with_header(
-        WWW_AUTHENTICATE,
-        HeaderValue::from_static("Basic realm=\"tranship\", charset=\"UTF-8\""),
-    )
+    .with_header(WWW_AUTHENTICATE, challenge)
 }

@@ -11,6 +11,8 @@ pub(super) enum Credentials {
     None,
     /// A user and a password (RFC 7617).
     Basic { user: String, password: Vec<u8> },
+    /// A token (RFC 6750).
+    Bearer(String),
     /// Credentials of another scheme, or malformed ones.
     Invalid,
 }
@@ -20,20 +22,28 @@ impl Credentials {
         let Some(header) = headers.get(AUTHORIZATION) else {
             return Self::None;
         };
-        match basic(header) {
-            Some((user, password)) if user.is_empty() && password.is_empty() => Self::None,
-            Some((user, password)) => Self::Basic { user, password },
-            None => Self::Invalid,
-        }
+        parse(header).unwrap_or(Self::Invalid)
     }
 }
 
-fn basic(header: &HeaderValue) -> Option<(String, Vec<u8>)> {
+fn parse(header: &HeaderValue) -> Option<Credentials> {
     let (scheme, credentials) = header.to_str().ok()?.split_once(' ')?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(Credentials::Bearer(credentials.to_owned()));
+    }
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = STANDARD.decode(credentials.trim()).ok()?;
+    let (user, password) = basic(credentials)?;
+    if user.is_empty() && password.is_empty() {
+        return Some(Credentials::None);
+    }
+    Some(Credentials::Basic { user, password })
+}
+
+fn basic(credentials: &str) -> Option<(String, Vec<u8>)> {
+    let decoded = STANDARD.decode(credentials).ok()?;
     let colon = decoded.iter().position(|&byte| byte == b':')?;
     let user = std::str::from_utf8(&decoded[..colon]).ok()?;
     Some((user.to_owned(), decoded[colon + 1..].to_vec()))

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tranship::RepositoryName;
+
+use super::scope::{Action, Scopes};
 use super::stamp::CredentialStamp;
 
 /// A caller, as [`Access`](crate::Access) has identified it: a user, or an anonymous caller.
@@ -9,13 +12,24 @@ use super::stamp::CredentialStamp;
 /// Cheap to clone. An identity says who the caller is, and not what the caller may do:
 /// [`Access::allows`](crate::Access::allows) decides that at the time of each use.
 #[derive(Debug, Clone, Default)]
-pub struct Identity(Option<User>);
+pub struct Identity {
+    user: Option<User>,
+    token: Option<Arc<PresentedToken>>,
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct User {
     pub(super) name: Arc<str>,
     /// The stamp of the credential that the user has logged in with.
     pub(super) stamp: CredentialStamp,
+}
+
+/// The token that a caller was identified by.
+#[derive(Debug)]
+pub(super) struct PresentedToken {
+    pub(super) id: String,
+    /// The most that the caller may do with it.
+    pub(super) scopes: Scopes,
 }
 
 impl Identity {
@@ -25,20 +39,52 @@ impl Identity {
         Self::default()
     }
 
-    pub(super) fn new(name: &str, stamp: CredentialStamp) -> Self {
-        Self(Some(User {
-            name: name.into(),
-            stamp,
-        }))
+    pub(super) fn of_user(name: &str, stamp: CredentialStamp) -> Self {
+        Self {
+            user: Some(User {
+                name: name.into(),
+                stamp,
+            }),
+            token: None,
+        }
+    }
+
+    pub(super) fn with_token(mut self, token: PresentedToken) -> Self {
+        self.token = Some(Arc::new(token));
+        self
+    }
+
+    /// Returns the identity of the same user, not limited by a token.
+    pub(super) fn without_token(mut self) -> Self {
+        self.token = None;
+        self
     }
 
     /// Returns the name of the user, or `None` for an anonymous caller.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.0.as_ref().map(|user| &*user.name)
+        self.user.as_ref().map(|user| &*user.name)
+    }
+
+    /// Returns the id of the token that the caller was identified by, if any, for logs: it is not secret.
+    #[must_use]
+    pub fn token_id(&self) -> Option<&str> {
+        self.token.as_ref().map(|token| &*token.id)
     }
 
     pub(super) fn as_user(&self) -> Option<&User> {
-        self.0.as_ref()
+        self.user.as_ref()
+    }
+
+    /// Returns whether the token of the caller, if any, includes `action` on the repository `name`.
+    pub(super) fn has_scope(&self, name: &RepositoryName, action: Action) -> bool {
+        let token = self.token.as_ref();
+        token.is_none_or(|token| token.scopes.allow(name, action))
+    }
+
+    /// Returns whether the token of the caller, if any, includes listing repositories.
+    pub(super) fn has_catalog_scope(&self) -> bool {
+        let token = self.token.as_ref();
+        token.is_none_or(|token| token.scopes.allow_catalog())
     }
 }

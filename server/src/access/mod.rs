@@ -4,12 +4,15 @@
 //! `htpasswd.rs`), and to decide what an identified caller may do (`grants.rs`).
 
 mod caller;
+mod challenge;
 mod credentials;
 mod grants;
 mod htpasswd;
 mod identity;
 mod pattern;
+mod scope;
 mod stamp;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -19,12 +22,18 @@ use tranship::{Error, ErrorKind, RepositoryName, Result};
 use credentials::Credentials;
 use grants::Grants;
 use htpasswd::PasswordRefusal;
+use identity::PresentedToken;
+use tokens::{Purpose, TokenIssuer};
 
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, Required, not_identified};
+pub(crate) use challenge::{TOKEN_PATH, basic as basic_challenge};
 pub use grants::Permission;
 pub use htpasswd::Htpasswd;
 pub use identity::Identity;
 pub use pattern::NamePattern;
+pub(crate) use scope::{Action, Scopes};
+pub(crate) use tokens::IssuedToken;
+pub use tokens::{TokenKey, TokenOptions};
 
 use crate::peer::Peer;
 
@@ -56,6 +65,7 @@ pub struct Access(Arc<Settings>);
 struct Settings {
     users: Arc<Htpasswd>,
     grants: Grants,
+    issuer: Option<Arc<TokenIssuer>>,
 }
 
 impl Access {
@@ -65,6 +75,7 @@ impl Access {
         Self(Arc::new(Settings {
             users: Arc::new(users),
             grants: Grants::default(),
+            issuer: None,
         }))
     }
 
@@ -88,6 +99,16 @@ impl Access {
         self
     }
 
+    /// Issues tokens, which are signed with `key`, at the path `/v2/auth/token`, and asks clients for them.
+    ///
+    /// Clients that pull without a login, such as docker, then get a token for anonymous callers. Without tokens they
+    /// are asked for a password. Passwords stay valid everywhere.
+    #[must_use]
+    pub fn with_tokens(mut self, key: TokenKey, options: TokenOptions) -> Self {
+        self.settings().issuer = Some(Arc::new(TokenIssuer::new(key, options)));
+        self
+    }
+
     /// Identifies the caller of a request with `headers`, from `peer`. A request without credentials has an anonymous
     /// caller.
     ///
@@ -101,6 +122,10 @@ impl Access {
         match Credentials::of(headers) {
             Credentials::None => Ok(Identity::anonymous()),
             Credentials::Basic { user, password } => self.log_in(&user, &password, peer).await,
+            Credentials::Bearer(token) => match self.by_token(Purpose::Access, &token).await {
+                Some(identity) => Ok(identity),
+                None => Err(unauthorized("the token is not valid")),
+            },
             Credentials::Invalid => Err(unauthorized("the credentials are malformed")),
         }
     }
@@ -114,7 +139,7 @@ impl Access {
     /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked.
     pub async fn log_in(&self, user: &str, password: &[u8], _peer: &Peer) -> Result<Identity> {
         match self.0.users.check(user, password).await {
-            Ok(stamp) => Ok(Identity::new(user, stamp)),
+            Ok(stamp) => Ok(Identity::of_user(user, stamp)),
             Err(PasswordRefusal::Wrong) => Err(unauthorized("the user or the password is wrong")),
             Err(PasswordRefusal::Busy) => Err(Error::new(
                 ErrorKind::RateLimited,
@@ -135,15 +160,113 @@ impl Access {
     /// Returns whether `identity` has the permission `wanted` for the repository `name`.
     #[must_use]
     pub fn allows(&self, identity: &Identity, name: &RepositoryName, wanted: Permission) -> bool {
-        let grants = &self.0.grants;
+        let mut actions = Action::ALL.into_iter();
+        actions.all(|action| {
+            action.permission() > wanted || self.allows_action(identity, name, action)
+        })
+    }
+
+    /// Returns whether `identity` may do `action` with the repository `name`, by its grants and by its token.
+    fn allows_action(&self, identity: &Identity, name: &RepositoryName, action: Action) -> bool {
+        // What every caller may read needs no token.
+        self.0.grants.allow_anonymous(name, action.permission())
+            || (identity.has_scope(name, action) && self.grants_action(identity, name, action))
+    }
+
+    /// Returns whether the grants let `identity` do `action` with the repository `name`, whatever its token says.
+    fn grants_action(&self, identity: &Identity, name: &RepositoryName, action: Action) -> bool {
+        let (grants, wanted) = (&self.0.grants, action.permission());
         grants.allow_anonymous(name, wanted)
             || identity
                 .user()
                 .is_some_and(|user| grants.allow_user(user, name, wanted))
     }
 
-    fn grants(&self) -> &Grants {
-        &self.0.grants
+    /// Issues a token to `identity`, with the part of the scopes `asked` that it may have.
+    ///
+    /// # Errors
+    /// - [`Unsupported`](ErrorKind::Unsupported) if this server does not issue tokens.
+    /// - [`Io`](ErrorKind::Io) if the system has no random numbers.
+    pub(crate) async fn issue_token(
+        &self,
+        identity: &Identity,
+        asked: &Scopes,
+    ) -> Result<IssuedToken> {
+        let may_list = identity.user().is_some() || self.has_anonymous_read();
+        let allows = |name: &RepositoryName, action| self.allows_action(identity, name, action);
+        let granted = asked.granted(allows, may_list);
+        self.sign(Purpose::Access, identity, granted).await
+    }
+
+    /// Issues a refresh token to `identity`, or `None` if it would not be of any use: `identity` is not a user, or the
+    /// key of this server ends with the process.
+    ///
+    /// # Errors
+    /// As [`issue_token`](Self::issue_token).
+    pub(crate) async fn issue_refresh_token(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<IssuedToken>> {
+        let is_lasting = self
+            .issuer()
+            .is_some_and(TokenIssuer::issues_refresh_tokens);
+        if identity.user().is_none() || !is_lasting {
+            return Ok(None);
+        }
+        let issued = self.sign(Purpose::Refresh, identity, Scopes::default());
+        issued.await.map(Some)
+    }
+
+    async fn sign(
+        &self,
+        purpose: Purpose,
+        identity: &Identity,
+        scopes: Scopes,
+    ) -> Result<IssuedToken> {
+        let Some(issuer) = self.issuer() else {
+            return Err(Error::unsupported("this server does not issue tokens"));
+        };
+        let user = identity.as_user().map(|user| (&*user.name, &user.stamp));
+        issuer.issue(purpose, user, scopes).await
+    }
+
+    /// Identifies the user of a refresh token.
+    ///
+    /// # Errors
+    /// [`Unauthorized`](ErrorKind::Unauthorized) if it is not valid.
+    pub(crate) async fn refresh(&self, token: &str) -> Result<Identity> {
+        let identity = self.by_token(Purpose::Refresh, token).await;
+        let identity = identity.ok_or_else(|| unauthorized("the refresh token is not valid"))?;
+        Ok(identity.without_token())
+    }
+
+    /// Identifies a caller by a token of this server, if it is valid.
+    async fn by_token(&self, purpose: Purpose, token: &str) -> Option<Identity> {
+        let claims = self.issuer()?.verify(purpose, token).await?;
+        let identity = match claims.stamp {
+            None => Identity::anonymous(),
+            Some(stamp) => Identity::of_user(&claims.sub, stamp),
+        };
+        if !self.is_current(&identity).await {
+            return None;
+        }
+        Some(identity.with_token(PresentedToken {
+            id: claims.jti,
+            scopes: claims.access,
+        }))
+    }
+
+    fn has_anonymous_read(&self) -> bool {
+        self.0.grants.have_anonymous_read()
+    }
+
+    fn issuer(&self) -> Option<&TokenIssuer> {
+        self.0.issuer.as_deref()
+    }
+
+    /// Returns whether this server issues tokens.
+    pub(crate) fn issues_tokens(&self) -> bool {
+        self.issuer().is_some()
     }
 
     fn settings(&mut self) -> &mut Settings {

@@ -2,7 +2,7 @@
 
 mod store;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, IF_NONE_MATCH, WARNING};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
@@ -105,7 +105,8 @@ pub(crate) async fn put(
         TagOrDigest::Digest(_) => parse_tags(query)?,
     };
     let declared = declared_type(request)?;
-    let content = collect(body, state.options.max_manifest_size).await?;
+    let limit = state.options.max_manifest_size;
+    let content = body.collect("manifest", limit).await?;
     let media_type = match declared {
         Some(media_type) => media_type,
         None => ManifestDocument::sniff(&content).ok_or_else(|| {
@@ -254,39 +255,6 @@ fn declared_type(request: &Parts) -> Result<Option<MediaType>, ResponseError> {
         ));
     }
     Ok(Some(media_type))
-}
-
-/// Reads the whole body, if it is not larger than `limit`.
-async fn collect(body: &mut RequestBody, limit: u64) -> Result<Bytes, ResponseError> {
-    let too_large = || {
-        ResponseError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            ErrorCode::SizeInvalid,
-            format!("the manifest is larger than the limit of {limit} bytes"),
-        )
-    };
-    if body.length().is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let Some(first) = body.next().await? else {
-        return Ok(Bytes::new());
-    };
-    if first.len() as u64 > limit {
-        return Err(too_large());
-    }
-    let Some(second) = body.next().await? else {
-        return Ok(first);
-    };
-    let mut all = BytesMut::from(&first[..]);
-    let mut next = Some(second);
-    while let Some(piece) = next {
-        if (all.len() + piece.len()) as u64 > limit {
-            return Err(too_large());
-        }
-        all.extend_from_slice(&piece);
-        next = body.next().await?;
-    }
-    Ok(all.freeze())
 }
 
 /// Returns the digest of a manifest that is pushed by tag, with the algorithm that the request names.

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tranship::{Error, ErrorKind, UploadId};
+use tranship::{Error, UploadId};
 
+use crate::random::random_id;
 use crate::response_error::{Resource, ResponseError};
 
 /// The longest token that is accepted, in bytes.
@@ -24,14 +25,10 @@ impl Token {
         if is_plain(id.as_str()) {
             return Ok(Self(id.as_str().into()));
         }
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            let error = Error::new(ErrorKind::Io, "the system has no random numbers")
-                .with_source(error.to_string());
-            ResponseError::from_backend(&error, Resource::Upload)
-        })?;
-        let number = u128::from_be_bytes(bytes);
-        Ok(Self(format!("{number:032x}").into()))
+        match random_id() {
+            Ok(id) => Ok(Self(id.into())),
+            Err(error) => Err(ResponseError::from_backend(&error, Resource::Upload)),
+        }
     }
 
     /// Parses a token that a client sends.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, future};
 use tranship::{Descriptor, Digest, ListOptions, Repository, RepositoryName};
 
-use crate::access::{Caller, Permission};
+use crate::access::{Action, Caller};
 use crate::query::Query;
 use crate::response_error::{ErrorCode, Resource, ResponseError};
 use crate::state::ServerState;
@@ -47,7 +47,7 @@ pub(super) async fn mount(
         return Ok(Mount::Absent);
     }
     let source = match from {
-        Some(from) if caller.may(&from, Permission::Read) => find_in(state, from, digest).await?,
+        Some(from) if caller.may(&from, Action::Pull) => find_in(state, from, digest).await?,
         Some(_) => None,
         None => find_anywhere(state, digest, caller).await?,
     };
@@ -90,7 +90,7 @@ async fn find_anywhere(
         .repositories(ListOptions::default().with_page_size(limit));
     let found = names
         .take(limit)
-        .try_filter(|name| future::ready(caller.may(name, Permission::Read)))
+        .try_filter(|name| future::ready(caller.may(name, Action::Pull)))
         .map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
         .map_ok(|name| find_in(state, name, digest))
         .try_buffer_unordered(CONCURRENCY)

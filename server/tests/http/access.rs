@@ -26,7 +26,7 @@ fn basic(credentials: &str) -> String {
     format!("Basic {}", STANDARD.encode(credentials))
 }
 
-async fn send(client: &Client, method: &str, target: &str, credentials: &str) -> Reply {
+pub(crate) async fn send(client: &Client, method: &str, target: &str, credentials: &str) -> Reply {
     let credentials = basic(credentials);
     let headers = [("Authorization", &*credentials), ("Content-Type", INDEX)];
     client.send(method, target, &headers, &index("x")).await

@@ -15,4 +15,5 @@ mod referrers;
 mod sessions;
 #[cfg(feature = "tls")]
 mod tls;
+mod tokens;
 mod uploads;

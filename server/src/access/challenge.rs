@@ -1,0 +1,75 @@
+//! What a refused caller is told: how to authenticate.
+
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+
+use super::tokens::TokenIssuer;
+use crate::peer::Peer;
+use crate::response::value;
+
+/// The path of the token endpoint. It cannot be that of a repository, since paths of repositories have more parts.
+pub(crate) const TOKEN_PATH: &str = "/v2/auth/token";
+
+/// How the proxy in front of the server was reached. It is only used to prefer HTTPS, and never to choose a host.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Why the token of a request was refused (RFC 6750, section 3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TokenError {
+    Invalid,
+    InsufficientScope,
+}
+
+/// Returns the value of `WWW-Authenticate` that asks for Basic credentials (RFC 7617).
+pub(crate) fn basic() -> HeaderValue {
+    HeaderValue::from_static("Basic realm=\"tranship\", charset=\"UTF-8\"")
+}
+
+/// Returns the value of `WWW-Authenticate` that asks for a token with `scope`.
+///
+/// It names the token endpoint alone. A client that is offered Basic beside it may take that, and then fail to pull
+/// without a login.
+pub(super) fn bearer(
+    issuer: &TokenIssuer,
+    request: &Parts,
+    scope: Option<&str>,
+    error: Option<TokenError>,
+) -> HeaderValue {
+    let Some(origin) = origin(issuer, request) else {
+        return basic();
+    };
+    let service = issuer.service();
+    let mut text = format!("Bearer realm=\"{origin}{TOKEN_PATH}\",service=\"{service}\"");
+    if let Some(scope) = scope {
+        text.push_str(&format!(",scope=\"{scope}\""));
+    }
+    match error {
+        Some(TokenError::Invalid) => text.push_str(",error=\"invalid_token\""),
+        Some(TokenError::InsufficientScope) => text.push_str(",error=\"insufficient_scope\""),
+        None => {}
+    }
+    value(text)
+}
+
+/// Returns the scheme and the host at which the client reaches the server, or `None` if neither the options nor the
+/// request have a valid host.
+///
+/// A client can send any host, but only to itself: responses with a challenge are not cached.
+fn origin(issuer: &TokenIssuer, request: &Parts) -> Option<String> {
+    if let Some(url) = &issuer.options().public_url {
+        return Some(url.origin().ascii_serialization());
+    }
+    let host = match request.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers.get(HOST)?.to_str().ok()?,
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    if host.is_empty() || !host.bytes().all(is_plain) {
+        return None;
+    }
+    let forwarded = request.headers.get(FORWARDED_PROTO);
+    let is_tls = Peer::of(&request.extensions).is_tls
+        || forwarded.is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"));
+    let scheme = if is_tls { "https" } else { "http" };
+    Some(format!("{scheme}://{host}"))
+}

@@ -1,0 +1,122 @@
+//! The token endpoint of the [token protocol](https://distribution.github.io/distribution/spec/auth/token/): GET with
+//! Basic credentials or none, and POST of a form as in OAuth2.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
+use http::request::Parts;
+use serde::Serialize;
+use tranship::{Error, ErrorKind};
+
+use crate::access::{Access, Identity, Scopes, basic_challenge, not_identified};
+use crate::peer::Peer;
+use crate::query::Query;
+use crate::record::RequestRecord;
+use crate::request_body::RequestBody;
+use crate::response::{HandlerResult, json};
+use crate::response_error::{ErrorCode, ResponseError};
+
+/// The largest form that is accepted, in bytes. Tokens are sent in headers too, which are limited to this.
+const MAX_FORM_SIZE: u64 = 64 * 1024;
+
+/// The response with a token.
+#[derive(Serialize)]
+struct TokenResponse {
+    token: String,
+    /// The same, under the name that it has in OAuth2.
+    access_token: String,
+    expires_in: u64,
+    issued_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+}
+
+/// GET: a token for the user of the Basic credentials, or for anonymous callers.
+pub(crate) async fn get(
+    access: &Access,
+    request: &Parts,
+    record: &mut RequestRecord,
+) -> HandlerResult {
+    let query = Query::of(&request.uri);
+    let peer = Peer::of(&request.extensions);
+    let identity = access.identify(&request.headers, &peer).await;
+    let identity = identity.map_err(|error| refused(&error))?;
+    let wants_refresh = query.first("offline_token").as_deref() == Some("true");
+    respond(access, identity, query, wants_refresh, record).await
+}
+
+/// POST: a token for a user's password (`grant_type=password`) or refresh token (`grant_type=refresh_token`).
+pub(crate) async fn post(
+    access: &Access,
+    request: &Parts,
+    body: &mut RequestBody,
+    record: &mut RequestRecord,
+) -> HandlerResult {
+    let form = body.collect("form", MAX_FORM_SIZE).await?;
+    let form = Query::of_form(&form)?;
+    let parameter = |name: &'static str| {
+        form.first(name)
+            .ok_or_else(|| invalid_form(format!("the form has no {name}")))
+    };
+    let identity = match &*parameter("grant_type")? {
+        "password" => {
+            let (user, password) = (parameter("username")?, parameter("password")?);
+            let peer = Peer::of(&request.extensions);
+            access.log_in(&user, password.as_bytes(), &peer).await
+        }
+        "refresh_token" => access.refresh(&parameter("refresh_token")?).await,
+        _ => return Err(invalid_form("the grant_type is not supported")),
+    };
+    let identity = identity.map_err(|error| refused(&error))?;
+    let wants_refresh = form.first("access_type").as_deref() == Some("offline");
+    respond(access, identity, form, wants_refresh, record).await
+}
+
+/// Returns a token with what `identity` may have of the scopes in `parameters`. Less than the client has asked for is
+/// not an error.
+async fn respond(
+    access: &Access,
+    identity: Identity,
+    parameters: Query<'_>,
+    wants_refresh: bool,
+    record: &mut RequestRecord,
+) -> HandlerResult {
+    record.set_user(identity.user());
+    let lists: Vec<_> = parameters.all("scope").collect();
+    let asked = Scopes::parse(lists.iter().map(AsRef::as_ref));
+    let issued = access.issue_token(&identity, &asked).await;
+    let issued = issued.map_err(|error| not_identified(&error))?;
+    let refresh_token = if wants_refresh {
+        let issued = access.issue_refresh_token(&identity).await;
+        issued.map_err(|error| not_identified(&error))?
+    } else {
+        None
+    };
+    let time: DateTime<Utc> = issued.issued.into();
+    let mut response = json(&TokenResponse {
+        access_token: issued.text.clone(),
+        token: issued.text,
+        expires_in: issued.lifetime.as_secs(),
+        issued_at: time.to_rfc3339_opts(SecondsFormat::Secs, true),
+        refresh_token: refresh_token.map(|token| token.text),
+    })?;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn refused(error: &Error) -> ResponseError {
+    if error.kind() != ErrorKind::Unauthorized {
+        return not_identified(error);
+    }
+    ResponseError::new(
+        StatusCode::UNAUTHORIZED,
+        ErrorCode::Unauthorized,
+        error.to_string(),
+    )
+    .with_header(WWW_AUTHENTICATE, basic_challenge())
+}
+
+fn invalid_form(message: impl Into<String>) -> ResponseError {
+    ResponseError::bad_request(ErrorCode::Unsupported, message)
+}
