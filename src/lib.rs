@@ -5,7 +5,7 @@
 //! image layouts, and remote registries. A program that takes `&dyn Repository` works with all of
 //! them, and [`copy()`] moves an artifact from any to any other.
 //!
-//! This crate is the core: it opens no sockets and keeps no files. Most programs depend on
+//! This crate is the core: it opens no sockets and has no storage. Most programs depend on
 //! `tranship-backends`, which brings the backends, and opens them by locations such as `oci:DIR:v1`.
 //!
 //! | To | see |
@@ -53,6 +53,7 @@ mod media_type;
 mod pack;
 mod platform;
 mod printable;
+pub mod private_file;
 mod reference;
 mod registry;
 mod repository;
