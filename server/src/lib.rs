@@ -62,7 +62,10 @@ mod upload_sessions;
 mod uploads;
 mod write_timeout;
 
-pub use access::{Access, Htpasswd, Identity, NamePattern, Permission, TokenKey, TokenOptions};
+pub use access::{
+    Access, Grant, Htpasswd, Identity, NamePattern, Permission, RobotAccount, RobotAccounts,
+    RobotFile, RobotName, TokenKey, TokenOptions,
+};
 pub use events::{Event, EventAction, EventCause, EventSink, ReceiverState};
 pub use mirrors::{Mirror, Mirrors};
 pub use options::{RedirectOptions, ServerOptions};

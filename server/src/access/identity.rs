@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tranship::RepositoryName;
 
+use super::grants::Grant;
 use super::scope::{Action, Scopes};
 use super::stamp::CredentialStamp;
 
@@ -20,8 +22,34 @@ pub struct Identity {
 #[derive(Debug, Clone)]
 pub(super) struct User {
     pub(super) name: Arc<str>,
-    /// The stamp of the credential that the user has logged in with.
+    pub(super) login: Login,
+    pub(super) rights: Rights,
+}
+
+/// The credential that a user has logged in with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Login {
+    pub(super) kind: LoginKind,
     pub(super) stamp: CredentialStamp,
+}
+
+/// The kinds of credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LoginKind {
+    /// A password of the password file.
+    Password,
+    /// The secret of a robot account.
+    Robot,
+}
+
+/// What a user may do.
+#[derive(Debug, Clone)]
+pub(super) enum Rights {
+    /// What the grants of the server for the name of the user allow.
+    OfName,
+    /// These grants.
+    Listed(Arc<[Grant]>),
 }
 
 /// The token that a caller was identified by.
@@ -39,12 +67,9 @@ impl Identity {
         Self::default()
     }
 
-    pub(super) fn of_user(name: &str, stamp: CredentialStamp) -> Self {
+    pub(super) fn of_user(user: User) -> Self {
         Self {
-            user: Some(User {
-                name: name.into(),
-                stamp,
-            }),
+            user: Some(user),
             token: None,
         }
     }

@@ -12,6 +12,7 @@ mod mirrors;
 mod operations;
 mod redirects;
 mod referrers;
+mod robots;
 mod sessions;
 #[cfg(feature = "tls")]
 mod tls;

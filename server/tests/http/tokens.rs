@@ -37,7 +37,7 @@ async fn with_tokens() -> (TempDir, Client) {
 }
 
 /// Sends a request with a token.
-async fn bear(client: &Client, method: &str, target: &str, token: &str) -> Reply {
+pub(crate) async fn bear(client: &Client, method: &str, target: &str, token: &str) -> Reply {
     let token = format!("Bearer {token}");
     let headers = [("Authorization", &*token), ("Content-Type", INDEX)];
     client.send(method, target, &headers, &index("x")).await
@@ -63,7 +63,7 @@ async fn post(client: &Client, form: &str) -> Reply {
         .await
 }
 
-fn text(reply: &Reply, field: &str) -> String {
+pub(crate) fn text(reply: &Reply, field: &str) -> String {
     let json = reply.is(200).json();
     json[field]
         .as_str()

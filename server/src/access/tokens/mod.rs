@@ -13,8 +13,8 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use tranship::{Error, Result};
 
+use super::identity::{Login, User};
 use super::scope::Scopes;
-use super::stamp::CredentialStamp;
 use crate::random::random_id;
 pub use key::TokenKey;
 pub use options::TokenOptions;
@@ -50,9 +50,9 @@ pub(super) struct Claims {
     pub(super) jti: String,
     #[serde(default)]
     pub(super) access: Scopes,
-    /// The stamp of the user's credential.
+    /// The credential of the user; none in a token for anonymous callers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) stamp: Option<CredentialStamp>,
+    pub(super) login: Option<Login>,
 }
 
 /// A token that has just been issued.
@@ -96,7 +96,7 @@ impl TokenIssuer {
     pub(super) async fn issue(
         &self,
         purpose: Purpose,
-        user: Option<(&str, &CredentialStamp)>,
+        user: Option<&User>,
         access: Scopes,
     ) -> Result<IssuedToken> {
         let issued = SystemTime::now();
@@ -109,13 +109,13 @@ impl TokenIssuer {
         let claims = Claims {
             iss: self.service.clone(),
             aud: self.audience(purpose),
-            sub: user.map_or_else(String::new, |(name, _)| name.to_owned()),
+            sub: user.map_or_else(String::new, |user| user.name.to_string()),
             iat: now,
             nbf: now,
             exp: now.saturating_add(lifetime.as_secs()),
             jti: random_id()?,
             access,
-            stamp: user.map(|(_, stamp)| stamp.clone()),
+            login: user.map(|user| user.login.clone()),
         };
         let keys = self.key.current().await;
         let header = Header::new(Algorithm::HS256);

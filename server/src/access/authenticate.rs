@@ -1,0 +1,137 @@
+//! Identifying callers, each kind of credential by the part that knows it.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use tranship::{Error, ErrorKind, Result};
+
+use super::credentials::Credentials;
+use super::htpasswd::PasswordRefusal;
+use super::identity::{Login, LoginKind, PresentedToken, Rights, User};
+use super::robots::{RobotAccount, is_secret};
+use super::stamp::CredentialStamp;
+use super::tokens::Purpose;
+use super::{Access, Identity};
+use crate::peer::Peer;
+
+impl Access {
+    /// Identifies the caller of a request with `headers`, from `peer`. A request without credentials has an anonymous
+    /// caller.
+    ///
+    /// Dropping the future is safe; a password check that has started finishes on its thread.
+    ///
+    /// # Errors
+    /// - [`Unauthorized`](ErrorKind::Unauthorized) if the request has credentials that are not valid. Treating it as
+    ///   anonymous would hide the mistake.
+    /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked.
+    pub async fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Identity> {
+        match Credentials::of(headers) {
+            Credentials::None => Ok(Identity::anonymous()),
+            Credentials::Basic { user, password } => self.log_in(&user, &password, peer).await,
+            Credentials::Bearer(token) => match self.by_token(Purpose::Access, &token).await {
+                Some(identity) => Ok(identity),
+                None => Err(unauthorized("the token is not valid")),
+            },
+            Credentials::Invalid => Err(unauthorized("the credentials are malformed")),
+        }
+    }
+
+    /// Identifies a user by a password, as in a login form on `peer`.
+    ///
+    /// Dropping the future is safe; a password check that has started finishes on its thread.
+    ///
+    /// # Errors
+    /// - [`Unauthorized`](ErrorKind::Unauthorized) if the user does not exist or the password is wrong.
+    /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked.
+    pub async fn log_in(&self, user: &str, password: &[u8], _peer: &Peer) -> Result<Identity> {
+        let wrong = || unauthorized("the user or the password is wrong");
+        if let Some(robots) = self.robots()
+            && is_secret(password)
+        {
+            let account = robots.check(user, password).await;
+            return account.map(|account| robot(&account)).ok_or_else(wrong);
+        }
+        let users = self.users().ok_or_else(wrong)?;
+        match users.check(user, password).await {
+            Ok(stamp) => Ok(named(user, stamp)),
+            Err(PasswordRefusal::Wrong) => Err(wrong()),
+            Err(PasswordRefusal::Busy) => Err(Error::new(
+                ErrorKind::RateLimited,
+                "too many passwords are being checked; try again",
+            )),
+        }
+    }
+
+    /// Returns whether `identity` is still valid: the user exists and has the credential that it was identified by.
+    /// A session that outlives a request asks this before each use. Anonymous callers are always valid.
+    pub async fn is_current(&self, identity: &Identity) -> bool {
+        match identity.as_user() {
+            None => true,
+            Some(user) => self.recognise(&user.name, &user.login).await.is_some(),
+        }
+    }
+
+    /// Identifies the user of a refresh token.
+    ///
+    /// # Errors
+    /// [`Unauthorized`](ErrorKind::Unauthorized) if it is not valid.
+    pub(crate) async fn refresh(&self, token: &str) -> Result<Identity> {
+        let identity = self.by_token(Purpose::Refresh, token).await;
+        let identity = identity.ok_or_else(|| unauthorized("the refresh token is not valid"))?;
+        Ok(identity.without_token())
+    }
+
+    /// Identifies a caller by a token of this server, if it is valid.
+    async fn by_token(&self, purpose: Purpose, token: &str) -> Option<Identity> {
+        let claims = self.issuer()?.verify(purpose, token).await?;
+        let identity = match claims.login {
+            None => Identity::anonymous(),
+            Some(login) => self.recognise(&claims.sub, &login).await?,
+        };
+        Some(identity.with_token(PresentedToken {
+            id: claims.jti,
+            scopes: claims.access,
+        }))
+    }
+
+    /// Returns the user `name` who has logged in with `login` before, if that is still the user's credential.
+    async fn recognise(&self, name: &str, login: &Login) -> Option<Identity> {
+        match login.kind {
+            LoginKind::Password => {
+                let stamp = self.users()?.stamp(name).await?;
+                (stamp == login.stamp).then(|| named(name, stamp))
+            }
+            LoginKind::Robot => {
+                let account = self.robots()?.find(name).await?;
+                (account.stamp() == login.stamp).then(|| robot(&account))
+            }
+        }
+    }
+}
+
+/// Returns the identity of a user of the password file.
+fn named(name: &str, stamp: CredentialStamp) -> Identity {
+    Identity::of_user(User {
+        name: name.into(),
+        login: Login {
+            kind: LoginKind::Password,
+            stamp,
+        },
+        rights: Rights::OfName,
+    })
+}
+
+fn robot(account: &RobotAccount) -> Identity {
+    Identity::of_user(User {
+        name: account.name.as_str().into(),
+        login: Login {
+            kind: LoginKind::Robot,
+            stamp: account.stamp(),
+        },
+        rights: Rights::Listed(Arc::clone(&account.grants)),
+    })
+}
+
+fn unauthorized(message: &'static str) -> Error {
+    Error::new(ErrorKind::Unauthorized, message)
+}

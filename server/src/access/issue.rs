@@ -1,0 +1,56 @@
+//! Issuing tokens to identified callers.
+
+use tranship::{Error, RepositoryName, Result};
+
+use super::scope::Scopes;
+use super::tokens::{IssuedToken, Purpose, TokenIssuer};
+use super::{Access, Identity};
+
+impl Access {
+    /// Issues a token to `identity`, with the part of the scopes `asked` that it may have.
+    ///
+    /// # Errors
+    /// - [`Unsupported`](tranship::ErrorKind::Unsupported) if this server does not issue tokens.
+    /// - [`Io`](tranship::ErrorKind::Io) if the system has no random numbers.
+    pub(crate) async fn issue_token(
+        &self,
+        identity: &Identity,
+        asked: &Scopes,
+    ) -> Result<IssuedToken> {
+        let may_list = identity.user().is_some() || self.has_anonymous_read();
+        let allows = |name: &RepositoryName, action| self.allows_action(identity, name, action);
+        let granted = asked.granted(allows, may_list);
+        self.sign(Purpose::Access, identity, granted).await
+    }
+
+    /// Issues a refresh token to `identity`, or `None` if it would not be of any use: `identity` is not a user, or the
+    /// key of this server ends with the process.
+    ///
+    /// # Errors
+    /// As [`issue_token`](Self::issue_token).
+    pub(crate) async fn issue_refresh_token(
+        &self,
+        identity: &Identity,
+    ) -> Result<Option<IssuedToken>> {
+        let is_lasting = self
+            .issuer()
+            .is_some_and(TokenIssuer::issues_refresh_tokens);
+        if identity.user().is_none() || !is_lasting {
+            return Ok(None);
+        }
+        let issued = self.sign(Purpose::Refresh, identity, Scopes::default());
+        issued.await.map(Some)
+    }
+
+    async fn sign(
+        &self,
+        purpose: Purpose,
+        identity: &Identity,
+        scopes: Scopes,
+    ) -> Result<IssuedToken> {
+        let Some(issuer) = self.issuer() else {
+            return Err(Error::unsupported("this server does not issue tokens"));
+        };
+        issuer.issue(purpose, identity.as_user(), scopes).await
+    }
+}
