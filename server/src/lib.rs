@@ -64,7 +64,7 @@ mod write_timeout;
 
 pub use access::{
     Access, Grant, Htpasswd, Identity, NamePattern, Permission, RobotAccount, RobotAccounts,
-    RobotFile, RobotName, TokenKey, TokenOptions,
+    RobotFile, RobotName, TokenKey, TokenOptions, TokenService,
 };
 pub use events::{Event, EventAction, EventCause, EventSink, ReceiverState};
 pub use mirrors::{Mirror, Mirrors};

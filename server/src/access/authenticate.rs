@@ -28,10 +28,10 @@ impl Access {
         match Credentials::of(headers) {
             Credentials::None => Ok(Identity::anonymous()),
             Credentials::Basic { user, password } => self.log_in(&user, &password, peer).await,
-            Credentials::Bearer(token) => match self.by_token(Purpose::Access, &token).await {
-                Some(identity) => Ok(identity),
-                None => Err(unauthorized("the token is not valid")),
-            },
+            Credentials::Bearer(token) => {
+                let identity = self.by_bearer_token(&token).await;
+                identity.ok_or_else(|| unauthorized("the token is not valid"))
+            }
             Credentials::Invalid => Err(unauthorized("the credentials are malformed")),
         }
     }
@@ -65,9 +65,16 @@ impl Access {
     /// Returns whether `identity` is still valid: the user exists and has the credential that it was identified by.
     /// A session that outlives a request asks this before each use. Anonymous callers are always valid.
     pub async fn is_current(&self, identity: &Identity) -> bool {
+        if identity.is_expired() {
+            return false;
+        }
         match identity.as_user() {
-            None => true,
-            Some(user) => self.recognise(&user.name, &user.login).await.is_some(),
+            Some(User {
+                name,
+                login: Some(login),
+                ..
+            }) => self.recognise(name, login).await.is_some(),
+            _ => true,
         }
     }
 
@@ -76,22 +83,34 @@ impl Access {
     /// # Errors
     /// [`Unauthorized`](ErrorKind::Unauthorized) if it is not valid.
     pub(crate) async fn refresh(&self, token: &str) -> Result<Identity> {
-        let identity = self.by_token(Purpose::Refresh, token).await;
+        let identity = self.by_own_token(Purpose::Refresh, token).await;
         let identity = identity.ok_or_else(|| unauthorized("the refresh token is not valid"))?;
         Ok(identity.without_token())
     }
 
+    /// Identifies a caller by a token, if it is valid.
+    async fn by_bearer_token(&self, token: &str) -> Option<Identity> {
+        if let Some(identity) = self.by_own_token(Purpose::Access, token).await {
+            return Some(identity);
+        }
+        self.token_service()?.identify(token).await
+    }
+
     /// Identifies a caller by a token of this server, if it is valid.
-    async fn by_token(&self, purpose: Purpose, token: &str) -> Option<Identity> {
+    async fn by_own_token(&self, purpose: Purpose, token: &str) -> Option<Identity> {
         let claims = self.issuer()?.verify(purpose, token).await?;
         let identity = match claims.login {
-            None => Identity::anonymous(),
             Some(login) => self.recognise(&claims.sub, &login).await?,
+            None if claims.sub.is_empty() => Identity::anonymous(),
+            None => Identity::of_foreign_user(&claims.sub),
         };
-        Some(identity.with_token(PresentedToken {
+        let user = identity.as_user();
+        let token = PresentedToken {
             id: claims.jti,
             scopes: claims.access,
-        }))
+            is_authority: user.is_some_and(|user| user.login.is_none()),
+        };
+        Some(identity.with_token(token))
     }
 
     /// Returns the user `name` who has logged in with `login` before, if that is still the user's credential.
@@ -113,10 +132,10 @@ impl Access {
 fn named(name: &str, stamp: CredentialStamp) -> Identity {
     Identity::of_user(User {
         name: name.into(),
-        login: Login {
+        login: Some(Login {
             kind: LoginKind::Password,
             stamp,
-        },
+        }),
         rights: Rights::OfName,
     })
 }
@@ -124,12 +143,13 @@ fn named(name: &str, stamp: CredentialStamp) -> Identity {
 fn robot(account: &RobotAccount) -> Identity {
     Identity::of_user(User {
         name: account.name.as_str().into(),
-        login: Login {
+        login: Some(Login {
             kind: LoginKind::Robot,
             stamp: account.stamp(),
-        },
+        }),
         rights: Rights::Listed(Arc::clone(&account.grants)),
     })
+    .with_expiry(account.expires)
 }
 
 fn unauthorized(message: &'static str) -> Error {

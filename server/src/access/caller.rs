@@ -6,7 +6,7 @@ use http::request::Parts;
 use tranship::{Error, ErrorKind, RepositoryName};
 
 use super::challenge::{self, TokenError};
-use super::scope::{self, Action};
+use super::scope::{self, Action, Scopes};
 use super::{Access, Identity};
 use crate::peer::Peer;
 use crate::response_error::{ErrorCode, ResponseError};
@@ -67,8 +67,12 @@ impl<'a> Caller<'a> {
 
     /// Returns whether the repository `name` is listed for the caller. A token to list repositories need not name them.
     pub(crate) fn may_see(&self, name: &RepositoryName) -> bool {
-        self.access
-            .is_none_or(|access| access.grants_action(&self.identity, name, Action::Pull))
+        // A token service that lets a caller list repositories does not say which.
+        let lists_all = |scopes: &Scopes| scopes.allow_catalog();
+        self.identity.granted_scopes().is_some_and(lists_all)
+            || self
+                .access
+                .is_none_or(|access| access.grants_action(&self.identity, name, Action::Pull))
     }
 
     /// # Errors
@@ -88,7 +92,7 @@ impl<'a> Caller<'a> {
             Required::Credentials => (is_user || identity.token_id().is_some(), true),
             Required::User => (is_user, true),
             Required::Catalog => (
-                is_user || access.has_anonymous_read(),
+                access.grants_catalog(identity),
                 identity.has_catalog_scope(),
             ),
             Required::Repository(name, action) => (
@@ -96,12 +100,15 @@ impl<'a> Caller<'a> {
                 self.may(name, action),
             ),
         };
+        let insufficient = || {
+            let error = Some(TokenError::InsufficientScope);
+            unauthorized(access, request, required, error)
+        };
         match (is_granted, is_in_scope) {
             (true, true) => Ok(()),
-            (true, false) => {
-                let error = Some(TokenError::InsufficientScope);
-                Err(unauthorized(access, request, required, error))
-            }
+            (true, false) => Err(insufficient()),
+            // The token service may grant more when it is asked for it.
+            (false, _) if identity.granted_scopes().is_some() => Err(insufficient()),
             (false, _) if is_user => Err(ResponseError::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::Denied,
@@ -153,15 +160,15 @@ fn unauthorized(
     required: Required<'_>,
     error: Option<TokenError>,
 ) -> ResponseError {
-    let challenge = match access.issuer() {
+    let challenge = match challenge::token_source(access, request) {
         None => challenge::basic(),
-        Some(issuer) => {
+        Some(source) => {
             let scope = match required {
                 Required::Repository(name, action) => Some(scope::required(name, action)),
                 Required::Catalog => Some(scope::CATALOG.to_owned()),
                 _ => None,
             };
-            challenge::bearer(issuer, request, scope.as_deref(), error)
+            challenge::bearer(&source, scope.as_deref(), error)
         }
     };
     ResponseError::new(

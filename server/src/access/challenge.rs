@@ -3,6 +3,7 @@
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 
+use super::Access;
 use super::tokens::TokenIssuer;
 use crate::peer::Peer;
 use crate::response::value;
@@ -25,21 +26,39 @@ pub(crate) fn basic() -> HeaderValue {
     HeaderValue::from_static("Basic realm=\"tranship\", charset=\"UTF-8\"")
 }
 
-/// Returns the value of `WWW-Authenticate` that asks for a token with `scope`.
+/// Where a client gets a token for this server.
+pub(super) struct TokenSource<'a> {
+    realm: String,
+    service: &'a str,
+}
+
+/// Returns where a client gets tokens: from the external service, or else from this server. Returns `None` if there are
+/// no tokens.
+pub(super) fn token_source<'a>(access: &'a Access, request: &Parts) -> Option<TokenSource<'a>> {
+    if let Some(service) = access.token_service() {
+        return Some(TokenSource {
+            realm: service.realm().to_owned(),
+            service: service.service(),
+        });
+    }
+    let issuer = access.issuer()?;
+    let origin = origin(issuer, request)?;
+    Some(TokenSource {
+        realm: format!("{origin}{TOKEN_PATH}"),
+        service: issuer.service(),
+    })
+}
+
+/// Returns the value of `WWW-Authenticate` that asks for a token of `source` with `scope`.
 ///
-/// It names the token endpoint alone. A client that is offered Basic beside it may take that, and then fail to pull
-/// without a login.
+/// It does not offer Basic too: a client may take that, and then fail to pull without a login.
 pub(super) fn bearer(
-    issuer: &TokenIssuer,
-    request: &Parts,
+    source: &TokenSource<'_>,
     scope: Option<&str>,
     error: Option<TokenError>,
 ) -> HeaderValue {
-    let Some(origin) = origin(issuer, request) else {
-        return basic();
-    };
-    let service = issuer.service();
-    let mut text = format!("Bearer realm=\"{origin}{TOKEN_PATH}\",service=\"{service}\"");
+    let TokenSource { realm, service } = source;
+    let mut text = format!("Bearer realm=\"{realm}\",service=\"{service}\"");
     if let Some(scope) = scope {
         text.push_str(&format!(",scope=\"{scope}\""));
     }

@@ -1,6 +1,7 @@
 //! Identified callers.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use tranship::RepositoryName;
@@ -17,12 +18,15 @@ use super::stamp::CredentialStamp;
 pub struct Identity {
     user: Option<User>,
     token: Option<Arc<PresentedToken>>,
+    /// When the identity ends, if its credential says so.
+    expires: Option<SystemTime>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct User {
     pub(super) name: Arc<str>,
-    pub(super) login: Login,
+    /// None if another party has identified the user.
+    pub(super) login: Option<Login>,
     pub(super) rights: Rights,
 }
 
@@ -50,6 +54,8 @@ pub(super) enum Rights {
     OfName,
     /// These grants.
     Listed(Arc<[Grant]>),
+    /// Only what the token of the user allows.
+    OfToken,
 }
 
 /// The token that a caller was identified by.
@@ -58,6 +64,8 @@ pub(super) struct PresentedToken {
     pub(super) id: String,
     /// The most that the caller may do with it.
     pub(super) scopes: Scopes,
+    /// Whether its issuer decides what the caller may do, and not this server.
+    pub(super) is_authority: bool,
 }
 
 impl Identity {
@@ -70,13 +78,37 @@ impl Identity {
     pub(super) fn of_user(user: User) -> Self {
         Self {
             user: Some(user),
-            token: None,
+            ..Self::default()
         }
+    }
+
+    /// Returns the identity of a user whose rights are in a token.
+    pub(super) fn of_foreign_user(name: &str) -> Self {
+        Self::of_user(User {
+            name: name.into(),
+            login: None,
+            rights: Rights::OfToken,
+        })
     }
 
     pub(super) fn with_token(mut self, token: PresentedToken) -> Self {
         self.token = Some(Arc::new(token));
         self
+    }
+
+    /// Sets when the identity ends.
+    pub(super) fn with_expiry(mut self, expires: Option<SystemTime>) -> Self {
+        self.expires = expires;
+        self
+    }
+
+    pub(super) fn expires(&self) -> Option<SystemTime> {
+        self.expires
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.expires
+            .is_some_and(|expires| expires <= SystemTime::now())
     }
 
     /// Returns the identity of the same user, not limited by a token.
@@ -99,6 +131,12 @@ impl Identity {
 
     pub(super) fn as_user(&self) -> Option<&User> {
         self.user.as_ref()
+    }
+
+    /// Returns the scopes of the caller's token if its issuer decides what the caller may do.
+    pub(super) fn granted_scopes(&self) -> Option<&Scopes> {
+        let token = self.token.as_ref()?;
+        token.is_authority.then_some(&token.scopes)
     }
 
     /// Returns whether the token of the caller, if any, includes `action` on the repository `name`.

@@ -17,14 +17,14 @@ impl Access {
         identity: &Identity,
         asked: &Scopes,
     ) -> Result<IssuedToken> {
-        let may_list = identity.user().is_some() || self.has_anonymous_read();
+        let may_list = self.grants_catalog(identity);
         let allows = |name: &RepositoryName, action| self.allows_action(identity, name, action);
         let granted = asked.granted(allows, may_list);
         self.sign(Purpose::Access, identity, granted).await
     }
 
-    /// Issues a refresh token to `identity`, or `None` if it would not be of any use: `identity` is not a user, or the
-    /// key of this server ends with the process.
+    /// Issues a refresh token to `identity`, or returns `None` if it would not be useful: `identity` does not have a
+    /// lasting credential, or the key of this server ends with the process.
     ///
     /// # Errors
     /// As [`issue_token`](Self::issue_token).
@@ -35,7 +35,8 @@ impl Access {
         let is_lasting = self
             .issuer()
             .is_some_and(TokenIssuer::issues_refresh_tokens);
-        if identity.user().is_none() || !is_lasting {
+        let has_login = identity.as_user().is_some_and(|user| user.login.is_some());
+        if !has_login || !is_lasting {
             return Ok(None);
         }
         let issued = self.sign(Purpose::Refresh, identity, Scopes::default());
@@ -51,6 +52,7 @@ impl Access {
         let Some(issuer) = self.issuer() else {
             return Err(Error::unsupported("this server does not issue tokens"));
         };
-        issuer.issue(purpose, identity.as_user(), scopes).await
+        let (user, expires) = (identity.as_user(), identity.expires());
+        issuer.issue(purpose, user, scopes, expires).await
     }
 }

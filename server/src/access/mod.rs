@@ -11,10 +11,12 @@ mod grants;
 mod htpasswd;
 mod identity;
 mod issue;
+mod jwt;
 mod pattern;
 mod robots;
 mod scope;
 mod stamp;
+mod token_service;
 mod tokens;
 
 use std::sync::Arc;
@@ -33,6 +35,7 @@ pub use identity::Identity;
 pub use pattern::NamePattern;
 pub use robots::{RobotAccount, RobotAccounts, RobotFile, RobotName};
 pub(crate) use scope::{Action, Scopes};
+pub use token_service::TokenService;
 pub use tokens::{TokenKey, TokenOptions};
 
 /// The users, and what they may do. Clones share everything, and are cheap.
@@ -65,6 +68,7 @@ struct Settings {
     robots: Option<Arc<RobotAccounts>>,
     grants: Grants,
     issuer: Option<Arc<TokenIssuer>>,
+    token_service: Option<Arc<TokenService>>,
 }
 
 impl Access {
@@ -115,6 +119,14 @@ impl Access {
         self
     }
 
+    /// Accepts the tokens of an external token service, and asks clients for them. Each token says what its bearer may
+    /// do; grants do not apply to it.
+    #[must_use]
+    pub fn with_token_service(mut self, service: TokenService) -> Self {
+        self.settings().token_service = Some(Arc::new(service));
+        self
+    }
+
     /// Returns whether `identity` has the permission `wanted` for the repository `name`.
     #[must_use]
     pub fn allows(&self, identity: &Identity, name: &RepositoryName, wanted: Permission) -> bool {
@@ -138,11 +150,19 @@ impl Access {
             || identity.as_user().is_some_and(|user| match &user.rights {
                 Rights::OfName => grants.allow_user(&user.name, name, wanted),
                 Rights::Listed(listed) => listed.iter().any(|grant| grant.allows(name, wanted)),
+                Rights::OfToken => false,
             })
+            || identity
+                .granted_scopes()
+                .is_some_and(|scopes| scopes.allow(name, action))
     }
 
-    fn has_anonymous_read(&self) -> bool {
-        self.0.grants.have_anonymous_read()
+    /// Returns whether the grants let `identity` list repositories, whatever its token says.
+    fn grants_catalog(&self, identity: &Identity) -> bool {
+        match identity.granted_scopes() {
+            Some(scopes) => scopes.allow_catalog(),
+            None => identity.user().is_some() || self.0.grants.have_anonymous_read(),
+        }
     }
 
     fn users(&self) -> Option<&Htpasswd> {
@@ -151,6 +171,10 @@ impl Access {
 
     fn robots(&self) -> Option<&RobotAccounts> {
         self.0.robots.as_deref()
+    }
+
+    fn token_service(&self) -> Option<&TokenService> {
+        self.0.token_service.as_deref()
     }
 
     fn issuer(&self) -> Option<&TokenIssuer> {

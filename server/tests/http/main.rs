@@ -16,5 +16,6 @@ mod robots;
 mod sessions;
 #[cfg(feature = "tls")]
 mod tls;
+mod token_service;
 mod tokens;
 mod uploads;

@@ -72,7 +72,7 @@ pub(crate) fn text(reply: &Reply, field: &str) -> String {
 }
 
 #[track_caller]
-fn challenge(reply: &Reply) -> &str {
+pub(crate) fn challenge(reply: &Reply) -> &str {
     reply.fails(401, "UNAUTHORIZED");
     reply.header("www-authenticate").expect("a challenge")
 }

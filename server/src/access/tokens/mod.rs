@@ -5,7 +5,6 @@
 
 mod key;
 mod options;
-mod provider;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tranship::{Error, Result};
 
 use super::identity::{Login, User};
+use super::jwt;
 use super::scope::Scopes;
 use crate::random::random_id;
 pub use key::TokenKey;
@@ -50,7 +50,8 @@ pub(super) struct Claims {
     pub(super) jti: String,
     #[serde(default)]
     pub(super) access: Scopes,
-    /// The credential of the user; none in a token for anonymous callers.
+    /// The credential of the user. None in a token for anonymous callers, and for a user that this server does not
+    /// know, in exchange for another token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) login: Option<Login>,
 }
@@ -65,7 +66,7 @@ pub(crate) struct IssuedToken {
 
 impl TokenIssuer {
     pub(super) fn new(key: TokenKey, options: TokenOptions) -> Self {
-        provider::install();
+        jwt::install_provider();
         let host = options.public_url.as_ref().and_then(|url| url.host_str());
         let service = host.unwrap_or(DEFAULT_SERVICE).to_owned();
         Self {
@@ -89,7 +90,7 @@ impl TokenIssuer {
         self.key.is_lasting()
     }
 
-    /// Issues a token for `user`, or for anonymous callers.
+    /// Issues a token for `user`, or for anonymous callers, that is not valid any more when `expires` is over.
     ///
     /// # Errors
     /// [`Io`](tranship::ErrorKind::Io) if the system has no random numbers.
@@ -98,6 +99,7 @@ impl TokenIssuer {
         purpose: Purpose,
         user: Option<&User>,
         access: Scopes,
+        expires: Option<SystemTime>,
     ) -> Result<IssuedToken> {
         let issued = SystemTime::now();
         let now = issued.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -106,6 +108,8 @@ impl TokenIssuer {
             Purpose::Access => self.options.lifetime,
             Purpose::Refresh => self.options.refresh_lifetime,
         };
+        let left = expires.map(|expires| expires.duration_since(issued).unwrap_or_default());
+        let lifetime = left.map_or(lifetime, |left| left.min(lifetime));
         let claims = Claims {
             iss: self.service.clone(),
             aud: self.audience(purpose),
@@ -115,7 +119,7 @@ impl TokenIssuer {
             exp: now.saturating_add(lifetime.as_secs()),
             jti: random_id()?,
             access,
-            login: user.map(|user| user.login.clone()),
+            login: user.and_then(|user| user.login.clone()),
         };
         let keys = self.key.current().await;
         let header = Header::new(Algorithm::HS256);

@@ -5,27 +5,42 @@
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result, new_error};
+use jsonwebtoken::jwk::ThumbprintHash;
 use jsonwebtoken::signature::{self, Signer, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, EncodingKey};
-use ring::hmac;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
     RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
     UnparsedPublicKey, VerificationAlgorithm,
 };
+use ring::{digest, hmac};
 
 /// Makes `jsonwebtoken` use ring, unless the program has installed another provider.
 pub(in crate::access) fn install() {
     static PROVIDER: CryptoProvider = CryptoProvider {
         signer_factory: signer,
         verifier_factory: verifier,
-        key_utils: KeyUtils::new_unimplemented(),
+        key_utils: KeyUtils {
+            compute_digest: digest,
+            // For the public keys of private ones, which this server does not have.
+            ..KeyUtils::new_unimplemented()
+        },
     };
     if CryptoProvider::try_get_default().is_none() {
         // Fails if another thread has just installed one, which is then used.
         let _ = PROVIDER.install_default();
     }
+}
+
+fn digest(data: &[u8], hash: ThumbprintHash) -> Result<Vec<u8>> {
+    let algorithm = match hash {
+        ThumbprintHash::SHA256 => &digest::SHA256,
+        ThumbprintHash::SHA384 => &digest::SHA384,
+        ThumbprintHash::SHA512 => &digest::SHA512,
+        _ => return Err(new_error(ErrorKind::UnsupportedAlgorithm)),
+    };
+    Ok(digest::digest(algorithm, data).as_ref().to_vec())
 }
 
 /// Signs with a secret key. Public keys are only verified.
