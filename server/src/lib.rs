@@ -63,8 +63,9 @@ mod uploads;
 mod write_timeout;
 
 pub use access::{
-    Access, Grant, Htpasswd, Identity, NamePattern, Permission, RobotAccount, RobotAccounts,
-    RobotFile, RobotName, TokenKey, TokenOptions, TokenService,
+    Access, FetchDocument, Grant, Htpasswd, Identity, NamePattern, OidcIssuer, OidcRule,
+    Permission, RobotAccount, RobotAccounts, RobotFile, RobotName, TokenKey, TokenOptions,
+    TokenService,
 };
 pub use events::{Event, EventAction, EventCause, EventSink, ReceiverState};
 pub use mirrors::{Mirror, Mirrors};

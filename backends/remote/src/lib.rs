@@ -67,5 +67,5 @@ pub use repository::RemoteRepository;
 pub use reqwest;
 pub use retry_policy::RetryPolicy;
 pub use tls_options::TlsOptions;
-pub use transport::{RequestCounts, RequestKind};
+pub use transport::{DocumentClient, RequestCounts, RequestKind};
 pub use warning::Warning;

@@ -8,6 +8,7 @@ use tranship::{Error, ErrorKind, Result};
 use super::credentials::Credentials;
 use super::htpasswd::PasswordRefusal;
 use super::identity::{Login, LoginKind, PresentedToken, Rights, User};
+use super::jwt;
 use super::robots::{RobotAccount, is_secret};
 use super::stamp::CredentialStamp;
 use super::tokens::Purpose;
@@ -36,7 +37,8 @@ impl Access {
         }
     }
 
-    /// Identifies a user by a password, as in a login form on `peer`.
+    /// Identifies a user by a password, as in a login form on `peer`. It may be the secret of a robot account or an
+    /// OpenID Connect token.
     ///
     /// Dropping the future is safe; a password check that has started finishes on its thread.
     ///
@@ -50,6 +52,12 @@ impl Access {
         {
             let account = robots.check(user, password).await;
             return account.map(|account| robot(&account)).ok_or_else(wrong);
+        }
+        if let Ok(token) = std::str::from_utf8(password)
+            && self.has_oidc()
+            && jwt::is_token(token)
+        {
+            return self.by_oidc_token(token).await.ok_or_else(wrong);
         }
         let users = self.users().ok_or_else(wrong)?;
         match users.check(user, password).await {
@@ -93,7 +101,18 @@ impl Access {
         if let Some(identity) = self.by_own_token(Purpose::Access, token).await {
             return Some(identity);
         }
-        self.token_service()?.identify(token).await
+        if let Some(service) = self.token_service()
+            && let Some(identity) = service.identify(token).await
+        {
+            return Some(identity);
+        }
+        self.by_oidc_token(token).await
+    }
+
+    /// Identifies a caller by a token of an OpenID Connect issuer, if it is valid.
+    async fn by_oidc_token(&self, token: &str) -> Option<Identity> {
+        let issuer = self.oidc(&jwt::claimed_issuer(token)?)?;
+        issuer.identify(token).await
     }
 
     /// Identifies a caller by a token of this server, if it is valid.

@@ -12,6 +12,7 @@ mod htpasswd;
 mod identity;
 mod issue;
 mod jwt;
+mod oidc;
 mod pattern;
 mod robots;
 mod scope;
@@ -32,6 +33,7 @@ pub(crate) use challenge::{TOKEN_PATH, basic as basic_challenge};
 pub use grants::{Grant, Permission};
 pub use htpasswd::Htpasswd;
 pub use identity::Identity;
+pub use oidc::{FetchDocument, OidcIssuer, OidcRule};
 pub use pattern::NamePattern;
 pub use robots::{RobotAccount, RobotAccounts, RobotFile, RobotName};
 pub(crate) use scope::{Action, Scopes};
@@ -69,6 +71,7 @@ struct Settings {
     grants: Grants,
     issuer: Option<Arc<TokenIssuer>>,
     token_service: Option<Arc<TokenService>>,
+    oidc: Vec<Arc<OidcIssuer>>,
 }
 
 impl Access {
@@ -127,6 +130,13 @@ impl Access {
         self
     }
 
+    /// Accepts the OpenID Connect tokens of `issuer`, as passwords and as bearer tokens. May be called several times.
+    #[must_use]
+    pub fn with_oidc(mut self, issuer: OidcIssuer) -> Self {
+        self.settings().oidc.push(Arc::new(issuer));
+        self
+    }
+
     /// Returns whether `identity` has the permission `wanted` for the repository `name`.
     #[must_use]
     pub fn allows(&self, identity: &Identity, name: &RepositoryName, wanted: Permission) -> bool {
@@ -175,6 +185,17 @@ impl Access {
 
     fn token_service(&self) -> Option<&TokenService> {
         self.0.token_service.as_deref()
+    }
+
+    fn has_oidc(&self) -> bool {
+        !self.0.oidc.is_empty()
+    }
+
+    /// Returns the issuer of OpenID Connect tokens with the URL `issuer`.
+    fn oidc(&self, issuer: &str) -> Option<&OidcIssuer> {
+        let mut issuers = self.0.oidc.iter();
+        let found = issuers.find(|each| each.issuer() == issuer);
+        found.map(AsRef::as_ref)
     }
 
     fn issuer(&self) -> Option<&TokenIssuer> {

@@ -9,6 +9,7 @@ mod listings;
 mod manifest_checks;
 mod manifests;
 mod mirrors;
+mod oidc;
 mod operations;
 mod redirects;
 mod referrers;

@@ -3,6 +3,7 @@
 mod attempt;
 mod connect;
 mod counts;
+mod document;
 pub(crate) mod failure;
 mod hidden;
 mod limit;
@@ -34,6 +35,7 @@ use tracing::Instrument as _;
 use tranship::{Error, ErrorKind, RegistryName, Result};
 
 pub use counts::{RequestCounts, RequestKind};
+pub use document::DocumentClient;
 pub(crate) use request::{Payload, Repeat, Request};
 pub(crate) use response::Response;
 pub(crate) use retry::Retries;

@@ -37,7 +37,11 @@ impl TrustedKeys {
         Ok(keys)
     }
 
-    fn from_jwk_set(content: &[u8]) -> Result<Self> {
+    /// Decodes a set of JSON Web Keys. Keys of unknown kinds are skipped.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if it is malformed.
+    pub(in crate::access) fn from_jwk_set(content: &[u8]) -> Result<Self> {
         let set: JwkSet = serde_json::from_slice(content).map_err(|error| {
             invalid("the file is not a set of JSON Web Keys").with_source(error)
         })?;

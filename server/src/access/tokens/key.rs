@@ -13,12 +13,14 @@ use crate::reload::ReloadedFiles;
 /// The length of a key, in bytes; as RFC 7518, section 3.2, requires for HMAC with SHA-256.
 const MIN_LENGTH: usize = 32;
 
-/// The secret key with which a server signs the tokens that it issues, and recognises them.
+/// The secret key with which a server signs the tokens that it issues, and recognises them. Clones are the same key.
+#[derive(Clone)]
 pub struct TokenKey(Source);
 
+#[derive(Clone)]
 enum Source {
     Generated(Arc<Keys>),
-    File(ReloadedFiles<Keys>),
+    File(Arc<ReloadedFiles<Keys>>),
 }
 
 pub(super) struct Keys {
@@ -46,7 +48,7 @@ impl TokenKey {
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let decode = |contents: &[Vec<u8>]| Keys::new(contents.concat().trim_ascii());
         let file = ReloadedFiles::open(vec![path.into()], decode).await?;
-        Ok(Self(Source::File(file)))
+        Ok(Self(Source::File(Arc::new(file))))
     }
 
     /// Returns whether the key remains after the end of the process.
