@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::foreign;
 use tranship::{ByteRange, Digest, Error, ErrorKind, RepositoryName, Result, Tag, TagOrDigest};
 use tranship_backends::{LayoutPath, Location, RegistryLocation};
-use tranship_server::{NamePattern, Permission};
+use tranship_server::Grant;
 
 /// The tag or digest, which must be there.
 pub(crate) fn required_reference(location: &Location) -> Result<&TagOrDigest> {
@@ -314,8 +314,7 @@ pub(crate) fn parse_root(text: &str) -> Result<RegistryLocation> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GrantArg {
     pub(crate) user: String,
-    pub(crate) names: NamePattern,
-    pub(crate) permission: Permission,
+    pub(crate) grant: Grant,
 }
 
 impl FromStr for GrantArg {
@@ -329,21 +328,14 @@ impl FromStr for GrantArg {
             )
             .with_hint("write for example --grant 'ann=team/**:rw'")
         };
-        // A user's name may have an equals sign, a pattern has none.
+        // The name of a user may have an equals sign; a pattern does not.
         let (user, rest) = text.rsplit_once('=').ok_or_else(malformed)?;
-        let (names, permission) = rest.rsplit_once(':').ok_or_else(malformed)?;
-        let permission = match permission {
-            "r" => Permission::Read,
-            "rw" => Permission::Write,
-            _ => return Err(malformed()),
-        };
         if user.is_empty() {
             return Err(malformed());
         }
         Ok(Self {
             user: user.to_owned(),
-            names: names.parse()?,
-            permission,
+            grant: rest.parse()?,
         })
     }
 }
@@ -443,8 +435,7 @@ mod tests {
     fn a_grant_is_for_a_user_a_pattern_and_a_permission() {
         let grant: GrantArg = "ann=team/**:rw".parse().expect("a grant");
         assert_eq!(grant.user, "ann");
-        assert_eq!(grant.names.to_string(), "team/**");
-        assert_eq!(grant.permission, Permission::Write);
+        assert_eq!(grant.grant.to_string(), "team/**:rw");
         for text in ["", "ann", "ann=x", "=x:r", "ann=:r", "ann=x:w", "ann=X:r"] {
             text.parse::<GrantArg>().expect_err(text);
         }

@@ -20,6 +20,7 @@ mod repo;
 mod serve;
 mod tag_filter;
 mod tags;
+mod token;
 mod verify;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -51,10 +52,11 @@ pub(crate) use pages::{CompleteLocation, Completion, Help, Version};
 pub(crate) use platform::Platforms;
 pub(crate) use repo::{Ls, PageArgs, Repo, RepoLs, RepoTags, TagChoice, TagOrder};
 pub(crate) use serve::{
-    MirrorArg, RepositorySettings, RootArg, Serve, Settings, WebhookAction, WebhookFormat,
-    WebhookSettings,
+    MirrorArg, OidcSettings, RepositorySettings, RootArg, Serve, Settings, WebhookAction,
+    WebhookFormat, WebhookSettings,
 };
 pub(crate) use tags::{Resolve, TagArgs, Untag};
+pub(crate) use token::{Token, TokenCreate, TokenList, TokenRevoke};
 pub(crate) use verify::Verify;
 
 /// Copies and looks into OCI artifacts: images, and whatever else registries hold
@@ -142,6 +144,8 @@ pub(crate) enum Command {
     Login(Login),
     Logout(Logout),
     Serve(Box<Serve>),
+    #[command(subcommand)]
+    Token(Token),
     Completion(Completion),
     #[command(hide = true)]
     CompleteLocation(CompleteLocation),

@@ -37,6 +37,7 @@ mod source;
 mod stream;
 mod tag;
 mod tags;
+mod token;
 mod untag;
 mod verify;
 mod version;
@@ -133,6 +134,7 @@ pub(crate) async fn run(
         Command::Fsck(args) => fsck::run(args, location_options, output).await,
         Command::Login(args) => login::login(args, &registries, output).await,
         Command::Logout(args) => login::logout(args, &registries, output).await,
+        Command::Token(command) => token::run(command, output).await,
         Command::Completion(args) => completion::run(&args).await,
         Command::CompleteLocation(args) => complete::run(args, location_options).await,
         Command::Version(_) => version::run(output).await,

@@ -19,7 +19,8 @@ pub(crate) const PASSWORD: &str = "not:a sécret";
 /// `USER:PASSWORD`, as it is sent and stored.
 pub(crate) const BASIC: &str = "dGVzdGVyOm5vdDphIHPDqWNyZXQ=";
 /// By bcrypt, at its least cost.
-const HTPASSWD: &str = "tester:$2b$04$ScGGtpfQw1cqtpM..HY7z.pHpPIY1rEUuTSxrQN4rQZzyY01E7BAq\n";
+pub(crate) const HTPASSWD: &str =
+    "tester:$2b$04$ScGGtpfQw1cqtpM..HY7z.pHpPIY1rEUuTSxrQN4rQZzyY01E7BAq\n";
 
 /// An empty registry on a free port, until it is dropped.
 pub(crate) struct TestRegistry {

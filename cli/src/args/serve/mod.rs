@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-pub(crate) use settings::{RepositorySettings, Settings};
+pub(crate) use settings::{OidcSettings, RepositorySettings, Settings};
 pub(crate) use values::{MirrorArg, RootArg};
 pub(crate) use webhook::{WebhookAction, WebhookFormat, WebhookSettings};
 

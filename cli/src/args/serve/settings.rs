@@ -1,5 +1,6 @@
 //! The settings of a server: options of the command line, and keys of a file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use clap::Args;
 use serde::Deserialize;
 use tranship::MAX_MANIFEST_SIZE;
 
-use super::values::{MirrorArg, PatternArg, RootArg, SizeArg};
+use super::values::{MirrorArg, PatternArg, RepositoryGrantArg, RootArg, SizeArg};
 use super::webhook::WebhookArg;
 use crate::location::{DurationArg, GrantArg};
 
@@ -79,7 +80,10 @@ settings! {
     /// Allow only users of this file, as `htpasswd -B` writes it. It is read again when it changes
     #[arg(long, value_name = "FILE")]
     htpasswd: Option<PathBuf>,
-    /// With --htpasswd, let every caller read without a password: all repositories, or those of this pattern. May be
+    /// Also allow the accounts of this file, as `tranship token` writes it. It is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    robots: Option<PathBuf>,
+    /// With users, let every caller read without a password: all repositories, or those of this pattern. May be
     /// repeated
     #[arg(
         long,
@@ -89,10 +93,34 @@ settings! {
         default_missing_value = "**"
     )]
     anonymous_read: Vec<PatternArg>,
-    /// With --htpasswd, let a user read, or read and write, the repositories of a pattern in which * stands for a part
+    /// With users, let one of them read, or read and write, the repositories of a pattern in which * stands for a part
     /// of a component and ** for components. May be repeated; without it, every user may do everything
     #[arg(long, value_name = "USER=PATTERN:r|rw")]
     grant: Vec<GrantArg>,
+    /// The URL at which clients reach this server, such as https://registry.example: for tokens, and for URLs in events
+    /// [default: the host that clients name; none in events]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Sign tokens with the secret of this file, at least 32 bytes, so that they stay valid after a restart and at
+    /// other servers with the same file [default: a random one]
+    #[arg(long, value_name = "FILE")]
+    token_key: Option<PathBuf>,
+    /// How long a token is valid; clients get a new one themselves [default: 5m]
+    #[arg(long, value_name = "DURATION")]
+    token_lifetime: Option<DurationArg>,
+    /// Send clients to the token service at this URL, and accept its tokens
+    #[arg(long, value_name = "URL")]
+    auth_realm: Option<String>,
+    /// With --auth-realm, the name of this server at the token service, which must be the audience of its tokens
+    #[arg(long, value_name = "NAME")]
+    auth_service: Option<String>,
+    /// With --auth-realm, the issuer of the tokens
+    #[arg(long, value_name = "NAME")]
+    auth_issuer: Option<String>,
+    /// With --auth-realm, the public keys of the issuer: a set of JSON Web Keys, or certificates as PEM. The file is
+    /// read again when it changes
+    #[arg(long, value_name = "FILE")]
+    auth_keys: Option<PathBuf>,
     /// Serve over TLS, with the certificates of this PEM file. It is read again when it changes
     #[arg(long, value_name = "FILE")]
     tls_cert: Option<PathBuf>,
@@ -127,9 +155,6 @@ settings! {
     /// repeated; a file can have a secret, filters and more for each
     #[arg(long, value_name = "URL")]
     webhook: Vec<WebhookArg>,
-    /// The URL of this server as clients know it, for the URLs in events
-    #[arg(long, value_name = "URL")]
-    public_url: Option<String>,
     /// With an object store as --root, redirect downloads of blobs to it
     #[arg(long)]
     redirect_blobs: bool,
@@ -156,6 +181,8 @@ settings! {
     #[arg(long, value_name = "DURATION")]
     grace: Option<DurationArg>,
     #[arg(skip)]
+    oidc: Vec<OidcSettings>,
+    #[arg(skip)]
     repositories: Vec<RepositorySettings>,
 }
 
@@ -177,9 +204,39 @@ pub(crate) struct RepositorySettings {
     pub(crate) immutable_tags: Vec<String>,
 }
 
+/// An issuer of OpenID Connect tokens. They are only in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct OidcSettings {
+    /// The URL of the issuer, as it is in tokens.
+    pub(crate) issuer: String,
+    /// The audience that tokens must have.
+    pub(crate) audience: String,
+    /// What tokens may do.
+    pub(crate) rules: Vec<OidcRuleSettings>,
+}
+
+/// What the tokens of an issuer may do that have certain claims.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct OidcRuleSettings {
+    /// The claims, with patterns of their values.
+    pub(crate) claims: BTreeMap<String, String>,
+    /// What the tokens may do.
+    pub(crate) grant: Vec<RepositoryGrantArg>,
+}
+
 impl Settings {
     pub(crate) fn listen(&self) -> &str {
         self.listen.as_deref().unwrap_or("127.0.0.1:5000")
+    }
+
+    /// Returns whether callers are told apart.
+    pub(crate) fn has_users(&self) -> bool {
+        self.htpasswd.is_some()
+            || self.robots.is_some()
+            || self.auth_realm.is_some()
+            || !self.oidc.is_empty()
     }
 
     pub(crate) fn max_manifest_size(&self) -> u64 {

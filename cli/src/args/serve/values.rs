@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 use tranship_backends::RegistryLocation;
-use tranship_server::NamePattern;
+use tranship_server::{Grant, NamePattern};
 
 use crate::location::{DurationArg, GrantArg, parse_root};
 
@@ -119,6 +119,18 @@ impl FromStr for MirrorArg {
     }
 }
 
+/// `PATTERN:r|rw`, what may be done where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RepositoryGrantArg(pub(crate) Grant);
+
+impl FromStr for RepositoryGrantArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        text.parse().map(Self)
+    }
+}
+
 /// Reads values from a file as they are read from the command line.
 macro_rules! deserialize_as_text {
     ($($type:ty),+) => {$(
@@ -137,7 +149,8 @@ deserialize_as_text!(
     PatternArg,
     MirrorArg,
     DurationArg,
-    GrantArg
+    GrantArg,
+    RepositoryGrantArg
 );
 
 /// Accepts text, and a number as text.

@@ -59,7 +59,6 @@ fn check(settings: &Settings) -> Result<()> {
     let is_remote = matches!(settings.root, Some(RootArg(RegistryLocation::Remote(_))));
     let remote_root = ("root, the host of another registry,", is_remote);
     let root = ("root", settings.root.is_some());
-    let htpasswd = ("htpasswd", settings.htpasswd.is_some());
     let tls_cert = ("tls-cert", settings.tls_cert.is_some());
     let tls_key = ("tls-key", settings.tls_key.is_some());
     let mirror = ("mirror", !settings.mirror.is_empty());
@@ -70,11 +69,6 @@ fn check(settings: &Settings) -> Result<()> {
     let object_store = ("root, an object store,", is_object_store);
     let redirect_blobs = ("redirect-blobs", settings.redirect_blobs);
     let needs = [
-        (
-            ("anonymous-read", !settings.anonymous_read.is_empty()),
-            htpasswd,
-        ),
-        (("grant", !settings.grant.is_empty()), htpasswd),
         (tls_cert, tls_key),
         (tls_key, tls_cert),
         (("read-write", settings.read_write), remote_root),
@@ -99,7 +93,7 @@ fn check(settings: &Settings) -> Result<()> {
             redirect_blobs,
         ),
     ];
-    for ((name, is_given), (other, other_given)) in needs {
+    for ((name, is_given), (other, other_given)) in needs.into_iter().chain(user_needs(settings)) {
         if is_given && !other_given {
             return Err(misfit(format!(
                 "the setting {name} needs the setting {other} too"
@@ -113,6 +107,10 @@ fn check(settings: &Settings) -> Result<()> {
         ),
         (("quota", settings.quota.is_some()), root),
         (mirror, remote_root),
+        (
+            ("token-key", settings.token_key.is_some()),
+            ("auth-realm", settings.auth_realm.is_some()),
+        ),
     ];
     for ((name, is_given), (other, other_given)) in excludes {
         if is_given && other_given {
@@ -121,6 +119,31 @@ fn check(settings: &Settings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The name of a setting, and whether it is given.
+type Given = (&'static str, bool);
+
+/// Returns the settings about users, each with one that it needs.
+fn user_needs(settings: &Settings) -> Vec<(Given, Given)> {
+    let users = ("htpasswd, robots, oidc or auth-realm", settings.has_users());
+    let of_users = [
+        ("anonymous-read", !settings.anonymous_read.is_empty()),
+        ("grant", !settings.grant.is_empty()),
+        ("token-key", settings.token_key.is_some()),
+        ("token-lifetime", settings.token_lifetime.is_some()),
+    ];
+    let service = [
+        ("auth-realm", settings.auth_realm.is_some()),
+        ("auth-service", settings.auth_service.is_some()),
+        ("auth-issuer", settings.auth_issuer.is_some()),
+        ("auth-keys", settings.auth_keys.is_some()),
+    ];
+    let mut needs: Vec<(Given, Given)> = of_users.map(|given| (given, users)).to_vec();
+    for given in service {
+        needs.extend(service.map(|other| (given, other)));
+    }
+    needs
 }
 
 fn misfit(message: String) -> Error {

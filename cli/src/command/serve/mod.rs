@@ -1,5 +1,6 @@
 //! `serve`.
 
+mod access;
 mod config;
 mod mirrors;
 mod options;
@@ -18,7 +19,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tranship_memory::MemoryRegistry;
-use tranship_server::{RegistryService, Server, Tls, router};
+use tranship_server::{RegistryService, Server, Tls, TokenKey, router};
 
 use self::config::Config;
 use self::options::server_options;
@@ -54,7 +55,8 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     };
     let settings = config.load().await?;
     let endpoints = webhooks::endpoints(&settings).await?;
-    let mut options = server_options(&settings).await?;
+    let token_key = TokenKey::generate()?;
+    let mut options = server_options(&settings, &token_key).await?;
     let tls = match (&settings.tls_cert, &settings.tls_key) {
         (Some(certificates), Some(key)) => Some(Tls::open(certificates, key).await?),
         _ => None,
@@ -127,6 +129,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let reload = Reload {
         config,
         settings,
+        token_key,
         root,
         location_options,
         cache_state: cache_state.clone(),

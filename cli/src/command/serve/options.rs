@@ -1,15 +1,19 @@
 //! The options of the server.
 
 use tranship::Result;
-use tranship_server::{Access, Htpasswd, RedirectOptions, ServerOptions};
+use tranship_server::{RedirectOptions, ServerOptions, TokenKey};
 
+use super::access::access;
 use crate::args::Settings;
 
-/// Returns the options that the settings ask for, without a receiver of events.
+/// Returns the options that the settings ask for, without a receiver of events. Tokens are signed with `generated` unless the settings name a key.
 ///
 /// # Errors
-/// The error of reading a file of users.
-pub(super) async fn server_options(settings: &Settings) -> Result<ServerOptions> {
+/// The error of reading a file of users or keys.
+pub(super) async fn server_options(
+    settings: &Settings,
+    generated: &TokenKey,
+) -> Result<ServerOptions> {
     let patterns = settings.metrics_repository.iter();
     let mut options = ServerOptions::default()
         .with_complete_manifests(!settings.sparse)
@@ -42,15 +46,7 @@ pub(super) async fn server_options(settings: &Settings) -> Result<ServerOptions>
         }
         options = options.with_redirects(redirects);
     }
-    if let Some(path) = &settings.htpasswd {
-        let access = Access::new(Htpasswd::open(path).await?);
-        let readable = settings.anonymous_read.iter();
-        let access = readable.fold(access, |access, names| {
-            access.with_anonymous_read(names.0.clone())
-        });
-        let access = settings.grant.iter().fold(access, |access, grant| {
-            access.with_grant(&grant.user, grant.names.clone(), grant.permission)
-        });
+    if let Some(access) = access(settings, generated).await? {
         options = options.with_access(access);
     }
     Ok(options)

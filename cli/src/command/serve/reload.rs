@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tranship::{Registry, Result, blocking};
-use tranship_server::{Mirrors, RegistryService};
+use tranship_server::{Mirrors, RegistryService, TokenKey};
 use tranship_webhooks::Notifier;
 
 use super::config::Config;
@@ -26,6 +26,8 @@ pub(super) struct Reload {
     pub(super) config: Config,
     /// The settings in use.
     pub(super) settings: Settings,
+    /// The key of tokens, so that those of before stay valid.
+    pub(super) token_key: TokenKey,
     pub(super) root: Arc<dyn Registry>,
     pub(super) location_options: LocationOptions,
     pub(super) cache_state: Option<StateDirectory>,
@@ -65,7 +67,7 @@ impl Reload {
 
     async fn reload(&mut self) -> Result<()> {
         let settings = self.config.load().await?;
-        let mut options = server_options(&settings).await?;
+        let mut options = server_options(&settings, &self.token_key).await?;
         // With the same settings they stay, as they know which tags are fresh.
         let mirrors = if mirrors_differ(&self.settings, &settings) {
             let state = self.cache_state.as_ref();

@@ -138,7 +138,38 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "A directory of layouts, over TLS and with passwords",
                 "tranship serve --root /srv/registry --listen 0.0.0.0:443 --htpasswd users --tls-cert cert.pem --tls-key key.pem",
             ),
+            example(
+                "Pulling without a login, pushing with one, also by accounts of programs",
+                "tranship serve --root /srv/registry --htpasswd users --robots robots.json --anonymous-read",
+            ),
         ],
+    ),
+    (
+        "token create",
+        &[
+            example(
+                "An account that may push to the repositories of a team for 90 days",
+                "tranship token create ci-push --file robots.json --grant 'team/**:rw' --expires 90d",
+            ),
+            example(
+                "Log in with it",
+                "tranship token create ci-pull --file robots.json --grant '**:r' | docker login -u ci-pull --password-stdin registry.example",
+            ),
+        ],
+    ),
+    (
+        "token list",
+        &[example(
+            "The accounts, and when they expire",
+            "tranship token list --file robots.json",
+        )],
+    ),
+    (
+        "token revoke",
+        &[example(
+            "Refuse an account from now on",
+            "tranship token revoke ci-push --file robots.json",
+        )],
     ),
     (
         "completion",
