@@ -26,6 +26,8 @@
 mod access;
 mod blobs;
 mod catalog;
+#[cfg(feature = "tls")]
+mod client_certificate;
 mod conditions;
 mod endpoint;
 mod events;

@@ -1,6 +1,7 @@
 //! The other end of a connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::Extensions;
 
@@ -24,6 +25,9 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// Whether the connection uses TLS. False by default.
     pub is_tls: bool,
+    /// The user that the certificate of the client names, if the server has verified one. [`Access`](crate::Access)
+    /// trusts it like a password. None by default.
+    pub user: Option<Arc<str>>,
 }
 
 impl Peer {
@@ -44,6 +48,13 @@ impl Peer {
     #[must_use]
     pub fn with_tls(mut self, is_tls: bool) -> Self {
         self.is_tls = is_tls;
+        self
+    }
+
+    /// Sets the user that the certificate of the client names. The certificate must have been verified.
+    #[must_use]
+    pub fn with_user(mut self, user: Option<Arc<str>>) -> Self {
+        self.user = user;
         self
     }
 }

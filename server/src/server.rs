@@ -20,6 +20,8 @@ use tower_service::Service;
 use tranship::{Error, Result};
 use tranship_sendfile::{Connection, Outlet};
 
+#[cfg(feature = "tls")]
+use crate::client_certificate;
 use crate::peer::Peer;
 use crate::request_heads::RequestHeadValidator;
 #[cfg(feature = "tls")]
@@ -210,7 +212,10 @@ where
         if let Some(tls) = &self.tls {
             let handshake = tls.acceptor().await.accept(stream);
             let stream = tokio::time::timeout(self.header_timeout, handshake).await??;
-            let peer = peer.with_tls(true);
+            let certificates = stream.get_ref().1.peer_certificates();
+            let certificate = certificates.and_then(<[_]>::first);
+            let user = certificate.and_then(|certificate| client_certificate::user(certificate));
+            let peer = peer.with_tls(true).with_user(user);
             return self.serve(stream, None, peer, watcher).await;
         }
         let (connection, outlet) = Connection::new(stream);

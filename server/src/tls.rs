@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use tranship::{Error, ErrorKind, Result};
 
@@ -29,6 +31,22 @@ impl Tls {
     ///   `rustls::crypto::CryptoProvider::install_default`.
     pub async fn open(certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self> {
         let paths = vec![certificates.into(), key.into()];
+        Ok(Self(ReloadedFiles::open(paths, decode).await?))
+    }
+
+    /// As [`open`](Self::open), and asks clients for a certificate of the authorities in the file `authorities`, as
+    /// PEM. A client need not have one. One that has is the user that the certificate names: the common name of its
+    /// subject, or else the first alternative name that is an email address, a host name or a URI.
+    ///
+    /// # Errors
+    /// - As [`open`](Self::open).
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if `authorities` has no certificate of an authority.
+    pub async fn open_with_clients(
+        certificates: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+        authorities: impl Into<PathBuf>,
+    ) -> Result<Self> {
+        let paths = vec![certificates.into(), key.into(), authorities.into()];
         Ok(Self(ReloadedFiles::open(paths, decode).await?))
     }
 
@@ -55,23 +73,52 @@ fn provider() -> Result<Arc<CryptoProvider>> {
     )
 }
 
-fn decode(contents: &[Vec<u8>]) -> Result<Arc<ServerConfig>> {
+fn decode_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let invalid = |message: &'static str| Error::new(ErrorKind::InvalidInput, message);
-    let [certificates, key] = contents else {
-        return Err(invalid("a certificate and a key are needed"));
-    };
-    let certificates = CertificateDer::pem_slice_iter(certificates)
+    let certificates = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| invalid("the certificate is not PEM").with_source(error))?;
     if certificates.is_empty() {
         return Err(invalid("there is no certificate in the file"));
     }
+    Ok(certificates)
+}
+
+/// Returns what verifies the certificates of clients. Those without one are admitted too, and have to log in otherwise.
+fn verifier(
+    authorities: &[u8],
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>> {
+    let message = "the authorities of client certificates cannot be used";
+    let mut roots = RootCertStore::empty();
+    for certificate in decode_certificates(authorities)? {
+        roots
+            .add(certificate)
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, message).with_source(error))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, message).with_source(error))
+}
+
+fn decode(contents: &[Vec<u8>]) -> Result<Arc<ServerConfig>> {
+    let invalid = |message: &'static str| Error::new(ErrorKind::InvalidInput, message);
+    let [certificates, key, authorities @ ..] = contents else {
+        return Err(invalid("a certificate and a key are needed"));
+    };
+    let certificates = decode_certificates(certificates)?;
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|error| invalid("the private key is not PEM").with_source(error))?;
-    let mut config = ServerConfig::builder_with_provider(provider()?)
+    let provider = provider()?;
+    let verifier = match authorities.first() {
+        Some(authorities) => verifier(authorities, Arc::clone(&provider))?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| invalid("no version of TLS can be offered").with_source(error))?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(certificates, key)
         .map_err(|error| {
             invalid("the private key is not the one of the certificate").with_source(error)

@@ -71,7 +71,7 @@ fn the_settings_are_checked_without_serving() {
         ("root: [\n", "bad.yaml:"),
         (
             "anonymous-read: ['**']\n",
-            "anonymous-read needs the setting htpasswd, robots, oidc or auth-realm",
+            "anonymous-read needs the setting htpasswd, robots, oidc, tls-client-ca or auth-realm",
         ),
         ("htpasswd: missing\n", "missing"),
         (

@@ -16,8 +16,8 @@ use super::{Access, Identity};
 use crate::peer::Peer;
 
 impl Access {
-    /// Identifies the caller of a request with `headers`, from `peer`. A request without credentials has an anonymous
-    /// caller.
+    /// Identifies the caller of a request with `headers`, from `peer`. A request without credentials is from the user of
+    /// the peer's certificate, or else from an anonymous caller.
     ///
     /// Dropping the future is safe; a password check that has started finishes on its thread.
     ///
@@ -27,7 +27,10 @@ impl Access {
     /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked.
     pub async fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Identity> {
         match Credentials::of(headers) {
-            Credentials::None => Ok(Identity::anonymous()),
+            Credentials::None => Ok(match &peer.user {
+                Some(user) => named(user, LoginKind::Certificate, CredentialStamp::of(user)),
+                None => Identity::anonymous(),
+            }),
             Credentials::Basic { user, password } => self.log_in(&user, &password, peer).await,
             Credentials::Bearer(token) => {
                 let identity = self.by_bearer_token(&token).await;
@@ -61,7 +64,7 @@ impl Access {
         }
         let users = self.users().ok_or_else(wrong)?;
         match users.check(user, password).await {
-            Ok(stamp) => Ok(named(user, stamp)),
+            Ok(stamp) => Ok(named(user, LoginKind::Password, stamp)),
             Err(PasswordRefusal::Wrong) => Err(wrong()),
             Err(PasswordRefusal::Busy) => Err(Error::new(
                 ErrorKind::RateLimited,
@@ -137,8 +140,10 @@ impl Access {
         match login.kind {
             LoginKind::Password => {
                 let stamp = self.users()?.stamp(name).await?;
-                (stamp == login.stamp).then(|| named(name, stamp))
+                (stamp == login.stamp).then(|| named(name, login.kind, stamp))
             }
+            // The certificate is not known here. A token that was issued for it is valid for minutes.
+            LoginKind::Certificate => Some(named(name, login.kind, login.stamp.clone())),
             LoginKind::Robot => {
                 let account = self.robots()?.find(name).await?;
                 (account.stamp() == login.stamp).then(|| robot(&account))
@@ -147,14 +152,11 @@ impl Access {
     }
 }
 
-/// Returns the identity of a user of the password file.
-fn named(name: &str, stamp: CredentialStamp) -> Identity {
+/// Returns the identity of a user whose rights are those of the name.
+fn named(name: &str, kind: LoginKind, stamp: CredentialStamp) -> Identity {
     Identity::of_user(User {
         name: name.into(),
-        login: Some(Login {
-            kind: LoginKind::Password,
-            stamp,
-        }),
+        login: Some(Login { kind, stamp }),
         rights: Rights::OfName,
     })
 }

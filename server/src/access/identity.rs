@@ -45,6 +45,8 @@ pub(super) enum LoginKind {
     Password,
     /// The secret of a robot account.
     Robot,
+    /// A certificate of the client.
+    Certificate,
 }
 
 /// What a user may do.

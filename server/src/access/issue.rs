@@ -2,6 +2,7 @@
 
 use tranship::{Error, RepositoryName, Result};
 
+use super::identity::LoginKind;
 use super::scope::Scopes;
 use super::tokens::{IssuedToken, Purpose, TokenIssuer};
 use super::{Access, Identity};
@@ -35,7 +36,10 @@ impl Access {
         let is_lasting = self
             .issuer()
             .is_some_and(TokenIssuer::issues_refresh_tokens);
-        let has_login = identity.as_user().is_some_and(|user| user.login.is_some());
+        let has_login = identity.as_user().is_some_and(|user| {
+            let login = user.login.as_ref();
+            login.is_some_and(|login| login.kind != LoginKind::Certificate)
+        });
         if !has_login || !is_lasting {
             return Ok(None);
         }

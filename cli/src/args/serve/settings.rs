@@ -127,6 +127,10 @@ settings! {
     /// The private key of the certificate, as PEM
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
+    /// Ask clients for a certificate of the authorities in this PEM file. The common name of its subject is the name of
+    /// the user, for --grant; clients without one log in otherwise. The file is read again when it changes
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<PathBuf>,
     /// Also accept manifests that refer to blobs or manifests which the repository does not have, as sparse indexes do
     #[arg(long)]
     sparse: bool,
@@ -237,6 +241,7 @@ impl Settings {
             || self.robots.is_some()
             || self.auth_realm.is_some()
             || !self.oidc.is_empty()
+            || self.tls_client_ca.is_some()
     }
 
     pub(crate) fn max_manifest_size(&self) -> u64 {

@@ -71,6 +71,10 @@ fn check(settings: &Settings) -> Result<()> {
     let needs = [
         (tls_cert, tls_key),
         (tls_key, tls_cert),
+        (
+            ("tls-client-ca", settings.tls_client_ca.is_some()),
+            tls_cert,
+        ),
         (("read-write", settings.read_write), remote_root),
         (
             ("mirror-fallback", settings.mirror_fallback.is_some()),
@@ -126,7 +130,10 @@ type Given = (&'static str, bool);
 
 /// Returns the settings about users, each with one that it needs.
 fn user_needs(settings: &Settings) -> Vec<(Given, Given)> {
-    let users = ("htpasswd, robots, oidc or auth-realm", settings.has_users());
+    let users = (
+        "htpasswd, robots, oidc, tls-client-ca or auth-realm",
+        settings.has_users(),
+    );
     let of_users = [
         ("anonymous-read", !settings.anonymous_read.is_empty()),
         ("grant", !settings.grant.is_empty()),

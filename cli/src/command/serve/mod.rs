@@ -58,7 +58,10 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let token_key = TokenKey::generate()?;
     let mut options = server_options(&settings, &token_key).await?;
     let tls = match (&settings.tls_cert, &settings.tls_key) {
-        (Some(certificates), Some(key)) => Some(Tls::open(certificates, key).await?),
+        (Some(certificates), Some(key)) => Some(match &settings.tls_client_ca {
+            None => Tls::open(certificates, key).await?,
+            Some(clients) => Tls::open_with_clients(certificates, key, clients).await?,
+        }),
         _ => None,
     };
     let root = if args.check_config {

@@ -119,6 +119,7 @@ fn fixed_changes(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("quota", old.quota != new.quota),
         ("tls-cert", old.tls_cert != new.tls_cert),
         ("tls-key", old.tls_key != new.tls_key),
+        ("tls-client-ca", old.tls_client_ca != new.tls_client_ca),
         ("webhook", old.webhook != new.webhook),
         ("public-url", old.public_url != new.public_url),
         (
