@@ -46,7 +46,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// Changes the file at `path`: `change` gets its content, or `None` if it does not exist, and returns the new content,
-/// or `None` to leave it as it is. Returns whether it was changed.
+/// or `None` to leave it unchanged. Returns whether it was changed.
 ///
 /// The file is created if it does not exist, and only this user can read it. An existing file keeps its mode and its
 /// owner. Concurrent readers see the file of before or after; another process that changes it by this function waits.

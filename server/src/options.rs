@@ -8,6 +8,7 @@ use tranship::MAX_MANIFEST_SIZE;
 use crate::access::{Access, NamePattern};
 use crate::events::EventSink;
 use crate::mirrors::Mirrors;
+use crate::rate_limit::Rate;
 
 /// Options of [`router`](crate::router).
 #[non_exhaustive]
@@ -28,6 +29,8 @@ pub struct ServerOptions {
     pub metrics_patterns: Vec<NamePattern>,
     /// How long the storage may take to respond before `/readyz` reports that it does not. 5 seconds by default.
     pub readiness_timeout: Duration,
+    /// How many requests a user, or an address of anonymous callers, may send. No limit by default.
+    pub request_rate: Option<Rate>,
     /// The warning in every response, for example that the registry will be shut down. None by default.
     pub warning: Option<String>,
     /// Whether manifests are refused that refer to blobs or manifests which the repository does not have. True by
@@ -68,6 +71,7 @@ impl Default for ServerOptions {
             redirects: None,
             metrics_patterns: Vec::new(),
             readiness_timeout: Duration::from_secs(5),
+            request_rate: None,
             warning: None,
             complete_manifests: true,
             shared: false,
@@ -124,6 +128,14 @@ impl ServerOptions {
     #[must_use]
     pub fn with_readiness_timeout(mut self, time: Duration) -> Self {
         self.readiness_timeout = time;
+        self
+    }
+
+    /// Limits how many requests a user, or an address of anonymous callers, may send. Further ones are refused with 429
+    /// and the time to wait.
+    #[must_use]
+    pub fn with_request_rate(mut self, rate: Rate) -> Self {
+        self.request_rate = Some(rate);
         self
     }
 

@@ -1,10 +1,13 @@
 //! Error responses: a status, and the error list of the distribution spec.
 
+use std::time::Duration;
+
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use tranship::{Error, ErrorKind};
 
+use crate::rate_limit::retry_after;
 use crate::response_body::ResponseBody;
 
 /// The error codes of the distribution spec, and `UNKNOWN` of Docker's registry for an internal error.
@@ -153,6 +156,16 @@ impl ResponseError {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
+}
+
+/// Returns the refusal of a request that may be repeated after `wait`.
+pub(crate) fn too_many_requests(message: impl Into<String>, wait: Duration) -> ResponseError {
+    ResponseError::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::TooManyRequests,
+        message,
+    )
+    .with_header(RETRY_AFTER, HeaderValue::from(retry_after(wait)))
 }
 
 fn not_found_message(resource: Resource) -> &'static str {

@@ -22,9 +22,10 @@ use crate::record::RequestRecord;
 use crate::request_body::RequestBody;
 use crate::response::{HandlerResult, json, typed};
 use crate::response_body::ResponseBody;
-use crate::response_error::{ErrorCode, ResponseError};
+use crate::response_error::{ErrorCode, ResponseError, too_many_requests};
 use crate::route::{Route, unknown_endpoint};
 use crate::state::ServerState;
+use crate::upload_sessions::Owner;
 use crate::{blobs, catalog, events, manifests, referrers, tags, token_endpoint, uploads};
 
 /// Clients of Docker assume version 1 of the API without this header.
@@ -160,6 +161,13 @@ impl Shared {
         let access = state.options.access.as_ref();
         let caller = Caller::of(access, request, required).await?;
         record.set_user(caller.user());
+        if let Some(requests) = &state.requests
+            && !matches!(route, Route::Health | Route::Ready)
+        {
+            let counted = requests.count(Owner::of(&caller, request));
+            counted
+                .map_err(|wait| too_many_requests("too many requests; try again later", wait))?;
+        }
         Self::check_supported(state, &route, method)?;
         caller.check(request, required)?;
         let is_read = is_read(method);

@@ -7,13 +7,14 @@ use tranship::{Registry, Repository, RepositoryName, Tag};
 
 use crate::options::ServerOptions;
 use crate::query::Query;
+use crate::rate_limit::RateLimiter;
 use crate::readiness::Readiness;
 use crate::redirects::Redirects;
 use crate::response::value;
 use crate::response_error::{ErrorCode, Resource, ResponseError};
 use crate::route::Route;
 use crate::tag_locks::TagLocks;
-use crate::upload_sessions::UploadSessions;
+use crate::upload_sessions::{Owner, UploadSessions};
 
 /// The state that all requests share.
 pub(crate) struct ServerState {
@@ -21,6 +22,8 @@ pub(crate) struct ServerState {
     pub(crate) options: ServerOptions,
     /// The header for the warning of the options.
     pub(crate) warning: Option<HeaderValue>,
+    /// Limits the requests of each caller.
+    pub(crate) requests: Option<RateLimiter<Owner>>,
     pub(crate) sessions: Arc<UploadSessions>,
     pub(crate) tag_locks: Arc<TagLocks>,
     pub(crate) readiness: Arc<Readiness>,
@@ -33,6 +36,7 @@ impl ServerState {
         Self {
             warning: options.warning.as_deref().map(warning),
             redirects: Redirects::new(options.redirects.clone()),
+            requests: options.request_rate.map(RateLimiter::new),
             registry,
             options,
             sessions,
@@ -46,6 +50,7 @@ impl ServerState {
         Self {
             warning: options.warning.as_deref().map(warning),
             redirects: Redirects::new(options.redirects.clone()),
+            requests: options.request_rate.map(RateLimiter::new),
             registry,
             options,
             sessions: Arc::clone(&self.sessions),

@@ -40,9 +40,9 @@ pub(crate) async fn get(
     let query = Query::of(&request.uri);
     let peer = Peer::of(&request.extensions);
     let identity = access.identify(&request.headers, &peer).await;
-    let identity = identity.map_err(|error| refused(&error))?;
+    let identity = identity.map_err(|error| refused(&error, access, request))?;
     let wants_refresh = query.first("offline_token").as_deref() == Some("true");
-    respond(access, identity, query, wants_refresh, record).await
+    respond(access, request, identity, query, wants_refresh, record).await
 }
 
 /// POST: a token for a user's password (`grant_type=password`) or refresh token (`grant_type=refresh_token`).
@@ -67,15 +67,16 @@ pub(crate) async fn post(
         "refresh_token" => access.refresh(&parameter("refresh_token")?).await,
         _ => return Err(invalid_form("the grant_type is not supported")),
     };
-    let identity = identity.map_err(|error| refused(&error))?;
+    let identity = identity.map_err(|error| refused(&error, access, request))?;
     let wants_refresh = form.first("access_type").as_deref() == Some("offline");
-    respond(access, identity, form, wants_refresh, record).await
+    respond(access, request, identity, form, wants_refresh, record).await
 }
 
 /// Returns a token with what `identity` may have of the scopes in `parameters`. Less than the client has asked for is
 /// not an error.
 async fn respond(
     access: &Access,
+    request: &Parts,
     identity: Identity,
     parameters: Query<'_>,
     wants_refresh: bool,
@@ -85,10 +86,10 @@ async fn respond(
     let lists: Vec<_> = parameters.all("scope").collect();
     let asked = Scopes::parse(lists.iter().map(AsRef::as_ref));
     let issued = access.issue_token(&identity, &asked).await;
-    let issued = issued.map_err(|error| not_identified(&error))?;
+    let issued = issued.map_err(|error| not_identified(&error, access, request))?;
     let refresh_token = if wants_refresh {
         let issued = access.issue_refresh_token(&identity).await;
-        issued.map_err(|error| not_identified(&error))?
+        issued.map_err(|error| not_identified(&error, access, request))?
     } else {
         None
     };
@@ -105,9 +106,9 @@ async fn respond(
     Ok(response)
 }
 
-fn refused(error: &Error) -> ResponseError {
+fn refused(error: &Error, access: &Access, request: &Parts) -> ResponseError {
     if error.kind() != ErrorKind::Unauthorized {
-        return not_identified(error);
+        return not_identified(error, access, request);
     }
     ResponseError::new(
         StatusCode::UNAUTHORIZED,

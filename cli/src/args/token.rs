@@ -26,8 +26,8 @@ pub(crate) struct TokenCreate {
     /// The file of accounts, which is created if it does not exist
     #[arg(long, value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Let the account read, or read and write, the repositories of a pattern in which * stands for a part of a
-    /// component and ** for components. May be repeated
+    /// Let the account read, or read and write, the repositories of a pattern in which * matches a part of a component
+    /// and ** any components. May be repeated
     #[arg(long = "grant", value_name = "PATTERN:r|rw", required = true)]
     pub(crate) grants: Vec<Grant>,
     /// How long the account is valid, such as 90d [default: until it is revoked]

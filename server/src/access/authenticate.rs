@@ -9,7 +9,7 @@ use super::credentials::Credentials;
 use super::htpasswd::PasswordRefusal;
 use super::identity::{Login, LoginKind, PresentedToken, Rights, User};
 use super::jwt;
-use super::robots::{RobotAccount, is_secret};
+use super::robots::{RobotAccount, RobotAccounts, is_secret};
 use super::stamp::CredentialStamp;
 use super::tokens::Purpose;
 use super::{Access, Identity};
@@ -24,7 +24,8 @@ impl Access {
     /// # Errors
     /// - [`Unauthorized`](ErrorKind::Unauthorized) if the request has credentials that are not valid. Treating it as
     ///   anonymous would hide the mistake.
-    /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked.
+    /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked, or too many of `peer` were
+    ///   wrong.
     pub async fn identify(&self, headers: &HeaderMap, peer: &Peer) -> Result<Identity> {
         match Credentials::of(headers) {
             Credentials::None => Ok(match &peer.user {
@@ -47,22 +48,58 @@ impl Access {
     ///
     /// # Errors
     /// - [`Unauthorized`](ErrorKind::Unauthorized) if the user does not exist or the password is wrong.
-    /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked.
-    pub async fn log_in(&self, user: &str, password: &[u8], _peer: &Peer) -> Result<Identity> {
+    /// - [`RateLimited`](ErrorKind::RateLimited) if too many passwords are being checked, or too many of `peer` were
+    ///   wrong.
+    pub async fn log_in(&self, user: &str, password: &[u8], peer: &Peer) -> Result<Identity> {
+        // What needs no guessing must not suffer from others who guess at the same address.
+        if let Some(identity) = self.without_hashing(user, password).await {
+            return Ok(identity);
+        }
+        if self.login_wait(peer).is_some() {
+            let message = "too many wrong passwords; try again later";
+            return Err(Error::new(ErrorKind::RateLimited, message));
+        }
+        let identity = self.by_password(user, password).await;
+        if let Err(error) = &identity
+            && error.kind() == ErrorKind::Unauthorized
+        {
+            self.count_failed_login(peer);
+        }
+        identity
+    }
+
+    /// Identifies a user by what can be verified without hashing: a password that was correct before, the secret of a
+    /// robot account, or an OpenID Connect token.
+    async fn without_hashing(&self, user: &str, password: &[u8]) -> Option<Identity> {
+        if let Some(users) = self.users()
+            && let Some(stamp) = users.recall(user, password).await
+        {
+            return Some(named(user, LoginKind::Password, stamp));
+        }
+        match self.generated(password)? {
+            Generated::Secret(robots) => {
+                let account = robots.check(user, password).await?;
+                Some(robot(&account))
+            }
+            Generated::Token(token) => self.by_oidc_token(token).await,
+        }
+    }
+
+    /// Returns what `password` is if it was generated, by its form.
+    fn generated<'a>(&'a self, password: &'a [u8]) -> Option<Generated<'a>> {
+        if is_secret(password) {
+            return self.robots().map(Generated::Secret);
+        }
+        let token = std::str::from_utf8(password).ok()?;
+        (self.has_oidc() && jwt::is_token(token)).then_some(Generated::Token(token))
+    }
+
+    async fn by_password(&self, user: &str, password: &[u8]) -> Result<Identity> {
         let wrong = || unauthorized("the user or the password is wrong");
-        if let Some(robots) = self.robots()
-            && is_secret(password)
-        {
-            let account = robots.check(user, password).await;
-            return account.map(|account| robot(&account)).ok_or_else(wrong);
-        }
-        if let Ok(token) = std::str::from_utf8(password)
-            && self.has_oidc()
-            && jwt::is_token(token)
-        {
-            return self.by_oidc_token(token).await.ok_or_else(wrong);
-        }
         let users = self.users().ok_or_else(wrong)?;
+        if self.generated(password).is_some() {
+            return Err(wrong());
+        }
         match users.check(user, password).await {
             Ok(stamp) => Ok(named(user, LoginKind::Password, stamp)),
             Err(PasswordRefusal::Wrong) => Err(wrong()),
@@ -135,7 +172,7 @@ impl Access {
         Some(identity.with_token(token))
     }
 
-    /// Returns the user `name` who has logged in with `login` before, if that is still the user's credential.
+    /// Returns the user `name`, if `login`, from an earlier request, is still the user's credential.
     async fn recognise(&self, name: &str, login: &Login) -> Option<Identity> {
         match login.kind {
             LoginKind::Password => {
@@ -150,6 +187,13 @@ impl Access {
             }
         }
     }
+}
+
+/// A password that was generated, and so is not in the password file.
+enum Generated<'a> {
+    /// The secret of one of these accounts.
+    Secret(&'a RobotAccounts),
+    Token(&'a str),
 }
 
 /// Returns the identity of a user whose rights are those of the name.

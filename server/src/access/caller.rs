@@ -1,7 +1,7 @@
 //! The caller of a request, and the responses to callers that may not make it.
 
 use http::StatusCode;
-use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
 use tranship::{Error, ErrorKind, RepositoryName};
 
@@ -9,7 +9,7 @@ use super::challenge::{self, TokenError};
 use super::scope::{self, Action, Scopes};
 use super::{Access, Identity};
 use crate::peer::Peer;
-use crate::response_error::{ErrorCode, ResponseError};
+use crate::response_error::{ErrorCode, ResponseError, too_many_requests};
 
 /// What a request requires of its caller.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     /// - 401 if the request has credentials that are not valid.
-    /// - 429 if too many passwords are being checked.
+    /// - 429 if too many passwords are being checked, or too many of the address were wrong.
     pub(crate) async fn of(
         access: Option<&'a Access>,
         request: &Parts,
@@ -130,19 +130,17 @@ fn refused(
         ErrorKind::Unauthorized => {
             unauthorized(access, request, required, Some(TokenError::Invalid))
         }
-        _ => not_identified(error),
+        _ => not_identified(error, access, request),
     }
 }
 
-/// Converts an error of identifying a caller that is not about the credentials.
-pub(crate) fn not_identified(error: &Error) -> ResponseError {
+/// Converts an error of identifying the caller of `request` that is not about the credentials.
+pub(crate) fn not_identified(error: &Error, access: &Access, request: &Parts) -> ResponseError {
     match error.kind() {
-        ErrorKind::RateLimited => ResponseError::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            ErrorCode::TooManyRequests,
-            error.to_string(),
-        )
-        .with_header(RETRY_AFTER, HeaderValue::from_static("1")),
+        ErrorKind::RateLimited => {
+            let wait = access.login_wait(&Peer::of(&request.extensions));
+            too_many_requests(error.to_string(), wait.unwrap_or_default())
+        }
         _ => {
             tracing::error!(%error, "a caller cannot be identified");
             ResponseError::new(

@@ -83,14 +83,12 @@ impl Htpasswd {
         user: &str,
         password: &[u8],
     ) -> Result<CredentialStamp, PasswordRefusal> {
+        if let Some(stamp) = self.recall(user, password).await {
+            return Ok(stamp);
+        }
         let users = self.users.current().await;
         let hash = users.hashes.get(user).cloned();
         let fingerprint = self.fingerprint(password);
-        if let Some(hash) = &hash
-            && self.is_verified(user, hash, &fingerprint)
-        {
-            return Ok(CredentialStamp::of(hash));
-        }
         let Ok(place) = Arc::clone(&self.queue).try_acquire_owned() else {
             return Err(PasswordRefusal::Busy);
         };
@@ -114,6 +112,14 @@ impl Htpasswd {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(user.to_owned(), known);
         Ok(stamp)
+    }
+
+    /// Returns the stamp of the entry of `user` if `password` was correct before and still is. This does not hash it.
+    pub(crate) async fn recall(&self, user: &str, password: &[u8]) -> Option<CredentialStamp> {
+        let users = self.users.current().await;
+        let hash = users.hashes.get(user)?;
+        let is_known = self.is_verified(user, hash, &self.fingerprint(password));
+        is_known.then(|| CredentialStamp::of(hash))
     }
 
     /// Returns the stamp of the entry of `user`, or `None` if there is none.

@@ -20,7 +20,9 @@ mod stamp;
 mod token_service;
 mod tokens;
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tranship::RepositoryName;
 
@@ -39,6 +41,9 @@ pub use robots::{RobotAccount, RobotAccounts, RobotFile, RobotName};
 pub(crate) use scope::{Action, Scopes};
 pub use token_service::TokenService;
 pub use tokens::{TokenKey, TokenOptions};
+
+use crate::peer::Peer;
+use crate::rate_limit::{Rate, RateLimiter, network};
 
 /// The users, and what they may do. Clones share everything, and are cheap.
 ///
@@ -72,6 +77,7 @@ struct Settings {
     issuer: Option<Arc<TokenIssuer>>,
     token_service: Option<Arc<TokenService>>,
     oidc: Vec<Arc<OidcIssuer>>,
+    failed_logins: Option<Arc<RateLimiter<IpAddr>>>,
 }
 
 impl Access {
@@ -137,6 +143,14 @@ impl Access {
         self
     }
 
+    /// Limits how many wrong passwords an address may send. Further ones are refused with 429 and the time to wait. A
+    /// password that was correct before is accepted all the same, and so are tokens.
+    #[must_use]
+    pub fn with_failed_login_rate(mut self, rate: Rate) -> Self {
+        self.settings().failed_logins = Some(Arc::new(RateLimiter::new(rate)));
+        self
+    }
+
     /// Returns whether `identity` has the permission `wanted` for the repository `name`.
     #[must_use]
     pub fn allows(&self, identity: &Identity, name: &RepositoryName, wanted: Permission) -> bool {
@@ -185,6 +199,19 @@ impl Access {
 
     fn token_service(&self) -> Option<&TokenService> {
         self.0.token_service.as_deref()
+    }
+
+    /// Returns how long `peer` has to wait until it may log in, or `None` if it may now.
+    fn login_wait(&self, peer: &Peer) -> Option<Duration> {
+        let address = network(peer.address?.ip());
+        self.0.failed_logins.as_ref()?.wait(address)
+    }
+
+    fn count_failed_login(&self, peer: &Peer) {
+        if let (Some(failed), Some(address)) = (&self.0.failed_logins, peer.address) {
+            // One that exceeds the rate was refused before, unless it was sent at the same time.
+            let _ = failed.count(network(address.ip()));
+        }
     }
 
     fn has_oidc(&self) -> bool {

@@ -15,6 +15,7 @@ use super::token::Token;
 use crate::access::Caller;
 use crate::options::ServerOptions;
 use crate::peer::Peer;
+use crate::rate_limit::network;
 use crate::response_error::{ErrorCode, Resource, ResponseError};
 
 /// The longest time between two searches for idle uploads.
@@ -25,11 +26,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 pub(super) type Key = (RepositoryName, Token);
 
-/// The caller to whose limit an upload counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The caller to whose limit an upload or a request counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     User(String),
-    /// The client address of a caller without a user name.
+    /// The client address of a caller without a user name, or its network.
     Address(IpAddr),
     Unknown,
 }
@@ -38,7 +39,7 @@ impl Owner {
     pub(crate) fn of(caller: &Caller<'_>, request: &Parts) -> Self {
         match (caller.user(), Peer::of(&request.extensions).address) {
             (Some(user), _) => Self::User(user.to_owned()),
-            (None, Some(address)) => Self::Address(address.ip()),
+            (None, Some(address)) => Self::Address(network(address.ip())),
             (None, None) => Self::Unknown,
         }
     }

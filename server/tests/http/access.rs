@@ -270,6 +270,51 @@ async fn too_many_wrong_passwords_are_refused() {
 }
 
 #[tokio::test]
+async fn wrong_passwords_are_limited_and_known_ones_are_not() {
+    let (_directory, access) = users().await;
+    let access = access.with_failed_login_rate("3/h".parse().expect("a rate"));
+    let client = Client::with(ServerOptions::default().with_access(access)).await;
+    send(&client, "GET", "/v2/", "ann:nna").await.is(200);
+    for number in 0..3 {
+        let credentials = format!("user{number}:wrong");
+        let refused = send(&client, "GET", "/v2/", &credentials).await;
+        refused.fails(401, "UNAUTHORIZED");
+    }
+    // Also the correct one, as that would tell it from a wrong one.
+    for credentials in ["bob:wrong", "bob:bob"] {
+        let refused = send(&client, "GET", "/v2/", credentials).await;
+        refused.fails(429, "TOOMANYREQUESTS");
+        let wait = refused
+            .header("retry-after")
+            .and_then(|wait| wait.parse().ok());
+        assert!(wait.is_some_and(|wait: u64| (1..=1200).contains(&wait)));
+    }
+    send(&client, "GET", "/v2/", "ann:nna").await.is(200);
+}
+
+#[tokio::test]
+async fn requests_are_limited_for_each_caller() {
+    let (_directory, access) = users().await;
+    let options = ServerOptions::default()
+        .with_access(access.with_anonymous_read(NamePattern::all()))
+        .with_request_rate("3/h".parse().expect("a rate"));
+    let client = Client::with(options).await;
+    for user in [Some("ann:nna"), Some("bob:bob"), None] {
+        let get = async || match user {
+            Some(user) => send(&client, "GET", "/v2/_catalog", user).await,
+            None => client.get("/v2/_catalog").await,
+        };
+        for _ in 0..3 {
+            get().await.is(200);
+        }
+        let refused = get().await;
+        refused.fails(429, "TOOMANYREQUESTS");
+        assert!(refused.header("retry-after").is_some());
+    }
+    client.get("/healthz").await.is(200);
+}
+
+#[tokio::test]
 async fn open_uploads_are_limited_per_user() {
     let (_directory, access) = users().await;
     let access = access.with_anonymous_read(NamePattern::all());

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Deserialize;
 use tranship::MAX_MANIFEST_SIZE;
 
-use super::values::{MirrorArg, PatternArg, RepositoryGrantArg, RootArg, SizeArg};
+use super::values::{MirrorArg, PatternArg, RateArg, RepositoryGrantArg, RootArg, SizeArg};
 use super::webhook::WebhookArg;
 use crate::location::{DurationArg, GrantArg};
 
@@ -93,8 +93,8 @@ settings! {
         default_missing_value = "**"
     )]
     anonymous_read: Vec<PatternArg>,
-    /// With users, let one of them read, or read and write, the repositories of a pattern in which * stands for a part
-    /// of a component and ** for components. May be repeated; without it, every user may do everything
+    /// With users, let one of them read, or read and write, the repositories of a pattern in which * matches a part
+    /// of a component and ** any components. May be repeated; without it, every user may do everything
     #[arg(long, value_name = "USER=PATTERN:r|rw")]
     grant: Vec<GrantArg>,
     /// The URL at which clients reach this server, such as https://registry.example: for tokens, and for URLs in events
@@ -137,6 +137,12 @@ settings! {
     /// Let clients continue an upload on another server of the same storage
     #[arg(long)]
     shared: bool,
+    /// How many requests a user, or an address of anonymous callers, may send, such as 1000/m [default: no limit]
+    #[arg(long, value_name = "RATE")]
+    rate_limit: Option<RateArg>,
+    /// How many wrong passwords an address may send, such as 10/m [default: no limit]
+    #[arg(long, value_name = "RATE")]
+    failed_login_limit: Option<RateArg>,
     /// Send this warning in every response
     #[arg(long, value_name = "TEXT")]
     warning: Option<String>,
@@ -212,7 +218,7 @@ pub(crate) struct RepositorySettings {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct OidcSettings {
-    /// The URL of the issuer, as it is in tokens.
+    /// The URL of the issuer, exactly as in its tokens.
     pub(crate) issuer: String,
     /// The audience that tokens must have.
     pub(crate) audience: String,

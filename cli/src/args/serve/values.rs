@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 use tranship_backends::RegistryLocation;
-use tranship_server::{Grant, NamePattern};
+use tranship_server::{Grant, NamePattern, Rate};
 
 use crate::location::{DurationArg, GrantArg, parse_root};
 
@@ -131,6 +131,18 @@ impl FromStr for RepositoryGrantArg {
     }
 }
 
+/// How often something may happen, such as `600/m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RateArg(pub(crate) Rate);
+
+impl FromStr for RateArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        text.parse().map(Self)
+    }
+}
+
 /// Reads values from a file as they are read from the command line.
 macro_rules! deserialize_as_text {
     ($($type:ty),+) => {$(
@@ -150,7 +162,8 @@ deserialize_as_text!(
     MirrorArg,
     DurationArg,
     GrantArg,
-    RepositoryGrantArg
+    RepositoryGrantArg,
+    RateArg
 );
 
 /// Accepts text, and a number as text.

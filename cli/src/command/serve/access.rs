@@ -40,6 +40,9 @@ pub(super) async fn access(settings: &Settings, generated: &TokenKey) -> Result<
         let grant = &given.grant;
         access = access.with_grant(&given.user, grant.names.clone(), grant.permission);
     }
+    if let Some(rate) = settings.failed_login_limit {
+        access = access.with_failed_login_rate(rate.0);
+    }
     for given in &settings.oidc {
         access = access.with_oidc(oidc_issuer(given)?);
     }

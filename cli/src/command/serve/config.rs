@@ -139,6 +139,7 @@ fn user_needs(settings: &Settings) -> Vec<(Given, Given)> {
         ("grant", !settings.grant.is_empty()),
         ("token-key", settings.token_key.is_some()),
         ("token-lifetime", settings.token_lifetime.is_some()),
+        ("failed-login-limit", settings.failed_login_limit.is_some()),
     ];
     let service = [
         ("auth-realm", settings.auth_realm.is_some()),

@@ -33,6 +33,9 @@ pub(super) async fn server_options(
     if let Some(size) = settings.max_blob_size {
         options = options.with_max_blob_size(size.0);
     }
+    if let Some(rate) = settings.rate_limit {
+        options = options.with_request_rate(rate.0);
+    }
     if let Some(warning) = &settings.warning {
         options = options.with_warning(warning);
     }

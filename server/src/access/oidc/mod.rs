@@ -18,7 +18,7 @@ use super::jwt::{self, Expected};
 use keys::IssuerKeys;
 pub use rule::OidcRule;
 
-/// Fetches documents of an issuer. The server has no HTTP client of its own.
+/// Fetches documents of an issuer, since the server does not have an HTTP client.
 pub trait FetchDocument: std::fmt::Debug + Send + Sync {
     /// Fetches the document at `url`, which uses HTTPS or is on this machine.
     ///

@@ -15,7 +15,7 @@ pub struct OidcRule {
 
 impl OidcRule {
     /// Gives `grants` to tokens whose claims all match: pairs of the name of a claim and a pattern of its value, in
-    /// which `*` stands for any text and `?` for one character.
+    /// which `*` matches any text and `?` one character.
     ///
     /// ```
     /// use tranship_server::OidcRule;
@@ -26,7 +26,7 @@ impl OidcRule {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if there are no claims: every token of the issuer would match, and an
+    /// [`InvalidInput`](ErrorKind::InvalidInput) without claims: every token of the issuer would match, and an
     /// issuer such as that of a public CI service issues tokens to anyone.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(
         claims: impl IntoIterator<Item = (N, V)>,

@@ -80,12 +80,12 @@ impl RobotFile {
         Ok(secret)
     }
 
-    /// Removes the account `name`. Its secret and the tokens that were issued for it are not valid any more.
+    /// Removes the account `name`. Its secret and the tokens that were issued for it are no longer valid.
     ///
     /// Dropping the future does not stop a change that has begun.
     ///
     /// # Errors
-    /// - [`NotFound`](ErrorKind::NotFound) if there is no such account.
+    /// - [`NotFound`](ErrorKind::NotFound) if the account does not exist.
     /// - [`InvalidInput`](ErrorKind::InvalidInput) if the file is not a file of accounts.
     /// - The error of reading or writing the file.
     pub async fn revoke(&self, name: RobotName) -> Result<()> {
@@ -141,7 +141,7 @@ impl RobotFile {
     }
 }
 
-/// Adds the path to an error that has no subject of its own.
+/// Adds the path to an error without a subject.
 fn on(path: &Path, error: Error) -> Error {
     if error.subject().is_some() {
         return error;

@@ -1,5 +1,5 @@
-//! Robot accounts: users of programs, with generated secrets and grants of their own, in a file that
-//! `tranship token` manages. The file has hashes of the secrets only.
+//! Robot accounts: users for programs, with generated secrets, in a file that `tranship token` manages. Each has its
+//! own grants. The file has hashes of the secrets only.
 
 mod file;
 mod name;
@@ -38,7 +38,7 @@ pub struct RobotAccount {
     pub grants: Arc<[Grant]>,
     /// When it was created.
     pub created: SystemTime,
-    /// From when on it is not valid any more, if it expires.
+    /// When it expires, if it does.
     pub expires: Option<SystemTime>,
     /// The digest of the secret. The secret has 256 random bits, so that a fast hash cannot be reversed by guessing.
     secret: Digest,

@@ -90,7 +90,7 @@ impl TokenIssuer {
         self.key.is_lasting()
     }
 
-    /// Issues a token for `user`, or for anonymous callers, that is not valid any more when `expires` is over.
+    /// Issues a token for `user`, or for anonymous callers, that expires at `expires` at the latest.
     ///
     /// # Errors
     /// [`Io`](tranship::ErrorKind::Io) if the system has no random numbers.
