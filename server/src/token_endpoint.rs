@@ -41,6 +41,12 @@ pub(crate) async fn get(
     let peer = Peer::of(&request.extensions);
     let identity = access.identify(&request.headers, &peer).await;
     let identity = identity.map_err(|error| refused(&error, access, request))?;
+    if identity.token_id().is_some() {
+        // A token could otherwise be renewed without end, or exchanged for a refresh token, which lasts.
+        let message = "a token is issued for a password, and not for another token";
+        let error = Error::new(ErrorKind::Unauthorized, message);
+        return Err(refused(&error, access, request));
+    }
     let wants_refresh = query.first("offline_token").as_deref() == Some("true");
     respond(access, request, identity, query, wants_refresh, record).await
 }

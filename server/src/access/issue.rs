@@ -18,7 +18,10 @@ impl Access {
         identity: &Identity,
         asked: &Scopes,
     ) -> Result<IssuedToken> {
-        let may_list = self.grants_catalog(identity);
+        // The token of a user that is not recognised again decides by itself, and its scope for the catalog would list
+        // every repository.
+        let is_foreign = identity.as_user().is_some_and(|user| user.login.is_none());
+        let may_list = !is_foreign && self.grants_catalog(identity);
         let allows = |name: &RepositoryName, action| self.allows_action(identity, name, action);
         let granted = asked.granted(allows, may_list);
         self.sign(Purpose::Access, identity, granted).await

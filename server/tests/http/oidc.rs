@@ -101,13 +101,17 @@ async fn a_job_pushes_with_its_token() {
     let refused = bear(&client, "GET", "/v2/other/manifests/v1", &token).await;
     refused.fails(403, "DENIED");
 
-    let scope = "/v2/auth/token?scope=repository:acme/app:pull,push&scope=repository:other:pull";
+    let scope = "/v2/auth/token?scope=repository:acme/app:pull,push&scope=repository:other:pull\
+                 &scope=registry:catalog:*";
     let issued = send(&client, "GET", scope, &credentials).await;
     let lifetime = issued.is(200).json()["expires_in"].as_u64();
     assert!(lifetime.is_some_and(|seconds| (60..=120).contains(&seconds)));
     let exchanged = text(&issued, "token");
     bear(&client, "PUT", TARGET, &exchanged).await.is(201);
     let refused = bear(&client, "DELETE", TARGET, &exchanged).await;
+    refused.fails(401, "UNAUTHORIZED");
+    // It would list repositories that the rule does not mention.
+    let refused = bear(&client, "GET", "/v2/_catalog", &exchanged).await;
     refused.fails(401, "UNAUTHORIZED");
     // The discovery document and the keys, once.
     assert_eq!(documents.fetched.load(Ordering::SeqCst), 2);

@@ -229,6 +229,21 @@ async fn a_form_gets_a_token_too() {
 }
 
 #[tokio::test]
+async fn a_token_cannot_be_renewed_with_itself() {
+    let (directory, access) = granted().await;
+    let file = directory.path().join("key");
+    std::fs::write(&file, SECRET).expect("written");
+    let key = TokenKey::open(&file).await.expect("a key");
+    let client = client(access.with_tokens(key, TokenOptions::default())).await;
+    for user in [Some("ann:nna"), None] {
+        let token = token(&client, user, &["repository:team/app:pull"]).await;
+        let target = "/v2/auth/token?offline_token=true&scope=repository:team/app:pull";
+        let refused = bear(&client, "GET", target, &token).await;
+        assert!(challenge(&refused).starts_with("Basic "));
+    }
+}
+
+#[tokio::test]
 async fn servers_with_the_same_key_accept_each_others_tokens() {
     let (directory, access) = granted().await;
     let file = directory.path().join("key");
