@@ -44,6 +44,7 @@ mod digest;
 mod digest_tag;
 mod error;
 mod graph;
+mod human_size;
 mod identity;
 pub mod layers;
 mod lenient;
@@ -82,6 +83,7 @@ pub use digest::{Algorithm, Digest, Digester};
 pub use digest_tag::{digest_tagged, digest_tags};
 pub use error::{CopySide, Error, ErrorKind, RegistryError, Result, ResultExt};
 pub use graph::{describe_referrer, fetch_document, successors};
+pub use human_size::HumanSize;
 pub use identity::RegistryIdentity;
 pub use listing::{ListOptions, Listing};
 pub use manifest::{
@@ -90,11 +92,11 @@ pub use manifest::{
 pub use media_type::MediaType;
 pub use pack::{PackOptions, PackVersion, pack_and_tag, pack_manifest};
 pub use platform::Platform;
-pub use printable::Printable;
+pub use printable::{Printable, escape_controls};
 pub use reference::{
     Reference, RegistryName, RepositoryName, Tag, TagOrDigest, without_user_information,
 };
-pub use registry::{Registry, repositories};
+pub use registry::{Registry, may_have_repository, repositories};
 pub use repository::{
     BlobStore, ManifestStore, Mounter, ReferrerLister, Repository, TagLister, referrers, tags,
 };

@@ -105,3 +105,32 @@ pub async fn repositories(registry: &dyn Registry) -> Result<Vec<RepositoryName>
         .try_collect()
         .await
 }
+
+/// Returns whether `registry` lists the repository `name`, or does not have a catalog, in which case every repository
+/// may exist. Reads one name of the catalog.
+///
+/// # Errors
+/// What the registry fails with.
+pub async fn may_have_repository(registry: &dyn Registry, name: &RepositoryName) -> Result<bool> {
+    if !registry.capabilities().catalog.is_yes() {
+        return Ok(true);
+    }
+    let options = ListOptions::default()
+        .with_last(right_before(name))
+        .with_page_size(1);
+    match registry.repositories(options).try_next().await {
+        Ok(first) => Ok(first.as_ref() == Some(name)),
+        Err(error) if error.is_unsupported() => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns a text that in ASCII order is between `name` and all names before it, since names do not contain a tilde.
+fn right_before(name: &RepositoryName) -> String {
+    let mut text = name.as_str().to_owned();
+    if let Some(last) = text.pop().and_then(|last| u8::try_from(last).ok()) {
+        text.push(char::from(last.saturating_sub(1)));
+        text.push('~');
+    }
+    text
+}

@@ -2,10 +2,9 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use tranship::{Error, ErrorKind};
+use tranship::{Error, ErrorKind, escape_controls as plain};
 
 use crate::command_error::Outcome;
-use crate::plain_text::plain;
 use crate::waiting::stop_waiting;
 
 /// Asks on the terminal, unless `yes` was said beforehand.

@@ -9,8 +9,8 @@ use tokio::io::{AsyncWriteExt as _, Stdout};
 
 use crate::command_error::{CommandError, Outcome};
 use crate::json;
-use crate::plain_text::plain;
 use crate::waiting::stop_waiting;
+use tranship::escape_controls as plain;
 
 /// The form of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,11 +4,10 @@ use std::error::Error as _;
 use std::io::Write as _;
 
 use serde::Serialize;
-use tranship::Error;
+use tranship::{Error, escape_controls as plain};
 
 use crate::exit::Status;
 use crate::output::Format;
-use crate::plain_text::plain;
 
 /// What the user reads when a command failed.
 #[derive(Debug, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::plain_text::plain;
+use tranship::escape_controls as plain;
 
 /// Rows of cells, printed in columns that are as wide as their widest cell.
 #[derive(Debug, Default)]

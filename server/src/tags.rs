@@ -1,10 +1,9 @@
 //! Listing tags, a page at a time.
 
-use futures_util::TryStreamExt as _;
 use http::StatusCode;
 use http::request::Parts;
 use serde::Serialize;
-use tranship::{ListOptions, RepositoryName, Tag};
+use tranship::{RepositoryName, Tag, may_have_repository};
 
 use crate::paging::Page;
 use crate::response::{HandlerResult, json, link_next};
@@ -45,29 +44,8 @@ pub(crate) async fn list(
     Ok(response)
 }
 
-/// Returns whether the registry lists the repository. If the registry does not have a catalog, every repository may
-/// exist.
+/// Returns whether the repository may exist.
 async fn exists(state: &ServerState, name: &RepositoryName) -> Result<bool, ResponseError> {
-    if !state.registry.capabilities().catalog.is_yes() {
-        return Ok(true);
-    }
-    let options = ListOptions::default()
-        .with_last(right_before(name))
-        .with_page_size(1);
-    let mut names = state.registry.repositories(options);
-    match names.try_next().await {
-        Ok(first) => Ok(first.as_ref() == Some(name)),
-        Err(error) if error.is_unsupported() => Ok(true),
-        Err(error) => Err(ResponseError::from_backend(&error, Resource::Repository)),
-    }
-}
-
-/// Returns a text that in ASCII order is between `name` and all names before it, since names do not contain a tilde.
-fn right_before(name: &RepositoryName) -> String {
-    let mut text = name.as_str().to_owned();
-    if let Some(last) = text.pop().and_then(|last| u8::try_from(last).ok()) {
-        text.push(char::from(last.saturating_sub(1)));
-        text.push('~');
-    }
-    text
+    let exists = may_have_repository(&*state.registry, name).await;
+    exists.map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
 }

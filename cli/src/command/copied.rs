@@ -5,12 +5,14 @@ use std::fmt;
 use indicatif::BinaryBytes;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
-use tranship::{CopyAction, CopyReport, CopyStep, Descriptor, Digest, SubsetReport, Tag};
+use tranship::{
+    CopyAction, CopyReport, CopyStep, Descriptor, Digest, SubsetReport, Tag,
+    escape_controls as plain,
+};
 use tranship_backends::Location;
 
 use crate::args::OneCopy;
 use crate::output::Output;
-use crate::plain_text::plain;
 
 /// What was copied: as text its digest or, where nothing was done, what there is to do.
 #[derive(Debug, Serialize)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tranship::{
     CopyHooks, CopyOptions, Descriptor, Error, ErrorKind, Existing, ExtendedCopyOptions,
     ManifestDocument, PlatformSubset, Repository, SubsetForm, Tag, TagOrDigest,
+    escape_controls as plain,
 };
 use tranship_backends::Location;
 
@@ -16,7 +17,6 @@ use super::{manifest, open, referring, resolve};
 use crate::args::{LocationOptions, OneCopy, Platforms};
 use crate::command_error::{At as _, Outcome, suggest_destination, suggest_listing};
 use crate::output::Output;
-use crate::plain_text::plain;
 use crate::progress::CopyProgress;
 
 /// From this size on, in bytes, a blob is continued where an interrupted copy stopped. To send less again

@@ -17,7 +17,7 @@ use super::source::open_source;
 use crate::args::Discover;
 use crate::command_error::{At as _, Outcome};
 use crate::output::Output;
-use crate::plain_text::plain;
+use tranship::escape_controls as plain;
 
 /// So many lists of referrers are asked for at the same time.
 const CONCURRENCY: usize = 6;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tranship::{Error, ErrorKind, Repository};
+use tranship::{Error, ErrorKind, Repository, escape_controls as plain};
 use tranship_backends::OpenOptions;
 use tranship_backends::layout::{Finding, FindingKind, FsckReport, Layout, Severity};
 
@@ -15,7 +15,6 @@ use crate::args::Fsck;
 use crate::command_error::{At as _, CommandError, Outcome};
 use crate::location::no_reference;
 use crate::output::{self, Output};
-use crate::plain_text::plain;
 use crate::progress::CheckProgress;
 
 #[derive(Debug, Serialize)]

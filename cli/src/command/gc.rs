@@ -12,7 +12,7 @@ use crate::args::Gc;
 use crate::command_error::{At as _, CommandError, Outcome};
 use crate::location::LayoutLocations;
 use crate::output::{self, Output};
-use crate::plain_text::plain;
+use tranship::escape_controls as plain;
 
 #[derive(Debug, Serialize)]
 struct Collected {

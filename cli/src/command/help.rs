@@ -1,13 +1,12 @@
 //! `help`: about commands, and about what all commands share.
 
 use clap::ValueEnum as _;
-use tranship::{Error, ErrorKind};
+use tranship::{Error, ErrorKind, escape_controls as plain};
 
 use crate::args::Help;
 use crate::command_error::Outcome;
 use crate::help::{self, Topic};
 use crate::output;
-use crate::plain_text::plain;
 
 pub(super) async fn run(args: &Help) -> Outcome {
     let text = match args.topic.as_slice() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tranship::{
     CopyHooks, CopyOptions, Descriptor, Error, ErrorKind, ManifestDocument, Repository,
-    TagOrDigest, attested_digest,
+    TagOrDigest, attested_digest, escape_controls as plain,
 };
 use tranship_artifact::index::{AddOptions, IndexOptions, IndexSource, add, create, remove};
 use tranship_backends::{Location, OpenOptions};
@@ -19,7 +19,6 @@ use super::{manifest, open, resolve};
 use crate::args::{Index, IndexAdd, IndexCreate, IndexRemove, IndexShow, IndexSources, SourceArg};
 use crate::command_error::{At as _, Outcome};
 use crate::output::Output;
-use crate::plain_text::plain;
 use crate::progress::CopyProgress;
 
 pub(super) async fn run(args: Index, location_options: &OpenOptions, output: Output) -> Outcome {

@@ -181,7 +181,7 @@ fn choices(entries: &[IndexEntry]) -> String {
         };
         let name = entry.name().filter(|_| !entry.is_current);
         if let Some(name) = name {
-            let _ = write!(text, " ({})", crate::plain_text::plain(name));
+            let _ = write!(text, " ({})", tranship::escape_controls(name));
         }
         if let Some(platform) = entry.descriptor.platform() {
             let _ = write!(text, " [{platform}]");

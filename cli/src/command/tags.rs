@@ -4,7 +4,10 @@ use std::time::SystemTime;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
-use tranship::{Descriptor, Digest, Error, Repository, ResultExt as _, Tag, TagOrDigest};
+use tranship::{
+    Descriptor, Digest, Error, Repository, ResultExt as _, Tag, TagOrDigest,
+    escape_controls as plain,
+};
 use tranship_artifact::tags::{TagVersion, created};
 use tranship_backends::Location;
 use tranship_backends::OpenOptions;
@@ -17,7 +20,6 @@ use crate::args::{PageArgs, RepoTags, TagChoice, TagOrder};
 use crate::command_error::{At as _, Outcome};
 use crate::location::no_reference;
 use crate::output::{self, Output};
-use crate::plain_text::plain;
 
 /// So many tags are looked at at a time.
 const CONCURRENCY: usize = 8;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use tranship::{Error, ErrorKind};
+use tranship::{Error, ErrorKind, escape_controls as plain};
 use tranship_artifact::image::{self, Severity, VerifyReport};
 use tranship_backends::OpenOptions;
 
@@ -12,7 +12,6 @@ use super::source::open_source;
 use crate::args::Verify;
 use crate::command_error::{At as _, CommandError, Outcome};
 use crate::output::{self, Output};
-use crate::plain_text::plain;
 use crate::progress::CheckProgress;
 
 #[derive(Serialize)]

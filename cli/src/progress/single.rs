@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 use indicatif::ProgressBar;
-use tranship::{Body, OpenAt, Result, Source};
+use tranship::{Body, OpenAt, Result, Source, escape_controls as plain};
 use tranship_artifact::image::VerifyOptions;
 use tranship_backends::layout::FsckOptions;
 
 use super::bar::{REDRAW, Rest, columns, last_letters, style, target, undrawn};
 use crate::output::Output;
-use crate::plain_text::plain;
 use crate::waiting::stop_waiting;
 
 /// The bar of a single transfer. It vanishes when this is dropped.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Args;
 use http::HeaderMap;
-use tranship::{Error, ErrorKind, RegistryName, Result};
+use tranship::{Error, ErrorKind, RegistryName, Result, escape_controls as plain};
 use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
     CertificateDirectories, CredentialFiles, Credentials, Environment, EnvironmentCredentials,
@@ -18,7 +18,6 @@ use tranship_backends::remote::{
 };
 use tranship_mirror::rules::RegistrySettings;
 
-use crate::plain_text::plain;
 use crate::state;
 use crate::waiting::stop_waiting;
 

@@ -5,9 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::{HeaderName, HeaderValue};
-use tranship::{Error, ErrorKind, RegistryName, Result};
-
-use crate::plain_text::plain;
+use tranship::{Error, ErrorKind, RegistryName, Result, escape_controls as plain};
 
 /// The registry that an option is for; `None` for all that no other option names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tranship_artifact::image::{Change, ChangeKind, Changed, Diff, Entry, EntryKind};
 
 use super::listing::permissions;
-use crate::plain_text::plain;
+use tranship::escape_controls as plain;
 
 /// Returns a line for each change.
 pub(super) fn lines(diff: &Diff) -> String {

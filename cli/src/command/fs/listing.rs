@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tranship_artifact::image::{Entry, EntryKind};
 
-use crate::plain_text::plain;
+use tranship::escape_controls as plain;
 use crate::table::Table;
 
 /// Returns a line for each entry: its name, or with `full` its path; with `long`, more about it.

@@ -7,7 +7,7 @@ use std::io::{BufWriter, IsTerminal as _};
 
 use futures_util::TryStreamExt as _;
 use serde::Serialize;
-use tranship::{Error, ErrorKind, Platform, Repository, TagOrDigest};
+use tranship::{Error, ErrorKind, Platform, Repository, TagOrDigest, escape_controls as plain};
 use tranship_artifact::image::{
     self, CopyOutOptions, CopyOutReport, Diff, Entry, Filesystem, FilesystemOptions,
 };
@@ -17,7 +17,6 @@ use super::source::open_source;
 use crate::args::{Fs, FsCat, FsCp, FsDiff, FsExport, FsLs};
 use crate::command_error::{At as _, CommandError, Outcome};
 use crate::output::{self, Output};
-use crate::plain_text::plain;
 use crate::progress::TransferProgress;
 use crate::save::beside;
 

@@ -2,13 +2,11 @@
 
 use std::fmt::Write as _;
 
-use tranship::{Annotations, Digest, MediaType};
+use tranship::{Annotations, Digest, HumanSize, MediaType, escape_controls as plain};
 use tranship_artifact::image::{
     ConfigSummary, Inspection, Kind, LayerSummary, ManifestSummary, ReferrerSummary,
 };
 
-use crate::plain_text::plain;
-use crate::size::HumanSize;
 use crate::table::Table;
 
 /// The longest command of a layer that is shown whole, in characters.

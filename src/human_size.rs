@@ -1,9 +1,16 @@
-//! Sizes for people.
+//! Sizes in bytes, for people.
 
 use std::fmt;
 
 /// A size in bytes, shown with a unit and one decimal place, such as `1.5 MiB`.
-pub(crate) struct HumanSize(pub(crate) u64);
+///
+/// ```
+/// use tranship::HumanSize;
+///
+/// assert_eq!(HumanSize(1536).to_string(), "1.5 KiB");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HumanSize(pub u64);
 
 impl fmt::Display for HumanSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
