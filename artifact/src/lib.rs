@@ -9,6 +9,7 @@
 //! | [`image`] | describes and verifies images and artifacts, and reads the files of an image |
 //! | [`index`] | makes and changes indexes |
 //! | [`annotate`] | changes the annotations of manifests |
+//! | [`referrers`] | finds the tree of what refers to a manifest |
 //! | [`tags`] | chooses tags by pattern, version and time |
 //! | [`retention`] | deletes old tags, and what only they lead to |
 //!
@@ -39,6 +40,7 @@ mod change;
 pub mod files;
 pub mod image;
 pub mod index;
+pub mod referrers;
 pub mod retention;
 pub mod tags;
 

@@ -15,7 +15,7 @@ mod verify;
 
 pub use filesystem::{
     Change, ChangeKind, Changed, CopyOutOptions, CopyOutReport, Diff, Entry, EntryKind,
-    FileContent, Filesystem, FilesystemOptions, diff,
+    FileContent, Filesystem, FilesystemOptions, LayerChange, diff,
 };
 pub use inspect::{
     ConfigSummary, InspectOptions, Inspection, Kind, LayerSummary, ManifestSummary, ReferrerCount,

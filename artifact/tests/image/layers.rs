@@ -1,7 +1,8 @@
 //! What images of several layers contain (image-spec, "Image Layer Filesystem Changeset").
 
 use tar::EntryType;
-use tranship::ErrorKind;
+use tranship::{Digest, ErrorKind};
+use tranship_artifact::image::LayerChange;
 
 use crate::support::{Image, Layer, gzip, text, zstd};
 
@@ -257,4 +258,40 @@ async fn long_names_and_attributes_are_read() {
     assert_eq!((entry.uid, entry.mtime), (3_000_000, -2));
     let (_, content) = files.read(&long).await.expect("a file");
     assert_eq!(text(content).await, "1");
+}
+
+#[tokio::test]
+async fn a_layer_alone_lists_what_it_changes() {
+    let layers = [
+        layer().file("x", "old").file("y", "1"),
+        layer()
+            .dir("d")
+            .file("d/.wh..wh..opq", "")
+            .file("d/new", "2")
+            .hard("d/other", "d/new")
+            .file(".wh.x", ""),
+    ];
+    let image = Image::of(&layers).await;
+    let mut files = image.open().await;
+    let digest = *files.layers().nth(1).expect("a layer").digest();
+    let changes = files.list_layer(&digest).await.expect("a sound layer");
+    let shown: Vec<String> = changes.iter().map(shown_change).collect();
+    assert_eq!(
+        shown,
+        ["+/d", "0/d", "+/d/new", "=/d/other", "-/x"],
+        "in the order of the layer"
+    );
+    let error = files.list_layer(&Digest::of(b"other")).await;
+    let error = error.expect_err("not a layer of the image");
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+fn shown_change(change: &LayerChange) -> String {
+    let sign = match change {
+        LayerChange::Adds(_) => '+',
+        LayerChange::Links { .. } => '=',
+        LayerChange::Removes { .. } => '-',
+        _ => '0',
+    };
+    format!("{sign}{}", String::from_utf8_lossy(change.path()))
 }

@@ -87,6 +87,32 @@ impl Entry {
         self.kind == EntryKind::Directory
     }
 
+    /// Returns the type and the permissions as `ls` shows them, such as `-rw-r--r--`.
+    #[must_use]
+    pub fn permissions(&self) -> String {
+        let kind = match self.kind {
+            EntryKind::File { .. } => '-',
+            EntryKind::Directory => 'd',
+            EntryKind::Symlink { .. } => 'l',
+            EntryKind::CharDevice { .. } => 'c',
+            EntryKind::BlockDevice { .. } => 'b',
+            EntryKind::Fifo => 'p',
+        };
+        let mut text = String::from(kind);
+        for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
+            let bits = self.mode >> shift;
+            text.push(if bits & 4 != 0 { 'r' } else { '-' });
+            text.push(if bits & 2 != 0 { 'w' } else { '-' });
+            text.push(match (self.mode & special != 0, bits & 1 != 0) {
+                (false, false) => '-',
+                (false, true) => 'x',
+                (true, true) => letter,
+                (true, false) => letter.to_ascii_uppercase(),
+            });
+        }
+        text
+    }
+
     pub(super) fn new(path: &[u8], entry: Option<&LayerEntry>, layer: Option<Digest>) -> Self {
         let path = [b"/", path].concat();
         let Some(entry) = entry else {

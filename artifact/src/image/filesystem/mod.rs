@@ -7,6 +7,7 @@
 //! | `tree` | the layers applied to each other |
 //! | `lookup` | one path, from the newest layer down |
 //! | `open` | [`Filesystem`]: which image, and reading its layers |
+//! | `layer_change` | what one layer changes |
 //! | `read`, `export`, `copy_out`, `diff` | what is done with files |
 
 mod content;
@@ -16,6 +17,7 @@ mod entry;
 mod export;
 mod kept;
 mod layer;
+mod layer_change;
 mod lookup;
 mod open;
 mod options;
@@ -28,5 +30,6 @@ pub use content::FileContent;
 pub use copy_out::{CopyOutOptions, CopyOutReport};
 pub use diff::{Change, ChangeKind, Changed, Diff, diff};
 pub use entry::{Entry, EntryKind};
+pub use layer_change::LayerChange;
 pub use open::Filesystem;
 pub use options::FilesystemOptions;

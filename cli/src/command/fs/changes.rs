@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use tranship_artifact::image::{Change, ChangeKind, Changed, Diff, Entry, EntryKind};
 
-use super::listing::permissions;
 use tranship::escape_controls as plain;
 
 /// Returns a line for each change.
@@ -32,7 +31,7 @@ fn fields(change: &Change) -> String {
     };
     let fields = change.fields.iter().map(|field| match field {
         Changed::Type => format!("type {} -> {}", kind(before), kind(after)),
-        Changed::Mode => format!("mode {} -> {}", permissions(before), permissions(after)),
+        Changed::Mode => format!("mode {} -> {}", before.permissions(), after.permissions()),
         Changed::Owner => format!(
             "owner {}:{} -> {}:{}",
             before.uid, before.gid, after.uid, after.gid

@@ -4,8 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tranship_artifact::image::{Entry, EntryKind};
 
-use tranship::escape_controls as plain;
 use crate::table::Table;
+use tranship::escape_controls as plain;
 
 /// Returns a line for each entry: its name, or with `full` its path; with `long`, more about it.
 pub(super) fn lines(entries: &[Entry], long: bool, full: bool) -> String {
@@ -29,7 +29,7 @@ pub(super) fn lines(entries: &[Entry], long: bool, full: bool) -> String {
             _ => name.to_owned(),
         };
         table.push([
-            permissions(entry),
+            entry.permissions(),
             format!("{}:{}", entry.uid, entry.gid),
             size(&entry.kind),
             time(entry.mtime),
@@ -47,31 +47,6 @@ fn size(kind: &EntryKind) -> String {
         }
         _ => "-".to_owned(),
     }
-}
-
-/// Returns the type and the permissions, as `ls` shows them.
-pub(super) fn permissions(entry: &Entry) -> String {
-    let kind = match entry.kind {
-        EntryKind::Directory => 'd',
-        EntryKind::Symlink { .. } => 'l',
-        EntryKind::CharDevice { .. } => 'c',
-        EntryKind::BlockDevice { .. } => 'b',
-        EntryKind::Fifo => 'p',
-        _ => '-',
-    };
-    let mut text = String::from(kind);
-    for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
-        let bits = entry.mode >> shift;
-        text.push(if bits & 4 != 0 { 'r' } else { '-' });
-        text.push(if bits & 2 != 0 { 'w' } else { '-' });
-        text.push(match (entry.mode & special != 0, bits & 1 != 0) {
-            (false, false) => '-',
-            (false, true) => 'x',
-            (true, true) => letter,
-            (true, false) => letter.to_ascii_uppercase(),
-        });
-    }
-    text
 }
 
 /// Returns the time in UTC, or the seconds since 1970 where that is before 1970 or after the year 9999.
