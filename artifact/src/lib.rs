@@ -9,7 +9,7 @@
 //! | [`image`] | describes and verifies images and artifacts, and reads the files of an image |
 //! | [`index`] | makes and changes indexes |
 //! | [`annotate`] | changes the annotations of manifests |
-//! | [`referrers`] | finds the tree of what refers to a manifest |
+//! | [`referrers`] | finds the referrers of a manifest, as a tree |
 //! | [`tags`] | chooses tags by pattern, version and time |
 //! | [`retention`] | deletes old tags, and what only they lead to |
 //!

@@ -1,4 +1,4 @@
-//! The tree of what refers to a manifest, and of what refers to that.
+//! The referrers of a manifest, and their own referrers, as a tree.
 
 use std::collections::HashSet;
 
@@ -81,7 +81,7 @@ pub struct Branch<'a> {
     pub is_leaf: bool,
 }
 
-/// What refers to a manifest, directly and indirectly.
+/// The direct and indirect referrers of a manifest.
 #[derive(Debug, Clone)]
 pub struct ReferrerTree {
     /// The root first. Children follow their parent.
@@ -94,7 +94,7 @@ struct Node {
     children: Vec<usize>,
 }
 
-/// Finds what refers to `root`, level by level. Each manifest is looked up once, however often it is listed, so that a
+/// Finds the referrers of `root`, level by level. Each manifest is looked up once, however often it is listed, so that a
 /// registry whose lists contradict its manifests cannot make this endless.
 ///
 /// Dropping the future ends the requests.

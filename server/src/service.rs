@@ -15,7 +15,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use tranship::Registry;
 
-use crate::access::{Action, Caller, Required};
+use crate::access::{Access, Action, Caller, Required};
 use crate::metrics::{self, Metrics};
 use crate::options::ServerOptions;
 use crate::record::RequestRecord;
@@ -48,6 +48,18 @@ pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistrySe
 }
 
 impl RegistryService {
+    /// Returns the registry that is served. Another service on the same server, such as a page, reads it.
+    #[must_use]
+    pub fn registry(&self) -> Arc<dyn Registry> {
+        Arc::clone(&self.shared.state().registry)
+    }
+
+    /// Returns the users, and what they may do; `None` if every caller may do everything.
+    #[must_use]
+    pub fn access(&self) -> Option<Access> {
+        self.shared.state().options.access.clone()
+    }
+
     /// Cancels the uploads that have been idle for longer than
     /// [`upload_expiry`](ServerOptions::upload_expiry): those that clients opened here, and, at the first call and then
     /// every hour, those of earlier processes in the backend. Call it about every minute.

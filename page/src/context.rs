@@ -1,0 +1,119 @@
+//! What the pages of a request need.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::request::Parts;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tranship::{Registry, Repository, RepositoryName};
+use tranship_server::{Access, Peer, Permission};
+use url::form_urlencoded;
+
+use crate::details::DetailsCache;
+use crate::failure::Failure;
+use crate::options::PageOptions;
+use crate::sessions::{Sessions, secret};
+use crate::viewer::Viewer;
+
+/// The state that all requests share.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) options: PageOptions,
+    pub(crate) sessions: Sessions,
+    pub(crate) details: DetailsCache,
+    /// The secret of forms on a server without users.
+    open_form_token: Arc<str>,
+    layer_readers: Semaphore,
+}
+
+impl State {
+    pub(crate) fn new(options: PageOptions) -> tranship::Result<Self> {
+        Ok(Self {
+            sessions: Sessions::new(options.session_lifetime, options.max_sessions),
+            details: DetailsCache::default(),
+            open_form_token: secret()?.into(),
+            layer_readers: Semaphore::new(
+                options.max_layer_readers.clamp(1, Semaphore::MAX_PERMITS),
+            ),
+            options,
+        })
+    }
+}
+
+/// A request for a page.
+pub(crate) struct Context<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) registry: Arc<dyn Registry>,
+    /// `None` if every caller may do everything.
+    pub(crate) access: Option<Access>,
+    pub(crate) request: &'a Parts,
+    pub(crate) viewer: Viewer,
+    pub(crate) peer: Peer,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) async fn of(
+        state: &'a State,
+        registry: Arc<dyn Registry>,
+        access: Option<Access>,
+        request: &'a Parts,
+    ) -> Self {
+        let peer = Peer::of(&request.extensions);
+        let viewer = Viewer::of(
+            request,
+            peer.is_tls,
+            access.as_ref(),
+            &state.sessions,
+            &state.open_form_token,
+        )
+        .await;
+        Self {
+            state,
+            registry,
+            access,
+            request,
+            viewer,
+            peer,
+        }
+    }
+
+    /// Returns the first value of the parameter `name` in the address; empty if there is none.
+    pub(crate) fn parameter(&self, name: &str) -> Cow<'a, str> {
+        let query = self.request.uri.query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes())
+            .find_map(|(key, value)| (key == name).then_some(value))
+            .unwrap_or_default()
+    }
+
+    /// Opens the repository `name` for reading.
+    ///
+    /// # Errors
+    /// The same failure as for a repository that does not exist if the viewer may not read it.
+    pub(crate) async fn repository(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Arc<dyn Repository>, Failure> {
+        if !self.viewer.may(name, Permission::Read) {
+            return Err(Failure::not_found());
+        }
+        Ok(self.registry.repository(name).await?)
+    }
+
+    /// Waits until few enough other requests read layers.
+    pub(crate) async fn layer_reader(&self) -> Result<SemaphorePermit<'a>, Failure> {
+        let permit = self.state.layer_readers.acquire().await;
+        permit.map_err(|_| Failure::unavailable())
+    }
+
+    /// Returns the host of the registry for commands: what the browser has connected to.
+    pub(crate) fn host(&self) -> &'a str {
+        let host = self.request.headers.get(HOST);
+        let host = host.and_then(|host| host.to_str().ok());
+        let is_host = |host: &&str| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
+            !host.is_empty() && host.len() <= 260 && host.bytes().all(allowed)
+        };
+        host.filter(is_host).unwrap_or("localhost:5000")
+    }
+}

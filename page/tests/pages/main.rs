@@ -1,0 +1,10 @@
+//! The pages over real connections.
+
+mod access;
+mod changes;
+mod content;
+mod downloads;
+mod hostile;
+mod lists;
+mod service;
+mod support;
