@@ -57,41 +57,7 @@ struct ConnectionSettings<S> {
     tls: Option<Arc<Tls>>,
 }
 
-impl<S, B> Server<S>
-where
-    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
-        + Clone
-        + Send
-        + 'static,
-    B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-{
-    /// Listens on `address`; port 0 chooses a free one.
-    ///
-    /// # Errors
-    /// The error of the system if it refuses the address.
-    pub async fn bind(address: impl ToSocketAddrs, service: S) -> Result<Self> {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| Error::io("cannot listen on the address", error))?;
-        Ok(Self::on(listener, service))
-    }
-
-    /// Accepts connections from `listener`.
-    pub fn on(listener: TcpListener, service: S) -> Self {
-        Self {
-            listener,
-            connections: Arc::new(Semaphore::new(10_000)),
-            settings: ConnectionSettings {
-                service,
-                header_timeout: Duration::from_secs(30),
-                write_timeout: Duration::from_secs(60),
-                #[cfg(feature = "tls")]
-                tls: None,
-            },
-            grace: Duration::from_secs(30),
-        }
-    }
-
+impl<S> Server<S> {
     /// Accepts up to `count` connections at a time, 10,000 by default. Others wait.
     #[must_use]
     pub fn with_max_connections(mut self, count: usize) -> Self {
@@ -136,6 +102,42 @@ where
         self.listener
             .local_addr()
             .map_err(|error| Error::io("the address of the socket is not known", error))
+    }
+}
+
+impl<S, B> Server<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    /// Listens on `address`; port 0 chooses a free one.
+    ///
+    /// # Errors
+    /// The error of the system if it refuses the address.
+    pub async fn bind(address: impl ToSocketAddrs, service: S) -> Result<Self> {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| Error::io("cannot listen on the address", error))?;
+        Ok(Self::on(listener, service))
+    }
+
+    /// Accepts connections from `listener`.
+    pub fn on(listener: TcpListener, service: S) -> Self {
+        Self {
+            listener,
+            connections: Arc::new(Semaphore::new(10_000)),
+            settings: ConnectionSettings {
+                service,
+                header_timeout: Duration::from_secs(30),
+                write_timeout: Duration::from_secs(60),
+                #[cfg(feature = "tls")]
+                tls: None,
+            },
+            grace: Duration::from_secs(30),
+        }
     }
 
     /// Serves until `shutdown` completes. From then on no connection is accepted, requests under way get the time of

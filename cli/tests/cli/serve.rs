@@ -109,6 +109,25 @@ pub(crate) fn get(host: &str, target: &str) -> String {
 }
 
 #[test]
+fn pages_are_served_on_a_loopback_address_unless_refused() {
+    let workplace = Workplace::new();
+    for (arguments, status) in [(&[][..], "200"), (&["--ui"], "200"), (&["--no-ui"], "404")] {
+        let mut served = Served::start(&workplace, arguments);
+        let host = served.host();
+        let page = get(&host, "/ui/");
+        let expected = format!("HTTP/1.1 {status}");
+        assert!(page.starts_with(&expected), "{arguments:?}: {page}");
+        assert!(get(&host, "/v2/").starts_with("HTTP/1.1 200"));
+    }
+    let both = workplace.run(&["serve", "--ui", "--no-ui", "--check-config"]);
+    assert!(
+        both.stderr.contains("cannot be used together"),
+        "{}",
+        both.stderr
+    );
+}
+
+#[test]
 fn without_a_root_an_empty_registry_is_served() {
     let workplace = Workplace::new();
     let mut served = Served::start(&workplace, &[]);

@@ -131,6 +131,12 @@ settings! {
     /// the user, for --grant; clients without one log in otherwise. The file is read again when it changes
     #[arg(long, value_name = "FILE")]
     tls_client_ca: Option<PathBuf>,
+    /// Show web pages about the registry at /ui/, also to other machines. Pages on a loopback address need no option
+    #[arg(long)]
+    ui: bool,
+    /// Do not show web pages
+    #[arg(long)]
+    no_ui: bool,
     /// Also accept manifests that refer to blobs or manifests which the repository does not have, as sparse indexes do
     #[arg(long)]
     sparse: bool,

@@ -111,6 +111,7 @@ fn check(settings: &Settings) -> Result<()> {
         ),
         (("quota", settings.quota.is_some()), root),
         (mirror, remote_root),
+        (("ui", settings.ui), ("no-ui", settings.no_ui)),
         (
             ("token-key", settings.token_key.is_some()),
             ("auth-realm", settings.auth_realm.is_some()),

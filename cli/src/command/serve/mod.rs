@@ -6,6 +6,7 @@ mod mirrors;
 mod options;
 mod registry;
 mod reload;
+mod socket;
 mod state;
 mod webhooks;
 
@@ -14,11 +15,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{OptionFuture, join};
+use futures_util::future::{Either, OptionFuture, join};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
+use tranship::{Registry, Result};
 use tranship_memory::MemoryRegistry;
+use tranship_page::{Page, PageOptions};
 use tranship_server::{RegistryService, Server, Tls, TokenKey, router};
 
 use self::config::Config;
@@ -26,7 +29,7 @@ use self::options::server_options;
 use self::reload::Reload;
 use self::state::StateDirectory;
 use crate::args::{LocationOptions, Serve, Settings};
-use crate::command_error::{At as _, CommandError, Outcome};
+use crate::command_error::{CommandError, Outcome};
 use crate::log;
 use crate::open_files;
 use crate::output::Output;
@@ -35,7 +38,7 @@ use crate::signals::stop_signal;
 /// The time between two searches for abandoned uploads.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Where the registry is to be found.
+/// The address of the registry.
 #[derive(Debug, Serialize)]
 struct Listening {
     url: String,
@@ -54,68 +57,56 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         given: args.settings,
     };
     let settings = config.load().await?;
-    let endpoints = webhooks::endpoints(&settings).await?;
+    if args.check_config {
+        return check(&settings, &location_options).await;
+    }
+    let state = StateDirectory::of(&settings);
+    let webhooks = webhooks::endpoints(&settings).await?;
     let token_key = TokenKey::generate()?;
     let mut options = server_options(&settings, &token_key).await?;
-    let tls = match (&settings.tls_cert, &settings.tls_key) {
-        (Some(certificates), Some(key)) => Some(match &settings.tls_client_ca {
-            None => Tls::open(certificates, key).await?,
-            Some(clients) => Tls::open_with_clients(certificates, key, clients).await?,
-        }),
-        _ => None,
-    };
-    let root = if args.check_config {
-        // Mirrors are checked over any registry.
-        Arc::new(MemoryRegistry::new())
-    } else {
-        let open_options = location_options.clone().open_options()?;
-        registry::open_root(&settings, &open_options).await?
-    };
-    let state = StateDirectory::of(&settings).filter(|_| !args.check_config);
+    let tls = open_tls(&settings).await?;
+    let root = registry::open_root(&settings, &location_options.clone().open_options()?).await?;
     // The content of a registry in memory is gone with the process.
     let cache_state = state.clone().filter(|_| settings.root.is_some());
     let mirrors = mirrors::open(&settings, &root, &location_options, cache_state.as_ref()).await?;
-    if args.check_config {
-        return Ok(());
-    }
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings);
     options.mirrors.clone_from(&mirrors);
-    let notifier = webhooks::open(&settings, endpoints, state.as_ref()).await?;
+    let notifier = webhooks::open(&settings, webhooks, state.as_ref()).await?;
     let options = webhooks::subscribe(options, notifier.as_ref());
+    let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings);
     let service = router(registry, options);
-    let mirrors = watch::Sender::new(mirrors);
-    let current_mirrors = mirrors.subscribe();
-    let address = settings.listen();
-    let mut server = Server::bind(address, service.clone())
-        .await
-        .map_err(|error| explain_address(error, address))
-        .at(address)?
-        .with_max_connections(settings.max_connections())
-        .with_write_timeout(settings.timeout())
-        .with_grace(settings.grace());
-    if let Some(tls) = tls {
-        server = server.with_tls(tls);
-    }
+
+    let listener = socket::listen(settings.listen()).await?;
+    let address = socket::local_address(&listener)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let has_pages = settings.ui || (address.ip().is_loopback() && !settings.no_ui);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async {
+        // Whether it is told or dropped, it is time to stop.
+        let _ = stopped.await;
+    };
+    let serving = if has_pages {
+        let page = Page::new(service.clone(), PageOptions::default())?;
+        let server = socket::configured(Server::on(listener, page), &settings, tls);
+        Either::Left(server.run(stopped))
+    } else {
+        let server = Server::on(listener, service.clone());
+        Either::Right(socket::configured(server, &settings, tls).run(stopped))
+    };
     let _log = log::begin(output);
     log_what_is_served(&settings);
-    let address = server.address()?;
     let listening = Listening {
         url: format!("{scheme}://{address}"),
         address,
     };
     output.print(&listening).await?;
+    if has_pages {
+        tracing::info!("pages for a browser are at {}/ui/", listening.url);
+    }
 
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     // When this is dropped, no more events happen.
     let (last_event, events_ended) = tokio::sync::oneshot::channel::<()>();
     let serving = async {
-        server
-            .run(async {
-                // Whether it is told or dropped, it is time to stop.
-                let _ = stopped.await;
-            })
-            .await;
+        serving.await;
         drop(last_event);
     };
     let delivering = OptionFuture::from(notifier.as_ref().map(|notifier| {
@@ -129,6 +120,8 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         drop(stop);
         stop_signal().await
     };
+    let mirrors = watch::Sender::new(mirrors);
+    let current_mirrors = mirrors.subscribe();
     let reload = Reload {
         config,
         settings,
@@ -152,6 +145,28 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         mirrors::save(&mirrors, cache_state.as_ref()).await;
     }
     outcome
+}
+
+/// Checks the settings and the files that they name, without opening the storage.
+async fn check(settings: &Settings, location_options: &LocationOptions) -> Outcome {
+    webhooks::endpoints(settings).await?;
+    server_options(settings, &TokenKey::generate()?).await?;
+    open_tls(settings).await?;
+    // Mirrors are checked over any registry.
+    let root: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
+    mirrors::open(settings, &root, location_options, None).await?;
+    Ok(())
+}
+
+async fn open_tls(settings: &Settings) -> Result<Option<Tls>> {
+    let (Some(certificates), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
+        return Ok(None);
+    };
+    let tls = match &settings.tls_client_ca {
+        None => Tls::open(certificates, key).await?,
+        Some(clients) => Tls::open_with_clients(certificates, key, clients).await?,
+    };
+    Ok(Some(tls))
 }
 
 /// Logs what the user should know about the settings.
@@ -188,16 +203,5 @@ async fn expire_uploads(service: &RegistryService) {
     loop {
         ticks.tick().await;
         service.expire_uploads().await;
-    }
-}
-
-/// Adds how to write an address if only the port is given.
-fn explain_address(error: tranship::Error, address: &str) -> tranship::Error {
-    let port = address.strip_prefix(':').unwrap_or(address);
-    match port.parse::<u16>() {
-        Ok(port) => error.with_hint(format!(
-            "write 127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port} for all its networks"
-        )),
-        Err(_) => error,
     }
 }

@@ -130,6 +130,8 @@ fn fixed_changes(old: &Settings, new: &Settings) -> Vec<&'static str> {
             "metrics-repository",
             old.metrics_repository != new.metrics_repository,
         ),
+        ("ui", old.ui != new.ui),
+        ("no-ui", old.no_ui != new.no_ui),
         ("shared", old.shared != new.shared),
         ("max-uploads", old.max_uploads != new.max_uploads),
         (
