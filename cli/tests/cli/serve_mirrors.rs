@@ -35,7 +35,7 @@ fn a_mirror_serves_an_image_after_its_registry_is_gone() {
     let saved = String::from_utf8(saved).expect("text");
     assert!(saved.contains(INDEX), "{saved}");
 
-    // The next process knows what is stored, and that it is too much now.
+    // The next process has less room, and knows the stored content.
     let settings = ["serve.yaml", "--cache-size", "1"];
     let mut mirror = Served::start(&workplace, &settings);
     let host = mirror.host();

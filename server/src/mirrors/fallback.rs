@@ -10,8 +10,7 @@ use tranship::{
     MediaType, Repository, Result, Tag, TagOrDigest,
 };
 
-/// A local repository while it has a tag, and a mirror until then. So the name of a repository never stands for content of
-/// both. Everything is pushed to the local one.
+/// A local repository while it has a tag, and a mirror until then. So one name never has content of both. Everything is pushed to the local one.
 #[derive(Debug)]
 pub(super) struct Fallback {
     local: Arc<dyn Repository>,

@@ -15,13 +15,13 @@ use tranship::{
 
 use self::fallback::Fallback;
 
-/// The host of Docker Hub. An official image there has a name of one component, which stands for `library/NAME`.
+/// The host of Docker Hub. The name of an official image has one component there, short for `library/NAME`.
 const DOCKER_HUB: &str = "docker.io";
 
-/// A registry of its own together with mirrors of others.
+/// A local registry together with mirrors of others.
 ///
-/// The repository `NAME` of a mirror is served as `PREFIX/NAME`. What is read from it is stored in the repository
-/// `PREFIX/NAME` of the local registry, and served from there afterwards, as [`Cache`] describes. Mirrors are read-only:
+/// The repository `NAME` of a mirror is served as `PREFIX/NAME`. Content that is read from it is stored in the
+/// repository `PREFIX/NAME` of the local registry, and served from there afterwards, as [`Cache`] describes. Mirrors are read-only:
 /// the credentials for the other registries cannot be used to store anything there.
 ///
 /// ```
@@ -124,7 +124,7 @@ impl Mirrors {
     /// this host. Docker's daemon asks so with its setting `registry-mirrors`.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if there is no such mirror.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if no mirror has this host.
     pub fn with_fallback(mut self, host: &str) -> Result<Self> {
         let mut mirrors = self.mirrors.iter();
         let mirror = mirrors.find(|mirror| mirror.host == host.to_ascii_lowercase());
@@ -235,7 +235,7 @@ impl Registry for Mirrors {
         }
     }
 
-    /// Lists what is stored, of mirrors too. Most registries do not list their repositories.
+    /// Lists the stored repositories, also those of mirrors. Most registries do not list their repositories.
     fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
         self.local.repositories(options)
     }

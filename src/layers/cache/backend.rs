@@ -224,7 +224,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
     }
 }
 
-/// What is known of content.
+/// How a caller names content.
 #[derive(Debug, Clone, Copy)]
 enum Known<'a> {
     Digest(&'a Digest),

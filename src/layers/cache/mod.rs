@@ -38,7 +38,7 @@ pub use self::usage::CachedContent;
 ///   alone: tags, lists of tags, referrers and repositories may be stale then. The upstream is asked again for a tag after
 ///   another time to live. [`is_stale`](Self::is_stale) tells for which tags that is so.
 /// - If the store fails, content is read from the upstream.
-/// - With a [maximum size](CacheOptions::max_size), [`run`](Self::run) deletes from the store what was read longest ago.
+/// - With a [maximum size](CacheOptions::max_size), [`run`](Self::run) deletes the content that was read longest ago from the store.
 ///
 /// Everything else goes to the upstream; wrap it in [`ReadOnly`](super::ReadOnly) for a cache that does not write.
 /// What is deleted is also deleted from the store. The store should not be used for anything else.
@@ -46,8 +46,7 @@ pub use self::usage::CachedContent;
 /// Tags that were resolved are remembered in memory, so a new process asks the upstream once for each. A tokio runtime
 /// with timers is needed.
 ///
-/// A fetch goes on while at least one reader reads, or while [`run`](Self::run) is polled. When all of them are dropped, it
-/// ends and leaves nothing.
+/// A fetch continues while it has a reader, or while [`run`](Self::run) is polled. Without both it ends and leaves nothing.
 ///
 /// ```
 /// use tranship::layers::{Cache, CacheOptions, ReadOnly};
@@ -153,7 +152,7 @@ impl<U, S> Cache<U, S> {
         }
     }
 
-    /// Returns the content that is stored and may be deleted to make room, beginning with what was read longest ago: for a
+    /// Returns the content that is stored and may be deleted to make room, beginning with the content read longest ago: for a
     /// later process, which passes each to [`add_stored`](Self::add_stored). Without a
     /// [maximum size](CacheOptions::max_size) nothing is remembered.
     #[must_use]
@@ -171,7 +170,7 @@ impl<U, S> Cache<U, S> {
 }
 
 impl<U: Registry, S: Registry> Cache<U, S> {
-    /// Finishes fetches that have lost their readers, and deletes from the store what was read longest ago while there is
+    /// Finishes fetches that have lost their readers, and deletes the content read longest ago from the store while there is
     /// more than the [maximum size](CacheOptions::max_size).
     ///
     /// This never ends. Poll it beside the program's work, for example with `select!`; after it is dropped, fetches

@@ -62,7 +62,7 @@ impl Spool {
     }
 
     /// Appends `bytes`, which begin at `offset` of the content. Bytes that the file has, since the fetch was begun anew,
-    /// are not written again. After an error nothing is written any more, and readers get no further bytes.
+    /// are not written again. After an error nothing is written, and readers get no further bytes.
     pub(super) async fn append(&self, offset: u64, bytes: &Bytes) {
         let available = self.progress.borrow().available;
         let Some(known) = available.checked_sub(offset) else {
@@ -72,7 +72,7 @@ impl Spool {
         if self.is_broken() || known >= bytes.len() {
             return;
         }
-        // It stays broken if the write fails, or if this future is dropped while the write goes on: the position in the
+        // It stays broken if the write fails, or if this future is dropped while the write runs: the position in the
         // file is not known then.
         self.set_broken(true);
         let (file, bytes) = (Arc::clone(&self.file), bytes.slice(known..));

@@ -79,7 +79,7 @@ impl Reload {
         for name in fixed_changes(&self.settings, &settings) {
             tracing::warn!("the setting {name} has changed, which takes effect at the next start");
         }
-        // What cannot change stays as it was at the start.
+        // The storage cannot change.
         let settings = Settings {
             root: self.settings.root.clone(),
             ..settings

@@ -71,7 +71,7 @@ impl StateDirectory {
             let lines = lines.filter_map(|line| serde_json::from_str::<Line>(&line).ok());
             Ok(lines.filter_map(Line::into_content).collect())
         });
-        // The content read last is saved last, and has to be added first: each is added before what is known.
+        // The file begins with the content read longest ago. A cache takes each as older than the ones before.
         let mut contents: Vec<CachedContent> = read.await.unwrap_or_default();
         contents.reverse();
         contents
