@@ -21,6 +21,10 @@ pub struct PageOptions {
     pub max_layers_size: u64,
     /// How many requests may read layers at a time. 2 by default.
     pub max_layer_readers: usize,
+    /// Whether pages are shown only to browsers that name a loopback address or `localhost` as the host. Set it for a
+    /// server that only this machine reaches: a site whose name is made to resolve to a loopback address could otherwise
+    /// read the pages and send their forms (DNS rebinding). False by default.
+    pub local_hosts_only: bool,
 }
 
 impl Default for PageOptions {
@@ -33,6 +37,7 @@ impl Default for PageOptions {
             max_document_size: 8 * 1024 * 1024,
             max_layers_size: 512 * 1024 * 1024,
             max_layer_readers: 2,
+            local_hosts_only: false,
         }
     }
 }
@@ -63,6 +68,13 @@ impl PageOptions {
     #[must_use]
     pub fn with_timeout(mut self, time: Duration) -> Self {
         self.timeout = time;
+        self
+    }
+
+    /// Sets [`local_hosts_only`](Self::local_hosts_only).
+    #[must_use]
+    pub fn with_local_hosts_only(mut self, only: bool) -> Self {
+        self.local_hosts_only = only;
         self
     }
 

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::form::Form;
 use crate::links;
 use crate::options::PageOptions;
+use crate::origin;
 use crate::pages;
 use crate::response;
 use crate::route::Route;
@@ -111,6 +112,11 @@ async fn dispatch<B>(context: &Context<'_>, body: B) -> Result<Response<PageBody
 where
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
+    if context.state.options.local_hosts_only && !origin::has_local_host(context.request) {
+        return Err(Failure::forbidden(
+            "pages are shown at a loopback address or localhost only; start the server with --ui to show them elsewhere",
+        ));
+    }
     let route = Route::parse(context.request.uri.path()).ok_or_else(Failure::not_found)?;
     if is_read(&context.request.method) {
         return pages::show(context, route).await;

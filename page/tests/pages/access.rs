@@ -129,3 +129,15 @@ async fn a_session_ends_when_its_time_is_over() {
     let page = "/ui/repositories/secret/app";
     assert_eq!(site.get_as(&cookie, page).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_site_that_resolves_to_this_machine_sees_nothing() {
+    let options = PageOptions::default().with_local_hosts_only(true);
+    let site = Site::with(ServerOptions::default(), options).await;
+    site.repository("secret/app").await;
+    let elsewhere = [("host", "rebound.example:5000")];
+    let refused = site.send("GET", "/ui/", &elsewhere, "").await;
+    assert_eq!(refused.status, 403);
+    assert!(!refused.body.contains("Search repositories"));
+    assert_eq!(site.send("GET", "/ui/", &[], "").await.status, 200);
+}

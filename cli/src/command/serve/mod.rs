@@ -85,7 +85,8 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         let _ = stopped.await;
     };
     let serving = if has_pages {
-        let page = Page::new(service.clone(), PageOptions::default())?;
+        let options = PageOptions::default().with_local_hosts_only(!settings.ui);
+        let page = Page::new(service.clone(), options)?;
         let server = socket::configured(Server::on(listener, page), &settings, tls);
         Either::Left(server.run(stopped))
     } else {
