@@ -49,6 +49,8 @@ pub struct Mirrors {
     cache: Cache<ReadOnly<Unify>, Arc<dyn Registry>>,
     /// The mirror of repositories that do not have the prefix of a mirror, and that the local registry does not have.
     fallback: Option<RepositoryName>,
+    /// Whether content is deleted to make room.
+    is_bounded: bool,
 }
 
 /// A registry that is mirrored.
@@ -113,6 +115,7 @@ impl Mirrors {
         let members = members.map(|mirror| (mirror.prefix.clone(), Arc::clone(&mirror.upstream)));
         let upstream = ReadOnly::new(Unify::new(members)?);
         Ok(Self {
+            is_bounded: options.max_size.is_some(),
             cache: Cache::new(upstream, Arc::clone(&local), options),
             local,
             mirrors,
@@ -190,7 +193,9 @@ impl Mirrors {
             self.cache.add_stored(content);
         });
         let discovery = async {
-            if let Err(error) = discovered.await {
+            if self.is_bounded
+                && let Err(error) = discovered.await
+            {
                 tracing::warn!(%error, "the content of mirrors cannot be searched");
             }
         };
