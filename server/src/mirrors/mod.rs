@@ -140,7 +140,8 @@ impl Mirrors {
     }
 
     /// Returns the name here of the repository `name` of the registry `namespace`, the value of the parameter `ns` that
-    /// containerd sends; `None` if that registry is not mirrored.
+    /// containerd sends; `None` if that registry is not mirrored. A name that begins with the prefix of the mirror is
+    /// not changed, since containerd sends `ns` also if its configuration has the prefix in the path.
     #[must_use]
     pub fn in_namespace(&self, namespace: &str, name: &RepositoryName) -> Option<RepositoryName> {
         let namespace = namespace.to_ascii_lowercase();
@@ -148,6 +149,9 @@ impl Mirrors {
             .mirrors
             .iter()
             .find(|mirror| mirror.host == namespace)?;
+        if mirror.has(name) {
+            return Some(name.clone());
+        }
         format!("{}/{name}", mirror.prefix).parse().ok()
     }
 

@@ -89,6 +89,8 @@ async fn a_prefix_or_a_namespace_selects_the_mirror() {
         "/v2/docker.io/alpine/manifests/v1",
         "/v2/library/alpine/manifests/v1?ns=docker.io",
         "/v2/library/alpine/manifests/v1?ns=Quay.io:8443",
+        "/v2/docker.io/library/alpine/manifests/v1?ns=docker.io",
+        "/v2/quay.io_8443/library/alpine/manifests/v1?ns=quay.io:8443",
         "/v2/quay.io_8443/library/alpine/manifests/v1",
         "/v2/library/alpine/manifests/v1",
         "/v2/alpine/manifests/v1",
