@@ -42,16 +42,6 @@ passwords
 # All the programs are told to trust it.
 export SSL_CERT_FILE=$temporary/ca.pem
 
-# logs_in: the credentials for $host where all the programs look for them.
-logs_in() {
-    python3 - "$host" "$user" "$password" >"$DOCKER_CONFIG/config.json" <<'PYTHON'
-import base64, json, sys
-
-host, *credentials = sys.argv[1:]
-print(json.dumps({"auths": {host: {"auth": base64.b64encode(":".join(credentials).encode()).decode()}}}))
-PYTHON
-}
-
 # The tags that a program lists, in ASCII order on one line.
 tags_of() {
     "$@" | LC_ALL=C sort | xargs

@@ -19,10 +19,12 @@ stop_server() {
     unset 'servers[-1]'
 }
 
-# serve ARGUMENTS...: `tranship serve`, which chooses a port itself. Sets host and, with the scheme, url.
+# serve ARGUMENTS...: `tranship serve`, which chooses a port itself. Sets host and, with the scheme, url. Scripts with
+# several servers at the same time set server_log before each.
+server_log=$temporary/log
 serve() {
     : >"$temporary/url"
-    "$tranship" serve --listen 127.0.0.1:0 "$@" >"$temporary/url" 2>"$temporary/log" &
+    "$tranship" serve --listen 127.0.0.1:0 "$@" >"$temporary/url" 2>"$server_log" &
     servers+=($!)
     for _ in $(seq 200); do
         url=$(cat "$temporary/url")
@@ -30,7 +32,7 @@ serve() {
         kill -0 "${servers[-1]}" 2>/dev/null || break
         sleep 0.05
     done
-    [ -n "$url" ] || { cat "$temporary/log" >&2; die "the server does not start: $*"; }
+    [ -n "$url" ] || { cat "$server_log" >&2; die "the server does not start: $*"; }
     host=${url#*://}
 }
 
@@ -99,4 +101,14 @@ passwords() {
     cat >"$temporary/htpasswd" <<'HTPASSWD'
 tester:$2b$04$ScGGtpfQw1cqtpM..HY7z.pHpPIY1rEUuTSxrQN4rQZzyY01E7BAq
 HTPASSWD
+}
+
+# logs_in: stores the credentials for $host where programs that follow read them.
+logs_in() {
+    python3 - "$host" "$user" "$password" >"$DOCKER_CONFIG/config.json" <<'PYTHON'
+import base64, json, sys
+
+host, *credentials = sys.argv[1:]
+print(json.dumps({"auths": {host: {"auth": base64.b64encode(":".join(credentials).encode()).decode()}}}))
+PYTHON
 }
