@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, StatusCode, Uri};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use tranship::{Registry, Repository, RepositoryName, Tag};
 
 use crate::options::ServerOptions;
@@ -62,9 +62,11 @@ impl ServerState {
     /// Returns the route in the mirror that the parameter `ns` of a request names, as containerd sends it. A registry that
     /// is not mirrored is not found, so that a repository of the same name here is not taken for its repository.
     pub(crate) fn in_namespace(&self, route: Route, uri: &Uri) -> Result<Route, ResponseError> {
-        let namespace = Query::of(uri).first("ns");
-        let (Some(namespace), Some(mirrors)) = (namespace, &self.options.mirrors) else {
+        let Some(mirrors) = &self.options.mirrors else {
             return Ok(route);
+        };
+        let Some(namespace) = Query::of(uri).first("ns") else {
+            return route.renamed(|name| Ok(mirrors.stored_as(name)));
         };
         route.renamed(|name| {
             let unknown = || {
@@ -76,6 +78,29 @@ impl ServerState {
             };
             mirrors.in_namespace(&namespace, name).ok_or_else(unknown)
         })
+    }
+
+    /// Returns the repository of a mirror that a request reads in place of one that does not exist here, if it does.
+    pub(crate) async fn in_place_of(
+        &self,
+        route: &Route,
+        method: &Method,
+    ) -> Result<Option<RepositoryName>, ResponseError> {
+        let reads = match route {
+            Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) => method == Method::GET,
+            Route::Manifest(_, reference) => {
+                let is_tag = !reference.contains(':');
+                method == Method::GET || (method == Method::HEAD && is_tag)
+            }
+            _ => false,
+        };
+        match (&self.options.mirrors, route.repository()) {
+            (Some(mirrors), Some(name)) if reads => {
+                let mirrored = mirrors.in_place_of(name).await;
+                mirrored.map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Returns the warning that a tag may be out of date (RFC 7234, section 5.5.1), if it may.

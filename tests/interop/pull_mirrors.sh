@@ -124,7 +124,7 @@ prepared=$(wc -l <"$temporary/upstream.log")
 server_log=$temporary/mirror.log
 serve --root "layouts:$temporary/mirror" --mirror "docker.io=$upstream_url" --mirror "registry.example=$upstream_url" \
     --mirror-fallback docker.io --mirror-ttl 0s --htpasswd "$temporary/htpasswd" \
-    --anonymous-read='docker.io/**' --anonymous-read='library/**'
+    --anonymous-read='docker.io/**'
 mirror=$url
 containerd_starts
 docker_starts

@@ -65,6 +65,20 @@ impl<'a> Caller<'a> {
             .is_none_or(|access| access.allows_action(&self.identity, name, action))
     }
 
+    /// Returns whether the caller may read `mirrored`, a repository of a mirror, by the name `name`. A token is for the
+    /// name that the client knows, and the grants are for the repository.
+    pub(crate) fn may_read_through(
+        &self,
+        name: Option<&RepositoryName>,
+        mirrored: &RepositoryName,
+    ) -> bool {
+        self.access.is_none_or(|access| {
+            self.may(mirrored, Action::Pull)
+                || (name.is_some_and(|name| self.identity.has_scope(name, Action::Pull))
+                    && access.grants_action(&self.identity, mirrored, Action::Pull))
+        })
+    }
+
     /// Returns whether the repository `name` is listed for the caller. A token to list repositories need not name them.
     pub(crate) fn may_see(&self, name: &RepositoryName) -> bool {
         // A token service that lets a caller list repositories does not say which.

@@ -1,19 +1,17 @@
 //! Other registries, whose content is served and stored.
 
 mod discover;
-mod fallback;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
 use tranship::layers::{Cache, CacheOptions, CacheStats, CachedContent, ReadOnly, Unify};
 use tranship::{
     Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
     RepositoryName, Result, Tag,
 };
-
-use self::fallback::Fallback;
 
 /// The host of Docker Hub. The name of an official image has one component there, short for `library/NAME`.
 const DOCKER_HUB: &str = "docker.io";
@@ -123,8 +121,12 @@ impl Mirrors {
         })
     }
 
-    /// Reads repositories that have neither the prefix of a mirror nor a tag in the local registry from the mirror with
-    /// this host. Docker's daemon asks so with its setting `registry-mirrors`.
+    /// Makes a server read repositories that have neither the prefix of a mirror nor a tag in the local registry from the
+    /// mirror with this host, for callers that may read its repository. Docker's daemon asks so with its setting
+    /// `registry-mirrors`.
+    ///
+    /// This applies to GET, and to HEAD of a tag. Other requests are those of a client that pushes, and see the local
+    /// repository only.
     ///
     /// # Errors
     /// [`InvalidInput`](ErrorKind::InvalidInput) if no mirror has this host.
@@ -150,18 +152,22 @@ impl Mirrors {
             .iter()
             .find(|mirror| mirror.host == namespace)?;
         if mirror.has(name) {
-            return Some(name.clone());
+            return Some(self.stored_as(name));
         }
-        format!("{}/{name}", mirror.prefix).parse().ok()
+        let name = format!("{}/{name}", mirror.prefix).parse().ok()?;
+        Some(self.stored_as(&name))
+    }
+
+    /// Returns the name under which the repository `name` is stored. An official image of Docker Hub has a short name too.
+    pub(crate) fn stored_as(&self, name: &RepositoryName) -> RepositoryName {
+        let mirrored = self.mirrored(name).ok().flatten();
+        mirrored.unwrap_or_else(|| name.clone())
     }
 
     /// Returns whether `tag` of the repository `name` was resolved without its registry, which did not respond.
     #[must_use]
     pub fn is_stale(&self, name: &RepositoryName, tag: &Tag) -> bool {
-        let mirrored = match self.mirrored(name) {
-            Ok(Some(mirrored)) => Some(mirrored),
-            _ => self.fallback_name(name),
-        };
+        let mirrored = self.mirrored(name).ok().flatten();
         mirrored.is_some_and(|name| self.cache.is_stale(&name, tag))
     }
 
@@ -212,10 +218,28 @@ impl Mirrors {
         mirror.map(|mirror| mirror.canonical(name)).transpose()
     }
 
-    fn fallback_name(&self, name: &RepositoryName) -> Option<RepositoryName> {
-        let prefix = self.fallback.as_ref()?;
-        let name = format!("{prefix}/{name}").parse().ok()?;
-        self.mirrored(&name).ok().flatten()
+    /// Returns the repository that is read in place of `name`, which has no tag in the local registry.
+    ///
+    /// # Errors
+    /// The error of the local registry.
+    pub(crate) async fn in_place_of(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Option<RepositoryName>> {
+        let Some(prefix) = &self.fallback else {
+            return Ok(None);
+        };
+        if self.mirrored(name)?.is_some() {
+            return Ok(None);
+        }
+        let local = self.local.repository(name).await?;
+        let options = ListOptions::default().with_page_size(1);
+        if local.tags(options).try_next().await?.is_some() {
+            return Ok(None);
+        }
+        // A name that is too long is not one of the mirror.
+        let mirrored = format!("{prefix}/{name}").parse().ok();
+        Ok(mirrored.map(|name| self.stored_as(&name)))
     }
 }
 
@@ -234,14 +258,7 @@ impl Registry for Mirrors {
         if let Some(mirrored) = self.mirrored(name)? {
             return self.cache.repository(&mirrored).await;
         }
-        let local = self.local.repository(name).await?;
-        match self.fallback_name(name) {
-            None => Ok(local),
-            Some(mirrored) => {
-                let mirror = self.cache.repository(&mirrored).await?;
-                Ok(Arc::new(Fallback::new(local, mirror)))
-            }
-        }
+        self.local.repository(name).await
     }
 
     /// Lists the stored repositories, also those of mirrors. Most registries do not list their repositories.

@@ -12,8 +12,9 @@ use tranship::{
     Capabilities, Error, ErrorKind, Registry, RegistryIdentity, Repository, RepositoryName, Result,
 };
 use tranship_memory::MemoryRegistry;
-use tranship_server::{Mirror, Mirrors, ServerOptions};
+use tranship_server::{Mirror, Mirrors, Permission, ServerOptions};
 
+use crate::access::{send, users};
 use crate::client::{Client, index};
 
 /// A registry that may be down.
@@ -51,6 +52,10 @@ struct Stage {
 }
 
 async fn stage() -> Stage {
+    stage_with(|options| options).await
+}
+
+async fn stage_with(configure: impl FnOnce(ServerOptions) -> ServerOptions) -> Stage {
     let (upstream, local) = (Upstream::default(), MemoryRegistry::new());
     let registry = Arc::new(upstream.clone());
     let mirrors = vec![
@@ -61,7 +66,7 @@ async fn stage() -> Stage {
     let mirrors = Mirrors::new(Arc::new(local.clone()), mirrors, options).expect("mirrors");
     let mirrors = Arc::new(mirrors.with_fallback("docker.io").expect("a fallback"));
     let options = ServerOptions::default().with_mirrors(Arc::clone(&mirrors));
-    let client = Client::of(mirrors, options).await;
+    let client = Client::of(mirrors, configure(options)).await;
     Stage {
         upstream,
         local,
@@ -136,6 +141,42 @@ async fn a_local_repository_hides_that_of_the_fallback() {
         .send("DELETE", "/v2/team/app/manifests/v2", &[], b"")
         .await;
     deleted.is(202);
+}
+
+#[tokio::test]
+async fn a_client_that_pushes_sees_the_local_repository() {
+    let stage = stage().await;
+    push(&stage.upstream.inner, "team/new", "upstream").await;
+    let digest = tranship::Algorithm::default().digest(&index("upstream"));
+    for (method, status) in [("HEAD", 404), ("GET", 200)] {
+        let target = format!("/v2/team/new/manifests/{digest}");
+        stage
+            .client
+            .send(method, &target, &[], b"")
+            .await
+            .is(status);
+    }
+    let tag = stage
+        .client
+        .send("HEAD", "/v2/team/new/manifests/v1", &[], b"");
+    tag.await.is(200);
+}
+
+#[tokio::test]
+async fn a_grant_for_local_repositories_is_not_one_for_the_fallback() {
+    let (_directory, access) = users().await;
+    let access = access.with_grant(
+        "ann",
+        "team/**".parse().expect("a pattern"),
+        Permission::Write,
+    );
+    let stage = stage_with(|options| options.with_access(access)).await;
+    push(&stage.upstream.inner, "team/secret", "private").await;
+    push(&stage.local, "team/app", "local").await;
+    let get = |target: &'static str| send(&stage.client, "GET", target, "ann:nna");
+    get("/v2/team/app/manifests/v1").await.is(200);
+    get("/v2/team/secret/manifests/v1").await.is(404);
+    get("/v2/docker.io/team/secret/manifests/v1").await.is(403);
 }
 
 #[tokio::test]
