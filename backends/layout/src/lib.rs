@@ -104,6 +104,7 @@ mod gc;
 mod graph;
 mod index;
 mod layout;
+mod maintenance_lease;
 mod manifests;
 #[cfg(feature = "object-store")]
 mod objects;
@@ -126,6 +127,7 @@ pub use fsck::{Finding, FindingKind, FsckOptions, FsckProgress, FsckReport, Repa
 pub use gc::{Amount, GcOptions, GcReport, RemovedBlob, RemovedLeftover, Stray};
 pub use index::IndexEntry;
 pub use layout::Layout;
+pub use maintenance_lease::MaintenanceLease;
 pub use options::{Durability, LayoutOptions};
 pub use registry::LayoutRegistry;
 #[cfg(feature = "object-store")]

@@ -188,6 +188,10 @@ impl LayoutRegistry {
         ))
     }
 
+    pub(crate) fn driver(&self) -> &dyn RegistryDriver {
+        &*self.shared.driver
+    }
+
     fn open_stores(&self) -> MutexGuard<'_, Open> {
         let open = self.shared.open.lock();
         open.unwrap_or_else(PoisonError::into_inner)

@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::future::ready;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::sync::Arc;
 
@@ -261,4 +262,19 @@ async fn a_paused_upload_can_be_continued_by_another() {
     first.commit(&hello).await.expect("committed");
     let error = second.commit(&hello).await.expect_err("over");
     assert!(error.is_not_found(), "{error}");
+}
+
+#[tokio::test]
+async fn one_process_at_a_time_has_the_lease_for_the_maintenance() {
+    let directory = directory();
+    let (first, second) = (
+        registry(directory.path()).await,
+        registry(directory.path()).await,
+    );
+    let (first, second) = (first.maintenance_lease(), second.maintenance_lease());
+    let attempt = async || second.run(ready(())).await.expect("a disk").is_some();
+    let ran = first.run(async { assert!(!attempt().await) }).await;
+    assert_eq!(ran.expect("a disk"), Some(()));
+    assert!(attempt().await, "it was released");
+    assert_eq!(names(&registry(directory.path()).await).await, [""; 0]);
 }

@@ -216,4 +216,26 @@ pub(crate) trait RegistryDriver: fmt::Debug + Send + Sync {
     ///
     /// Both are drivers of this registry, or of a transaction of one.
     async fn mount(&self, target: &Descriptor, from: &dyn Driver, to: &dyn Driver) -> Result<bool>;
+
+    /// Returns a contender for the maintenance of the registry.
+    fn contender(&self) -> Box<dyn Contender>;
+}
+
+/// A process that wants to be the only one that does the maintenance of a registry.
+#[async_trait]
+pub(crate) trait Contender: fmt::Debug + Send + Sync {
+    /// Returns the right to do the maintenance; `None` if another process has it.
+    async fn acquire(&self) -> Result<Option<Box<dyn Tenure>>>;
+}
+
+/// The right to do the maintenance of a registry. When it is dropped, it ends, at once or after a time.
+#[async_trait]
+pub(crate) trait Tenure: fmt::Debug + Send {
+    /// Keeps the right. Returns the reason when it is lost.
+    async fn keep(&mut self) -> Error {
+        std::future::pending().await
+    }
+
+    /// Ends it.
+    async fn release(self: Box<Self>) {}
 }

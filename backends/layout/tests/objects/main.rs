@@ -3,6 +3,7 @@
 mod blobs;
 mod faulty;
 mod gc;
+mod maintenance;
 mod refusals;
 mod support;
 mod uploads;

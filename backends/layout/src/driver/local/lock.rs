@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tranship::{Error, ErrorKind, Result};
 
@@ -39,12 +39,7 @@ impl Lock {
             opened => opened?,
         };
         let file = opened.ok_or_else(|| Error::not_found(path.display()))?;
-        file.lock().map_err(|error| match error.kind() {
-            io::ErrorKind::Unsupported => Error::unsupported("the file system cannot lock files")
-                .with_subject(path.display())
-                .with_source(error),
-            _ => failed("locked", &path, error),
-        })?;
+        file.lock().map_err(|error| not_locked(&path, error))?;
         Ok(Self(file))
     }
 
@@ -57,6 +52,16 @@ impl Lock {
         }
         let _ = write_all_at(&self.0, note.as_bytes(), 0)
             .and_then(|()| self.0.set_len(note.len() as u64));
+    }
+}
+
+/// Returns the error for a file that cannot be locked.
+pub(super) fn not_locked(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::Unsupported => Error::unsupported("the file system cannot lock files")
+            .with_subject(path.display())
+            .with_source(error),
+        _ => failed("locked", path, error),
     }
 }
 

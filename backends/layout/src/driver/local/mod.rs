@@ -10,6 +10,7 @@ mod index;
 mod leftover;
 mod link;
 mod lock;
+mod maintenance_lock;
 mod pages;
 mod partial;
 mod paths;

@@ -11,11 +11,12 @@ use tranship::{
 };
 
 use super::link::{Trust, take_over};
+use super::maintenance_lock::LocalContender;
 use super::walk::Walk;
 use super::{Local, write};
 use crate::driver::file::is_directory;
 use crate::driver::repository_path::directories_of;
-use crate::driver::{Driver, RegistryDriver, own};
+use crate::driver::{Contender, Driver, RegistryDriver, own};
 use crate::options::Durability;
 
 /// How many names are looked for at a time, unless the caller says otherwise.
@@ -117,5 +118,9 @@ impl RegistryDriver for LocalRegistry {
         write::write(&to.directory, target, body)
             .await
             .map(|()| true)
+    }
+
+    fn contender(&self) -> Box<dyn Contender> {
+        Box::new(LocalContender::new(self.root.clone()))
     }
 }

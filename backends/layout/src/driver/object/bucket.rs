@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions,
-    PutPayload, PutResult,
+    PutPayload, PutResult, UpdateVersion,
 };
 use tranship::{Body, Capabilities, DirectUrl, Error, ErrorKind, Result};
 
@@ -153,6 +153,34 @@ impl Bucket {
         }
     }
 
+    /// Writes a small object if the condition of `mode` holds, and returns its version; `None` if the condition does not
+    /// hold. Writers must not write the same content.
+    pub(super) async fn replace(
+        &self,
+        key: &Path,
+        content: &Bytes,
+        mode: PutMode,
+    ) -> Result<Option<UpdateVersion>> {
+        let is_conditional = mode != PutMode::Overwrite;
+        let put = self.put_if(key, content.clone().into(), mode).await?;
+        if let Some(PutResult { e_tag, version, .. }) = put {
+            return Ok(Some(UpdateVersion { e_tag, version }));
+        }
+        if !is_conditional {
+            return Ok(None);
+        }
+        // The client repeats a request whose response was lost. The repeated one fails because the first one succeeded.
+        let Some(found) = self.get(key, GetOptions::default()).await? else {
+            return Ok(None);
+        };
+        let at = version_of(&found.meta);
+        if found.meta.size != content.len() as u64 {
+            return Ok(None);
+        }
+        let is_ours = self.content(key, found, content.len() as u64).await? == *content;
+        Ok(is_ours.then_some(at))
+    }
+
     /// Creates an object; returns `false` if it exists.
     pub(super) async fn create(&self, key: &Path, payload: PutPayload) -> Result<bool> {
         let result = self
@@ -226,6 +254,13 @@ impl fmt::Debug for Bucket {
         f.debug_struct("Bucket")
             .field("url", &self.url)
             .finish_non_exhaustive()
+    }
+}
+
+pub(super) fn version_of(found: &ObjectMeta) -> UpdateVersion {
+    UpdateVersion {
+        e_tag: found.e_tag.clone(),
+        version: found.version.clone(),
     }
 }
 

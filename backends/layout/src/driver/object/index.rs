@@ -1,10 +1,10 @@
 //! `index.json` in an object store: read if it has changed, and replaced if it has not.
 
 use bytes::Bytes;
-use object_store::{GetOptions, ObjectMeta, PutMode, PutResult, UpdateVersion};
+use object_store::{PutMode, UpdateVersion};
 use tranship::{Error, ErrorKind, Result};
 
-use super::bucket::ConditionalGet;
+use super::bucket::{ConditionalGet, version_of};
 use super::layout::ObjectLayout;
 use super::lease;
 use crate::driver::IndexRead;
@@ -21,13 +21,6 @@ pub(crate) struct ObjectVersion {
 impl ObjectVersion {
     pub(super) fn new(at: UpdateVersion, is_leased: bool) -> Self {
         Self { at, is_leased }
-    }
-}
-
-fn version_of(found: &ObjectMeta) -> UpdateVersion {
-    UpdateVersion {
-        e_tag: found.e_tag.clone(),
-        version: found.version.clone(),
     }
 }
 
@@ -127,23 +120,6 @@ pub(super) async fn replace(
     content: &Bytes,
     mode: PutMode,
 ) -> Result<Option<UpdateVersion>> {
-    let (bucket, key) = (&layout.bucket, layout.keys.index());
-    let is_conditional = mode != PutMode::Overwrite;
-    let put = bucket.put_if(&key, content.clone().into(), mode).await?;
-    if let Some(PutResult { e_tag, version, .. }) = put {
-        return Ok(Some(UpdateVersion { e_tag, version }));
-    }
-    if !is_conditional {
-        return Ok(None);
-    }
-    // The client repeats a request whose response was lost. The repeated one fails because the first one succeeded.
-    let Some(found) = bucket.get(&key, GetOptions::default()).await? else {
-        return Ok(None);
-    };
-    let at = version_of(&found.meta);
-    if found.meta.size != content.len() as u64 {
-        return Ok(None);
-    }
-    let is_ours = bucket.content(&key, found, content.len() as u64).await? == *content;
-    Ok(is_ours.then_some(at))
+    let key = layout.keys.index();
+    layout.bucket.replace(&key, content, mode).await
 }

@@ -52,6 +52,11 @@ impl ObjectKeys {
     }
 }
 
+/// Returns the key of the lease for the maintenance of the layouts below `prefix`.
+pub(super) fn maintenance_lease(prefix: &Path) -> Path {
+    child(&child(prefix, PRIVATE), "lease-upkeep.json")
+}
+
 /// Returns the key `name` below `prefix`. All names are ours, and none contains a character that has to be encoded.
 pub(super) fn child(prefix: &Path, name: &str) -> Path {
     prefix.clone().join(PathPart::from(name))

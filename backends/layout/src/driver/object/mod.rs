@@ -16,6 +16,7 @@ mod lease;
 mod lease_wait;
 mod leased_index;
 mod leftover;
+mod maintenance_lease;
 mod memory_budget;
 mod multipart;
 mod object_writer;

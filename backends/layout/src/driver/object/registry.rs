@@ -15,11 +15,12 @@ use super::bucket::Bucket;
 use super::driver::Object;
 use super::errors::{failed, is_not_offered};
 use super::keys::child;
+use super::maintenance_lease::ObjectContender;
 use super::put;
 use super::recent_blobs::Timestamp;
 use super::walk::Walk;
 use crate::driver::repository_path::directories_of;
-use crate::driver::{Driver, RegistryDriver, own};
+use crate::driver::{Contender, Driver, RegistryDriver, own};
 use crate::options::LayoutOptions;
 
 /// How many names are listed at a time, unless the caller asks for another number.
@@ -152,5 +153,9 @@ impl RegistryDriver for ObjectRegistry {
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    fn contender(&self) -> Box<dyn Contender> {
+        Box::new(ObjectContender::new(Arc::clone(&self.bucket), &self.prefix))
     }
 }
