@@ -1,6 +1,6 @@
 //! Deleting old tags, in memory and in image layouts.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tranship::layers::{Inject, InjectOptions, OperationName};
 use tranship::prelude::*;
@@ -8,7 +8,7 @@ use tranship::{
     Descriptor, ErrorKind, Index, MediaType, PackOptions, Repository, Result, Source, Tag,
     encode_json, pack_and_tag, pack_manifest,
 };
-use tranship_artifact::retention::{Selection, plan};
+use tranship_artifact::retention::{Selection, plan, plan_all};
 use tranship_artifact::tags::TagFilter;
 use tranship_layout::Layout;
 use tranship_memory::MemoryRegistry;
@@ -236,4 +236,56 @@ in_every_store! {
         assert_eq!(plan.of_unknown_age(), ["epoch".parse()?]);
         Ok(())
     }
+}
+
+#[tokio::test]
+async fn the_first_selection_that_matches_decides_about_a_tag() -> Result<()> {
+    let registry = MemoryRegistry::new();
+    let repository = registry.repository(&"app".parse()?).await?;
+    for (name, created) in [
+        ("pr-1", OLD),
+        ("pr-2", NEW),
+        ("v1", OLD),
+        ("v2", OLD),
+        ("edge", OLD),
+    ] {
+        artifact(&*repository, name, created).await?;
+    }
+    let globs = |glob| Selection::default().with_tags(TagFilter::default().with_glob(glob));
+    let selections = [
+        globs("pr-*").with_older_than(DAY),
+        globs("v*").with_keep(1),
+        // Would delete everything that is left of the other two.
+        Selection::default().with_tags(TagFilter::default().with_glob("*-*").with_glob("v*")),
+    ];
+    let plan = plan_all(&*repository, &selections, &|_, _| None).await?;
+    let going: Vec<_> = plan.tags().iter().map(|tag| tag.tag.as_str()).collect();
+    assert_eq!(going, ["pr-1", "v1"]);
+    assert_eq!(plan.kept(), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pull_keeps_a_tag() -> Result<()> {
+    let registry = MemoryRegistry::new();
+    let repository = registry.repository(&"app".parse()?).await?;
+    for name in ["used", "unused", "by-digest", "unknown"] {
+        artifact(&*repository, name, OLD).await?;
+    }
+    let by_digest = repository
+        .resolve(&"by-digest".parse::<Tag>()?.into())
+        .await?;
+    let selection = Selection::default().with_not_pulled_for(DAY);
+    let now = SystemTime::now();
+    let pulled = move |tag: &Tag, digest: &tranship::Digest| match tag.as_str() {
+        "used" => Some(now),
+        "unknown" => None,
+        _ if digest == by_digest.digest() => Some(now),
+        _ => Some(now - 2 * DAY),
+    };
+    let plan = plan_all(&*repository, &[selection], &pulled).await?;
+    let going: Vec<_> = plan.tags().iter().map(|tag| tag.tag.as_str()).collect();
+    assert_eq!(going, ["unused"]);
+    assert_eq!(plan.of_unknown_age(), ["unknown".parse::<Tag>()?]);
+    Ok(())
 }

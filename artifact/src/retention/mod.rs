@@ -1,7 +1,8 @@
 //! Deletes old tags, and what only they lead to.
 //!
 //! A [`Selection`] says which tags go: by name, by age, or all but the newest. [`plan`] reads the whole graph of the
-//! repository and returns a [`Plan`], which can be shown, and [`Plan::carry_out`] deletes.
+//! repository and returns a [`Plan`], which can be shown, and [`Plan::carry_out`] deletes. [`plan_all`] takes several
+//! selections, of which the first one that matches a tag decides about it.
 //!
 //! # What stays
 //!
@@ -48,5 +49,5 @@ mod plan;
 mod selection;
 
 pub use carry_out::DeletionOutcome;
-pub use plan::{Plan, PlannedTag, plan};
+pub use plan::{Plan, PlannedTag, plan, plan_all};
 pub use selection::Selection;

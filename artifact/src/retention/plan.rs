@@ -9,7 +9,7 @@ use tranship::{
 };
 
 use super::graph::{CONCURRENCY, Graph, Search};
-use super::selection::Selection;
+use super::selection::{Candidate, Selection};
 use crate::tags::{created, is_digest_tag};
 
 /// The tags and manifests to delete, from the state of the repository at the time of [`plan`].
@@ -74,7 +74,7 @@ impl Plan {
         self.kept
     }
 
-    /// Returns the tags that stay because it is not known when they were created.
+    /// Returns the tags that stay because it is not known when they were created or pulled.
     #[must_use]
     pub fn of_unknown_age(&self) -> &[Tag] {
         &self.unknown
@@ -91,6 +91,21 @@ struct Known {
 
 /// Finds out what `selection` deletes. Nothing is changed.
 ///
+/// As [`plan_all`] with one selection and without known pulls, so that [`Selection::not_pulled_for`] keeps every tag.
+///
+/// # Errors
+/// As [`plan_all`].
+pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<Plan> {
+    plan_all(repository, std::slice::from_ref(selection), &|_, _| None).await
+}
+
+/// Finds out what `selections` delete. Nothing is changed.
+///
+/// About each tag the first selection decides whose [filter](Selection::tags) it matches; a tag that none matches stays.
+/// The [manifests](Selection::kept_manifests) that one selection keeps stay for all of them. If one selection [keeps
+/// referrers](Selection::kept_referrers), all of them do. `pulled` returns when a tag, or the manifest that it names, was pulled
+/// last, if that is known.
+///
 /// Reads the list of tags and resolves each, reads the manifest of each, and, if the age decides, the config of each
 /// image that the filter chooses. Dropping the future has no effect.
 ///
@@ -100,17 +115,23 @@ struct Known {
 /// - [`Unsupported`](tranship::ErrorKind::Unsupported) if a tag that stays names content of an unknown type, as it is not
 ///   known what has to stay with it.
 /// - [`SizeExceedsLimit`](tranship::ErrorKind::SizeExceedsLimit) for a repository of more than a million manifests.
-pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<Plan> {
+pub async fn plan_all(
+    repository: &dyn Repository,
+    selections: &[Selection],
+    pulled: &(dyn Fn(&Tag, &Digest) -> Option<SystemTime> + Sync),
+) -> Result<Plan> {
     let listed = tranship::tags(repository).await?;
     let mut known = resolve_all(repository, listed).await?;
     known.sort_by(|a, b| a.tag.cmp(&b.tag));
     let (digest_tags, mut tags): (Vec<_>, Vec<_>) = known
         .into_iter()
         .partition(|known| attached_to(&known.tag).is_some());
-    let unknown = choose(repository, selection, &mut tags).await?;
+    let unknown = choose(repository, selections, pulled, &mut tags).await?;
 
     let mut keep = staying(repository, &tags).await?;
-    keep.extend(kept_manifests(repository, selection).await?);
+    for selection in selections {
+        keep.extend(kept_manifests(repository, selection).await?);
+    }
     let mut going = lost(repository, &tags, &keep).await?;
 
     // What is attached by a digest tag goes with what it is attached to, and stays with it.
@@ -127,7 +148,8 @@ pub async fn plan(repository: &dyn Repository, selection: &Selection) -> Result<
     going.extend(lost(repository, &attached, &keep).await?);
     tags.extend(attached);
 
-    let stays = stays(&keep, &going, &tags, selection.kept_referrers);
+    let with_referrers = selections.iter().any(|selection| selection.kept_referrers);
+    let stays = stays(&keep, &going, &tags, with_referrers);
     let mut seen = HashSet::new();
     going
         .order
@@ -218,45 +240,77 @@ async fn resolve_all(repository: &dyn Repository, tags: Vec<Tag>) -> Result<Vec<
         .await
 }
 
-/// Marks the tags that go, and returns those of which the age is not known.
+/// Marks the tags that go, and returns those of which the age or the last pull is not known.
 async fn choose(
     repository: &dyn Repository,
-    selection: &Selection,
+    selections: &[Selection],
+    pulled: &(dyn Fn(&Tag, &Digest) -> Option<SystemTime> + Sync),
     tags: &mut [Known],
 ) -> Result<Vec<Tag>> {
-    let candidates: Vec<usize> = (0..tags.len())
-        .filter(|at| selection.may_go(&tags[*at].tag))
-        .collect();
-    if selection.asks_for_age() {
-        let manifests: HashMap<Digest, Descriptor> = candidates
+    let mut unknown = Vec::new();
+    let mut chosen: Vec<Vec<usize>> = vec![Vec::new(); selections.len()];
+    for (at, known) in tags.iter().enumerate() {
+        let first = selections
             .iter()
-            .map(|at| (*tags[*at].manifest.digest(), tags[*at].manifest.clone()))
-            .collect();
-        let times: HashMap<Digest, Option<SystemTime>> = stream::iter(manifests.into_values())
-            .map(|manifest| async move {
-                let time = created(repository, &manifest).await;
-                Ok((*manifest.digest(), time.during("fetch", manifest.digest())?))
-            })
-            .buffer_unordered(CONCURRENCY)
-            .try_collect()
-            .await?;
-        for at in &candidates {
-            let known = &mut tags[*at];
-            known.created = times.get(known.manifest.digest()).copied().flatten();
+            .position(|selection| selection.tags.matches(&known.tag));
+        if let Some(first) = first {
+            chosen[first].push(at);
         }
     }
-    let ages: Vec<_> = candidates
-        .iter()
-        .map(|at| (tags[*at].tag.clone(), tags[*at].created))
-        .collect();
-    let goes = selection.decide(&ages, SystemTime::now());
-    for (at, goes) in candidates.iter().zip(goes) {
-        tags[*at].goes = goes;
+    for (selection, candidates) in selections.iter().zip(chosen) {
+        if selection.asks_for_age() {
+            read_ages(repository, tags, &candidates).await?;
+        }
+        let described: Vec<Candidate<'_>> = candidates
+            .iter()
+            .map(|at| {
+                let known = &tags[*at];
+                Candidate {
+                    tag: &known.tag,
+                    created: known.created,
+                    pulled: pulled(&known.tag, known.manifest.digest()),
+                }
+            })
+            .collect();
+        let is_unknown = |candidate: &&Candidate<'_>| {
+            let has_no_age = selection.asks_for_age() && candidate.created.is_none();
+            has_no_age || selection.not_pulled_for.is_some() && candidate.pulled.is_none()
+        };
+        let undecided = described.iter().filter(is_unknown);
+        let undecided = undecided.filter(|candidate| !selection.kept_tags.contains(candidate.tag));
+        unknown.extend(undecided.map(|candidate| candidate.tag.clone()));
+        let goes = selection.decide(&described, SystemTime::now());
+        for (at, goes) in candidates.iter().zip(goes) {
+            tags[*at].goes = goes;
+        }
     }
-    let ages = ages
-        .into_iter()
-        .filter(|(_, created)| selection.asks_for_age() && created.is_none());
-    Ok(ages.map(|(tag, _)| tag).collect())
+    unknown.sort();
+    Ok(unknown)
+}
+
+/// Reads when the manifests of the tags at `positions` were created.
+async fn read_ages(
+    repository: &dyn Repository,
+    tags: &mut [Known],
+    positions: &[usize],
+) -> Result<()> {
+    let manifests: HashMap<Digest, Descriptor> = positions
+        .iter()
+        .map(|at| (*tags[*at].manifest.digest(), tags[*at].manifest.clone()))
+        .collect();
+    let times: HashMap<Digest, Option<SystemTime>> = stream::iter(manifests.into_values())
+        .map(|manifest| async move {
+            let time = created(repository, &manifest).await;
+            Ok((*manifest.digest(), time.during("fetch", manifest.digest())?))
+        })
+        .buffer_unordered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    for at in positions {
+        let known = &mut tags[*at];
+        known.created = times.get(known.manifest.digest()).copied().flatten();
+    }
+    Ok(())
 }
 
 /// What goes, and how it belongs together.

@@ -16,6 +16,9 @@ pub struct Selection {
     pub tags: TagFilter,
     /// Only what was created longer ago. What does not say when it was created stays.
     pub older_than: Option<Duration>,
+    /// Only tags whose last pull is longer ago. A tag stays if that time is not known; [`plan_all`](super::plan_all) takes
+    /// these times.
+    pub not_pulled_for: Option<Duration>,
     /// So many of the tags that the filter chooses stay, the newest by the time of creation. Tags that do not say when
     /// they were created stay, too, and are not counted. Tags are counted, not manifests: two tags of one manifest are two.
     pub keep: Option<usize>,
@@ -39,6 +42,13 @@ impl Selection {
     #[must_use]
     pub fn with_older_than(mut self, age: Duration) -> Self {
         self.older_than = Some(age);
+        self
+    }
+
+    /// Sets [`not_pulled_for`](Self::not_pulled_for).
+    #[must_use]
+    pub fn with_not_pulled_for(mut self, time: Duration) -> Self {
+        self.not_pulled_for = Some(time);
         self
     }
 
@@ -70,48 +80,61 @@ impl Selection {
         self
     }
 
-    /// Whether `tag` may go.
-    pub(super) fn may_go(&self, tag: &Tag) -> bool {
-        self.tags.matches(tag) && !self.kept_tags.contains(tag)
-    }
-
     /// Whether it takes the time of creation to decide.
     pub(super) fn asks_for_age(&self) -> bool {
         self.older_than.is_some() || self.keep.is_some()
     }
 
     /// Returns for each candidate whether it goes.
-    pub(super) fn decide(
-        &self,
-        candidates: &[(Tag, Option<SystemTime>)],
-        now: SystemTime,
-    ) -> Vec<bool> {
-        if !self.asks_for_age() {
-            return vec![true; candidates.len()];
-        }
-        let mut newest_first: Vec<usize> = (0..candidates.len())
-            .filter(|at| candidates[*at].1.is_some())
+    pub(super) fn decide(&self, candidates: &[Candidate<'_>], now: SystemTime) -> Vec<bool> {
+        let mut goes: Vec<bool> = candidates
+            .iter()
+            .map(|candidate| {
+                !self.kept_tags.contains(candidate.tag)
+                    && (!self.asks_for_age() || candidate.created.is_some())
+                    && is_longer_ago(self.older_than, candidate.created, now)
+                    && is_longer_ago(self.not_pulled_for, candidate.pulled, now)
+            })
             .collect();
-        newest_first.sort_by(|a, b| {
-            let ((tag_a, time_a), (tag_b, time_b)) = (&candidates[*a], &candidates[*b]);
-            time_b
-                .cmp(time_a)
-                .then_with(|| TagVersion::compare(tag_b, tag_a))
-        });
-        let mut goes = vec![false; candidates.len()];
-        for at in newest_first.into_iter().skip(self.keep.unwrap_or(0)) {
-            let age = candidates[at]
-                .1
-                .and_then(|created| now.duration_since(created).ok());
-            goes[at] = match (self.older_than, age) {
-                (Some(limit), Some(age)) => age > limit,
-                // Created in the future.
-                (Some(_), None) => false,
-                (None, _) => true,
-            };
+        for newest in self.newest(candidates) {
+            goes[newest] = false;
         }
         goes
     }
+
+    /// Returns the positions of the newest candidates, which stay.
+    fn newest(&self, candidates: &[Candidate<'_>]) -> Vec<usize> {
+        let mut newest_first: Vec<usize> = (0..candidates.len())
+            .filter(|at| candidates[*at].created.is_some())
+            .filter(|at| !self.kept_tags.contains(candidates[*at].tag))
+            .collect();
+        newest_first.sort_by(|a, b| {
+            let (a, b) = (&candidates[*a], &candidates[*b]);
+            let by_time = b.created.cmp(&a.created);
+            by_time.then_with(|| TagVersion::compare(b.tag, a.tag))
+        });
+        newest_first.truncate(self.keep.unwrap_or(0));
+        newest_first
+    }
+}
+
+/// A tag that a selection decides about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) tag: &'a Tag,
+    /// When its manifest was created, if that is known.
+    pub(super) created: Option<SystemTime>,
+    /// When it was pulled last, if that is known.
+    pub(super) pulled: Option<SystemTime>,
+}
+
+/// Whether `time` is more than `limit` ago, or no limit is set. An unknown time does not count as long ago, and neither
+/// does one in the future.
+fn is_longer_ago(limit: Option<Duration>, time: Option<SystemTime>, now: SystemTime) -> bool {
+    limit.is_none_or(|limit| {
+        let age = time.and_then(|time| now.duration_since(time).ok());
+        age.is_some_and(|age| age > limit)
+    })
 }
 
 #[cfg(test)]
@@ -120,21 +143,30 @@ mod tests {
 
     const DAY: u64 = 24 * 60 * 60;
 
-    /// Tags with their age in days.
+    /// Tags with their age in days, or the days since the last pull if the selection is about that.
     fn going(selection: &Selection, tags: &[(&str, Option<u64>)]) -> Vec<String> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(20_000 * DAY);
-        let candidates: Vec<_> = tags
+        let tags: Vec<(Tag, Option<SystemTime>)> = tags
             .iter()
             .map(|(tag, days)| {
-                let created = days.map(|days| now - Duration::from_secs(days * DAY));
-                (tag.parse::<Tag>().expect("a tag"), created)
+                let time = days.map(|days| now - Duration::from_secs(days * DAY));
+                (tag.parse().expect("a tag"), time)
+            })
+            .collect();
+        let is_about_pulls = selection.not_pulled_for.is_some();
+        let candidates: Vec<_> = tags
+            .iter()
+            .map(|(tag, time)| Candidate {
+                tag,
+                created: time.filter(|_| !is_about_pulls),
+                pulled: time.filter(|_| is_about_pulls),
             })
             .collect();
         let goes = selection.decide(&candidates, now);
         let pairs = candidates.iter().zip(goes);
         pairs
             .filter(|(_, goes)| *goes)
-            .map(|((tag, _), _)| tag.to_string())
+            .map(|(candidate, _)| candidate.tag.to_string())
             .collect()
     }
 
@@ -170,6 +202,21 @@ mod tests {
             .with_older_than(Duration::from_secs(10 * DAY));
         let tags = [("a", Some(50)), ("b", Some(60)), ("c", Some(70))];
         assert_eq!(going(&selection, &tags), ["b", "c"]);
+    }
+
+    #[test]
+    fn tags_go_that_were_not_pulled_for_long() {
+        let selection = Selection::default().with_not_pulled_for(Duration::from_secs(7 * DAY));
+        let tags = [("a", Some(8)), ("b", Some(7)), ("c", None)];
+        assert_eq!(going(&selection, &tags), ["a"]);
+    }
+
+    #[test]
+    fn kept_tags_are_not_counted_among_the_newest() {
+        let kept = ["b".parse().expect("a tag")].into();
+        let selection = Selection::default().with_keep(1).with_kept_tags(kept);
+        let tags = [("a", Some(3)), ("b", Some(1)), ("c", Some(2))];
+        assert_eq!(going(&selection, &tags), ["a"]);
     }
 
     #[test]
