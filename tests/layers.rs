@@ -10,7 +10,7 @@ use std::time::Duration;
 use tranship::layers::Observe;
 use tranship::layers::{
     Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions, NoDeletes,
-    Prefix, ReadOnly, Tiers, Unify,
+    Notify, Prefix, ReadOnly, Tiers, Unify,
 };
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
@@ -76,6 +76,11 @@ const LAYERS: &[Layer] = &[
         name: "limit",
         registry: Some(|inner| Arc::new(Limit::new(inner, limits()))),
         repository: Some(|inner| Arc::new(Limit::new(inner, limits()))),
+    },
+    Layer {
+        name: "notify",
+        registry: Some(|inner| Arc::new(Notify::new(inner, |_| {}))),
+        repository: Some(|inner| Arc::new(Notify::new(inner, |_| {}))),
     },
     #[cfg(feature = "observe")]
     Layer {

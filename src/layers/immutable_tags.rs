@@ -64,6 +64,12 @@ impl<T> ImmutableTags<T> {
         }
     }
 
+    /// Returns whether `tag` is immutable.
+    #[must_use]
+    pub fn is_immutable(&self, tag: &Tag) -> bool {
+        self.rules.apply_to(tag)
+    }
+
     fn around<B>(&self, inner: B) -> ImmutableTags<B> {
         ImmutableTags {
             inner,

@@ -15,6 +15,7 @@
 //! | [`Tiers`] | looks in one repository after the other |
 //! | [`Cache`] | keeps what is read from another registry |
 //! | [`Limit`] | bounds how many calls run at a time and in a second, and how many bytes are stored |
+//! | [`Notify`] | calls a function after each call that has succeeded |
 //! | `Observe`, with the feature `observe` | reports every call through the crates `tracing` and `metrics` |
 //! | [`Inject`] | makes calls slow or makes them fail, for tests |
 //!
@@ -27,6 +28,7 @@ mod inject;
 mod intercept;
 mod limit;
 mod no_deletes;
+mod notify;
 #[cfg(feature = "observe")]
 mod observe;
 mod operation;
@@ -43,6 +45,7 @@ pub use immutable_tags::ImmutableTags;
 pub use inject::{Inject, InjectOptions};
 pub use limit::{Limit, LimitOptions};
 pub use no_deletes::NoDeletes;
+pub use notify::Notify;
 #[cfg(feature = "observe")]
 pub use observe::Observe;
 pub use operation::{Operation, OperationName};

@@ -7,6 +7,7 @@ mod immutable_tags;
 mod inject;
 mod limit;
 mod names;
+mod notify;
 #[cfg(feature = "observe")]
 mod observe;
 mod spy;
