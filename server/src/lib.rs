@@ -71,6 +71,7 @@ pub use access::{
     TokenService,
 };
 pub use events::{Event, EventAction, EventCause, EventSink, ReceiverState};
+pub use metrics::GcOutcome;
 pub use mirrors::{Mirror, Mirrors};
 pub use options::{RedirectOptions, ServerOptions};
 pub use peer::Peer;

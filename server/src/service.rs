@@ -16,7 +16,7 @@ use http_body::Body;
 use tranship::Registry;
 
 use crate::access::{Access, Action, Caller, Required};
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, GcOutcome, Metrics};
 use crate::options::ServerOptions;
 use crate::record::RequestRecord;
 use crate::request_body::RequestBody;
@@ -69,6 +69,12 @@ impl RegistryService {
         let state = self.shared.state();
         uploads::expire(&state).await;
         uploads::sweep(&state).await;
+    }
+
+    /// Counts a run of garbage collection in `/metrics`, which has freed so many bytes. A program that collects the garbage
+    /// of the storage calls this after each run.
+    pub fn count_gc(&self, outcome: GcOutcome, freed: u64) {
+        self.shared.metrics.count_gc(outcome, freed);
     }
 
     /// Serves `registry` with `options` from the next request on. Requests that have begun finish with the earlier ones.

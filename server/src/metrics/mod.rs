@@ -1,5 +1,6 @@
 //! The metrics of a server, in the text format of Prometheus.
 
+mod garbage;
 mod mirrors;
 mod receivers;
 mod repositories;
@@ -19,6 +20,8 @@ use tranship::RepositoryName;
 use crate::endpoint::Endpoint;
 use crate::mirrors::Mirrors;
 use crate::options::ServerOptions;
+use garbage::GcMetrics;
+pub use garbage::GcOutcome;
 use mirrors::MirrorMetrics;
 use receivers::Receivers;
 pub(crate) use repositories::RepositoryLabel;
@@ -43,13 +46,16 @@ pub(crate) struct Metrics {
     sent: Counter,
     uploads: Gauge,
     repositories: Option<RepositoryMetrics>,
+    garbage: GcMetrics,
     mirrors: MirrorMetrics,
 }
 
 impl Metrics {
     pub(crate) fn new(options: &ServerOptions) -> Self {
+        let mut registry = Registry::with_prefix("tranship");
         let mut metrics = Self {
-            registry: Registry::with_prefix("tranship"),
+            garbage: GcMetrics::new(&mut registry),
+            registry,
             requests: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
@@ -153,6 +159,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a run of garbage collection.
+    pub(crate) fn count_gc(&self, outcome: GcOutcome, freed: u64) {
+        self.garbage.count(outcome, freed);
+    }
+
     /// Returns the label by which requests of the repository `name` are counted; `None` if they are not.
     pub(crate) fn repository_label(&self, name: &RepositoryName) -> Option<RepositoryLabel> {
         Some(self.repositories.as_ref()?.label(name))
@@ -190,6 +201,24 @@ fn status_label(status: Option<StatusCode>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_success_of_garbage_collection_has_a_time() {
+        let metrics = Metrics::new(&ServerOptions::default());
+        let never = "tranship_gc_last_success_timestamp_seconds 0";
+        metrics.count_gc(GcOutcome::Failure, 3);
+        assert!(metrics.encode(0, None).lines().any(|line| line == never));
+        metrics.count_gc(GcOutcome::Success, 4);
+        let text = metrics.encode(0, None);
+        assert!(!text.lines().any(|line| line == never));
+        for line in [
+            "tranship_gc_runs_total{outcome=\"failure\"} 1",
+            "tranship_gc_runs_total{outcome=\"success\"} 1",
+            "tranship_gc_freed_bytes_total 7",
+        ] {
+            assert!(text.lines().any(|each| each == line), "{line} in\n{text}");
+        }
+    }
 
     #[test]
     fn a_request_is_counted_once() {
