@@ -28,6 +28,7 @@ mod retention;
 mod serve;
 mod serve_config;
 mod serve_mirrors;
+mod serve_upkeep;
 mod serve_users;
 mod serve_webhooks;
 mod support;

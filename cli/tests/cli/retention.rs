@@ -3,7 +3,7 @@
 use crate::support::Workplace;
 
 /// Pushes an artifact that says when it was created.
-fn artifact(here: &Workplace, location: &str, created: &str) {
+pub(crate) fn artifact(here: &Workplace, location: &str, created: &str) {
     let (repository, _) = location.rsplit_once(':').expect("a tag");
     here.write("config", "{}");
     here.ok(&["blob", "push", repository, "config"]);

@@ -7,7 +7,7 @@ use crate::serve::{Served, get, push};
 use crate::support::{HELLO, Workplace};
 
 /// Accepts one request, responds with 200, and returns its head, in lower case, and its body.
-fn receive(listener: &TcpListener) -> (String, String) {
+pub(crate) fn receive(listener: &TcpListener) -> (String, String) {
     let (stream, _) = listener.accept().expect("a connection");
     let mut reader = BufReader::new(&stream);
     let mut head = String::new();
@@ -34,7 +34,7 @@ fn respond(mut stream: &TcpStream) {
     stream.write_all(response).expect("sent");
 }
 
-fn listen() -> (TcpListener, String) {
+pub(crate) fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     (listener, format!("http://{address}/hook"))

@@ -1,5 +1,6 @@
 //! The arguments of `serve`.
 
+mod retention;
 mod settings;
 mod values;
 mod webhook;

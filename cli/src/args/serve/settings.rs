@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Deserialize;
 use tranship::MAX_MANIFEST_SIZE;
 
+use super::retention::RetentionSettings;
 use super::values::{MirrorArg, PatternArg, RateArg, RepositoryGrantArg, RootArg, SizeArg};
 use super::webhook::WebhookArg;
 use crate::location::{DurationArg, GrantArg};
@@ -187,6 +188,16 @@ settings! {
     /// repeated
     #[arg(long, value_name = "PATTERN")]
     metrics_repository: Vec<PatternArg>,
+    /// Remove from the layouts of --root what nothing leads to, as often as this. With several servers of one root, one of
+    /// them does it at a time
+    #[arg(long, value_name = "DURATION")]
+    gc_every: Option<DurationArg>,
+    /// How often tags are deleted as the settings for repositories in FILE say [default: 24h]
+    #[arg(long, value_name = "DURATION")]
+    retention_every: Option<DurationArg>,
+    /// Only log which tags would be deleted
+    #[arg(long)]
+    retention_dry_run: bool,
     /// How many connections may be open at a time; others wait [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
@@ -218,6 +229,16 @@ pub(crate) struct RepositorySettings {
     /// The tags that are not moved and not removed.
     #[serde(default)]
     pub(crate) immutable_tags: Vec<String>,
+    /// Which tags are deleted. The first entry that matches a tag decides about it.
+    #[serde(default)]
+    pub(crate) retention: Vec<RetentionSettings>,
+}
+
+impl RepositorySettings {
+    /// Returns why an entry of `retention` is not accepted, if one is not.
+    pub(crate) fn retention_flaw(&self) -> Option<&'static str> {
+        self.retention.iter().find_map(RetentionSettings::flaw)
+    }
 }
 
 /// An issuer of OpenID Connect tokens. They are only in a file.
@@ -271,6 +292,16 @@ impl Settings {
 
     pub(crate) fn grace(&self) -> Duration {
         duration(self.grace, 30)
+    }
+
+    pub(crate) fn retention_every(&self) -> Duration {
+        duration(self.retention_every, 24 * 60 * 60)
+    }
+
+    /// Returns whether tags of a repository are deleted after a time.
+    pub(crate) fn has_retention(&self) -> bool {
+        let mut entries = self.repositories.iter();
+        entries.any(|entry| !entry.retention.is_empty())
     }
 
     pub(crate) fn mirror_ttl(&self) -> Duration {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
+use tranship_artifact::tags::VersionRange;
 use tranship_backends::RegistryLocation;
 use tranship_server::{Grant, NamePattern, Rate};
 
@@ -63,6 +64,18 @@ impl FromStr for SizeArg {
 pub(crate) struct PatternArg(pub(crate) NamePattern);
 
 impl FromStr for PatternArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        text.parse().map(Self)
+    }
+}
+
+/// A range of versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VersionRangeArg(pub(crate) VersionRange);
+
+impl FromStr for VersionRangeArg {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -156,6 +169,7 @@ macro_rules! deserialize_as_text {
 }
 
 deserialize_as_text!(
+    VersionRangeArg,
     RootArg,
     SizeArg,
     PatternArg,

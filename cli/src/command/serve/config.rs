@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tranship::{Error, ErrorKind, Result, blocking};
 use tranship_backends::RegistryLocation;
@@ -11,6 +12,9 @@ use crate::args::{RootArg, Settings};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE_SIZE: u64 = 4 * 1024 * 1024;
+
+/// The shortest interval of retention and garbage collection.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the settings come from.
 #[derive(Debug, Clone)]
@@ -67,6 +71,14 @@ fn check(settings: &Settings) -> Result<()> {
         Some(RootArg(RegistryLocation::ObjectLayoutRegistry(_)))
     );
     let object_store = ("root, an object store,", is_object_store);
+    let is_layouts = is_object_store
+        || matches!(
+            settings.root,
+            Some(RootArg(RegistryLocation::LayoutRegistry(_)))
+        );
+    let layouts = ("root, a directory of layouts,", is_layouts);
+    let gc_every = ("gc-every", settings.gc_every.is_some());
+    let retention = ("retention", settings.has_retention());
     let redirect_blobs = ("redirect-blobs", settings.redirect_blobs);
     let needs = [
         (tls_cert, tls_key),
@@ -84,6 +96,12 @@ fn check(settings: &Settings) -> Result<()> {
         (("mirror-pin", !settings.mirror_pin.is_empty()), mirror),
         (("cache-size", settings.cache_size.is_some()), mirror),
         (redirect_blobs, object_store),
+        (gc_every, layouts),
+        (
+            ("retention-every", settings.retention_every.is_some()),
+            retention,
+        ),
+        (("retention-dry-run", settings.retention_dry_run), retention),
         (
             ("redirect-endpoint", settings.redirect_endpoint.is_some()),
             redirect_blobs,
@@ -116,11 +134,43 @@ fn check(settings: &Settings) -> Result<()> {
             ("token-key", settings.token_key.is_some()),
             ("auth-realm", settings.auth_realm.is_some()),
         ),
+        (retention, remote_root),
+        (retention, ("read-only", settings.read_only)),
+        (gc_every, ("read-only", settings.read_only)),
     ];
     for ((name, is_given), (other, other_given)) in excludes {
         if is_given && other_given {
             let message = format!("the settings {name} and {other} cannot be used together");
             return Err(misfit(message));
+        }
+    }
+    check_upkeep(settings)
+}
+
+/// Checks the settings of retention and garbage collection.
+fn check_upkeep(settings: &Settings) -> Result<()> {
+    for (name, interval) in [
+        ("gc-every", settings.gc_every),
+        ("retention-every", settings.retention_every),
+    ] {
+        if interval.is_some_and(|interval| interval.0 < MIN_INTERVAL) {
+            return Err(misfit(format!("the setting {name} must be at least 1s")));
+        }
+    }
+    for entry in &settings.repositories {
+        if entry.read_only && !entry.retention.is_empty() {
+            let message = "the settings read-only and retention cannot be used together";
+            return Err(misfit(message.to_owned()));
+        }
+        if let Some(flaw) = entry.retention_flaw() {
+            return Err(misfit(flaw.to_owned()));
+        }
+        let mut rules = entry.retention.iter();
+        if settings.shared && rules.any(|rule| rule.not_pulled_for.is_some()) {
+            return Err(misfit(
+                "the setting not-pulled-for cannot be used with shared, as a server does not know the pulls from others"
+                    .to_owned(),
+            ));
         }
     }
     Ok(())

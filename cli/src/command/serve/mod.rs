@@ -4,10 +4,12 @@ mod access;
 mod config;
 mod mirrors;
 mod options;
+mod pulls;
 mod registry;
 mod reload;
 mod socket;
 mod state;
+mod upkeep;
 mod webhooks;
 
 use std::fmt;
@@ -26,8 +28,10 @@ use tranship_server::{RegistryService, Server, Tls, TokenKey, router};
 
 use self::config::Config;
 use self::options::server_options;
+use self::pulls::PullLog;
 use self::reload::Reload;
 use self::state::StateDirectory;
+use self::upkeep::Upkeep;
 use crate::args::{LocationOptions, Serve, Settings};
 use crate::command_error::{CommandError, Outcome};
 use crate::log;
@@ -72,7 +76,8 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     options.mirrors.clone_from(&mirrors);
     let notifier = webhooks::open(&settings, webhooks, state.as_ref()).await?;
     let options = webhooks::subscribe(options, notifier.as_ref());
-    let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings);
+    let pulls = Arc::new(PullLog::open(&settings, cache_state.clone()).await);
+    let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings, &pulls);
     let service = router(registry, options);
 
     let listener = socket::listen(settings.listen()).await?;
@@ -123,10 +128,21 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     };
     let mirrors = watch::Sender::new(mirrors);
     let current_mirrors = mirrors.subscribe();
+    let current_settings = watch::Sender::new(settings.clone());
+    let upkeep = Upkeep {
+        settings: current_settings.subscribe(),
+        root: Arc::clone(&root),
+        location_options: location_options.clone().open_options()?,
+        service: service.clone(),
+        notifier: notifier.clone(),
+        pulls: Arc::clone(&pulls),
+    };
     let reload = Reload {
         config,
         settings,
         token_key,
+        current_settings,
+        pulls: Arc::clone(&pulls),
         root,
         location_options,
         cache_state: cache_state.clone(),
@@ -139,12 +155,15 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         status = signals => Err(CommandError::Stopped(status)),
         () = expire_uploads(&service) => Ok(()),
         () = reload.run() => Ok(()),
+        () = upkeep.run() => Ok(()),
+        () = pulls.run() => Ok(()),
         () = mirrors::run(current_mirrors.clone(), cache_state.as_ref()) => Ok(()),
     };
     let mirrors = current_mirrors.borrow().clone();
     if let Some(mirrors) = mirrors {
         mirrors::save(&mirrors, cache_state.as_ref()).await;
     }
+    pulls.save().await;
     outcome
 }
 

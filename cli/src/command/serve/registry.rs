@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tranship::layers::{ImmutableTags, NoDeletes, PerRepository, ReadOnly};
+use tranship::layers::{ImmutableTags, NoDeletes, Notify, Operation, PerRepository, ReadOnly};
 use tranship::{Registry, RegistryName, Repository};
 use tranship_backends::{OpenOptions, RegistryLocation};
 use tranship_memory::{MemoryOptions, MemoryRegistry};
 use tranship_server::Mirrors;
 
+use super::pulls::{self, PullLog};
 use crate::args::{RepositorySettings, Settings};
 use crate::command_error::{At as _, Outcome};
 
@@ -37,22 +38,24 @@ pub(super) async fn open_root(
     }
 }
 
-/// Returns the mirrors, or without them the root, with the layers of the settings around it.
+/// Returns the mirrors, or without them the root, with the layers of the settings around it. What retention needs to know
+/// of pulls goes to `pulls`.
 pub(super) fn layered(
     root: Arc<dyn Registry>,
     mirrors: Option<&Arc<Mirrors>>,
     settings: &Settings,
+    pulls: &Arc<PullLog>,
 ) -> Arc<dyn Registry> {
     let mut registry = match mirrors {
         Some(mirrors) => Arc::clone(mirrors) as Arc<dyn Registry>,
         None => root,
     };
     if !settings.repositories.is_empty() {
-        let rules = settings.repositories.clone();
+        let (rules, pulls) = (settings.repositories.clone(), Arc::clone(pulls));
         registry = Arc::new(PerRepository::new(
             registry,
             move |name, repository| match rules.iter().find(|rule| rule.names.0.matches(name)) {
-                Some(rule) => restricted(repository, rule),
+                Some(rule) => restricted(repository, rule, &pulls),
                 None => repository,
             },
         ));
@@ -69,6 +72,7 @@ pub(super) fn layered(
 fn restricted(
     repository: Arc<dyn Repository>,
     settings: &RepositorySettings,
+    pulls: &Arc<PullLog>,
 ) -> Arc<dyn Repository> {
     let mut repository = repository;
     if !settings.immutable_tags.is_empty() {
@@ -79,6 +83,11 @@ fn restricted(
     }
     if settings.read_only {
         repository = Arc::new(ReadOnly::new(repository));
+    }
+    if pulls::records(settings) {
+        let pulls = Arc::clone(pulls);
+        let record = move |operation: &Operation| pulls.record(operation);
+        repository = Arc::new(Notify::new(repository, record));
     }
     repository
 }

@@ -13,6 +13,7 @@ use tranship_webhooks::Notifier;
 
 use super::config::Config;
 use super::options::server_options;
+use super::pulls::PullLog;
 use super::state::StateDirectory;
 use super::{mirrors, registry, webhooks};
 use crate::args::{LocationOptions, Settings};
@@ -28,6 +29,8 @@ pub(super) struct Reload {
     pub(super) settings: Settings,
     /// The key of tokens, so that those of before stay valid.
     pub(super) token_key: TokenKey,
+    pub(super) current_settings: watch::Sender<Settings>,
+    pub(super) pulls: Arc<PullLog>,
     pub(super) root: Arc<dyn Registry>,
     pub(super) location_options: LocationOptions,
     pub(super) cache_state: Option<StateDirectory>,
@@ -84,10 +87,13 @@ impl Reload {
             root: self.settings.root.clone(),
             ..settings
         };
-        let registry = registry::layered(Arc::clone(&self.root), mirrors.as_ref(), &settings);
+        self.pulls.configure(&settings);
+        let root = Arc::clone(&self.root);
+        let registry = registry::layered(root, mirrors.as_ref(), &settings, &self.pulls);
         options.mirrors.clone_from(&mirrors);
         self.service.replace(registry, options);
         self.mirrors.send_replace(mirrors);
+        self.current_settings.send_replace(settings.clone());
         self.settings = settings;
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tranship::layers::CachedContent;
 use tranship::{Algorithm, ContentKind, Descriptor, Error, RepositoryName, Result, blocking};
@@ -60,21 +61,9 @@ impl StateDirectory {
 
     /// Returns the content that was saved. It only tells what to delete first, so whatever cannot be read is left out.
     pub(super) async fn cached_content(&self) -> Vec<CachedContent> {
-        let path = self.0.join(CACHED_CONTENT);
-        let read = blocking::run(move || {
-            let Ok(file) = fs::File::open(path) else {
-                return Ok(Vec::new());
-            };
-            let lines = BufReader::new(file)
-                .lines()
-                .map_while(std::result::Result::ok);
-            let lines = lines.filter_map(|line| serde_json::from_str::<Line>(&line).ok());
-            Ok(lines.filter_map(Line::into_content).collect())
-        });
+        let lines = self.lines(CACHED_CONTENT).await.into_iter();
         // The file begins with the content read longest ago. A cache takes each as older than the ones before.
-        let mut contents: Vec<CachedContent> = read.await.unwrap_or_default();
-        contents.reverse();
-        contents
+        lines.filter_map(Line::into_content).rev().collect()
     }
 
     /// Saves which content is stored.
@@ -82,21 +71,57 @@ impl StateDirectory {
     /// # Errors
     /// The error of the file system.
     pub(super) async fn save_cached_content(&self, contents: Vec<CachedContent>) -> Result<()> {
-        let path = self.0.join(CACHED_CONTENT);
+        let lines = contents.into_iter().map(|content| Line {
+            repository: content.repository.to_string(),
+            is_manifest: content.kind == ContentKind::Manifest,
+            content: content.target,
+        });
+        self.save_lines(CACHED_CONTENT, lines.collect()).await
+    }
+
+    /// Returns whether there is a file `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+
+    /// Returns the lines of the file `name`, without those that cannot be read.
+    pub(super) async fn lines<T>(&self, name: &str) -> Vec<T>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let path = self.0.join(name);
+        let read = blocking::run(move || {
+            let Ok(file) = fs::File::open(path) else {
+                return Ok(Vec::new());
+            };
+            let lines = BufReader::new(file)
+                .lines()
+                .map_while(std::result::Result::ok);
+            let lines = lines.filter_map(|line| serde_json::from_str(&line).ok());
+            Ok(lines.collect())
+        });
+        read.await.unwrap_or_default()
+    }
+
+    /// Replaces the file `name` by one with these lines. After a power cut it is the old one or the new one.
+    ///
+    /// # Errors
+    /// The error of the file system.
+    pub(super) async fn save_lines<T>(&self, name: &str, lines: Vec<T>) -> Result<()>
+    where
+        T: Serialize + Send + 'static,
+    {
+        let path = self.0.join(name);
         let write = move || {
             let failed = |error| Error::io("cannot be written", error).with_subject(path.display());
             let (file, temporary) = beside(&path).map_err(failed)?.into_parts();
             let mut file = BufWriter::new(file);
-            for content in contents {
-                let line = Line {
-                    repository: content.repository.to_string(),
-                    is_manifest: content.kind == ContentKind::Manifest,
-                    content: content.target,
-                };
+            for line in lines {
                 serde_json::to_writer(&mut file, &line).map_err(|error| failed(error.into()))?;
                 file.write_all(b"\n").map_err(failed)?;
             }
             file.flush().map_err(failed)?;
+            file.get_ref().sync_all().map_err(failed)?;
             temporary
                 .persist(&path)
                 .map_err(|error| failed(error.error))

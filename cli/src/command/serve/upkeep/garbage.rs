@@ -1,0 +1,39 @@
+//! Garbage collection in a server.
+
+use tranship_backends::layout::{GcOptions, LayoutRegistry};
+use tranship_server::{GcOutcome, RegistryService};
+
+/// Collects the garbage of all layouts, one after the other, as `tranship gc` does. A layout that fails does not keep the
+/// others from being collected.
+pub(super) async fn collect(registry: &LayoutRegistry, service: &RegistryService) {
+    let (mut freed, mut outcome) = (0_u64, GcOutcome::Success);
+    let names = tranship::repositories(registry).await;
+    let names = names.unwrap_or_else(|error| {
+        tracing::warn!(%error, "garbage is not collected");
+        outcome = GcOutcome::Failure;
+        Vec::new()
+    });
+    for repository in names {
+        let collected = async {
+            let layout = registry.layout(&repository).await?;
+            layout.collect_garbage(&GcOptions::default()).await
+        };
+        match collected.await {
+            Ok(report) => {
+                freed = freed.saturating_add(report.freed);
+                let (removed, leftovers) = (report.removed.len(), report.leftovers.len());
+                if removed + leftovers > 0 {
+                    tracing::info!(%repository, removed, leftovers, freed = report.freed, "garbage was removed");
+                }
+            }
+            // It was removed since it was listed.
+            Err(error) if error.is_not_found() => {}
+            Err(error) => {
+                outcome = GcOutcome::Failure;
+                tracing::warn!(%repository, %error, "its garbage is not collected");
+            }
+        }
+    }
+    service.count_gc(outcome, freed);
+    tracing::info!(freed, "garbage collection has ended");
+}

@@ -1,0 +1,144 @@
+//! Retention in a server.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::SystemTime;
+
+use http::Method;
+use tranship::layers::{ImmutableTags, Notify, Operation, OperationName};
+use tranship::{Descriptor, Digest, RepositoryName, Result, Tag};
+use tranship_artifact::retention::{Plan, Selection, plan_all};
+use tranship_server::{Event, EventAction, EventCause, EventSink as _};
+use tranship_webhooks::Notifier;
+
+use super::Upkeep;
+use crate::args::{RepositorySettings, Settings};
+
+/// The `User-Agent` in events of deletions.
+const AGENT: &str = "tranship-retention";
+
+impl Upkeep {
+    /// Deletes tags in all repositories for which the settings have rules, except in those of mirrors. A repository that
+    /// fails does not keep the others from being tidied.
+    pub(super) async fn apply_retention(&self, settings: &Settings) {
+        let names = match tranship::repositories(&*self.root).await {
+            Ok(names) => names,
+            Err(error) => {
+                tracing::warn!(%error, "no tags are deleted by retention");
+                return;
+            }
+        };
+        for repository in names.iter().filter(|name| !is_mirrored(settings, name)) {
+            let mut entries = settings.repositories.iter();
+            let entry = entries.find(|entry| entry.names.0.matches(repository));
+            let Some(entry) = entry.filter(|entry| !entry.retention.is_empty()) else {
+                continue;
+            };
+            if let Err(error) = self
+                .tidy(repository, entry, settings.retention_dry_run)
+                .await
+            {
+                tracing::warn!(%repository, %error, "no tags are deleted by retention");
+            }
+        }
+        tracing::info!("retention has ended");
+    }
+
+    async fn tidy(
+        &self,
+        name: &RepositoryName,
+        settings: &RepositorySettings,
+        is_dry_run: bool,
+    ) -> Result<()> {
+        let repository = self.root.repository(name).await?;
+        let repository = ImmutableTags::new(repository, &settings.immutable_tags);
+        let tags = tranship::tags(&repository).await?.into_iter();
+        let immutable: BTreeSet<Tag> = tags.filter(|tag| repository.is_immutable(tag)).collect();
+        let rules = settings.retention.iter();
+        let selections: Vec<Selection> = rules
+            .map(|rule| rule.selection().with_kept_tags(immutable.clone()))
+            .collect();
+        let pulled = |tag: &Tag, digest: &Digest| Some(self.pulls.last(name, tag, digest));
+        let plan = plan_all(&repository, &selections, &pulled).await?;
+        if is_dry_run {
+            log(name, &plan, "would be deleted by retention");
+            return Ok(());
+        }
+        if plan.tags().is_empty() {
+            return Ok(());
+        }
+        // A plan takes a while, and does not know of tags that were set since it was begun.
+        let now = plan_all(&repository, &selections, &pulled).await?;
+        if !plan.is_same(&now) {
+            tracing::info!(repository = %name, "tags have changed while retention read them; they are left to the next run");
+            return Ok(());
+        }
+        log(name, &now, "is deleted by retention");
+        let deletions = Deletions::new(name, &now, self.notifier.clone());
+        let reporting = Notify::new(repository, move |operation| deletions.report(operation));
+        let outcome = now.carry_out(&reporting).await;
+        for tag in &outcome.moved {
+            tracing::info!(repository = %name, %tag, "was moved or removed, and is left alone");
+        }
+        for error in &outcome.failures {
+            tracing::warn!(repository = %name, %error, "retention could not delete everything");
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a repository belongs to a mirror, which decides itself what it stores.
+fn is_mirrored(settings: &Settings, name: &RepositoryName) -> bool {
+    let first = name.as_str().split('/').next();
+    let mut mirrors = settings.mirror.iter();
+    mirrors.any(|mirror| Some(mirror.host.as_str()) == first)
+}
+
+fn log(repository: &RepositoryName, plan: &Plan, what: &str) {
+    for planned in plan.tags() {
+        let digest = planned.manifest.digest();
+        tracing::info!(%repository, tag = %planned.tag, %digest, "{what}");
+    }
+}
+
+/// Reports the deletions of one repository as events.
+struct Deletions {
+    repository: RepositoryName,
+    manifests: HashMap<Digest, Descriptor>,
+    notifier: Option<Notifier>,
+}
+
+impl Deletions {
+    fn new(repository: &RepositoryName, plan: &Plan, notifier: Option<Notifier>) -> Self {
+        let manifests = plan.manifests().iter();
+        Self {
+            repository: repository.clone(),
+            manifests: manifests
+                .map(|manifest| (*manifest.digest(), manifest.clone()))
+                .collect(),
+            notifier,
+        }
+    }
+
+    fn report(&self, operation: &Operation) {
+        let repository = &self.repository;
+        let event = |action| Event::new(action, repository.clone());
+        let event = match (operation.name, &operation.digest, &operation.tag) {
+            (OperationName::Remove, Some(digest), _) => {
+                tracing::info!(%repository, %digest, "retention has deleted a manifest");
+                let manifest = self.manifests.get(digest);
+                let deleted = event(EventAction::Delete);
+                manifest.map_or(deleted.clone(), |manifest| deleted.with_content(manifest))
+            }
+            (OperationName::RemoveTag, _, Some(tag)) => {
+                tracing::info!(%repository, %tag, "retention has removed a tag");
+                event(EventAction::Untag).with_tag(Some(tag))
+            }
+            _ => return,
+        };
+        if let Some(notifier) = &self.notifier {
+            let mut cause = EventCause::new(SystemTime::now(), Method::DELETE);
+            cause.agent = Some(AGENT.to_owned());
+            notifier.record(&cause, vec![event]);
+        }
+    }
+}
