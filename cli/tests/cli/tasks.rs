@@ -1,6 +1,7 @@
 //! The pages of commands: each command on them does what the page says.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +10,7 @@ use crate::support::{Ran, Workplace, copy_directory};
 
 const TASKS: &str = include_str!("../../../docs/tasks.md");
 const OFFLINE: &str = include_str!("../../../docs/offline.md");
+const SERVING: &str = include_str!("../../../docs/serving.md");
 
 /// A command of the page, perhaps of several lines, and the lines that it prints.
 #[derive(Debug)]
@@ -81,25 +83,75 @@ fn is_output(shown: &[&str], lines: &[&str]) -> bool {
 
 #[test]
 fn every_task_does_what_the_page_shows() {
-    run(TASKS);
-}
-
-#[test]
-fn the_cycle_of_an_air_gap_goes_as_its_page_shows() {
-    run(OFFLINE);
-}
-
-/// Runs the commands of a page, with two registries, and compares what they print.
-fn run(page: &str) {
-    let here = Workplace::new();
-    fs::create_dir(here.path("fixtures")).expect("created");
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/hello");
-    copy_directory(&fixture, &here.path("fixtures/hello"));
+    let here = workplace();
     let registries = [TestRegistry::open(), TestRegistry::open()];
     let hosts = [
         ("localhost:5000", registries[0].host()),
         ("localhost:5001", registries[1].host()),
     ];
+    run(TASKS, &here, &hosts);
+}
+
+#[test]
+fn the_cycle_of_an_air_gap_goes_as_its_page_shows() {
+    let here = workplace();
+    let registries = [TestRegistry::open(), TestRegistry::open()];
+    let hosts = [
+        ("localhost:5000", registries[0].host()),
+        ("localhost:5001", registries[1].host()),
+    ];
+    run(OFFLINE, &here, &hosts);
+}
+
+/// A server in the background, whose process id is in a file, that is stopped when the test ends.
+struct Background<'a>(&'a Workplace);
+
+impl Drop for Background<'_> {
+    fn drop(&mut self) {
+        if let Ok(id) = fs::read_to_string(self.0.path("serve.pid")) {
+            let _ = Command::new("kill").arg(id.trim()).status();
+        }
+    }
+}
+
+#[test]
+fn a_registry_is_set_up_as_its_page_shows() {
+    let here = workplace();
+    let _background = Background(&here);
+    let hub = TestRegistry::open();
+    let image = format!("{}/library/alpine:3.20", hub.host());
+    here.ok(&["cp", "oci:fixtures/hello:v1", &image]);
+    // The page makes the same certificate with openssl, which a machine may not have.
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    here.write("cert.pem", made.cert.pem());
+    here.write("key.pem", made.signing_key.serialize_pem());
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = format!(
+        "localhost:{}",
+        free.local_addr().expect("an address").port()
+    );
+    drop(free);
+    let (start, end) = ("openssl req", "cert.pem");
+    let page = SERVING
+        .lines()
+        .filter(|line| !(line.starts_with(&format!("$ {start}")) && line.ends_with(end)));
+    let page: Vec<&str> = page.collect();
+    let mirror = format!("mirror: ['docker.io=http://{}']", hub.host());
+    let replaced = [("localhost:8443", address), ("mirror: [docker.io]", mirror)];
+    run(&page.join("\n"), &here, &replaced);
+}
+
+fn workplace() -> Workplace {
+    let here = Workplace::new();
+    fs::create_dir(here.path("fixtures")).expect("created");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/hello");
+    copy_directory(&fixture, &here.path("fixtures/hello"));
+    here
+}
+
+/// Runs the commands of a page, and compares what they print. In commands, each text of `replaced` is replaced by the one
+/// beside it.
+fn run(page: &str, here: &Workplace, replaced: &[(&str, String)]) {
     let program = Path::new(env!("CARGO_BIN_EXE_tranship"));
     let programs = program.parent().expect("a directory").display();
     let path = format!("{programs}:{}", std::env::var("PATH").unwrap_or_default());
@@ -107,7 +159,7 @@ fn run(page: &str) {
     assert!(!steps.is_empty());
     for step in steps {
         let mut command = step.command.clone();
-        for (shown, host) in &hosts {
+        for (shown, host) in replaced {
             command = command.replace(shown, host);
         }
         let mut bash = Command::new("bash");
@@ -130,7 +182,7 @@ fn run(page: &str) {
             step.command
         );
         let mut printed = ran.stdout.clone();
-        for (shown, host) in &hosts {
+        for (shown, host) in replaced {
             printed = printed.replace(host, shown);
         }
         let lines: Vec<&str> = printed.lines().collect();
