@@ -43,7 +43,8 @@ impl Endpoint {
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| {
-                let message = "invalid URL of a webhook: expected one that begins with https://";
+                let message =
+                    "invalid URL of a webhook: expected one that begins with https:// or http://";
                 Error::new(ErrorKind::InvalidInput, message)
             })?;
         Ok(Self {

@@ -21,7 +21,7 @@ pub(crate) enum Token {
 /// this is the only time that it is shown. Servers notice the new account within a second.
 #[derive(Debug, Args)]
 pub(crate) struct TokenCreate {
-    /// The name of the account: letters, digits, -, _ and .
+    /// The name of the account: letters, digits and the characters . _ -
     pub(crate) name: RobotName,
     /// The file of accounts, which is created if it does not exist
     #[arg(long, value_name = "FILE")]

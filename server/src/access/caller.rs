@@ -106,7 +106,7 @@ impl<'a> Caller<'a> {
             Required::Credentials => (is_user || identity.token_id().is_some(), true),
             Required::User => (is_user, true),
             Required::Catalog => (
-                access.grants_catalog(identity),
+                access.grants_catalog(identity) && !access.asks_before_listing(identity),
                 identity.has_catalog_scope(),
             ),
             Required::Repository(name, action) => (

@@ -105,6 +105,11 @@ impl Grants {
         !self.anonymous_read.is_empty()
     }
 
+    /// Returns whether callers without a login may read every repository.
+    pub(super) fn have_anonymous_read_of_all(&self) -> bool {
+        self.anonymous_read.contains(&NamePattern::all())
+    }
+
     /// Returns whether every caller has the permission `wanted` for the repository `name`.
     pub(super) fn allow_anonymous(&self, name: &RepositoryName, wanted: Permission) -> bool {
         wanted == Permission::Read && self.anonymous_read.iter().any(|names| names.matches(name))

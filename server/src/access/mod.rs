@@ -189,6 +189,13 @@ impl Access {
         }
     }
 
+    /// Returns whether a caller without credentials is asked for some before repositories are listed. Clients that have a
+    /// login do not send it before they are asked, and would get a list without the repositories of their user.
+    fn asks_before_listing(&self, identity: &Identity) -> bool {
+        let has_credentials = identity.user().is_some() || identity.token_id().is_some();
+        self.issues_tokens() && !has_credentials && !self.0.grants.have_anonymous_read_of_all()
+    }
+
     fn users(&self) -> Option<&Htpasswd> {
         self.0.users.as_deref()
     }

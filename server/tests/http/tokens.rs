@@ -172,6 +172,9 @@ async fn the_catalog_requires_its_scope() {
             serde_json::json!(expected)
         );
     }
+    // A client with a login is asked for it, so that its list is not that of an anonymous caller.
+    let asked = client.get("/v2/_catalog").await;
+    assert!(challenge(&asked).ends_with("scope=\"registry:catalog:*\""));
 }
 
 #[tokio::test]

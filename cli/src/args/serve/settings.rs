@@ -162,7 +162,7 @@ settings! {
     /// How many uploads may be open at a time [default: 10000]
     #[arg(long, value_name = "N")]
     max_uploads: Option<u32>,
-    /// How many uploads one user may have open at a time; without --htpasswd, one client address [default: 256]
+    /// How many uploads one user may have open at a time; without users, one client address [default: 256]
     #[arg(long, value_name = "N")]
     max_uploads_per_user: Option<u32>,
     /// Cancel uploads that have not been continued for this time, those of earlier runs too [default: 24h]

@@ -78,7 +78,10 @@ fn check(settings: &Settings) -> Result<()> {
         );
     let layouts = ("root, a directory of layouts,", is_layouts);
     let gc_every = ("gc-every", settings.gc_every.is_some());
-    let retention = ("retention", settings.has_retention());
+    let retention = (
+        "retention of an entry in repositories",
+        settings.has_retention(),
+    );
     let redirect_blobs = ("redirect-blobs", settings.redirect_blobs);
     let needs = [
         (tls_cert, tls_key),

@@ -99,7 +99,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         Either::Right(socket::configured(server, &settings, tls).run(stopped))
     };
     let _log = log::begin(output);
-    log_what_is_served(&settings);
+    log_what_is_served(&settings, address);
     let listening = Listening {
         url: format!("{scheme}://{address}"),
         address,
@@ -190,7 +190,7 @@ async fn open_tls(settings: &Settings) -> Result<Option<Tls>> {
 }
 
 /// Logs what the user should know about the settings.
-fn log_what_is_served(settings: &Settings) {
+fn log_what_is_served(settings: &Settings, address: SocketAddr) {
     if let Some(host) = registry::proxied(settings) {
         let is_read_only = registry::is_read_only(settings);
         let can = if is_read_only {
@@ -207,7 +207,18 @@ fn log_what_is_served(settings: &Settings) {
     }
     for mirror in &settings.mirror {
         let host = &mirror.host;
-        tracing::warn!("every user of this server can read at {host} what your login there can");
+        tracing::info!(
+            "callers that may read {host}/** can read there what the login of this server can, if it has one"
+        );
+    }
+    if !settings.has_users() && !address.ip().is_loopback() {
+        let can = match registry::is_read_only(settings) {
+            true => "read everything",
+            false => "read, push and delete everything",
+        };
+        tracing::warn!(
+            "without users, every machine that reaches this server can {can}; docs/access.md has the options"
+        );
     }
     match open_files::raise_limit() {
         Ok(Some(limit)) => tracing::info!("up to {limit} files may be open"),
