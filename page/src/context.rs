@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::request::Parts;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tranship::{Registry, Repository, RepositoryName};
-use tranship_server::{Access, Peer, Permission};
+use tranship_server::{Access, Peer, Permission, RegistryService};
 use url::form_urlencoded;
 
 use crate::details::DetailsCache;
@@ -44,6 +44,7 @@ impl State {
 /// A request for a page.
 pub(crate) struct Context<'a> {
     pub(crate) state: &'a State,
+    pub(crate) service: &'a RegistryService,
     pub(crate) registry: Arc<dyn Registry>,
     /// `None` if every caller may do everything.
     pub(crate) access: Option<Access>,
@@ -55,10 +56,10 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) async fn of(
         state: &'a State,
-        registry: Arc<dyn Registry>,
-        access: Option<Access>,
+        service: &'a RegistryService,
         request: &'a Parts,
     ) -> Self {
+        let (registry, access) = (service.registry(), service.access());
         let peer = Peer::of(&request.extensions);
         let viewer = Viewer::of(
             request,
@@ -70,6 +71,7 @@ impl<'a> Context<'a> {
         .await;
         Self {
             state,
+            service,
             registry,
             access,
             request,
@@ -94,6 +96,7 @@ impl<'a> Context<'a> {
         &self,
         name: &RepositoryName,
     ) -> Result<Arc<dyn Repository>, Failure> {
+        let name = &self.service.stored_name(name);
         if !self.viewer.may(name, Permission::Read) {
             return Err(Failure::not_found());
         }

@@ -84,6 +84,7 @@ impl From<Error> for Failure {
                 "Damaged content",
                 error.to_string(),
             ),
+            Denied => Self::forbidden(error.to_string()),
             Conflict => Self::new(StatusCode::CONFLICT, "Conflict", error.to_string()),
             RateLimited => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,

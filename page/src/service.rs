@@ -70,10 +70,10 @@ where
         let path = request.uri().path();
         if path.starts_with(links::ROOT) {
             let state = Arc::clone(&self.state);
-            let (registry, access) = (self.service.registry(), self.service.access());
+            let service = self.service.clone();
             return Box::pin(async move {
                 let (request, body) = request.into_parts();
-                let context = Context::of(&state, registry, access, &request).await;
+                let context = Context::of(&state, &service, &request).await;
                 Ok(respond(&context, body).await)
             });
         }

@@ -13,9 +13,10 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
-use tranship::Registry;
+use tranship::{Registry, RepositoryName};
 
 use crate::access::{Access, Action, Caller, Required};
+use crate::events::Event;
 use crate::metrics::{self, GcOutcome, Metrics};
 use crate::options::ServerOptions;
 use crate::record::RequestRecord;
@@ -52,6 +53,23 @@ impl RegistryService {
     #[must_use]
     pub fn registry(&self) -> Arc<dyn Registry> {
         Arc::clone(&self.shared.state().registry)
+    }
+
+    /// Returns the name under which the repository `name` is stored, for which rights are granted: a repository of a
+    /// [mirror](crate::Mirrors) may have a short name too.
+    #[must_use]
+    pub fn stored_name(&self, name: &RepositoryName) -> RepositoryName {
+        let state = self.shared.state();
+        let mirrors = state.options.mirrors.as_ref();
+        mirrors.map_or_else(|| name.clone(), |mirrors| mirrors.stored_as(name))
+    }
+
+    /// Passes an event to the sink of events, if there is one: a change that another service on the same server has made
+    /// for `user` by `request`.
+    pub fn report(&self, event: Event, request: &Parts, user: Option<&str>) {
+        if let Some(sink) = &self.shared.state().options.events {
+            sink.record(&events::cause(request, user), vec![event]);
+        }
     }
 
     /// Returns the users, and what they may do; `None` if every caller may do everything.

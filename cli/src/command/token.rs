@@ -1,7 +1,7 @@
 //! `token`: the robot accounts of a server.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use humantime::format_rfc3339_seconds;
 use serde::Serialize;
@@ -12,6 +12,9 @@ use crate::args::{Token, TokenCreate, TokenList, TokenRevoke};
 use crate::command_error::Outcome;
 use crate::output::Output;
 use crate::table::Table;
+
+/// The longest time after which an account expires: 100 years.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 #[derive(Debug, Serialize)]
 struct Created {
@@ -82,10 +85,13 @@ pub(super) async fn run(command: Token, output: Output) -> Outcome {
 async fn create(args: TokenCreate, output: Output) -> Outcome {
     let expires = match args.expires {
         None => None,
-        Some(after) => Some(SystemTime::now().checked_add(after.0).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, "the account would never expire")
-                .with_hint("leave out --expires for an account that does not expire")
-        })?),
+        Some(after) if after.0.is_zero() || after.0 > LONGEST_LIFETIME => {
+            let message = "an account expires after at least a second and at most 100 years";
+            let error = Error::new(ErrorKind::InvalidInput, message)
+                .with_hint("leave out --expires for an account that does not expire");
+            return Err(error.into());
+        }
+        Some(after) => SystemTime::now().checked_add(after.0),
     };
     let file = RobotFile::new(&args.file);
     let name = args.name.to_string();

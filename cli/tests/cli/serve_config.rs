@@ -58,6 +58,28 @@ fn a_changed_file_is_reloaded_and_a_broken_one_is_not() {
 }
 
 #[test]
+fn a_reload_does_not_open_a_server_to_every_caller() {
+    let workplace = Workplace::new();
+    let create = [
+        "token",
+        "create",
+        "ann",
+        "--file",
+        "users.json",
+        "--grant",
+        "**:rw",
+    ];
+    workplace.ok(&create);
+    workplace.write("serve.yaml", "root: ./registry\nrobots: users.json\n");
+    let mut served = Served::start(&workplace, &["serve.yaml"]);
+    let host = served.host();
+    assert!(push(&host).starts_with("HTTP/1.1 401"));
+    workplace.write("serve.yaml", "root: ./registry\n");
+    served.wait_for_log("not reloaded");
+    assert!(push(&host).starts_with("HTTP/1.1 401"));
+}
+
+#[test]
 fn the_settings_are_checked_without_serving() {
     let workplace = Workplace::new();
     workplace.write("good.yaml", "listen: 127.0.0.1:0\nmax-blob-size: 10GiB\n");

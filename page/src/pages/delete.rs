@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use tokio::time::timeout_at;
 use tranship::{Descriptor, ListOptions, Repository, Tag, TagOrDigest};
 use tranship_artifact::referrers::{ReferrerTree, TreeOptions, tree};
-use tranship_server::Permission;
+use tranship_server::{Event, EventAction, Permission};
 
 use super::manifest::{crumbs, title};
 use crate::body::PageBody;
@@ -167,6 +167,10 @@ pub(super) async fn delete(
     }
     let target = repository.resolve(reference).await?;
     repository.delete(&target).await?;
+    let event = Event::new(EventAction::Delete, repository.name().clone()).with_content(&target);
+    context
+        .service
+        .report(event, context.request, context.viewer.user());
     tracing::info!(
         user = context.viewer.user(),
         repository = %repository.name(),
@@ -216,6 +220,10 @@ pub(super) async fn untag(
     form.check_token(context)?;
     check(context, repository)?;
     repository.untag(tag).await?;
+    let event = Event::new(EventAction::Untag, repository.name().clone()).with_tag(Some(tag));
+    context
+        .service
+        .report(event, context.request, context.viewer.user());
     tracing::info!(
         user = context.viewer.user(),
         repository = %repository.name(),

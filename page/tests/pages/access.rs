@@ -1,10 +1,14 @@
 //! What a user may see, and logging in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tranship::Registry as _;
+use tranship::layers::CacheOptions;
+use tranship_memory::MemoryRegistry;
 use tranship_page::PageOptions;
-use tranship_server::{Access, Permission, ServerOptions};
+use tranship_server::{Access, Mirror, Mirrors, Permission, ServerOptions, router};
 
 use crate::support::{Site, push_image, users};
 
@@ -140,4 +144,36 @@ async fn a_site_that_resolves_to_this_machine_sees_nothing() {
     assert_eq!(refused.status, 403);
     assert!(!refused.body.contains("Search repositories"));
     assert_eq!(site.send("GET", "/ui/", &[], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_short_name_of_an_image_has_the_rights_of_its_full_name() {
+    let (_directory, access) = users().await;
+    let access = access
+        .with_grant(
+            "ann",
+            "docker.io/*".parse().expect("a pattern"),
+            Permission::Read,
+        )
+        .with_grant(
+            "bob",
+            "docker.io/library/**".parse().expect("a pattern"),
+            Permission::Read,
+        );
+    let (hub, local) = (MemoryRegistry::new(), Arc::new(MemoryRegistry::new()));
+    let name = "library/alpine".parse().expect("a name");
+    let alpine = hub.repository(&name).await.expect("opened");
+    push_image(&*alpine, &[("a", "1")], json!({}), &["v1"]).await;
+    let mirror = Mirror::new("docker.io", Arc::new(hub)).expect("a mirror");
+    let mirrors = Mirrors::new(local.clone(), vec![mirror], CacheOptions::default());
+    let mirrors = Arc::new(mirrors.expect("mirrors"));
+    let options = ServerOptions::default()
+        .with_access(access)
+        .with_mirrors(Arc::clone(&mirrors));
+    let site = Site::around(router(mirrors, options), local, PageOptions::default()).await;
+    let page = "/ui/repositories/docker.io/alpine/-/manifests/v1";
+    for (user, password, status) in [("ann", "nna", 404), ("bob", "bob", 200)] {
+        let cookie = site.log_in(user, password).await;
+        assert_eq!(site.get_as(&cookie, page).await.status, status, "{user}");
+    }
 }

@@ -1,9 +1,11 @@
 //! Deleting and untagging.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::json;
 use tranship::TagOrDigest;
 use tranship_page::PageOptions;
-use tranship_server::{Permission, ServerOptions};
+use tranship_server::{Event, EventAction, EventCause, EventSink, Permission, ServerOptions};
 
 use crate::support::{Site, attach, push_image, users};
 
@@ -32,6 +34,34 @@ async fn the_question_says_which_tags_and_referrers_fall() {
     for reference in ["v1", "stable", &image.digest().to_string()] {
         assert!(!exists(&site, reference).await, "{reference}");
     }
+}
+
+/// The actions that a server has reported.
+#[derive(Debug, Default)]
+struct Reported(Mutex<Vec<EventAction>>);
+
+impl EventSink for Reported {
+    fn record(&self, _: &EventCause, events: Vec<Event>) {
+        let mut reported = self.0.lock().expect("not poisoned");
+        reported.extend(events.iter().map(|event| event.action));
+    }
+}
+
+#[tokio::test]
+async fn changes_on_pages_are_events() {
+    let reported = Arc::new(Reported::default());
+    let sink: Arc<dyn EventSink> = reported.clone();
+    let options = ServerOptions::default().with_events(sink);
+    let site = Site::with(options, PageOptions::default()).await;
+    let repository = site.repository("app").await;
+    let image = push_image(&*repository, &[("a", "1")], json!({}), &["v1"]).await;
+    let delete = format!("/ui/repositories/app/-/manifests/{}/delete", image.digest());
+    for page in ["/ui/repositories/app/-/tags/v1/untag", &delete] {
+        let form = format!("token={}", site.get(page).await.token());
+        assert_eq!(site.submit("", page, &form).await.status, 303);
+    }
+    let reported = reported.0.lock().expect("not poisoned");
+    assert_eq!(*reported, [EventAction::Untag, EventAction::Delete]);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tranship::{
 };
 use tranship_memory::MemoryRegistry;
 use tranship_page::{Page, PageOptions};
-use tranship_server::{Access, Htpasswd, ServerOptions, TestServer, router};
+use tranship_server::{Access, Htpasswd, RegistryService, ServerOptions, TestServer, router};
 
 pub(crate) struct Site {
     server: TestServer,
@@ -49,7 +49,15 @@ impl Site {
 
     pub(crate) async fn with(server: ServerOptions, page: PageOptions) -> Self {
         let registry = Arc::new(MemoryRegistry::new());
-        let service = router(registry.clone(), server);
+        Self::around(router(registry.clone(), server), registry, page).await
+    }
+
+    /// Serves pages around `service`, which has `registry`.
+    pub(crate) async fn around(
+        service: RegistryService,
+        registry: Arc<MemoryRegistry>,
+        page: PageOptions,
+    ) -> Self {
         let page = Page::new(service, page).expect("random bytes");
         let client = reqwest::Client::builder().redirect(Policy::none());
         Self {

@@ -51,16 +51,20 @@ pub(crate) fn report(
     let Some(Attached(events)) = response.extensions_mut().remove() else {
         return;
     };
+    sink.record(&cause(request, caller.user()), events);
+}
+
+/// Returns the facts of a request of `user`.
+pub(crate) fn cause(request: &Parts, user: Option<&str>) -> EventCause {
     let host = request.headers.get(HOST);
-    let cause = EventCause {
+    EventCause {
         time: SystemTime::now(),
-        user: caller.user().map(ToOwned::to_owned),
+        user: user.map(ToOwned::to_owned),
         client: Peer::of(&request.extensions).address,
         host: host.and_then(|host| host.to_str().ok()).map(shortened),
         method: request.method.clone(),
         agent: user_agent(request).map(shortened),
-    };
-    sink.record(&cause, events);
+    }
 }
 
 /// Returns the beginning of a header in ASCII, which clients can make long.

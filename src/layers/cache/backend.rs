@@ -15,6 +15,9 @@ use super::reader::{altered, follow};
 use super::spool::{End, Spool};
 use crate::*;
 
+/// How long the upstream may take to resolve a tag that the store does not have. Clients do not wait longer.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(60);
+
 /// Blobs that are larger, in bytes, are read while they arrive.
 const READ_WHILE_FETCHED: u64 = 64 * 1024;
 
@@ -212,10 +215,10 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
             let key = (self.name().clone(), tag.clone());
             self.shared.tag_lookups.run(key, || ask).await
         };
-        if !is_stored {
-            return asked.await;
-        }
-        let patience = self.shared.options.patience;
+        let patience = match is_stored {
+            true => self.shared.options.patience,
+            false => LONGEST_LOOKUP,
+        };
         let answer = tokio::time::timeout(patience, asked).await;
         answer.unwrap_or_else(|_| {
             let message = "the upstream registry did not respond in time";

@@ -53,6 +53,9 @@ impl RetentionSettings {
         {
             return Some("an entry of retention needs patterns in tags, such as 'pr-*'");
         }
+        if self.keep_last == Some(0) {
+            return Some("keep-last must be at least 1; with 0 it would keep no tag");
+        }
         let conditions = [
             self.keep_last.is_some(),
             self.older_than.is_some(),

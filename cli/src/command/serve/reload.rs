@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
-use tranship::{Registry, Result, blocking};
+use tranship::{Error, ErrorKind, Registry, Result, blocking};
 use tranship_server::{Mirrors, RegistryService, TokenKey};
 use tranship_webhooks::Notifier;
 
@@ -48,16 +48,19 @@ impl Reload {
         let Some(path) = self.config.file.clone() else {
             return std::future::pending().await;
         };
-        let mut seen = stamp(&path).await;
+        let mut loaded = stamp(&path).await;
+        let mut last = loaded;
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let now = stamp(&path).await;
-            if now == seen {
+            // A file that changes between two looks is still being written.
+            let is_settled = std::mem::replace(&mut last, now) == now;
+            if !is_settled || now == loaded {
                 continue;
             }
-            seen = now;
+            loaded = now;
             let file = path.display();
             match self.reload().await {
                 Ok(()) => tracing::info!(%file, "the settings were reloaded"),
@@ -70,6 +73,13 @@ impl Reload {
 
     async fn reload(&mut self) -> Result<()> {
         let settings = self.config.load().await?;
+        if self.settings.has_users() && !settings.has_users() {
+            // The file may have lost its end. A server that is open to every caller is started, and not reloaded.
+            let message =
+                "the settings have no users, and the server would be open to every caller";
+            let error = Error::new(ErrorKind::InvalidInput, message);
+            return Err(error.with_hint("start the server again if that is meant"));
+        }
         let mut options = server_options(&settings, &self.token_key).await?;
         // With the same settings they stay, as they know which tags are fresh.
         let mirrors = if mirrors_differ(&self.settings, &settings) {

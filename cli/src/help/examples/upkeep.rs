@@ -152,24 +152,36 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "tranship token create ci-push --file robots.json --grant 'team/**:rw' --expires 90d",
             ),
             example(
-                "Log in with it",
-                "tranship token create ci-pull --file robots.json --grant '**:r' | docker login -u ci-pull --password-stdin registry.example",
+                "An account that may only pull, and logging in with it",
+                "tranship token create ci-pull --file robots.json --grant '**:r' | tranship login registry.example -u ci-pull --password-stdin",
             ),
         ],
     ),
     (
         "token list",
-        &[example(
-            "The accounts, and when they expire",
-            "tranship token list --file robots.json",
-        )],
+        &[
+            example(
+                "The accounts, and when they expire",
+                "tranship token list --file robots.json",
+            ),
+            example(
+                "The same for a script",
+                "tranship token list --file robots.json --format json",
+            ),
+        ],
     ),
     (
         "token revoke",
-        &[example(
-            "Refuse an account from now on",
-            "tranship token revoke ci-push --file robots.json",
-        )],
+        &[
+            example(
+                "Refuse an account from now on",
+                "tranship token revoke ci-push --file robots.json",
+            ),
+            example(
+                "Replace the secret of an account",
+                "tranship token revoke ci-push --file robots.json && tranship token create ci-push --file robots.json --grant 'team/**:rw'",
+            ),
+        ],
     ),
     (
         "completion",
