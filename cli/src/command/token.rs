@@ -85,8 +85,8 @@ pub(super) async fn run(command: Token, output: Output) -> Outcome {
 async fn create(args: TokenCreate, output: Output) -> Outcome {
     let expires = match args.expires {
         None => None,
-        Some(after) if after.0.is_zero() || after.0 > LONGEST_LIFETIME => {
-            let message = "an account expires after at least a second and at most 100 years";
+        Some(after) if after.0 > LONGEST_LIFETIME => {
+            let message = "an account expires after at most 100 years";
             let error = Error::new(ErrorKind::InvalidInput, message)
                 .with_hint("leave out --expires for an account that does not expire");
             return Err(error.into());

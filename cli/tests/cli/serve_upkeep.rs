@@ -159,7 +159,7 @@ fn settings_that_make_no_sense_are_found_by_the_check() {
         ),
         (
             with_rule("{tags: '*', keep-last: 1}", "read-only: true\n"),
-            "retention and read-only cannot be used together",
+            "and read-only cannot be used together",
         ),
         (
             with_rule("{tags: '*', not-pulled-for: 7d}", "shared: true\n"),

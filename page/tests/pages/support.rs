@@ -59,6 +59,8 @@ impl Site {
         page: PageOptions,
     ) -> Self {
         let page = Page::new(service, page).expect("random bytes");
+        // In a build of the workspace, other crates leave the choice of the cryptography to the program.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().redirect(Policy::none());
         Self {
             server: TestServer::serve(page).await.expect("a port"),

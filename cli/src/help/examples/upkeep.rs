@@ -152,8 +152,8 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "tranship token create ci-push --file robots.json --grant 'team/**:rw' --expires 90d",
             ),
             example(
-                "An account that may only pull, and logging in with it",
-                "tranship token create ci-pull --file robots.json --grant '**:r' | tranship login registry.example -u ci-pull --password-stdin",
+                "An account that may only pull",
+                "tranship token create ci-pull --file robots.json --grant '**:r'",
             ),
         ],
     ),
@@ -178,8 +178,8 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
                 "tranship token revoke ci-push --file robots.json",
             ),
             example(
-                "Replace the secret of an account",
-                "tranship token revoke ci-push --file robots.json && tranship token create ci-push --file robots.json --grant 'team/**:rw'",
+                "The same for a script",
+                "tranship token revoke ci-pull --file robots.json --format json",
             ),
         ],
     ),
