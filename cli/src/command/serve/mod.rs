@@ -60,6 +60,11 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         file: args.file,
         given: args.settings,
     };
+    // Before the file is read: a later change is one to reload.
+    let loaded = match &config.file {
+        Some(path) => reload::stamp(path).await,
+        None => None,
+    };
     let settings = config.load().await?;
     if args.check_config {
         return check(&settings, &location_options).await;
@@ -139,6 +144,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     };
     let reload = Reload {
         config,
+        loaded,
         settings,
         token_key,
         current_settings,

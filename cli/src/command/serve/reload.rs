@@ -25,6 +25,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Reload {
     pub(super) config: Config,
+    /// The stamp of the file before the settings were read.
+    pub(super) loaded: Stamp,
     /// The settings in use.
     pub(super) settings: Settings,
     /// The key of tokens, so that those of before stay valid.
@@ -40,7 +42,7 @@ pub(super) struct Reload {
 }
 
 /// A change of this is taken for a change of the file.
-type Stamp = Option<(u64, Option<SystemTime>)>;
+pub(super) type Stamp = Option<(u64, Option<SystemTime>)>;
 
 impl Reload {
     /// Looks at the file every second, and never ends.
@@ -48,7 +50,7 @@ impl Reload {
         let Some(path) = self.config.file.clone() else {
             return std::future::pending().await;
         };
-        let mut loaded = stamp(&path).await;
+        let mut loaded = self.loaded;
         let mut last = loaded;
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,7 +119,7 @@ fn mirrors_differ(old: &Settings, new: &Settings) -> bool {
         || old.cache_size != new.cache_size
 }
 
-async fn stamp(path: &Path) -> Stamp {
+pub(super) async fn stamp(path: &Path) -> Stamp {
     let path = path.to_owned();
     let stamp = blocking::run(move || {
         let metadata = fs::metadata(path).ok();
