@@ -59,6 +59,7 @@ mod reference;
 mod registry;
 mod repository;
 mod resolve;
+mod single_flight;
 pub mod storage;
 mod tagging;
 mod upload;
@@ -102,6 +103,7 @@ pub use repository::{
 };
 pub use resolve::{ResolveOptions, fetch, fetch_bytes, fetch_manifest, resolve};
 #[doc(inline)]
+pub use single_flight::SingleFlight;
 pub use storage::{
     Deleter, Fetcher, PredecessorFinder, Pusher, ReadOnlyStorage, ReferenceFetcher,
     ReferencePusher, Resolver, Storage, TagResolver, Tagger, Untagger,

@@ -92,7 +92,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         let (cache, target) = (self.clone(), known.target().cloned());
         let opening = key.clone();
         let open = move || async move { cache.open(opening, target).await };
-        self.shared.openings.run(key, open).await
+        self.shared.openings.join(key, open).await
     }
 
     /// Opens content at the upstream, and begins to store it.
@@ -213,7 +213,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
                 return ask.await;
             }
             let key = (self.name().clone(), tag.clone());
-            self.shared.tag_lookups.run(key, || ask).await
+            self.shared.tag_lookups.join(key, || ask).await
         };
         let patience = match is_stored {
             true => self.shared.options.patience,

@@ -3,7 +3,6 @@
 mod backend;
 mod fallback;
 mod fills;
-mod lookups;
 mod options;
 mod origin;
 mod reader;
@@ -19,7 +18,6 @@ use async_trait::async_trait;
 
 use self::fallback::or_stored;
 use self::fills::{Fill, Fills, Key};
-use self::lookups::Lookups;
 use self::tags::Tags;
 use self::usage::Usage;
 use crate::*;
@@ -74,10 +72,10 @@ pub struct Cache<U, S> {
 struct Shared {
     options: CacheOptions,
     tags: Tags,
-    tag_lookups: Lookups<(RepositoryName, Tag), Descriptor>,
+    tag_lookups: SingleFlight<(RepositoryName, Tag), Descriptor>,
     fills: Fills,
     /// Content that is being opened at the upstream; `None` if it is too large to be stored.
-    openings: Lookups<Key, Option<Arc<Fill>>>,
+    openings: SingleFlight<Key, Option<Arc<Fill>>>,
     /// `None` without a maximum size.
     usage: Option<Usage>,
     hits: AtomicU64,
@@ -122,9 +120,9 @@ impl<U, S> Cache<U, S> {
                 tags: Tags::new(options.tag_ttl),
                 usage: options.max_size.map(|_| Usage::new()),
                 options,
-                tag_lookups: Lookups::default(),
+                tag_lookups: SingleFlight::default(),
                 fills: Fills::default(),
-                openings: Lookups::default(),
+                openings: SingleFlight::default(),
                 hits: AtomicU64::default(),
                 misses: AtomicU64::default(),
                 stale: AtomicU64::default(),

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tranship::{RegistryName, RepositoryName, Result};
+use tranship::{RegistryName, RepositoryName, Result, SingleFlight};
 
-use super::single_flight::SingleFlight;
 use crate::credentials::{Credential, CredentialProvider};
 
 /// The most credentials that are kept. They are looked up for each repository, because Podman stores them so.

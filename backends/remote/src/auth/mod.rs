@@ -3,7 +3,6 @@
 mod challenge;
 mod credential_cache;
 mod scope;
-mod single_flight;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -16,12 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tokio::time::Instant;
-use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
+use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result, SingleFlight};
 
 use self::challenge::Challenge;
 use self::credential_cache::CredentialCache;
 pub(crate) use self::scope::{Scope, Scopes};
-use self::single_flight::SingleFlight;
 pub(crate) use self::token::TokenServer;
 use self::token::{Grant, Granted, Realm, basic, bearer};
 use self::token_cache::{Token, TokenCache};

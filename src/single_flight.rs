@@ -1,20 +1,35 @@
-//! Runs work that several callers request at the same time only once.
+//! Work that several callers request at the same time, and that is done once.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use tranship::{Error, Result};
+
+use crate::error::{Error, Result};
 
 type Work<T> = BoxFuture<'static, Result<T, Arc<Error>>>;
 
-/// The work in progress, by key. Each waiting caller polls it, so it ends when the last caller is dropped, and does not
-/// depend on the first one. The result of finished work is not kept.
-pub(crate) struct SingleFlight<K, T: Clone> {
+/// The work in progress, by key: callers with the same key wait for one piece of work. Each of them polls it, so it ends
+/// when the last caller is dropped, and does not depend on the first one. The result of finished work is not kept.
+///
+/// ```
+/// use tranship::SingleFlight;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> tranship::Result<()> {
+/// let lookups = SingleFlight::default();
+/// let one = lookups.join("key", || async { Ok(1) });
+/// let two = lookups.join("key", || async { Ok(2) });
+/// let (one, two) = futures_util::future::join(one, two).await;
+/// assert_eq!((one?, two?), (1, 2));
+/// # Ok(())
+/// # }
+/// ```
+pub struct SingleFlight<K, T: Clone> {
     running: Mutex<HashMap<K, WeakShared<Work<T>>>>,
 }
 
@@ -33,18 +48,27 @@ impl<K: Eq + Hash, T: Clone> SingleFlight<K, T> {
     ///
     /// # Errors
     /// Those of the work.
-    pub(crate) async fn join<F>(&self, key: K, start: impl FnOnce() -> F) -> Result<T>
+    pub async fn join<F>(&self, key: K, start: impl FnOnce() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
         self.find_or_start(key, start).await.map_err(unshare)
     }
 
+    /// Makes the next caller with `key` start other work. Callers that wait are not affected.
+    pub fn forget(&self, key: &K) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, WeakShared<Work<T>>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn find_or_start<F>(&self, key: K, start: impl FnOnce() -> F) -> Shared<Work<T>>
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.lock();
         let unfinished =
             |work: &WeakShared<Work<T>>| work.upgrade().filter(|work| work.peek().is_none());
         if let Some(work) = running.get(&key).and_then(unfinished) {
@@ -63,17 +87,18 @@ impl<K: Eq + Hash, T: Clone> SingleFlight<K, T> {
 /// Returns the error itself for its only caller, and otherwise an equal one.
 fn unshare(error: Arc<Error>) -> Error {
     Arc::try_unwrap(error).unwrap_or_else(|error| {
-        let mut copy = Error::new(error.kind(), error.to_string())
-            .with_retryable(error.is_retryable())
-            .with_http_exchange_of(&error);
-        if let Some(hint) = error.hint() {
-            copy = copy.with_hint(hint.to_owned());
+        let copy = error.without_source();
+        match error.source() {
+            Some(_) => copy.with_source(SharedCause(error)),
+            None => copy,
         }
-        if error.source().is_some() {
-            copy = copy.with_source(SharedCause(error));
-        }
-        copy
     })
+}
+
+impl<K, T: Clone> fmt::Debug for SingleFlight<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SingleFlight").finish_non_exhaustive()
+    }
 }
 
 /// The cause of an error that several callers hold.
@@ -99,11 +124,10 @@ impl StdError for SharedCause {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures_util::future::join_all;
-    use tokio::sync::Semaphore;
-    use tranship::ErrorKind;
-
     use super::*;
+    use crate::ErrorKind;
+    use futures_util::future::{join, join_all};
+    use tokio::sync::Semaphore;
 
     /// Counts how many times it is started, and waits until it is released.
     struct Slow {
@@ -202,5 +226,33 @@ mod tests {
         slow.gate.add_permits(1);
         let again = flights.join((), || slow.work(|| Ok(8))).await;
         assert_eq!(again.expect("success"), 8);
+    }
+
+    async fn lookup(result: Result<u32>) -> Result<u32> {
+        tokio::task::yield_now().await;
+        result
+    }
+
+    #[tokio::test]
+    async fn every_caller_gets_the_error() {
+        let lookups = SingleFlight::default();
+        let fail = || lookup(Err(Error::not_found("v1")));
+        let (one, two) = join(lookups.join("key", fail), lookups.join("key", fail)).await;
+        for error in [one, two].map(|result| result.expect_err("not found")) {
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert_eq!(error.subject(), Some("v1"));
+        }
+    }
+
+    #[tokio::test]
+    async fn forgotten_work_is_not_joined() {
+        let lookups = SingleFlight::default();
+        let one = lookups.join("key", || lookup(Ok(1)));
+        let two = async {
+            lookups.forget(&"key");
+            lookups.join("key", || lookup(Ok(2))).await
+        };
+        let (one, two) = join(one, two).await;
+        assert_eq!((one.expect("found"), two.expect("found")), (1, 2));
     }
 }
