@@ -205,10 +205,10 @@ impl Shared {
                 .map_err(|wait| too_many_requests("too many requests; try again later", wait))?;
         }
         Self::check_supported(state, &route, method)?;
-        let route = match state.in_place_of(&route, method).await? {
-            Some(mirrored) if caller.may_read_through(route.repository(), &mirrored) => {
-                route.renamed(|_| Ok(mirrored))?
-            }
+        let mirrored = state.fallback_name(&route, method);
+        let mirrored = mirrored.filter(|name| caller.may_read_through(route.repository(), name));
+        let route = match mirrored {
+            Some(mirrored) if !state.has_local(&route).await? => route.renamed(|_| Ok(mirrored))?,
             _ => {
                 caller.check(request, required)?;
                 route

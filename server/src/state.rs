@@ -32,30 +32,25 @@ pub(crate) struct ServerState {
 
 impl ServerState {
     pub(crate) fn new(registry: Arc<dyn Registry>, options: ServerOptions) -> Self {
-        let sessions = Arc::new(UploadSessions::new(&options));
         Self {
+            sessions: Arc::new(UploadSessions::new(&options)),
+            tag_locks: Arc::default(),
+            readiness: Arc::default(),
             warning: options.warning.as_deref().map(warning),
             redirects: Redirects::new(options.redirects.clone()),
             requests: options.request_rate.map(RateLimiter::new),
             registry,
             options,
-            sessions,
-            tag_locks: Arc::default(),
-            readiness: Arc::default(),
         }
     }
 
     /// Returns the state with another registry and other options, and the same open uploads and locks.
     pub(crate) fn with(&self, registry: Arc<dyn Registry>, options: ServerOptions) -> Self {
         Self {
-            warning: options.warning.as_deref().map(warning),
-            redirects: Redirects::new(options.redirects.clone()),
-            requests: options.request_rate.map(RateLimiter::new),
-            registry,
-            options,
             sessions: Arc::clone(&self.sessions),
             tag_locks: Arc::clone(&self.tag_locks),
             readiness: Arc::clone(&self.readiness),
+            ..Self::new(registry, options)
         }
     }
 
@@ -80,12 +75,8 @@ impl ServerState {
         })
     }
 
-    /// Returns the repository of a mirror that a request reads in place of one that does not exist here, if it does.
-    pub(crate) async fn in_place_of(
-        &self,
-        route: &Route,
-        method: &Method,
-    ) -> Result<Option<RepositoryName>, ResponseError> {
+    /// Returns the repository of a mirror that a request reads if the one that it names does not exist here.
+    pub(crate) fn fallback_name(&self, route: &Route, method: &Method) -> Option<RepositoryName> {
         let reads = match route {
             Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) => method == Method::GET,
             Route::Manifest(_, reference) => {
@@ -94,12 +85,18 @@ impl ServerState {
             }
             _ => false,
         };
+        let mirrors = self.options.mirrors.as_ref().filter(|_| reads)?;
+        mirrors.fallback_name(route.repository()?)
+    }
+
+    /// Returns whether the repository of `route` exists here, and not only at a mirror.
+    pub(crate) async fn has_local(&self, route: &Route) -> Result<bool, ResponseError> {
         match (&self.options.mirrors, route.repository()) {
-            (Some(mirrors), Some(name)) if reads => {
-                let mirrored = mirrors.in_place_of(name).await;
-                mirrored.map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
+            (Some(mirrors), Some(name)) => {
+                let has = mirrors.has_local(name).await;
+                has.map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
             }
-            _ => Ok(None),
+            _ => Ok(true),
         }
     }
 

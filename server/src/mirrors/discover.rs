@@ -23,7 +23,7 @@ pub(super) async fn discover(
         let options = ListOptions::default().with_last(mirror.prefix.as_str());
         let mut names = local.repositories(options);
         while let Some(name) = names.try_next().await? {
-            if !mirror.has(&name) {
+            if mirror.image(&name).is_none() {
                 // Names such as `docker.io-other/app` are between.
                 if name.as_str() > format!("{}0", mirror.prefix).as_str() {
                     break;

@@ -47,8 +47,6 @@ pub struct Mirrors {
     cache: Cache<ReadOnly<Unify>, Arc<dyn Registry>>,
     /// The mirror of repositories that do not have the prefix of a mirror, and that the local registry does not have.
     fallback: Option<RepositoryName>,
-    /// Whether content is deleted to make room.
-    is_bounded: bool,
 }
 
 /// A registry that is mirrored.
@@ -76,25 +74,20 @@ impl Mirror {
         })
     }
 
-    /// Returns what the names of its repositories begin with: the host, with an underscore before the port.
-    #[must_use]
-    pub fn prefix(&self) -> &RepositoryName {
-        &self.prefix
+    /// Returns the name at the upstream of a repository that is named `name` here, if it is one of this mirror.
+    fn image<'n>(&self, name: &'n RepositoryName) -> Option<&'n str> {
+        let rest = name.as_str().strip_prefix(self.prefix.as_str())?;
+        rest.strip_prefix('/')
     }
 
-    fn has(&self, name: &RepositoryName) -> bool {
-        let rest = name.as_str().strip_prefix(self.prefix.as_str());
-        rest.is_some_and(|rest| rest.starts_with('/'))
-    }
-
-    /// Returns the name under which the repository `name`, which has the prefix, is stored.
-    fn canonical(&self, name: &RepositoryName) -> Result<RepositoryName> {
-        let rest = name.as_str().strip_prefix(self.prefix.as_str());
-        match rest.and_then(|rest| rest.strip_prefix('/')) {
+    /// Returns the name under which the repository `name` is stored, if it is one of this mirror.
+    fn stored_as(&self, name: &RepositoryName) -> Result<Option<RepositoryName>> {
+        match self.image(name) {
+            None => Ok(None),
             Some(image) if self.host == DOCKER_HUB && !image.contains('/') => {
-                format!("{}/library/{image}", self.prefix).parse()
+                format!("{}/library/{image}", self.prefix).parse().map(Some)
             }
-            _ => Ok(name.clone()),
+            Some(_) => Ok(Some(name.clone())),
         }
     }
 }
@@ -113,7 +106,6 @@ impl Mirrors {
         let members = members.map(|mirror| (mirror.prefix.clone(), Arc::clone(&mirror.upstream)));
         let upstream = ReadOnly::new(Unify::new(members)?);
         Ok(Self {
-            is_bounded: options.max_size.is_some(),
             cache: Cache::new(upstream, Arc::clone(&local), options),
             local,
             mirrors,
@@ -151,7 +143,7 @@ impl Mirrors {
             .mirrors
             .iter()
             .find(|mirror| mirror.host == namespace)?;
-        if mirror.has(name) {
+        if mirror.image(name).is_some() {
             return Some(self.stored_as(name));
         }
         let name = format!("{}/{name}", mirror.prefix).parse().ok()?;
@@ -177,10 +169,10 @@ impl Mirrors {
         self.cache.stats()
     }
 
-    /// Returns the mirrors.
+    /// Returns whether content is deleted to make room.
     #[must_use]
-    pub fn mirrors(&self) -> &[Mirror] {
-        &self.mirrors
+    pub fn is_bounded(&self) -> bool {
+        self.cache.is_bounded()
     }
 
     /// Returns the content that may be deleted to make room, as [`Cache::stored`] does.
@@ -203,7 +195,7 @@ impl Mirrors {
             self.cache.add_stored(content);
         });
         let discovery = async {
-            if self.is_bounded
+            if self.is_bounded()
                 && let Err(error) = discovered.await
             {
                 tracing::warn!(%error, "the content of mirrors cannot be searched");
@@ -214,32 +206,33 @@ impl Mirrors {
 
     /// Returns the name under which the repository is stored, if it is one of a mirror.
     fn mirrored(&self, name: &RepositoryName) -> Result<Option<RepositoryName>> {
-        let mirror = self.mirrors.iter().find(|mirror| mirror.has(name));
-        mirror.map(|mirror| mirror.canonical(name)).transpose()
+        for mirror in &self.mirrors {
+            if let Some(stored) = mirror.stored_as(name)? {
+                return Ok(Some(stored));
+            }
+        }
+        Ok(None)
     }
 
-    /// Returns the repository that is read in place of `name`, which has no tag in the local registry.
+    /// Returns the repository that is read in place of `name` if the local registry does not have that.
+    pub(crate) fn fallback_name(&self, name: &RepositoryName) -> Option<RepositoryName> {
+        let prefix = self.fallback.as_ref()?;
+        if self.mirrored(name).ok()?.is_some() {
+            return None;
+        }
+        // A name that is too long is not one of the mirror.
+        let mirrored = format!("{prefix}/{name}").parse().ok()?;
+        Some(self.stored_as(&mirrored))
+    }
+
+    /// Returns whether the local registry has a tag in the repository `name`.
     ///
     /// # Errors
     /// The error of the local registry.
-    pub(crate) async fn in_place_of(
-        &self,
-        name: &RepositoryName,
-    ) -> Result<Option<RepositoryName>> {
-        let Some(prefix) = &self.fallback else {
-            return Ok(None);
-        };
-        if self.mirrored(name)?.is_some() {
-            return Ok(None);
-        }
+    pub(crate) async fn has_local(&self, name: &RepositoryName) -> Result<bool> {
         let local = self.local.repository(name).await?;
         let options = ListOptions::default().with_page_size(1);
-        if local.tags(options).try_next().await?.is_some() {
-            return Ok(None);
-        }
-        // A name that is too long is not one of the mirror.
-        let mirrored = format!("{prefix}/{name}").parse().ok();
-        Ok(mirrored.map(|name| self.stored_as(&name)))
+        Ok(local.tags(options).try_next().await?.is_some())
     }
 }
 

@@ -150,6 +150,12 @@ impl<U, S> Cache<U, S> {
         }
     }
 
+    /// Returns whether there is a [maximum size](CacheOptions::max_size).
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.shared.usage.is_some()
+    }
+
     /// Returns the content that is stored and may be deleted to make room, beginning with the content read longest ago: for a
     /// later process, which passes each to [`add_stored`](Self::add_stored). Without a
     /// [maximum size](CacheOptions::max_size) nothing is remembered.

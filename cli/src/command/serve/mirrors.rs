@@ -50,7 +50,7 @@ pub(super) async fn open(
     if let Some(host) = &settings.mirror_fallback {
         mirrors = mirrors.with_fallback(host)?;
     }
-    if let Some(state) = state {
+    if let Some(state) = state.filter(|_| mirrors.is_bounded()) {
         for content in state.cached_content().await {
             mirrors.add_stored(content);
         }
@@ -118,8 +118,9 @@ async fn save_often(mirrors: &Mirrors, state: Option<&StateDirectory>) {
 
 /// Saves which content was read last, for the next start.
 pub(super) async fn save(mirrors: &Mirrors, state: Option<&StateDirectory>) {
-    let Some(state) = state else { return };
-
+    let Some(state) = state.filter(|_| mirrors.is_bounded()) else {
+        return;
+    };
     if let Err(error) = state.save_cached_content(mirrors.stored()).await {
         tracing::warn!(%error, "the order in which cached content was read is not saved");
     }
