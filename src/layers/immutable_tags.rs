@@ -70,7 +70,9 @@ impl<T> ImmutableTags<T> {
         self.rules.apply_to(tag)
     }
 
-    fn around<B>(&self, inner: B) -> ImmutableTags<B> {
+    /// Returns the same layer around `inner`, a backend or a registry: with the same patterns, and with the same locks
+    /// for writers.
+    pub fn around<B>(&self, inner: B) -> ImmutableTags<B> {
         ImmutableTags {
             inner,
             rules: Arc::clone(&self.rules),

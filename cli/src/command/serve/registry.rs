@@ -51,14 +51,16 @@ pub(super) fn layered(
         None => root,
     };
     if !settings.repositories.is_empty() {
-        let (rules, pulls) = (settings.repositories.clone(), Arc::clone(pulls));
-        registry = Arc::new(PerRepository::new(
-            registry,
-            move |name, repository| match rules.iter().find(|rule| rule.names.0.matches(name)) {
-                Some(rule) => restricted(repository, rule, &pulls),
+        let entries = settings.repositories.iter().cloned();
+        let rules: Vec<Rule> = entries.map(Rule::new).collect();
+        let pulls = Arc::clone(pulls);
+        registry = Arc::new(PerRepository::new(registry, move |name, repository| {
+            let mut rules = rules.iter();
+            match rules.find(|rule| rule.settings.names.0.matches(name)) {
+                Some(rule) => rule.around(repository, &pulls),
                 None => repository,
-            },
-        ));
+            }
+        }));
     }
     if settings.no_delete {
         registry = Arc::new(NoDeletes::new(registry));
@@ -69,27 +71,39 @@ pub(super) fn layered(
     registry
 }
 
-fn restricted(
-    repository: Arc<dyn Repository>,
-    settings: &RepositorySettings,
-    pulls: &Arc<PullLog>,
-) -> Arc<dyn Repository> {
-    let mut repository = repository;
-    if !settings.immutable_tags.is_empty() {
-        repository = Arc::new(ImmutableTags::new(repository, &settings.immutable_tags));
+/// An entry of the settings, with what the repositories that it matches share.
+struct Rule {
+    settings: RepositorySettings,
+    immutable_tags: ImmutableTags<()>,
+}
+
+impl Rule {
+    fn new(settings: RepositorySettings) -> Self {
+        Self {
+            immutable_tags: ImmutableTags::new((), &settings.immutable_tags),
+            settings,
+        }
     }
-    if settings.no_delete {
-        repository = Arc::new(NoDeletes::new(repository));
+
+    fn around(&self, repository: Arc<dyn Repository>, pulls: &Arc<PullLog>) -> Arc<dyn Repository> {
+        let settings = &self.settings;
+        let mut repository = repository;
+        if !settings.immutable_tags.is_empty() {
+            repository = Arc::new(self.immutable_tags.around(repository));
+        }
+        if settings.no_delete {
+            repository = Arc::new(NoDeletes::new(repository));
+        }
+        if settings.read_only {
+            repository = Arc::new(ReadOnly::new(repository));
+        }
+        if pulls::records(settings) {
+            let pulls = Arc::clone(pulls);
+            let record = move |operation: &Operation| pulls.record(operation);
+            repository = Arc::new(Notify::new(repository, record));
+        }
+        repository
     }
-    if settings.read_only {
-        repository = Arc::new(ReadOnly::new(repository));
-    }
-    if pulls::records(settings) {
-        let pulls = Arc::clone(pulls);
-        let record = move |operation: &Operation| pulls.record(operation);
-        repository = Arc::new(Notify::new(repository, record));
-    }
-    repository
 }
 
 /// Returns the registry that this server is a proxy of.
