@@ -156,7 +156,7 @@ impl FromStr for RateArg {
     }
 }
 
-/// Reads values from a file as they are read from the command line.
+/// Parses values of a file in the same way as those of the command line.
 macro_rules! deserialize_as_text {
     ($($type:ty),+) => {$(
         impl<'de> Deserialize<'de> for $type {

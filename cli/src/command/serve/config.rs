@@ -1,14 +1,14 @@
 //! The settings of a server, from the command line and from a file.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tranship::{Error, ErrorKind, Result, blocking};
+use tranship::{Error, ErrorKind, Result};
 use tranship_backends::RegistryLocation;
 use tranship_yaml::RepeatedKeys;
 
 use crate::args::{RootArg, Settings};
+use crate::input::Input;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE_SIZE: u64 = 4 * 1024 * 1024;
@@ -34,8 +34,7 @@ impl Config {
         let settings = match &self.file {
             None => self.given.clone(),
             Some(path) => {
-                let read = path.clone();
-                let file = blocking::run(move || read_file(&read)).await?;
+                let file = read_file(path).await?;
                 self.given.clone().over(file)
             }
         };
@@ -44,18 +43,17 @@ impl Config {
     }
 }
 
-fn read_file(path: &Path) -> Result<Settings> {
+async fn read_file(path: &Path) -> Result<Settings> {
     let name = path.display().to_string();
-    let failed = |error| Error::io("the file cannot be read", error).with_subject(&name);
-    if fs::metadata(path).map_err(failed)?.len() > MAX_FILE_SIZE {
-        let error = Error::new(ErrorKind::SizeExceedsLimit, "the file is larger than 4 MiB");
-        return Err(error.with_subject(&name));
-    }
-    let content = fs::read_to_string(path).map_err(failed)?;
+    let content = Input::File(path.to_owned()).bytes(MAX_FILE_SIZE).await?;
+    let content = std::str::from_utf8(&content).map_err(|error| {
+        let error = Error::new(ErrorKind::InvalidInput, "not UTF-8").with_source(error);
+        error.with_subject(&name)
+    })?;
     if content.trim().is_empty() {
         return Ok(Settings::default());
     }
-    tranship_yaml::decode(&name, &content, RepeatedKeys::Refuse)
+    tranship_yaml::decode(&name, content, RepeatedKeys::Refuse)
 }
 
 /// Checks that settings fit each other. The command line cannot do so, as the other one may be in a file.

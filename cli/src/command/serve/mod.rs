@@ -74,7 +74,8 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let token_key = TokenKey::generate()?;
     let mut options = server_options(&settings, &token_key).await?;
     let tls = open_tls(&settings).await?;
-    let root = registry::open_root(&settings, &location_options.clone().open_options()?).await?;
+    let open_options = location_options.clone().open_options()?;
+    let root = registry::open_root(&settings, &open_options).await?;
     // The content of a registry in memory is gone with the process.
     let cache_state = state.clone().filter(|_| settings.root.is_some());
     let mirrors = mirrors::open(&settings, &root, &location_options, cache_state.as_ref()).await?;
@@ -133,11 +134,11 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     };
     let mirrors = watch::Sender::new(mirrors);
     let current_mirrors = mirrors.subscribe();
-    let current_settings = watch::Sender::new(settings.clone());
+    let settings = watch::Sender::new(settings);
     let upkeep = Upkeep {
-        settings: current_settings.subscribe(),
+        settings: settings.subscribe(),
         root: Arc::clone(&root),
-        location_options: location_options.clone().open_options()?,
+        open_options,
         service: service.clone(),
         notifier: notifier.clone(),
         pulls: Arc::clone(&pulls),
@@ -147,7 +148,6 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         loaded,
         settings,
         token_key,
-        current_settings,
         pulls: Arc::clone(&pulls),
         root,
         location_options,

@@ -27,11 +27,10 @@ pub(super) struct Reload {
     pub(super) config: Config,
     /// The stamp of the file before the settings were read.
     pub(super) loaded: Stamp,
-    /// The settings in use.
-    pub(super) settings: Settings,
     /// The key of tokens, so that those of before stay valid.
     pub(super) token_key: TokenKey,
-    pub(super) current_settings: watch::Sender<Settings>,
+    /// The settings in use.
+    pub(super) settings: watch::Sender<Settings>,
     pub(super) pulls: Arc<PullLog>,
     pub(super) root: Arc<dyn Registry>,
     pub(super) location_options: LocationOptions,
@@ -46,7 +45,7 @@ pub(super) type Stamp = Option<(u64, Option<SystemTime>)>;
 
 impl Reload {
     /// Looks at the file every second, and never ends.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
         let Some(path) = self.config.file.clone() else {
             return std::future::pending().await;
         };
@@ -73,9 +72,10 @@ impl Reload {
         }
     }
 
-    async fn reload(&mut self) -> Result<()> {
+    async fn reload(&self) -> Result<()> {
         let settings = self.config.load().await?;
-        if self.settings.has_users() && !settings.has_users() {
+        let old = self.settings.borrow().clone();
+        if old.has_users() && !settings.has_users() {
             // The file may have lost its end. A server that is open to every caller is started, and not reloaded.
             let message =
                 "the settings have no users, and the server would be open to every caller";
@@ -84,19 +84,19 @@ impl Reload {
         }
         let mut options = server_options(&settings, &self.token_key).await?;
         // With the same settings they stay, as they know which tags are fresh.
-        let mirrors = if mirrors_differ(&self.settings, &settings) {
+        let mirrors = if mirrors_differ(&old, &settings) {
             let state = self.cache_state.as_ref();
             mirrors::open(&settings, &self.root, &self.location_options, state).await?
         } else {
             self.mirrors.borrow().clone()
         };
         options = webhooks::subscribe(options, self.notifier.as_ref());
-        for name in fixed_changes(&self.settings, &settings) {
+        for name in fixed_changes(&old, &settings) {
             tracing::warn!("the setting {name} has changed, which takes effect at the next start");
         }
         // The storage cannot change.
         let settings = Settings {
-            root: self.settings.root.clone(),
+            root: old.root,
             ..settings
         };
         self.pulls.configure(&settings);
@@ -105,8 +105,7 @@ impl Reload {
         options.mirrors.clone_from(&mirrors);
         self.service.replace(registry, options);
         self.mirrors.send_replace(mirrors);
-        self.current_settings.send_replace(settings.clone());
-        self.settings = settings;
+        self.settings.send_replace(settings);
         Ok(())
     }
 }

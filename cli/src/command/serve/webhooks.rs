@@ -1,11 +1,9 @@
 //! The webhooks of a server.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use tranship::{Error, ErrorKind, Result, blocking};
+use tranship::{Error, ErrorKind, Result};
 use tranship_server::{EventAction, ServerOptions};
 use tranship_webhooks::{
     Endpoint, EventFilter, EventFormat, Notifier, NotifierOptions, RetryOptions, Secret,
@@ -13,6 +11,7 @@ use tranship_webhooks::{
 
 use super::state::StateDirectory;
 use crate::args::{Settings, WebhookAction, WebhookFormat, WebhookSettings};
+use crate::input::Input;
 
 /// A file with a secret is shorter than this, in bytes.
 const MAX_SECRET_SIZE: u64 = 4096;
@@ -78,21 +77,13 @@ fn endpoint(webhook: &WebhookSettings) -> Result<Endpoint> {
 }
 
 async fn read_secret(path: &Path) -> Result<Secret> {
-    let owned = path.to_owned();
-    let read = blocking::run(move || {
-        let mut text = String::new();
-        let failed = |error| Error::io("cannot be read", error);
-        let file = File::open(owned).map_err(failed)?;
-        let mut file = file.take(MAX_SECRET_SIZE);
-        file.read_to_string(&mut text).map_err(failed)?;
-        if file.limit() == 0 {
-            let message = "the secret of a webhook is too long";
-            return Err(Error::new(ErrorKind::SizeExceedsLimit, message));
-        }
-        Secret::parse(&text)
-    });
-    read.await
-        .map_err(|error| error.with_subject(path.display()))
+    let content = Input::File(path.to_owned()).bytes(MAX_SECRET_SIZE).await?;
+    let secret = match std::str::from_utf8(&content) {
+        Ok(text) => Secret::parse(text),
+        // The error of the conversion may show a part of the secret.
+        Err(_) => Err(Error::new(ErrorKind::InvalidInput, "not UTF-8")),
+    };
+    secret.map_err(|error| error.with_subject(path.display()))
 }
 
 /// Opens the queues of `endpoints`; returns `None` without endpoints.

@@ -23,7 +23,7 @@ use crate::args::Settings;
 pub(super) struct Upkeep {
     pub(super) settings: watch::Receiver<Settings>,
     pub(super) root: Arc<dyn Registry>,
-    pub(super) location_options: OpenOptions,
+    pub(super) open_options: OpenOptions,
     pub(super) service: RegistryService,
     pub(super) notifier: Option<Notifier>,
     pub(super) pulls: Arc<PullLog>,
@@ -97,7 +97,7 @@ impl Upkeep {
         };
         let layouts = match layouts {
             Some(layouts) => layouts,
-            None => match open_layout_registry(root, &self.location_options).await {
+            None => match open_layout_registry(root, &self.open_options).await {
                 Ok(registry) => layouts.insert(Layouts {
                     lease: registry.maintenance_lease(),
                     registry,
