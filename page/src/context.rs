@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::request::Parts;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tranship::{Registry, Repository, RepositoryName};
-use tranship_server::{Access, Peer, Permission, RegistryService};
+use tranship_server::{Access, Event, Peer, Permission, RegistryService};
 use url::form_urlencoded;
 
 use crate::details::DetailsCache;
@@ -101,6 +101,12 @@ impl<'a> Context<'a> {
             return Err(Failure::not_found());
         }
         Ok(self.registry.repository(name).await?)
+    }
+
+    /// Reports a change by the viewer.
+    pub(crate) fn report(&self, event: Event) {
+        let user = self.viewer.user();
+        self.service.report(event, self.request, user);
     }
 
     /// Waits until few enough other requests read layers.

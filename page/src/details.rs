@@ -1,9 +1,10 @@
-//! What lists show about images beside their names.
+//! The details of images that lists show beside their names.
 
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{StreamExt as _, stream};
+use lru::LruCache;
 use tokio::time::{Instant, timeout_at};
 use tranship::{Digest, Repository, RepositoryName, Result, TagOrDigest};
 use tranship_artifact::image::{InspectOptions, Inspection, Kind, inspect};
@@ -14,7 +15,7 @@ use crate::context::Context;
 const CONCURRENCY: usize = 4;
 
 /// How many descriptions are kept.
-const MAX_KEPT: usize = 4_000;
+const MAX_KEPT: NonZeroUsize = NonZeroUsize::new(4_000).unwrap();
 
 /// How many platforms are named.
 const MAX_PLATFORMS: usize = 16;
@@ -32,25 +33,28 @@ pub(crate) struct Details {
 }
 
 /// Descriptions by repository and digest. What a digest names never changes.
-#[derive(Debug, Default)]
-pub(crate) struct DetailsCache(Mutex<HashMap<(RepositoryName, Digest), Arc<Details>>>);
+#[derive(Debug)]
+pub(crate) struct DetailsCache(Mutex<LruCache<(RepositoryName, Digest), Arc<Details>>>);
+
+impl Default for DetailsCache {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(MAX_KEPT)))
+    }
+}
 
 impl DetailsCache {
     fn get(&self, key: &(RepositoryName, Digest)) -> Option<Arc<Details>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.get(key).cloned()
     }
 
     fn put(&self, key: (RepositoryName, Digest), details: Arc<Details>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_KEPT {
-            kept.clear();
-        }
-        kept.insert(key, details);
+        kept.put(key, details);
     }
 }
 
-/// Why there are no details.
+/// The reason for missing details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoDetails {
     /// There was not enough time.

@@ -30,7 +30,7 @@ pub(crate) enum RepositoryRoute {
 }
 
 impl Route {
-    /// Parses `path`, which begins with `/ui/`; `None` if there is no such page.
+    /// Parses `path`, which begins with `/ui/`; `None` if it is not the path of a page.
     pub(crate) fn parse(path: &str) -> Option<Self> {
         let path = path.strip_prefix(crate::links::ROOT)?;
         match path {

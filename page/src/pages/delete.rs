@@ -168,9 +168,7 @@ pub(super) async fn delete(
     let target = repository.resolve(reference).await?;
     repository.delete(&target).await?;
     let event = Event::new(EventAction::Delete, repository.name().clone()).with_content(&target);
-    context
-        .service
-        .report(event, context.request, context.viewer.user());
+    context.report(event);
     tracing::info!(
         user = context.viewer.user(),
         repository = %repository.name(),
@@ -221,9 +219,7 @@ pub(super) async fn untag(
     check(context, repository)?;
     repository.untag(tag).await?;
     let event = Event::new(EventAction::Untag, repository.name().clone()).with_tag(Some(tag));
-    context
-        .service
-        .report(event, context.request, context.viewer.user());
+    context.report(event);
     tracing::info!(
         user = context.viewer.user(),
         repository = %repository.name(),

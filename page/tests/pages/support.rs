@@ -192,7 +192,7 @@ pub(crate) async fn push_image(
     pushed.expect("pushed").with_platform(platform)
 }
 
-/// Pushes a manifest as it is.
+/// Pushes a manifest without changing it.
 pub(crate) async fn push_manifest(
     repository: &dyn Repository,
     media_type: MediaType,
