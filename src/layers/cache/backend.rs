@@ -413,7 +413,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         }
     }
 
-    /// There are no batches: their tags would move unnoticed.
+    /// Returns `None`: the tags of a batch would move unnoticed.
     fn begin_batch(&self) -> Option<Box<dyn Batch + '_>> {
         None
     }
