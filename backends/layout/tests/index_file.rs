@@ -487,6 +487,28 @@ async fn another_program_that_writes_in_place_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_write_in_place_right_after_a_change_is_noticed() {
+    let directory = directory();
+    let layout = relaxed(directory.path()).await;
+    let (one, two) = (manifest("1"), manifest("2"));
+    push(&layout, &two, &[]).await;
+    let file = directory.path().join("index.json");
+    for round in 0..50 {
+        push(&layout, &one, &["v1"]).await;
+        let content = std::fs::read_to_string(&file).expect("read");
+        let digests = [&one, &two].map(|manifest| manifest.0.digest().to_string());
+        // The same length, and the tag names the other manifest.
+        let exchanged = content
+            .replace(&digests[0], "one")
+            .replace(&digests[1], &digests[0])
+            .replace("one", &digests[1]);
+        std::fs::write(&file, exchanged).expect("written");
+        let found = layout.resolve(&tag("v1").into()).await;
+        assert_eq!(found.expect("tagged").digest(), two.0.digest(), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn referrers_are_found_through_indexes_and_fallback_tags() {
     let directory = directory();
     let layout = relaxed(directory.path()).await;

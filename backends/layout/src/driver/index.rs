@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tranship::{Digest, Error, ErrorKind, Result};
 
-use super::Stored;
+use super::{IndexContent, Stored};
 use crate::sizes::Sizes;
 
 /// The index file of one layout. Each kind of storage has a version type of its own; [`Index`] is the same without
@@ -217,7 +217,7 @@ pub(crate) type IndexEdit = Box<dyn FnMut(IndexState<'_>) -> Result<IndexChange>
 #[derive(Debug, Default)]
 pub(crate) struct IndexChange {
     /// The new content; `None` leaves the index as it is.
-    pub(crate) content: Option<Bytes>,
+    pub(crate) content: Option<IndexContent>,
     /// Blobs to remove after the new content is in place, as a part of the same change.
     pub(crate) remove: Vec<Digest>,
     /// The blobs that [`required`](Self::required) returns, shared with the writers that rely on them.
@@ -240,7 +240,7 @@ pub(crate) type SweepPlan = Box<dyn FnMut(IndexState<'_>) -> Result<Sweep> + Sen
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
     /// The new content of the index, put in place before anything is removed; `None` leaves it as it is.
-    pub(crate) content: Option<Bytes>,
+    pub(crate) content: Option<IndexContent>,
     /// The blobs to remove.
     pub(crate) remove: Vec<Digest>,
 }

@@ -15,6 +15,7 @@ pub(crate) mod archive;
 pub(crate) mod disk;
 mod file;
 mod index;
+mod index_content;
 pub(crate) mod linked;
 pub(crate) mod local;
 mod maintenance;
@@ -49,6 +50,7 @@ pub(crate) use self::index::{
     SweepPlan, Swept,
 };
 pub use self::maintenance::LeftoverKind;
+pub(crate) use self::index_content::IndexContent;
 pub(crate) use self::maintenance::{
     Hashed, Leftover, Maintenance, Observer, Pages, Stored, StoredName,
 };

@@ -212,7 +212,7 @@ async fn check_marker(
                 return Err(store.no_layout());
             }
             // A process died that made it a layout, before anything was listed.
-            Some(snapshot) if snapshot.entries().is_empty() => {
+            Some(snapshot) if snapshot.len() == 0 => {
                 invalid(
                     Severity::Info,
                     "is missing: this is not a layout yet".into(),

@@ -121,7 +121,7 @@ pub(crate) struct Marker<'a> {
 /// # Errors
 /// `Unsupported` if something is listed by a digest that we cannot look up.
 pub(crate) fn roots(snapshot: &Snapshot) -> Result<Vec<(&Entry, Link)>> {
-    let mut roots = Vec::with_capacity(snapshot.entries().len());
+    let mut roots = Vec::with_capacity(snapshot.len());
     for entry in snapshot.entries() {
         match entry {
             Entry::Manifest(descriptor, _) => roots.push((entry, Link::listed(descriptor))),

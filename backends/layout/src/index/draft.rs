@@ -5,25 +5,17 @@
 //! ever pushed, and nothing that was pushed becomes unreachable without being deleted. A manifest whose
 //! content does not tell its media type always has an entry, which does.
 
-use std::collections::HashMap;
-
-use tranship::{Descriptor, Digest, Error, Index, Result, Tag};
+use tranship::{Descriptor, Digest, Error, Result, Tag};
 
 use super::change::{Edit, Holders};
-use super::names::{CONTAINERD_NAME, Name, REF_NAME, UNTYPED};
-use super::snapshot::{Entry, Snapshot};
+use super::entries::Entry;
+use super::names::{CONTAINERD_NAME, REF_NAME, UNTYPED};
+use super::snapshot::Snapshot;
 
 /// A state of `index.json` that is being changed.
 pub(crate) struct Draft<'a> {
     holders: &'a dyn Holders,
-    head: Index,
-    // Positions stay; what is removed leaves a gap.
-    entries: Vec<Option<Entry>>,
-    // How many entries a digest has, and those of them without a name.
-    digests: HashMap<Digest, usize>,
-    unnamed: HashMap<Digest, Vec<usize>>,
-    tags: HashMap<Tag, Vec<usize>>,
-    suffixes: HashMap<Tag, Vec<usize>>,
+    state: Snapshot,
     removed: Vec<Digest>,
     changed: bool,
 }
@@ -36,22 +28,12 @@ struct Label {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(base: &Snapshot, holders: &'a dyn Holders) -> Self {
-        let mut draft = Self {
+        Self {
             holders,
-            head: base.head.clone(),
-            entries: Vec::with_capacity(base.entries.len() + 1),
-            digests: HashMap::with_capacity(base.entries.len()),
-            unnamed: HashMap::new(),
-            tags: HashMap::with_capacity(base.entries.len()),
-            suffixes: HashMap::new(),
+            state: base.clone(),
             removed: Vec::new(),
             changed: false,
-        };
-        for entry in &base.entries {
-            draft.append(entry.clone());
         }
-        draft.changed = false;
-        draft
     }
 
     /// Makes one change, or none if it fails.
@@ -97,25 +79,24 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The new state, if it is another one, and the blobs to remove with it.
+    /// Returns the new state, if it is another one, and the blobs to remove with it.
     pub(crate) fn finish(mut self) -> (Option<Snapshot>, Vec<Digest>) {
         let mut removed = std::mem::take(&mut self.removed);
         removed.retain(|digest| !self.is_listed(digest));
-        // The new state has tables of its own, and both at a time are much of a large index.
-        drop((self.digests, self.unnamed, self.tags, self.suffixes));
-        let snapshot = self.changed.then(|| {
-            let entries = self.entries.into_iter().flatten().collect();
-            Snapshot::new(self.head, entries)
-        });
+        let snapshot = self.changed.then(|| self.state.compacted());
         (snapshot, removed)
     }
 
     /// Gives all entries of a manifest the media type that it was pushed as last.
     fn retype(&mut self, entry: &Descriptor) {
-        for position in self.positions(entry.digest()) {
-            let old = self.descriptor_at(position);
-            let old = old.filter(|old| old.media_type() != entry.media_type());
-            if let Some(old) = old.cloned() {
+        let has_other_type = |position: &usize| {
+            let old = self.descriptor_at(*position);
+            old.is_some_and(|old| old.media_type() != entry.media_type())
+        };
+        let positions = self.state.digests().positions(entry.digest());
+        let positions: Vec<usize> = positions.filter(has_other_type).collect();
+        for position in positions {
+            if let Some(old) = self.descriptor_at(position).cloned() {
                 let mut new = old.with_media_type(entry.media_type().clone());
                 if is_untyped(entry) {
                     new = new.with_annotation(UNTYPED, "true");
@@ -189,7 +170,7 @@ impl<'a> Draft<'a> {
 
     /// Takes the name off an entry, and drops the entry if the manifest can be reached otherwise.
     fn release(&mut self, position: usize) {
-        let Some(Entry::Manifest(entry, _)) = self.entries[position].clone() else {
+        let Some(entry) = self.descriptor_at(position).cloned() else {
             return;
         };
         self.set(position, None);
@@ -205,8 +186,7 @@ impl<'a> Draft<'a> {
 
     /// Gives the manifest of `entry` a name: on its entry without one, or on a new one.
     fn place(&mut self, entry: &Descriptor, label: Label) {
-        let unnamed = self.unnamed.get(entry.digest());
-        let unnamed = unnamed.and_then(|positions| positions.first().copied());
+        let unnamed = self.state.digests().unnamed(entry.digest()).next();
         let base = unnamed
             .and_then(|position| self.descriptor_at(position))
             .unwrap_or(entry);
@@ -222,7 +202,8 @@ impl<'a> Draft<'a> {
 
     /// Drops the entries of a manifest that say nothing but that it is there.
     fn drop_unnamed(&mut self, digest: &Digest) {
-        for position in self.unnamed.get(digest).cloned().unwrap_or_default() {
+        let unnamed: Vec<usize> = self.state.digests().unnamed(digest).collect();
+        for position in unnamed {
             let says_nothing = self.descriptor_at(position).is_some_and(|entry| {
                 let mut bare = entry
                     .plain()
@@ -239,20 +220,15 @@ impl<'a> Draft<'a> {
     }
 
     fn claims(&self, tag: &Tag) -> Claims {
-        if let Some(positions) = self.tags.get(tag).filter(|exact| !exact.is_empty()) {
-            return Claims::Exact(positions.clone());
+        let exact: Vec<usize> = self.state.tags.exact(tag).collect();
+        if !exact.is_empty() {
+            return Claims::Exact(exact);
         }
-        let Some(positions) = self.suffixes.get(tag).filter(|all| !all.is_empty()) else {
-            return Claims::None;
-        };
-        let first = self.digest_at(positions[0]);
-        if positions
-            .iter()
-            .all(|position| self.digest_at(*position) == first)
-        {
-            Claims::Suffix(positions.clone())
-        } else {
-            Claims::None
+        let suffixes: Vec<usize> = self.state.tags.suffixes(tag).collect();
+        let mut digests = suffixes.iter().map(|position| self.digest_at(*position));
+        match digests.next() {
+            Some(first) if digests.all(|digest| digest == first) => Claims::Suffix(suffixes),
+            _ => Claims::None,
         }
     }
 
@@ -265,7 +241,7 @@ impl<'a> Draft<'a> {
     }
 
     fn is_listed(&self, digest: &Digest) -> bool {
-        self.digests.get(digest).is_some_and(|count| *count > 0)
+        self.state.digests().contains(digest)
     }
 
     fn is_held(&self, digest: &Digest) -> bool {
@@ -273,16 +249,11 @@ impl<'a> Draft<'a> {
     }
 
     fn positions(&self, digest: &Digest) -> Vec<usize> {
-        if !self.is_listed(digest) {
-            return Vec::new();
-        }
-        let all = 0..self.entries.len();
-        all.filter(|position| self.digest_at(*position).as_ref() == Some(digest))
-            .collect()
+        self.state.digests().positions(digest).collect()
     }
 
     fn descriptor_at(&self, position: usize) -> Option<&Descriptor> {
-        self.entries.get(position)?.as_ref()?.descriptor()
+        self.state.entries.get(position)?.descriptor()
     }
 
     fn digest_at(&self, position: usize) -> Option<Digest> {
@@ -290,44 +261,12 @@ impl<'a> Draft<'a> {
     }
 
     fn append(&mut self, entry: Entry) {
-        self.entries.push(None);
-        self.set(self.entries.len() - 1, Some(entry));
+        self.changed = true;
+        self.state.append(entry);
     }
 
     fn set(&mut self, position: usize, entry: Option<Entry>) {
-        let old = std::mem::replace(&mut self.entries[position], entry);
-        if old == self.entries[position] {
-            return;
-        }
-        self.changed = true;
-        if let Some(Entry::Manifest(old, name)) = old {
-            let forget = |positions: &mut Vec<usize>| positions.retain(|other| *other != position);
-            let digest = *old.digest();
-            self.digests.entry(digest).and_modify(|count| *count -= 1);
-            match name {
-                Name::Tag(tag) => {
-                    self.tags.entry(tag).and_modify(forget);
-                }
-                Name::Suffix(tag) => {
-                    self.suffixes.entry(tag).and_modify(forget);
-                }
-                Name::Foreign => {}
-                Name::None => {
-                    self.unnamed.entry(digest).and_modify(forget);
-                }
-            }
-        }
-        if let Some(Entry::Manifest(new, name)) = &self.entries[position] {
-            let digest = *new.digest();
-            *self.digests.entry(digest).or_default() += 1;
-            let positions = match name {
-                Name::Tag(tag) => self.tags.entry(tag.clone()).or_default(),
-                Name::Suffix(tag) => self.suffixes.entry(tag.clone()).or_default(),
-                Name::Foreign => return,
-                Name::None => self.unnamed.entry(digest).or_default(),
-            };
-            positions.push(position);
-        }
+        self.changed |= self.state.replace(position, entry);
     }
 }
 

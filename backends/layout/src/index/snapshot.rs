@@ -1,13 +1,18 @@
 //! One state of `index.json`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use tranship::{Descriptor, Digest, Error, Index, Result, Tag, encode_json};
+use serde::Serialize;
+use tranship::{Annotations, Descriptor, Digest, Error, Index, MediaType, Result, Tag, encode_json};
 
 use super::change::{Edit, Holders};
-use super::names::{self, CONTAINERD_NAME, Claim, Name, REF_NAME, UNTYPED, name_of};
+use super::digests::Digests;
+use super::entries::{Entries, Entry};
+use super::names::{CONTAINERD_NAME, Name, REF_NAME, UNTYPED};
+use super::tag_claims::{Claim, TagClaims};
+use crate::driver::IndexContent;
 
 /// The index of a layout that holds nothing.
 pub(crate) const EMPTY_INDEX: &[u8] =
@@ -18,29 +23,19 @@ pub(crate) const MAX_EMPTY_INDEX: u64 = 4096;
 
 /// Whether the file with this content lists nothing. One that cannot be read may list something.
 pub(crate) fn lists_nothing(content: &[u8]) -> bool {
-    Snapshot::decode(content).is_ok_and(|snapshot| snapshot.entries().is_empty())
+    Snapshot::decode(content).is_ok_and(|snapshot| snapshot.len() == 0)
 }
 
-/// One state of `index.json`. It never changes.
+/// One state of `index.json`. It never changes, and clones share their content.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     // All but the manifests.
     pub(super) head: Index,
-    pub(super) entries: Vec<Entry>,
-    pub(super) tags: HashMap<Tag, Claim>,
-    // In their order, after the first call that needs it.
-    pub(super) sorted: OnceLock<Vec<Tag>>,
-    // Their positions, after the first call that needs them. A look at a tag does not.
-    pub(super) digests: OnceLock<HashMap<Digest, Vec<usize>>>,
+    pub(super) entries: Entries,
+    pub(super) tags: TagClaims,
+    // Set by the first call that needs it. A look at a tag does not.
+    digests: OnceLock<Digests>,
     pub(super) is_unambiguous: bool,
-}
-
-/// One of the manifests that `index.json` lists.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Entry {
-    Manifest(Descriptor, Name),
-    /// Named by a digest that we cannot compute: kept unchanged.
-    Foreign(serde_json::Value),
 }
 
 /// A manifest that `index.json` lists.
@@ -65,20 +60,6 @@ impl IndexEntry {
     }
 }
 
-impl Entry {
-    pub(super) fn new(descriptor: Descriptor) -> Self {
-        let name = name_of(&descriptor);
-        Self::Manifest(descriptor, name)
-    }
-
-    pub(super) fn descriptor(&self) -> Option<&Descriptor> {
-        match self {
-            Self::Manifest(descriptor, _) => Some(descriptor),
-            Self::Foreign(_) => None,
-        }
-    }
-}
-
 impl Snapshot {
     /// The index of a layout that is not there yet.
     pub(crate) fn empty() -> Self {
@@ -86,9 +67,9 @@ impl Snapshot {
     }
 
     pub(super) fn new(head: Index, entries: Vec<Entry>) -> Self {
+        let entries = Entries::new(entries);
         Self {
-            tags: names::claims(named(&entries)),
-            sorted: OnceLock::new(),
+            tags: TagClaims::new(&entries),
             head,
             entries,
             digests: OnceLock::new(),
@@ -96,25 +77,50 @@ impl Snapshot {
         }
     }
 
-    pub(super) fn digests(&self) -> &HashMap<Digest, Vec<usize>> {
-        self.digests.get_or_init(|| {
-            let mut digests: HashMap<Digest, Vec<usize>> =
-                HashMap::with_capacity(self.entries.len());
-            for (position, digest, _) in named(&self.entries) {
-                digests.entry(*digest).or_default().push(position);
-            }
-            digests
-        })
+    pub(super) fn digests(&self) -> &Digests {
+        self.digests.get_or_init(|| Digests::new(&self.entries))
+    }
+
+    /// Sets the entry at `position`; `None` removes it. Returns whether that changes anything.
+    pub(super) fn replace(&mut self, position: usize, entry: Option<Entry>) -> bool {
+        let old = self.entries.get(position);
+        if old == entry.as_ref() {
+            return false;
+        }
+        self.digests();
+        if let (Some(Entry::Manifest(old, name)), Some(digests)) = (old, self.digests.get_mut()) {
+            digests.remove(position, old.digest(), name);
+            self.tags.remove(position, name);
+        }
+        if let Some(new) = &entry {
+            self.found(position, new);
+        }
+        self.entries.replace(position, entry);
+        true
+    }
+
+    /// Adds an entry at the end.
+    pub(super) fn append(&mut self, entry: Entry) {
+        let position = self.entries.append(entry.clone());
+        self.digests();
+        self.found(position, &entry);
+    }
+
+    fn found(&mut self, position: usize, entry: &Entry) {
+        if let (Entry::Manifest(descriptor, name), Some(digests)) = (entry, self.digests.get_mut()) {
+            digests.insert(position, descriptor.digest(), name);
+            self.tags.insert(position, name);
+        }
     }
 
     /// The entries that can be read, in their order.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
-        self.entries.iter().filter_map(Entry::descriptor)
+        self.entries().filter_map(Entry::descriptor)
     }
 
     /// The entries that can be read, in their order, with their tags.
     pub(crate) fn listed_entries(&self) -> impl Iterator<Item = IndexEntry> {
-        self.entries.iter().filter_map(|entry| {
+        self.entries().filter_map(|entry| {
             let Entry::Manifest(descriptor, name) = entry else {
                 return None;
             };
@@ -132,8 +138,23 @@ impl Snapshot {
     }
 
     /// All entries, in their order.
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(_, entry)| entry)
+    }
+
+    /// Returns the number of entries.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns the same state without gaps between the entries, if there are many.
+    pub(super) fn compacted(self) -> Self {
+        if self.entries.is_sparse() {
+            let entries = self.entries().cloned().collect();
+            Self::new(self.head, entries)
+        } else {
+            self
+        }
     }
 
     /// The same without the entries of some manifests that have no name.
@@ -142,19 +163,20 @@ impl Snapshot {
             Entry::Manifest(descriptor, Name::None) => dropped.contains(descriptor.digest()),
             Entry::Manifest(..) | Entry::Foreign(_) => false,
         };
-        let kept = self.entries.iter().filter(|entry| !is_dropped(entry));
+        let kept = self.entries().filter(|entry| !is_dropped(entry));
         Self::new(self.head.clone(), kept.cloned().collect())
     }
 
     /// What `tag` points at.
     pub(crate) fn tagged(&self, tag: &Tag) -> Option<&Descriptor> {
-        self.entries[self.tags.get(tag)?.winner()?].descriptor()
+        let winner = self.claim(tag)?.winner()?;
+        self.entries.get(winner)?.descriptor()
     }
 
     /// Returns the error for a tag that points at nothing.
     pub(crate) fn no_such(&self, tag: &Tag) -> Error {
         let error = Error::not_found(tag);
-        if let Some(Claim::Ambiguous) = self.tags.get(tag) {
+        if let Some(Claim::Ambiguous) = self.claim(tag) {
             return error.with_hint(
                 "several manifests have names that end in this tag; use a digest instead",
             );
@@ -170,8 +192,8 @@ impl Snapshot {
 
     /// The first entry of `digest`.
     pub(crate) fn listed(&self, digest: &Digest) -> Option<&Descriptor> {
-        let position = *self.digests().get(digest)?.first()?;
-        self.entries[position].descriptor()
+        let first = self.digests().positions(digest).next()?;
+        self.entries.get(first)?.descriptor()
     }
 
     /// Whether `edit` would change nothing. `true` is certain, `false` is not.
@@ -185,18 +207,16 @@ impl Snapshot {
             return false;
         };
         let digest = entry.digest();
-        let points_there = |tag| match self.tags.get(tag) {
+        let points_there = |tag| match self.claim(tag) {
             Some(Claim::Exact(position) | Claim::Suffix(position)) => {
-                let target = self.entries[*position].descriptor();
+                let target = self.entries.get(position).and_then(Entry::descriptor);
                 target.is_some_and(|target| {
                     target.digest() == digest && target.media_type() == entry.media_type()
                 })
             }
             Some(Claim::Last(_) | Claim::Ambiguous) | None => false,
         };
-        let is_unnamed =
-            |position: &usize| matches!(self.entries[*position], Entry::Manifest(_, Name::None));
-        let is_listed = |digest: &Digest| self.digests().contains_key(digest);
+        let is_listed = |digest: &Digest| self.digests().contains(digest);
         let is_there = match self.listed(digest) {
             Some(listed) => listed.media_type() == entry.media_type(),
             None => entry.annotation(UNTYPED).is_none() && holders.holds(digest, &is_listed),
@@ -204,8 +224,8 @@ impl Snapshot {
         tags.iter().all(points_there)
             && is_there
             && !children.iter().any(|child| {
-                let positions = self.digests().get(child.digest());
-                positions.is_some_and(|positions| positions.iter().any(is_unnamed))
+                let mut unnamed = self.digests().unnamed(child.digest());
+                unnamed.next().is_some()
             })
     }
 
@@ -227,66 +247,63 @@ impl Snapshot {
         }
     }
 
-    /// The tags behind `last`, in their order.
+    /// Returns the tags after `last`, in their order.
     pub(crate) fn tags(&self, last: Option<&str>) -> impl Iterator<Item = &Tag> {
-        let sorted = self.sorted.get_or_init(|| {
-            let clear = self
-                .tags
-                .iter()
-                .filter(|(_, claim)| claim.winner().is_some());
-            let mut tags: Vec<Tag> = clear.map(|(tag, _)| tag.clone()).collect();
-            tags.sort_unstable();
-            tags
-        });
-        let start = last.map_or(0, |last| sorted.partition_point(|tag| tag.as_str() <= last));
-        sorted[start..].iter()
+        let tags = self.tags.after(last);
+        tags.filter(|tag| self.tagged(tag).is_some())
     }
 
-    /// The content of the file.
-    pub(crate) fn encode(&self) -> Result<Bytes> {
-        use serde::Serialize;
+    fn claim(&self, tag: &Tag) -> Option<Claim> {
+        self.tags.claim(tag, &self.entries)
+    }
 
+    /// Returns the content of the file, in pieces. Those of entries that have not changed since an earlier state was
+    /// encoded are shared with it.
+    pub(crate) fn encode(&self) -> Result<IndexContent> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
-        struct Document<'a> {
+        struct Before<'a> {
             schema_version: u32,
             #[serde(skip_serializing_if = "Option::is_none")]
-            media_type: &'a Option<tranship::MediaType>,
+            media_type: &'a Option<MediaType>,
             #[serde(skip_serializing_if = "Option::is_none")]
-            artifact_type: &'a Option<tranship::MediaType>,
-            manifests: &'a [Entry],
+            artifact_type: &'a Option<MediaType>,
+            // Always the last, and cut in two.
+            manifests: [(); 0],
+        }
+        #[derive(Serialize)]
+        struct After<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             subject: &'a Option<Descriptor>,
             #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-            annotations: &'a tranship::Annotations,
+            annotations: &'a Annotations,
             #[serde(flatten)]
             other: &'a serde_json::Map<String, serde_json::Value>,
         }
-        encode_json(&Document {
+        const COMMA: Bytes = Bytes::from_static(b",");
+        let before = encode_json(&Before {
             schema_version: self.head.schema_version,
             media_type: &self.head.media_type,
             artifact_type: &self.head.artifact_type,
-            manifests: &self.entries,
+            manifests: [],
+        })?;
+        let after = encode_json(&After {
             subject: &self.head.subject,
             annotations: &self.head.annotations,
             other: &self.head.other,
-        })
-    }
-}
-
-impl serde::Serialize for Entry {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Manifest(descriptor, _) => descriptor.serialize(serializer),
-            Self::Foreign(value) => value.serialize(serializer),
+        })?;
+        let mut pieces = vec![before.slice(..before.len() - "]}".len())];
+        for (number, entries) in self.entries.json()?.into_iter().enumerate() {
+            if number > 0 {
+                pieces.push(COMMA);
+            }
+            pieces.push(entries);
         }
+        pieces.push(Bytes::from_static(b"]"));
+        if after.as_ref() != b"{}" {
+            pieces.push(COMMA);
+        }
+        pieces.push(after.slice("{".len()..));
+        Ok(IndexContent::new(pieces))
     }
-}
-
-fn named(entries: &[Entry]) -> impl Iterator<Item = (usize, &Digest, &Name)> {
-    let named = entries.iter().enumerate();
-    named.filter_map(|(position, entry)| match entry {
-        Entry::Manifest(descriptor, name) => Some((position, descriptor.digest(), name)),
-        Entry::Foreign(_) => None,
-    })
 }

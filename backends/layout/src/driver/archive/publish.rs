@@ -71,7 +71,7 @@ pub(super) fn publish(
         let index = match (content, &current) {
             (Some(content), _) => {
                 check_limit(content.len() as u64, limit)?;
-                content
+                content.into_bytes()
             }
             (None, Some(current)) => current.bytes(&current.index, u64::MAX)?,
             (None, None) => Bytes::from_static(EMPTY_INDEX),

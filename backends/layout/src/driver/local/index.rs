@@ -4,18 +4,18 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tempfile::NamedTempFile;
-use tranship::{Digest, Error, ErrorKind, Result};
+use tranship::{Algorithm, Digest, Digester, Error, ErrorKind, Result};
 
 use super::commit::{Commit, open_to_sync};
 use super::lock::Lock;
 use super::reserve;
 use crate::driver::file::{check_limit, failed, not_named, open_regular, stat_regular};
 use crate::driver::stamp::Stamp;
-use crate::driver::{INDEX, IndexChange, IndexEdit, IndexRead, disk, vanished};
+use crate::driver::{INDEX, IndexChange, IndexContent, IndexEdit, IndexRead, disk, vanished};
 
 /// Tools that write the file in place truncate it first. So often, and for so long in between, is a
 /// file that looks unfinished read again before it counts as torn.
@@ -23,6 +23,9 @@ const PATIENCE: (u32, Duration) = (6, Duration::from_millis(15));
 
 /// How often the file may be replaced, without our lock, between reading and renaming.
 pub(super) const MAX_ATTEMPTS: u32 = 32;
+
+/// How old a new file looks: old enough that its stamp alone tells whether it has changed.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// One state of the file.
 #[derive(Clone)]
@@ -39,8 +42,8 @@ struct Version {
 }
 
 impl FileVersion {
-    fn new(file: File, stamp: Stamp, content: &[u8]) -> Self {
-        let racy = stamp.is_fresh().then(|| Digest::of(content));
+    fn new(file: File, stamp: Stamp, pieces: &[Bytes]) -> Self {
+        let racy = stamp.is_fresh().then(|| digest_of(pieces));
         Self(Arc::new(Version {
             _file: file,
             stamp,
@@ -89,7 +92,7 @@ pub(super) fn read(commit: &Commit, known: Option<&FileVersion>, limit: u64) -> 
             let unchanged = known.is_some_and(|known| {
                 known.0.stamp == stamp && known.0.racy.is_some_and(|racy| racy.matches(&content))
             });
-            let version = FileVersion::new(file, stamp, &content);
+            let version = FileVersion::new(file, stamp, std::slice::from_ref(&content));
             return Ok(if unchanged {
                 IndexRead::Unchanged(version)
             } else {
@@ -247,7 +250,7 @@ fn sync(commit: &Commit, held: Option<&Lock>) -> Result<bool> {
 /// Replaces the file, under the lock, by one of the same content.
 fn rewrite(commit: &Commit) -> Result<()> {
     if let IndexRead::Read(content, version) = read(commit, None, u64::MAX)?
-        && replace(commit, Some(&version), &content, u64::MAX, false)?.is_none()
+        && replace(commit, Some(&version), &content.into(), u64::MAX, false)?.is_none()
     {
         return Err(replaced_all_the_time(commit));
     }
@@ -269,17 +272,32 @@ pub(super) fn is_current(commit: &Commit, known: Option<&FileVersion>) -> Result
     Ok(found.map(|metadata| Stamp::of(&metadata)).as_ref() == known.map(|known| &known.0.stamp))
 }
 
-/// Writes what the file is to be replaced by.
-fn write_new(commit: &Commit, content: &[u8]) -> Result<NamedTempFile> {
+/// Writes the file that is to replace the current one.
+///
+/// Its time of modification is set to one in the past. A program that writes the file in place afterwards sets another
+/// one, however soon that is, so the content need not be read and hashed to notice it.
+fn write_new(commit: &Commit, content: &IndexContent) -> Result<NamedTempFile> {
     let mut new = commit.temporary_file(0o666)?;
-    new.write_all(content)
-        .map_err(|error| failed("written", new.path(), error))?;
+    for piece in content.pieces() {
+        new.write_all(piece)
+            .map_err(|error| failed("written", new.path(), error))?;
+    }
+    // Without it, the file counts as one that was just written.
+    let _ = new.as_file().set_modified(SystemTime::now() - SETTLED);
     commit.sync_file(new.as_file(), new.path())?;
     Ok(new)
 }
 
+fn digest_of(pieces: &[Bytes]) -> Digest {
+    let mut digester = Digester::new(Algorithm::Sha256);
+    for piece in pieces {
+        digester.update(piece);
+    }
+    digester.finish()
+}
+
 /// Whether `content` is smaller than the file is now.
-fn is_smaller(commit: &Commit, content: &[u8]) -> Result<bool> {
+fn is_smaller(commit: &Commit, content: &IndexContent) -> Result<bool> {
     let found = stat_regular(&commit.paths.file(INDEX))?;
     Ok(found.is_some_and(|found| (content.len() as u64) < found.len()))
 }
@@ -289,7 +307,7 @@ fn is_smaller(commit: &Commit, content: &[u8]) -> Result<bool> {
 pub(super) fn replace(
     commit: &Commit,
     known: Option<&FileVersion>,
-    content: &[u8],
+    content: &IndexContent,
     limit: u64,
     frees: bool,
 ) -> Result<Option<FileVersion>> {
@@ -315,5 +333,6 @@ pub(super) fn replace(
     let metadata = file
         .metadata()
         .map_err(|error| failed("inspected", path, error))?;
-    Ok(Some(FileVersion::new(file, Stamp::of(&metadata), content)))
+    let stamp = Stamp::of(&metadata);
+    Ok(Some(FileVersion::new(file, stamp, content.pieces())))
 }

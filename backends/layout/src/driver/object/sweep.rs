@@ -14,7 +14,7 @@ use super::leased_index::LeasedIndex;
 use super::recent_blobs::LEAST_GRACE;
 use super::stored::age;
 use super::update::REQUESTS;
-use crate::driver::{Stored, StoredName, Sweep, SweepPlan, Swept};
+use crate::driver::{IndexContent, Stored, StoredName, Sweep, SweepPlan, Swept};
 
 /// How many attempts may fail because another writer changes the index before the lease is written.
 const MAX_ATTEMPTS: u32 = 100;
@@ -46,6 +46,7 @@ pub(super) async fn sweep(
         .await?;
         plan = returned;
         let Sweep { content, remove } = planned;
+        let content = content.map(IndexContent::into_bytes);
         let base = BaseIndex::new(found, is_conditional);
         if remove.is_empty() {
             let version = match content {

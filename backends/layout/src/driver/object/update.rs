@@ -12,7 +12,7 @@ use super::index::{BaseIndex, ObjectVersion, read, replace, too_large, too_many_
 use super::layout::ObjectLayout;
 use super::lease_wait::{LeaseWait, wait_for_lease};
 use super::leased_index::LeasedIndex;
-use crate::driver::{IndexChange, IndexEdit, vanished};
+use crate::driver::{IndexChange, IndexContent, IndexEdit, vanished};
 
 /// How many attempts to change the index may fail because another writer was faster. With the pauses between them
 /// they take some minutes.
@@ -86,6 +86,7 @@ async fn apply(
     let IndexChange {
         content, remove, ..
     } = change;
+    let content = content.map(IndexContent::into_bytes);
     if let Some(content) = &content
         && content.len() as u64 > limit
     {

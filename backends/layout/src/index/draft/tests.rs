@@ -1,6 +1,6 @@
 //! Random sequences of changes, against a model of what a layout must still know.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::*;
 use crate::children::Children;
@@ -70,8 +70,10 @@ fn is_reachable(snapshot: &Snapshot, model: &Model, held: &Held, digest: &Digest
 }
 
 fn check(snapshot: &Snapshot, model: &Model, held: &Held) {
-    let decoded = Snapshot::decode(&snapshot.encode().expect("json")).expect("an index");
+    let encoded = snapshot.encode().expect("json").into_bytes();
+    let decoded = Snapshot::decode(&encoded).expect("an index");
     assert!(decoded.descriptors().eq(snapshot.descriptors()));
+    assert!(decoded.tags(None).eq(snapshot.tags(None)));
     for digest in &model.present {
         assert!(
             is_reachable(snapshot, model, held, digest),

@@ -224,9 +224,10 @@ pub(super) fn publish(
     archive.retry_under_lock(|current| {
         let found = read_index(current.as_ref(), None, limit)?;
         let change = edit(found.state())?;
-        let Some(content) = &change.content else {
+        let Some(content) = change.content.clone() else {
             return Ok(Some(()));
         };
+        let content = content.into_bytes();
         let base = current.as_deref();
         for (digest, size) in change.required() {
             let stored = || base.and_then(|base| base.blobs.get(&digest).map(Blob::size));
@@ -234,7 +235,7 @@ pub(super) fn publish(
                 return Err(vanished(&digest));
             }
         }
-        let images = new_images(&assembly.lock_pushed(), base, content, name)?;
+        let images = new_images(&assembly.lock_pushed(), base, &content, name)?;
         let names: HashSet<&str> = images.iter().flat_map(NewImage::names).collect();
         let is_ready = base.is_none()
             && assembly
