@@ -80,8 +80,8 @@ class GrowthBench(ServerBench):
             def requests():
                 for _ in range(PUSHES):
                     number = self.random.randrange(TAGS)
-                    # Every second one moves the tag.
-                    content = self.images.content(self.random.randrange(2))
+                    # Nearly all of them move the tag.
+                    content = self.images.content(self.random.randrange(growth_data.IMAGES))
                     yield "PUT", f"/v2/{growth_data.LARGE}/manifests/v{number:06}", content
             return send(server, requests())
 

@@ -8,12 +8,16 @@ import datasets
 LARGE = "large/tags"
 
 
+# The images that the tags name in turn.
+IMAGES = 500
+
+
 class Images:
-    """The two images that all tags name."""
+    """The images, of a small config and a small layer each."""
 
     def __init__(self, work):
         self.layout = datasets.Layout(work)
-        self.manifests = [self.image(number) for number in range(2)]
+        self.manifests = [self.image(number) for number in range(IMAGES)]
 
     def image(self, number):
         config = self.layout.blob(datasets.CONFIG, datasets.image_config(number))
@@ -39,18 +43,18 @@ def tags(count):
 
 
 def layouts(root, images, repositories, large):
-    """`repositories` layouts with a tag each, and one with `large` tags."""
-    for name in names(repositories):
-        layout(root / name, images, ["v1"])
-    layout(root / LARGE, images, tags(large))
+    """`repositories` layouts with an image each, and one with `large` tags."""
+    for number, name in enumerate(names(repositories)):
+        layout(root / name, images, [images.manifests[number % IMAGES]], ["v1"])
+    layout(root / LARGE, images, images.manifests, tags(large))
 
 
-def layout(root, images, tags):
+def layout(root, images, manifests, tags):
     made = datasets.Layout(root)
-    for manifest in images.manifests:
+    for manifest in manifests:
         for blob in (manifest, *manifest["blobs"]):
             os.link(images.file(blob), made.blobs / images.file(blob).name)
-    plain = [{key: value for key, value in manifest.items() if key != "blobs"} for manifest in images.manifests]
+    plain = [{key: value for key, value in manifest.items() if key != "blobs"} for manifest in manifests]
     for number, tag in enumerate(tags):
         made.list(plain[number % len(plain)], tag)
     made.finish()
@@ -62,18 +66,18 @@ def distribution(root, images, repositories, large):
     for manifest in images.manifests:
         for blob in (manifest, *manifest["blobs"]):
             write(store / "blobs/sha256" / images.file(blob).name[:2] / images.file(blob).name / "data", images.file(blob).read_bytes())
-    for name in names(repositories):
-        repository(store / "repositories" / name, images, ["v1"])
-    repository(store / "repositories" / LARGE, images, tags(large))
+    for number, name in enumerate(names(repositories)):
+        repository(store / "repositories" / name, [images.manifests[number % IMAGES]], ["v1"])
+    repository(store / "repositories" / LARGE, images.manifests, tags(large))
 
 
-def repository(root, images, tags):
-    for manifest in images.manifests:
+def repository(root, manifests, tags):
+    for manifest in manifests:
         link(root / "_manifests/revisions", manifest)
         for blob in manifest["blobs"]:
             link(root / "_layers", blob)
     for number, tag in enumerate(tags):
-        manifest = images.manifests[number % len(images.manifests)]
+        manifest = manifests[number % len(manifests)]
         write(root / "_manifests/tags" / tag / "current/link", manifest["digest"].encode())
         link(root / "_manifests/tags" / tag / "index", manifest)
 

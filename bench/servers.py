@@ -207,9 +207,9 @@ class ServerBench(RegistryBench):
             self.against(f"GET of a manifest by {kind}", row, "tranship, layouts", 3, on_disk=True, without="crane")
         self.finish(servers)
 
-    def storm(self, server, reference):
+    def storm(self, server, reference, repository="bench/image"):
         command = [self.wrk, "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-H", f"Accept: {ACCEPT}"]
-        command.append(f"http://{server.host}/v2/bench/image/manifests/{reference}")
+        command.append(f"http://{server.host}/v2/{repository}/manifests/{reference}")
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         if "Non-2xx" in said or "Socket errors" in said:
             raise SystemExit(f"failed: {' '.join(command)}\n{said}")
@@ -221,8 +221,7 @@ class ServerBench(RegistryBench):
         source = self.small_image()
         servers = self.filled(source, without=["tranship, layouts, relaxed"])
         pull = asyncio_pull(source)
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * CLIENTS)), hard))
+        open_files()
         contenders = [Serving(name, server, pull) for name, server in servers.items()]
         row = self.measure("clients", f"{CLIENTS} clients at once, each pulls a manifest, a config and 3 layers of 1 MiB", contenders, min(self.rounds, 3))
         self.finish(servers)
@@ -300,13 +299,20 @@ def upload(host, file):
     return size, None, time.perf_counter() - started
 
 
-def asyncio_pull(layout):
-    """Everybody connects, and then all pull at once. Digests are checked."""
+def open_files():
+    """Raises the limit of open files, of this process and of the servers that it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * CLIENTS)), hard))
+
+
+def asyncio_pull(layout, prefix="", clients=CLIENTS):
+    """All clients connect, and then all pull at the same time from the repository below `prefix`. Digests are checked."""
     manifest = json.loads((layout / "index.json").read_bytes())["manifests"][0]
     document = json.loads((layout / "blobs/sha256" / manifest["digest"].split(":")[1]).read_bytes())
     blobs = [document["config"], *document["layers"]]
-    wanted = [("/v2/bench/image/manifests/v1", manifest)]
-    wanted += [(f"/v2/bench/image/blobs/{blob['digest']}", blob) for blob in blobs]
+    repository = f"/v2/{prefix}bench/image"
+    wanted = [(f"{repository}/manifests/v1", manifest)]
+    wanted += [(f"{repository}/blobs/{blob['digest']}", blob) for blob in blobs]
 
     async def client(host, streams):
         reader, writer = streams
@@ -322,11 +328,11 @@ def asyncio_pull(layout):
 
     async def all_at_once(server):
         address, port = server.host.split(":")
-        connect = (asyncio.open_connection(address, int(port)) for _ in range(CLIENTS))
+        connect = (asyncio.open_connection(address, int(port)) for _ in range(clients))
         streams = await asyncio.gather(*connect)
         started = time.perf_counter()
         await asyncio.gather(*(client(server.host, each) for each in streams))
-        return CLIENTS * len(wanted), None, time.perf_counter() - started
+        return clients * len(wanted), None, time.perf_counter() - started
 
     return lambda server: asyncio.run(all_at_once(server))
 

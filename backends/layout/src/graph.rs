@@ -162,6 +162,16 @@ impl Graph {
         self.lock().nodes.get(digest).cloned()
     }
 
+    /// Returns those of `manifests` that have not been read.
+    pub(crate) fn unknown<'a>(
+        &self,
+        manifests: impl Iterator<Item = &'a Descriptor>,
+    ) -> Vec<Descriptor> {
+        let state = self.lock();
+        let unknown = manifests.filter(|manifest| !state.nodes.contains_key(manifest.digest()));
+        unknown.cloned().collect()
+    }
+
     /// Adds the manifest `node`, which refers to `leaves` and to its children.
     pub(crate) fn insert(&self, node: &Arc<Node>, leaves: &[Digest]) {
         let digest = *node.plain.digest();

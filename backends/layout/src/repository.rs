@@ -1,9 +1,11 @@
 //! A layout as the core's traits see it.
 
+use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::{FutureExt as _, TryStreamExt as _, stream};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use tranship::{
     Access, Backend, Batch, ByteRange, Content, ContentKind, Descriptor, DirectUrl, ListOptions,
     Listing, MediaType, Presence, PushOptions, PushOutcome, RepositoryInfo, RepositoryName, Result,
@@ -11,7 +13,11 @@ use tranship::{
 };
 
 use crate::graph::Node;
+use crate::index::Snapshot;
 use crate::layout::Layout;
+
+/// How many tags are listed at a time.
+const TAGS: usize = 256;
 
 #[async_trait]
 impl Backend for Layout {
@@ -138,12 +144,7 @@ impl Backend for Layout {
         let listing = async move {
             let snapshot = self.shared.store.index().await;
             let snapshot = snapshot.map_err(|error| error.with_operation("list tags"))?;
-            let tags: Vec<_> = snapshot
-                .tags(options.last.as_deref())
-                .cloned()
-                .map(Ok)
-                .collect();
-            Ok(stream::iter(tags))
+            Ok(tags_after(snapshot, options.last).map(Ok))
         };
         Box::pin(listing.into_stream().try_flatten())
     }
@@ -188,6 +189,18 @@ impl Backend for Layout {
         let is_batch = self.shared.store.is_batch();
         (!is_batch).then(|| Box::new(LayoutBatch(self.for_batch())) as Box<dyn Batch>)
     }
+}
+
+/// Returns the tags of an index after `last`. A caller that needs few of many does not pay for all.
+fn tags_after(snapshot: Arc<Snapshot>, last: Option<String>) -> impl Stream<Item = Tag> {
+    let pages = stream::unfold(Some(last), move |last| {
+        let page: Option<Vec<Tag>> =
+            last.map(|last| snapshot.tags(last.as_deref()).take(TAGS).cloned().collect());
+        let next = page.as_ref().and_then(|page| page.get(TAGS - 1));
+        let next = next.map(|tag| Some(tag.to_string()));
+        ready(page.map(|page| (stream::iter(page), next)))
+    });
+    pages.flatten()
 }
 
 /// Pushes that share their syncs and one write of `index.json`.

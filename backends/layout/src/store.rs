@@ -300,12 +300,7 @@ impl Store {
     /// Reads the indexes that are listed, so that the graph knows their children. What cannot be
     /// read holds nothing.
     pub(crate) async fn load_indexes(&self, snapshot: &Snapshot) {
-        let unknown: Vec<_> = snapshot
-            .descriptors()
-            .filter(|entry| entry.media_type().is_index())
-            .filter(|entry| self.index.graph.node(entry.digest()).is_none())
-            .cloned()
-            .collect();
+        let unknown = self.index.graph.unknown(snapshot.indexes());
         stream::iter(unknown)
             .map(|index| async move { self.index.node(&index).await })
             .buffer_unordered(MANIFESTS)

@@ -504,7 +504,11 @@ async fn a_write_in_place_right_after_a_change_is_noticed() {
             .replace("one", &digests[1]);
         std::fs::write(&file, exchanged).expect("written");
         let found = layout.resolve(&tag("v1").into()).await;
-        assert_eq!(found.expect("tagged").digest(), two.0.digest(), "round {round}");
+        assert_eq!(
+            found.expect("tagged").digest(),
+            two.0.digest(),
+            "round {round}"
+        );
     }
 }
 

@@ -49,8 +49,8 @@ pub(crate) use self::index::{
     Index, IndexChange, IndexEdit, IndexFile, IndexRead, IndexState, IndexVersion, Sweep,
     SweepPlan, Swept,
 };
-pub use self::maintenance::LeftoverKind;
 pub(crate) use self::index_content::IndexContent;
+pub use self::maintenance::LeftoverKind;
 pub(crate) use self::maintenance::{
     Hashed, Leftover, Maintenance, Observer, Pages, Stored, StoredName,
 };

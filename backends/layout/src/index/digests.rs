@@ -1,6 +1,6 @@
 //! Where the entries of each digest are in `index.json`.
 
-use tranship::Digest;
+use tranship::{Descriptor, Digest};
 
 use super::entries::{Entries, Entry};
 use super::names::Name;
@@ -12,36 +12,52 @@ pub(super) struct Digests {
     all: SortedSet<(Digest, usize)>,
     /// Those of entries without a name.
     unnamed: SortedSet<(Digest, usize)>,
+    /// Those of image indexes.
+    indexes: SortedSet<(Digest, usize)>,
 }
 
 impl Digests {
     pub(super) fn new(entries: &Entries) -> Self {
-        let (mut all, mut unnamed) = (Vec::with_capacity(entries.len()), Vec::new());
+        let mut all = Vec::with_capacity(entries.len());
+        let (mut unnamed, mut indexes) = (Vec::new(), Vec::new());
         for (position, entry) in entries.iter() {
             if let Entry::Manifest(descriptor, name) = entry {
-                all.push((*descriptor.digest(), position));
+                let item = (*descriptor.digest(), position);
+                all.push(item);
                 if *name == Name::None {
-                    unnamed.push((*descriptor.digest(), position));
+                    unnamed.push(item);
+                }
+                if descriptor.media_type().is_index() {
+                    indexes.push(item);
                 }
             }
         }
         Self {
             all: SortedSet::new(all),
             unnamed: SortedSet::new(unnamed),
+            indexes: SortedSet::new(indexes),
         }
     }
 
-    pub(super) fn insert(&mut self, position: usize, digest: &Digest, name: &Name) {
-        self.all.insert((*digest, position));
+    pub(super) fn insert(&mut self, position: usize, descriptor: &Descriptor, name: &Name) {
+        let item = (*descriptor.digest(), position);
+        self.all.insert(item);
         if *name == Name::None {
-            self.unnamed.insert((*digest, position));
+            self.unnamed.insert(item);
+        }
+        if descriptor.media_type().is_index() {
+            self.indexes.insert(item);
         }
     }
 
-    pub(super) fn remove(&mut self, position: usize, digest: &Digest, name: &Name) {
-        self.all.remove(&(*digest, position));
+    pub(super) fn remove(&mut self, position: usize, descriptor: &Descriptor, name: &Name) {
+        let item = (*descriptor.digest(), position);
+        self.all.remove(&item);
         if *name == Name::None {
-            self.unnamed.remove(&(*digest, position));
+            self.unnamed.remove(&item);
+        }
+        if descriptor.media_type().is_index() {
+            self.indexes.remove(&item);
         }
     }
 
@@ -53,6 +69,11 @@ impl Digests {
     /// Returns the positions of the entries of `digest`, in their order.
     pub(super) fn positions(&self, digest: &Digest) -> impl Iterator<Item = usize> {
         positions(&self.all, digest)
+    }
+
+    /// Returns the positions of all image indexes, by digest.
+    pub(super) fn indexes(&self) -> impl Iterator<Item = usize> {
+        self.indexes.from(|_| false).map(|(_, position)| *position)
     }
 
     /// Returns the positions of the entries of `digest` without a name, in their order.

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tranship::{Annotations, Descriptor, Digest, Error, Index, MediaType, Result, Tag, encode_json};
+use tranship::{
+    Annotations, Descriptor, Digest, Error, Index, MediaType, Result, Tag, encode_json,
+};
 
 use super::change::{Edit, Holders};
 use super::digests::Digests;
@@ -89,7 +91,7 @@ impl Snapshot {
         }
         self.digests();
         if let (Some(Entry::Manifest(old, name)), Some(digests)) = (old, self.digests.get_mut()) {
-            digests.remove(position, old.digest(), name);
+            digests.remove(position, old, name);
             self.tags.remove(position, name);
         }
         if let Some(new) = &entry {
@@ -107,8 +109,9 @@ impl Snapshot {
     }
 
     fn found(&mut self, position: usize, entry: &Entry) {
-        if let (Entry::Manifest(descriptor, name), Some(digests)) = (entry, self.digests.get_mut()) {
-            digests.insert(position, descriptor.digest(), name);
+        if let (Entry::Manifest(descriptor, name), Some(digests)) = (entry, self.digests.get_mut())
+        {
+            digests.insert(position, descriptor, name);
             self.tags.insert(position, name);
         }
     }
@@ -135,6 +138,12 @@ impl Snapshot {
                 tag,
             })
         })
+    }
+
+    /// Returns the entries of image indexes.
+    pub(crate) fn indexes(&self) -> impl Iterator<Item = &Descriptor> {
+        let positions = self.digests().indexes();
+        positions.filter_map(|position| self.entries.get(position)?.descriptor())
     }
 
     /// All entries, in their order.

@@ -131,6 +131,11 @@ mod tests {
         let before = set.clone();
         set.insert(9001);
         let pairs = set.chunks.iter().zip(&before.chunks);
-        assert_eq!(pairs.filter(|(one, other)| !Arc::ptr_eq(one, other)).count(), 1);
+        assert_eq!(
+            pairs
+                .filter(|(one, other)| !Arc::ptr_eq(one, other))
+                .count(),
+            1
+        );
     }
 }

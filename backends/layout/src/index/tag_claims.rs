@@ -102,9 +102,8 @@ impl TagClaims {
 
     /// Returns the tags after `last` that are claimed, in their order.
     pub(super) fn after(&self, last: Option<&str>) -> impl Iterator<Item = &Tag> {
-        let is_before = move |claim: &(Tag, Kind, usize)| {
-            last.is_some_and(|last| claim.0.as_str() <= last)
-        };
+        let is_before =
+            move |claim: &(Tag, Kind, usize)| last.is_some_and(|last| claim.0.as_str() <= last);
         let mut previous: Option<&Tag> = None;
         let tags = self.0.from(is_before).map(|(tag, ..)| tag);
         tags.filter(move |tag| previous.replace(*tag) != Some(*tag))
