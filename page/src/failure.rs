@@ -1,5 +1,7 @@
 //! What a page shows when it cannot show what was asked for.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use tranship::{Error, ErrorKind};
 
@@ -10,6 +12,8 @@ pub(crate) struct Failure {
     pub(crate) title: &'static str,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// When to try again, if that is known.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -19,6 +23,7 @@ impl Failure {
             title,
             message: message.into(),
             hint: None,
+            retry_after: None,
         }
     }
 
@@ -49,6 +54,17 @@ impl Failure {
             "Invalid request",
             "The page does not have this method.",
         )
+    }
+
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests",
+                format!("Try again in {} s.", wait.as_secs()),
+            )
+        }
     }
 
     pub(crate) fn unavailable() -> Self {

@@ -6,6 +6,7 @@ use http::header::{
     HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
 use maud::Markup;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tranship::ByteStream;
@@ -76,6 +77,14 @@ pub(crate) fn download(bytes: ByteStream, length: u64, name: &str) -> Response<P
         headers.insert(CONTENT_DISPOSITION, disposition);
     }
     response
+}
+
+/// Removes the body from a response to HEAD, and keeps its length.
+pub(crate) fn without_body(response: &mut Response<PageBody>) {
+    if let Some(length) = response.body().size_hint().exact() {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    *response.body_mut() = PageBody::whole(Bytes::new());
 }
 
 fn protect(headers: &mut HeaderMap, policy: &'static str) {

@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
+use bytes::Buf;
 use http::header::ACCEPT;
 use http::{Method, Request, Response};
 use http_body::Body;
+use http_body_util::BodyExt as _;
 use tower_service::Service;
 use tranship::Result;
-use tranship_server::{RegistryService, ResponseBody};
+use tranship_server::{PageRequest, RegistryService, ResponseBody};
 
 use crate::body::PageBody;
 use crate::context::{Context, State};
@@ -68,20 +70,30 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
-        if path.starts_with(links::ROOT) {
-            let state = Arc::clone(&self.state);
-            let service = self.service.clone();
-            return Box::pin(async move {
-                let (request, body) = request.into_parts();
+        let is_page = path.starts_with(links::ROOT);
+        if !is_page && path != "/ui" && (path != "/" || !is_from_browser(&request)) {
+            let response = self.service.call(request);
+            return Box::pin(async move { Ok(response.await?.map(PageBody::registry)) });
+        }
+        let state = Arc::clone(&self.state);
+        let service = self.service.clone();
+        Box::pin(async move {
+            let (request, body) = request.into_parts();
+            let mut record = service.begin_page(&request);
+            let mut response = if is_page {
                 let context = Context::of(&state, &service, &request).await;
-                Ok(respond(&context, body).await)
-            });
-        }
-        if path == "/ui" || (path == "/" && is_from_browser(&request)) {
-            return Box::pin(std::future::ready(Ok(response::see_other(links::ROOT))));
-        }
-        let response = self.service.call(request);
-        Box::pin(async move { Ok(response.await?.map(PageBody::registry)) })
+                record.set_user(context.viewer.user());
+                respond(&context, &record, body).await
+            } else {
+                response::see_other(links::ROOT)
+            };
+            if request.method == Method::HEAD {
+                response::without_body(&mut response);
+            }
+            record.set_status(response.status());
+            response.body_mut().set_request(record);
+            Ok(response)
+        })
     }
 }
 
@@ -96,11 +108,16 @@ fn is_read(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }
 
-async fn respond<B>(context: &Context<'_>, body: B) -> Response<PageBody>
+async fn respond<B>(context: &Context<'_>, record: &PageRequest, body: B) -> Response<PageBody>
 where
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
-    let response = dispatch(context, body);
+    let body = body.map_frame(|frame| {
+        let bytes = frame.data_ref().map_or(0, Buf::remaining);
+        record.add_received(bytes);
+        frame
+    });
+    let response = dispatch(context, record, body);
     let response = match tokio::time::timeout(context.state.options.timeout, response).await {
         Ok(response) => response,
         Err(_) => Err(Failure::timeout()),
@@ -108,7 +125,11 @@ where
     response.unwrap_or_else(|failure| pages::failure::page(context, &failure))
 }
 
-async fn dispatch<B>(context: &Context<'_>, body: B) -> Result<Response<PageBody>, Failure>
+async fn dispatch<B>(
+    context: &Context<'_>,
+    record: &PageRequest,
+    body: B,
+) -> Result<Response<PageBody>, Failure>
 where
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
@@ -118,6 +139,11 @@ where
         ));
     }
     let route = Route::parse(context.request.uri.path()).ok_or_else(Failure::not_found)?;
+    // Each page has three of them, which browsers keep, and they are sent from memory.
+    if !matches!(route, Route::Asset(_)) {
+        let counted = record.check_rate(context.request, context.viewer.user());
+        counted.map_err(Failure::too_many_requests)?;
+    }
     if is_read(&context.request.method) {
         return pages::show(context, route).await;
     }

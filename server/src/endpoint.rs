@@ -1,4 +1,4 @@
-//! The endpoints of the API as labels of metrics.
+//! The endpoints as labels of metrics.
 
 /// A kind of endpoint, by which requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +11,14 @@ pub(crate) enum Endpoint {
     Upload,
     Referrers,
     Token,
+    /// A page on the same server.
+    Page,
     /// Not a part of the API.
     Other,
 }
 
 impl Endpoint {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Ping,
         Self::Catalog,
         Self::Tags,
@@ -25,6 +27,7 @@ impl Endpoint {
         Self::Upload,
         Self::Referrers,
         Self::Token,
+        Self::Page,
         Self::Other,
     ];
 
@@ -38,6 +41,7 @@ impl Endpoint {
             Self::Upload => "upload",
             Self::Referrers => "referrers",
             Self::Token => "token",
+            Self::Page => "page",
             Self::Other => "other",
         }
     }

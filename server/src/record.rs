@@ -64,8 +64,12 @@ impl RequestRecord {
         })
     }
 
+    pub(crate) fn set_endpoint(&mut self, endpoint: Endpoint) {
+        self.endpoint = endpoint;
+    }
+
     pub(crate) fn set_route(&mut self, route: &Route) {
-        self.endpoint = route.endpoint();
+        self.set_endpoint(route.endpoint());
         let name = route.repository();
         self.repository = name.and_then(|name| self.metrics.repository_label(name));
     }

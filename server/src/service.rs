@@ -19,6 +19,7 @@ use crate::access::{Access, Action, Caller, Required};
 use crate::events::Event;
 use crate::metrics::{self, GcOutcome, Metrics};
 use crate::options::ServerOptions;
+use crate::page_request::PageRequest;
 use crate::record::RequestRecord;
 use crate::request_body::RequestBody;
 use crate::response::{HandlerResult, json, typed};
@@ -62,6 +63,13 @@ impl RegistryService {
         let state = self.shared.state();
         let mirrors = state.options.mirrors.as_ref();
         mirrors.map_or_else(|| name.clone(), |mirrors| mirrors.stored_as(name))
+    }
+
+    /// Begins a request to another service on the same server, such as a page, so that it is logged, counted and limited
+    /// like a request to the API.
+    #[must_use]
+    pub fn begin_page(&self, request: &Parts) -> PageRequest {
+        PageRequest::begin(self.shared.state(), &self.shared.metrics, request)
     }
 
     /// Passes an event to the sink of events, if there is one: a change that another service on the same server has made

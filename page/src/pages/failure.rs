@@ -1,6 +1,7 @@
 //! What is shown instead of a page.
 
 use http::Response;
+use http::header::RETRY_AFTER;
 use maud::html;
 
 use crate::body::PageBody;
@@ -28,5 +29,10 @@ pub(crate) fn page(context: &Context<'_>, failure: &Failure) -> Response<PageBod
     };
     let crumbs = [Crumb::new("Repositories", links::ROOT)];
     let page = frame(context, failure.title, &crumbs, content);
-    response::html(failure.status, page)
+    let mut response = response::html(failure.status, page);
+    if let Some(wait) = failure.retry_after {
+        let headers = response.headers_mut();
+        headers.insert(RETRY_AFTER, wait.as_secs().into());
+    }
+    response
 }

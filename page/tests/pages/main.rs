@@ -6,5 +6,6 @@ mod content;
 mod downloads;
 mod hostile;
 mod lists;
+mod requests;
 mod service;
 mod support;

@@ -37,7 +37,12 @@ pub(crate) enum Owner {
 
 impl Owner {
     pub(crate) fn of(caller: &Caller<'_>, request: &Parts) -> Self {
-        match (caller.user(), Peer::of(&request.extensions).address) {
+        Self::new(caller.user(), request)
+    }
+
+    /// Returns the owner of what a request of `user` starts; without a user it is the address.
+    pub(crate) fn new(user: Option<&str>, request: &Parts) -> Self {
+        match (user, Peer::of(&request.extensions).address) {
             (Some(user), _) => Self::User(user.to_owned()),
             (None, Some(address)) => Self::Address(network(address.ip())),
             (None, None) => Self::Unknown,
