@@ -61,6 +61,7 @@ mod repository;
 mod resolve;
 mod single_flight;
 pub mod storage;
+mod tag_patterns;
 mod tagging;
 mod upload;
 
@@ -108,6 +109,7 @@ pub use storage::{
     Deleter, Fetcher, PredecessorFinder, Pusher, ReadOnlyStorage, ReferenceFetcher,
     ReferencePusher, Resolver, Storage, TagResolver, Tagger, Untagger,
 };
+pub use tag_patterns::TagPatterns;
 pub use tagging::{push_bytes, tag, tag_bytes, tag_n};
 pub use upload::{Upload, UploadId, Uploader};
 

@@ -3,6 +3,7 @@
 use crate::capabilities::Capabilities;
 use crate::identity::RegistryIdentity;
 use crate::reference::{RepositoryName, Tag};
+use crate::tag_patterns::TagPatterns;
 
 /// The two kinds of content of a repository, which are addressed separately (distribution-spec, "Pulling Blobs" and
 /// "Pulling Manifests").
@@ -33,6 +34,8 @@ pub struct RepositoryInfo<'a> {
     pub registry: Option<&'a RegistryIdentity>,
     /// What the repository can do.
     pub capabilities: Capabilities,
+    /// The tags that can be set once, and not be moved or removed. Of two layers that keep tags, those of the outer one.
+    pub immutable_tags: Option<&'a TagPatterns>,
 }
 
 impl<'a> RepositoryInfo<'a> {
@@ -43,6 +46,7 @@ impl<'a> RepositoryInfo<'a> {
             name,
             registry: None,
             capabilities,
+            immutable_tags: None,
         }
     }
 
@@ -50,6 +54,13 @@ impl<'a> RepositoryInfo<'a> {
     #[must_use]
     pub fn with_registry(mut self, registry: &'a RegistryIdentity) -> Self {
         self.registry = Some(registry);
+        self
+    }
+
+    /// Sets [`immutable_tags`](Self::immutable_tags).
+    #[must_use]
+    pub fn with_immutable_tags(mut self, tags: &'a TagPatterns) -> Self {
+        self.immutable_tags = Some(tags);
         self
     }
 

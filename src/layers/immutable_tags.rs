@@ -7,15 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use tokio::sync::MutexGuard;
-use wildmatch::WildMatch;
 
 use crate::*;
 
 /// A repository or registry in which tags that match a pattern can be set once, and not be moved or removed. The
 /// manifests that they name cannot be deleted.
 ///
-/// In a pattern `*` stands for any text and `?` for any character. A pattern that begins with `!` excludes tags that
-/// the others match.
+/// The patterns are [`TagPatterns`], and [`Repository::is_immutable`] tells which tags they match.
 ///
 /// Changes that the rules forbid fail with [`Denied`](ErrorKind::Denied). Setting a tag to the manifest that it names
 /// is allowed. Two writers that go through clones of one layer cannot set a tag to different manifests; a writer that
@@ -46,28 +44,14 @@ pub struct ImmutableTags<T> {
 impl<T> ImmutableTags<T> {
     /// Makes the tags of `inner`, a backend or a registry, immutable that match one of `patterns`.
     pub fn new(inner: T, patterns: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let (mut immutable, mut excluded) = (Vec::new(), Vec::new());
-        for pattern in patterns {
-            match pattern.as_ref().strip_prefix('!') {
-                Some(pattern) => excluded.push(WildMatch::new(pattern)),
-                None => immutable.push(WildMatch::new(pattern.as_ref())),
-            }
-        }
         let locks = std::array::from_fn(|_| tokio::sync::Mutex::default());
         Self {
             inner,
             rules: Arc::new(Rules {
-                immutable,
-                excluded,
+                immutable: TagPatterns::new(patterns),
                 locks,
             }),
         }
-    }
-
-    /// Returns whether `tag` is immutable.
-    #[must_use]
-    pub fn is_immutable(&self, tag: &Tag) -> bool {
-        self.rules.apply_to(tag)
     }
 
     /// Returns the same layer around `inner`, a backend or a registry: with the same patterns, and with the same locks
@@ -82,16 +66,14 @@ impl<T> ImmutableTags<T> {
 
 #[derive(Debug)]
 struct Rules {
-    immutable: Vec<WildMatch>,
-    excluded: Vec<WildMatch>,
+    immutable: TagPatterns,
     /// Taken between the look at a tag and its change. The hash of repository and tag chooses one.
     locks: [tokio::sync::Mutex<()>; 64],
 }
 
 impl Rules {
     fn apply_to(&self, tag: &Tag) -> bool {
-        let matches = |patterns: &[WildMatch]| patterns.iter().any(|p| p.matches(tag.as_str()));
-        matches(&self.immutable) && !matches(&self.excluded)
+        self.immutable.match_tag(tag)
     }
 
     /// Waits until no other call changes these tags, and checks that each can point at its manifest.
@@ -143,6 +125,11 @@ fn denied(tag: &Tag, named: &Digest) -> Error {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<B: Backend> Backend for ImmutableTags<B> {
+    fn info(&self) -> RepositoryInfo<'_> {
+        let info = self.inner.info();
+        info.with_immutable_tags(&self.rules.immutable)
+    }
+
     async fn write(
         &self,
         kind: ContentKind,
@@ -199,7 +186,7 @@ impl<B: Backend> Backend for ImmutableTags<B> {
     }
 
     forward_backend!(self, self.inner;
-        info read read_range read_reference direct_url stat find mount_blob list_tags list_referrers list_predecessors
+        read read_range read_reference direct_url stat find mount_blob list_tags list_referrers list_predecessors
         start_upload resume_upload prepare_for_pushes);
 }
 

@@ -66,6 +66,7 @@ impl<B: Backend> Backend for Renamed<B> {
             name: &self.name,
             registry: self.registry.as_ref().or(inner.registry),
             capabilities: inner.capabilities,
+            immutable_tags: inner.immutable_tags,
         }
     }
 

@@ -154,6 +154,12 @@ pub trait Repository:
         self.info().capabilities
     }
 
+    /// Returns whether `tag` can be set once, and not be moved or removed. The manifest that it names cannot be deleted.
+    fn is_immutable(&self, tag: &Tag) -> bool {
+        let tags = self.info().immutable_tags;
+        tags.is_some_and(|tags| tags.match_tag(tag))
+    }
+
     /// Returns the repository's blobs.
     fn blobs(&self) -> Box<dyn BlobStore + '_>;
 

@@ -1,9 +1,9 @@
 use futures_util::future::join_all;
-use tranship::layers::ImmutableTags;
+use tranship::layers::{ImmutableTags, Prefix};
 use tranship::prelude::*;
 use tranship::*;
 use tranship_layout::Layout;
-use tranship_memory::MemoryRepository;
+use tranship_memory::{MemoryRegistry, MemoryRepository};
 
 use crate::{index, push, resolve, tag};
 
@@ -84,4 +84,16 @@ async fn one_of_two_batches_sets_an_immutable_tag() {
     let error = other.commit().await.expect_err("the second");
     assert_eq!(error.kind(), ErrorKind::Denied);
     assert_eq!(resolve(&repository, "v1").await, Some(first));
+}
+
+#[tokio::test]
+async fn a_repository_tells_which_tags_are_immutable() {
+    let below = ImmutableTags::new(MemoryRegistry::new(), ["v*", "!v*-rc?"]);
+    let registry = Prefix::new(below, "team".parse().expect("a name"));
+    let name = "app".parse().expect("a name");
+    let repository = registry.repository(&name).await.expect("opened");
+    for (name, expected) in [("v1", true), ("v1-rc1", false), ("latest", false)] {
+        assert_eq!(repository.is_immutable(&tag(name)), expected, "{name}");
+    }
+    assert!(!MemoryRepository::new().is_immutable(&tag("v1")));
 }

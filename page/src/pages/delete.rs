@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{Response, StatusCode};
 use maud::{Markup, html};
 use tokio::time::timeout_at;
-use tranship::{Descriptor, ListOptions, Repository, Tag, TagOrDigest};
+use tranship::{Descriptor, ListOptions, Repository, Support, Tag, TagOrDigest};
 use tranship_artifact::referrers::{ReferrerTree, TreeOptions, tree};
 use tranship_server::{Event, EventAction, Permission};
 
@@ -36,13 +36,23 @@ struct Named {
     cut: bool,
 }
 
-fn check(context: &Context<'_>, repository: &dyn Repository) -> Result<(), Failure> {
-    if context.viewer.may(repository.name(), Permission::Write) {
-        return Ok(());
+/// Checks that the viewer may change the repository, and that it allows what is asked for, `support`.
+fn check(
+    context: &Context<'_>,
+    repository: &dyn Repository,
+    support: Support,
+) -> Result<(), Failure> {
+    if !context.viewer.may(repository.name(), Permission::Write) {
+        return Err(Failure::forbidden(
+            "You may read the repository and not change it.",
+        ));
     }
-    Err(Failure::forbidden(
-        "You may read the repository and not change it.",
-    ))
+    match support.reason() {
+        Some(reason) => Err(Failure::not_possible(format!(
+            "The repository does not support this: {reason}."
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Asks whether to delete what `reference` names.
@@ -51,9 +61,19 @@ pub(super) async fn confirm(
     repository: &dyn Repository,
     reference: &TagOrDigest,
 ) -> Result<Response<PageBody>, Failure> {
-    check(context, repository)?;
+    check(
+        context,
+        repository,
+        repository.capabilities().delete_manifests,
+    )?;
     let target = repository.resolve(reference).await?;
     let tags = tags_of(context, repository, &target).await?;
+    let mut immutable = tags.tags.iter();
+    if let Some(tag) = immutable.find(|tag| repository.is_immutable(tag)) {
+        return Err(Failure::not_possible(format!(
+            "The immutable tag {tag} names the manifest, which can therefore not be deleted."
+        )));
+    }
     let referrers = tree(repository, target.clone(), &TreeOptions::default()).await;
     let referrers = match referrers {
         Ok(referrers) => Some(referrers),
@@ -160,7 +180,11 @@ pub(super) async fn delete(
     form: &Form,
 ) -> Result<Response<PageBody>, Failure> {
     form.check_token(context)?;
-    check(context, repository)?;
+    check(
+        context,
+        repository,
+        repository.capabilities().delete_manifests,
+    )?;
     if matches!(reference, TagOrDigest::Tag(_)) {
         // The tag may have moved since the page was shown.
         return Err(Failure::bad_request("A manifest is deleted by its digest."));
@@ -184,7 +208,12 @@ pub(super) async fn confirm_untag(
     repository: &dyn Repository,
     tag: &Tag,
 ) -> Result<Response<PageBody>, Failure> {
-    check(context, repository)?;
+    check(context, repository, repository.capabilities().untag)?;
+    if repository.is_immutable(tag) {
+        return Err(Failure::not_possible(format!(
+            "The tag {tag} is immutable, so it cannot be removed."
+        )));
+    }
     let reference = TagOrDigest::Tag(tag.clone());
     let target = repository.resolve(&reference).await?;
     let named = tags_of(context, repository, &target).await?;
@@ -216,7 +245,7 @@ pub(super) async fn untag(
     form: &Form,
 ) -> Result<Response<PageBody>, Failure> {
     form.check_token(context)?;
-    check(context, repository)?;
+    check(context, repository, repository.capabilities().untag)?;
     repository.untag(tag).await?;
     let event = Event::new(EventAction::Untag, repository.name().clone()).with_tag(Some(tag));
     context.report(event);

@@ -138,8 +138,12 @@ fn actions(
     let name = repository.name();
     let can = repository.capabilities();
     let may_write = context.viewer.may(name, Permission::Write);
+    let immutable = match reference {
+        TagOrDigest::Tag(tag) => repository.is_immutable(tag),
+        TagOrDigest::Digest(_) => false,
+    };
     html! {
-        @if may_write {
+        @if may_write && !immutable {
             div.actions {
                 @if let TagOrDigest::Tag(tag) = reference && can.untag.is_possible() {
                     a.button href=(links::untag(name, tag)) { "Remove tag" }

@@ -6,6 +6,7 @@ mod content;
 mod downloads;
 mod hostile;
 mod lists;
+mod refused_changes;
 mod requests;
 mod service;
 mod support;

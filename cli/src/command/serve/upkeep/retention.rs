@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use http::Method;
 use tranship::layers::{ImmutableTags, Notify, Operation, OperationName};
+use tranship::prelude::*;
 use tranship::{Descriptor, Digest, RepositoryName, Result, Tag};
 use tranship_artifact::retention::{Plan, Selection, plan_all};
 use tranship_server::{Event, EventAction, EventCause, EventSink as _};
