@@ -2,19 +2,23 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::HOST;
 use http::request::Parts;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_server::{Access, Event, Peer, Permission, RegistryService};
 use url::form_urlencoded;
 
 use crate::details::DetailsCache;
 use crate::failure::Failure;
+use crate::layer_readers::{LayerReaders, Reader, ReadingPermit};
 use crate::options::PageOptions;
 use crate::sessions::{Sessions, secret};
 use crate::viewer::Viewer;
+
+/// How long a request waits until it may read layers.
+const LONGEST_QUEUE: Duration = Duration::from_secs(10);
 
 /// The state that all requests share.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ pub(crate) struct State {
     pub(crate) details: DetailsCache,
     /// The secret of forms on a server without users.
     open_form_token: Arc<str>,
-    layer_readers: Semaphore,
+    layer_readers: LayerReaders,
 }
 
 impl State {
@@ -33,9 +37,7 @@ impl State {
             sessions: Sessions::new(options.session_lifetime, options.max_sessions),
             details: DetailsCache::default(),
             open_form_token: secret()?.into(),
-            layer_readers: Semaphore::new(
-                options.max_layer_readers.clamp(1, Semaphore::MAX_PERMITS),
-            ),
+            layer_readers: LayerReaders::new(options.max_layer_readers),
             options,
         })
     }
@@ -109,10 +111,20 @@ impl<'a> Context<'a> {
         self.service.report(event, self.request, user);
     }
 
-    /// Waits until few enough other requests read layers.
-    pub(crate) async fn layer_reader(&self) -> Result<SemaphorePermit<'a>, Failure> {
-        let permit = self.state.layer_readers.acquire().await;
-        permit.map_err(|_| Failure::unavailable())
+    /// Waits until few enough other requests read layers, and no other one of the viewer.
+    ///
+    /// # Errors
+    /// 503 if that takes longer than some seconds.
+    pub(crate) async fn layer_reader(&self) -> Result<ReadingPermit, Failure> {
+        let reader = match self.viewer.user() {
+            Some(user) => Reader::User(user.to_owned()),
+            None => Reader::Address(self.peer.address.map(|address| address.ip())),
+        };
+        let permit = self.state.layer_readers.acquire(reader);
+        match tokio::time::timeout(LONGEST_QUEUE, permit).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(Failure::busy()),
+        }
     }
 
     /// Returns the host of the registry for commands: what the browser has connected to.

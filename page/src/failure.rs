@@ -75,6 +75,18 @@ impl Failure {
         )
     }
 
+    /// Too many others read layers.
+    pub(crate) fn busy() -> Self {
+        Self {
+            retry_after: Some(Duration::from_secs(5)),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Not available",
+                "Files of other images are being read. Try again in a few seconds.",
+            )
+        }
+    }
+
     pub(crate) fn timeout() -> Self {
         Self::new(
             StatusCode::GATEWAY_TIMEOUT,
@@ -95,11 +107,15 @@ impl From<Error> for Failure {
             Unsupported | SizeExceedsLimit | InvalidMediaType => {
                 Self::not_possible(error.to_string())
             }
-            InvalidManifest | Corrupt | DigestMismatch | SizeMismatch => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "Damaged content",
-                error.to_string(),
-            ),
+            // Usually it was pushed so. If the storage has damaged it, that is in the log.
+            InvalidManifest | Corrupt | DigestMismatch | SizeMismatch => {
+                tracing::warn!(%error, "a page cannot be shown");
+                Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "Damaged content",
+                    error.to_string(),
+                )
+            }
             Denied => Self::forbidden(error.to_string()),
             Conflict => Self::new(StatusCode::CONFLICT, "Conflict", error.to_string()),
             RateLimited => Self::new(

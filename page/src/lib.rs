@@ -35,6 +35,7 @@ mod documents;
 mod failure;
 mod form;
 mod html;
+mod layer_readers;
 mod links;
 mod options;
 mod origin;

@@ -19,7 +19,11 @@ pub struct PageOptions {
     pub max_document_size: u64,
     /// The largest layers of an image whose files are listed, in bytes, together and compressed. 512 MiB by default.
     pub max_layers_size: u64,
-    /// How many requests may read layers at a time. 2 by default.
+    /// How much the layers that a page reads may be when they are decompressed, in bytes. 2 GiB by default.
+    pub max_unpacked_size: u64,
+    /// How long a page may decompress layers, without the time in which their bytes are waited for. 2 seconds by default.
+    pub max_layers_time: Duration,
+    /// How many requests may read layers at a time, at most one of each user, or of each address. 2 by default.
     pub max_layer_readers: usize,
     /// Whether pages are shown only to browsers that name a loopback address or `localhost` as the host. Set it for a
     /// server that only this machine reaches: a site whose name is made to resolve to a loopback address could otherwise
@@ -36,6 +40,8 @@ impl Default for PageOptions {
             timeout: Duration::from_secs(30),
             max_document_size: 8 * 1024 * 1024,
             max_layers_size: 512 * 1024 * 1024,
+            max_unpacked_size: 2 * 1024 * 1024 * 1024,
+            max_layers_time: Duration::from_secs(2),
             max_layer_readers: 2,
             local_hosts_only: false,
         }
@@ -89,6 +95,20 @@ impl PageOptions {
     #[must_use]
     pub fn with_max_layers_size(mut self, bytes: u64) -> Self {
         self.max_layers_size = bytes;
+        self
+    }
+
+    /// Sets [`max_unpacked_size`](Self::max_unpacked_size), in bytes.
+    #[must_use]
+    pub fn with_max_unpacked_size(mut self, bytes: u64) -> Self {
+        self.max_unpacked_size = bytes;
+        self
+    }
+
+    /// Sets [`max_layers_time`](Self::max_layers_time).
+    #[must_use]
+    pub fn with_max_layers_time(mut self, time: Duration) -> Self {
+        self.max_layers_time = time;
         self
     }
 

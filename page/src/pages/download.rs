@@ -3,7 +3,7 @@
 use http::Response;
 use tranship::{Digest, Repository, TagOrDigest};
 
-use super::files::open;
+use super::files::{open, unreadable};
 use super::manifest::title;
 use super::view::find;
 use crate::body::PageBody;
@@ -49,7 +49,7 @@ pub(super) async fn file(
     let path = context.parameter("path");
     let reader = context.layer_reader().await?;
     let mut files = open(context, repository, reference).await?;
-    let (_, content) = files.read(&path).await?;
+    let (_, content) = files.read(&path).await.map_err(unreadable)?;
     drop(reader);
     let length = content.size();
     let stream = content.into_body()?.into_stream();

@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 use maud::{Markup, html};
-use tranship::{Descriptor, HumanSize, Repository, TagOrDigest};
+use tranship::{Descriptor, Error, ErrorKind, HumanSize, Repository, TagOrDigest};
 use tranship_artifact::image::{Entry, EntryKind, Filesystem, FilesystemOptions};
 
 use super::manifest::{crumbs, title};
@@ -31,11 +31,13 @@ pub(super) async fn open<'r>(
     repository: &'r dyn Repository,
     reference: &TagOrDigest,
 ) -> Result<Filesystem<'r>, Failure> {
-    let limit = context.state.options.max_layers_size;
+    let limits = &context.state.options;
+    let limit = limits.max_layers_size;
     let options = FilesystemOptions::default()
         .with_max_entries(500_000)
         .with_max_metadata_size(128 * 1024 * 1024)
-        .with_max_unpacked_size(limit.saturating_mul(8));
+        .with_max_unpacked_size(limits.max_unpacked_size)
+        .with_max_work_time(limits.max_layers_time);
     let files = Filesystem::open(repository, reference, options).await?;
     let size = files.layers().map(Descriptor::size);
     let size: u64 = size.fold(0, u64::saturating_add);
@@ -49,6 +51,16 @@ pub(super) async fn open<'r>(
     Ok(files)
 }
 
+/// Converts the error of reading layers.
+pub(super) fn unreadable(error: Error) -> Failure {
+    let is_over_limit = error.kind() == ErrorKind::SizeExceedsLimit;
+    let mut failure = Failure::from(error);
+    if is_over_limit {
+        failure.hint = Some("Use `tranship fs ls`, which has larger limits.".to_owned());
+    }
+    failure
+}
+
 pub(super) async fn show(
     context: &Context<'_>,
     repository: &dyn Repository,
@@ -58,9 +70,9 @@ pub(super) async fn show(
     let path = if path.is_empty() { "/" } else { &*path };
     let reader = context.layer_reader().await?;
     let mut files = open(context, repository, reference).await?;
-    let entry = files.metadata(path).await?;
+    let entry = files.metadata(path).await.map_err(unreadable)?;
     let entries = match entry.is_directory() {
-        true => files.list(path, false).await?,
+        true => files.list(path, false).await.map_err(unreadable)?,
         false => vec![entry.clone()],
     };
     drop(reader);

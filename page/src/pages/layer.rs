@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use tranship::{Digest, HumanSize, Repository, TagOrDigest};
 use tranship_artifact::image::{EntryKind, LayerChange};
 
-use super::files::{MAX_TARGET, PAGE, open};
+use super::files::{MAX_TARGET, PAGE, open, unreadable};
 use super::manifest::{crumbs, title};
 use crate::body::PageBody;
 use crate::context::Context;
@@ -25,7 +25,7 @@ pub(super) async fn show(
 ) -> Result<Response<PageBody>, Failure> {
     let reader = context.layer_reader().await?;
     let mut files = open(context, repository, reference).await?;
-    let changes = files.list_layer(layer).await?;
+    let changes = files.list_layer(layer).await.map_err(unreadable)?;
     drop(reader);
     let query = context.parameter("q").trim().to_lowercase();
     let found = changes

@@ -39,7 +39,7 @@ pub(super) async fn show(
         Ok(inspection) => inspection,
         Err(error) if error.kind() == ErrorKind::InvalidManifest => {
             let page = broken(context, repository, reference, &error, raw.as_ref());
-            return Ok(response::html(StatusCode::INTERNAL_SERVER_ERROR, page));
+            return Ok(response::html(StatusCode::UNPROCESSABLE_ENTITY, page));
         }
         Err(error) => return Err(error.into()),
     };

@@ -72,7 +72,7 @@ async fn an_image_that_cannot_be_read_shows_its_manifest() {
     let pushed = push_manifest(&*repository, kind, manifest, &["v1"]).await;
     pushed.expect("pushed");
     let reply = site.get("/ui/repositories/app/-/manifests/v1").await;
-    assert_eq!(reply.status, 500);
+    assert_eq!(reply.status, 422);
     assert!(reply.body.contains("cannot be read") && reply.body.contains("&lt;b&gt;"));
     let list = site.get("/ui/repositories/app").await;
     assert_eq!(list.status, 200);

@@ -5,6 +5,7 @@ mod changes;
 mod content;
 mod downloads;
 mod hostile;
+mod layers;
 mod lists;
 mod refused_changes;
 mod requests;

@@ -160,10 +160,13 @@ pub(crate) fn layer(files: &[(&str, &str)]) -> (Vec<u8>, tranship::Digest) {
         added.expect("added");
     }
     let archive = archive.into_inner().expect("an archive");
-    let diff_id = tranship::Digest::of(&archive);
+    (gzip(&archive), tranship::Digest::of(&archive))
+}
+
+pub(crate) fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(&archive).expect("compressed");
-    (encoder.finish().expect("compressed"), diff_id)
+    encoder.write_all(content).expect("compressed");
+    encoder.finish().expect("compressed")
 }
 
 /// Pushes an image with one layer, and a config with the given fields besides.
@@ -173,7 +176,16 @@ pub(crate) async fn push_image(
     config: serde_json::Value,
     names: &[&str],
 ) -> Descriptor {
-    let (layer, diff_id) = layer(files);
+    push_layered(repository, layer(files), config, names).await
+}
+
+/// Pushes an image with one layer that consists of any bytes, and has the given digest when it is decompressed.
+pub(crate) async fn push_layered(
+    repository: &dyn Repository,
+    (layer, diff_id): (Vec<u8>, tranship::Digest),
+    config: serde_json::Value,
+    names: &[&str],
+) -> Descriptor {
     let mut document = serde_json::json!({
         "os": "linux", "architecture": "amd64", "created": "2026-01-02T03:04:05Z",
         "rootfs": {"type": "layers", "diff_ids": [diff_id.to_string()]},

@@ -1,12 +1,14 @@
 //! The entries of one layer: its headers, read once.
 
 use std::io::{self, BufReader, Read};
+use std::time::Duration;
 
 use tranship::decompress::DecompressingReader;
 use tranship::{Digest, Digester, Error, ErrorKind, Result};
 
 use super::path::{self, ancestors};
 use super::tar_reader::{RawKind, TarReader, unreadable};
+use super::work_time::{TimedSource, WorkTime};
 
 /// How many bytes are decompressed at a time.
 const BUFFER: usize = 64 * 1024;
@@ -132,6 +134,8 @@ pub(super) struct Allowance {
     pub(super) entries: u64,
     pub(super) metadata: u64,
     pub(super) unpacked: u64,
+    /// How long they may be decompressed.
+    pub(super) time: Duration,
 }
 
 /// Reads a layer from its start to its end, and calls `visit` with each entry, its place, and a reader of its content.
@@ -144,12 +148,15 @@ pub(super) fn read_layer<R: Read>(
     allowance: &mut Allowance,
     mut visit: impl FnMut(usize, LayerEntry, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
+    let time = WorkTime::with_limit(allowance.time);
+    let source = TimedSource::new(source, time.clone());
     let decompressed = DecompressingReader::new(source).map_err(unreadable)?;
     let digester = diff_id.map(|digest| Digester::new(digest.algorithm()));
     let mut hashed = HashedReader {
         source: decompressed,
         digester,
         left: allowance.unpacked,
+        time: time.clone(),
         start: [0; 6],
         read: 0,
     };
@@ -185,6 +192,7 @@ pub(super) fn read_layer<R: Read>(
     }
     tar.drain()?;
     allowance.unpacked = hashed.left;
+    allowance.time = time.left();
     match (hashed.digester.map(Digester::finish), diff_id) {
         (Some(found), Some(expected)) if found != expected => Err(Error::new(
             ErrorKind::DigestMismatch,
@@ -283,11 +291,12 @@ fn layer_entry(raw: super::tar_reader::RawEntry) -> Result<LayerEntry> {
     })
 }
 
-/// Hashes the bytes that are read, keeps the first ones, and stops at a limit.
+/// Hashes the bytes that are read, keeps the first ones, and stops at a limit of size or time.
 struct HashedReader<R> {
     source: R,
     digester: Option<Digester>,
     left: u64,
+    time: WorkTime,
     start: [u8; 6],
     read: usize,
 }
@@ -298,6 +307,7 @@ impl<R: Read> Read for HashedReader<R> {
         let bytes = &buffer[..length];
         let left = self.left.checked_sub(length as u64);
         self.left = left.ok_or(io::ErrorKind::FileTooLarge)?;
+        self.time.check()?;
         if let Some(digester) = &mut self.digester {
             digester.update(bytes);
         }

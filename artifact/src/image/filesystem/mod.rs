@@ -25,6 +25,7 @@ mod path;
 mod read;
 mod tar_reader;
 mod tree;
+mod work_time;
 
 pub use content::FileContent;
 pub use copy_out::{CopyOutOptions, CopyOutReport};

@@ -123,6 +123,7 @@ impl<'a> Filesystem<'a> {
             entries: options.max_entries,
             metadata: options.max_metadata_size,
             unpacked: options.max_unpacked_size,
+            time: options.max_work_time,
         };
         Ok(Self {
             repository,

@@ -1,5 +1,7 @@
 //! How a file system is read.
 
+use std::time::Duration;
+
 use tranship::{MAX_MANIFEST_SIZE, Platform};
 
 /// How [`Filesystem::open`](super::Filesystem::open) reads an image, and its limits.
@@ -16,6 +18,9 @@ pub struct FilesystemOptions {
     pub max_metadata_size: u64,
     /// How much all layers may be when they are decompressed, in bytes; by default 64 GiB.
     pub max_unpacked_size: u64,
+    /// How long the layers may be decompressed and hashed, without the time in which their bytes are waited for; by
+    /// default not limited.
+    pub max_work_time: Duration,
 }
 
 impl Default for FilesystemOptions {
@@ -26,6 +31,7 @@ impl Default for FilesystemOptions {
             max_entries: 2_000_000,
             max_metadata_size: 512 * 1024 * 1024,
             max_unpacked_size: 64 * 1024 * 1024 * 1024,
+            max_work_time: Duration::MAX,
         }
     }
 }
@@ -63,6 +69,13 @@ impl FilesystemOptions {
     #[must_use]
     pub fn with_max_unpacked_size(mut self, bytes: u64) -> Self {
         self.max_unpacked_size = bytes;
+        self
+    }
+
+    /// Sets [`max_work_time`](Self::max_work_time).
+    #[must_use]
+    pub fn with_max_work_time(mut self, time: Duration) -> Self {
+        self.max_work_time = time;
         self
     }
 }

@@ -216,6 +216,10 @@ pub(super) fn unreadable(error: io::Error) -> Error {
             "the layers decompress to more than the limit",
         )
         .with_hint("raise the limit if you trust the image"),
+        io::ErrorKind::TimedOut => Error::new(
+            ErrorKind::SizeExceedsLimit,
+            "the layers take longer to decompress than the limit",
+        ),
         _ => corrupt("cannot be decompressed").with_source(error),
     }
 }
