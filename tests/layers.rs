@@ -9,8 +9,8 @@ use std::time::Duration;
 #[cfg(feature = "observe")]
 use tranship::layers::Observe;
 use tranship::layers::{
-    Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions, NoDeletes,
-    Notify, Prefix, ReadOnly, Tiers, Unify,
+    Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions, Monitor,
+    NoDeletes, Notify, Prefix, ReadOnly, Tiers, Unify,
 };
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
@@ -76,6 +76,11 @@ const LAYERS: &[Layer] = &[
         name: "limit",
         registry: Some(|inner| Arc::new(Limit::new(inner, limits()))),
         repository: Some(|inner| Arc::new(Limit::new(inner, limits()))),
+    },
+    Layer {
+        name: "monitor",
+        registry: Some(|inner| Arc::new(Monitor::new(inner, Arc::default()))),
+        repository: Some(|inner| Arc::new(Monitor::new(inner, Arc::default()))),
     },
     Layer {
         name: "notify",

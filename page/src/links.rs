@@ -6,6 +6,7 @@ use tranship::{Digest, RepositoryName, Tag};
 /// The path below which all pages are.
 pub(crate) const ROOT: &str = "/ui/";
 
+pub(crate) const MIRRORS: &str = "/ui/mirrors";
 pub(crate) const LOGIN: &str = "/ui/login";
 pub(crate) const LOGOUT: &str = "/ui/logout";
 

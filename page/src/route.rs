@@ -6,6 +6,7 @@ use tranship::{Digest, RepositoryName, Tag, TagOrDigest};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Repositories,
+    Mirrors,
     Login,
     Logout,
     Asset(String),
@@ -35,6 +36,7 @@ impl Route {
         let path = path.strip_prefix(crate::links::ROOT)?;
         match path {
             "" => return Some(Self::Repositories),
+            "mirrors" => return Some(Self::Mirrors),
             "login" => return Some(Self::Login),
             "logout" => return Some(Self::Logout),
             _ => {}

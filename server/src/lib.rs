@@ -73,7 +73,7 @@ pub use access::{
 };
 pub use events::{Event, EventAction, EventCause, EventSink, ReceiverState};
 pub use metrics::GcOutcome;
-pub use mirrors::{Mirror, Mirrors};
+pub use mirrors::{Mirror, MirrorState, Mirrors, StoredRepositories};
 pub use options::{RedirectOptions, ServerOptions};
 pub use page_request::PageRequest;
 pub use peer::Peer;

@@ -18,6 +18,7 @@ use tranship::{Registry, RepositoryName};
 use crate::access::{Access, Action, Caller, Required};
 use crate::events::Event;
 use crate::metrics::{self, GcOutcome, Metrics};
+use crate::mirrors::Mirrors;
 use crate::options::ServerOptions;
 use crate::page_request::PageRequest;
 use crate::record::RequestRecord;
@@ -54,6 +55,12 @@ impl RegistryService {
     #[must_use]
     pub fn registry(&self) -> Arc<dyn Registry> {
         Arc::clone(&self.shared.state().registry)
+    }
+
+    /// Returns the mirrors, if there are any.
+    #[must_use]
+    pub fn mirrors(&self) -> Option<Arc<Mirrors>> {
+        self.shared.state().options.mirrors.clone()
     }
 
     /// Returns the name under which the repository `name` is stored, for which rights are granted: a repository of a

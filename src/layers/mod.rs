@@ -15,6 +15,7 @@
 //! | [`Tiers`] | looks in one repository after the other |
 //! | [`Cache`] | keeps what is read from another registry |
 //! | [`Limit`] | bounds how many calls run at a time and in a second, and how many bytes are stored |
+//! | [`Monitor`] | counts calls, and remembers when they last succeeded and failed |
 //! | [`Notify`] | calls a function after each call that has succeeded |
 //! | `Observe`, with the feature `observe` | reports every call through the crates `tracing` and `metrics` |
 //! | [`Inject`] | makes calls slow or makes them fail, for tests |
@@ -27,6 +28,7 @@ mod immutable_tags;
 mod inject;
 mod intercept;
 mod limit;
+mod monitor;
 mod no_deletes;
 mod notify;
 #[cfg(feature = "observe")]
@@ -40,10 +42,11 @@ mod renamed;
 mod tiers;
 mod unify;
 
-pub use cache::{Cache, CacheOptions, CacheStats, CachedContent};
+pub use cache::{Cache, CacheCounts, CacheOptions, CacheStats, CachedContent};
 pub use immutable_tags::ImmutableTags;
 pub use inject::{Inject, InjectOptions};
 pub use limit::{Limit, LimitOptions};
+pub use monitor::{CallStats, Calls, Monitor};
 pub use no_deletes::NoDeletes;
 pub use notify::Notify;
 #[cfg(feature = "observe")]

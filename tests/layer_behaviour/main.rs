@@ -6,6 +6,7 @@ mod direct_urls;
 mod immutable_tags;
 mod inject;
 mod limit;
+mod monitor;
 mod names;
 mod notify;
 #[cfg(feature = "observe")]

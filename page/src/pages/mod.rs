@@ -10,6 +10,7 @@ mod image;
 mod layer;
 mod login;
 mod manifest;
+mod mirrors;
 mod referrers;
 mod repositories;
 mod repository;
@@ -33,6 +34,7 @@ pub(crate) async fn show(
 ) -> Result<Response<PageBody>, Failure> {
     let (name, page) = match route {
         Route::Repositories => return repositories::show(context).await,
+        Route::Mirrors => return mirrors::show(context).await,
         Route::Login => return Ok(login::show(context)),
         Route::Asset(name) => return assets::respond(&name),
         Route::Logout => return Err(Failure::method_not_allowed()),

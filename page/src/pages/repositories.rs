@@ -10,6 +10,7 @@ use tranship::{ListOptions, RepositoryName, Tag, TagOrDigest};
 use tranship_artifact::tags::{TagFilter, TagVersion};
 use tranship_server::Permission;
 
+use super::mirrors;
 use crate::body::PageBody;
 use crate::context::Context;
 use crate::details::{self, Details, NoDetails};
@@ -160,6 +161,9 @@ fn page(
     let content = html! {
         div.head {
             h1 { "Repositories" }
+            @if mirrors::may_see(context) {
+                div.actions { a.button href=(links::MIRRORS) { "Mirrors" } }
+            }
             form.search role="search" method="get" action=(links::ROOT) data-live {
                 label.hidden for="q" { "Search repositories" }
                 input #q name="q" type="search" value=(Text(query)) placeholder="Search repositories"

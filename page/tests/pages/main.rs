@@ -7,6 +7,7 @@ mod downloads;
 mod hostile;
 mod layers;
 mod lists;
+mod mirrors;
 mod refused_changes;
 mod requests;
 mod service;

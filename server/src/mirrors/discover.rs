@@ -1,8 +1,10 @@
 //! Searches a registry for content that mirrors have stored.
 
 use std::collections::HashSet;
+use std::future::ready;
+use std::pin::pin;
 
-use futures_util::TryStreamExt as _;
+use futures_util::{Stream, TryStreamExt as _};
 use tranship::layers::CachedContent;
 use tranship::{
     ContentKind, Descriptor, Digest, ListOptions, MAX_MANIFEST_SIZE, Registry, Repository,
@@ -19,22 +21,27 @@ pub(super) async fn discover(
     found: impl Fn(CachedContent) + Send,
 ) -> Result<()> {
     for mirror in mirrors {
-        // The names follow their prefix in the order of the list.
-        let options = ListOptions::default().with_last(mirror.prefix.as_str());
-        let mut names = local.repositories(options);
+        let mut names = pin!(stored_names(local, &mirror.prefix));
         while let Some(name) = names.try_next().await? {
-            if mirror.image(&name).is_none() {
-                // Names such as `docker.io-other/app` are between.
-                if name.as_str() > format!("{}0", mirror.prefix).as_str() {
-                    break;
-                }
-                continue;
-            }
             let repository = local.repository(&name).await?;
             discover_in(&*repository, &name, &found).await?;
         }
     }
     Ok(())
+}
+
+/// Lists the repositories of the mirror with this prefix in the local registry.
+pub(super) fn stored_names<'a>(
+    local: &'a dyn Registry,
+    prefix: &RepositoryName,
+) -> impl Stream<Item = Result<RepositoryName>> + Send + use<'a> {
+    // The names follow their prefix in the order of the list, and names such as `docker.io-other/app` are between.
+    let options = ListOptions::default().with_last(prefix.as_str());
+    let (start, end) = (format!("{prefix}/"), format!("{prefix}0"));
+    local
+        .repositories(options)
+        .try_take_while(move |name| ready(Ok(name.as_str() < end.as_str())))
+        .try_filter(move |name| ready(name.as_str().starts_with(&start)))
 }
 
 async fn discover_in(

@@ -1,17 +1,25 @@
 //! Other registries, whose content is served and stored.
 
 mod discover;
+mod state;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
-use tranship::layers::{Cache, CacheOptions, CacheStats, CachedContent, ReadOnly, Unify};
+use tranship::layers::{
+    Cache, CacheCounts, CacheOptions, CacheStats, CachedContent, CallStats, Monitor, ReadOnly,
+    Unify,
+};
 use tranship::{
     Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
     RepositoryName, Result, Tag,
 };
+
+use self::discover::stored_names;
+pub use self::state::{MirrorState, StoredRepositories};
 
 /// The host of Docker Hub. The name of an official image has one component there, short for `library/NAME`.
 const DOCKER_HUB: &str = "docker.io";
@@ -55,6 +63,10 @@ pub struct Mirror {
     host: String,
     prefix: RepositoryName,
     upstream: Arc<dyn Registry>,
+    /// The calls of the upstream.
+    calls: Arc<CallStats>,
+    /// The reads of content of the mirror.
+    counts: Arc<CacheCounts>,
 }
 
 impl Mirror {
@@ -67,10 +79,13 @@ impl Mirror {
         let host = host.into().to_ascii_lowercase();
         // A repository name cannot contain a colon.
         let prefix = host.replace(':', "_").parse()?;
+        let calls = Arc::default();
         Ok(Self {
             host,
             prefix,
-            upstream,
+            upstream: Arc::new(Monitor::new(upstream, Arc::clone(&calls))),
+            calls,
+            counts: Arc::default(),
         })
     }
 
@@ -169,6 +184,48 @@ impl Mirrors {
         self.cache.stats()
     }
 
+    /// Returns the mirrors, and how each was used.
+    #[must_use]
+    pub fn states(&self) -> Vec<MirrorState> {
+        let states = self.mirrors.iter().map(|mirror| MirrorState {
+            host: mirror.host.clone(),
+            upstream: mirror.upstream.identity().to_string(),
+            hits: mirror.counts.hits(),
+            misses: mirror.counts.misses(),
+            calls: mirror.calls.calls(),
+            prefix: mirror.prefix.clone(),
+        });
+        states.collect()
+    }
+
+    /// Counts the stored repositories of a mirror, up to `limit`.
+    ///
+    /// # Errors
+    /// The error of the local registry.
+    pub async fn count_stored(
+        &self,
+        mirror: &MirrorState,
+        limit: usize,
+    ) -> Result<StoredRepositories> {
+        let mut stored = StoredRepositories::default();
+        let mut names = pin!(stored_names(&*self.local, &mirror.prefix));
+        while let Some(name) = names.try_next().await? {
+            if stored.all == limit {
+                stored.cut = true;
+                break;
+            }
+            stored.all += 1;
+            stored.pinned += usize::from(self.cache.is_pinned(&name));
+        }
+        Ok(stored)
+    }
+
+    /// Returns how many bytes the mirrors may store, if that is limited.
+    #[must_use]
+    pub fn max_size(&self) -> Option<u64> {
+        self.cache.max_size()
+    }
+
     /// Returns whether content is deleted to make room.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
@@ -248,8 +305,11 @@ impl Registry for Mirrors {
     }
 
     async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
-        if let Some(mirrored) = self.mirrored(name)? {
-            return self.cache.repository(&mirrored).await;
+        for mirror in &self.mirrors {
+            if let Some(mirrored) = mirror.stored_as(name)? {
+                let cache = self.cache.counting(&mirror.counts);
+                return cache.repository(&mirrored).await;
+            }
         }
         self.local.repository(name).await
     }

@@ -36,9 +36,16 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         found.is_ok_and(|found| found == Presence::Whole)
     }
 
+    /// Counts a read that needs the upstream.
+    fn miss(&self) {
+        count(&self.shared.counts.misses);
+        count(&self.counts.misses);
+    }
+
     /// Counts a read that the store has answered.
     fn hit(&self, kind: ContentKind, target: &Descriptor) {
-        count(&self.shared.hits);
+        count(&self.shared.counts.hits);
+        count(&self.counts.hits);
         if let Some(usage) = self.shared.usage(self.name()) {
             usage.used(self.name(), kind, target);
         }
@@ -46,7 +53,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
 
     /// Opens content that the store does not have, and stores it.
     async fn read_missing(&self, kind: ContentKind, known: Known<'_>) -> Result<Content> {
-        count(&self.shared.misses);
+        self.miss();
         let Some(fill) = self.fill(kind, known).await? else {
             return match known {
                 Known::Target(target) => self.upstream.read(kind, target).await,
@@ -186,7 +193,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
             }
         };
         if !self.is_stored(kind, &found).await {
-            count(&self.shared.misses);
+            self.miss();
             if let Ok(Some(fill)) = self.fill(kind, Known::Target(&found)).await {
                 fill.stored().await;
             }
@@ -276,7 +283,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
             self.hit(kind, target);
             return Ok(part);
         }
-        count(&self.shared.misses);
+        self.miss();
         self.upstream.read_range(kind, target, range).await
     }
 

@@ -65,6 +65,29 @@ pub struct Cache<U, S> {
     upstream: Arc<U>,
     store: Arc<S>,
     shared: Arc<Shared>,
+    /// Where reads are counted, besides in the shared counts.
+    counts: Arc<CacheCounts>,
+}
+
+/// How a part of a cache was used; see [`Cache::counting`].
+#[derive(Debug, Default)]
+pub struct CacheCounts {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl CacheCounts {
+    /// Returns how many reads the store answered.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many reads needed content of the upstream.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
 }
 
 /// What the repositories of a cache share.
@@ -78,8 +101,7 @@ struct Shared {
     openings: SingleFlight<Key, Option<Arc<Fill>>>,
     /// `None` without a maximum size.
     usage: Option<Usage>,
-    hits: AtomicU64,
-    misses: AtomicU64,
+    counts: CacheCounts,
     stale: AtomicU64,
     evicted: AtomicU64,
 }
@@ -106,6 +128,7 @@ impl<U, S> Clone for Cache<U, S> {
             upstream: Arc::clone(&self.upstream),
             store: Arc::clone(&self.store),
             shared: Arc::clone(&self.shared),
+            counts: Arc::clone(&self.counts),
         }
     }
 }
@@ -123,11 +146,20 @@ impl<U, S> Cache<U, S> {
                 tag_lookups: SingleFlight::default(),
                 fills: Fills::default(),
                 openings: SingleFlight::default(),
-                hits: AtomicU64::default(),
-                misses: AtomicU64::default(),
+                counts: CacheCounts::default(),
                 stale: AtomicU64::default(),
                 evicted: AtomicU64::default(),
             }),
+            counts: Arc::default(),
+        }
+    }
+
+    /// Returns the same cache, which also counts in `counts` what is read through it and its repositories.
+    #[must_use]
+    pub fn counting(&self, counts: &Arc<CacheCounts>) -> Self {
+        Self {
+            counts: Arc::clone(counts),
+            ..self.clone()
         }
     }
 
@@ -142,12 +174,24 @@ impl<U, S> Cache<U, S> {
     pub fn stats(&self) -> CacheStats {
         let shared = &self.shared;
         CacheStats {
-            hits: shared.hits.load(Ordering::Relaxed),
-            misses: shared.misses.load(Ordering::Relaxed),
+            hits: shared.counts.hits(),
+            misses: shared.counts.misses(),
             stale: shared.stale.load(Ordering::Relaxed),
             evicted: shared.evicted.load(Ordering::Relaxed),
             bytes: shared.usage.as_ref().map_or(0, Usage::bytes),
         }
+    }
+
+    /// Returns the [maximum size](CacheOptions::max_size), in bytes.
+    #[must_use]
+    pub fn max_size(&self) -> Option<u64> {
+        self.shared.options.max_size
+    }
+
+    /// Returns whether content of the repository `name` is never deleted to make room.
+    #[must_use]
+    pub fn is_pinned(&self, name: &RepositoryName) -> bool {
+        self.shared.options.is_pinned(name)
     }
 
     /// Returns whether there is a [maximum size](CacheOptions::max_size).
@@ -245,6 +289,7 @@ impl<U: Registry, S: Registry> Registry for Cache<U, S> {
             upstream: Arc::new(self.upstream.repository(name).await?),
             store: Arc::new(self.store.repository(name).await?),
             shared: Arc::clone(&self.shared),
+            counts: Arc::clone(&self.counts),
         }))
     }
 
