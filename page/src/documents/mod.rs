@@ -3,6 +3,7 @@
 
 mod indent;
 mod packages;
+mod spdx3;
 mod statements;
 
 use serde::Deserialize;
@@ -63,6 +64,8 @@ pub(crate) struct Excerpt {
 struct Shape {
     #[serde(default)]
     spdx_version: Option<serde::de::IgnoredAny>,
+    #[serde(default, rename = "@graph")]
+    graph: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     bom_format: Option<serde::de::IgnoredAny>,
     #[serde(default, rename = "_type")]
@@ -97,6 +100,8 @@ fn parse_known(content: &[u8], depth: usize) -> Option<Document> {
     let shape: Shape = serde_json::from_slice(content).ok()?;
     let document = if shape.spdx_version.is_some() {
         Document::Packages(packages::from_spdx(content)?)
+    } else if shape.graph.is_some() {
+        Document::Packages(spdx3::read(content)?)
     } else if shape.bom_format.is_some() {
         Document::Packages(packages::from_cyclonedx(content)?)
     } else if shape.statement_type.is_some() {

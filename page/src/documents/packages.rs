@@ -27,7 +27,7 @@ pub(crate) struct Package {
     pub(crate) kind: String,
 }
 
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -35,7 +35,11 @@ where
     Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-fn list(format: String, name: Option<String>, mut packages: Vec<Package>) -> PackageList {
+pub(super) fn list(
+    format: String,
+    name: Option<String>,
+    mut packages: Vec<Package>,
+) -> PackageList {
     // By name first.
     packages.sort();
     packages.dedup();
@@ -50,8 +54,13 @@ fn list(format: String, name: Option<String>, mut packages: Vec<Package>) -> Pac
 }
 
 /// Returns the type in a package URL: `deb` of `pkg:deb/debian/curl@7.88`.
-fn purl_type(purl: &str) -> Option<&str> {
+pub(super) fn purl_type(purl: &str) -> Option<&str> {
     purl.strip_prefix("pkg:")?.split('/').next()
+}
+
+/// Returns whether the text of a licence in SPDX names one.
+pub(super) fn is_licence(text: &str) -> bool {
+    !matches!(text, "" | "NOASSERTION" | "NONE")
 }
 
 #[derive(Deserialize)]
@@ -92,7 +101,6 @@ struct SpdxReference {
 pub(super) fn from_spdx(content: &[u8]) -> Option<PackageList> {
     let document: Spdx = serde_json::from_slice(content).ok()?;
     let packages = document.packages.into_iter().map(|package| {
-        let is_known = |licence: &String| !matches!(licence.as_str(), "" | "NOASSERTION" | "NONE");
         let licences = [package.license_concluded, package.license_declared];
         let mut references = package.external_refs.iter();
         let purl = references.find(|it| it.reference_type == "purl");
@@ -101,7 +109,10 @@ pub(super) fn from_spdx(content: &[u8]) -> Option<PackageList> {
             kind: kind.unwrap_or_default().to_owned(),
             name: package.name,
             version: package.version_info,
-            licence: licences.into_iter().find(is_known).unwrap_or_default(),
+            licence: licences
+                .into_iter()
+                .find(|it| is_licence(it))
+                .unwrap_or_default(),
         }
     });
     Some(list(
