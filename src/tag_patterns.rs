@@ -4,7 +4,7 @@ use wildmatch::WildMatch;
 
 use crate::reference::Tag;
 
-/// Patterns that match tags. In a pattern `*` stands for any text and `?` for any character. A pattern that begins with
+/// Patterns that match tags. In a pattern, `*` matches any text and `?` any character. A pattern that begins with
 /// `!` excludes tags that the others match.
 ///
 /// ```

@@ -10,6 +10,7 @@ use tracing::subscriber::set_global_default;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::output::Output;
 
@@ -29,13 +30,16 @@ enum Message {
     Mark(SyncSender<()>),
 }
 
+/// A layer for spans.
+pub(crate) type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// The log. When it is dropped, what was said before is written.
 #[must_use]
 pub(crate) struct Log(SyncSender<Message>);
 
 /// Begins to log, as one line for each event: text, or a JSON object where the format is JSON. Only what
-/// is wrong is told if the user wants quiet; with traces, each request and response too.
-pub(crate) fn begin(output: Output) -> Log {
+/// is wrong is told if the user wants quiet; with traces, each request and response too. Spans go to `spans`.
+pub(crate) fn begin(output: Output, spans: Option<SpanLayer>) -> Log {
     let level = if output.traces {
         LevelFilter::DEBUG
     } else if output.quiet {
@@ -45,22 +49,28 @@ pub(crate) fn begin(output: Output) -> Log {
     };
     // Other libraries log details that do not help users, and spans repeat their events.
     let is_told = filter_fn(move |what| {
-        *what.level() <= LevelFilter::INFO
-            || (output.traces && what.is_event() && what.target().starts_with("tranship"))
-    });
+        let is_detail = *what.level() > LevelFilter::INFO;
+        *what.level() <= level
+            && what.is_event()
+            && (!is_detail || what.target().starts_with("tranship"))
+    })
+    .with_max_level_hint(level);
     let (sender, receiver) = sync_channel(WAITING);
     // Ends with the process: the subscriber has a sender for good.
     thread::spawn(move || write_out(&receiver));
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(Lines(sender.clone()))
         .with_ansi(false);
-    // Nothing else in the program begins a log, and if something did it would be the same one.
-    let _ = if output.is_json() {
-        set_global_default(log.json().flatten_event(true).finish().with(is_told))
+    let log = if output.is_json() {
+        log.json().flatten_event(true).boxed()
     } else {
-        set_global_default(log.with_target(!output.traces).finish().with(is_told))
+        log.with_target(!output.traces).boxed()
     };
+    let subscriber = tracing_subscriber::registry()
+        .with(spans)
+        .with(log.with_filter(is_told));
+    // Nothing else in the program begins a log, and if something did it would be the same one.
+    let _ = set_global_default(subscriber);
     Log(sender)
 }
 

@@ -21,6 +21,8 @@ mod save;
 mod signals;
 mod state;
 mod table;
+#[cfg(feature = "opentelemetry")]
+mod telemetry;
 mod terminal;
 mod waiting;
 

@@ -48,8 +48,8 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Status {
             return Status::from(&error);
         }
     };
-    let log =
-        (output.traces && !matches!(cli.command, Command::Serve(_))).then(|| log::begin(output));
+    let log = (output.traces && !matches!(cli.command, Command::Serve(_)))
+        .then(|| log::begin(output, None));
     let outcome = runtime.block_on(until_stopped(cli.command, cli.location_options, output));
     runtime.shutdown_timeout(PATIENCE);
     drop(log);

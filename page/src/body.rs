@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body::{Body, Frame, SizeHint};
+use tracing::Span;
 use tranship::{ByteStream, Error};
 use tranship_server::{PageRequest, ResponseBody};
 
@@ -63,6 +64,9 @@ impl Body for PageBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
+        // Content may be fetched from another registry while it is read.
+        let span = this.request.as_ref().map(PageRequest::span);
+        let _entered = span.as_ref().map(Span::enter);
         match &mut this.kind {
             Kind::Registry(body) => Pin::new(body).poll_frame(context),
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),

@@ -59,6 +59,36 @@ impl Route {
     }
 }
 
+impl Route {
+    /// Returns the path with the kinds of names in braces.
+    pub(crate) const fn template(&self) -> &'static str {
+        use RepositoryRoute::*;
+        match self {
+            Self::Repositories => crate::links::ROOT,
+            Self::Mirrors => crate::links::MIRRORS,
+            Self::Login => crate::links::LOGIN,
+            Self::Logout => crate::links::LOGOUT,
+            Self::Asset(_) => "/ui/assets/{file}",
+            Self::Repository(_, page) => match page {
+                Tags => "/ui/repositories/{name}",
+                Compare => "/ui/repositories/{name}/-/compare",
+                Untag(_) => "/ui/repositories/{name}/-/tags/{tag}/untag",
+                Manifest(_) => "/ui/repositories/{name}/-/manifests/{reference}",
+                RawManifest(_) => "/ui/repositories/{name}/-/manifests/{reference}/raw",
+                Delete(_) => "/ui/repositories/{name}/-/manifests/{reference}/delete",
+                Referrers(_) => "/ui/repositories/{name}/-/manifests/{reference}/referrers",
+                Files(_) => "/ui/repositories/{name}/-/manifests/{reference}/files",
+                FileContent(_) => "/ui/repositories/{name}/-/manifests/{reference}/files/content",
+                Layer(..) => "/ui/repositories/{name}/-/manifests/{reference}/layers/{layer}",
+                Blob(..) => "/ui/repositories/{name}/-/manifests/{reference}/blobs/{blob}",
+                BlobContent(..) => {
+                    "/ui/repositories/{name}/-/manifests/{reference}/blobs/{blob}/content"
+                }
+            },
+        }
+    }
+}
+
 impl RepositoryRoute {
     fn parse(path: &str) -> Option<Self> {
         let parts: Vec<&str> = path.split('/').collect();

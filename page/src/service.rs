@@ -11,6 +11,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tower_service::Service;
+use tracing::Instrument as _;
 use tranship::Result;
 use tranship_server::{PageRequest, RegistryService, ResponseBody};
 
@@ -80,10 +81,17 @@ where
         Box::pin(async move {
             let (request, body) = request.into_parts();
             let mut record = service.begin_page(&request);
+            let route = Route::parse(request.uri.path());
+            let template = route.as_ref().map_or("/ui/{page}", Route::template);
+            record.set_page(if is_page { template } else { "/" });
+            let span = record.span();
             let mut response = if is_page {
-                let context = Context::of(&state, &service, &request).await;
-                record.set_user(context.viewer.user());
-                respond(&context, &record, body).await
+                let responding = async {
+                    let context = Context::of(&state, &service, &request).await;
+                    record.set_user(context.viewer.user());
+                    respond(&context, &record, route, body).await
+                };
+                responding.instrument(span).await
             } else {
                 response::see_other(links::ROOT)
             };
@@ -108,7 +116,12 @@ fn is_read(method: &Method) -> bool {
     method == Method::GET || method == Method::HEAD
 }
 
-async fn respond<B>(context: &Context<'_>, record: &PageRequest, body: B) -> Response<PageBody>
+async fn respond<B>(
+    context: &Context<'_>,
+    record: &PageRequest,
+    route: Option<Route>,
+    body: B,
+) -> Response<PageBody>
 where
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
@@ -117,7 +130,7 @@ where
         record.add_received(bytes);
         frame
     });
-    let response = dispatch(context, record, body);
+    let response = dispatch(context, record, route, body);
     let response = match tokio::time::timeout(context.state.options.timeout, response).await {
         Ok(response) => response,
         Err(_) => Err(Failure::timeout()),
@@ -128,6 +141,7 @@ where
 async fn dispatch<B>(
     context: &Context<'_>,
     record: &PageRequest,
+    route: Option<Route>,
     body: B,
 ) -> Result<Response<PageBody>, Failure>
 where
@@ -138,7 +152,7 @@ where
             "pages are shown at a loopback address or localhost only; start the server with --ui to show them elsewhere",
         ));
     }
-    let route = Route::parse(context.request.uri.path()).ok_or_else(Failure::not_found)?;
+    let route = route.ok_or_else(Failure::not_found)?;
     // Each page has three of them, which browsers keep, and they are sent from memory.
     if !matches!(route, Route::Asset(_)) {
         let counted = record.check_rate(context.request, context.viewer.user());

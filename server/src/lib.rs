@@ -62,6 +62,7 @@ mod test_server;
 #[cfg(feature = "tls")]
 mod tls;
 mod token_endpoint;
+mod trace;
 mod upload_sessions;
 mod uploads;
 mod write_timeout;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::request::Parts;
+use tracing::Span;
 
 use crate::endpoint::Endpoint;
 use crate::metrics::Metrics;
@@ -28,13 +29,23 @@ pub struct PageRequest {
 impl PageRequest {
     pub(crate) fn begin(state: Arc<ServerState>, metrics: &Arc<Metrics>, request: &Parts) -> Self {
         let received = Arc::default();
-        let mut record = RequestRecord::begin(metrics, request, Arc::clone(&received));
-        record.set_endpoint(Endpoint::Page);
+        let record = RequestRecord::begin(metrics, request, Arc::clone(&received));
         Self {
             record,
             received,
             state,
         }
+    }
+
+    /// Sets which page it is, as a path with names in braces, for the span of the request.
+    pub fn set_page(&mut self, template: &str) {
+        self.record.set_endpoint(Endpoint::Page, template);
+    }
+
+    /// Returns the span in which the request should be handled.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.record.span().clone()
     }
 
     /// Sets the user that the access log names.

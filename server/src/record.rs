@@ -1,5 +1,6 @@
 //! The record of a request: a line of the access log, and metrics.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,11 +9,13 @@ use std::time::Instant;
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{Method, StatusCode};
+use tracing::Span;
 
 use crate::endpoint::Endpoint;
 use crate::metrics::{Metrics, Outcome, RepositoryLabel};
 use crate::peer::Peer;
 use crate::route::Route;
+use crate::trace;
 
 /// A request, from its head to the last byte of the response, or until the client closes the connection. It is logged
 /// and counted when it is dropped.
@@ -30,6 +33,7 @@ pub(crate) struct RequestRecord {
     is_complete: bool,
     started: Instant,
     log: Option<LogFields>,
+    span: Span,
 }
 
 #[derive(Debug)]
@@ -50,6 +54,7 @@ impl RequestRecord {
     ) -> Box<Self> {
         metrics.begin();
         let is_logged = tracing::enabled!(target: "tranship_server::access", tracing::Level::INFO);
+        let path = logged_path(request);
         Box::new(Self {
             metrics: Arc::clone(metrics),
             endpoint: Endpoint::Other,
@@ -60,16 +65,24 @@ impl RequestRecord {
             sent: 0,
             is_complete: false,
             started: Instant::now(),
-            log: is_logged.then(|| LogFields::of(request)),
+            span: trace::of_request(request, &path),
+            log: is_logged.then(|| LogFields::of(request, path)),
         })
     }
 
-    pub(crate) fn set_endpoint(&mut self, endpoint: Endpoint) {
+    /// Returns the span in which the request is handled, until the end of the response.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Sets the endpoint, and its path with names in braces.
+    pub(crate) fn set_endpoint(&mut self, endpoint: Endpoint, template: &str) {
         self.endpoint = endpoint;
+        trace::set_route(&self.span, &self.method, template);
     }
 
     pub(crate) fn set_route(&mut self, route: &Route) {
-        self.set_endpoint(route.endpoint());
+        self.set_endpoint(route.endpoint(), route.template());
         let name = route.repository();
         self.repository = name.and_then(|name| self.metrics.repository_label(name));
     }
@@ -82,6 +95,7 @@ impl RequestRecord {
 
     pub(crate) fn set_status(&mut self, status: StatusCode) {
         self.status = Some(status);
+        trace::set_status(&self.span, status);
     }
 
     pub(crate) fn add_sent(&mut self, bytes: usize) {
@@ -94,20 +108,24 @@ impl RequestRecord {
 }
 
 impl LogFields {
-    fn of(request: &Parts) -> Self {
-        let path = request.uri.path();
-        let path = match path.rsplit_once("/blobs/uploads/") {
-            Some((before, id)) if !id.is_empty() && !id.contains('/') => {
-                format!("{before}/blobs/uploads/…")
-            }
-            _ => path.to_owned(),
-        };
+    fn of(request: &Parts, path: Cow<'_, str>) -> Self {
         Self {
-            path,
+            path: path.into_owned(),
             user: None,
             client: Peer::of(&request.extensions).address,
             agent: user_agent(request).map(Into::into),
         }
+    }
+}
+
+/// Returns the path of a request without the id of an upload.
+fn logged_path(request: &Parts) -> Cow<'_, str> {
+    let path = request.uri.path();
+    match path.rsplit_once("/blobs/uploads/") {
+        Some((before, id)) if !id.is_empty() && !id.contains('/') => {
+            format!("{before}/blobs/uploads/…").into()
+        }
+        _ => path.into(),
     }
 }
 

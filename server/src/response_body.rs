@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::request::Parts;
 use http_body::{Body, Frame, SizeHint};
+use tracing::Span;
 use tranship::{ByteStream, Content, Error, ErrorKind};
 use tranship_sendfile::Outlet;
 
@@ -76,6 +77,9 @@ impl Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
+        // Content may be fetched from another registry while it is read.
+        let span = this.record.as_ref().map(|record| record.span().clone());
+        let _entered = span.as_ref().map(Span::enter);
         match &mut this.kind {
             Kind::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Whole(bytes) => {

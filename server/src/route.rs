@@ -86,6 +86,24 @@ impl Route {
         }
     }
 
+    /// Returns the path with the kinds of names in braces.
+    pub(crate) const fn template(&self) -> &'static str {
+        match self {
+            Self::Health => "/healthz",
+            Self::Ready => "/readyz",
+            Self::Metrics => "/metrics",
+            Self::Ping => "/v2/",
+            Self::Token => TOKEN_PATH,
+            Self::Catalog => "/v2/_catalog",
+            Self::Tags(_) => "/v2/{name}/tags/list",
+            Self::Manifest(..) => "/v2/{name}/manifests/{reference}",
+            Self::Blob(..) => "/v2/{name}/blobs/{digest}",
+            Self::Uploads(_) => "/v2/{name}/blobs/uploads/",
+            Self::Upload(..) => "/v2/{name}/blobs/uploads/{id}",
+            Self::Referrers(..) => "/v2/{name}/referrers/{digest}",
+        }
+    }
+
     /// Returns the route with the name of the repository that `rename` returns.
     ///
     /// # Errors

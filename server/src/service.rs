@@ -13,6 +13,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
+use tracing::Instrument as _;
 use tranship::{Registry, RepositoryName};
 
 use crate::access::{Access, Action, Caller, Required};
@@ -152,7 +153,15 @@ impl Shared {
     ) -> Response<ResponseBody> {
         let (request, mut body) = request.into_parts();
         let mut record = RequestRecord::begin(&self.metrics, &request, body.received());
-        let mut response = match self.dispatch(state, &request, &mut body, &mut record).await {
+        let route = Route::parse(request.uri.path());
+        let route = route.and_then(|route| state.in_namespace(route, &request.uri));
+        if let Ok(route) = &route {
+            // Before the span is entered, after which its name is fixed.
+            record.set_route(route);
+        }
+        let span = record.span().clone();
+        let handled = self.dispatch(state, route, &request, &mut body, &mut record);
+        let mut response = match handled.instrument(span).await {
             Ok(response) => response,
             Err(failure) => failure.into_response(),
         };
@@ -201,12 +210,12 @@ impl Shared {
     async fn dispatch(
         &self,
         state: &ServerState,
+        route: Result<Route, ResponseError>,
         request: &Parts,
         body: &mut RequestBody,
         record: &mut RequestRecord,
     ) -> HandlerResult {
-        let route = state.in_namespace(Route::parse(request.uri.path())?, &request.uri)?;
-        record.set_route(&route);
+        let route = route?;
         let method = &request.method;
         let required = required(&route, method);
         let access = state.options.access.as_ref();

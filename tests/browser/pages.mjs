@@ -66,7 +66,7 @@ async function addresses() {
   const blob = await page.locator("a[href*='/blobs/']:not([download])").first().getAttribute("href");
   await page.context().close();
   return [
-    "/ui/", "/ui/?q=shop", "/ui/?q=nothing", "/ui/repositories/shop/api", "/ui/repositories/shop/api?sort=created",
+    "/ui/", "/ui/mirrors", "/ui/?q=shop", "/ui/?q=nothing", "/ui/repositories/shop/api", "/ui/repositories/shop/api?sort=created",
     "/ui/repositories/shop/api/-/compare?from=1.10.0&to=2.0.0", image, `${image}/referrers`, `${image}/delete`,
     "/ui/repositories/shop/api/-/tags/2.0.0/untag", "/ui/repositories/charts/shop/-/manifests/2.0.0", child, layer,
     files, `${files}etc`, ...artifacts, blob, hostile, "/ui/repositories/zz-hostile",

@@ -27,7 +27,8 @@ stop() {
 }
 trap stop EXIT
 
-"$tranship" serve --listen 127.0.0.1:0 >"$temporary/url" 2>"$temporary/log" &
+# The registry of the mirror is not asked. The page of mirrors is shown if there is one.
+"$tranship" serve --listen 127.0.0.1:0 --mirror registry.example=http://127.0.0.1:9 >"$temporary/url" 2>"$temporary/log" &
 server=$!
 for _ in $(seq 100); do
     [ ! -s "$temporary/url" ] || break

@@ -33,5 +33,7 @@ mod serve_users;
 mod serve_webhooks;
 mod support;
 mod tasks;
+#[cfg(feature = "opentelemetry")]
+mod telemetry;
 mod terminal;
 mod verify;

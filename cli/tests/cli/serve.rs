@@ -22,7 +22,7 @@ impl Served {
         Self::run(workplace.command(&arguments))
     }
 
-    fn run(mut command: Command) -> Self {
+    pub(crate) fn run(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -120,7 +120,7 @@ impl<'de> Deserialize<'de> for Graph {
                 f.write_str("a list of elements")
             }
 
-            /// Keeps only what is needed: most elements are files and relationships between them.
+            /// Skips most elements: files, and relationships between them.
             fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Graph, A::Error> {
                 let mut graph = Graph::default();
                 while let Some(element) = elements.next_element()? {

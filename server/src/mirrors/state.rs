@@ -1,4 +1,4 @@
-//! What is known of a mirror, for those who run the server.
+//! The state of a mirror, for operators of the server.
 
 use tranship::RepositoryName;
 use tranship::layers::Calls;

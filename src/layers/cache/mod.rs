@@ -154,7 +154,7 @@ impl<U, S> Cache<U, S> {
         }
     }
 
-    /// Returns the same cache, which also counts in `counts` what is read through it and its repositories.
+    /// Returns the same cache, which also counts reads through it and its repositories in `counts`.
     #[must_use]
     pub fn counting(&self, counts: &Arc<CacheCounts>) -> Self {
         Self {

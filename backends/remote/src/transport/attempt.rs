@@ -133,6 +133,8 @@ impl Attempts {
             if let Some(authorization) = authorization {
                 headers.insert(AUTHORIZATION, authorization.clone());
             }
+            #[cfg(feature = "opentelemetry")]
+            trace::propagate(&mut headers);
         }
         headers
     }

@@ -1,9 +1,11 @@
-//! Logs every request and response, without secrets.
+//! Logs every request and response, and has a span for them, without secrets.
 
 use std::future::Future;
 use std::time::Instant;
 
-use http::Method;
+use http::{Method, StatusCode};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 use tranship::Error;
 use url::Url;
 
@@ -35,8 +37,9 @@ pub(super) async fn exchange<E: Cause>(
     url: &Url,
     sending: impl Future<Output = Result<reqwest::Response, E>>,
 ) -> Result<reqwest::Response, E> {
+    let span = span(method, url);
     let begin = Instant::now();
-    let outcome = sending.await;
+    let outcome = sending.instrument(span.clone()).await;
     let ms = begin.elapsed().as_millis();
     let what = match kind {
         RequestKind::Token => "token",
@@ -44,15 +47,58 @@ pub(super) async fn exchange<E: Cause>(
     };
     match &outcome {
         Ok(response) => {
+            end(&span, response.status());
             let (url, status) = (redacted_url(url), response.status().as_u16());
             tracing::debug!(%method, %url, status, ms, "{what}");
         }
         Err(error) => {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", error.cause().kind().as_str());
             let (url, error) = (redacted_url(url), describe(error.cause()));
             tracing::debug!(%method, %url, %error, ms, "{what} failed");
         }
     }
     outcome
+}
+
+/// Returns the span of one request, by the semantic conventions of OpenTelemetry for HTTP clients.
+fn span(method: &Method, url: &Url) -> Span {
+    tracing::debug_span!(
+        target: "tranship_remote::request",
+        "request",
+        otel.name = %method,
+        otel.kind = "client",
+        otel.status_code = Empty,
+        http.request.method = %method,
+        http.response.status_code = Empty,
+        server.address = url.host_str(),
+        server.port = url.port_or_known_default(),
+        url.full = %redacted_url(url),
+        error.type = Empty,
+    )
+}
+
+fn end(span: &Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    // The first request to a registry is often refused, with a challenge.
+    if status.is_client_error() || status.is_server_error() {
+        span.record("error.type", status.as_str());
+    }
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// Adds the context of the current span, so that the registry can continue its trace.
+#[cfg(feature = "opentelemetry")]
+pub(super) fn propagate(headers: &mut http::HeaderMap) {
+    use opentelemetry_http::HeaderInjector;
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+    let context = Span::current().context();
+    opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&context, &mut HeaderInjector(headers));
+    });
 }
 
 /// Returns the error with its causes, on one line.

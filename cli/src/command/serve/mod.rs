@@ -38,6 +38,8 @@ use crate::log;
 use crate::open_files;
 use crate::output::Output;
 use crate::signals::stop_signal;
+#[cfg(feature = "opentelemetry")]
+use crate::telemetry::Traces;
 
 /// The time between two searches for abandoned uploads.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
@@ -104,7 +106,13 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         let server = Server::on(listener, service.clone());
         Either::Right(socket::configured(server, &settings, tls).run(stopped))
     };
-    let _log = log::begin(output);
+    #[cfg(feature = "opentelemetry")]
+    let traces = Traces::begin()?;
+    #[cfg(feature = "opentelemetry")]
+    let spans = traces.as_ref().map(Traces::layer);
+    #[cfg(not(feature = "opentelemetry"))]
+    let spans = None;
+    let _log = log::begin(output, spans);
     log_what_is_served(&settings, address);
     let listening = Listening {
         url: format!("{scheme}://{address}"),
@@ -170,6 +178,10 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         mirrors::save(&mirrors, cache_state.as_ref()).await;
     }
     pulls.save().await;
+    #[cfg(feature = "opentelemetry")]
+    if let Some(traces) = traces {
+        traces.shutdown().await;
+    }
     outcome
 }
 
