@@ -9,8 +9,8 @@ use std::time::Duration;
 #[cfg(feature = "observe")]
 use tranship::layers::Observe;
 use tranship::layers::{
-    Cache, CacheOptions, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions, Monitor,
-    NoDeletes, Notify, Prefix, ReadOnly, Tiers, Unify,
+    Cache, CacheOptions, CircuitBreaker, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions,
+    MapErrors, Monitor, NoDeletes, Notify, Prefix, ReadOnly, Tiers, Unify,
 };
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
@@ -81,6 +81,16 @@ const LAYERS: &[Layer] = &[
         name: "monitor",
         registry: Some(|inner| Arc::new(Monitor::new(inner, Arc::default()))),
         repository: Some(|inner| Arc::new(Monitor::new(inner, Arc::default()))),
+    },
+    Layer {
+        name: "circuit breaker",
+        registry: Some(|inner| Arc::new(CircuitBreaker::new(inner, Default::default()))),
+        repository: Some(|inner| Arc::new(CircuitBreaker::new(inner, Default::default()))),
+    },
+    Layer {
+        name: "map errors",
+        registry: Some(|inner| Arc::new(MapErrors::new(inner, |_, error| error))),
+        repository: Some(|inner| Arc::new(MapErrors::new(inner, |_, error| error))),
     },
     Layer {
         name: "notify",

@@ -73,6 +73,14 @@ impl Content {
         Self::partial(self.descriptor, range, part)
     }
 
+    /// Returns the same content with another body, which must have the same bytes.
+    pub(crate) fn map_body(self, map: impl FnOnce(Body) -> Body) -> Self {
+        Self {
+            body: map(self.body),
+            ..self
+        }
+    }
+
     /// The whole content, from memory.
     pub fn from_bytes(descriptor: Descriptor, bytes: Bytes) -> Self {
         Self::new(descriptor, Body::from_bytes(bytes))

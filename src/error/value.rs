@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use super::http_request::HttpRequest;
 use super::kind::ErrorKind;
@@ -53,6 +54,7 @@ struct Inner {
     subject: Option<String>,
     hint: Option<Cow<'static, str>>,
     retryable: bool,
+    retry_after: Option<Duration>,
     registry_errors: Vec<RegistryError>,
     http_status: Option<u16>,
     copy_side: Option<CopySide>,
@@ -87,6 +89,7 @@ impl Error {
                     kind,
                     ErrorKind::RateLimited | ErrorKind::Timeout | ErrorKind::Unavailable
                 ),
+                retry_after: None,
                 registry_errors: Vec::new(),
                 http_status: None,
                 copy_side: None,
@@ -178,6 +181,13 @@ impl Error {
         self
     }
 
+    /// Adds how long the registry asks to wait before the same call is made again.
+    #[must_use]
+    pub fn with_retry_after(mut self, time: Duration) -> Self {
+        self.inner.retry_after = Some(time);
+        self
+    }
+
     /// Adds the error list of a registry's answer.
     #[must_use]
     pub fn with_registry_errors(mut self, errors: Vec<RegistryError>) -> Self {
@@ -250,6 +260,12 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         self.inner.retryable
+    }
+
+    /// Returns how long the registry asks to wait before the same call is made again, if it says so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.inner.retry_after
     }
 
     /// The registry's own error list, empty where it sent none.

@@ -204,7 +204,9 @@ impl InterceptedCall for Injected {
 
     fn succeed(self, _: u64) {}
 
-    fn fail(self, _: &Error) {}
+    fn fail(self, error: Error) -> Error {
+        error
+    }
 }
 
 /// Returns the first `left` bytes of `content`, and an error.

@@ -45,8 +45,8 @@ pub(super) trait InterceptedCall: Send + 'static {
     /// Ends a call that has succeeded and has stored `written` bytes.
     fn succeed(self, written: u64);
 
-    /// Ends a call that has failed.
-    fn fail(self, error: &Error);
+    /// Ends a call that has failed with `error`, and returns the error for the caller.
+    fn fail(self, error: Error) -> Error;
 }
 
 /// A layer that tells an interceptor of each call.
@@ -115,13 +115,8 @@ impl<B: Backend, I: Interceptor> Intercepted<B, I> {
         inner: impl Future<Output = Result<Content>> + Send,
     ) -> Result<Content> {
         let (call, content) = begin(&*self.interceptor, operation, inner).await?;
-        let (descriptor, length) = (content.descriptor().clone(), content.len());
-        let range = content.range().cloned();
-        let body = call.open(content.into_body(), length);
-        Ok(match range {
-            Some(range) => Content::partial(descriptor, range, body),
-            None => Content::new(descriptor, body),
-        })
+        let length = content.len();
+        Ok(content.map_body(|body| call.open(body, length)))
     }
 
     async fn push(
@@ -161,10 +156,7 @@ async fn begin<I: Interceptor, V: Send>(
     let mut call = interceptor.begin(operation).await?;
     match call.run(inner).await {
         Ok(value) => Ok((call, value)),
-        Err(error) => {
-            call.fail(&error);
-            Err(error)
-        }
+        Err(error) => Err(call.fail(error)),
     }
 }
 
@@ -206,10 +198,7 @@ fn list<'a, V: Send + 'a, I: Interceptor>(
                 call.pause();
                 Some((Ok(item), Page::In(call, listing)))
             }
-            Some(Err(error)) => {
-                call.fail(&error);
-                Some((Err(error), Page::After))
-            }
+            Some(Err(error)) => Some((Err(call.fail(error)), Page::After)),
             None => {
                 call.succeed(0);
                 None

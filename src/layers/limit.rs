@@ -219,7 +219,9 @@ impl InterceptedCall for Limited {
 
     fn succeed(self, _: u64) {}
 
-    fn fail(self, _: &Error) {}
+    fn fail(self, error: Error) -> Error {
+        error
+    }
 }
 
 /// Keeps `permit` until `length` bytes of `body` have been read, or it is dropped.

@@ -16,6 +16,8 @@
 //! | [`Cache`] | keeps what is read from another registry |
 //! | [`Limit`] | bounds how many calls run at a time and in a second, and how many bytes are stored |
 //! | [`Monitor`] | counts calls, and remembers when they last succeeded and failed |
+//! | [`CircuitBreaker`] | makes calls fail at once for a while after a registry could not be reached |
+//! | [`MapErrors`] | replaces errors by those that a function returns |
 //! | [`Notify`] | calls a function after each call that has succeeded |
 //! | `Observe`, with the feature `observe` | reports every call through the crates `tracing` and `metrics` |
 //! | [`Inject`] | makes calls slow or makes them fail, for tests |
@@ -24,10 +26,12 @@
 //! layer.
 
 mod cache;
+mod circuit_breaker;
 mod immutable_tags;
 mod inject;
 mod intercept;
 mod limit;
+mod map_errors;
 mod monitor;
 mod no_deletes;
 mod notify;
@@ -43,9 +47,11 @@ mod tiers;
 mod unify;
 
 pub use cache::{Cache, CacheCounts, CacheOptions, CacheStats, CachedContent};
+pub use circuit_breaker::{Circuit, CircuitBreaker, CircuitBreakerOptions};
 pub use immutable_tags::ImmutableTags;
 pub use inject::{Inject, InjectOptions};
 pub use limit::{Limit, LimitOptions};
+pub use map_errors::MapErrors;
 pub use monitor::{CallStats, Calls, Monitor};
 pub use no_deletes::NoDeletes;
 pub use notify::Notify;

@@ -78,5 +78,7 @@ impl InterceptedCall for Notified {
         (self.notify)(&self.operation);
     }
 
-    fn fail(self, _: &Error) {}
+    fn fail(self, error: Error) -> Error {
+        error
+    }
 }

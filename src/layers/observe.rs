@@ -144,8 +144,9 @@ impl InterceptedCall for Observed {
         }
     }
 
-    fn fail(mut self, error: &Error) {
-        self.end(snake_case(error.kind()), Some(error));
+    fn fail(mut self, error: Error) -> Error {
+        self.end(snake_case(error.kind()), Some(&error));
+        error
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::future::{Either, join_all, select};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tranship::layers::{Cache, CacheOptions, CachedContent};
 use tranship::prelude::*;
 use tranship::*;
@@ -206,6 +207,30 @@ async fn a_broken_fetch_continues_where_it_broke() {
     let cache = Cache::new(slow, MemoryRepository::new(), CacheOptions::default());
     let read = cache.fetch(&target).await.expect("opened").bytes(1 << 20);
     assert_eq!(read.await.expect("read"), content);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_stalls_is_waited_for_a_minute() {
+    let upstream = MemoryRepository::new();
+    for (chunks, sent) in [(8, 3), (8, 0), (1, 0)] {
+        let (target, content) = blob(&upstream, chunks).await;
+        let slow = Slow::new(&upstream);
+        let store = MemoryRepository::new();
+        let cache = Cache::new(slow.clone(), store, CacheOptions::default());
+        slow.permits.add_permits(sent);
+        let begun = Instant::now();
+        let read = async {
+            let mut reader = cache.fetch(&target).await?.into_stream();
+            assert_eq!(
+                read_bytes(&mut reader, sent * CHUNK).await,
+                content[..sent * CHUNK]
+            );
+            reader.try_next().await
+        };
+        let error = read.await.expect_err("it stalls");
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert_eq!(begun.elapsed().as_secs(), 60, "{chunks} {sent}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod cache;
 mod cache_fills;
+mod circuit_breaker;
 mod direct_urls;
 mod immutable_tags;
 mod inject;

@@ -50,6 +50,10 @@ impl State {
         self.is_down.store(true, Ordering::SeqCst);
     }
 
+    pub(crate) fn comes_back(&self) {
+        self.is_down.store(false, Ordering::SeqCst);
+    }
+
     async fn read(&self) -> Result<()> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.check()?;

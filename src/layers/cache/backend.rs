@@ -13,6 +13,7 @@ use super::fills::{Fill, Key};
 use super::origin::Origin;
 use super::reader::{altered, follow};
 use super::spool::{End, Spool};
+use super::stall::{Stall, stalled};
 use crate::*;
 
 /// How long the upstream may take to resolve a tag that the store does not have. Clients do not wait longer.
@@ -51,41 +52,57 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         }
     }
 
+    /// Returns a new bound on how long the upstream may send nothing.
+    fn stall(&self) -> Stall {
+        Stall::new(self.shared.options.stall_timeout)
+    }
+
+    /// Opens content at the upstream, which is not stored.
+    async fn read_upstream(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
+        self.stall().open(self.upstream.read(kind, target)).await
+    }
+
     /// Opens content that the store does not have, and stores it.
     async fn read_missing(&self, kind: ContentKind, known: Known<'_>) -> Result<Content> {
         self.miss();
         let Some(fill) = self.fill(kind, known).await? else {
             return match known {
-                Known::Target(target) => self.upstream.read(kind, target).await,
+                Known::Target(target) => self.read_upstream(kind, target).await,
                 Known::Digest(digest) => {
                     let reference = TagOrDigest::Digest(*digest);
-                    self.upstream.read_reference(kind, &reference).await
+                    let content = self.upstream.read_reference(kind, &reference);
+                    self.stall().open(content).await
                 }
             };
         };
         let (upstream, store) = (Arc::clone(&self.upstream), Arc::clone(&self.store));
         let target = fill.target.clone();
+        let patience = self.shared.options.stall_timeout;
         let rest = move |end, offset: u64| {
             let (upstream, store) = (Arc::clone(&upstream), Arc::clone(&store));
             let (target, range) = (target.clone(), ByteRange::from(offset..));
             async move {
                 match end {
                     End::Stored => store.read_range(kind, &target, range).await,
-                    _ => upstream.read_range(kind, &target, range).await,
+                    _ => {
+                        let content = upstream.read_range(kind, &target, range);
+                        Stall::new(patience).open(content).await
+                    }
                 }
             }
             .boxed()
         };
-        if let Some(content) = follow(Arc::clone(&fill), rest) {
+        if let Some(content) = follow(Arc::clone(&fill), patience, rest) {
             return Ok(content);
         }
         let target = &fill.target;
         match fill.stored().await {
             End::Altered => Err(altered(target)),
-            End::Failed => self.upstream.read(kind, target).await,
+            End::Stalled => Err(stalled(patience)),
+            End::Failed => self.read_upstream(kind, target).await,
             End::Stored => match self.store.read(kind, target).await {
                 Ok(content) => Ok(content),
-                Err(_) => self.upstream.read(kind, target).await,
+                Err(_) => self.read_upstream(kind, target).await,
             },
         }
     }
@@ -105,9 +122,15 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
     /// Opens content at the upstream, and begins to store it.
     async fn open(self, key: Key, target: Option<Descriptor>) -> Result<Option<Arc<Fill>>> {
         let kind = key.1;
+        // Time that opening takes does not count for the bytes.
+        let stall = self.stall();
         let content = match &target {
-            Some(target) => self.upstream.read(kind, target).await?,
-            None => self.upstream.read_reference(kind, &key.2.into()).await?,
+            Some(target) => stall.bound(self.upstream.read(kind, target)).await?,
+            None => {
+                let reference = key.2.into();
+                let content = self.upstream.read_reference(kind, &reference);
+                stall.bound(content).await?
+            }
         };
         let target = target.unwrap_or_else(|| content.descriptor().plain());
         if !self.shared.has_room_for(&key.0, &target) {
@@ -143,6 +166,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
             target: target.clone(),
             opened: Mutex::new(Some(content)),
             spool,
+            stall: Arc::new(self.stall()),
         };
         let source = Source::open_at(&origin);
         let options = PushOptions::default();
@@ -154,6 +178,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
                 End::Stored
             }
             Err(error) => match error.kind() {
+                _ if origin.stall.is_exceeded() => End::Stalled,
                 ErrorKind::DigestMismatch | ErrorKind::SizeMismatch => End::Altered,
                 _ => End::Failed,
             },
@@ -175,7 +200,10 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         let found = match self.ask_upstream(tag, stored.is_some()).await {
             Ok(found) => found,
             Err(error) if is_down(&error) => {
-                let stale = stored.ok_or(error)?;
+                let Some(stale) = stored else {
+                    return Err(error);
+                };
+                self.shared.options.report_stale(name, tag, &error);
                 // The next readers need not wait until the upstream fails once more.
                 tags.extend(name, tag);
                 count(&self.shared.stale);
@@ -284,7 +312,8 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
             return Ok(part);
         }
         self.miss();
-        self.upstream.read_range(kind, target, range).await
+        let part = self.upstream.read_range(kind, target, range);
+        self.stall().open(part).await
     }
 
     /// Content that is missing does not have a URL, so that a read stores it.
@@ -329,11 +358,18 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         }
         match reference {
             TagOrDigest::Tag(tag) if kind == ContentKind::Manifest => self.refresh(tag).await,
-            TagOrDigest::Tag(_) => self.upstream.stat(kind, reference).await,
+            TagOrDigest::Tag(_) => {
+                self.stall()
+                    .bound(self.upstream.stat(kind, reference))
+                    .await
+            }
             TagOrDigest::Digest(digest) => {
                 match self.shared.fills.get(&(name.clone(), kind, *digest)) {
                     Some(fill) => Ok(fill.target.clone()),
-                    None => self.upstream.stat(kind, reference).await,
+                    None => {
+                        let found = self.upstream.stat(kind, reference);
+                        self.stall().bound(found).await
+                    }
                 }
             }
         }
@@ -348,7 +384,8 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         if access == Access::Read && self.is_stored(kind, target).await {
             return Ok(Presence::Whole);
         }
-        self.upstream.find(kind, target, access).await
+        let found = self.upstream.find(kind, target, access);
+        self.stall().bound(found).await
     }
 
     async fn write(
@@ -396,7 +433,8 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
 
     fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
         let listing = self.upstream.list_tags(options.clone());
-        or_stored(listing, move || self.store.list_tags(options))
+        let patience = self.shared.options.stall_timeout;
+        or_stored(listing, patience, move || self.store.list_tags(options))
     }
 
     fn list_referrers<'a>(
@@ -408,7 +446,8 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         let listing = self
             .upstream
             .list_referrers(&subject, artifact_type.as_ref());
-        or_stored(listing, move || {
+        let patience = self.shared.options.stall_timeout;
+        or_stored(listing, patience, move || {
             self.store.list_referrers(&subject, artifact_type.as_ref())
         })
     }

@@ -7,6 +7,7 @@ mod options;
 mod origin;
 mod reader;
 mod spool;
+mod stall;
 mod tags;
 mod usage;
 
@@ -31,10 +32,11 @@ pub use self::usage::CachedContent;
 /// - Content that is missing is fetched from the upstream once, however many callers read it. A large blob is read while
 ///   it arrives; its last byte is held back until it is stored and verified. Other content is stored first.
 /// - A tag is resolved by the upstream, and then by the store for the [time to live](CacheOptions::tag_ttl).
-/// - While the upstream fails with a [retryable](Error::is_retryable) error, such as one that it cannot be reached, is
-///   overloaded or asks to slow down, or does not respond for [some seconds](CacheOptions::patience), the store is used
+/// - While the upstream fails with a [retryable](Error::is_retryable) error or is [`Unavailable`](ErrorKind::Unavailable),
+///   such as one that cannot be reached, is overloaded or asks to slow down, or does not respond for [some seconds](CacheOptions::patience), the store is used
 ///   alone: tags, lists of tags, referrers and repositories may be stale then. The upstream is asked again for a tag after
 ///   another time to live. [`is_stale`](Self::is_stale) tells for which tags that is so.
+/// - An upstream that sends nothing of content for [a minute](CacheOptions::stall_timeout) makes the read fail.
 /// - If the store fails, content is read from the upstream.
 /// - With a [maximum size](CacheOptions::max_size), [`run`](Self::run) deletes the content that was read longest ago from the store.
 ///
@@ -295,7 +297,8 @@ impl<U: Registry, S: Registry> Registry for Cache<U, S> {
 
     fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
         let listing = self.upstream.repositories(options.clone());
-        or_stored(listing, move || self.store.repositories(options))
+        let patience = self.shared.options.stall_timeout;
+        or_stored(listing, patience, move || self.store.repositories(options))
     }
 
     async fn expire_uploads(&self, idle: Duration) -> Result<u64> {

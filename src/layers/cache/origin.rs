@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures_util::{TryStreamExt as _, stream};
 
 use super::spool::Spool;
+use super::stall::Stall;
 use crate::*;
 
 /// Content of the upstream, as the source of a push. Its bytes are also appended to the spool.
@@ -16,6 +17,7 @@ pub(super) struct Origin {
     /// The content that is already open, if it is.
     pub(super) opened: Mutex<Option<Content>>,
     pub(super) spool: Option<Arc<Spool>>,
+    pub(super) stall: Arc<Stall>,
 }
 
 #[async_trait]
@@ -29,18 +31,21 @@ impl OpenAt for Origin {
             .filter(|_| offset == 0);
         let content = match opened {
             Some(content) => content,
-            None if offset == 0 => self.upstream.read(self.kind, &self.target).await?,
+            None if offset == 0 => {
+                let content = self.upstream.read(self.kind, &self.target);
+                self.stall.bound(content).await?
+            }
             None => {
                 let range = ByteRange::from(offset..);
-                self.upstream
-                    .read_range(self.kind, &self.target, range)
-                    .await?
+                let content = self.upstream.read_range(self.kind, &self.target, range);
+                self.stall.bound(content).await?
             }
         };
+        let body = Arc::clone(&self.stall).bound_body(content.into_body());
         let Some(spool) = self.spool.clone() else {
-            return Ok(content.into_body());
+            return Ok(body);
         };
-        let chunks = content.into_body().into_stream();
+        let chunks = body.into_stream();
         let spooled = stream::try_unfold(
             (chunks, spool, offset),
             |(mut chunks, spool, offset)| async move {

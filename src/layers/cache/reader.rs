@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, select};
@@ -10,13 +11,14 @@ use tokio::sync::watch;
 
 use super::fills::Fill;
 use super::spool::{End, Progress, Spool};
+use super::stall::stalled;
 use crate::*;
 
 /// Returns the content as it arrives, if it is spooled. The last byte is held back until the content is stored and
 /// verified, so that altered content never ends as if it were whole.
 ///
 /// If the fetch fails, the rest is read as `rest` says, which gets how the fetch ended and the offset.
-pub(super) fn follow<R>(fill: Arc<Fill>, rest: R) -> Option<Content>
+pub(super) fn follow<R>(fill: Arc<Fill>, patience: Duration, rest: R) -> Option<Content>
 where
     R: Fn(End, u64) -> BoxFuture<'static, Result<Content>> + Send + 'static,
 {
@@ -29,6 +31,7 @@ where
         offset: 0,
         is_rest: false,
         part: None,
+        patience,
         rest,
     };
     let body = stream::try_unfold(reader, |mut reader| async move {
@@ -47,6 +50,8 @@ struct Reader<R> {
     part: Option<ByteStream>,
     /// Whether `part` is what remains after the fetch has failed.
     is_rest: bool,
+    /// How long the upstream may send nothing.
+    patience: Duration,
     rest: R,
 }
 
@@ -75,6 +80,7 @@ impl<R: Fn(End, u64) -> BoxFuture<'static, Result<Content>>> Reader<R> {
             }
             match end {
                 Some(End::Altered) => return Err(altered(&self.fill.target)),
+                Some(End::Stalled) => return Err(stalled(self.patience)),
                 Some(end) => {
                     let rest = (self.rest)(end, self.offset).await?;
                     self.part = Some(rest.into_body().into_stream());

@@ -38,6 +38,8 @@ pub(super) enum End {
     Failed,
     /// The bytes are not those of the digest.
     Altered,
+    /// The upstream sent nothing for too long.
+    Stalled,
 }
 
 impl Spool {

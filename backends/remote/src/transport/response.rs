@@ -77,9 +77,9 @@ impl Response {
         let body = self.prefix(limit).await;
         let error = failure::of_status(&method, &url, status, failure::registry_errors(&body));
         match asked {
-            Some(asked) if error.is_retryable() => {
-                error.with_hint(retry::hint(asked, SystemTime::now()))
-            }
+            Some(asked) if error.is_retryable() => error
+                .with_hint(retry::hint(asked, SystemTime::now()))
+                .with_retry_after(asked),
             None if status == StatusCode::TOO_MANY_REQUESTS
                 && let Some(pulls) = pulls =>
             {

@@ -1,0 +1,247 @@
+//! Makes calls fail at once while a registry cannot be reached.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Operation;
+use super::intercept::{Intercepted, InterceptedCall, Interceptor, forward_to_intercepted};
+use crate::*;
+
+/// A repository or registry whose calls fail at once for [some time](CircuitBreakerOptions::pause) after a call has not
+/// reached it. After that time one call is passed on, and the others keep failing until that one has succeeded.
+///
+/// A call has not reached the registry if its error is [`Unavailable`](ErrorKind::Unavailable) or
+/// [`Timeout`](ErrorKind::Timeout), is [retryable](Error::is_retryable), and was not made from an HTTP response, or if the
+/// caller gave up on it after [some seconds](CircuitBreakerOptions::patience). Errors that say anything else come from a
+/// registry that responds.
+///
+/// The repositories of a registry share this. [`circuit`](Self::circuit) tells its state. A tokio runtime with timers is
+/// needed.
+///
+/// ```
+/// use tranship::layers::{CircuitBreaker, CircuitBreakerOptions};
+/// # use tranship_memory::MemoryRegistry;
+///
+/// let registry = CircuitBreaker::new(MemoryRegistry::new(), CircuitBreakerOptions::default());
+/// assert!(!registry.circuit().is_open());
+/// ```
+#[derive(Debug, Clone)]
+pub struct CircuitBreaker<T>(Intercepted<T, Circuit>, Circuit);
+
+impl<T> CircuitBreaker<T> {
+    /// Wraps `inner`, a backend or a registry.
+    pub fn new(inner: T, options: CircuitBreakerOptions) -> Self {
+        let circuit = Circuit(Arc::new(Inner {
+            options,
+            state: Mutex::default(),
+        }));
+        Self(Intercepted::new(inner, circuit.clone()), circuit)
+    }
+
+    /// Returns the state of the layer, which stays current.
+    #[must_use]
+    pub fn circuit(&self) -> &Circuit {
+        &self.1
+    }
+}
+
+forward_to_intercepted!(CircuitBreaker);
+
+type OnChange = dyn Fn(Option<&Error>) + Send + Sync;
+
+/// When a [`CircuitBreaker`] makes calls fail.
+#[non_exhaustive]
+#[derive(Clone)]
+pub struct CircuitBreakerOptions {
+    /// For how long calls fail at once after one has not reached the registry; 30 seconds by default.
+    pub pause: Duration,
+    /// A call that the caller drops after so long has not reached the registry; 5 seconds by default.
+    pub patience: Duration,
+    on_change: Option<Arc<OnChange>>,
+}
+
+impl Default for CircuitBreakerOptions {
+    fn default() -> Self {
+        Self {
+            pause: Duration::from_secs(30),
+            patience: Duration::from_secs(5),
+            on_change: None,
+        }
+    }
+}
+
+impl CircuitBreakerOptions {
+    /// Sets [`pause`](Self::pause). With zero, calls never fail at once.
+    #[must_use]
+    pub fn with_pause(mut self, time: Duration) -> Self {
+        self.pause = time;
+        self
+    }
+
+    /// Sets [`patience`](Self::patience).
+    #[must_use]
+    pub fn with_patience(mut self, time: Duration) -> Self {
+        self.patience = time;
+        self
+    }
+
+    /// Calls `on_change` with the error when calls begin to fail at once, and with `None` when the registry has
+    /// responded again. It must not block.
+    #[must_use]
+    pub fn with_on_change(
+        mut self,
+        on_change: impl Fn(Option<&Error>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_change = Some(Arc::new(on_change));
+        self
+    }
+}
+
+impl fmt::Debug for CircuitBreakerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreakerOptions")
+            .field("pause", &self.pause)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the calls of a [`CircuitBreaker`] fail at once. Clones share the state.
+#[derive(Debug, Clone)]
+pub struct Circuit(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: CircuitBreakerOptions,
+    /// `None` while calls are passed on.
+    state: Mutex<Option<Open>>,
+}
+
+/// Why calls fail, and until when.
+#[derive(Debug)]
+struct Open {
+    error: Error,
+    until: Instant,
+    is_probed: bool,
+}
+
+impl Circuit {
+    /// Returns whether calls fail at once, except for one from time to time.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self, error: &Error) {
+        let Inner { options, .. } = &*self.0;
+        if options.pause.is_zero() {
+            return;
+        }
+        let open = Open {
+            error: error.without_source(),
+            until: Instant::now() + options.pause,
+            is_probed: false,
+        };
+        let before = self.lock().replace(open);
+        if let (None, Some(on_change)) = (before, &options.on_change) {
+            on_change(Some(error));
+        }
+    }
+
+    fn close(&self) {
+        let before = self.lock().take();
+        if let (Some(_), Some(on_change)) = (before, &self.0.options.on_change) {
+            on_change(None);
+        }
+    }
+}
+
+impl Interceptor for Circuit {
+    type Call = Guarded;
+
+    async fn begin(&self, _: Operation) -> Result<Guarded> {
+        let mut is_probe = false;
+        if let Some(open) = &mut *self.lock() {
+            let left = open.until.saturating_duration_since(Instant::now());
+            if open.is_probed || !left.is_zero() {
+                let wait = left.max(Duration::from_secs(1));
+                return Err(open.error.without_source().with_retry_after(wait));
+            }
+            open.is_probed = true;
+            is_probe = true;
+        }
+        Ok(Guarded {
+            circuit: self.clone(),
+            begun: Instant::now(),
+            is_probe,
+            has_ended: false,
+        })
+    }
+}
+
+/// A call that was passed on.
+pub(super) struct Guarded {
+    circuit: Circuit,
+    begun: Instant,
+    is_probe: bool,
+    has_ended: bool,
+}
+
+impl Guarded {
+    fn reached(&mut self) {
+        self.has_ended = true;
+        self.circuit.close();
+    }
+}
+
+impl InterceptedCall for Guarded {
+    fn pause(&mut self) {
+        self.reached();
+    }
+
+    fn open(mut self, body: Body, _: u64) -> Body {
+        self.reached();
+        body
+    }
+
+    fn succeed(mut self, _: u64) {
+        self.reached();
+    }
+
+    fn fail(mut self, error: Error) -> Error {
+        self.has_ended = true;
+        match is_unreached(&error) {
+            true => self.circuit.open(&error),
+            false => self.circuit.close(),
+        }
+        error
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        if self.begun.elapsed() >= self.circuit.0.options.patience {
+            let message = "the registry does not respond";
+            self.circuit.open(&Error::new(ErrorKind::Timeout, message));
+        } else if self.is_probe
+            && let Some(open) = &mut *self.circuit.lock()
+        {
+            open.is_probed = false;
+        }
+    }
+}
+
+fn is_unreached(error: &Error) -> bool {
+    let is_of_network = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
+    is_of_network && error.is_retryable() && error.http_status().is_none()
+}
