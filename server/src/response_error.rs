@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use tranship::{Error, ErrorKind};
 
+use crate::mirrors::UpstreamError;
 use crate::rate_limit::retry_after;
 use crate::response_body::ResponseBody;
 
@@ -107,23 +108,35 @@ impl ResponseError {
             // Clients retry after this status, and not after a conflict.
             status = StatusCode::SERVICE_UNAVAILABLE;
         }
-        let message = if status.is_server_error() {
-            // The message of the backend may contain paths, so it is for the log only.
+        if !error.is_retryable() && status == StatusCode::SERVICE_UNAVAILABLE {
+            // The registry behind this one does not respond as a registry.
+            status = StatusCode::BAD_GATEWAY;
+        }
+        let upstream = UpstreamError::of(error);
+        let is_refused_there = error.http_status().is_some() && status == StatusCode::FORBIDDEN;
+        if status.is_server_error() || upstream.is_some() || is_refused_there {
             tracing::error!(
                 error = %error,
                 source = std::error::Error::source(error).map(tracing::field::display),
                 "a request failed"
             );
+        }
+        let message = if status.is_server_error() && upstream.is_none() {
+            // The message of the backend may contain paths, so it is for the log only.
             format!("the registry failed: {}", error.kind())
         } else if error.is_not_found() {
             not_found_message(resource).to_owned()
+        } else if is_refused_there {
+            // The message has the address of the other registry.
+            "the registry behind this server refuses it the access".to_owned()
         } else {
             error.to_string()
         };
         let failure = Self::new(status, code, message);
         match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                failure.with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+                let wait = error.retry_after().unwrap_or(Duration::from_secs(1));
+                failure.with_header(RETRY_AFTER, HeaderValue::from(retry_after(wait)))
             }
             _ => failure,
         }

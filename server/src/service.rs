@@ -216,6 +216,8 @@ impl Shared {
         record: &mut RequestRecord,
     ) -> HandlerResult {
         let route = route?;
+        // The name that the client has used, without the registry of `ns`.
+        let name = Route::parse(request.uri.path())?.repository().cloned();
         let method = &request.method;
         let required = required(&route, method);
         let access = state.options.access.as_ref();
@@ -229,12 +231,17 @@ impl Shared {
                 .map_err(|wait| too_many_requests("too many requests; try again later", wait))?;
         }
         Self::check_supported(state, &route, method)?;
-        let mirrored = state.fallback_name(&route, method);
-        let mirrored = mirrored.filter(|name| caller.may_read_through(route.repository(), name));
+        let mirrored = state.read_as(name.as_ref(), &route, request);
+        let reads_mirror = match (&name, &mirrored) {
+            (Some(name), Some(mirrored)) if caller.may_read_through(name, mirrored) => {
+                route.repository() == Some(mirrored) || !state.has_local(&route).await?
+            }
+            _ => false,
+        };
         let route = match mirrored {
-            Some(mirrored) if !state.has_local(&route).await? => route.renamed(|_| Ok(mirrored))?,
-            _ => {
-                caller.check(request, required)?;
+            Some(mirrored) if reads_mirror => route.renamed(|_| Ok(mirrored))?,
+            mirrored => {
+                caller.check(request, required, mirrored.as_ref())?;
                 route
             }
         };
@@ -255,9 +262,11 @@ impl Shared {
             Route::Ping if is_read => json(&serde_json::Map::new()),
             Route::Token => match access.filter(|access| access.issues_tokens()) {
                 None => Err(unknown_endpoint()),
-                Some(access) if is_read => token_endpoint::get(access, request, record).await,
+                Some(access) if is_read => {
+                    token_endpoint::get(state, access, request, record).await
+                }
                 Some(access) if method == Method::POST => {
-                    token_endpoint::post(access, request, body, record).await
+                    token_endpoint::post(state, access, request, body, record).await
                 }
                 Some(_) => Err(method_not_allowed("GET, HEAD, POST")),
             },

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use tranship::{Registry, Repository, RepositoryName, Tag};
 
@@ -75,18 +76,33 @@ impl ServerState {
         })
     }
 
-    /// Returns the repository of a mirror that a request reads if the one that it names does not exist here.
-    pub(crate) fn fallback_name(&self, route: &Route, method: &Method) -> Option<RepositoryName> {
-        let reads = match route {
-            Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) => method == Method::GET,
-            Route::Manifest(_, reference) => {
-                let is_tag = !reference.contains(':');
-                method == Method::GET || (method == Method::HEAD && is_tag)
+    /// Returns the repository of a mirror that a request reads by the name `name`: that of `route` if the name is short
+    /// for it, or the one that is read if the repository of `route` does not exist here.
+    pub(crate) fn read_as(
+        &self,
+        name: Option<&RepositoryName>,
+        route: &Route,
+        request: &Parts,
+    ) -> Option<RepositoryName> {
+        let (get, head) = (Method::GET, Method::HEAD);
+        let is_read = match route {
+            Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) | Route::Manifest(..) => {
+                request.method == get || request.method == head
             }
             _ => false,
         };
-        let mirrors = self.options.mirrors.as_ref().filter(|_| reads)?;
-        mirrors.fallback_name(route.repository()?)
+        let mirrors = self.options.mirrors.as_ref().filter(|_| is_read)?;
+        let (name, stored) = (name?, route.repository()?);
+        if name != stored {
+            // With `ns`, the same name is also that of repositories of other registries.
+            let is_short = Query::of(&request.uri).first("ns").is_none();
+            return is_short.then(|| stored.clone());
+        }
+        // A client that pushes asks by HEAD for what it need not send.
+        let is_tag = matches!(route, Route::Manifest(_, reference) if !reference.contains(':'));
+        mirrors
+            .fallback_name(name)
+            .filter(|_| request.method == get || is_tag)
     }
 
     /// Returns whether the repository of `route` exists here, and not only at a mirror.

@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
 use serde::Serialize;
-use tranship::{Error, ErrorKind};
+use tranship::{Error, ErrorKind, RepositoryName};
 
 use crate::access::{Access, Identity, Scopes, basic_challenge, not_identified};
 use crate::peer::Peer;
@@ -15,6 +15,7 @@ use crate::record::RequestRecord;
 use crate::request_body::RequestBody;
 use crate::response::{HandlerResult, json};
 use crate::response_error::{ErrorCode, ResponseError};
+use crate::state::ServerState;
 
 /// The largest form that is accepted, in bytes. Tokens are sent in headers too, which are limited to this.
 const MAX_FORM_SIZE: u64 = 64 * 1024;
@@ -33,6 +34,7 @@ struct TokenResponse {
 
 /// GET: a token for the user of the Basic credentials, or for anonymous callers.
 pub(crate) async fn get(
+    state: &ServerState,
     access: &Access,
     request: &Parts,
     record: &mut RequestRecord,
@@ -48,11 +50,13 @@ pub(crate) async fn get(
         return Err(refused(&error, access, request));
     }
     let wants_refresh = query.first("offline_token").as_deref() == Some("true");
-    respond(access, request, identity, query, wants_refresh, record).await
+    let asked = Asked::of(query, wants_refresh);
+    respond(state, access, request, identity, asked, record).await
 }
 
 /// POST: a token for a user's password (`grant_type=password`) or refresh token (`grant_type=refresh_token`).
 pub(crate) async fn post(
+    state: &ServerState,
     access: &Access,
     request: &Parts,
     body: &mut RequestBody,
@@ -75,25 +79,43 @@ pub(crate) async fn post(
     };
     let identity = identity.map_err(|error| refused(&error, access, request))?;
     let wants_refresh = form.first("access_type").as_deref() == Some("offline");
-    respond(access, request, identity, form, wants_refresh, record).await
+    let asked = Asked::of(form, wants_refresh);
+    respond(state, access, request, identity, asked, record).await
 }
 
-/// Returns a token with what `identity` may have of the scopes in `parameters`. Less than the client has asked for is
-/// not an error.
+/// What a client asks for.
+struct Asked {
+    scopes: Scopes,
+    wants_refresh: bool,
+}
+
+impl Asked {
+    fn of(parameters: Query<'_>, wants_refresh: bool) -> Self {
+        let lists: Vec<_> = parameters.all("scope").collect();
+        let scopes = Scopes::parse(lists.iter().map(AsRef::as_ref));
+        Self {
+            scopes,
+            wants_refresh,
+        }
+    }
+}
+
+/// Returns a token with what `identity` may have of the scopes in `asked`. Less than the client has asked for is not an
+/// error.
 async fn respond(
+    state: &ServerState,
     access: &Access,
     request: &Parts,
     identity: Identity,
-    parameters: Query<'_>,
-    wants_refresh: bool,
+    asked: Asked,
     record: &mut RequestRecord,
 ) -> HandlerResult {
     record.set_user(identity.user());
-    let lists: Vec<_> = parameters.all("scope").collect();
-    let asked = Scopes::parse(lists.iter().map(AsRef::as_ref));
-    let issued = access.issue_token(&identity, &asked).await;
+    let mirrors = state.options.mirrors.as_ref();
+    let read_as = |name: &RepositoryName| mirrors.and_then(|mirrors| mirrors.read_as(name));
+    let issued = access.issue_token(&identity, &asked.scopes, read_as).await;
     let issued = issued.map_err(|error| not_identified(&error, access, request))?;
-    let refresh_token = if wants_refresh {
+    let refresh_token = if asked.wants_refresh {
         let issued = access.issue_refresh_token(&identity).await;
         issued.map_err(|error| not_identified(&error, access, request))?
     } else {

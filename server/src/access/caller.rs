@@ -69,12 +69,12 @@ impl<'a> Caller<'a> {
     /// name that the client knows, and the grants are for the repository.
     pub(crate) fn may_read_through(
         &self,
-        name: Option<&RepositoryName>,
+        name: &RepositoryName,
         mirrored: &RepositoryName,
     ) -> bool {
         self.access.is_none_or(|access| {
             self.may(mirrored, Action::Pull)
-                || (name.is_some_and(|name| self.identity.has_scope(name, Action::Pull))
+                || (self.identity.has_scope(name, Action::Pull)
                     && access.grants_action(&self.identity, mirrored, Action::Pull))
         })
     }
@@ -89,12 +89,16 @@ impl<'a> Caller<'a> {
                 .is_none_or(|access| access.grants_action(&self.identity, name, Action::Pull))
     }
 
+    /// Checks that the caller has what `request` requires. The repository of a mirror that is read in place of the one in
+    /// `required`, if there is one, is `mirrored`: an external token service has to include it in the token.
+    ///
     /// # Errors
-    /// 401 or 403 if the caller does not have what `request` requires.
+    /// 401 or 403 if the caller does not have it.
     pub(crate) fn check(
         &self,
         request: &Parts,
         required: Required<'_>,
+        mirrored: Option<&RepositoryName>,
     ) -> Result<(), ResponseError> {
         let Some(access) = self.access else {
             return Ok(());
@@ -116,7 +120,7 @@ impl<'a> Caller<'a> {
         };
         let insufficient = || {
             let error = Some(TokenError::InsufficientScope);
-            unauthorized(access, request, required, error)
+            unauthorized(access, request, required, mirrored, error)
         };
         match (is_granted, is_in_scope) {
             (true, true) => Ok(()),
@@ -128,7 +132,7 @@ impl<'a> Caller<'a> {
                 ErrorCode::Denied,
                 "the user may not do this with the repository",
             )),
-            (false, _) => Err(unauthorized(access, request, required, None)),
+            (false, _) => Err(unauthorized(access, request, required, mirrored, None)),
         }
     }
 }
@@ -142,7 +146,7 @@ fn refused(
 ) -> ResponseError {
     match error.kind() {
         ErrorKind::Unauthorized => {
-            unauthorized(access, request, required, Some(TokenError::Invalid))
+            unauthorized(access, request, required, None, Some(TokenError::Invalid))
         }
         _ => not_identified(error, access, request),
     }
@@ -170,13 +174,20 @@ fn unauthorized(
     access: &Access,
     request: &Parts,
     required: Required<'_>,
+    mirrored: Option<&RepositoryName>,
     error: Option<TokenError>,
 ) -> ResponseError {
     let challenge = match challenge::token_source(access, request) {
         None => challenge::basic(),
         Some(source) => {
             let scope = match required {
-                Required::Repository(name, action) => Some(scope::required(name, action)),
+                Required::Repository(name, action) => {
+                    // This server grants the scope of `name` to users that may read `mirrored`.
+                    let mirrored = mirrored.filter(|_| access.token_service().is_some());
+                    let names = [Some(name), mirrored].into_iter().flatten();
+                    let scopes: Vec<_> = names.map(|name| scope::required(name, action)).collect();
+                    Some(scopes.join(" "))
+                }
                 Required::Catalog => Some(scope::CATALOG.to_owned()),
                 _ => None,
             };

@@ -3,12 +3,13 @@
 use tranship::{Error, RepositoryName, Result};
 
 use super::identity::LoginKind;
-use super::scope::Scopes;
+use super::scope::{Action, Scopes};
 use super::tokens::{IssuedToken, Purpose, TokenIssuer};
 use super::{Access, Identity};
 
 impl Access {
-    /// Issues a token to `identity`, with the part of the scopes `asked` that it may have.
+    /// Issues a token to `identity`, with the part of the scopes `asked` that it may have. A client knows a repository of
+    /// a mirror by another name than that of its grants, which `read_as` returns.
     ///
     /// # Errors
     /// - [`Unsupported`](tranship::ErrorKind::Unsupported) if this server does not issue tokens.
@@ -17,12 +18,18 @@ impl Access {
         &self,
         identity: &Identity,
         asked: &Scopes,
+        read_as: impl Fn(&RepositoryName) -> Option<RepositoryName>,
     ) -> Result<IssuedToken> {
         // The token of a user that is not recognised again decides by itself, and its scope for the catalog would list
         // every repository.
         let is_foreign = identity.as_user().is_some_and(|user| user.login.is_none());
         let may_list = !is_foreign && self.grants_catalog(identity);
-        let allows = |name: &RepositoryName, action| self.allows_action(identity, name, action);
+        let allows = |name: &RepositoryName, action| {
+            self.allows_action(identity, name, action)
+                || (action == Action::Pull
+                    && read_as(name)
+                        .is_some_and(|name| self.allows_action(identity, &name, action)))
+        };
         let granted = asked.granted(allows, may_list);
         self.sign(Purpose::Access, identity, granted).await
     }

@@ -59,6 +59,13 @@ impl Collector for MirrorMetrics {
             let encoder = encoder.encode_descriptor(name, help, None, count.metric_type())?;
             count.encode(encoder)?;
         }
+        let help = "Whether a mirrored registry is left alone since it could not be reached";
+        let kind = ConstGauge::<i64>::new(0).metric_type();
+        let mut down = encoder.encode_descriptor("mirror_down", help, None, kind)?;
+        for (host, is_down) in mirrors.circuits() {
+            let labels = [("registry", host)];
+            ConstGauge::new(i64::from(is_down)).encode(down.encode_family(&labels)?)?;
+        }
         let bytes = ConstGauge::new(i64::try_from(stats.bytes).unwrap_or(i64::MAX));
         let help = "Bytes of the content that may be deleted to make room";
         let name = "mirror_stored_bytes";

@@ -1,6 +1,7 @@
 //! Other registries, whose content is served and stored.
 
 mod discover;
+mod failure;
 mod state;
 
 use std::pin::pin;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use tranship::layers::{
-    Cache, CacheCounts, CacheOptions, CacheStats, CachedContent, CallStats, Monitor, ReadOnly,
-    Unify,
+    Cache, CacheCounts, CacheOptions, CacheStats, CachedContent, CallStats, Circuit,
+    CircuitBreaker, CircuitBreakerOptions, MapErrors, Monitor, ReadOnly, Unify,
 };
 use tranship::{
     Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
@@ -19,6 +20,7 @@ use tranship::{
 };
 
 use self::discover::stored_names;
+pub(crate) use self::failure::UpstreamError;
 pub use self::state::{MirrorState, StoredRepositories};
 
 /// The host of Docker Hub. The name of an official image has one component there, short for `library/NAME`.
@@ -53,6 +55,8 @@ pub struct Mirrors {
     local: Arc<dyn Registry>,
     mirrors: Vec<Mirror>,
     cache: Cache<ReadOnly<Unify>, Arc<dyn Registry>>,
+    /// Whether each mirrored registry is left alone, in the order of `mirrors`.
+    circuits: Vec<Circuit>,
     /// The mirror of repositories that do not have the prefix of a mirror, and that the local registry does not have.
     fallback: Option<RepositoryName>,
 }
@@ -67,6 +71,8 @@ pub struct Mirror {
     calls: Arc<CallStats>,
     /// The reads of content of the mirror.
     counts: Arc<CacheCounts>,
+    /// For how long the registry is left alone after it could not be reached.
+    pause: Duration,
 }
 
 impl Mirror {
@@ -86,7 +92,32 @@ impl Mirror {
             upstream: Arc::new(Monitor::new(upstream, Arc::clone(&calls))),
             calls,
             counts: Arc::default(),
+            pause: CircuitBreakerOptions::default().pause,
         })
+    }
+
+    /// Sends no requests to the registry for `time` after it could not be reached, and then one at a time until it
+    /// responds; 30 seconds by default. Clients get stored content at once then.
+    #[must_use]
+    pub fn with_pause(mut self, time: Duration) -> Self {
+        self.pause = time;
+        self
+    }
+
+    /// Returns the registry as it is asked, and whether it is left alone.
+    fn guarded(&self) -> (Arc<dyn Registry>, Circuit) {
+        let host = self.host.clone();
+        let options = CircuitBreakerOptions::default()
+            .with_pause(self.pause)
+            .with_on_change(move |error| match error {
+                Some(error) => {
+                    tracing::warn!(registry = host, %error, "a mirrored registry cannot be reached; stored content is served");
+                }
+                None => tracing::info!(registry = host, "a mirrored registry responds again"),
+            });
+        let guarded = CircuitBreaker::new(Arc::clone(&self.upstream), options);
+        let circuit = guarded.circuit().clone();
+        (Arc::new(guarded), circuit)
     }
 
     /// Returns the name at the upstream of a repository that is named `name` here, if it is one of this mirror.
@@ -117,11 +148,15 @@ impl Mirrors {
         mirrors: Vec<Mirror>,
         options: CacheOptions,
     ) -> Result<Self> {
-        let members = mirrors.iter();
-        let members = members.map(|mirror| (mirror.prefix.clone(), Arc::clone(&mirror.upstream)));
-        let upstream = ReadOnly::new(Unify::new(members)?);
+        let (upstreams, circuits): (Vec<_>, _) = mirrors.iter().map(Mirror::guarded).unzip();
+        let names = mirrors.iter().map(|mirror| mirror.prefix.clone());
+        let upstream = ReadOnly::new(Unify::new(names.zip(upstreams))?);
+        let options = options.with_on_stale(|repository, tag, error| {
+            tracing::warn!(%repository, %tag, %error, "a tag is resolved from stored content, as its registry is down");
+        });
         Ok(Self {
             cache: Cache::new(upstream, Arc::clone(&local), options),
+            circuits,
             local,
             mirrors,
             fallback: None,
@@ -168,14 +203,14 @@ impl Mirrors {
     /// Returns the name under which the repository `name` is stored. An official image of Docker Hub has a short name too.
     pub(crate) fn stored_as(&self, name: &RepositoryName) -> RepositoryName {
         let mirrored = self.mirrored(name).ok().flatten();
-        mirrored.unwrap_or_else(|| name.clone())
+        mirrored.map_or_else(|| name.clone(), |(_, stored)| stored)
     }
 
     /// Returns whether `tag` of the repository `name` was resolved without its registry, which did not respond.
     #[must_use]
     pub fn is_stale(&self, name: &RepositoryName, tag: &Tag) -> bool {
         let mirrored = self.mirrored(name).ok().flatten();
-        mirrored.is_some_and(|name| self.cache.is_stale(&name, tag))
+        mirrored.is_some_and(|(_, name)| self.cache.is_stale(&name, tag))
     }
 
     /// Returns how the store of the mirrors was used.
@@ -226,6 +261,12 @@ impl Mirrors {
         self.cache.max_size()
     }
 
+    /// Returns the host of each mirrored registry, and whether it is left alone since it could not be reached.
+    pub(crate) fn circuits(&self) -> impl Iterator<Item = (&str, bool)> {
+        let hosts = self.mirrors.iter().map(|mirror| mirror.host.as_str());
+        hosts.zip(self.circuits.iter().map(Circuit::is_open))
+    }
+
     /// Returns whether content is deleted to make room.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
@@ -261,14 +302,23 @@ impl Mirrors {
         futures_util::future::join(discovery, self.cache.run()).await;
     }
 
-    /// Returns the name under which the repository is stored, if it is one of a mirror.
-    fn mirrored(&self, name: &RepositoryName) -> Result<Option<RepositoryName>> {
+    /// Returns the mirror of the repository, and the name under which it is stored, if it is one of a mirror.
+    fn mirrored(&self, name: &RepositoryName) -> Result<Option<(&Mirror, RepositoryName)>> {
         for mirror in &self.mirrors {
             if let Some(stored) = mirror.stored_as(name)? {
-                return Ok(Some(stored));
+                return Ok(Some((mirror, stored)));
             }
         }
         Ok(None)
+    }
+
+    /// Returns the repository of a mirror that a client may read by the name `name`, if that is not its own name.
+    pub(crate) fn read_as(&self, name: &RepositoryName) -> Option<RepositoryName> {
+        let stored = self.stored_as(name);
+        match stored == *name {
+            true => self.fallback_name(name),
+            false => Some(stored),
+        }
     }
 
     /// Returns the repository that is read in place of `name` if the local registry does not have that.
@@ -305,13 +355,16 @@ impl Registry for Mirrors {
     }
 
     async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
-        for mirror in &self.mirrors {
-            if let Some(mirrored) = mirror.stored_as(name)? {
-                let cache = self.cache.counting(&mirror.counts);
-                return cache.repository(&mirrored).await;
-            }
-        }
-        self.local.repository(name).await
+        let Some((mirror, name)) = self.mirrored(name)? else {
+            return self.local.repository(name).await;
+        };
+        let cache = self.cache.counting(&mirror.counts);
+        let repository = cache.repository(&name).await?;
+        let host = mirror.host.clone();
+        let image = mirror.image(&name).unwrap_or_default().to_owned();
+        Ok(Arc::new(MapErrors::new(repository, move |_, error| {
+            failure::explain(&host, &image, &name, error)
+        })))
     }
 
     /// Lists the stored repositories, also those of mirrors. Most registries do not list their repositories.

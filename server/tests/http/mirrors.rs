@@ -1,7 +1,7 @@
 //! Mirrors of other registries.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,19 +9,36 @@ use serde_json::json;
 use tranship::layers::{CacheOptions, Inject, InjectOptions};
 use tranship::prelude::*;
 use tranship::{
-    Capabilities, Error, ErrorKind, Registry, RegistryIdentity, Repository, RepositoryName, Result,
+    Capabilities, Digest, Error, ErrorKind, Registry, RegistryIdentity, Repository, RepositoryName,
+    Result,
 };
 use tranship_memory::MemoryRegistry;
-use tranship_server::{Mirror, Mirrors, Permission, ServerOptions};
+use tranship_server::{Mirror, Mirrors, Permission, ServerOptions, TokenKey, TokenOptions};
 
 use crate::access::{send, users};
-use crate::client::{Client, index};
+use crate::client::{Client, Reply, index};
+use crate::tokens::{bear, challenge, text};
 
-/// A registry that may be down.
+/// A registry that may fail.
 #[derive(Debug, Clone, Default)]
 struct Upstream {
     inner: MemoryRegistry,
-    is_down: Arc<AtomicBool>,
+    error: Arc<Mutex<Option<fn() -> Error>>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    fn fails_with(&self, error: fn() -> Error) {
+        *self.error.lock().expect("a lock") = Some(error);
+    }
+
+    fn goes_down(&self) {
+        self.fails_with(|| Error::new(ErrorKind::Unavailable, "https://10.0.0.1 is down"));
+    }
+
+    fn recovers(&self) {
+        *self.error.lock().expect("a lock") = None;
+    }
 }
 
 #[async_trait]
@@ -35,10 +52,10 @@ impl Registry for Upstream {
     }
 
     async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
-        let is_down = Arc::clone(&self.is_down);
+        let (error, asked) = (Arc::clone(&self.error), Arc::clone(&self.asked));
         let options = InjectOptions::default().with_errors(move |_| {
-            let error = || Error::new(ErrorKind::Unavailable, "it is down");
-            is_down.load(Ordering::SeqCst).then(error)
+            asked.fetch_add(1, Ordering::SeqCst);
+            error.lock().expect("a lock").map(|error| error())
         });
         let repository = self.inner.repository(name).await?;
         Ok(Arc::new(Inject::new(repository, options)))
@@ -51,17 +68,38 @@ struct Stage {
     client: Client,
 }
 
+impl Stage {
+    /// Checks that the metrics have this line.
+    async fn counts(&self, line: &str) {
+        let metrics = self.client.get("/metrics").await;
+        let metrics = String::from_utf8(metrics.is(200).body.clone()).expect("text");
+        assert!(
+            metrics.lines().any(|each| each == line),
+            "{line}: {metrics}"
+        );
+    }
+}
+
 async fn stage() -> Stage {
     stage_with(|options| options).await
 }
 
 async fn stage_with(configure: impl FnOnce(ServerOptions) -> ServerOptions) -> Stage {
+    stage_of(Duration::ZERO, configure).await
+}
+
+/// A server whose mirrors leave a registry alone for `pause` after it could not be reached.
+async fn stage_of(
+    pause: Duration,
+    configure: impl FnOnce(ServerOptions) -> ServerOptions,
+) -> Stage {
     let (upstream, local) = (Upstream::default(), MemoryRegistry::new());
     let registry = Arc::new(upstream.clone());
     let mirrors = vec![
         Mirror::new("docker.io", Arc::clone(&registry) as _).expect("a mirror"),
         Mirror::new("quay.io:8443", registry).expect("a mirror"),
     ];
+    let mirrors = mirrors.into_iter().map(|it| it.with_pause(pause)).collect();
     let options = CacheOptions::default().with_tag_ttl(Duration::ZERO);
     let mirrors = Mirrors::new(Arc::new(local.clone()), mirrors, options).expect("mirrors");
     let mirrors = Arc::new(mirrors.with_fallback("docker.io").expect("a fallback"));
@@ -186,7 +224,8 @@ async fn nothing_is_pushed_to_a_mirror() {
         .client
         .push_manifest("docker.io/library/alpine", "v1", &index("mine"))
         .await;
-    pushed.is(405);
+    let text = pushed.is(405).json().to_string();
+    assert!(text.contains("push to docker.io/library/alpine"), "{text}");
     let upload = stage
         .client
         .send(
@@ -216,7 +255,7 @@ async fn a_stale_tag_has_a_warning() {
         let reply = stage.client.get(target).await;
         assert_eq!(reply.is(200).header("warning"), None);
     }
-    stage.upstream.is_down.store(true, Ordering::SeqCst);
+    stage.upstream.goes_down();
     for target in targets {
         for method in ["GET", "HEAD"] {
             let reply = stage.client.send(method, target, &[], b"").await;
@@ -224,23 +263,14 @@ async fn a_stale_tag_has_a_warning() {
             assert_eq!(warning, Some("110 - \"Response is Stale\""), "{target}");
         }
     }
-    let metrics = stage.client.get("/metrics").await;
-    let metrics = String::from_utf8(metrics.is(200).body.clone()).expect("text");
-    for line in [
-        "tranship_mirror_stale_total 6",
-        "tranship_mirror_misses_total 1",
-    ] {
-        assert!(
-            metrics.lines().any(|each| each == line),
-            "{line}: {metrics}"
-        );
-    }
+    stage.counts("tranship_mirror_stale_total 6").await;
+    stage.counts("tranship_mirror_misses_total 1").await;
     let unknown = stage
         .client
         .get("/v2/docker.io/library/other/manifests/v1")
         .await;
     unknown.is(503);
-    stage.upstream.is_down.store(false, Ordering::SeqCst);
+    stage.upstream.recovers();
     let reply = stage.client.get(targets[0]).await;
     assert_eq!(reply.is(200).header("warning"), None);
 }
@@ -267,4 +297,168 @@ async fn content_of_an_earlier_process_is_found() {
     let stored = mirrors.stored();
     let names: Vec<_> = stored.iter().map(|it| it.repository.as_str()).collect();
     assert_eq!(names, ["docker.io/library/old"]);
+}
+
+/// A server with users whose mirrors `ann` may read, and tokens.
+async fn with_tokens() -> (tempfile::TempDir, Stage) {
+    let (directory, access) = users().await;
+    let access = access
+        .with_grant(
+            "ann",
+            "docker.io/**".parse().expect("a pattern"),
+            Permission::Read,
+        )
+        .with_grant(
+            "bob",
+            "library/**".parse().expect("a pattern"),
+            Permission::Read,
+        )
+        .with_tokens(
+            TokenKey::generate().expect("a key"),
+            TokenOptions::default(),
+        );
+    let stage = stage_with(|options| options.with_access(access)).await;
+    push(&stage.upstream.inner, "library/alpine", "alpine").await;
+    (directory, stage)
+}
+
+/// Requests a token for `scope`, which the client chooses by the name that it knows, and reads `target` with it.
+async fn read_with_token(stage: &Stage, user: &str, scope: &str, target: &str) -> Reply {
+    let endpoint = format!("/v2/auth/token?service=tranship&scope=repository:{scope}");
+    let token = text(&send(&stage.client, "GET", &endpoint, user).await, "token");
+    bear(&stage.client, "GET", target, &token).await
+}
+
+#[tokio::test]
+async fn a_token_for_the_name_of_the_client_reads_the_mirror() {
+    let (_directory, stage) = with_tokens().await;
+    for name in [
+        "library/alpine",
+        "alpine",
+        "docker.io/alpine",
+        "docker.io/library/alpine",
+    ] {
+        let target = format!("/v2/{name}/manifests/v1");
+        let reply = read_with_token(&stage, "ann:nna", &format!("{name}:pull"), &target).await;
+        assert_eq!(reply.is(200).body, index("alpine"), "{name}");
+        let reply = read_with_token(&stage, "bob:bob", &format!("{name}:pull"), &target).await;
+        assert!([401, 403, 404].contains(&reply.status), "{}", reply.status);
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_one_name_does_not_read_another_repository() {
+    let (_directory, stage) = with_tokens().await;
+    push(&stage.upstream.inner, "library/other", "other").await;
+    for (scope, target) in [
+        ("library/alpine:pull", "/v2/library/other/manifests/v1"),
+        (
+            "library/alpine:pull",
+            "/v2/library/alpine/manifests/v1?ns=docker.io",
+        ),
+        ("library/alpine:push", "/v2/library/alpine/manifests/v1"),
+    ] {
+        let reply = read_with_token(&stage, "ann:nna", scope, target).await;
+        assert!([401, 403].contains(&reply.status), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn the_scope_of_a_challenge_reads_the_mirror() {
+    let (_directory, stage) = with_tokens().await;
+    for target in [
+        "/v2/library/alpine/manifests/v1",
+        "/v2/library/alpine/manifests/v1?ns=docker.io",
+        "/v2/docker.io/alpine/manifests/v1",
+    ] {
+        let refused = stage.client.get(target).await;
+        let asked = challenge(&refused).to_owned();
+        let (_, scope) = asked.split_once("scope=\"repository:").expect("a scope");
+        let (scope, _) = scope.split_once('"').expect("quoted");
+        read_with_token(&stage, "ann:nna", scope, target)
+            .await
+            .is(200);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_down_is_left_alone_for_a_while() {
+    let stage = stage_of(Duration::from_secs(600), |options| options).await;
+    push(&stage.upstream.inner, "library/alpine", "alpine").await;
+    let target = "/v2/docker.io/library/alpine/manifests/v1";
+    stage.client.get(target).await.is(200);
+    stage.upstream.goes_down();
+    let unknown = "/v2/docker.io/library/other/manifests/v1";
+    stage.client.get(unknown).await.is(503);
+    stage
+        .counts("tranship_mirror_down{registry=\"docker.io\"} 1")
+        .await;
+    let asked = stage.upstream.asked.load(Ordering::SeqCst);
+    let stale = stage.client.get(target).await;
+    assert_eq!(
+        stale.is(200).header("warning"),
+        Some("110 - \"Response is Stale\"")
+    );
+    let failed = stage.client.get(unknown).await;
+    let wait = failed.is(503).header("retry-after").expect("a time");
+    assert!(wait.parse::<u64>().expect("seconds") > 500, "{wait}");
+    assert_eq!(stage.upstream.asked.load(Ordering::SeqCst), asked);
+    // Each registry has a state.
+    stage
+        .counts("tranship_mirror_down{registry=\"quay.io:8443\"} 0")
+        .await;
+}
+
+#[tokio::test]
+async fn errors_of_a_mirror_name_registry_and_repository() {
+    let stage = stage().await;
+    let failures: [(fn() -> Error, u16); 8] = [
+        (
+            || Error::new(ErrorKind::Unavailable, "https://10.0.0.1"),
+            503,
+        ),
+        (
+            || Error::new(ErrorKind::Unavailable, "10.0.0.1").with_retryable(false),
+            502,
+        ),
+        (|| Error::new(ErrorKind::DigestMismatch, "10.0.0.1"), 502),
+        (|| Error::new(ErrorKind::InvalidManifest, "10.0.0.1"), 502),
+        (
+            || Error::new(ErrorKind::Unauthorized, "10.0.0.1").with_http_status(401),
+            403,
+        ),
+        (
+            || Error::new(ErrorKind::Denied, "10.0.0.1").with_http_status(403),
+            403,
+        ),
+        (|| Error::new(ErrorKind::Timeout, "10.0.0.1"), 504),
+        (
+            || {
+                let wait = Duration::from_millis(61_500);
+                Error::new(ErrorKind::RateLimited, "10.0.0.1").with_retry_after(wait)
+            },
+            429,
+        ),
+    ];
+    for (error, status) in failures {
+        stage.upstream.fails_with(error);
+        for target in [
+            "manifests/v1".to_owned(),
+            format!("blobs/{}", Digest::of(b"")),
+        ] {
+            let target = format!("/v2/docker.io/library/alpine/{target}");
+            let reply = stage.client.get(&target).await;
+            let text = reply.is(status).json().to_string();
+            assert!(text.contains("docker.io"), "{text}");
+            assert!(text.contains("library/alpine"), "{text}");
+            assert!(!text.contains("10.0.0.1"), "{text}");
+            if status == 429 {
+                assert_eq!(reply.header("retry-after"), Some("62"));
+            }
+        }
+    }
+    stage.upstream.fails_with(|| Error::not_found("v1"));
+    let target = "/v2/docker.io/library/alpine/manifests/v1";
+    let reply = stage.client.get(target).await;
+    reply.fails(404, "MANIFEST_UNKNOWN");
 }
