@@ -65,6 +65,7 @@ mod token_endpoint;
 mod trace;
 mod upload_sessions;
 mod uploads;
+mod via;
 mod write_timeout;
 
 pub use access::{
@@ -85,3 +86,4 @@ pub use service::{RegistryService, router};
 pub use test_server::TestServer;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
+pub use via::ServerName;

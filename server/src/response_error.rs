@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 use tranship::{Error, ErrorKind};
 
-use crate::mirrors::UpstreamError;
+use crate::mirrors::{LOOP_DETECTED, UpstreamError};
 use crate::rate_limit::retry_after;
 use crate::response_body::ResponseBody;
 
@@ -110,7 +110,10 @@ impl ResponseError {
         }
         if !error.is_retryable() && status == StatusCode::SERVICE_UNAVAILABLE {
             // The registry behind this one does not respond as a registry.
-            status = StatusCode::BAD_GATEWAY;
+            status = match error.http_status() {
+                Some(LOOP_DETECTED) => StatusCode::LOOP_DETECTED,
+                _ => StatusCode::BAD_GATEWAY,
+            };
         }
         let upstream = UpstreamError::of(error);
         let is_refused_there = error.http_status().is_some() && status == StatusCode::FORBIDDEN;

@@ -30,7 +30,7 @@ use crate::response_error::{ErrorCode, ResponseError, too_many_requests};
 use crate::route::{Route, unknown_endpoint};
 use crate::state::ServerState;
 use crate::upload_sessions::Owner;
-use crate::{blobs, catalog, events, manifests, referrers, tags, token_endpoint, uploads};
+use crate::{blobs, catalog, events, manifests, referrers, tags, token_endpoint, uploads, via};
 
 /// Clients of Docker assume version 1 of the API without this header.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -161,7 +161,8 @@ impl Shared {
         }
         let span = record.span().clone();
         let handled = self.dispatch(state, route, &request, &mut body, &mut record);
-        let mut response = match handled.instrument(span).await {
+        let handled = via::serve(&request.headers, handled).instrument(span);
+        let mut response = match handled.await {
             Ok(response) => response,
             Err(failure) => failure.into_response(),
         };
@@ -245,6 +246,7 @@ impl Shared {
                 route
             }
         };
+        state.check_loop(&route, &request.headers)?;
         let is_read = is_read(method);
         let mut result = match route {
             Route::Health if is_read => Ok(probe(true)),

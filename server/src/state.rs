@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use tranship::{Registry, Repository, RepositoryName, Tag};
 
 use crate::options::ServerOptions;
@@ -113,6 +113,25 @@ impl ServerState {
                 has.map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
             }
             _ => Ok(true),
+        }
+    }
+
+    /// Checks that the request for `route` with these headers has not come from this server itself, by one of its mirrors.
+    pub(crate) fn check_loop(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+    ) -> Result<(), ResponseError> {
+        match (&self.options.mirrors, route.repository()) {
+            (Some(mirrors), Some(name)) if mirrors.is_loop(name, headers) => {
+                tracing::error!(repository = %name, "a mirror leads back to this server");
+                Err(ResponseError::new(
+                    StatusCode::LOOP_DETECTED,
+                    ErrorCode::Unknown,
+                    format!("the mirror of {name} leads back to this server"),
+                ))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -19,6 +19,9 @@ use crate::warning::Warning;
 /// The handler of [`RemoteOptions::with_warnings`].
 pub(crate) type WarningHandler = dyn Fn(&Warning) + Send + Sync;
 
+/// The function of [`RemoteOptions::with_repository_headers`].
+pub(crate) type RepositoryHeaders = dyn Fn() -> HeaderMap + Send + Sync;
+
 /// The handler of [`RemoteOptions::with_rate_limit_waits`].
 pub(crate) type RateLimitHandler = dyn Fn(&RateLimitWait) + Send + Sync;
 
@@ -99,6 +102,7 @@ pub struct RemoteOptions {
     pub referrers_page_size: Option<usize>,
     /// Headers of every request to the registry. They are not sent to other hosts.
     pub headers: HeaderMap,
+    pub(crate) repository_headers: Option<Arc<RepositoryHeaders>>,
     /// Addresses of host names, in place of those that the names resolve to. The port of the URL is used.
     pub resolve: Vec<(String, SocketAddr)>,
     /// The proxy for all requests, as a URL; `None`, the default, for what the environment says
@@ -189,6 +193,7 @@ impl Default for RemoteOptions {
             referrers: ReferrersMode::default(),
             referrers_page_size: None,
             headers: HeaderMap::new(),
+            repository_headers: None,
             resolve: Vec::new(),
             proxy: None,
             warnings: None,
@@ -294,6 +299,26 @@ impl RemoteOptions {
     #[must_use]
     pub fn with_client(mut self, client: reqwest::Client) -> Self {
         self.client = Some(client);
+        self
+    }
+
+    /// Adds the headers that `headers` returns to every request about one repository. It is called when a repository is
+    /// opened, so that a proxy can pass on headers of the request that it serves.
+    ///
+    /// ```
+    /// use http::header::{HeaderMap, HeaderValue, VIA};
+    /// use tranship_remote::RemoteOptions;
+    ///
+    /// let via = HeaderValue::from_static("1.1 proxy.example");
+    /// let options = RemoteOptions::default()
+    ///     .with_repository_headers(move || HeaderMap::from_iter([(VIA, via.clone())]));
+    /// ```
+    #[must_use]
+    pub fn with_repository_headers(
+        mut self,
+        headers: impl Fn() -> HeaderMap + Send + Sync + 'static,
+    ) -> Self {
+        self.repository_headers = Some(Arc::new(headers));
         self
     }
 

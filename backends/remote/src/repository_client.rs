@@ -29,6 +29,7 @@ pub(crate) const HIDDEN: &str = "not found, or forbidden to look at";
 pub(crate) struct RepositoryClient {
     pub(crate) shared: Arc<Shared>,
     pub(crate) name: RepositoryName,
+    transport: Transport,
     /// Whether requests that need the right to pull also ask for the right to push.
     expects_pushes: Arc<AtomicBool>,
 }
@@ -36,6 +37,7 @@ pub(crate) struct RepositoryClient {
 impl RepositoryClient {
     pub(crate) fn new(shared: Arc<Shared>, name: RepositoryName) -> Self {
         Self {
+            transport: shared.transport.for_repository(),
             shared,
             name,
             expects_pushes: Arc::default(),
@@ -73,7 +75,7 @@ impl RepositoryClient {
     }
 
     pub(crate) fn transport(&self) -> &Transport {
-        &self.shared.transport
+        &self.transport
     }
 
     pub(crate) fn learned(&self) -> &LearnedCapabilities {

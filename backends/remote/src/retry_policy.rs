@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Which failed requests are retried, and when.
 ///
 /// A request that is safe to repeat is retried if its connection cannot be made, breaks or stalls, and if the response
-/// is 408, 429, or 5xx other than 501 and 505. The pause doubles with each retry and is jittered. A `Retry-After` of
+/// is 408, 429, or 5xx other than 501, 505, 507 and 508. The pause doubles with each retry and is jittered. A `Retry-After` of
 /// the registry takes precedence.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod values;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clap::Args;
 use http::HeaderMap;
@@ -17,12 +18,16 @@ use tranship_backends::remote::{
     StaticCredentials, TlsOptions, Warning,
 };
 use tranship_mirror::rules::RegistrySettings;
+use tranship_server::ServerName;
 
 use crate::state;
 use crate::waiting::stop_waiting;
 
 pub(crate) use ends::{End, FromOptions, ToOptions};
 use values::{AllowArg, HeaderArg, ResolveArg, Rule, Which};
+
+/// How long a mirrored registry may send nothing before the request is repeated. Clients wait for a minute in all.
+const MIRROR_SILENCE: Duration = Duration::from_secs(20);
 
 /// How registries are reached. What names none holds for each that a command talks to.
 #[derive(Debug, Clone, Args)]
@@ -74,6 +79,9 @@ pub(crate) struct Registries {
     /// The settings of single registries in a file with rules.
     #[arg(skip)]
     settings: Vec<(RegistryName, RegistrySettings)>,
+    /// The server that mirrors registries, if they are opened for that.
+    #[arg(skip)]
+    server: Option<ServerName>,
     /// Whether a registry that counts reads is waited for when none are left.
     #[arg(skip)]
     keeps_rate_limits: bool,
@@ -105,6 +113,12 @@ impl Registries {
     /// Speaks http with `registry`.
     pub(crate) fn with_plain_http(mut self, registry: RegistryName) -> Self {
         self.plain_http.push(Which(Some(registry)));
+        self
+    }
+
+    /// Opens registries for the mirrors of `server`, whose clients wait for them.
+    pub(crate) fn for_mirrors_of(mut self, server: ServerName) -> Self {
+        self.server = Some(server);
         self
     }
 
@@ -149,6 +163,12 @@ impl Registries {
             .with_upload_records(state::uploads())
             .with_warnings(tell_warning())
             .with_rate_limit_waits(tell_wait);
+        let options = match self.server.clone() {
+            Some(server) => options
+                .with_silence_timeout(MIRROR_SILENCE)
+                .with_repository_headers(move || server.request_headers()),
+            None => options,
+        };
         Ok(self
             .resolve
             .iter()

@@ -46,6 +46,37 @@ fn a_mirror_serves_an_image_after_its_registry_is_gone() {
     }
 }
 
+/// Makes the server whose settings are in `file` a mirror of the one at `origin`.
+fn mirror_of(workplace: &Workplace, served: &mut Served, file: &str, origin: &str) {
+    workplace.write(
+        file,
+        format!("mirror: ['docker.io=http://{origin}']\nmirror-fallback: docker.io\n"),
+    );
+    served.wait_for_log("reloaded");
+}
+
+#[test]
+fn a_mirror_that_leads_back_to_its_server_is_refused() {
+    let workplace = Workplace::new();
+    workplace.write("one.yaml", "warning: one\n");
+    workplace.write("two.yaml", "warning: two\n");
+    let mut one = Served::start(&workplace, &["one.yaml"]);
+    let mut two = Served::start(&workplace, &["two.yaml"]);
+    let hosts = [one.host(), two.host()];
+    mirror_of(&workplace, &mut one, "one.yaml", &hosts[0]);
+    let target = "/v2/library/hello/manifests/v1";
+    let message = "the mirror of docker.io leads back to this server";
+    let reply = get(&hosts[0], target);
+    assert!(reply.starts_with("HTTP/1.1 508"), "{reply}");
+    assert!(reply.contains(message), "{reply}");
+
+    // Through another server.
+    mirror_of(&workplace, &mut one, "one.yaml", &hosts[1]);
+    mirror_of(&workplace, &mut two, "two.yaml", &hosts[0]);
+    let reply = get(&hosts[0], target);
+    assert!(reply.starts_with("HTTP/1.1 508"), "{reply}");
+}
+
 #[test]
 fn mirrors_are_reloaded_and_checked() {
     let workplace = Workplace::new();

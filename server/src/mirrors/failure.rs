@@ -5,6 +5,9 @@ use std::fmt;
 
 use tranship::{Error, ErrorKind, RepositoryName};
 
+/// The status of a server that has received its own request.
+pub(crate) const LOOP_DETECTED: u16 = http::StatusCode::LOOP_DETECTED.as_u16();
+
 /// Returns the error of the mirror of `host` for its repository `image`, which is named `name` here, that a client is told
 /// in place of `error`. It names the registry and the repository, and has no address of the network. `error` becomes the
 /// source, for the log.
@@ -17,6 +20,7 @@ pub(super) fn explain(host: &str, image: &str, name: &RepositoryName, error: Err
             name.as_str().split('/').next().unwrap_or_default()
         ));
     }
+    let is_loop = error.http_status() == Some(LOOP_DETECTED);
     let (kind, message) = match error.kind() {
         ErrorKind::Unauthorized | ErrorKind::Denied => {
             let message = format!(
@@ -40,6 +44,10 @@ pub(super) fn explain(host: &str, image: &str, name: &RepositoryName, error: Err
             let message = format!("{host} sends other bytes of {image} than their digest says");
             (ErrorKind::Unavailable, message)
         }
+        ErrorKind::Unavailable if is_loop => {
+            let message = format!("the mirror of {host} leads back to this server, for {image}");
+            (ErrorKind::Unavailable, message)
+        }
         ErrorKind::Unavailable
         | ErrorKind::InvalidManifest
         | ErrorKind::InvalidMediaType
@@ -59,6 +67,10 @@ pub(super) fn explain(host: &str, image: &str, name: &RepositoryName, error: Err
     let mut explained = Error::new(kind, message).with_retryable(is_retryable);
     if let Some(time) = error.retry_after() {
         explained = explained.with_retry_after(time);
+    }
+    if is_loop {
+        // The server before this one must learn it too.
+        explained = explained.with_http_status(LOOP_DETECTED);
     }
     explained.with_source(UpstreamError(error))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
+use http::HeaderMap;
 use tranship::layers::{
     Cache, CacheCounts, CacheOptions, CacheStats, CachedContent, CallStats, Circuit,
     CircuitBreaker, CircuitBreakerOptions, MapErrors, Monitor, ReadOnly, Unify,
@@ -20,8 +21,9 @@ use tranship::{
 };
 
 use self::discover::stored_names;
-pub(crate) use self::failure::UpstreamError;
+pub(crate) use self::failure::{LOOP_DETECTED, UpstreamError};
 pub use self::state::{MirrorState, StoredRepositories};
+use crate::via::ServerName;
 
 /// The host of Docker Hub. The name of an official image has one component there, short for `library/NAME`.
 const DOCKER_HUB: &str = "docker.io";
@@ -59,6 +61,7 @@ pub struct Mirrors {
     circuits: Vec<Circuit>,
     /// The mirror of repositories that do not have the prefix of a mirror, and that the local registry does not have.
     fallback: Option<RepositoryName>,
+    server: Option<ServerName>,
 }
 
 /// A registry that is mirrored.
@@ -160,6 +163,7 @@ impl Mirrors {
             local,
             mirrors,
             fallback: None,
+            server: None,
         })
     }
 
@@ -181,6 +185,21 @@ impl Mirrors {
         };
         self.fallback = Some(mirror.prefix.clone());
         Ok(self)
+    }
+
+    /// Makes a server refuse requests for repositories of mirrors that have come from itself: those whose header `Via` has
+    /// `name`.
+    #[must_use]
+    pub fn with_server_name(mut self, name: ServerName) -> Self {
+        self.server = Some(name);
+        self
+    }
+
+    /// Returns whether a request with these headers for the repository `name` has come from this server.
+    pub(crate) fn is_loop(&self, name: &RepositoryName, headers: &HeaderMap) -> bool {
+        let is_mirrored = || self.mirrored(name).is_ok_and(|mirrored| mirrored.is_some());
+        let server = self.server.as_ref();
+        server.is_some_and(|server| server.is_in(headers)) && is_mirrored()
     }
 
     /// Returns the name here of the repository `name` of the registry `namespace`, the value of the parameter `ns` that

@@ -59,9 +59,9 @@ use warnings::Warnings;
 /// How many 401 responses to one request are met: one for a token that has expired, and one for missing scopes.
 const MAX_CHALLENGES: usize = 2;
 
-/// Sends requests to one registry. Clones share everything.
+/// Sends requests to one registry. Clones share everything except the headers of a repository.
 #[derive(Clone)]
-pub(crate) struct Transport(Arc<Inner>);
+pub(crate) struct Transport(Arc<Inner>, Option<Arc<HeaderMap>>);
 
 struct Inner {
     origin: Origin,
@@ -99,40 +99,50 @@ impl Transport {
             Arc::clone(&options.credentials),
             Arc::new(tokens),
         );
-        Ok(Self(Arc::new(Inner {
-            authenticator,
-            hidden: HiddenChallenge::default(),
-            limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
-            scheme: SchemeProbe {
-                origin: origin.clone(),
-                client: clients.small.clone(),
-                counter: Arc::clone(&counter),
-                connect_timeout: options.connect_timeout,
-            },
-            attempts: Attempts {
-                origin: origin.clone(),
-                locations: Locations {
+        Ok(Self(
+            Arc::new(Inner {
+                authenticator,
+                hidden: HiddenChallenge::default(),
+                limiter: Limiter::new(options.max_concurrent_requests, options.requests_per_second),
+                scheme: SchemeProbe {
                     origin: origin.clone(),
-                    resolver,
-                    policy: options.policy,
+                    client: clients.small.clone(),
+                    counter: Arc::clone(&counter),
+                    connect_timeout: options.connect_timeout,
                 },
-                clients,
-                warnings: Warnings::new(registry.clone(), options.warnings.clone()),
-                pull_limit: PullLimit::new(
-                    registry.clone(),
-                    options.rate_limit_reserve,
-                    options.rate_limit_waits.clone(),
-                ),
-                counter: Arc::clone(&counter),
-                policy: options.policy,
-                silence: options.silence_timeout,
-                headers: options.headers.clone(),
-                is_http_told: options.scheme == Scheme::Http,
-            },
-            origin,
-            options,
-            counter,
-        })))
+                attempts: Attempts {
+                    origin: origin.clone(),
+                    locations: Locations {
+                        origin: origin.clone(),
+                        resolver,
+                        policy: options.policy,
+                    },
+                    clients,
+                    warnings: Warnings::new(registry.clone(), options.warnings.clone()),
+                    pull_limit: PullLimit::new(
+                        registry.clone(),
+                        options.rate_limit_reserve,
+                        options.rate_limit_waits.clone(),
+                    ),
+                    counter: Arc::clone(&counter),
+                    policy: options.policy,
+                    silence: options.silence_timeout,
+                    headers: options.headers.clone(),
+                    is_http_told: options.scheme == Scheme::Http,
+                },
+                origin,
+                options,
+                counter,
+            }),
+            None,
+        ))
+    }
+
+    /// Returns the transport for a repository that is opened now, whose requests may have other headers.
+    pub(crate) fn for_repository(&self) -> Self {
+        let headers = self.0.options.repository_headers.as_ref();
+        let headers = headers.map(|headers| Arc::new(headers()));
+        Self(Arc::clone(&self.0), headers)
     }
 
     pub(crate) fn options(&self) -> &RemoteOptions {
@@ -161,7 +171,10 @@ impl Transport {
     ///
     /// # Errors
     /// Those of the network, the policy, the credentials, and the payload's source.
-    pub(crate) async fn send(&self, request: Request<'_>) -> Result<Response> {
+    pub(crate) async fn send(&self, mut request: Request<'_>) -> Result<Response> {
+        for (name, value) in self.1.iter().flat_map(|headers| headers.iter()) {
+            request.headers.insert(name, value.clone());
+        }
         let span = tracing::debug_span!(
             "request",
             kind = ?request.kind,

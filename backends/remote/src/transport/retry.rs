@@ -63,7 +63,9 @@ fn jittered(pause: Duration) -> Duration {
 pub(crate) fn is_transient(status: StatusCode) -> bool {
     match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
-        StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => false,
+        StatusCode::NOT_IMPLEMENTED
+        | StatusCode::HTTP_VERSION_NOT_SUPPORTED
+        | StatusCode::LOOP_DETECTED => false,
         status => status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE,
     }
 }
@@ -168,7 +170,7 @@ mod tests {
                 StatusCode::from_u16(status).expect("a status")
             ));
         }
-        for status in [200, 201, 400, 401, 404, 416, 501, 505, 507] {
+        for status in [200, 201, 400, 401, 404, 416, 501, 505, 507, 508] {
             assert!(!is_transient(
                 StatusCode::from_u16(status).expect("a status")
             ));

@@ -8,7 +8,7 @@ use tokio::time::MissedTickBehavior;
 use tranship::layers::{CacheOptions, Prefix};
 use tranship::{Registry, Result};
 use tranship_backends::{RegistryLocation, open_registry_with};
-use tranship_server::{Mirror, Mirrors};
+use tranship_server::{Mirror, Mirrors, ServerName};
 
 use super::state::StateDirectory;
 use crate::args::{LocationOptions, MirrorArg, Settings};
@@ -16,7 +16,7 @@ use crate::args::{LocationOptions, MirrorArg, Settings};
 /// The time between two writes of the state.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Opens the mirrors of the settings, which store in `local`; `None` if there are none.
+/// Opens the mirrors of the settings of `server`, which store in `local`; `None` if there are none.
 ///
 /// # Errors
 /// - [`InvalidInput`](tranship::ErrorKind::InvalidInput) if mirrors contradict each other.
@@ -25,14 +25,17 @@ pub(super) async fn open(
     settings: &Settings,
     local: &Arc<dyn Registry>,
     location_options: &LocationOptions,
+    server: &ServerName,
     state: Option<&StateDirectory>,
 ) -> Result<Option<Arc<Mirrors>>> {
+    let mut location_options = location_options.clone();
+    location_options.registries = location_options.registries.for_mirrors_of(server.clone());
     if settings.mirror.is_empty() {
         return Ok(None);
     }
     let mut mirrors = Vec::with_capacity(settings.mirror.len());
     for mirror in &settings.mirror {
-        let upstream = open_upstream(mirror, location_options).await?;
+        let upstream = open_upstream(mirror, &location_options).await?;
         mirrors.push(Mirror::new(mirror.host.as_str(), upstream)?);
     }
     let mut options = CacheOptions::default().with_tag_ttl(settings.mirror_ttl());
@@ -46,7 +49,8 @@ pub(super) async fn open(
         state.create().await?;
         options = options.with_spool_directory(state.path());
     }
-    let mut mirrors = Mirrors::new(Arc::clone(local), mirrors, options)?;
+    let mirrors = Mirrors::new(Arc::clone(local), mirrors, options)?;
+    let mut mirrors = mirrors.with_server_name(server.clone());
     if let Some(host) = &settings.mirror_fallback {
         mirrors = mirrors.with_fallback(host)?;
     }

@@ -24,7 +24,7 @@ use tokio::time::MissedTickBehavior;
 use tranship::{Registry, Result};
 use tranship_memory::MemoryRegistry;
 use tranship_page::{Page, PageOptions};
-use tranship_server::{RegistryService, Server, Tls, TokenKey, router};
+use tranship_server::{RegistryService, Server, ServerName, Tls, TokenKey, router};
 
 use self::config::Config;
 use self::options::server_options;
@@ -80,7 +80,16 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let root = registry::open_root(&settings, &open_options).await?;
     // The content of a registry in memory is gone with the process.
     let cache_state = state.clone().filter(|_| settings.root.is_some());
-    let mirrors = mirrors::open(&settings, &root, &location_options, cache_state.as_ref()).await?;
+    let server = ServerName::generate()?;
+    let state_of_mirrors = cache_state.as_ref();
+    let mirrors = mirrors::open(
+        &settings,
+        &root,
+        &location_options,
+        &server,
+        state_of_mirrors,
+    )
+    .await?;
     options.mirrors.clone_from(&mirrors);
     let notifier = webhooks::open(&settings, webhooks, state.as_ref()).await?;
     let options = webhooks::subscribe(options, notifier.as_ref());
@@ -100,11 +109,11 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let serving = if has_pages {
         let options = PageOptions::default().with_local_hosts_only(!settings.ui);
         let page = Page::new(service.clone(), options)?;
-        let server = socket::configured(Server::on(listener, page), &settings, tls);
-        Either::Left(server.run(stopped))
+        let page = socket::configured(Server::on(listener, page), &settings, tls);
+        Either::Left(page.run(stopped))
     } else {
-        let server = Server::on(listener, service.clone());
-        Either::Right(socket::configured(server, &settings, tls).run(stopped))
+        let plain = Server::on(listener, service.clone());
+        Either::Right(socket::configured(plain, &settings, tls).run(stopped))
     };
     #[cfg(feature = "opentelemetry")]
     let traces = Traces::begin()?;
@@ -159,6 +168,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         pulls: Arc::clone(&pulls),
         root,
         location_options,
+        server,
         cache_state: cache_state.clone(),
         service: service.clone(),
         mirrors,
@@ -192,7 +202,8 @@ async fn check(settings: &Settings, location_options: &LocationOptions) -> Outco
     open_tls(settings).await?;
     // Mirrors are checked over any registry.
     let root: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
-    mirrors::open(settings, &root, location_options, None).await?;
+    let server = ServerName::generate()?;
+    mirrors::open(settings, &root, location_options, &server, None).await?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tranship::{Error, ErrorKind, Registry, Result, blocking};
-use tranship_server::{Mirrors, RegistryService, TokenKey};
+use tranship_server::{Mirrors, RegistryService, ServerName, TokenKey};
 use tranship_webhooks::Notifier;
 
 use super::config::Config;
@@ -34,6 +34,8 @@ pub(super) struct Reload {
     pub(super) pulls: Arc<PullLog>,
     pub(super) root: Arc<dyn Registry>,
     pub(super) location_options: LocationOptions,
+    /// The name of this server for mirrored registries.
+    pub(super) server: ServerName,
     pub(super) cache_state: Option<StateDirectory>,
     pub(super) service: RegistryService,
     pub(super) mirrors: watch::Sender<Option<Arc<Mirrors>>>,
@@ -85,8 +87,9 @@ impl Reload {
         let mut options = server_options(&settings, &self.token_key).await?;
         // With the same settings they stay, as they know which tags are fresh.
         let mirrors = if mirrors_differ(&old, &settings) {
-            let state = self.cache_state.as_ref();
-            mirrors::open(&settings, &self.root, &self.location_options, state).await?
+            let (state, server) = (self.cache_state.as_ref(), &self.server);
+            let options = &self.location_options;
+            mirrors::open(&settings, &self.root, options, server, state).await?
         } else {
             self.mirrors.borrow().clone()
         };
