@@ -19,6 +19,9 @@ const REGISTRY: &str = "TRANSHIP_REGISTRY";
 /// What Docker's `config.json` would hold, given by the environment.
 pub(super) const DOCKER_AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
 
+/// The number of the user, which is not a variable that shells export.
+pub(super) const USER_ID: &str = "UID";
+
 /// All that is ever asked for.
 const NAMES: [&str; 12] = [
     USERNAME,
@@ -50,10 +53,12 @@ impl Environment {
     /// Those of this process that matter here.
     #[must_use]
     pub fn from_environment() -> Self {
-        Self::new(NAMES.iter().filter_map(|name| {
+        let given = NAMES.iter().filter_map(|name| {
             let value = std::env::var_os(name)?;
             Some((*name, value))
-        }))
+        });
+        let user = user_id().map(|id| (USER_ID, id.to_string().into()));
+        Self::new(given.chain(user))
     }
 
     /// Given ones, names and values. An empty value counts as none.
@@ -84,6 +89,20 @@ impl Environment {
             None => Err(invalid(format!("{name} is not UTF-8"))),
         }
     }
+}
+
+/// Returns the number of the user that this process runs as, on Linux.
+#[cfg(target_os = "linux")]
+fn user_id() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let process = std::fs::metadata("/proc/self").ok()?;
+    Some(process.uid())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn user_id() -> Option<u32> {
+    None
 }
 
 impl fmt::Debug for Environment {

@@ -13,7 +13,7 @@ use self::entry::{Entry, HelperSearch, not_installed};
 use super::credential::Credential;
 use super::disk;
 use super::document::Document;
-use super::environment::{DOCKER_AUTH_CONFIG, Environment};
+use super::environment::{DOCKER_AUTH_CONFIG, Environment, USER_ID};
 use super::helper;
 use super::provider::CredentialProvider;
 use super::secret::Secret;
@@ -66,7 +66,8 @@ impl CredentialFiles {
     /// in this order:
     ///
     /// 1. `$REGISTRY_AUTH_FILE`
-    /// 2. `$XDG_RUNTIME_DIR/containers/auth.json`
+    /// 2. `$XDG_RUNTIME_DIR/containers/auth.json`; on Linux without that variable `/run/containers/UID/auth.json`, where UID
+    ///    is the number of the user
     /// 3. `$XDG_CONFIG_HOME/containers/auth.json`, where `~/.config` is the default
     /// 4. `$DOCKER_CONFIG/config.json`, where `~/.docker` is the default
     ///
@@ -82,16 +83,22 @@ impl CredentialFiles {
             .path("DOCKER_CONFIG")
             .or_else(|| below_home(".docker"))
             .map(|directory| directory.join("config.json"));
+        let containers = |directory: PathBuf| directory.join("containers");
+        let of_user = environment.path(USER_ID);
         let podman = [
-            environment.path("XDG_RUNTIME_DIR"),
+            environment
+                .path("XDG_RUNTIME_DIR")
+                .map(containers)
+                .or_else(|| Some(Path::new("/run/containers").join(of_user?))),
             environment
                 .path("XDG_CONFIG_HOME")
-                .or_else(|| below_home(".config")),
+                .or_else(|| below_home(".config"))
+                .map(containers),
         ];
         let podman = podman
             .into_iter()
             .flatten()
-            .map(|directory| directory.join("containers").join("auth.json"));
+            .map(|directory| directory.join("auth.json"));
         let mut paths: Vec<PathBuf> = explicit.clone().into_iter().collect();
         paths.extend(podman);
         paths.extend(docker.clone());

@@ -441,3 +441,17 @@ async fn plain_text_that_is_stored_already_is_used_and_erased() {
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     assert!(files.erase(&name).await.expect("erased"));
 }
+
+#[test]
+fn without_a_runtime_directory_podman_uses_that_of_the_system() {
+    let first = |variables: &[(&str, &str)]| {
+        let environment = Environment::new(variables.iter().copied());
+        let files = CredentialFiles::new(&environment);
+        let path = files.paths().next().expect("a path");
+        path.display().to_string()
+    };
+    let user = (USER_ID, "0");
+    assert_eq!(first(&[user]), "/run/containers/0/auth.json");
+    let given = ("XDG_RUNTIME_DIR", "/run/user/0");
+    assert_eq!(first(&[user, given]), "/run/user/0/containers/auth.json");
+}
