@@ -70,7 +70,7 @@ pub(crate) struct Message<'a> {
 }
 
 /// The server that sends events.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ServerIdentity {
     /// Differs between two runs of a server.
     pub(crate) instance: String,

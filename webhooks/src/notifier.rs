@@ -1,8 +1,8 @@
 //! The sink of events that sends them.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use futures_util::future::{join, join_all};
 use tokio::sync::watch;
@@ -25,7 +25,7 @@ pub struct Notifier(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     outboxes: Vec<Outbox>,
-    server: ServerIdentity,
+    server: RwLock<Arc<ServerIdentity>>,
     requests: AtomicU64,
     client: reqwest::Client,
 }
@@ -53,11 +53,10 @@ impl Notifier {
             let message = "the system has no random numbers";
             Error::new(ErrorKind::Io, message).with_source(error.to_string())
         })?;
-        let public_url = options.public_url;
         let server = ServerIdentity {
             instance: format!("{:032x}", u128::from_be_bytes(instance)),
             address: options.address,
-            public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+            public_url: options.public_url.as_deref().map(without_slash),
         };
         let (endpoints, max_size) = (options.endpoints, options.max_queue_size);
         let directory = options.directory;
@@ -76,10 +75,20 @@ impl Notifier {
         });
         Ok(Self(Arc::new(Shared {
             outboxes: outboxes.await?,
-            server,
+            server: RwLock::new(Arc::new(server)),
             requests: AtomicU64::new(0),
             client,
         })))
+    }
+
+    /// Sets the URL at which clients reach the server, for the events from now on.
+    pub fn set_public_url(&self, url: Option<&str>) {
+        let mut server = self
+            .0
+            .server
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut server).public_url = url.map(without_slash);
     }
 
     /// Stores and delivers events until `stop` completes. Then it stores the events that have arrived, and returns.
@@ -100,6 +109,10 @@ impl Notifier {
     }
 }
 
+fn without_slash(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}
+
 impl EventSink for Notifier {
     fn record(&self, cause: &EventCause, events: Vec<Event>) {
         let Shared {
@@ -108,6 +121,7 @@ impl EventSink for Notifier {
             requests,
             ..
         } = &*self.0;
+        let server = Arc::clone(&server.read().unwrap_or_else(PoisonError::into_inner));
         let request = requests.fetch_add(1, Ordering::Relaxed);
         let request_id = format!("{}-{request}", server.instance);
         for (number, event) in events.iter().enumerate() {
@@ -117,7 +131,7 @@ impl EventSink for Notifier {
                 request_id: &request_id,
                 cause,
                 event,
-                server,
+                server: &server,
             };
             let is_wanted = |outbox: &&Outbox| outbox.endpoint().filter.accepts(event);
             for outbox in outboxes.iter().filter(is_wanted) {

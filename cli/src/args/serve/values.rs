@@ -96,6 +96,13 @@ pub(crate) struct MirrorArg {
     pub(crate) below: Option<RepositoryName>,
 }
 
+impl MirrorArg {
+    /// Returns what the names of its repositories begin with here.
+    pub(crate) fn prefix(&self) -> String {
+        self.host.as_str().to_ascii_lowercase().replace(':', "_")
+    }
+}
+
 impl FromStr for MirrorArg {
     type Err = Error;
 

@@ -7,7 +7,7 @@ use http::Method;
 use tranship::layers::{ImmutableTags, Notify, Operation, OperationName};
 use tranship::prelude::*;
 use tranship::{Descriptor, Digest, RepositoryName, Result, Tag};
-use tranship_artifact::retention::{Plan, Selection, plan_all};
+use tranship_artifact::retention::{Plan, PlannedTag, Selection, plan_all};
 use tranship_server::{Event, EventAction, EventCause, EventSink as _};
 use tranship_webhooks::Notifier;
 
@@ -28,20 +28,31 @@ impl Upkeep {
                 return;
             }
         };
+        let mut counts = Counts::default();
         for repository in names.iter().filter(|name| !is_mirrored(settings, name)) {
             let mut entries = settings.repositories.iter();
             let entry = entries.find(|entry| entry.names.0.matches(repository));
             let Some(entry) = entry.filter(|entry| !entry.retention.is_empty()) else {
                 continue;
             };
-            if let Err(error) = self
-                .tidy(repository, entry, settings.retention_dry_run)
-                .await
-            {
+            counts.repositories += 1;
+            let is_dry_run = settings.retention_dry_run;
+            if let Err(error) = self.tidy(repository, entry, is_dry_run, &mut counts).await {
+                counts.failures += 1;
                 tracing::warn!(%repository, %error, "no tags are deleted by retention");
             }
         }
-        tracing::info!("retention has ended");
+        let Counts {
+            repositories,
+            tags,
+            manifests,
+            failures,
+        } = counts;
+        let ended = match settings.retention_dry_run {
+            true => "retention has ended, and nothing was deleted",
+            false => "retention has ended",
+        };
+        tracing::info!(repositories, tags, manifests, failures, "{ended}");
     }
 
     async fn tidy(
@@ -49,6 +60,7 @@ impl Upkeep {
         name: &RepositoryName,
         settings: &RepositorySettings,
         is_dry_run: bool,
+        counts: &mut Counts,
     ) -> Result<()> {
         let repository = self.root.repository(name).await?;
         let repository = ImmutableTags::new(repository, &settings.immutable_tags);
@@ -62,6 +74,8 @@ impl Upkeep {
         let plan = plan_all(&repository, &selections, &pulled).await?;
         if is_dry_run {
             log(name, &plan, "would be deleted by retention");
+            counts.tags += plan.tags().len();
+            counts.manifests += plan.manifests().len();
             return Ok(());
         }
         if plan.tags().is_empty() {
@@ -77,6 +91,13 @@ impl Upkeep {
         let deletions = Deletions::new(name, &now, self.notifier.clone());
         let reporting = Notify::new(repository, move |operation| deletions.report(operation));
         let outcome = now.carry_out(&reporting).await;
+        let deleted = |tag: &&PlannedTag| {
+            outcome.untagged.contains(&tag.tag)
+                || (outcome.deleted.iter()).any(|it| it.digest() == tag.manifest.digest())
+        };
+        counts.tags += now.tags().iter().filter(deleted).count();
+        counts.manifests += outcome.deleted.len();
+        counts.failures += outcome.failures.len();
         for tag in &outcome.moved {
             tracing::info!(repository = %name, %tag, "was moved or removed, and is left alone");
         }
@@ -87,11 +108,20 @@ impl Upkeep {
     }
 }
 
+/// What a run has done, or would do.
+#[derive(Debug, Default)]
+struct Counts {
+    repositories: usize,
+    tags: usize,
+    manifests: usize,
+    failures: usize,
+}
+
 /// Returns whether a repository belongs to a mirror, which decides itself what it stores.
 fn is_mirrored(settings: &Settings, name: &RepositoryName) -> bool {
     let first = name.as_str().split('/').next();
     let mut mirrors = settings.mirror.iter();
-    mirrors.any(|mirror| Some(mirror.host.as_str()) == first)
+    mirrors.any(|mirror| Some(&*mirror.prefix()) == first)
 }
 
 fn log(repository: &RepositoryName, plan: &Plan, what: &str) {
