@@ -1,10 +1,7 @@
 //! Tells requests of the pages themselves from those of other sites.
 
-use std::net::IpAddr;
-
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
-use http::uri::Authority;
 
 /// Returns whether a page of this site has sent the request. Browsers say so themselves: all of them send `Origin` with
 /// a POST, and new ones also `Sec-Fetch-Site`. A request with neither is not from a page.
@@ -34,51 +31,9 @@ pub(crate) fn is_same_origin(request: &Parts, is_tls: bool) -> bool {
         && header(HOST.as_str()).is_some_and(|host| host.eq_ignore_ascii_case(authority))
 }
 
-/// Returns whether the request names a loopback address or `localhost` as its host.
-pub(crate) fn has_local_host(request: &Parts) -> bool {
-    let host = request
-        .headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok());
-    let Some(Ok(authority)) = host.map(str::parse::<Authority>) else {
-        return false;
-    };
-    let host = authority.host();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    is_loopback || host.eq_ignore_ascii_case("localhost")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_names_of_this_machine_are_local() {
-        let is_local = |host: &str| {
-            let request = http::Request::builder().header(HOST, host).body(());
-            has_local_host(&request.expect("a request").into_parts().0)
-        };
-        for host in [
-            "localhost",
-            "LocalHost:5000",
-            "127.0.0.1:5000",
-            "127.8.8.8",
-            "[::1]:5000",
-        ] {
-            assert!(is_local(host), "{host}");
-        }
-        for host in [
-            "evil.example",
-            "localhost.evil.example:5000",
-            "10.0.0.1",
-            "[::2]",
-            "",
-            "a b",
-        ] {
-            assert!(!is_local(host), "{host}");
-        }
-    }
 
     fn is_same(headers: &[(&str, &str)], is_tls: bool) -> bool {
         let mut request = http::Request::builder().method("POST");

@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use tower_service::Service;
 use tracing::Instrument as _;
 use tranship::Result;
-use tranship_server::{PageRequest, RegistryService, ResponseBody};
+use tranship_server::{LocalHosts, PageRequest, RegistryService, ResponseBody};
 
 use crate::body::PageBody;
 use crate::context::{Context, State};
@@ -21,7 +21,6 @@ use crate::failure::Failure;
 use crate::form::Form;
 use crate::links;
 use crate::options::PageOptions;
-use crate::origin;
 use crate::pages;
 use crate::response;
 use crate::route::Route;
@@ -147,7 +146,7 @@ async fn dispatch<B>(
 where
     B: Body<Data: Send, Error: Into<BoxError>> + Send,
 {
-    if context.state.options.local_hosts_only && !origin::has_local_host(context.request) {
+    if context.state.options.local_hosts_only && !LocalHosts::default().allow(context.request) {
         return Err(Failure::forbidden(
             "pages are shown at a loopback address or localhost only; start the server with --ui to show them elsewhere",
         ));

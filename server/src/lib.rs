@@ -31,6 +31,7 @@ mod client_certificate;
 mod conditions;
 mod endpoint;
 mod events;
+mod local_hosts;
 mod manifests;
 mod metrics;
 mod mirrors;
@@ -74,6 +75,7 @@ pub use access::{
     TokenService,
 };
 pub use events::{Event, EventAction, EventCause, EventSink, ReceiverState};
+pub use local_hosts::LocalHosts;
 pub use metrics::GcOutcome;
 pub use mirrors::{Mirror, MirrorState, Mirrors, StoredRepositories};
 pub use options::{RedirectOptions, ServerOptions};

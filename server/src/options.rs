@@ -7,6 +7,7 @@ use tranship::MAX_MANIFEST_SIZE;
 
 use crate::access::{Access, NamePattern};
 use crate::events::EventSink;
+use crate::local_hosts::LocalHosts;
 use crate::mirrors::Mirrors;
 use crate::rate_limit::Rate;
 
@@ -19,6 +20,9 @@ pub struct ServerOptions {
     /// The mirrors, if the registry that is served has some: for requests with the parameter `ns`, and for the warning that
     /// a tag is stale. None by default.
     pub mirrors: Option<Arc<Mirrors>>,
+    /// The hosts by which requests may reach the server. Others are refused with status 421, except for probes. None by
+    /// default, for all.
+    pub local_hosts: Option<LocalHosts>,
     /// Where events of pushes, pulls and deletes go. None by default.
     pub events: Option<Arc<dyn EventSink>>,
     /// Whether GETs of blobs are redirected to the storage, if the backend has URLs by which clients can read them
@@ -67,6 +71,7 @@ impl Default for ServerOptions {
         Self {
             access: None,
             mirrors: None,
+            local_hosts: None,
             events: None,
             redirects: None,
             metrics_patterns: Vec::new(),
@@ -185,6 +190,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_max_page_size(mut self, size: usize) -> Self {
         self.max_page_size = size.max(1);
+        self
+    }
+
+    /// Refuses requests by other hosts than `hosts`: for a server on a loopback address without users.
+    #[must_use]
+    pub fn with_local_hosts(mut self, hosts: LocalHosts) -> Self {
+        self.local_hosts = Some(hosts);
         self
     }
 

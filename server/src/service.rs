@@ -220,12 +220,23 @@ impl Shared {
         // The name that the client has used, without the registry of `ns`.
         let name = Route::parse(request.uri.path())?.repository().cloned();
         let method = &request.method;
+        let is_probe = matches!(route, Route::Health | Route::Ready);
+        if let Some(hosts) = &state.options.local_hosts
+            && !is_probe
+            && !hosts.allow(request)
+        {
+            return Err(ResponseError::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                ErrorCode::Denied,
+                "this server is for programs of its machine, and the request names another host",
+            ));
+        }
         let required = required(&route, method);
         let access = state.options.access.as_ref();
         let caller = Caller::of(access, request, required).await?;
         record.set_user(caller.user());
         if let Some(requests) = &state.requests
-            && !matches!(route, Route::Health | Route::Ready)
+            && !is_probe
         {
             let counted = requests.count(Owner::of(&caller, request));
             counted
