@@ -75,6 +75,11 @@ impl Htpasswd {
         })
     }
 
+    /// Returns whether the file has a user with this name.
+    pub async fn has_user(&self, name: &str) -> bool {
+        self.users.current().await.hashes.contains_key(name)
+    }
+
     /// Checks whether `password` is the one of `user`, and returns the stamp of the entry.
     ///
     /// A dropped future leaves a check that has started to finish on its thread.

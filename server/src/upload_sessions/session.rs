@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
-use tranship::{BlobStore, Descriptor, Error, ErrorKind, Repository, Upload, UploadId};
+use tranship::{Descriptor, Error, ErrorKind, Repository, Upload, UploadId};
 
 use super::table::{Key, Owner, Released, UploadSessions};
 use super::token::Token;
-use crate::response_error::{ErrorCode, Resource, ResponseError};
+use crate::response_error::{Resource, ResponseError};
 
 /// An upload that one request uses, to the exclusion of all others. Dropping it makes it available to the next one.
 pub(crate) struct UploadSession {
@@ -32,7 +31,7 @@ impl UploadSession {
         owner: Owner,
     ) -> Result<Self, ResponseError> {
         sessions.check_limits(&owner)?;
-        let upload = uploader(repository)?.start().await.map_err(failed)?;
+        let upload = repository.blobs().start().await.map_err(failed)?;
         let id = upload.id().clone();
         let key = (repository.name().clone(), Token::of(&id)?);
         sessions.insert(key.clone(), id.clone(), owner);
@@ -78,7 +77,7 @@ impl UploadSession {
     }
 
     async fn resume(&mut self, repository: &dyn Repository) -> Result<(), ResponseError> {
-        let resumed = uploader(repository)?.resume(&self.id).await;
+        let resumed = repository.blobs().resume(&self.id).await;
         self.upload = Some(resumed.map_err(failed)?);
         self.record_offset();
         Ok(())
@@ -153,18 +152,6 @@ impl Drop for UploadSession {
         };
         self.sessions
             .release(&self.key, released, self.is_token_sent);
-    }
-}
-
-fn uploader(repository: &dyn Repository) -> Result<Box<dyn BlobStore + '_>, ResponseError> {
-    if repository.capabilities().uploads.is_possible() {
-        Ok(repository.blobs())
-    } else {
-        Err(ResponseError::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            ErrorCode::Unsupported,
-            "the registry does not accept uploads",
-        ))
     }
 }
 

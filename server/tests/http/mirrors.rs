@@ -19,16 +19,18 @@ use crate::access::{send, users};
 use crate::client::{Client, Reply, index};
 use crate::tokens::{bear, challenge, text};
 
+type Failure = fn() -> Error;
+
 /// A registry that may fail.
 #[derive(Debug, Clone, Default)]
 struct Upstream {
     inner: MemoryRegistry,
-    error: Arc<Mutex<Option<fn() -> Error>>>,
+    error: Arc<Mutex<Option<Failure>>>,
     asked: Arc<AtomicUsize>,
 }
 
 impl Upstream {
-    fn fails_with(&self, error: fn() -> Error) {
+    fn fails_with(&self, error: Failure) {
         *self.error.lock().expect("a lock") = Some(error);
     }
 
@@ -412,7 +414,7 @@ async fn a_registry_that_is_down_is_left_alone_for_a_while() {
 #[tokio::test]
 async fn errors_of_a_mirror_name_registry_and_repository() {
     let stage = stage().await;
-    let failures: [(fn() -> Error, u16); 8] = [
+    let failures: [(Failure, u16); 8] = [
         (
             || Error::new(ErrorKind::Unavailable, "https://10.0.0.1"),
             503,

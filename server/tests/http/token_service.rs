@@ -1,6 +1,7 @@
 //! Tokens of an external token service.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -9,8 +10,10 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PKCS_ECD
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
+use tranship::layers::CacheOptions;
 use tranship::{Digest, ErrorKind};
-use tranship_server::{Access, ServerOptions, TokenService};
+use tranship_memory::MemoryRegistry;
+use tranship_server::{Access, Mirror, Mirrors, ServerOptions, TokenService};
 
 use crate::client::Client;
 use crate::tokens::{bear, challenge};
@@ -253,4 +256,36 @@ async fn a_service_without_usable_settings_is_refused() {
         let opened = TokenService::open("https://auth.example", "a", "issuer", &path).await;
         assert_eq!(opened.expect_err(keys).kind(), ErrorKind::InvalidInput);
     }
+}
+
+#[tokio::test]
+async fn the_service_is_asked_for_the_repository_of_the_fallback() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (path, key) = (directory.path().join("keys"), SigningKey::generate());
+    let mut jwk = key.jwk();
+    jwk["kid"] = "one".into();
+    std::fs::write(&path, json!({"keys": [jwk]}).to_string()).expect("written");
+    let service = TokenService::open("https://auth.example", "registry", "issuer", path).await;
+    let access = Access::default().with_token_service(service.expect("a service"));
+    let upstream = Arc::new(MemoryRegistry::new());
+    let mirror = Mirror::new("docker.io", upstream).expect("a mirror");
+    let local = Arc::new(MemoryRegistry::new());
+    let mirrors = Mirrors::new(local, vec![mirror], CacheOptions::default()).expect("mirrors");
+    let mirrors = Arc::new(mirrors.with_fallback("docker.io").expect("a fallback"));
+    let options = ServerOptions::default().with_mirrors(Arc::clone(&mirrors));
+    let client = Client::of(mirrors, options.with_access(access)).await;
+
+    let target = "/v2/alpine/manifests/v1";
+    let refused = client.get(target).await;
+    let scopes = "repository:alpine:pull repository:docker.io/library/alpine:pull";
+    let asked = challenge(&refused);
+    assert!(asked.contains(&format!("scope=\"{scopes}\"")), "{asked}");
+    let granted = json!([
+        {"type": "repository", "name": "docker.io/library/alpine", "actions": ["pull"]},
+    ]);
+    let token = key.sign(
+        &json!({"alg": "ES256", "kid": "one"}),
+        &with("access", granted),
+    );
+    bear(&client, "GET", target, &token).await.is(404);
 }
