@@ -36,7 +36,8 @@ impl Endpoint {
     /// Returns an endpoint that receives events by POST to `url`.
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if `url` is not a URL that begins with `http://` or `https://`.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if `url` is not a URL that begins with `http://` or `https://`, or if it has
+    /// a user or a password, which would be in logs of proxies: they belong in a [header](Self::with_header).
     pub fn new(url: &str) -> Result<Self> {
         // The text is not repeated, since it may be secret.
         let url = Url::parse(url)
@@ -47,6 +48,11 @@ impl Endpoint {
                     "invalid URL of a webhook: expected one that begins with https:// or http://";
                 Error::new(ErrorKind::InvalidInput, message)
             })?;
+        if !url.username().is_empty() || url.password().is_some() {
+            let message = "the URL of a webhook has a user or a password";
+            let hint = "leave them out, and send them in headers, as Authorization: Basic and their Base64";
+            return Err(Error::new(ErrorKind::InvalidInput, message).with_hint(hint));
+        }
         Ok(Self {
             url,
             headers: HeaderMap::new(),
@@ -142,7 +148,7 @@ mod tests {
 
     #[test]
     fn secrets_in_the_url_and_in_headers_are_not_printed() {
-        let endpoint = Endpoint::new("https://user:SECRET@hooks.example/SECRET?token=SECRET")
+        let endpoint = Endpoint::new("https://hooks.example/SECRET?token=SECRET")
             .and_then(|endpoint| endpoint.with_header("Authorization", "SECRET"))
             .expect("an endpoint");
         let printed = format!("{endpoint:?}");
@@ -152,7 +158,15 @@ mod tests {
 
     #[test]
     fn an_invalid_url_or_header_is_refused_without_repeating_it() {
-        for url in ["", "SECRET", "ftp://SECRET", "file:///SECRET", "https://"] {
+        for url in [
+            "",
+            "SECRET",
+            "ftp://SECRET",
+            "file:///SECRET",
+            "https://",
+            "https://user:SECRET@hooks.example",
+            "https://SECRET@hooks.example",
+        ] {
             let error = Endpoint::new(url).expect_err(url);
             assert!(!format!("{error} {error:?}").contains("SECRET"));
         }

@@ -7,6 +7,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::registries::HTPASSWD;
 use crate::support::{AMD64, HELLO, INDEX, Ran, Workplace};
 
 /// A server that is killed when the test ends.
@@ -100,7 +101,12 @@ pub(crate) fn push(host: &str) -> String {
 }
 
 pub(crate) fn get(host: &str, target: &str) -> String {
-    let mut stream = TcpStream::connect(host).expect("connected");
+    get_as(host, host, target)
+}
+
+/// Sends the request to `address` and names `host` in it.
+pub(crate) fn get_as(host: &str, address: &str, target: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connected");
     let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = Vec::new();
@@ -373,5 +379,30 @@ fn an_address_without_a_host_is_met_with_how_to_write_one() {
     for address in ["5000", ":5000"] {
         let error = here.run(&["serve", "--listen", address]).stderr;
         assert!(error.contains("127.0.0.1:5000"), "{error}");
+    }
+}
+
+#[test]
+fn a_local_server_is_not_reached_by_other_names() {
+    let workplace = Workplace::new();
+    workplace.write("users", HTPASSWD);
+    let attacker = "attacker.example:5000";
+    for (arguments, status) in [
+        (&[][..], "421"),
+        (&["--allow-host", "attacker.example"], "200"),
+        (&["--public-url", "http://attacker.example:5000"], "200"),
+        (&["--htpasswd", "users"], "401"),
+    ] {
+        let mut served = Served::start(&workplace, arguments);
+        let address = served.host();
+        let reply = get_as(attacker, &address, "/v2/");
+        assert!(
+            reply.starts_with(&format!("HTTP/1.1 {status}")),
+            "{arguments:?} {reply}"
+        );
+        let reply = get_as("localhost:1", &address, "/v2/");
+        assert!(!reply.starts_with("HTTP/1.1 421"), "{reply}");
+        let probe = get_as(attacker, &address, "/healthz");
+        assert!(probe.starts_with("HTTP/1.1 200"), "{probe}");
     }
 }

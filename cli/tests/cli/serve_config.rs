@@ -1,5 +1,6 @@
 //! `serve` with settings in a file.
 
+use crate::registries::{HTPASSWD, USER};
 use crate::serve::{Served, get, push};
 use crate::support::Workplace;
 
@@ -80,6 +81,75 @@ fn a_reload_does_not_open_a_server_to_every_caller() {
 }
 
 #[test]
+fn a_reload_does_not_lose_all_grants() {
+    let workplace = Workplace::new();
+    workplace.write("users", HTPASSWD);
+    let users = "root: ./registry\nhtpasswd: users\n";
+    workplace.write("serve.yaml", format!("{users}grant: ['ann=team/**:r']\n"));
+    let mut served = Served::start(&workplace, &["serve.yaml"]);
+    served.host();
+    workplace.write("serve.yaml", users);
+    served.wait_for_log("every user would be allowed everything");
+}
+
+#[test]
+fn a_reload_tells_what_it_allows() {
+    let workplace = Workplace::new();
+    workplace.write("users", HTPASSWD);
+    let always = "htpasswd: users\ngrant: ['ann=team/**:r']\n";
+    let limits = "read-only: true\nrepositories: [{match: 'a/**', immutable-tags: 'v*'}]\n";
+    workplace.write("serve.yaml", format!("{always}{limits}"));
+    let mut served = Served::start(&workplace, &["serve.yaml"]);
+    served.host();
+    let more = "anonymous-read: public/**\n";
+    workplace.write("serve.yaml", format!("{always}{more}"));
+    for change in [
+        "read-only has changed",
+        "every caller may read public/**",
+        "tags v* of repositories a/** may be moved",
+    ] {
+        served.wait_for_log(&format!("allow more than before: {change}"));
+    }
+}
+
+#[test]
+fn a_single_value_is_a_list_of_one() {
+    let workplace = Workplace::new();
+    workplace.write("users", HTPASSWD);
+    workplace.write(
+        "good.yaml",
+        "mirror: docker.io\nhtpasswd: users\nanonymous-read: true\ngrant: 'ann=**:r'\n\
+         webhook: {url: 'http://localhost/', actions: push}\n\
+         repositories: {match: 'a', immutable-tags: 'v*', retention: {tags: 'x', keep-last: 1}}\n",
+    );
+    workplace.ok(&["serve", "good.yaml", "--check-config"]);
+    workplace.write(
+        "good.yaml",
+        "htpasswd: users\nanonymous-read: ['a/**', 'b']\n",
+    );
+    workplace.ok(&["serve", "good.yaml", "--check-config"]);
+}
+
+#[test]
+fn settings_without_effect_are_told() {
+    let workplace = Workplace::new();
+    workplace.write("users", HTPASSWD);
+    workplace.write(
+        "odd.yaml",
+        format!(
+            "mirror: docker.io\nhtpasswd: users\nmirror-pin: docker.io/alpine\n\
+             grant: ['{USER}=docker.io/**:r', 'nobody=a:rw']\n"
+        ),
+    );
+    let checked = workplace.run(&["serve", "odd.yaml", "--check-config"]);
+    assert_eq!(checked.code, Some(0));
+    let told = checked.stderr;
+    assert_eq!(told.matches("warning: ").count(), 2, "{told}");
+    assert!(told.contains("grant nobody=a:rw"), "{told}");
+    assert!(told.contains("write docker.io/library/alpine"), "{told}");
+}
+
+#[test]
 fn the_settings_are_checked_without_serving() {
     let workplace = Workplace::new();
     workplace.write("good.yaml", "listen: 127.0.0.1:0\nmax-blob-size: 10GiB\n");
@@ -96,6 +166,22 @@ fn the_settings_are_checked_without_serving() {
             "anonymous-read needs the setting htpasswd, robots, oidc, tls-client-ca or auth-realm",
         ),
         ("htpasswd: missing\n", "missing"),
+        (
+            "mirror: true\n",
+            "bad.yaml:1:1: invalid type: boolean `true`",
+        ),
+        ("listen: '5000'\n", "write 127.0.0.1:5000 for"),
+        ("listen: 192.0.2.1:5000\n", "cannot listen on the address"),
+        ("listen: 127.0.0.1\n", "add a port, as in 127.0.0.1:5000"),
+        ("mirror: a.io\ncache-size: 0\n", "nothing could be stored"),
+        (
+            "webhook: [{url: 'http://localhost/', actions: []}]\n",
+            "an empty list",
+        ),
+        (
+            "webhook: http://ann:secret@localhost/\n",
+            "send them in headers",
+        ),
         (
             "repositories: [{match: 'A'}]\n",
             "bad.yaml:1:24: invalid pattern",

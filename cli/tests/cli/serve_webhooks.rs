@@ -144,3 +144,18 @@ fn invalid_webhooks_and_redirects_are_found_by_the_check() {
         assert!(!error.contains("SECRET"), "{error}");
     }
 }
+
+#[test]
+fn a_new_public_url_is_in_the_next_event() {
+    let workplace = Workplace::new();
+    let (receiver, url) = listen();
+    let settings = |public: &str| format!("webhook: {url}\npublic-url: {public}\n");
+    workplace.write("serve.yaml", settings("https://old.example"));
+    let mut served = Served::start(&workplace, &["serve.yaml"]);
+    let host = served.host();
+    workplace.write("serve.yaml", settings("https://new.example/"));
+    served.wait_for_log("reloaded");
+    push(&host);
+    let (_, event) = receive(&receiver);
+    assert!(event.contains("https://new.example/v2/app"), "{event}");
+}

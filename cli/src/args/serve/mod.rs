@@ -1,5 +1,6 @@
 //! The arguments of `serve`.
 
+mod list;
 mod retention;
 mod settings;
 mod values;

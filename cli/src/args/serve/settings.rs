@@ -1,6 +1,7 @@
 //! The settings of a server: options of the command line, and keys of a file.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::Args;
 use serde::Deserialize;
 use tranship::MAX_MANIFEST_SIZE;
 
+use super::list::{list, patterns_or_all};
 use super::retention::RetentionSettings;
 use super::values::{MirrorArg, PatternArg, RateArg, RepositoryGrantArg, RootArg, SizeArg};
 use super::webhook::WebhookArg;
@@ -59,6 +61,7 @@ settings! {
     /// Serve the repositories of another registry as NAME/REPOSITORY, and store the content that is read from it. NAME is
     /// its host, and URL its address if it is not https://NAME. May be repeated
     #[arg(long, value_name = "NAME[=URL]")]
+    #[serde(deserialize_with = "list")]
     mirror: Vec<MirrorArg>,
     /// Look in this mirror for repositories that are not stored here, as Docker does with its registry-mirrors
     #[arg(long, value_name = "NAME")]
@@ -69,6 +72,7 @@ settings! {
     /// Keep the stored content of the mirrors' repositories that this pattern matches, such as docker.io/library/**,
     /// whatever the --cache-size. May be repeated
     #[arg(long, value_name = "PATTERN")]
+    #[serde(deserialize_with = "list")]
     mirror_pin: Vec<PatternArg>,
     /// How many bytes the mirrors may store, such as 200GiB; the content that was read longest ago is deleted first
     /// [default: no limit]
@@ -93,11 +97,18 @@ settings! {
         require_equals = true,
         default_missing_value = "**"
     )]
+    #[serde(deserialize_with = "patterns_or_all")]
     anonymous_read: Vec<PatternArg>,
     /// With users, let one of them read, or read and write, the repositories of a pattern in which * matches a part
     /// of a component and ** any components. May be repeated; without it, every user may do everything
     #[arg(long, value_name = "USER=PATTERN:r|rw")]
+    #[serde(deserialize_with = "list")]
     grant: Vec<GrantArg>,
+    /// On a loopback address without users, serve requests also by this host name, such as host.docker.internal. Otherwise
+    /// they must name a loopback address, localhost, or the host of --public-url. May be repeated
+    #[arg(long, value_name = "HOST")]
+    #[serde(deserialize_with = "list")]
+    allow_host: Vec<String>,
     /// The URL at which clients reach this server, such as https://registry.example: for tokens, and for URLs in events
     /// [default: the host that clients name; none in events]
     #[arg(long, value_name = "URL")]
@@ -171,6 +182,7 @@ settings! {
     /// Send events of pushes, mounts, deletes and tags to this URL, in the format of distribution's notifications. May be
     /// repeated; a file can have a secret, filters and more for each
     #[arg(long, value_name = "URL")]
+    #[serde(deserialize_with = "list")]
     webhook: Vec<WebhookArg>,
     /// With an object store as --root, redirect downloads of blobs to it
     #[arg(long)]
@@ -187,6 +199,7 @@ settings! {
     /// Count requests in /metrics also by this pattern of repositories, if it is the first one that matches. May be
     /// repeated
     #[arg(long, value_name = "PATTERN")]
+    #[serde(deserialize_with = "list")]
     metrics_repository: Vec<PatternArg>,
     /// Remove from the layouts of --root what nothing leads to, as often as this. With several servers of one root, one of
     /// them does it at a time
@@ -208,8 +221,10 @@ settings! {
     #[arg(long, value_name = "DURATION")]
     grace: Option<DurationArg>,
     #[arg(skip)]
+    #[serde(deserialize_with = "list")]
     oidc: Vec<OidcSettings>,
     #[arg(skip)]
+    #[serde(deserialize_with = "list")]
     repositories: Vec<RepositorySettings>,
 }
 
@@ -227,10 +242,10 @@ pub(crate) struct RepositorySettings {
     #[serde(default)]
     pub(crate) no_delete: bool,
     /// The tags that are not moved and not removed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub(crate) immutable_tags: Vec<String>,
     /// Which tags are deleted. The first entry that matches a tag decides about it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "list")]
     pub(crate) retention: Vec<RetentionSettings>,
 }
 
@@ -250,6 +265,7 @@ pub(crate) struct OidcSettings {
     /// The audience that tokens must have.
     pub(crate) audience: String,
     /// What tokens may do.
+    #[serde(deserialize_with = "list")]
     pub(crate) rules: Vec<OidcRuleSettings>,
 }
 
@@ -260,12 +276,21 @@ pub(crate) struct OidcRuleSettings {
     /// The claims, with patterns of their values.
     pub(crate) claims: BTreeMap<String, String>,
     /// What the tokens may do.
+    #[serde(deserialize_with = "list")]
     pub(crate) grant: Vec<RepositoryGrantArg>,
 }
 
 impl Settings {
     pub(crate) fn listen(&self) -> &str {
         self.listen.as_deref().unwrap_or("127.0.0.1:5000")
+    }
+
+    /// Returns whether only programs of this machine reach the server, at a loopback address.
+    pub(crate) fn is_local(&self) -> bool {
+        let host = self.listen().rsplit_once(':').map_or("", |(host, _)| host);
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        let is_loopback = |ip: IpAddr| ip.is_loopback();
+        host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback)
     }
 
     /// Returns whether callers are told apart.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::list::filled_list;
 use super::values::PatternArg;
 use crate::location::DurationArg;
 
@@ -25,11 +26,14 @@ pub(crate) struct WebhookSettings {
     pub(crate) secret_file: Option<PathBuf>,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) format: WebhookFormat,
-    /// Every action except `pull` if it is empty.
+    /// Every action except `pull` if there is none.
+    #[serde(deserialize_with = "filled_list")]
     pub(crate) actions: Vec<WebhookAction>,
-    /// Patterns; every media type if it is empty.
+    /// Patterns; every media type if there is none.
+    #[serde(deserialize_with = "filled_list")]
     pub(crate) media_types: Vec<String>,
-    /// Every repository if it is empty.
+    /// Every repository if there is none.
+    #[serde(deserialize_with = "filled_list")]
     pub(crate) repositories: Vec<PatternArg>,
     pub(crate) timeout: Option<DurationArg>,
     pub(crate) give_up_after: Option<DurationArg>,

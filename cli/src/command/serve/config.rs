@@ -145,6 +145,16 @@ fn check(settings: &Settings) -> Result<()> {
             return Err(misfit(message));
         }
     }
+    for (name, size) in [
+        ("cache-size", settings.cache_size),
+        ("quota", settings.quota),
+        ("max-manifest-size", settings.max_manifest_size),
+    ] {
+        if size.is_some_and(|size| size.0 == 0) {
+            let message = format!("with the setting {name} of 0, nothing could be stored");
+            return Err(misfit(message).with_hint("leave it out for the default"));
+        }
+    }
     check_upkeep(settings)
 }
 

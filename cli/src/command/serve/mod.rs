@@ -1,6 +1,7 @@
 //! `serve`.
 
 mod access;
+mod advice;
 mod config;
 mod mirrors;
 mod options;
@@ -11,6 +12,7 @@ mod socket;
 mod state;
 mod upkeep;
 mod webhooks;
+mod widened;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -97,6 +99,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings, &pulls);
     let service = router(registry, options);
 
+    let advice = advice::warnings(&settings).await?;
     let listener = socket::listen(settings.listen()).await?;
     let address = socket::local_address(&listener)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -123,6 +126,9 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let spans = None;
     let _log = log::begin(output, spans);
     log_what_is_served(&settings, address);
+    for warning in advice {
+        tracing::warn!("{warning}");
+    }
     let listening = Listening {
         url: format!("{scheme}://{address}"),
         address,
@@ -204,6 +210,10 @@ async fn check(settings: &Settings, location_options: &LocationOptions) -> Outco
     let root: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
     let server = ServerName::generate()?;
     mirrors::open(settings, &root, location_options, &server, None).await?;
+    socket::check(settings.listen()).await?;
+    for warning in advice::warnings(settings).await? {
+        eprintln!("warning: {warning}");
+    }
     Ok(())
 }
 

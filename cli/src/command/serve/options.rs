@@ -1,7 +1,8 @@
 //! The options of the server.
 
+use http::Uri;
 use tranship::Result;
-use tranship_server::{RedirectOptions, ServerOptions, TokenKey};
+use tranship_server::{LocalHosts, RedirectOptions, ServerOptions, TokenKey};
 
 use super::access::access;
 use crate::args::Settings;
@@ -51,6 +52,17 @@ pub(super) async fn server_options(
     }
     if let Some(access) = access(settings, generated).await? {
         options = options.with_access(access);
+    } else if settings.is_local() && settings.tls_cert.is_none() {
+        // A web page in a browser of this machine must not reach it. With TLS its name would not fit the certificate.
+        options = options.with_local_hosts(local_hosts(settings));
     }
     Ok(options)
+}
+
+/// Returns the hosts by which programs of this machine may reach the server.
+fn local_hosts(settings: &Settings) -> LocalHosts {
+    let public = settings.public_url.as_ref();
+    let public = public.and_then(|url| Some(url.parse::<Uri>().ok()?.host()?.to_owned()));
+    let hosts = settings.allow_host.iter().cloned().chain(public);
+    hosts.fold(LocalHosts::default(), LocalHosts::with_host)
 }

@@ -15,7 +15,8 @@ use super::config::Config;
 use super::options::server_options;
 use super::pulls::PullLog;
 use super::state::StateDirectory;
-use super::{mirrors, registry, webhooks};
+use super::widened::widened;
+use super::{advice, mirrors, registry, webhooks};
 use crate::args::{LocationOptions, Settings};
 
 /// The time between two looks at the file. Notifications of the system would miss changes on network file systems.
@@ -84,6 +85,20 @@ impl Reload {
             let error = Error::new(ErrorKind::InvalidInput, message);
             return Err(error.with_hint("start the server again if that is meant"));
         }
+        if !old.grant.is_empty() && settings.grant.is_empty() {
+            let message = "the settings have no grants, and every user would be allowed everything";
+            let error = Error::new(ErrorKind::InvalidInput, message);
+            return Err(error.with_hint("start the server again if that is meant"));
+        }
+        for name in fixed_changes(&old, &settings) {
+            tracing::warn!("the setting {name} has changed, which takes effect at the next start");
+        }
+        // The storage and the address cannot change.
+        let settings = Settings {
+            root: old.root.clone(),
+            listen: old.listen.clone(),
+            ..settings
+        };
         let mut options = server_options(&settings, &self.token_key).await?;
         // With the same settings they stay, as they know which tags are fresh.
         let mirrors = if mirrors_differ(&old, &settings) {
@@ -94,14 +109,15 @@ impl Reload {
             self.mirrors.borrow().clone()
         };
         options = webhooks::subscribe(options, self.notifier.as_ref());
-        for name in fixed_changes(&old, &settings) {
-            tracing::warn!("the setting {name} has changed, which takes effect at the next start");
+        for change in widened(&old, &settings) {
+            tracing::warn!("the new settings allow more than before: {change}");
         }
-        // The storage cannot change.
-        let settings = Settings {
-            root: old.root,
-            ..settings
-        };
+        for warning in advice::warnings(&settings).await? {
+            tracing::warn!("{warning}");
+        }
+        if let Some(notifier) = &self.notifier {
+            notifier.set_public_url(settings.public_url.as_deref());
+        }
         self.pulls.configure(&settings);
         let root = Arc::clone(&self.root);
         let registry = registry::layered(root, mirrors.as_ref(), &settings, &self.pulls);
@@ -141,7 +157,6 @@ fn fixed_changes(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("tls-key", old.tls_key != new.tls_key),
         ("tls-client-ca", old.tls_client_ca != new.tls_client_ca),
         ("webhook", old.webhook != new.webhook),
-        ("public-url", old.public_url != new.public_url),
         (
             "redirect-endpoint",
             old.redirect_endpoint != new.redirect_endpoint,

@@ -19,6 +19,27 @@ pub(super) async fn listen(address: &str) -> Outcome<TcpListener> {
     listener.at(address)
 }
 
+/// Checks that the server could listen on the address, at some port.
+///
+/// # Errors
+/// The error of the address.
+pub(super) async fn check(address: &str) -> Outcome<()> {
+    let checked = async {
+        for mut address in tokio::net::lookup_host(address).await? {
+            // The port may be in use by the server that the settings are for.
+            address.set_port(0);
+            TcpListener::bind(address).await?;
+        }
+        Ok(())
+    };
+    let checked: std::io::Result<()> = checked.await;
+    let checked = checked.map_err(|error| {
+        let error = Error::io("cannot listen on the address", error);
+        explain_address(error, address)
+    });
+    checked.at(address)
+}
+
 /// Returns the address, with the port that the system has chosen.
 pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
     let address = listener.local_addr();
@@ -44,6 +65,14 @@ fn explain_address(error: Error, address: &str) -> Error {
         Ok(port) => error.with_hint(format!(
             "write 127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port} for all its networks"
         )),
+        Err(_)
+            if address
+                .rsplit(']')
+                .next()
+                .is_some_and(|end| !end.contains(':')) =>
+        {
+            error.with_hint(format!("add a port, as in {address}:5000"))
+        }
         Err(_) => error,
     }
 }
