@@ -200,3 +200,17 @@ fn settings_about_users_must_fit_each_other() {
         assert!(refused.stderr.contains(message), "{}", refused.stderr);
     }
 }
+
+#[test]
+fn a_refused_caller_is_told_how_to_log_in() {
+    let workplace = Workplace::new();
+    users(&workplace);
+    let mut served = Served::start(&workplace, &["--htpasswd", "users"]);
+    let host = served.host();
+    let image = format!("{host}/team/app:v1");
+    for arguments in [["cp", "oci:hello:v1", &image], ["cp", &image, "oci:x:v1"]] {
+        let refused = workplace.run(&arguments);
+        let hint = format!("hint: log in with `tranship login {host}`");
+        assert!(refused.stderr.contains(&hint), "{}", refused.stderr);
+    }
+}

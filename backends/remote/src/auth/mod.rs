@@ -163,6 +163,12 @@ impl Authenticator {
         }
     }
 
+    /// Returns what the user can do about a 401 response to a request without credentials. Returns `None` if there are some.
+    pub(crate) async fn login_hint(&self, scopes: &Scopes) -> Option<String> {
+        let is_anonymous = !self.has_credentials(scopes).await;
+        is_anonymous.then(|| log_in(&self.inner.registry))
+    }
+
     /// Makes requests anonymous again until the registry sends a challenge.
     pub(crate) fn forget(&self) {
         self.inner.state().scheme = None;
@@ -424,9 +430,13 @@ impl Inner {
             .with_operation("authenticate")
             .with_subject(&self.registry);
         if error.kind() == ErrorKind::Unauthorized && error.hint().is_none() {
-            let hint = format!("log in with `tranship login {}`", self.registry);
+            let hint = log_in(&self.registry);
             return error.with_hint(hint);
         }
         error
     }
+}
+
+fn log_in(registry: &RegistryName) -> String {
+    format!("log in with `tranship login {registry}`")
 }

@@ -236,6 +236,7 @@ impl Transport {
                         let challenge =
                             authenticator.challenge(response.headers(), scopes, sent, is_new);
                         let Some(challenge) = challenge else {
+                            response.hint = authenticator.login_hint(scopes).await;
                             return Ok(response);
                         };
                         challenges += 1;
@@ -247,6 +248,11 @@ impl Transport {
                             return Err(not_replayable());
                         }
                         continue;
+                    }
+                    if status == StatusCode::UNAUTHORIZED && inner.origin.has(&response.url) {
+                        // A server may issue tokens to anonymous callers, and refuse these.
+                        response.hint = inner.authenticator.login_hint(&request.scopes).await;
+                        return Ok(response);
                     }
                     if authorization.is_none()
                         && matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN)
