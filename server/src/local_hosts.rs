@@ -10,8 +10,8 @@ use http::uri::Authority;
 /// that are [added](Self::with_host).
 ///
 /// A server on a loopback address without users trusts every program of its machine, but not web pages in its browsers. A
-/// page can make a browser send requests to the server by a name of its own that resolves to a loopback address, and read
-/// the responses (DNS rebinding). Such requests have that name as their `Host`.
+/// page can make a browser send requests to the server by a name of the page's site that resolves to a loopback address,
+/// and read the responses (DNS rebinding). Such requests have that name as their `Host`.
 ///
 /// ```
 /// use tranship_server::LocalHosts;

@@ -109,7 +109,7 @@ impl ResponseError {
             status = StatusCode::SERVICE_UNAVAILABLE;
         }
         if !error.is_retryable() && status == StatusCode::SERVICE_UNAVAILABLE {
-            // The registry behind this one does not respond as a registry.
+            // The registry that this one reads does not respond as a registry.
             status = match error.http_status() {
                 Some(LOOP_DETECTED) => StatusCode::LOOP_DETECTED,
                 _ => StatusCode::BAD_GATEWAY,
@@ -131,7 +131,7 @@ impl ResponseError {
             not_found_message(resource).to_owned()
         } else if is_refused_there {
             // The message has the address of the other registry.
-            "the registry behind this server refuses it the access".to_owned()
+            "the registry that this server reads refuses the access".to_owned()
         } else {
             error.to_string()
         };

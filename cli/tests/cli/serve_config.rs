@@ -138,14 +138,14 @@ fn settings_without_effect_are_told() {
         "odd.yaml",
         format!(
             "mirror: docker.io\nhtpasswd: users\nmirror-pin: docker.io/alpine\n\
-             grant: ['{USER}=docker.io/**:r', 'nobody=a:rw']\n"
+             grant: ['{USER}=docker.io/**:r', 'unknown=a:rw']\n"
         ),
     );
     let checked = workplace.run(&["serve", "odd.yaml", "--check-config"]);
     assert_eq!(checked.code, Some(0));
     let told = checked.stderr;
     assert_eq!(told.matches("warning: ").count(), 2, "{told}");
-    assert!(told.contains("grant nobody=a:rw"), "{told}");
+    assert!(told.contains("grant unknown=a:rw"), "{told}");
     assert!(told.contains("write docker.io/library/alpine"), "{told}");
 }
 

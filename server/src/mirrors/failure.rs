@@ -16,7 +16,8 @@ pub(crate) const LOOP_DETECTED: u16 = http::StatusCode::LOOP_DETECTED.as_u16();
 pub(super) fn explain(host: &str, image: &str, name: &RepositoryName, error: Error) -> Error {
     if error.is_unsupported() && error.http_status().is_none() {
         return Error::unsupported(format!(
-            "{name} is a mirror, and read-only; push to {host}/{image}, or to a repository of this server without {}/",
+            "{name} is a mirror, and read-only; push {image} to the registry {host} itself, or to a repository \
+             of this server whose name does not begin with {}/",
             name.as_str().split('/').next().unwrap_or_default()
         ));
     }
@@ -65,7 +66,11 @@ pub(super) fn explain(host: &str, image: &str, name: &RepositoryName, error: Err
     };
     let is_retryable = error.is_retryable();
     let mut explained = Error::new(kind, message).with_retryable(is_retryable);
-    if let Some(time) = error.retry_after() {
+    // Of a registry that is down, clients do better to ask another one than to wait.
+    if let Some(time) = error
+        .retry_after()
+        .filter(|_| kind == ErrorKind::RateLimited)
+    {
         explained = explained.with_retry_after(time);
     }
     if is_loop {

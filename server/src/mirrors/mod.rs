@@ -107,7 +107,7 @@ impl Mirror {
         self
     }
 
-    /// Returns the registry as it is asked, and whether it is left alone.
+    /// Returns the registry with a circuit breaker, and the state of that.
     fn guarded(&self) -> (Arc<dyn Registry>, Circuit) {
         let host = self.host.clone();
         let options = CircuitBreakerOptions::default()

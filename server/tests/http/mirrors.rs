@@ -227,7 +227,10 @@ async fn nothing_is_pushed_to_a_mirror() {
         .push_manifest("docker.io/library/alpine", "v1", &index("mine"))
         .await;
     let text = pushed.is(405).json().to_string();
-    assert!(text.contains("push to docker.io/library/alpine"), "{text}");
+    assert!(
+        text.contains("push library/alpine to the registry docker.io"),
+        "{text}"
+    );
     let upload = stage
         .client
         .send(
@@ -401,9 +404,7 @@ async fn a_registry_that_is_down_is_left_alone_for_a_while() {
         stale.is(200).header("warning"),
         Some("110 - \"Response is Stale\"")
     );
-    let failed = stage.client.get(unknown).await;
-    let wait = failed.is(503).header("retry-after").expect("a time");
-    assert!(wait.parse::<u64>().expect("seconds") > 500, "{wait}");
+    stage.client.get(unknown).await.is(503);
     assert_eq!(stage.upstream.asked.load(Ordering::SeqCst), asked);
     // Each registry has a state.
     stage

@@ -20,7 +20,7 @@ where
     deserializer.deserialize_any(ListOrItem(PhantomData))
 }
 
-/// Reads a list with at least one item, or a single item: an empty list would stand for everything.
+/// Reads a list with at least one item, or a single item: an empty list would mean everything.
 pub(super) fn filled_list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     T: Deserialize<'de>,

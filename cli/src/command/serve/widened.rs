@@ -2,7 +2,7 @@
 
 use crate::args::{RepositorySettings, Settings};
 
-/// Describes each change by which somebody may do more with `new` than with `old`, for the log: a file that was truncated
+/// Describes each change by which callers may do more with `new` than with `old`, for the log: a file that was truncated
 /// by mistake may have lost a limit.
 pub(super) fn widened(old: &Settings, new: &Settings) -> Vec<String> {
     let mut changes = Vec::new();
