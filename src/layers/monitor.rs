@@ -122,7 +122,8 @@ impl InterceptedCall for CountedCall {
         self.0.succeeded();
     }
 
-    fn fail(self, error: &Error) {
-        self.0.failed(error);
+    fn fail(self, error: Error) -> Error {
+        self.0.failed(&error);
+        error
     }
 }
