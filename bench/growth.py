@@ -51,7 +51,7 @@ class GrowthBench(ServerBench):
     def all(self):
         if not self.servers:
             self.add("tranship", growth_data.layouts, lambda port, root: [
-                self.tranship, "serve", "--quiet", "--ui", "on", "--listen", f"127.0.0.1:{port}", "--root", f"layouts:{root}",
+                self.tranship, "serve", "--quiet", "--ui", "--listen", f"127.0.0.1:{port}", "--root", f"layouts:{root}",
             ])
             if not self.registry:
                 raise Skipped("the registry of distribution is not installed")
