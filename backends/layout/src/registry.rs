@@ -188,6 +188,22 @@ impl LayoutRegistry {
         ))
     }
 
+    /// Brings the catalog of a registry in an object store up to date: the object `.tranship/catalog.json` with the names
+    /// of all repositories, by which they are listed with one request. Call this before garbage is collected from all
+    /// repositories. It sends a request or more for each of them, and finds also those that another program has stored.
+    /// A directory does not have a catalog, and this does nothing.
+    ///
+    /// Others may change the registry at the same time. If this is dropped, the old catalog remains in use.
+    ///
+    /// # Errors
+    /// - [`Unsupported`](ErrorKind::Unsupported) if the store has no conditional PUT. With
+    ///   [`LayoutOptions::with_unconditional_put`] this does nothing in such a store.
+    /// - [`Conflict`](ErrorKind::Conflict) if other writers have prevented it too often.
+    /// - Any error of the store.
+    pub async fn rebuild_catalog(&self) -> Result<()> {
+        self.shared.driver.rebuild_catalog().await
+    }
+
     pub(crate) fn driver(&self) -> &dyn RegistryDriver {
         &*self.shared.driver
     }

@@ -219,6 +219,11 @@ pub(crate) trait RegistryDriver: fmt::Debug + Send + Sync {
     /// Both are drivers of this registry, or of a transaction of one.
     async fn mount(&self, target: &Descriptor, from: &dyn Driver, to: &dyn Driver) -> Result<bool>;
 
+    /// Brings up to date what the registry knows of its repositories beside the layouts themselves, if anything.
+    async fn rebuild_catalog(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Returns a contender for the maintenance of the registry.
     fn contender(&self) -> Box<dyn Contender>;
 }

@@ -17,6 +17,7 @@ use object_store::{
     ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
     PutResult, Result, UploadPart,
 };
+use tokio::sync::Notify;
 
 /// What a store is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub(crate) struct Faulty {
     pub(crate) arrived: Arc<AtomicUsize>,
     /// How many answers were that an object has not changed.
     unchanged: AtomicUsize,
+    held: Mutex<Option<Held>>,
     /// Whether a PUT is made whatever its condition is.
     ignores_conditions: bool,
 }
@@ -68,6 +70,7 @@ impl Faulty {
             log: Arc::default(),
             arrived: Arc::default(),
             unchanged: AtomicUsize::new(0),
+            held: Mutex::default(),
             ignores_conditions: false,
         }
     }
@@ -98,6 +101,18 @@ impl Faulty {
         *self.aged.lock().expect("a lock") = Some((SystemTime::now(), age));
     }
 
+    /// Holds the next request `op` of a key that ends with `key`, before anything is done.
+    pub(crate) fn hold(&self, op: Op, key: &'static str) -> Held {
+        let held = Held {
+            op,
+            key,
+            reached: Arc::default(),
+            resumed: Arc::default(),
+        };
+        *self.held.lock().expect("a lock") = Some(held.clone());
+        held
+    }
+
     fn aged(&self) -> impl Fn(ObjectMeta) -> ObjectMeta + Send + Sync + 'static {
         let aged = *self.aged.lock().expect("a lock");
         move |mut found| {
@@ -116,6 +131,11 @@ impl Faulty {
         let log = self.log.lock().expect("a lock");
         let asked = log.iter().filter(|(_, key)| key.contains(part));
         asked.map(|(op, _)| *op).collect()
+    }
+
+    /// How many requests there were.
+    pub(crate) fn requests(&self) -> usize {
+        self.log.lock().expect("a lock").len()
     }
 
     /// The keys that were written, in order.
@@ -149,6 +169,12 @@ impl Faulty {
             tokio::time::sleep(delay).await;
         }
         self.log.lock().expect("a lock").push((op, key.to_string()));
+        let is_held = |held: &mut Held| held.op == op && key.as_ref().ends_with(held.key);
+        let held = self.held.lock().expect("a lock").take_if(is_held);
+        if let Some(held) = held {
+            held.reached.notify_one();
+            held.resumed.notified().await;
+        }
         let fault = Arc::clone(&self.before.lock().expect("a lock"));
         fault(op, key.as_ref()).map_or(Ok(()), Err)
     }
@@ -161,6 +187,33 @@ impl Faulty {
     fn is_hidden(&self, key: &Path) -> bool {
         let unlisted = *self.unlisted.lock().expect("a lock");
         unlisted.is_some_and(|part| key.as_ref().contains(part))
+    }
+}
+
+/// A request that waits.
+#[derive(Clone)]
+pub(crate) struct Held {
+    op: Op,
+    key: &'static str,
+    reached: Arc<Notify>,
+    resumed: Arc<Notify>,
+}
+
+impl Held {
+    /// Returns when the request waits.
+    pub(crate) async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Returns when the request has come, and resumes it.
+    pub(crate) async fn passed(&self) {
+        self.reached().await;
+        self.resume();
+    }
+
+    /// Resumes the request.
+    pub(crate) fn resume(&self) {
+        self.resumed.notify_one();
     }
 }
 
@@ -274,6 +327,8 @@ impl ObjectStore for Faulty {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let key = prefix.cloned().unwrap_or_default();
+        let log = (Op::List, key.to_string());
+        self.log.lock().expect("a lock").push(log);
         let fault = Arc::clone(&self.before.lock().expect("a lock"));
         if let Some(error) = fault(Op::List, key.as_ref()) {
             return stream::once(async { Err(error) }).boxed();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
@@ -13,7 +12,7 @@ use tranship::{CopyOptions, Descriptor, ErrorKind, Manifest, MediaType, copy};
 use tranship_layout::{FsckOptions, GcOptions, GcReport, Layout, LayoutOptions, LayoutRegistry};
 
 use crate::faulty::{Faulty, Op, answer};
-use crate::support::{described, layout, opened, push_image, tag};
+use crate::support::{described, image_of, layout, opened, push_image, tag};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -44,12 +43,6 @@ fn has(store: &Faulty, blob: &Descriptor) -> bool {
 async fn sound(layout: &Layout) -> bool {
     let report = layout.fsck(&FsckOptions::default()).await.expect("checked");
     report.sound
-}
-
-/// The manifest of an image with this config.
-fn image_of(config: &Descriptor) -> (Descriptor, Bytes) {
-    let content = tranship::encode_json(&Manifest::new(config.clone(), vec![])).expect("JSON");
-    (Descriptor::of(MediaType::IMAGE_MANIFEST, &content), content)
 }
 
 #[tokio::test]

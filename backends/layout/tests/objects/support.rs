@@ -48,6 +48,12 @@ pub(crate) async fn push_image(layout: &Layout, name: &str) -> Result<Descriptor
     Ok(root)
 }
 
+/// The manifest of an image with this config.
+pub(crate) fn image_of(config: &Descriptor) -> (Descriptor, Bytes) {
+    let content = tranship::encode_json(&Manifest::new(config.clone(), vec![])).expect("JSON");
+    (Descriptor::of(MediaType::IMAGE_MANIFEST, &content), content)
+}
+
 /// Everything that an error and its causes print.
 pub(crate) fn printed(error: &Error) -> String {
     let mut text = format!("{error} {error:?} {:?}", error.hint());

@@ -217,6 +217,38 @@ async fn a_batch_whose_blob_somebody_removed_changes_nothing() {
     assert!(tags(&other).await.is_empty());
 }
 
+/// Returns how many requests a push of a tag needs beside `tags` others.
+async fn requests_of_a_push(tags: usize) -> usize {
+    let store = Arc::new(Faulty::new());
+    let one = layout(&store).await;
+    let image = push_image(&one, "v1").await.expect("pushed");
+    let mut index = index(&store).await;
+    let entry = index["manifests"][0].clone();
+    let entries = (0..tags).map(|number| {
+        let mut entry = entry.clone();
+        entry["annotations"] = json!({"org.opencontainers.image.ref.name": format!("t{number}")});
+        entry
+    });
+    index["manifests"] = entries.collect();
+    write_index(&store, &index).await;
+
+    let other = layout(&store).await;
+    let before = store.requests();
+    push_image(&other, "v2").await.expect("pushed");
+    other.tag(&image, &tag("v3")).await.expect("tagged");
+    let requests = store.requests() - before;
+    assert_eq!(self::tags(&one).await.len(), tags + 2);
+    requests
+}
+
+#[tokio::test]
+async fn a_push_costs_as_many_requests_beside_5000_tags_as_beside_100() {
+    assert_eq!(
+        requests_of_a_push(5000).await,
+        requests_of_a_push(100).await
+    );
+}
+
 #[tokio::test]
 async fn an_index_that_has_not_changed_is_not_read_again() {
     let store = Arc::new(Faulty::new());

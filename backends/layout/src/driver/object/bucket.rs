@@ -70,6 +70,11 @@ impl Bucket {
         required.await
     }
 
+    /// Returns whether conditions are known to have been part of all writes that need them. This sends no request.
+    pub(super) fn has_only_conditional_writers(&self) -> bool {
+        !self.conditional_put.is_optional() || self.conditional_put.is_supported()
+    }
+
     /// Gets an object; returns `None` if it does not exist.
     pub(super) async fn get(&self, key: &Path, options: GetOptions) -> Result<Option<GetResult>> {
         match self.store.get_opts(key, options).await {

@@ -29,6 +29,11 @@ impl ConditionalPut {
         self.is_optional
     }
 
+    /// Returns whether the store is known to have conditional PUT.
+    pub(super) fn is_supported(&self) -> bool {
+        self.is_supported.get() == Some(&true)
+    }
+
     /// Returns whether the store can be written to, as far as that is known.
     pub(super) fn write_support(&self) -> Support {
         match self.is_supported.get() {

@@ -14,6 +14,7 @@ use tranship::{
 };
 
 use super::bucket::Bucket;
+use super::catalog::Membership;
 use super::index::{self, ObjectVersion};
 use super::layout::ObjectLayout;
 use super::recent_blobs::LEAST_GRACE;
@@ -33,12 +34,16 @@ pub(crate) struct Object {
 impl Object {
     /// Returns the layout below `prefix`. This sends no request.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Path, options: &LayoutOptions) -> Self {
-        Self::within(Arc::new(Bucket::new(store, options)), prefix)
+        Self::within(Arc::new(Bucket::new(store, options)), prefix, None)
     }
 
-    pub(super) fn within(bucket: Arc<Bucket>, prefix: Path) -> Self {
+    pub(super) fn within(
+        bucket: Arc<Bucket>,
+        prefix: Path,
+        membership: Option<Membership>,
+    ) -> Self {
         Self {
-            layout: Arc::new(ObjectLayout::new(bucket, prefix)),
+            layout: Arc::new(ObjectLayout::new(bucket, prefix, membership)),
         }
     }
 }

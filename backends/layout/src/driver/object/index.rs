@@ -7,8 +7,9 @@ use tranship::{Error, ErrorKind, Result};
 use super::bucket::{ConditionalGet, version_of};
 use super::layout::ObjectLayout;
 use super::lease;
+use super::recent_blobs::Timestamp;
 use crate::driver::IndexRead;
-use crate::index::EMPTY_INDEX;
+use crate::index::{EMPTY_INDEX, MAX_EMPTY_INDEX, lists_nothing};
 
 /// One state of the index.
 #[derive(Debug, Clone)]
@@ -16,12 +17,23 @@ pub(crate) struct ObjectVersion {
     pub(super) at: UpdateVersion,
     /// Whether it has a lease, so that it must not be changed.
     pub(super) is_leased: bool,
+    pub(super) lists_something: bool,
 }
 
 impl ObjectVersion {
-    pub(super) fn new(at: UpdateVersion, is_leased: bool) -> Self {
-        Self { at, is_leased }
+    /// Describes the state `at` of an index with this content.
+    pub(super) fn new(at: UpdateVersion, content: &[u8], is_leased: bool) -> Self {
+        Self {
+            at,
+            is_leased,
+            lists_something: lists_something(content),
+        }
     }
+}
+
+/// Returns whether an index with this content lists something, as one that cannot be read may do.
+pub(super) fn lists_something(content: &[u8]) -> bool {
+    content.len() as u64 > MAX_EMPTY_INDEX || !lists_nothing(content)
 }
 
 /// The result of reading the index.
@@ -29,6 +41,18 @@ pub(super) type ObjectIndexRead = IndexRead<ObjectVersion>;
 
 /// Reads the index, unless it is still at the version `known`.
 pub(super) async fn read(
+    layout: &ObjectLayout,
+    known: Option<&ObjectVersion>,
+    limit: u64,
+) -> Result<ObjectIndexRead> {
+    let began = Timestamp::now();
+    let found = read_if_changed(layout, known, limit).await?;
+    let lists_something = found.version().is_some_and(|found| found.lists_something);
+    layout.note_index(lists_something, began);
+    Ok(found)
+}
+
+async fn read_if_changed(
     layout: &ObjectLayout,
     known: Option<&ObjectVersion>,
     limit: u64,
@@ -50,7 +74,8 @@ pub(super) async fn read(
         _ => error,
     })?;
     let is_leased = lease::is_leased(&content);
-    Ok(IndexRead::Read(content, ObjectVersion::new(at, is_leased)))
+    let version = ObjectVersion::new(at, &content, is_leased);
+    Ok(IndexRead::Read(content, version))
 }
 
 /// Adds the index and a hint to the error for an index that exceeds the limit.
@@ -88,6 +113,11 @@ impl BaseIndex {
 
     pub(super) fn version(&self) -> Option<&ObjectVersion> {
         self.found.version()
+    }
+
+    pub(super) fn lists_something(&self) -> bool {
+        self.version()
+            .is_some_and(|version| version.lists_something)
     }
 
     /// Returns the condition that the index is still in this state.

@@ -1,8 +1,9 @@
 //! The keys of the objects of one layout.
 
 use object_store::path::{Path, PathPart};
-use tranship::Digest;
+use tranship::{Digest, RepositoryName};
 
+use crate::driver::repository_path::directories_of;
 use crate::driver::{BLOBS, INDEX, OCI_LAYOUT, PRIVATE};
 
 /// The keys of the objects of one layout: those below one prefix.
@@ -55,6 +56,18 @@ impl ObjectKeys {
 /// Returns the key of the lease for the maintenance of the layouts below `prefix`.
 pub(super) fn maintenance_lease(prefix: &Path) -> Path {
     child(&child(prefix, PRIVATE), "lease-upkeep.json")
+}
+
+/// Returns the prefix of the layout of `name`, one of those below `prefix`.
+pub(super) fn layout_prefix(prefix: &Path, name: &RepositoryName) -> Path {
+    directories_of(name).fold(prefix.clone(), |prefix, directory| {
+        child(&prefix, &directory)
+    })
+}
+
+/// Returns the key of the catalog of the layouts below `prefix`.
+pub(super) fn catalog(prefix: &Path) -> Path {
+    child(&child(prefix, PRIVATE), "catalog.json")
 }
 
 /// Returns the key `name` below `prefix`. All names are ours, and none contains a character that has to be encoded.

@@ -8,8 +8,9 @@ use tokio::sync::Mutex;
 use tranship::{Digest, Result};
 
 use super::bucket::Bucket;
+use super::catalog::Membership;
 use super::keys::ObjectKeys;
-use super::recent_blobs::RecentBlobs;
+use super::recent_blobs::{RecentBlobs, Timestamp};
 use crate::driver::marker;
 use crate::index::EMPTY_INDEX;
 
@@ -19,6 +20,8 @@ pub(super) struct ObjectLayout {
     pub(super) bucket: Arc<Bucket>,
     pub(super) recent: RecentBlobs,
     pub(super) keys: ObjectKeys,
+    /// For the repository of a registry.
+    pub(super) membership: Option<Membership>,
     /// Whether the layout is known to exist.
     is_layout: AtomicBool,
     /// Which tasks delete a blob, by a part of its digest.
@@ -26,11 +29,12 @@ pub(super) struct ObjectLayout {
 }
 
 impl ObjectLayout {
-    pub(super) fn new(bucket: Arc<Bucket>, prefix: Path) -> Self {
+    pub(super) fn new(bucket: Arc<Bucket>, prefix: Path, membership: Option<Membership>) -> Self {
         Self {
             bucket,
             recent: RecentBlobs::default(),
             keys: ObjectKeys::new(prefix),
+            membership,
             is_layout: AtomicBool::new(false),
             deletes: Default::default(),
         }
@@ -80,10 +84,37 @@ impl ObjectLayout {
         self.requires_conditions().await?;
         let (marker, index) = (self.keys.marker(), self.keys.index());
         if self.bucket.head(&marker).await?.is_none() {
+            if let Some(membership) = &self.membership {
+                membership.prepare().await?;
+            }
             self.bucket.create(&marker, marker::CONTENT.into()).await?;
             self.bucket.create(&index, EMPTY_INDEX.into()).await?;
         }
         self.is_layout.store(true, Ordering::Relaxed);
         Ok(())
+    }
+    /// Is called with what the index lists, and a time before it was found or written.
+    pub(super) fn note_index(&self, lists_something: bool, at: Timestamp) {
+        if let Some(membership) = &self.membership {
+            membership.note_index(lists_something, at);
+        }
+    }
+
+    /// Is called after a blob was stored, which may be the first content of the repository. `began` is a time before it
+    /// was sent.
+    pub(super) async fn blob_stored(&self, digest: &Digest, began: Timestamp) -> Result<()> {
+        self.recent.add(digest, began);
+        match &self.membership {
+            Some(membership) => membership.blob_stored().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Makes sure that the catalog has the name. Is called after an index that listed nothing lists something.
+    pub(super) async fn confirm_name(&self) -> Result<()> {
+        match &self.membership {
+            Some(membership) => membership.ensure().await,
+            None => Ok(()),
+        }
     }
 }

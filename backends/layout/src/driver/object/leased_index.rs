@@ -92,12 +92,12 @@ impl LeasedIndex {
     /// A failure does not undo the change: other writers wait until the lease has expired.
     pub(super) async fn release(self) -> ObjectVersion {
         if !self.is_leased {
-            return ObjectVersion::new(self.at, false);
+            return ObjectVersion::new(self.at, &self.content, false);
         }
         let mode = PutMode::Update(self.at.clone());
         match replace(&self.layout, &self.content, mode).await {
-            Ok(Some(at)) => ObjectVersion::new(at, false),
-            Ok(None) | Err(_) => ObjectVersion::new(self.at, true),
+            Ok(Some(at)) => ObjectVersion::new(at, &self.content, false),
+            Ok(None) | Err(_) => ObjectVersion::new(self.at, &self.content, true),
         }
     }
 }

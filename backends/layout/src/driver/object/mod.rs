@@ -5,6 +5,7 @@
 
 mod backoff;
 mod bucket;
+mod catalog;
 mod conditional_put;
 mod detached;
 mod driver;

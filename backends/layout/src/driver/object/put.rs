@@ -43,8 +43,7 @@ pub(super) async fn put(
     } else {
         put_parts(layout, expected, &mut reader, reservation).await?;
     }
-    layout.recent.add(expected.digest(), began);
-    Ok(())
+    layout.blob_stored(expected.digest(), began).await
 }
 
 /// Returns the size of the parts of a blob, in bytes. It is as small as possible, and the same for all parts, which some

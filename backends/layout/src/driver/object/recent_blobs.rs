@@ -27,8 +27,13 @@ impl Timestamp {
     }
 
     fn is_recent(&self) -> bool {
-        let by_system_clock = self.1.elapsed().is_ok_and(|elapsed| elapsed < GRACE);
-        by_system_clock && self.0.elapsed() < GRACE
+        self.is_within(GRACE)
+    }
+
+    /// Returns whether less than `time` has passed since then.
+    pub(super) fn is_within(&self, time: Duration) -> bool {
+        let by_system_clock = self.1.elapsed().is_ok_and(|elapsed| elapsed < time);
+        by_system_clock && self.0.elapsed() < time
     }
 }
 

@@ -12,14 +12,14 @@ use tranship::{
 };
 
 use super::bucket::Bucket;
+use super::catalog::{Catalog, CatalogNames, Membership};
 use super::driver::Object;
 use super::errors::{failed, is_not_offered};
-use super::keys::child;
+use super::keys::layout_prefix;
 use super::maintenance_lease::ObjectContender;
 use super::put;
 use super::recent_blobs::Timestamp;
 use super::walk::Walk;
-use crate::driver::repository_path::directories_of;
 use crate::driver::{Contender, Driver, RegistryDriver, own};
 use crate::options::LayoutOptions;
 
@@ -37,13 +37,16 @@ const MAX_KEY: usize = 1024;
 pub(crate) struct ObjectRegistry {
     bucket: Arc<Bucket>,
     prefix: Path,
+    catalog: Arc<Catalog>,
 }
 
 impl ObjectRegistry {
     /// Returns the layouts below `prefix`. This sends no request.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, prefix: Path, options: &LayoutOptions) -> Self {
+        let bucket = Arc::new(Bucket::new(store, options));
         Self {
-            bucket: Arc::new(Bucket::new(store, options)),
+            catalog: Arc::new(Catalog::new(Arc::clone(&bucket), prefix.clone())),
+            bucket,
             prefix,
         }
     }
@@ -67,16 +70,24 @@ impl ObjectRegistry {
     }
 
     fn object(&self, name: &RepositoryName) -> Result<Object> {
-        let prefix = directories_of(name).fold(self.prefix.clone(), |prefix, directory| {
-            child(&prefix, &directory)
-        });
-        let layout = Object::within(Arc::clone(&self.bucket), prefix);
+        let prefix = layout_prefix(&self.prefix, name);
+        let membership = Membership::new(Arc::clone(&self.catalog), name.clone());
+        let layout = Object::within(Arc::clone(&self.bucket), prefix, Some(membership));
         let longest = tranship::Algorithm::Sha512.digest(b"");
         if layout.layout.keys.blob(&longest).as_ref().len() > MAX_KEY {
             let why = "the name is too long for the keys of a store";
             return Err(Error::new(ErrorKind::InvalidReference, why).with_subject(name));
         }
         Ok(layout)
+    }
+
+    /// Starts a listing of the names after `last`.
+    async fn open_names(&self, last: Option<String>) -> Result<Names> {
+        if let Some(catalog) = self.catalog.names_after(last.as_deref()).await {
+            return Ok(Names::Catalog(catalog));
+        }
+        let walk = Walk::new(&self.bucket, &self.prefix, last).await?;
+        Ok(Names::Walk(walk))
     }
 
     /// Asks the store to copy a blob; returns `None` if it cannot.
@@ -91,12 +102,28 @@ impl ObjectRegistry {
         let began = Timestamp::now();
         match self.bucket.store().copy(&source, &destination).await {
             Ok(()) => {
-                to.layout.recent.add(digest, began);
+                to.layout.blob_stored(digest, began).await?;
                 Ok(Some(true))
             }
             Err(object_store::Error::NotFound { .. }) => Ok(Some(false)),
             Err(error) if is_not_offered(&error) || target.size() > MAX_COPY => Ok(None),
             Err(error) => Err(failed(self.bucket.url(), "copied", &source, error)),
+        }
+    }
+}
+
+/// A listing of names, by one object or by a request for each repository.
+enum Names {
+    Catalog(CatalogNames),
+    Walk(Walk),
+}
+
+impl Names {
+    /// Returns the next names: `count`, or fewer at the end.
+    async fn next(&mut self, count: usize) -> Result<Vec<RepositoryName>> {
+        match self {
+            Self::Catalog(names) => Ok(names.by_ref().take(count).collect()),
+            Self::Walk(walk) => walk.next(count).await,
         }
     }
 }
@@ -114,20 +141,20 @@ impl RegistryDriver for ObjectRegistry {
     fn names(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
         enum State {
             Start(Option<String>),
-            Walking(Walk),
+            Open(Names),
             End,
         }
         let page = options.page_size.filter(|size| *size > 0).unwrap_or(PAGE);
         let pages = stream::try_unfold(State::Start(options.last), move |state| async move {
             let step = async {
-                let mut walk = match state {
-                    State::Start(last) => Walk::new(&self.bucket, &self.prefix, last).await?,
-                    State::Walking(walk) => walk,
+                let mut source = match state {
+                    State::Start(last) => self.open_names(last).await?,
+                    State::Open(source) => source,
                     State::End => return Ok(None),
                 };
-                let names = walk.next(page).await?;
+                let names = source.next(page).await?;
                 let rest = if names.len() == page {
-                    State::Walking(walk)
+                    State::Open(source)
                 } else {
                     State::End
                 };
@@ -153,6 +180,11 @@ impl RegistryDriver for ObjectRegistry {
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    async fn rebuild_catalog(&self) -> Result<()> {
+        let rebuilt = self.catalog.rebuild().await;
+        rebuilt.map_err(|error| error.with_operation("rebuild the catalog"))
     }
 
     fn contender(&self) -> Box<dyn Contender> {

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{Digest, Result, blocking};
 
 use super::detached::run_detached;
-use super::index::{BaseIndex, ObjectVersion, read, replace, too_many_conflicts};
+use super::index::{BaseIndex, ObjectVersion, lists_something, read, replace, too_many_conflicts};
 use super::layout::ObjectLayout;
 use super::lease_wait::{LeaseWait, wait_for_lease};
 use super::leased_index::LeasedIndex;
@@ -52,7 +52,7 @@ pub(super) async fn sweep(
             let version = match content {
                 None => base.version().cloned(),
                 Some(content) => match replace(layout, &content, base.put_mode()).await? {
-                    Some(at) => Some(ObjectVersion::new(at, false)),
+                    Some(at) => Some(ObjectVersion::new(at, &content, false)),
                     None => continue,
                 },
             };
@@ -66,13 +66,15 @@ pub(super) async fn sweep(
                 None => continue,
             },
         };
+        let empty_since = empty_since(layout, &base, &content).await?;
         let (layout, mode) = (Arc::clone(layout), base.put_mode());
         // If it were interrupted, other writers would have to wait for the lease to expire.
         let swept = run_detached(async move {
             let Some(mut leased) = LeasedIndex::write(&layout, content, mode).await? else {
                 return Ok(None);
             };
-            let removed = remove_old(&layout, &mut leased, remove, min_age.max(LEAST_GRACE)).await;
+            let min_age = min_age.max(LEAST_GRACE);
+            let removed = remove_old(&layout, &mut leased, remove, min_age, empty_since).await;
             let version = Some(leased.release().await);
             let removed = removed?;
             Ok(Some(Swept { version, removed }))
@@ -85,11 +87,29 @@ pub(super) async fn sweep(
     Err(too_many_conflicts(layout))
 }
 
+/// Returns since when the index has listed nothing, if it does so in the state `base` and as `content`.
+async fn empty_since(
+    layout: &ObjectLayout,
+    base: &BaseIndex,
+    content: &[u8],
+) -> Result<Option<SystemTime>> {
+    let (Some(version), Some(_)) = (base.version(), &layout.membership) else {
+        return Ok(None);
+    };
+    if version.lists_something || lists_something(content) {
+        return Ok(None);
+    }
+    let found = layout.bucket.head(&layout.keys.index()).await?;
+    let found = found.filter(|found| found.e_tag == version.at.e_tag);
+    Ok(found.map(|found| found.last_modified.into()))
+}
+
 async fn remove_old(
     layout: &ObjectLayout,
     leased: &mut LeasedIndex,
     blobs: Vec<Digest>,
     min_age: Duration,
+    empty_since: Option<SystemTime>,
 ) -> Result<Vec<Stored>> {
     // The index has just been written, so its date is the current time by the store's clock.
     let index = layout.bucket.head(&layout.keys.index()).await?;
@@ -103,6 +123,11 @@ async fn remove_old(
             .try_filter_map(|stored| async move { Ok(stored) })
             .try_collect::<Vec<_>>();
         removed.extend(leased.within_lease(removing).await?);
+    }
+    if let (Some(since), Some(membership)) = (empty_since, &layout.membership) {
+        let removing = membership.remove_if_empty(since, now);
+        // If this fails, the next rebuild of the catalog corrects it.
+        let _ = leased.within_lease(removing).await;
     }
     Ok(removed)
 }

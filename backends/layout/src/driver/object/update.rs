@@ -3,15 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tranship::{Digest, Error, ErrorKind, Result, blocking};
 
 use super::backoff::Backoff;
 use super::detached::run_detached;
-use super::index::{BaseIndex, ObjectVersion, read, replace, too_large, too_many_conflicts};
+use super::index::{
+    BaseIndex, ObjectVersion, lists_something, read, replace, too_large, too_many_conflicts,
+};
 use super::layout::ObjectLayout;
 use super::lease_wait::{LeaseWait, wait_for_lease};
 use super::leased_index::LeasedIndex;
+use super::recent_blobs::Timestamp;
 use crate::driver::{IndexChange, IndexContent, IndexEdit, vanished};
 
 /// How many attempts to change the index may fail because another writer was faster. With the pauses between them
@@ -99,11 +103,7 @@ async fn apply(
         let Some(content) = content else {
             return Ok(Outcome::Done(base.version().cloned()));
         };
-        let written = replace(layout, &content, base.put_mode()).await?;
-        return Ok(match written {
-            Some(at) => Outcome::Done(Some(ObjectVersion::new(at, false))),
-            None => Outcome::Conflict,
-        });
+        return write(layout, base, content).await;
     }
     let content = match content {
         Some(content) => content,
@@ -112,6 +112,7 @@ async fn apply(
             None => return Ok(Outcome::Conflict),
         },
     };
+    let is_first = is_first(layout, base, &content);
     let (layout, mode) = (Arc::clone(layout), base.put_mode());
     // If it were interrupted, other writers would have to wait for the lease to expire.
     run_detached(async move {
@@ -120,10 +121,44 @@ async fn apply(
         };
         let removed = leased.within_lease(remove_blobs(&layout, remove)).await;
         let version = leased.release().await;
+        if is_first {
+            layout.confirm_name().await?;
+        }
         removed?;
         Ok(Outcome::Done(Some(version)))
     })
     .await
+}
+
+/// Writes the index without removing anything.
+async fn write(layout: &Arc<ObjectLayout>, base: &BaseIndex, content: Bytes) -> Result<Outcome> {
+    let is_first = is_first(layout, base, &content);
+    let (layout, mode) = (Arc::clone(layout), base.put_mode());
+    let write = async move {
+        let began = Timestamp::now();
+        let Some(at) = replace(&layout, &content, mode).await? else {
+            return Ok(Outcome::Conflict);
+        };
+        let version = ObjectVersion::new(at, &content, false);
+        if is_first {
+            layout.confirm_name().await?;
+        }
+        layout.note_index(version.lists_something, began);
+        Ok(Outcome::Done(Some(version)))
+    };
+    if is_first {
+        // If it were interrupted, a repetition would find the index as it should be, and the name would be missing.
+        run_detached(write).await
+    } else {
+        write.await
+    }
+}
+
+/// Returns whether the catalog may lack the name after `content` has replaced the index `base`.
+fn is_first(layout: &ObjectLayout, base: &BaseIndex, content: &[u8]) -> bool {
+    let lists_first = !base.lists_something() && lists_something(content);
+    let membership = layout.membership.as_ref();
+    membership.is_some_and(|membership| lists_first || membership.has_failed())
 }
 
 async fn remove_blobs(layout: &ObjectLayout, blobs: Vec<Digest>) -> Result<()> {

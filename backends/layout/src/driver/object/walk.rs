@@ -1,6 +1,7 @@
 //! Finds the layouts below a prefix, in the order of their repositories' names.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
@@ -9,6 +10,7 @@ use tranship::{RepositoryName, Result};
 
 use super::bucket::Bucket;
 use super::errors::failed;
+use super::keys::child;
 use crate::driver::repository_path::component_of;
 use crate::driver::{BLOBS, INDEX};
 use crate::index::{MAX_EMPTY_INDEX, lists_nothing};
@@ -159,14 +161,55 @@ async fn has_content(bucket: &Bucket, prefix: &Path, index: &ObjectMeta) -> Resu
     if index.size > MAX_EMPTY_INDEX {
         return Ok(true);
     }
-    let key = &index.location;
-    let Some(found) = bucket.get(key, GetOptions::default()).await? else {
-        return Ok(false);
-    };
-    let content = bucket.content(key, found, MAX_EMPTY_INDEX).await;
-    if !content.is_ok_and(|content| lists_nothing(&content)) {
-        return Ok(true);
+    match inspect(bucket, &index.location).await? {
+        IndexListing::Absent => Ok(false),
+        IndexListing::Something => Ok(true),
+        IndexListing::Nothing { .. } => has_blobs(bucket, prefix).await,
     }
+}
+
+/// Returns whether the layout at `prefix` has no blob, and an index that lists nothing and was written before `time`, by
+/// the clock of the store. A layout without an index is empty, too.
+pub(super) async fn is_empty_since(
+    bucket: &Bucket,
+    prefix: &Path,
+    time: SystemTime,
+) -> Result<bool> {
+    match inspect(bucket, &child(prefix, INDEX)).await? {
+        IndexListing::Absent => Ok(true),
+        IndexListing::Nothing { written } if written < time => {
+            Ok(!has_blobs(bucket, prefix).await?)
+        }
+        IndexListing::Nothing { .. } | IndexListing::Something => Ok(false),
+    }
+}
+
+/// What an index lists.
+enum IndexListing {
+    /// The index does not exist.
+    Absent,
+    /// Nothing, since it was written.
+    Nothing {
+        written: SystemTime,
+    },
+    Something,
+}
+
+async fn inspect(bucket: &Bucket, key: &Path) -> Result<IndexListing> {
+    let Some(found) = bucket.get(key, GetOptions::default()).await? else {
+        return Ok(IndexListing::Absent);
+    };
+    let written = found.meta.last_modified.into();
+    let content = bucket.content(key, found, MAX_EMPTY_INDEX).await;
+    Ok(if content.is_ok_and(|content| lists_nothing(&content)) {
+        IndexListing::Nothing { written }
+    } else {
+        IndexListing::Something
+    })
+}
+
+/// Returns whether there is anything below the `blobs/` of the layout at `prefix`.
+pub(super) async fn has_blobs(bucket: &Bucket, prefix: &Path) -> Result<bool> {
     let blobs = prefix.clone().join(BLOBS);
     let mut blobs = bucket.store().list(Some(&blobs));
     let first = blobs.try_next().await;
