@@ -57,6 +57,12 @@ for command in gc fsck; do
     done
 done
 
+check "a layout that was copied into the prefix by itself is listed after gc"
+quiet cp "oci:$bucket/hello:v2" "oci:$bucket/all/copied:v2" >/dev/null
+prints $'library/hello\nteam/other' quiet repo ls "layouts:$bucket/all"
+quiet gc "layouts:$bucket/all"
+prints $'copied\nlibrary/hello\nteam/other' quiet repo ls "layouts:$bucket/all"
+
 check "what is not there and who may not are told by exit codes, without secrets"
 fails 3 resolve "oci:$bucket/hello:v1"
 fails 3 resolve oci:s3://no-such-bucket/hello:v1

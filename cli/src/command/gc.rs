@@ -36,11 +36,12 @@ pub(super) async fn run(args: Gc, location_options: &OpenOptions, output: Output
     let is_one_of_many = matches!(args.location, LayoutLocations::All(_));
     let mut layouts = Vec::new();
     let mut failures = Vec::new();
-    for (location, layout) in Layouts::open(args.location, location_options)
-        .await?
-        .list()
-        .await?
-    {
+    let all = Layouts::open(args.location, location_options).await?;
+    if !args.dry_run {
+        // Also layouts that another program has stored are collected.
+        all.rebuild_catalog().await?;
+    }
+    for (location, layout) in all.list().await? {
         match layout.collect_garbage(&options).await.at(&location) {
             Ok(report) => {
                 if !output.is_json() {

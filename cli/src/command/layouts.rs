@@ -46,6 +46,14 @@ impl Layouts {
         }
     }
 
+    /// Brings the catalog of a registry up to date, by which its layouts are listed.
+    pub(super) async fn rebuild_catalog(&self) -> Outcome<()> {
+        match self {
+            Self::One(..) => Ok(()),
+            Self::All(location, registry) => registry.rebuild_catalog().await.at(location),
+        }
+    }
+
     /// Their names as locations, and the layouts.
     pub(super) async fn list(self) -> Outcome<Vec<(String, Layout)>> {
         let (location, registry) = match self {

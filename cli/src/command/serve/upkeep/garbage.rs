@@ -7,6 +7,9 @@ use tranship_server::{GcOutcome, RegistryService};
 /// others from being collected.
 pub(super) async fn collect(registry: &LayoutRegistry, service: &RegistryService) {
     let (mut freed, mut outcome) = (0_u64, GcOutcome::Success);
+    if let Err(error) = registry.rebuild_catalog().await {
+        tracing::warn!(%error, "repositories that another program has stored may not be listed");
+    }
     let names = tranship::repositories(registry).await;
     let names = names.unwrap_or_else(|error| {
         tracing::warn!(%error, "garbage is not collected");
