@@ -83,6 +83,15 @@ pub trait Upload: Send {
     /// How many bytes have arrived.
     fn offset(&self) -> u64;
 
+    /// Announces that `bytes` more will be written, so that a backend that has no room for them can say so before they
+    /// arrive. Writing fewer or more of them is allowed. By default this does nothing.
+    ///
+    /// # Errors
+    /// [`StorageFull`](crate::ErrorKind::StorageFull) or [`Denied`](crate::ErrorKind::Denied) if they do not fit.
+    fn reserve(&mut self, _bytes: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Appends `chunk`, whose first byte must be the one at `offset`.
     ///
     /// When the future is dropped, or fails, ask [`offset`](Self::offset) of a resumed upload how

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tranship::layers::Observe;
 use tranship::layers::{
     Cache, CacheOptions, CircuitBreaker, ImmutableTags, Inject, InjectOptions, Limit, LimitOptions,
-    MapErrors, Monitor, NoDeletes, Notify, Prefix, ReadOnly, Tiers, Unify,
+    MapErrors, Monitor, NoDeletes, Notify, PerRepository, Prefix, ReadOnly, RepositoryQuota,
+    RepositoryQuotas, Tiers, Unify,
 };
 use tranship::{Registry, Repository, RepositoryName};
 use tranship_conformance::{Fixture, Suite};
@@ -93,6 +94,14 @@ const LAYERS: &[Layer] = &[
         repository: Some(|inner| Arc::new(MapErrors::new(inner, |_, error| error))),
     },
     Layer {
+        name: "quotas",
+        registry: Some(|inner| {
+            let around = |_: &RepositoryName, repository| quotas().around(repository);
+            Arc::new(PerRepository::new(inner, around))
+        }),
+        repository: Some(|inner| quotas().around(inner)),
+    },
+    Layer {
         name: "notify",
         registry: Some(|inner| Arc::new(Notify::new(inner, |_| {}))),
         repository: Some(|inner| Arc::new(Notify::new(inner, |_| {}))),
@@ -112,6 +121,11 @@ fn limits() -> LimitOptions {
         .with_concurrency(NonZero::new(2).expect("a number"))
         .with_rate(NonZero::<u32>::MAX)
         .with_quota(1 << 63)
+}
+
+/// A quota that every scenario is possible with.
+fn quotas() -> RepositoryQuotas {
+    RepositoryQuotas::new(vec![RepositoryQuota::new("all", 1 << 63, |_| true)])
 }
 
 /// Asks for tags each time, since the suite moves them behind the cache.

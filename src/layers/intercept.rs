@@ -429,6 +429,10 @@ impl<I: Interceptor> Upload for InterceptedUpload<I> {
         self.inner.offset()
     }
 
+    fn reserve(&mut self, bytes: u64) -> Result<()> {
+        self.inner.reserve(bytes)
+    }
+
     async fn write(&mut self, offset: u64, chunk: Bytes) -> Result<()> {
         let operation = self.operation(OperationName::WriteUpload);
         let length = chunk.len() as u64;

@@ -9,7 +9,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Operation;
 use super::intercept::{Intercepted, InterceptedCall, Interceptor, forward_to_intercepted};
-use super::quota::{Quota, Usage};
+use super::quota::{Metered, Usage};
 use crate::*;
 
 /// A repository or registry with limits. The repositories of a registry share its limits.
@@ -40,13 +40,13 @@ use crate::*;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Limit<T>(Intercepted<Quota<T>, Flow>, Arc<Usage>);
+pub struct Limit<T>(Intercepted<Metered<T>, Flow>, Arc<Usage>);
 
 impl<T> Limit<T> {
     /// Wraps `inner`, a backend or a registry.
     pub fn new(inner: T, options: LimitOptions) -> Self {
         let usage = Arc::new(Usage::new(options.quota, options.used));
-        let inner = Quota::new(inner, &usage);
+        let inner = Metered::new(inner, usage.clone());
         Self(Intercepted::new(inner, Flow::new(&options)), usage)
     }
 

@@ -18,6 +18,7 @@
 //! | [`Monitor`] | counts calls, and remembers when they last succeeded and failed |
 //! | [`CircuitBreaker`] | makes calls fail at once for a while after a registry could not be reached |
 //! | [`MapErrors`] | replaces errors by those that a function returns |
+//! | [`RepositoryQuotas`] | bounds how many bytes groups of repositories store |
 //! | [`Notify`] | calls a function after each call that has succeeded |
 //! | `Observe`, with the feature `observe` | reports every call through the crates `tracing` and `metrics` |
 //! | [`Inject`] | makes calls slow or makes them fail, for tests |
@@ -60,6 +61,7 @@ pub use observe::Observe;
 pub use operation::{Operation, OperationName};
 pub use per_repository::PerRepository;
 pub use prefix::Prefix;
+pub use quota::{QuotaUsage, RepositoryQuota, RepositoryQuotas};
 pub use read_only::ReadOnly;
 pub use tiers::Tiers;
 pub use unify::Unify;

@@ -12,6 +12,7 @@ mod names;
 mod notify;
 #[cfg(feature = "observe")]
 mod observe;
+mod quotas;
 mod spy;
 mod tiers;
 

@@ -1,124 +1,90 @@
-//! Counts the bytes that are stored, and refuses those that are too many: a part of [`Limit`](super::Limit).
+//! The layer that counts the bytes that are stored, and refuses those that are too many.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::meter::Meter;
 use crate::*;
-
-/// How many bytes are stored, and how many may be.
-#[derive(Debug)]
-pub(super) struct Usage {
-    limit: Option<u64>,
-    used: AtomicU64,
-}
-
-impl Usage {
-    pub(super) fn new(limit: Option<u64>, used: u64) -> Self {
-        let used = AtomicU64::new(used);
-        Self { limit, used }
-    }
-
-    pub(super) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    /// Adds `bytes` if the limit allows it.
-    fn add(&self, bytes: u64) -> Result<()> {
-        let limit = self.limit.unwrap_or(u64::MAX);
-        // Nothing always fits, also if more is used than the limit allows.
-        let fits = |sum: &u64| bytes == 0 || *sum <= limit;
-        let enough = |used: u64| used.checked_add(bytes).filter(fits);
-        let added = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough);
-        added.map(|_| ()).map_err(|used| {
-            let message = format!("{bytes} bytes do not fit the quota of {limit}: {used} are used");
-            Error::new(ErrorKind::StorageFull, message)
-                .with_hint("delete content, or ask for a larger quota")
-        })
-    }
-
-    /// Adds `bytes` that are stored, whatever the limit.
-    fn add_stored(&self, bytes: u64) {
-        let _ = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                Some(used.saturating_add(bytes))
-            });
-    }
-
-    fn subtract(&self, bytes: u64) {
-        let _ = self
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                Some(used.saturating_sub(bytes))
-            });
-    }
-}
 
 /// Bytes that count as used until this is dropped, or for good if it is [kept](Self::keep).
 struct Reserved {
-    usage: Arc<Usage>,
+    meter: Arc<dyn Meter>,
     bytes: u64,
 }
 
 impl Reserved {
-    fn new(usage: &Arc<Usage>, bytes: u64) -> Result<Self> {
-        usage.add(bytes)?;
-        let usage = Arc::clone(usage);
-        Ok(Self { usage, bytes })
+    fn new(meter: &Arc<dyn Meter>, bytes: u64) -> Result<Self> {
+        meter.reserve(bytes)?;
+        let meter = Arc::clone(meter);
+        Ok(Self { meter, bytes })
     }
 
     /// Returns bytes that are stored already.
-    fn stored(usage: &Arc<Usage>, bytes: u64) -> Self {
-        usage.add_stored(bytes);
-        let usage = Arc::clone(usage);
-        Self { usage, bytes }
+    fn stored(meter: &Arc<dyn Meter>, bytes: u64) -> Self {
+        meter.reserve_stored(bytes);
+        let meter = Arc::clone(meter);
+        Self { meter, bytes }
     }
 
+    /// Makes this at least `bytes`.
     fn grow(&mut self, bytes: u64) -> Result<()> {
-        self.usage.add(bytes)?;
-        self.bytes += bytes;
+        self.meter.reserve(bytes.saturating_sub(self.bytes))?;
+        self.bytes = self.bytes.max(bytes);
         Ok(())
     }
 
     /// Sets the number of bytes to that of those that are stored.
     fn set(&mut self, bytes: u64) {
-        self.usage.add_stored(bytes.saturating_sub(self.bytes));
-        self.usage.subtract(self.bytes.saturating_sub(bytes));
+        self.meter.reserve_stored(bytes.saturating_sub(self.bytes));
+        self.meter.release(self.bytes.saturating_sub(bytes));
         self.bytes = bytes;
     }
 
     fn keep(mut self) {
+        self.meter.store(self.bytes);
         self.bytes = 0;
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.usage.subtract(self.bytes);
+        self.meter.release(self.bytes);
     }
 }
 
 /// A layer that counts the bytes that are stored.
 #[derive(Debug, Clone)]
-pub(super) struct Quota<T> {
+pub(in crate::layers) struct Metered<T> {
     inner: T,
-    usage: Arc<Usage>,
+    meter: Arc<dyn Meter>,
+    /// Where to look for the blob of an upload, which need not be counted again.
+    repository: Option<Arc<dyn Repository>>,
 }
 
-impl<T> Quota<T> {
-    pub(super) fn new(inner: T, usage: &Arc<Usage>) -> Self {
-        let usage = Arc::clone(usage);
-        Self { inner, usage }
+impl<T> Metered<T> {
+    pub(in crate::layers) fn new(inner: T, meter: Arc<dyn Meter>) -> Self {
+        Self {
+            inner,
+            meter,
+            repository: None,
+        }
     }
 }
 
-impl<B: Backend> Quota<B> {
+impl Metered<Arc<dyn Repository>> {
+    pub(super) fn of_repository(inner: Arc<dyn Repository>, meter: Arc<dyn Meter>) -> Self {
+        Self {
+            repository: Some(Arc::clone(&inner)),
+            inner,
+            meter,
+        }
+    }
+}
+
+impl<B: Backend> Metered<B> {
     /// Reserves room for `expected`. If there is not enough, that is an error unless the content is stored already:
     /// in that case a push adds nothing.
     async fn reserve(
@@ -127,7 +93,7 @@ impl<B: Backend> Quota<B> {
         expected: &Descriptor,
         found: Option<Presence>,
     ) -> Result<Reserved> {
-        let full = match Reserved::new(&self.usage, expected.size()) {
+        let full = match Reserved::new(&self.meter, expected.size()) {
             Ok(reserved) => return Ok(reserved),
             Err(full) => full,
         };
@@ -136,7 +102,7 @@ impl<B: Backend> Quota<B> {
             None => self.inner.find(kind, expected, Access::Push).await?,
         };
         if found == Presence::Whole {
-            Ok(Reserved::stored(&self.usage, 0))
+            Ok(Reserved::stored(&self.meter, 0))
         } else {
             Err(full)
         }
@@ -144,8 +110,13 @@ impl<B: Backend> Quota<B> {
 
     /// An upload that is resumed can be cancelled even if it is over the quota.
     fn upload(&self, inner: Box<dyn Upload>) -> Box<dyn Upload> {
-        let reserved = Reserved::stored(&self.usage, inner.offset());
-        Box::new(QuotaUpload { inner, reserved })
+        let reserved = Reserved::stored(&self.meter, inner.offset());
+        Box::new(MeteredUpload {
+            inner,
+            reserved,
+            announced: 0,
+            repository: self.repository.clone(),
+        })
     }
 }
 
@@ -159,7 +130,7 @@ fn settle(mut reserved: Reserved, expected: &Descriptor, outcome: PushOutcome) {
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<B: Backend> Backend for Quota<B> {
+impl<B: Backend> Backend for Metered<B> {
     async fn write(
         &self,
         kind: ContentKind,
@@ -179,23 +150,39 @@ impl<B: Backend> Backend for Quota<B> {
         from: &RepositoryName,
         fallback: Option<Source<'_>>,
     ) -> Result<PushOutcome> {
+        let counts_mounts = self.meter.counts_mounts();
+        let found = match counts_mounts {
+            true => Some(
+                self.inner
+                    .find(ContentKind::Blob, target, Access::Push)
+                    .await?,
+            ),
+            false => None,
+        };
         // Without a fallback nothing can be pushed.
         let reserved = match &fallback {
-            Some(_) => self.reserve(ContentKind::Blob, target, None).await?,
-            None => Reserved::stored(&self.usage, 0),
+            Some(_) => self.reserve(ContentKind::Blob, target, found).await?,
+            None if counts_mounts => self.reserve(ContentKind::Blob, target, found).await?,
+            None => Reserved::stored(&self.meter, 0),
         };
         let outcome = self.inner.mount_blob(target, from, fallback).await?;
-        settle(reserved, target, outcome);
+        let is_new = counts_mounts && found != Some(Presence::Whole);
+        match outcome {
+            // A registry need not tell whether the repository had the blob.
+            PushOutcome::Mounted if is_new => settle(reserved, target, PushOutcome::Pushed),
+            _ => settle(reserved, target, outcome),
+        }
         Ok(outcome)
     }
 
     async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
         self.inner.remove(kind, target).await?;
-        self.usage.subtract(target.size());
+        self.meter.remove(target.size());
         Ok(())
     }
 
     async fn start_upload(&self) -> Result<Box<dyn Upload>> {
+        self.meter.check_room()?;
         Ok(self.upload(self.inner.start_upload().await?))
     }
 
@@ -205,7 +192,8 @@ impl<B: Backend> Backend for Quota<B> {
 
     fn begin_batch(&self) -> Option<Box<dyn Batch + '_>> {
         let inner = self.inner.begin_batch()?;
-        Some(Box::new(QuotaBatch(Quota::new(inner, &self.usage))))
+        let meter = Arc::clone(&self.meter);
+        Some(Box::new(MeteredBatch(Metered::new(inner, meter))))
     }
 
     forward_backend!(self, self.inner;
@@ -215,7 +203,7 @@ impl<B: Backend> Backend for Quota<B> {
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<R: Registry> Registry for Quota<R> {
+impl<R: Registry> Registry for Metered<R> {
     fn identity(&self) -> &RegistryIdentity {
         self.inner.identity()
     }
@@ -226,7 +214,7 @@ impl<R: Registry> Registry for Quota<R> {
 
     async fn repository(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
         let inner = self.inner.repository(name).await?;
-        Ok(Arc::new(Quota::new(inner, &self.usage)))
+        Ok(Arc::new(Metered::new(inner, Arc::clone(&self.meter))))
     }
 
     fn repositories(&self, options: ListOptions) -> Listing<'_, RepositoryName> {
@@ -239,11 +227,11 @@ impl<R: Registry> Registry for Quota<R> {
 }
 
 #[derive(Debug)]
-struct QuotaBatch<'a>(Quota<Box<dyn Batch + 'a>>);
+struct MeteredBatch<'a>(Metered<Box<dyn Batch + 'a>>);
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl Batch for QuotaBatch<'_> {
+impl Batch for MeteredBatch<'_> {
     fn backend(&self) -> &dyn Backend {
         &self.0
     }
@@ -257,14 +245,26 @@ impl Batch for QuotaBatch<'_> {
     }
 }
 
-struct QuotaUpload {
+struct MeteredUpload {
     inner: Box<dyn Upload>,
     reserved: Reserved,
+    /// The offset up to which bytes are announced.
+    announced: u64,
+    repository: Option<Arc<dyn Repository>>,
+}
+
+/// Returns whether the repository has the blob already, so that storing it adds nothing.
+async fn is_present(repository: Option<&dyn Repository>, blob: &Descriptor) -> Result<bool> {
+    let Some(repository) = repository else {
+        return Ok(false);
+    };
+    let found = repository.find(ContentKind::Blob, blob, Access::Push);
+    Ok(found.await? == Presence::Whole)
 }
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl Upload for QuotaUpload {
+impl Upload for MeteredUpload {
     fn id(&self) -> &UploadId {
         self.inner.id()
     }
@@ -273,15 +273,26 @@ impl Upload for QuotaUpload {
         self.inner.offset()
     }
 
+    fn reserve(&mut self, bytes: u64) -> Result<()> {
+        self.inner.reserve(bytes)?;
+        let end = self.inner.offset().saturating_add(bytes);
+        self.reserved.grow(end)?;
+        self.announced = end;
+        Ok(())
+    }
+
     async fn write(&mut self, offset: u64, chunk: Bytes) -> Result<()> {
-        self.reserved.grow(chunk.len() as u64)?;
+        let end = self.inner.offset().saturating_add(chunk.len() as u64);
+        self.reserved.grow(end)?;
         let written = self.inner.write(offset, chunk).await;
         // A write that fails may have stored a part.
-        self.reserved.set(self.inner.offset());
+        self.reserved.set(self.inner.offset().max(self.announced));
         written
     }
 
     async fn pause(&mut self) -> Result<()> {
+        self.announced = 0;
+        self.reserved.set(self.inner.offset());
         self.inner.pause().await
     }
 
@@ -289,10 +300,21 @@ impl Upload for QuotaUpload {
         let Self {
             inner,
             mut reserved,
+            repository,
+            ..
         } = *self;
+        let is_present = is_present(repository.as_deref(), expected).await?;
+        reserved.set(inner.offset());
+        // A resumed upload has been reserved whatever the limit.
+        if !is_present && let Err(full) = reserved.meter.check_limit() {
+            inner.cancel().await?;
+            return Err(full);
+        }
         inner.commit(expected).await?;
-        reserved.set(expected.size());
-        reserved.keep();
+        if !is_present {
+            reserved.set(expected.size());
+            reserved.keep();
+        }
         Ok(())
     }
 
