@@ -117,6 +117,7 @@ mod repository;
 mod siblings;
 mod sizes;
 mod store;
+mod stored_bytes;
 #[cfg(feature = "object-store")]
 mod url_signer;
 
