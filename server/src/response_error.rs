@@ -96,7 +96,10 @@ impl ResponseError {
         self
     }
 
-    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
     }

@@ -94,6 +94,17 @@ impl UploadSession {
         self.upload.as_ref().map_or(0, |upload| upload.offset())
     }
 
+    /// Announces that `bytes` more will arrive.
+    ///
+    /// # Errors
+    /// The error of the backend if it has no room for them.
+    pub(crate) fn reserve(&mut self, bytes: u64) -> Result<(), ResponseError> {
+        let Some(upload) = &mut self.upload else {
+            return Err(ended());
+        };
+        upload.reserve(bytes).map_err(failed)
+    }
+
     /// Appends `piece`.
     pub(crate) async fn write(&mut self, piece: Bytes) -> Result<(), ResponseError> {
         let Some(upload) = &mut self.upload else {

@@ -63,9 +63,7 @@ pub(crate) async fn start(
             Ok(()) => commit(state, name, session, digest).await,
             Err(failure) => {
                 // The client does not have its id, so no request could continue it.
-                if let Err(error) = session.cancel().await {
-                    tracing::warn!(?error, "an incomplete upload was not cancelled");
-                }
+                cancel_incomplete(session).await;
                 Err(failure)
             }
         };
@@ -103,8 +101,10 @@ pub(crate) async fn append(
     let owner = Owner::of(caller, request);
     let mut session = acquire(state, name, id, owner).await?;
     let written = write(state, name, &mut session, body, range).await;
+    if let Err(failure) = written {
+        return Err(release(session, failure).await);
+    }
     session.pause().await;
-    written?;
     Ok(located(StatusCode::ACCEPTED, name, &mut session))
 }
 
@@ -124,11 +124,27 @@ pub(crate) async fn finish(
     })?;
     let mut session = acquire(state, name, id, owner).await?;
     let written = write(state, name, &mut session, body, range).await;
-    if written.is_err() {
+    if let Err(failure) = written {
+        return Err(release(session, failure).await);
+    }
+    commit(state, name, session, digest).await
+}
+
+/// Leaves an upload to later requests after a `failure`, which is returned. An upload that exceeds a quota ends: it would
+/// use up the quota until it expires.
+async fn release(mut session: UploadSession, failure: ResponseError) -> ResponseError {
+    if failure.status() == StatusCode::FORBIDDEN {
+        cancel_incomplete(session).await;
+    } else {
         session.pause().await;
     }
-    written?;
-    commit(state, name, session, digest).await
+    failure
+}
+
+async fn cancel_incomplete(session: UploadSession) {
+    if let Err(error) = session.cancel().await {
+        tracing::warn!(?error, "an incomplete upload was not cancelled");
+    }
 }
 
 /// How often, and at which interval, the status request checks whether an upload is in use.

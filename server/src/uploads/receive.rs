@@ -40,6 +40,7 @@ pub(super) async fn receive(
     };
     if let Some(length) = body.length() {
         expected.check_length(length)?;
+        session.reserve(length)?;
     }
     let mut buffer = WriteBuffer::default();
     let mut end = None;
