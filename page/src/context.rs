@@ -51,6 +51,8 @@ pub(crate) struct Context<'a> {
     /// `None` if every caller may do everything.
     pub(crate) access: Option<Access>,
     pub(crate) request: &'a Parts,
+    /// The id of the request.
+    pub(crate) id: String,
     pub(crate) viewer: Viewer,
     pub(crate) peer: Peer,
 }
@@ -60,6 +62,7 @@ impl<'a> Context<'a> {
         state: &'a State,
         service: &'a RegistryService,
         request: &'a Parts,
+        id: String,
     ) -> Self {
         let (registry, access) = (service.registry(), service.access());
         let peer = Peer::of(&request.extensions);
@@ -77,6 +80,7 @@ impl<'a> Context<'a> {
             registry,
             access,
             request,
+            id,
             viewer,
             peer,
         }
@@ -107,8 +111,8 @@ impl<'a> Context<'a> {
 
     /// Reports a change by the viewer.
     pub(crate) fn report(&self, event: Event) {
-        let user = self.viewer.user();
-        self.service.report(event, self.request, user);
+        self.service
+            .report(event, self.request, self.viewer.identity(), &self.id);
     }
 
     /// Waits until few enough other requests read layers, and no other one of the viewer.

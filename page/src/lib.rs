@@ -28,6 +28,7 @@
 //! The pages need a tokio runtime with timers enabled.
 
 mod assets;
+mod audit;
 mod body;
 mod context;
 mod details;

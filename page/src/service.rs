@@ -86,7 +86,7 @@ where
             let span = record.span();
             let mut response = if is_page {
                 let responding = async {
-                    let context = Context::of(&state, &service, &request).await;
+                    let context = Context::of(&state, &service, &request, record.id()).await;
                     record.set_user(context.viewer.user());
                     respond(&context, &record, route, body).await
                 };

@@ -55,6 +55,10 @@ impl Viewer {
         }
     }
 
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Returns the name of the logged-in user.
     pub(crate) fn user(&self) -> Option<&str> {
         self.identity.user()

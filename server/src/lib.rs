@@ -24,6 +24,7 @@
 //! Everything here needs a tokio runtime with timers enabled, and [`Server`] also one with I/O enabled.
 
 mod access;
+mod audit;
 mod blobs;
 mod catalog;
 #[cfg(feature = "tls")]
@@ -50,6 +51,7 @@ mod referrers;
 mod reload;
 mod request_body;
 mod request_heads;
+mod request_id;
 mod response;
 mod response_body;
 mod response_error;
@@ -70,9 +72,13 @@ mod via;
 mod write_timeout;
 
 pub use access::{
-    Access, FetchDocument, Grant, Htpasswd, Identity, NamePattern, OidcIssuer, OidcRule,
-    Permission, RobotAccount, RobotAccounts, RobotFile, RobotName, TokenKey, TokenOptions,
-    TokenService,
+    Access, CredentialKind, FetchDocument, Grant, Htpasswd, Identity, NamePattern, OidcIssuer,
+    OidcRule, Permission, RobotAccount, RobotAccounts, RobotFile, RobotName, TokenKey,
+    TokenOptions, TokenService,
+};
+pub use audit::{
+    AuditActor, AuditOperation, AuditOptions, AuditRecord, AuditResult, AuditSink, AuditState,
+    TagChange,
 };
 pub use events::{Event, EventAction, EventCause, EventSink, ReceiverState};
 pub use local_hosts::LocalHosts;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tranship::MAX_MANIFEST_SIZE;
 
 use crate::access::{Access, NamePattern};
+use crate::audit::AuditOptions;
 use crate::events::EventSink;
 use crate::local_hosts::LocalHosts;
 use crate::mirrors::Mirrors;
@@ -25,6 +26,8 @@ pub struct ServerOptions {
     pub local_hosts: Option<LocalHosts>,
     /// Where events of pushes, pulls and deletes go. None by default.
     pub events: Option<Arc<dyn EventSink>>,
+    /// Which requests are recorded in an audit log, and where. None by default.
+    pub audit: Option<AuditOptions>,
     /// Whether GETs of blobs are redirected to the storage, if the backend has URLs by which clients can read them
     /// ([`Backend::direct_url`](tranship::Backend::direct_url)). None by default, so that they are not.
     pub redirects: Option<RedirectOptions>,
@@ -73,6 +76,7 @@ impl Default for ServerOptions {
             mirrors: None,
             local_hosts: None,
             events: None,
+            audit: None,
             redirects: None,
             metrics_patterns: Vec::new(),
             readiness_timeout: Duration::from_secs(5),
@@ -112,6 +116,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_events(mut self, sink: Arc<dyn EventSink>) -> Self {
         self.events = Some(sink);
+        self
+    }
+
+    /// Records requests as `options` say.
+    #[must_use]
+    pub fn with_audit(mut self, options: AuditOptions) -> Self {
+        self.audit = Some(options);
         self
     }
 

@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::metrics::Metrics;
 use crate::rate_limit::retry_after;
 use crate::record::RequestRecord;
+use crate::request_id::RequestId;
 use crate::state::ServerState;
 use crate::upload_sessions::Owner;
 
@@ -27,14 +28,26 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    pub(crate) fn begin(state: Arc<ServerState>, metrics: &Arc<Metrics>, request: &Parts) -> Self {
+    pub(crate) fn begin(
+        id: RequestId,
+        state: Arc<ServerState>,
+        metrics: &Arc<Metrics>,
+        request: &Parts,
+    ) -> Self {
         let received = Arc::default();
-        let record = RequestRecord::begin(metrics, request, Arc::clone(&received));
+        // Pages know themselves what belongs into the audit log.
+        let record = RequestRecord::begin(id, metrics, None, request, Arc::clone(&received));
         Self {
             record,
             received,
             state,
         }
+    }
+
+    /// Returns the id of the request, which the access log has.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.record.id()
     }
 
     /// Sets which page it is, as a path with names in braces, for the span of the request.
@@ -73,7 +86,7 @@ impl PageRequest {
 
     /// Sets the status of the response.
     pub fn set_status(&mut self, status: StatusCode) {
-        self.record.set_status(status);
+        self.record.set_status(status, None);
     }
 
     /// Counts bytes of the body of the response.

@@ -8,12 +8,17 @@ use std::time::Instant;
 
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use tracing::Span;
 
+use crate::access::Identity;
+use crate::audit::{AuditOptions, PendingAudit};
 use crate::endpoint::Endpoint;
+use crate::events::Event;
 use crate::metrics::{Metrics, Outcome, RepositoryLabel};
 use crate::peer::Peer;
+use crate::request_id::RequestId;
+use crate::response_error::ErrorCode;
 use crate::route::Route;
 use crate::trace;
 
@@ -23,6 +28,7 @@ use crate::trace;
 /// The body of the response owns it, so that length and time are those of the transfer to the client.
 #[derive(Debug)]
 pub(crate) struct RequestRecord {
+    id: RequestId,
     metrics: Arc<Metrics>,
     endpoint: Endpoint,
     repository: Option<RepositoryLabel>,
@@ -34,6 +40,7 @@ pub(crate) struct RequestRecord {
     started: Instant,
     log: Option<LogFields>,
     span: Span,
+    audit: Option<PendingAudit>,
 }
 
 #[derive(Debug)]
@@ -48,7 +55,9 @@ impl RequestRecord {
     /// Begins the record of a request. Neither parameters nor ids of uploads are logged: an id is enough to write to
     /// the upload.
     pub(crate) fn begin(
+        id: RequestId,
         metrics: &Arc<Metrics>,
+        audit: Option<&AuditOptions>,
         request: &Parts,
         received: Arc<AtomicU64>,
     ) -> Box<Self> {
@@ -67,7 +76,14 @@ impl RequestRecord {
             started: Instant::now(),
             span: trace::of_request(request, &path),
             log: is_logged.then(|| LogFields::of(request, path)),
+            audit: audit.map(|options| PendingAudit::begin(options, request, &id.to_string())),
+            id,
         })
+    }
+
+    /// Returns the id of the request.
+    pub(crate) fn id(&self) -> String {
+        self.id.to_string()
     }
 
     /// Returns the span in which the request is handled, until the end of the response.
@@ -81,7 +97,10 @@ impl RequestRecord {
         trace::set_route(&self.span, &self.method, template);
     }
 
-    pub(crate) fn set_route(&mut self, route: &Route) {
+    pub(crate) fn set_route(&mut self, route: &Route, uri: &Uri) {
+        if let Some(audit) = &mut self.audit {
+            audit.set_route(route, uri);
+        }
         self.set_endpoint(route.endpoint(), route.template());
         let name = route.repository();
         self.repository = name.and_then(|name| self.metrics.repository_label(name));
@@ -93,9 +112,39 @@ impl RequestRecord {
         }
     }
 
-    pub(crate) fn set_status(&mut self, status: StatusCode) {
+    pub(crate) fn set_caller(&mut self, caller: &Identity) {
+        self.set_user(caller.user());
+        if let Some(audit) = &mut self.audit {
+            audit.set_caller(caller);
+        }
+    }
+
+    /// Notes that `caller` gets the token with the id `token`.
+    pub(crate) fn set_issued(&mut self, caller: &Identity, token: &str) {
+        self.set_caller(caller);
+        if let Some(audit) = &mut self.audit {
+            audit.set_token(token);
+        }
+    }
+
+    /// Returns the part for the audit log, if there is one.
+    pub(crate) fn audit(&mut self) -> Option<&mut PendingAudit> {
+        self.audit.as_mut()
+    }
+
+    pub(crate) fn add_events(&mut self, events: &[Event]) {
+        if let Some(audit) = &mut self.audit {
+            audit.add_events(events);
+        }
+    }
+
+    /// Sets how the request ends. It is in the audit log from now on.
+    pub(crate) fn set_status(&mut self, status: StatusCode, code: Option<ErrorCode>) {
         self.status = Some(status);
         trace::set_status(&self.span, status);
+        if let Some(audit) = &mut self.audit {
+            audit.finish(Some(status), code);
+        }
     }
 
     pub(crate) fn add_sent(&mut self, bytes: usize) {
@@ -149,6 +198,7 @@ impl Drop for RequestRecord {
         let Some(log) = &self.log else { return };
         tracing::info!(
             target: "tranship_server::access",
+            request = %self.id,
             client = log.client.map(tracing::field::display),
             user = log.user,
             method = %self.method,

@@ -169,6 +169,8 @@ where
         let finished = tokio::time::timeout(self.grace, graceful.shutdown()).await;
         if finished.is_err() {
             tracing::warn!("requests under way were cut off");
+            // Requests are handled until this has ended.
+            tasks.shutdown().await;
         }
     }
 }

@@ -14,9 +14,10 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use tracing::Instrument as _;
-use tranship::{Registry, RepositoryName};
+use tranship::{ErrorKind, Registry, RepositoryName};
 
-use crate::access::{Access, Action, Caller, Required};
+use crate::access::{Access, Action, Caller, Identity, Required};
+use crate::audit::{AuditActor, AuditOperation, AuditRecord};
 use crate::events::Event;
 use crate::metrics::{self, GcOutcome, Metrics};
 use crate::mirrors::Mirrors;
@@ -24,6 +25,7 @@ use crate::options::ServerOptions;
 use crate::page_request::PageRequest;
 use crate::record::RequestRecord;
 use crate::request_body::RequestBody;
+use crate::request_id::RequestIds;
 use crate::response::{HandlerResult, json, typed};
 use crate::response_body::ResponseBody;
 use crate::response_error::{ErrorCode, ResponseError, too_many_requests};
@@ -46,6 +48,7 @@ pub fn router(registry: Arc<dyn Registry>, options: ServerOptions) -> RegistrySe
     RegistryService {
         shared: Arc::new(Shared {
             state: RwLock::new(Arc::new(ServerState::new(registry, options))),
+            request_ids: RequestIds::new(),
             metrics,
         }),
     }
@@ -77,15 +80,74 @@ impl RegistryService {
     /// like a request to the API.
     #[must_use]
     pub fn begin_page(&self, request: &Parts) -> PageRequest {
-        PageRequest::begin(self.shared.state(), &self.shared.metrics, request)
+        let id = self.shared.request_ids.next();
+        PageRequest::begin(id, self.shared.state(), &self.shared.metrics, request)
     }
 
-    /// Passes an event to the sink of events, if there is one: a change that another service on the same server has made
-    /// for `user` by `request`.
-    pub fn report(&self, event: Event, request: &Parts, user: Option<&str>) {
-        if let Some(sink) = &self.shared.state().options.events {
-            sink.record(&events::cause(request, user), vec![event]);
+    /// Passes an event to the sink of events and to the audit log, if there are some: a change that another service on the
+    /// same server has made for `caller` by `request`, which has the id `id`.
+    pub fn report(&self, event: Event, request: &Parts, caller: &Identity, id: &str) {
+        let options = &self.shared.state().options;
+        if let Some(audit) = &options.audit {
+            let record = AuditRecord::of_event(AuditActor::Client, &event).by(request, caller);
+            audit.sink.record(record.with_request(id));
         }
+        if let Some(sink) = &options.events {
+            let mut cause = events::cause(request, caller.user());
+            cause.request = Some(id.to_owned());
+            sink.record(&cause, vec![event]);
+        }
+    }
+
+    /// Passes a record to the audit log, if there is one: of a request to another service on the same server that was
+    /// refused, or that has failed.
+    pub fn audit(&self, record: AuditRecord) {
+        if let Some(audit) = &self.shared.state().options.audit {
+            audit.sink.record(record);
+        }
+    }
+
+    /// Records a login by another service on the same server, such as a form, in the request with the id `id`. `user` is
+    /// the name that was given.
+    pub async fn audit_login(
+        &self,
+        request: &Parts,
+        id: &str,
+        user: &str,
+        login: &tranship::Result<Identity>,
+    ) {
+        let state = self.shared.state();
+        if state.options.audit.is_none() {
+            return;
+        }
+        let record = match login {
+            Ok(caller) => {
+                let login = AuditOperation::Login;
+                let record = AuditRecord::of_server(AuditActor::Client, login);
+                record.by(request, caller).with_status(StatusCode::OK)
+            }
+            Err(error) => {
+                let failed = AuditOperation::LoginFailed;
+                let record = AuditRecord::of_server(AuditActor::Client, failed);
+                let mut record = record.by(request, &Identity::anonymous());
+                if let Some(access) = &state.options.access {
+                    record.user = access.known_user(user).await;
+                }
+                record.with_status(match error.kind() {
+                    ErrorKind::Unauthorized => StatusCode::FORBIDDEN,
+                    ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                })
+            }
+        };
+        self.audit(record.with_request(id));
+    }
+
+    /// Returns whether changes are accepted at present: they are not while the audit log cannot be written. Another
+    /// service on the same server asks this before it changes something.
+    #[must_use]
+    pub fn accepts_changes(&self) -> bool {
+        self.shared.state().check_audit().is_ok()
     }
 
     /// Returns the users, and what they may do; `None` if every caller may do everything.
@@ -138,6 +200,7 @@ pub struct RegistryService {
 /// The state of the endpoints, and what every response needs.
 struct Shared {
     state: RwLock<Arc<ServerState>>,
+    request_ids: RequestIds,
     metrics: Arc<Metrics>,
 }
 
@@ -152,19 +215,27 @@ impl Shared {
         request: Request<RequestBody>,
     ) -> Response<ResponseBody> {
         let (request, mut body) = request.into_parts();
-        let mut record = RequestRecord::begin(&self.metrics, &request, body.received());
+        let audit = state.options.audit.as_ref();
+        let id = self.request_ids.next();
+        let mut record = RequestRecord::begin(id, &self.metrics, audit, &request, body.received());
         let route = Route::parse(request.uri.path());
         let route = route.and_then(|route| state.in_namespace(route, &request.uri));
         if let Ok(route) = &route {
             // Before the span is entered, after which its name is fixed.
-            record.set_route(route);
+            record.set_route(route, &request.uri);
         }
         let span = record.span().clone();
         let handled = self.dispatch(state, route, &request, &mut body, &mut record);
         let handled = via::serve(&request.headers, handled).instrument(span);
         let mut response = match handled.await {
-            Ok(response) => response,
-            Err(failure) => failure.into_response(),
+            Ok(response) => {
+                record.set_status(response.status(), None);
+                response
+            }
+            Err(failure) => {
+                record.set_status(failure.status(), Some(failure.code()));
+                failure.into_response()
+            }
         };
         body.drain(&request).await;
         let headers = response.headers_mut();
@@ -177,7 +248,6 @@ impl Shared {
         if request.method == Method::HEAD {
             without_body(&mut response);
         }
-        record.set_status(response.status());
         response.body_mut().set_record(record);
         response
     }
@@ -233,8 +303,16 @@ impl Shared {
         }
         let required = required(&route, method);
         let access = state.options.access.as_ref();
-        let caller = Caller::of(access, request, required).await?;
-        record.set_user(caller.user());
+        let caller = match Caller::of(access, request, required).await {
+            Ok(caller) => caller,
+            Err(failure) => {
+                if let (Some(access), Some(audit)) = (access, record.audit()) {
+                    audit.set_login_failed(access.named_user(&request.headers).await);
+                }
+                return Err(failure);
+            }
+        };
+        record.set_caller(caller.identity());
         if let Some(requests) = &state.requests
             && !is_probe
         {
@@ -259,6 +337,9 @@ impl Shared {
         };
         state.check_loop(&route, &request.headers)?;
         let is_read = is_read(method);
+        if !is_read && !matches!(route, Route::Token) {
+            state.check_audit()?;
+        }
         let mut result = match route {
             Route::Health if is_read => Ok(probe(true)),
             Route::Ready if is_read => {
@@ -317,7 +398,7 @@ impl Shared {
             _ => Err(method_not_allowed("GET, HEAD")),
         };
         if let Ok(response) = &mut result {
-            events::report(state, response, request, &caller);
+            events::report(state, response, request, &caller, record);
         }
         result
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use tranship::{Registry, Repository, RepositoryName, Tag};
@@ -140,6 +141,20 @@ impl ServerState {
         let mirrors = self.options.mirrors.as_ref()?;
         let is_stale = mirrors.is_stale(name, tag);
         is_stale.then(|| HeaderValue::from_static("110 - \"Response is Stale\""))
+    }
+
+    /// # Errors
+    /// 503 while the audit log cannot be written, so that nothing is changed without a record.
+    pub(crate) fn check_audit(&self) -> Result<(), ResponseError> {
+        match &self.options.audit {
+            Some(audit) if !audit.sink.is_available() => Err(ResponseError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unknown,
+                "nothing can be changed at present, since the audit log of the registry cannot be written",
+            )
+            .with_header(RETRY_AFTER, HeaderValue::from_static("5"))),
+            _ => Ok(()),
+        }
     }
 
     /// Opens the repository `name`.

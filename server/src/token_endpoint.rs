@@ -42,7 +42,15 @@ pub(crate) async fn get(
     let query = Query::of(&request.uri);
     let peer = Peer::of(&request.extensions);
     let identity = access.identify(&request.headers, &peer).await;
-    let identity = identity.map_err(|error| refused(&error, access, request))?;
+    let identity = match identity {
+        Ok(identity) => identity,
+        Err(error) => {
+            if let Some(audit) = record.audit() {
+                audit.set_login_failed(access.named_user(&request.headers).await);
+            }
+            return Err(refused(&error, access, request));
+        }
+    };
     if identity.token_id().is_some() {
         // A token could otherwise be renewed without end, or exchanged for a refresh token, which lasts.
         let message = "a token is issued for a password, and not for another token";
@@ -68,6 +76,7 @@ pub(crate) async fn post(
         form.first(name)
             .ok_or_else(|| invalid_form(format!("the form has no {name}")))
     };
+    let user = form.first("username").unwrap_or_default();
     let identity = match &*parameter("grant_type")? {
         "password" => {
             let (user, password) = (parameter("username")?, parameter("password")?);
@@ -77,7 +86,15 @@ pub(crate) async fn post(
         "refresh_token" => access.refresh(&parameter("refresh_token")?).await,
         _ => return Err(invalid_form("the grant_type is not supported")),
     };
-    let identity = identity.map_err(|error| refused(&error, access, request))?;
+    let identity = match identity {
+        Ok(identity) => identity,
+        Err(error) => {
+            if let Some(audit) = record.audit() {
+                audit.set_login_failed(access.known_user(&user).await);
+            }
+            return Err(refused(&error, access, request));
+        }
+    };
     let wants_refresh = form.first("access_type").as_deref() == Some("offline");
     let asked = Asked::of(form, wants_refresh);
     respond(state, access, request, identity, asked, record).await
@@ -110,7 +127,7 @@ async fn respond(
     asked: Asked,
     record: &mut RequestRecord,
 ) -> HandlerResult {
-    record.set_user(identity.user());
+    record.set_caller(&identity);
     let mirrors = state.options.mirrors.as_ref();
     let read_as = |name: &RepositoryName| mirrors.and_then(|mirrors| mirrors.read_as(name));
     let issued = access.issue_token(&identity, &asked.scopes, read_as).await;
@@ -121,6 +138,7 @@ async fn respond(
     } else {
         None
     };
+    record.set_issued(&identity, &issued.id);
     let time: DateTime<Utc> = issued.issued.into();
     let mut response = json(&TokenResponse {
         access_token: issued.text.clone(),

@@ -122,8 +122,10 @@ impl EventSink for Notifier {
             ..
         } = &*self.0;
         let server = Arc::clone(&server.read().unwrap_or_else(PoisonError::into_inner));
-        let request = requests.fetch_add(1, Ordering::Relaxed);
-        let request_id = format!("{}-{request}", server.instance);
+        let request_id = cause.request.clone().unwrap_or_else(|| {
+            let number = requests.fetch_add(1, Ordering::Relaxed);
+            format!("{}-{number}", server.instance)
+        });
         for (number, event) in events.iter().enumerate() {
             let id = format!("{request_id}-{number}");
             let message = Message {

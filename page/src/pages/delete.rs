@@ -246,8 +246,12 @@ pub(super) async fn untag(
 ) -> Result<Response<PageBody>, Failure> {
     form.check_token(context)?;
     check(context, repository, repository.capabilities().untag)?;
+    let reference = TagOrDigest::Tag(tag.clone());
+    let before = repository.resolve(&reference).await?;
     repository.untag(tag).await?;
-    let event = Event::new(EventAction::Untag, repository.name().clone()).with_tag(Some(tag));
+    let event = Event::new(EventAction::Untag, repository.name().clone())
+        .with_tag(Some(tag))
+        .with_previous(Some(*before.digest()));
     context.report(event);
     tracing::info!(
         user = context.viewer.user(),

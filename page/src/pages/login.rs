@@ -59,6 +59,9 @@ pub(super) async fn log_in(
     let identity = access
         .log_in(user, password.as_bytes(), &context.peer)
         .await;
+    let service = context.service;
+    let login = service.audit_login(context.request, &context.id, user, &identity);
+    login.await;
     let identity = match identity {
         Ok(identity) => identity,
         Err(error) if error.kind() == ErrorKind::Unauthorized => {

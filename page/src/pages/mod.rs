@@ -19,8 +19,10 @@ mod tag_list;
 mod view;
 
 use http::Response;
+use tranship_server::AuditOperation;
 
 use crate::assets;
+use crate::audit::Change;
 use crate::body::PageBody;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -82,12 +84,20 @@ pub(crate) async fn submit(
         Route::Login => login::log_in(context, form).await,
         Route::Logout => login::log_out(context, form),
         Route::Repository(name, RepositoryRoute::Delete(reference)) => {
-            let repository = context.repository(&name).await?;
-            delete::delete(context, &*repository, &reference, form).await
+            let change = Change::new(AuditOperation::DeleteManifest, &name, &reference);
+            let deleted = async {
+                let repository = context.repository(&name).await?;
+                delete::delete(context, &*repository, &reference, form).await
+            };
+            change.attempt(context, deleted).await
         }
         Route::Repository(name, RepositoryRoute::Untag(tag)) => {
-            let repository = context.repository(&name).await?;
-            delete::untag(context, &*repository, &tag, form).await
+            let change = Change::new(AuditOperation::DeleteTag, &name, &tag);
+            let removed = async {
+                let repository = context.repository(&name).await?;
+                delete::untag(context, &*repository, &tag, form).await
+            };
+            change.attempt(context, removed).await
         }
         _ => Err(Failure::method_not_allowed()),
     }

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use tranship::TagOrDigest;
 use tranship_page::PageOptions;
-use tranship_server::{Event, EventAction, EventCause, EventSink, Permission, ServerOptions};
+use tranship_server::{
+    AuditOperation, AuditOptions, AuditRecord, AuditResult, AuditSink, AuditState, Event,
+    EventAction, EventCause, EventSink, Permission, ServerOptions,
+};
 
 use crate::support::{Site, attach, push_image, users};
 
@@ -62,6 +65,80 @@ async fn changes_on_pages_are_events() {
     }
     let reported = reported.0.lock().expect("not poisoned");
     assert_eq!(*reported, [EventAction::Untag, EventAction::Delete]);
+}
+
+/// The records of an audit log.
+#[derive(Debug, Default)]
+struct Recorded(Mutex<Vec<AuditRecord>>);
+
+impl AuditSink for Recorded {
+    fn record(&self, record: AuditRecord) {
+        self.0.lock().expect("not poisoned").push(record);
+    }
+
+    fn is_available(&self) -> bool {
+        // A third login stops changes.
+        let records = self.0.lock().expect("not poisoned");
+        let logins = records.iter();
+        logins
+            .filter(|record| record.operation == AuditOperation::Login)
+            .count()
+            < 3
+    }
+
+    fn state(&self) -> AuditState {
+        AuditState::default()
+    }
+}
+
+#[tokio::test]
+async fn changes_and_logins_are_in_the_audit_log() {
+    let (_directory, access) = users().await;
+    let all = || "**".parse().expect("a pattern");
+    let access = access
+        .with_grant("ann", all(), Permission::Write)
+        .with_grant("bob", all(), Permission::Read);
+    let recorded = Arc::new(Recorded::default());
+    let options = ServerOptions::default()
+        .with_access(access)
+        .with_audit(AuditOptions::new(recorded.clone()));
+    let site = Site::with(options, PageOptions::default()).await;
+    let repository = site.repository("app").await;
+    let image = push_image(&*repository, &[("a", "1")], json!({}), &["v1"]).await;
+    site.submit("", "/ui/login", "user=ann&password=guess")
+        .await;
+    let bob = site.log_in("bob", "bob").await;
+    let untag = "/ui/repositories/app/-/tags/v1/untag";
+    let form = format!("token={}", site.get_as(&bob, "/ui/").await.token());
+    assert_eq!(site.submit(&bob, untag, &form).await.status, 403);
+    let ann = site.log_in("ann", "nna").await;
+    let form = format!("token={}", site.get_as(&ann, untag).await.token());
+    assert_eq!(site.submit(&ann, untag, &form).await.status, 303);
+    site.log_in("ann", "nna").await;
+    let delete = format!("/ui/repositories/app/-/manifests/{}/delete", image.digest());
+    assert_eq!(site.submit(&ann, &delete, &form).await.status, 503);
+    let records = recorded.0.lock().expect("not poisoned");
+    let seen: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let user = record.user.as_deref().unwrap_or_default();
+            (record.operation.as_str(), user, record.result)
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("login-failed", "ann", AuditResult::Refused),
+            ("login", "bob", AuditResult::Success),
+            ("delete-tag", "bob", AuditResult::Refused),
+            ("login", "ann", AuditResult::Success),
+            ("delete-tag", "ann", AuditResult::Success),
+            ("login", "ann", AuditResult::Success),
+            ("delete-manifest", "ann", AuditResult::Failure),
+        ]
+    );
+    assert_eq!(records[4].tags[0].old_digest, Some(*image.digest()));
+    assert!(exists(&site, &image.digest().to_string()).await);
 }
 
 #[tokio::test]

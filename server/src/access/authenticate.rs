@@ -7,7 +7,7 @@ use tranship::{Error, ErrorKind, Result};
 
 use super::credentials::Credentials;
 use super::htpasswd::PasswordRefusal;
-use super::identity::{Login, LoginKind, PresentedToken, Rights, User};
+use super::identity::{CredentialKind, Login, LoginKind, PresentedToken, Rights, User};
 use super::jwt;
 use super::robots::{RobotAccount, RobotAccounts, is_secret};
 use super::stamp::CredentialStamp;
@@ -126,6 +126,28 @@ impl Access {
         }
     }
 
+    /// Returns the user that credentials name which are not valid, if there is such a user. The name may be a misplaced
+    /// password otherwise, and must not be logged.
+    pub(crate) async fn named_user(&self, headers: &HeaderMap) -> Option<String> {
+        match Credentials::of(headers) {
+            Credentials::Basic { user, .. } => self.known_user(&user).await,
+            _ => None,
+        }
+    }
+
+    /// Returns `name` if there is a user or a robot account with this name.
+    pub(crate) async fn known_user(&self, name: &str) -> Option<String> {
+        let is_user = match self.users() {
+            Some(users) => users.stamp(name).await.is_some(),
+            None => false,
+        };
+        let is_robot = match self.robots() {
+            Some(robots) => robots.find(name).await.is_some(),
+            None => false,
+        };
+        (is_user || is_robot).then(|| name.to_owned())
+    }
+
     /// Identifies the user of a refresh token.
     ///
     /// # Errors
@@ -169,7 +191,8 @@ impl Access {
             scopes: claims.access,
             is_authority: user.is_some_and(|user| user.login.is_none()),
         };
-        Some(identity.with_token(token))
+        let identity = identity.with_token(token);
+        Some(identity.with_credential(CredentialKind::Token))
     }
 
     /// Returns the user `name`, if `login`, from an earlier request, is still the user's credential.

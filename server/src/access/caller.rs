@@ -55,6 +55,10 @@ impl<'a> Caller<'a> {
         Ok(Self { access, identity })
     }
 
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     pub(crate) fn user(&self) -> Option<&str> {
         self.identity.user()
     }

@@ -17,9 +17,29 @@ use super::stamp::CredentialStamp;
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
     user: Option<User>,
+    credential: Option<CredentialKind>,
     token: Option<Arc<PresentedToken>>,
     /// When the identity ends, if its credential says so.
     expires: Option<SystemTime>,
+}
+
+/// A kind of credential that callers are identified by.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CredentialKind {
+    /// The password of a user.
+    Password,
+    /// The secret of a robot account.
+    Robot,
+    /// A certificate of the client.
+    Certificate,
+    /// A token of an OpenID Connect issuer.
+    Oidc,
+    /// A token of an external token service.
+    ExternalToken,
+    /// A token of this server.
+    Token,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +67,16 @@ pub(super) enum LoginKind {
     Robot,
     /// A certificate of the client.
     Certificate,
+}
+
+impl LoginKind {
+    fn credential(self) -> CredentialKind {
+        match self {
+            Self::Password => CredentialKind::Password,
+            Self::Robot => CredentialKind::Robot,
+            Self::Certificate => CredentialKind::Certificate,
+        }
+    }
 }
 
 /// What a user may do.
@@ -79,6 +109,7 @@ impl Identity {
 
     pub(super) fn of_user(user: User) -> Self {
         Self {
+            credential: user.login.as_ref().map(|login| login.kind.credential()),
             user: Some(user),
             ..Self::default()
         }
@@ -91,6 +122,12 @@ impl Identity {
             login: None,
             rights: Rights::OfToken,
         })
+    }
+
+    /// Sets what the caller was identified by, if it is not the login of the user.
+    pub(super) fn with_credential(mut self, kind: CredentialKind) -> Self {
+        self.credential = Some(kind);
+        self
     }
 
     pub(super) fn with_token(mut self, token: PresentedToken) -> Self {
@@ -123,6 +160,23 @@ impl Identity {
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_ref().map(|user| &*user.name)
+    }
+
+    /// Returns what the caller was identified by; `None` for an anonymous caller without a token.
+    #[must_use]
+    pub fn credential(&self) -> Option<CredentialKind> {
+        self.credential
+    }
+
+    /// Returns the credential of the user for which the token of the caller was issued, if it is a token of this server.
+    pub(crate) fn login(&self) -> Option<CredentialKind> {
+        let user = self.user.as_ref()?;
+        if self.credential != Some(CredentialKind::Token) {
+            return None;
+        }
+        let login = user.login.as_ref();
+        // Only users that this server does not know itself have no login: those of OpenID Connect issuers.
+        Some(login.map_or(CredentialKind::Oidc, |login| login.kind.credential()))
     }
 
     /// Returns the id of the token that the caller was identified by, if any, for logs: it is not secret.

@@ -34,7 +34,7 @@ pub(crate) use caller::{Caller, Required, not_identified};
 pub(crate) use challenge::{TOKEN_PATH, basic as basic_challenge};
 pub use grants::{Grant, Permission};
 pub use htpasswd::Htpasswd;
-pub use identity::Identity;
+pub use identity::{CredentialKind, Identity};
 pub use oidc::{FetchDocument, OidcIssuer, OidcRule};
 pub use pattern::NamePattern;
 pub use robots::{RobotAccount, RobotAccounts, RobotFile, RobotName};

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
-use super::identity::{Identity, PresentedToken};
+use super::identity::{CredentialKind, Identity, PresentedToken};
 use super::jwt::{self, Expected, TrustedKeys};
 use super::scope::Scopes;
 use crate::reload::ReloadedFiles;
@@ -106,6 +106,7 @@ impl TokenService {
         Some(
             identity
                 .with_token(token)
+                .with_credential(CredentialKind::ExternalToken)
                 .with_expiry(jwt::time(claims.exp)),
         )
     }

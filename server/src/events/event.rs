@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use http::Method;
-use tranship::{Descriptor, RepositoryName, Tag};
+use tranship::{Descriptor, Digest, RepositoryName, Tag};
 
 /// The effect of a request that has succeeded.
 #[non_exhaustive]
@@ -18,6 +18,9 @@ pub struct Event {
     pub content: Option<Descriptor>,
     /// The tag by which the content was pushed or pulled, or which was set or removed.
     pub tag: Option<Tag>,
+    /// The manifest that the tag named before, if it was set or removed and that is known: a server looks for it only if
+    /// it has an [audit log](crate::AuditSink).
+    pub previous: Option<Digest>,
     /// The repository that a blob was mounted from.
     pub from: Option<RepositoryName>,
     /// What a pushed manifest refers to, without annotations. Empty if these are more than
@@ -37,6 +40,7 @@ impl Event {
             repository,
             content: None,
             tag: None,
+            previous: None,
             from: None,
             references: Vec::new(),
         }
@@ -53,6 +57,13 @@ impl Event {
     #[must_use]
     pub fn with_tag(mut self, tag: Option<&Tag>) -> Self {
         self.tag = tag.cloned();
+        self
+    }
+
+    /// Sets [`previous`](Self::previous).
+    #[must_use]
+    pub fn with_previous(mut self, digest: Option<Digest>) -> Self {
+        self.previous = digest;
         self
     }
 
@@ -123,6 +134,8 @@ impl EventAction {
 pub struct EventCause {
     /// When the server decided on the response.
     pub time: SystemTime,
+    /// The id of the request, which logs have too; `None` if it was not made by a request.
+    pub request: Option<String>,
     /// The user; `None` for an anonymous caller.
     pub user: Option<String>,
     /// The address of the client, if [`Server`](crate::Server) serves the registry.
@@ -141,6 +154,7 @@ impl EventCause {
     pub fn new(time: SystemTime, method: Method) -> Self {
         Self {
             time,
+            request: None,
             user: None,
             client: None,
             host: None,

@@ -128,6 +128,7 @@ pub(crate) async fn put(
     let repository = state.repository(name).await?;
     let changing = state.tag_locks.lock(name, &tags).await;
     check_conditions(&*repository, &reference, request).await?;
+    let before = named_by(state, &*repository, &tags).await;
     store(state, &*repository, &manifest, content, &tags, &document).await?;
     drop(changing);
 
@@ -146,7 +147,7 @@ pub(crate) async fn put(
     }
     events::attach(state, &mut response, || {
         let is_by_tag = reference.digest().is_none();
-        events::pushed(name, &manifest, &document, &tags, is_by_tag)
+        events::pushed(name, &manifest, &document, &tags, &before, is_by_tag)
     });
     Ok(response)
 }
@@ -165,9 +166,12 @@ pub(crate) async fn delete(
         TagOrDigest::Tag(tag) => {
             let changing = state.tag_locks.lock(name, std::slice::from_ref(tag)).await;
             check_conditions(&*repository, &reference, request).await?;
+            let before = named_by(state, &*repository, std::slice::from_ref(tag)).await;
             repository.untag(tag).await.map_err(failed)?;
             drop(changing);
-            Event::new(EventAction::Untag, name.clone()).with_tag(Some(tag))
+            Event::new(EventAction::Untag, name.clone())
+                .with_tag(Some(tag))
+                .with_previous(before.first().copied().flatten())
         }
         TagOrDigest::Digest(_) => {
             let manifests = repository.manifests();
@@ -179,6 +183,24 @@ pub(crate) async fn delete(
     let mut response = empty(StatusCode::ACCEPTED);
     events::attach(state, &mut response, || vec![event]);
     Ok(response)
+}
+
+/// Returns what each of `tags` names, for the audit log; nothing without one.
+async fn named_by(
+    state: &ServerState,
+    repository: &dyn Repository,
+    tags: &[Tag],
+) -> Vec<Option<Digest>> {
+    if state.options.audit.is_none() {
+        return Vec::new();
+    }
+    let manifests = repository.manifests();
+    let mut named = Vec::with_capacity(tags.len());
+    for tag in tags {
+        let found = manifests.resolve(&tag.clone().into()).await;
+        named.push(found.ok().map(|manifest| *manifest.digest()));
+    }
+    named
 }
 
 /// Checks the conditions of the request against the manifest that `reference` names now.

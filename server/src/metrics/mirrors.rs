@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
-use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::values::{counter, gauge};
 use crate::mirrors::Mirrors;
 
 /// Reads the counts of the mirrors at each scrape. A change of the settings may replace the mirrors, and their counts
@@ -55,9 +55,7 @@ impl Collector for MirrorMetrics {
                 stats.evicted,
             ),
         ] {
-            let count = ConstCounter::new(count);
-            let encoder = encoder.encode_descriptor(name, help, None, count.metric_type())?;
-            count.encode(encoder)?;
+            counter(&mut encoder, name, help, count)?;
         }
         let help = "Whether a mirrored registry is left alone since it could not be reached";
         let kind = ConstGauge::<i64>::new(0).metric_type();
@@ -66,9 +64,7 @@ impl Collector for MirrorMetrics {
             let labels = [("registry", host)];
             ConstGauge::new(i64::from(is_down)).encode(down.encode_family(&labels)?)?;
         }
-        let bytes = ConstGauge::new(i64::try_from(stats.bytes).unwrap_or(i64::MAX));
         let help = "Bytes of the content that may be deleted to make room";
-        let name = "mirror_stored_bytes";
-        bytes.encode(encoder.encode_descriptor(name, help, None, bytes.metric_type())?)
+        gauge(&mut encoder, "mirror_stored_bytes", help, stats.bytes)
     }
 }

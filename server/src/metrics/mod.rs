@@ -1,9 +1,11 @@
 //! The metrics of a server, in the text format of Prometheus.
 
+mod audit;
 mod garbage;
 mod mirrors;
 mod receivers;
 mod repositories;
+mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use tranship::RepositoryName;
 use crate::endpoint::Endpoint;
 use crate::mirrors::Mirrors;
 use crate::options::ServerOptions;
+use audit::AuditMetrics;
 use garbage::GcMetrics;
 pub use garbage::GcOutcome;
 use mirrors::MirrorMetrics;
@@ -81,6 +84,10 @@ impl Metrics {
         if let Some(sink) = &options.events {
             let receivers = Receivers(sink.clone());
             metrics.registry.register_collector(Box::new(receivers));
+        }
+        if let Some(audit) = &options.audit {
+            let audit = AuditMetrics(audit.sink.clone());
+            metrics.registry.register_collector(Box::new(audit));
         }
         let mirrors = metrics.mirrors.clone();
         metrics.registry.register_collector(Box::new(mirrors));

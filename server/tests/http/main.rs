@@ -1,6 +1,7 @@
 //! The server over sockets, as clients use it.
 
 mod access;
+mod audit;
 mod blobs;
 mod client;
 mod events;

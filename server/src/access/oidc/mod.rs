@@ -13,7 +13,7 @@ use tranship::{Error, ErrorKind, Result};
 use url::{Host, Url};
 
 use super::grants::Grant;
-use super::identity::{Identity, Rights, User};
+use super::identity::{CredentialKind, Identity, Rights, User};
 use super::jwt::{self, Expected};
 use keys::IssuerKeys;
 pub use rule::OidcRule;
@@ -112,7 +112,8 @@ impl OidcIssuer {
             login: None,
             rights: Rights::Listed(grants),
         };
-        Some(Identity::of_user(user).with_expiry(expires))
+        let identity = Identity::of_user(user).with_credential(CredentialKind::Oidc);
+        Some(identity.with_expiry(expires))
     }
 }
 

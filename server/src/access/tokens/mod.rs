@@ -59,6 +59,8 @@ pub(super) struct Claims {
 /// A token that has just been issued.
 #[derive(Debug)]
 pub(crate) struct IssuedToken {
+    /// Its id, which is not secret.
+    pub(crate) id: String,
     pub(crate) text: String,
     pub(crate) issued: SystemTime,
     pub(crate) lifetime: Duration,
@@ -126,6 +128,7 @@ impl TokenIssuer {
         let text = jsonwebtoken::encode(&header, &claims, &keys.encoding)
             .map_err(|error| Error::unsupported("the token cannot be signed").with_source(error))?;
         Ok(IssuedToken {
+            id: claims.jti,
             text,
             issued,
             lifetime,
