@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tranship::MAX_MANIFEST_SIZE;
+use tranship::layers::RepositoryQuotas;
 
 use crate::access::{Access, NamePattern};
 use crate::audit::AuditOptions;
@@ -26,6 +27,8 @@ pub struct ServerOptions {
     pub local_hosts: Option<LocalHosts>,
     /// Where events of pushes, pulls and deletes go. None by default.
     pub events: Option<Arc<dyn EventSink>>,
+    /// The quotas of the registry that is served, for `/metrics`. None by default.
+    pub quotas: Option<RepositoryQuotas>,
     /// Which requests are recorded in an audit log, and where. None by default.
     pub audit: Option<AuditOptions>,
     /// Whether GETs of blobs are redirected to the storage, if the backend has URLs by which clients can read them
@@ -76,6 +79,7 @@ impl Default for ServerOptions {
             mirrors: None,
             local_hosts: None,
             events: None,
+            quotas: None,
             audit: None,
             redirects: None,
             metrics_patterns: Vec::new(),
@@ -116,6 +120,13 @@ impl ServerOptions {
     #[must_use]
     pub fn with_events(mut self, sink: Arc<dyn EventSink>) -> Self {
         self.events = Some(sink);
+        self
+    }
+
+    /// Shows the usage of `quotas`, which the layers of the registry that is served count, in `/metrics`.
+    #[must_use]
+    pub fn with_quotas(mut self, quotas: RepositoryQuotas) -> Self {
+        self.quotas = Some(quotas);
         self
     }
 

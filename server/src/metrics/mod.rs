@@ -3,6 +3,7 @@
 mod audit;
 mod garbage;
 mod mirrors;
+mod quotas;
 mod receivers;
 mod repositories;
 mod values;
@@ -26,6 +27,7 @@ use audit::AuditMetrics;
 use garbage::GcMetrics;
 pub use garbage::GcOutcome;
 use mirrors::MirrorMetrics;
+use quotas::QuotaMetrics;
 use receivers::Receivers;
 pub(crate) use repositories::RepositoryLabel;
 use repositories::RepositoryMetrics;
@@ -84,6 +86,10 @@ impl Metrics {
         if let Some(sink) = &options.events {
             let receivers = Receivers(sink.clone());
             metrics.registry.register_collector(Box::new(receivers));
+        }
+        if let Some(quotas) = &options.quotas {
+            let quotas = QuotaMetrics(quotas.clone());
+            metrics.registry.register_collector(Box::new(quotas));
         }
         if let Some(audit) = &options.audit {
             let audit = AuditMetrics(audit.sink.clone());

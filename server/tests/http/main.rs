@@ -12,6 +12,7 @@ mod manifests;
 mod mirrors;
 mod oidc;
 mod operations;
+mod quotas;
 mod redirects;
 mod referrers;
 mod robots;
