@@ -26,6 +26,7 @@ mod repo;
 mod resume;
 mod retention;
 mod serve;
+mod serve_audit;
 mod serve_config;
 mod serve_mirrors;
 mod serve_upkeep;

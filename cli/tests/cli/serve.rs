@@ -47,7 +47,7 @@ impl Served {
         Self::start(workplace, &tls)
     }
 
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("a line");
         line.trim_end().to_owned()
@@ -69,11 +69,15 @@ impl Served {
         }
     }
 
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
     /// Asks it to stop, and returns how it ended and the rest of its log.
     pub(crate) fn stop(mut self) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(sent.expect("kill runs").success());
+        self.signal("TERM");
         let mut log = String::new();
         self.stderr.read_to_string(&mut log).expect("a log");
         (self.child.wait().expect("ended").code(), log)

@@ -184,6 +184,13 @@ settings! {
     #[arg(long, value_name = "URL")]
     #[serde(deserialize_with = "list")]
     webhook: Vec<WebhookArg>,
+    /// Append a record of each change, each refused request and each login to this file, one JSON object a line; - is
+    /// standard output. While it cannot be written, nothing can be changed
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
+    /// With --audit-log, also record what is pulled and listed
+    #[arg(long)]
+    audit_pulls: bool,
     /// With an object store as --root, redirect downloads of blobs to it
     #[arg(long)]
     redirect_blobs: bool,

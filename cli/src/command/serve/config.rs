@@ -96,6 +96,10 @@ fn check(settings: &Settings) -> Result<()> {
         (("mirror-ttl", settings.mirror_ttl.is_some()), mirror),
         (("mirror-pin", !settings.mirror_pin.is_empty()), mirror),
         (("cache-size", settings.cache_size.is_some()), mirror),
+        (
+            ("audit-pulls", settings.audit_pulls),
+            ("audit-log", settings.audit_log.is_some()),
+        ),
         (redirect_blobs, object_store),
         (gc_every, layouts),
         (

@@ -2,6 +2,7 @@
 
 mod access;
 mod advice;
+mod audit;
 mod config;
 mod mirrors;
 mod options;
@@ -28,6 +29,7 @@ use tranship_memory::MemoryRegistry;
 use tranship_page::{Page, PageOptions};
 use tranship_server::{RegistryService, Server, ServerName, Tls, TokenKey, router};
 
+use self::audit::AuditLog;
 use self::config::Config;
 use self::options::server_options;
 use self::pulls::PullLog;
@@ -95,6 +97,8 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     options.mirrors.clone_from(&mirrors);
     let notifier = webhooks::open(&settings, webhooks, state.as_ref()).await?;
     let options = webhooks::subscribe(options, notifier.as_ref());
+    let audit = audit::open(&settings)?;
+    let options = audit::subscribe(options, audit.as_ref(), &settings);
     let pulls = Arc::new(PullLog::open(&settings, cache_state.clone()).await);
     let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings, &pulls);
     let service = router(registry, options);
@@ -164,6 +168,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         open_options,
         service: service.clone(),
         notifier: notifier.clone(),
+        audit: audit.clone(),
         pulls: Arc::clone(&pulls),
     };
     let reload = Reload {
@@ -179,6 +184,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         service: service.clone(),
         mirrors,
         notifier: notifier.clone(),
+        audit: audit.clone(),
     };
     let outcome = tokio::select! {
         _ = join(serving, delivering) => Ok(()),
@@ -187,6 +193,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         () = reload.run() => Ok(()),
         () = upkeep.run() => Ok(()),
         () = pulls.run() => Ok(()),
+        Some(()) = OptionFuture::from(audit.as_ref().map(AuditLog::follow_signals)) => Ok(()),
         () = mirrors::run(current_mirrors.clone(), cache_state.as_ref()) => Ok(()),
     };
     let mirrors = current_mirrors.borrow().clone();
@@ -194,6 +201,9 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         mirrors::save(&mirrors, cache_state.as_ref()).await;
     }
     pulls.save().await;
+    if let Some(audit) = &audit {
+        audit.close().await;
+    }
     #[cfg(feature = "opentelemetry")]
     if let Some(traces) = traces {
         traces.shutdown().await;
@@ -204,6 +214,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
 /// Checks the settings and the files that they name, without opening the storage.
 async fn check(settings: &Settings, location_options: &LocationOptions) -> Outcome {
     webhooks::endpoints(settings).await?;
+    audit::check(settings)?;
     server_options(settings, &TokenKey::generate()?).await?;
     open_tls(settings).await?;
     // Mirrors are checked over any registry.

@@ -11,6 +11,7 @@ use tranship::{Error, ErrorKind, Registry, Result, blocking};
 use tranship_server::{Mirrors, RegistryService, ServerName, TokenKey};
 use tranship_webhooks::Notifier;
 
+use super::audit::{self, AuditLog};
 use super::config::Config;
 use super::options::server_options;
 use super::pulls::PullLog;
@@ -41,6 +42,7 @@ pub(super) struct Reload {
     pub(super) service: RegistryService,
     pub(super) mirrors: watch::Sender<Option<Arc<Mirrors>>>,
     pub(super) notifier: Option<Notifier>,
+    pub(super) audit: Option<AuditLog>,
 }
 
 /// A change of this is taken for a change of the file.
@@ -109,6 +111,7 @@ impl Reload {
             self.mirrors.borrow().clone()
         };
         options = webhooks::subscribe(options, self.notifier.as_ref());
+        options = audit::subscribe(options, self.audit.as_ref(), &settings);
         for change in widened(&old, &settings) {
             tracing::warn!("the new settings allow more than before: {change}");
         }
@@ -156,6 +159,7 @@ fn fixed_changes(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("tls-cert", old.tls_cert != new.tls_cert),
         ("tls-key", old.tls_key != new.tls_key),
         ("tls-client-ca", old.tls_client_ca != new.tls_client_ca),
+        ("audit-log", old.audit_log != new.audit_log),
         ("webhook", old.webhook != new.webhook),
         (
             "redirect-endpoint",

@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use tranship::{Registry, Result};
 use tranship_backends::layout::{LayoutRegistry, MaintenanceLease};
 use tranship_backends::{OpenOptions, RegistryLocation, open_layout_registry};
-use tranship_server::RegistryService;
+use tranship_server::{AuditSink as _, RegistryService};
 use tranship_webhooks::Notifier;
 
 use self::job::{Ended, Job};
+use super::audit::AuditLog;
 use super::pulls::PullLog;
 use crate::args::Settings;
 
@@ -26,6 +27,7 @@ pub(super) struct Upkeep {
     pub(super) open_options: OpenOptions,
     pub(super) service: RegistryService,
     pub(super) notifier: Option<Notifier>,
+    pub(super) audit: Option<AuditLog>,
     pub(super) pulls: Arc<PullLog>,
 }
 
@@ -82,12 +84,17 @@ impl Upkeep {
         due: Due,
         layouts: &mut Option<Layouts>,
     ) -> Result<Ended> {
+        let audit = self.audit.as_ref();
+        if audit.is_some_and(|audit| !audit.is_available()) {
+            tracing::warn!("nothing is deleted while the audit log cannot be written");
+            return Ok(Ended::TryAgain);
+        }
         let work = async |layouts: Option<&Layouts>| {
             if due.retention {
                 self.apply_retention(settings).await;
             }
             if let Some(layouts) = layouts.filter(|_| due.gc) {
-                garbage::collect(&layouts.registry, &self.service).await;
+                garbage::collect(&layouts.registry, &self.service, audit).await;
             }
         };
         let root = settings.root.as_ref().map(|root| &root.0);

@@ -8,10 +8,12 @@ use tranship::layers::{ImmutableTags, Notify, Operation, OperationName};
 use tranship::prelude::*;
 use tranship::{Descriptor, Digest, RepositoryName, Result, Tag};
 use tranship_artifact::retention::{Plan, PlannedTag, Selection, plan_all};
-use tranship_server::{Event, EventAction, EventCause, EventSink as _};
+use tranship_server::{
+    AuditActor, AuditRecord, AuditSink as _, Event, EventAction, EventCause, EventSink as _,
+};
 use tranship_webhooks::Notifier;
 
-use super::Upkeep;
+use super::{AuditLog, Upkeep};
 use crate::args::{RepositorySettings, Settings};
 
 /// The `User-Agent` in events of deletions.
@@ -88,7 +90,7 @@ impl Upkeep {
             return Ok(());
         }
         log(name, &now, "is deleted by retention");
-        let deletions = Deletions::new(name, &now, self.notifier.clone());
+        let deletions = Deletions::new(name, &now, self);
         let reporting = Notify::new(repository, move |operation| deletions.report(operation));
         let outcome = now.carry_out(&reporting).await;
         let deleted = |tag: &&PlannedTag| {
@@ -135,18 +137,25 @@ fn log(repository: &RepositoryName, plan: &Plan, what: &str) {
 struct Deletions {
     repository: RepositoryName,
     manifests: HashMap<Digest, Descriptor>,
+    tags: HashMap<Tag, Digest>,
     notifier: Option<Notifier>,
+    audit: Option<AuditLog>,
 }
 
 impl Deletions {
-    fn new(repository: &RepositoryName, plan: &Plan, notifier: Option<Notifier>) -> Self {
+    fn new(repository: &RepositoryName, plan: &Plan, upkeep: &Upkeep) -> Self {
         let manifests = plan.manifests().iter();
+        let tags = plan.tags().iter();
         Self {
             repository: repository.clone(),
             manifests: manifests
                 .map(|manifest| (*manifest.digest(), manifest.clone()))
                 .collect(),
-            notifier,
+            tags: tags
+                .map(|planned| (planned.tag.clone(), *planned.manifest.digest()))
+                .collect(),
+            notifier: upkeep.notifier.clone(),
+            audit: upkeep.audit.clone(),
         }
     }
 
@@ -162,10 +171,14 @@ impl Deletions {
             }
             (OperationName::RemoveTag, _, Some(tag)) => {
                 tracing::info!(%repository, %tag, "retention has removed a tag");
-                event(EventAction::Untag).with_tag(Some(tag))
+                let event = event(EventAction::Untag).with_tag(Some(tag));
+                event.with_previous(self.tags.get(tag).copied())
             }
             _ => return,
         };
+        if let Some(audit) = &self.audit {
+            audit.record(AuditRecord::of_event(AuditActor::Retention, &event));
+        }
         if let Some(notifier) = &self.notifier {
             let mut cause = EventCause::new(SystemTime::now(), Method::DELETE);
             cause.agent = Some(AGENT.to_owned());
