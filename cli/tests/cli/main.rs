@@ -29,6 +29,7 @@ mod serve;
 mod serve_audit;
 mod serve_config;
 mod serve_mirrors;
+mod serve_quotas;
 mod serve_upkeep;
 mod serve_users;
 mod serve_webhooks;

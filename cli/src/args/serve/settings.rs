@@ -218,6 +218,9 @@ settings! {
     /// Only log which tags would be deleted
     #[arg(long)]
     retention_dry_run: bool,
+    /// How often the sizes of repositories with a quota are counted anew [default: 1h]
+    #[arg(long, value_name = "DURATION")]
+    quota_recount: Option<DurationArg>,
     /// How many connections may be open at a time; others wait [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
@@ -251,6 +254,9 @@ pub(crate) struct RepositorySettings {
     /// The tags that are not moved and not removed.
     #[serde(default, deserialize_with = "list")]
     pub(crate) immutable_tags: Vec<String>,
+    /// How many bytes the repositories may store together.
+    #[serde(default)]
+    pub(crate) quota: Option<SizeArg>,
     /// Which tags are deleted. The first entry that matches a tag decides about it.
     #[serde(default, deserialize_with = "list")]
     pub(crate) retention: Vec<RetentionSettings>,
@@ -328,6 +334,15 @@ impl Settings {
 
     pub(crate) fn retention_every(&self) -> Duration {
         duration(self.retention_every, 24 * 60 * 60)
+    }
+
+    pub(crate) fn quota_recount(&self) -> Duration {
+        duration(self.quota_recount, 60 * 60)
+    }
+
+    /// Returns whether the size of a repository is limited.
+    pub(crate) fn has_quotas(&self) -> bool {
+        self.repositories.iter().any(|entry| entry.quota.is_some())
     }
 
     /// Returns whether tags of a repository are deleted after a time.

@@ -80,6 +80,7 @@ fn check(settings: &Settings) -> Result<()> {
         "retention of an entry in repositories",
         settings.has_retention(),
     );
+    let quotas = ("quota of an entry in repositories", settings.has_quotas());
     let redirect_blobs = ("redirect-blobs", settings.redirect_blobs);
     let needs = [
         (tls_cert, tls_key),
@@ -100,6 +101,7 @@ fn check(settings: &Settings) -> Result<()> {
             ("audit-pulls", settings.audit_pulls),
             ("audit-log", settings.audit_log.is_some()),
         ),
+        (("quota-recount", settings.quota_recount.is_some()), quotas),
         (redirect_blobs, object_store),
         (gc_every, layouts),
         (
@@ -139,6 +141,7 @@ fn check(settings: &Settings) -> Result<()> {
             ("token-key", settings.token_key.is_some()),
             ("auth-realm", settings.auth_realm.is_some()),
         ),
+        (quotas, remote_root),
         (retention, remote_root),
         (retention, ("read-only", settings.read_only)),
         (gc_every, ("read-only", settings.read_only)),
@@ -162,11 +165,12 @@ fn check(settings: &Settings) -> Result<()> {
     check_upkeep(settings)
 }
 
-/// Checks the settings of retention and garbage collection.
+/// Checks the settings of what is done at intervals.
 fn check_upkeep(settings: &Settings) -> Result<()> {
     for (name, interval) in [
         ("gc-every", settings.gc_every),
         ("retention-every", settings.retention_every),
+        ("quota-recount", settings.quota_recount),
     ] {
         if interval.is_some_and(|interval| interval.0 < MIN_INTERVAL) {
             return Err(misfit(format!("the setting {name} must be at least 1s")));

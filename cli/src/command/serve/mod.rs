@@ -7,6 +7,7 @@ mod config;
 mod mirrors;
 mod options;
 mod pulls;
+mod quotas;
 mod registry;
 mod reload;
 mod socket;
@@ -33,6 +34,7 @@ use self::audit::AuditLog;
 use self::config::Config;
 use self::options::server_options;
 use self::pulls::PullLog;
+use self::quotas::QuotaKeeper;
 use self::reload::Reload;
 use self::state::StateDirectory;
 use self::upkeep::Upkeep;
@@ -100,7 +102,16 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let audit = audit::open(&settings)?;
     let options = audit::subscribe(options, audit.as_ref(), &settings);
     let pulls = Arc::new(PullLog::open(&settings, cache_state.clone()).await);
-    let registry = registry::layered(Arc::clone(&root), mirrors.as_ref(), &settings, &pulls);
+    let counted = quotas::open(&settings, cache_state.as_ref()).await;
+    let quotas = counted.0.clone();
+    let options = options.with_quotas(quotas.clone());
+    let registry = registry::layered(
+        Arc::clone(&root),
+        mirrors.as_ref(),
+        &settings,
+        &pulls,
+        &quotas,
+    );
     let service = router(registry, options);
 
     let advice = advice::warnings(&settings).await?;
@@ -162,6 +173,12 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let mirrors = watch::Sender::new(mirrors);
     let current_mirrors = mirrors.subscribe();
     let settings = watch::Sender::new(settings);
+    let mut keeper = QuotaKeeper::new(
+        counted,
+        cache_state.clone(),
+        settings.subscribe(),
+        open_options.clone(),
+    );
     let upkeep = Upkeep {
         settings: settings.subscribe(),
         root: Arc::clone(&root),
@@ -169,6 +186,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         service: service.clone(),
         notifier: notifier.clone(),
         audit: audit.clone(),
+        quotas: quotas.clone(),
         pulls: Arc::clone(&pulls),
     };
     let reload = Reload {
@@ -185,6 +203,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         mirrors,
         notifier: notifier.clone(),
         audit: audit.clone(),
+        quotas,
     };
     let outcome = tokio::select! {
         _ = join(serving, delivering) => Ok(()),
@@ -193,6 +212,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         () = reload.run() => Ok(()),
         () = upkeep.run() => Ok(()),
         () = pulls.run() => Ok(()),
+        () = keeper.run() => Ok(()),
         Some(()) = OptionFuture::from(audit.as_ref().map(AuditLog::follow_signals)) => Ok(()),
         () = mirrors::run(current_mirrors.clone(), cache_state.as_ref()) => Ok(()),
     };
@@ -201,6 +221,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         mirrors::save(&mirrors, cache_state.as_ref()).await;
     }
     pulls.save().await;
+    keeper.save(true).await;
     if let Some(audit) = &audit {
         audit.close().await;
     }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use tranship::layers::{ImmutableTags, NoDeletes, Notify, Operation, PerRepository, ReadOnly};
-use tranship::{Registry, RegistryName, Repository};
+use tranship::layers::{
+    ImmutableTags, NoDeletes, Notify, Operation, PerRepository, ReadOnly, RepositoryQuotas,
+};
+use tranship::{Registry, RegistryName, Repository, RepositoryName};
 use tranship_backends::{OpenOptions, RegistryLocation};
 use tranship_memory::{MemoryOptions, MemoryRegistry};
 use tranship_server::Mirrors;
@@ -38,13 +40,14 @@ pub(super) async fn open_root(
     }
 }
 
-/// Returns the mirrors, or without them the root, with the layers of the settings around it. What retention needs to know
-/// of pulls goes to `pulls`.
+/// Returns the mirrors, or without them the root, with the layers of the settings around it. Pulls that
+/// retention needs to know are noted in `pulls`, and stored bytes in `quotas`.
 pub(super) fn layered(
     root: Arc<dyn Registry>,
     mirrors: Option<&Arc<Mirrors>>,
     settings: &Settings,
     pulls: &Arc<PullLog>,
+    quotas: &RepositoryQuotas,
 ) -> Arc<dyn Registry> {
     let mut registry = match mirrors {
         Some(mirrors) => Arc::clone(mirrors) as Arc<dyn Registry>,
@@ -53,11 +56,11 @@ pub(super) fn layered(
     if !settings.repositories.is_empty() {
         let entries = settings.repositories.iter().cloned();
         let rules: Vec<Rule> = entries.map(Rule::new).collect();
-        let pulls = Arc::clone(pulls);
+        let (pulls, quotas) = (Arc::clone(pulls), quotas.clone());
         registry = Arc::new(PerRepository::new(registry, move |name, repository| {
             let mut rules = rules.iter();
             match rules.find(|rule| rule.settings.names.0.matches(name)) {
-                Some(rule) => rule.around(repository, &pulls),
+                Some(rule) => rule.around(repository, &pulls, &quotas),
                 None => repository,
             }
         }));
@@ -85,9 +88,17 @@ impl Rule {
         }
     }
 
-    fn around(&self, repository: Arc<dyn Repository>, pulls: &Arc<PullLog>) -> Arc<dyn Repository> {
+    fn around(
+        &self,
+        repository: Arc<dyn Repository>,
+        pulls: &Arc<PullLog>,
+        quotas: &RepositoryQuotas,
+    ) -> Arc<dyn Repository> {
         let settings = &self.settings;
         let mut repository = repository;
+        if settings.quota.is_some() && quotas.apply_to(repository.name()) {
+            repository = quotas.around(repository);
+        }
         if !settings.immutable_tags.is_empty() {
             repository = Arc::new(self.immutable_tags.around(repository));
         }
@@ -112,6 +123,13 @@ pub(super) fn proxied(settings: &Settings) -> Option<&RegistryName> {
         Some(RegistryLocation::Remote(host)) => Some(host),
         _ => None,
     }
+}
+
+/// Returns whether a repository belongs to a mirror, which decides itself what it stores.
+pub(super) fn is_mirrored(settings: &Settings, name: &RepositoryName) -> bool {
+    let first = name.as_str().split('/').next();
+    let mut mirrors = settings.mirror.iter();
+    mirrors.any(|mirror| Some(&*mirror.prefix()) == first)
 }
 
 pub(super) fn is_read_only(settings: &Settings) -> bool {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
+use tranship::layers::RepositoryQuotas;
 use tranship::{Error, ErrorKind, Registry, Result, blocking};
 use tranship_server::{Mirrors, RegistryService, ServerName, TokenKey};
 use tranship_webhooks::Notifier;
@@ -17,7 +18,7 @@ use super::options::server_options;
 use super::pulls::PullLog;
 use super::state::StateDirectory;
 use super::widened::widened;
-use super::{advice, mirrors, registry, webhooks};
+use super::{advice, mirrors, quotas, registry, webhooks};
 use crate::args::{LocationOptions, Settings};
 
 /// The time between two looks at the file. Notifications of the system would miss changes on network file systems.
@@ -43,6 +44,7 @@ pub(super) struct Reload {
     pub(super) mirrors: watch::Sender<Option<Arc<Mirrors>>>,
     pub(super) notifier: Option<Notifier>,
     pub(super) audit: Option<AuditLog>,
+    pub(super) quotas: RepositoryQuotas,
 }
 
 /// A change of this is taken for a change of the file.
@@ -122,8 +124,11 @@ impl Reload {
             notifier.set_public_url(settings.public_url.as_deref());
         }
         self.pulls.configure(&settings);
+        quotas::configure(&self.quotas, &settings);
         let root = Arc::clone(&self.root);
-        let registry = registry::layered(root, mirrors.as_ref(), &settings, &self.pulls);
+        let registry =
+            registry::layered(root, mirrors.as_ref(), &settings, &self.pulls, &self.quotas);
+        options.quotas = Some(self.quotas.clone());
         options.mirrors.clone_from(&mirrors);
         self.service.replace(registry, options);
         self.mirrors.send_replace(mirrors);

@@ -1,11 +1,13 @@
 //! Garbage collection in a server.
 
 use tranship::RepositoryName;
+use tranship::layers::RepositoryQuotas;
 use tranship_backends::layout::{GcOptions, GcReport, LayoutRegistry};
 use tranship_server::{
     AuditActor, AuditOperation, AuditRecord, AuditSink as _, GcOutcome, RegistryService,
 };
 
+use super::super::quotas;
 use super::AuditLog;
 
 /// Collects the garbage of all layouts, one after the other, as `tranship gc` does. A layout that fails does not keep the
@@ -14,6 +16,7 @@ pub(super) async fn collect(
     registry: &LayoutRegistry,
     service: &RegistryService,
     audit: Option<&AuditLog>,
+    quotas: &RepositoryQuotas,
 ) {
     let (mut freed, mut outcome) = (0_u64, GcOutcome::Success);
     if let Err(error) = registry.rebuild_catalog().await {
@@ -33,6 +36,9 @@ pub(super) async fn collect(
         match collected.await {
             Ok(report) => {
                 freed = freed.saturating_add(report.freed);
+                if !report.removed.is_empty() {
+                    quotas::count(quotas, registry, &repository).await;
+                }
                 if let Some(audit) = audit {
                     record(audit, &repository, &report).await;
                 }

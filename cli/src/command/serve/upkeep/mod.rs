@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tranship::layers::RepositoryQuotas;
 use tranship::{Registry, Result};
 use tranship_backends::layout::{LayoutRegistry, MaintenanceLease};
 use tranship_backends::{OpenOptions, RegistryLocation, open_layout_registry};
@@ -28,6 +29,7 @@ pub(super) struct Upkeep {
     pub(super) service: RegistryService,
     pub(super) notifier: Option<Notifier>,
     pub(super) audit: Option<AuditLog>,
+    pub(super) quotas: RepositoryQuotas,
     pub(super) pulls: Arc<PullLog>,
 }
 
@@ -94,7 +96,7 @@ impl Upkeep {
                 self.apply_retention(settings).await;
             }
             if let Some(layouts) = layouts.filter(|_| due.gc) {
-                garbage::collect(&layouts.registry, &self.service, audit).await;
+                garbage::collect(&layouts.registry, &self.service, audit, &self.quotas).await;
             }
         };
         let root = settings.root.as_ref().map(|root| &root.0);

@@ -13,6 +13,7 @@ use tranship_server::{
 };
 use tranship_webhooks::Notifier;
 
+use super::super::registry::is_mirrored;
 use super::{AuditLog, Upkeep};
 use crate::args::{RepositorySettings, Settings};
 
@@ -64,7 +65,10 @@ impl Upkeep {
         is_dry_run: bool,
         counts: &mut Counts,
     ) -> Result<()> {
-        let repository = self.root.repository(name).await?;
+        let mut repository = self.root.repository(name).await?;
+        if self.quotas.apply_to(name) {
+            repository = self.quotas.around(repository);
+        }
         let repository = ImmutableTags::new(repository, &settings.immutable_tags);
         let tags = tranship::tags(&repository).await?.into_iter();
         let immutable: BTreeSet<Tag> = tags.filter(|tag| repository.is_immutable(tag)).collect();
@@ -117,13 +121,6 @@ struct Counts {
     tags: usize,
     manifests: usize,
     failures: usize,
-}
-
-/// Returns whether a repository belongs to a mirror, which decides itself what it stores.
-fn is_mirrored(settings: &Settings, name: &RepositoryName) -> bool {
-    let first = name.as_str().split('/').next();
-    let mut mirrors = settings.mirror.iter();
-    mirrors.any(|mirror| Some(&*mirror.prefix()) == first)
 }
 
 fn log(repository: &RepositoryName, plan: &Plan, what: &str) {
