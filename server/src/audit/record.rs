@@ -15,7 +15,7 @@ use crate::events::{Event, EventAction, shortened};
 use crate::peer::Peer;
 use crate::record::user_agent;
 
-/// One action: who has done what, and with which result. It has no secrets: neither credentials nor parameters, and no
+/// One action, with its actor and its result. It has no secrets: neither credentials nor parameters, and no
 /// ids of uploads.
 ///
 /// As JSON it is an object whose keys have the names of the fields, in camel case. Keys without a value are left out,
@@ -30,10 +30,10 @@ pub struct AuditRecord {
     /// The id of the request, which the access log has too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// Who has acted: a client, or the server itself.
+    /// The actor: a client, or the server itself.
     pub actor: AuditActor,
     /// The user; `None` for an anonymous caller and for the server. If a login has failed, the user that was named, and
-    /// `None` if there is no such user, since the name may be a misplaced password.
+    /// `None` if this user does not exist, since the name may be a misplaced password.
     pub user: Option<String>,
     /// How the caller was identified.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,7 +92,7 @@ pub struct TagChange {
     pub old_digest: Option<Digest>,
 }
 
-/// Who has acted.
+/// The actor of an [`AuditRecord`].
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -31,7 +31,7 @@ impl Account {
         self.counts
     }
 
-    /// Takes `counted` for what was stored when the count began. What was stored during the count may be in it or not,
+    /// Takes `counted` for the stored bytes when the count began. Content stored during the count may be in it or not,
     /// and is added, so that the result is not too small. Returns whether it is exact, or a later count has begun, in
     /// which case this one does nothing.
     pub(super) fn end_count(&mut self, count: u64, counted: u64) -> bool {

@@ -113,7 +113,7 @@ impl RepositoryQuotas {
         all
     }
 
-    /// Replaces the quotas. What is stored, and pushes in progress, count against the new ones.
+    /// Replaces the quotas. Stored content and pushes in progress count against the new ones.
     pub fn replace(&self, quotas: Vec<RepositoryQuota>) {
         let mut state = self.state();
         state.quotas = quotas;
@@ -126,7 +126,7 @@ impl RepositoryQuotas {
         self.state().quota(name).is_some()
     }
 
-    /// Wraps `repository`, so that what is pushed to it and removed from it counts.
+    /// Wraps `repository`, so that pushes to it and removals from it count.
     #[must_use]
     pub fn around(&self, repository: Arc<dyn Repository>) -> Arc<dyn Repository> {
         let meter = Arc::new(RepositoryMeter {
@@ -136,7 +136,7 @@ impl RepositoryQuotas {
         Arc::new(Metered::of_repository(repository, meter))
     }
 
-    /// Sets how many bytes the repository `name` stores, as it was counted by an earlier process.
+    /// Sets how many bytes the repository `name` stores, by the count of an earlier process.
     pub fn set_stored(&self, name: &RepositoryName, bytes: u64) {
         self.state().change(name, |account| account.stored = bytes);
     }
@@ -152,7 +152,7 @@ impl RepositoryQuotas {
     }
 
     /// Counts what the repository `name` stores, by a call of `count`. If something is pushed to it in the meantime, it
-    /// is counted again, up to three times; after that, what is pushed during the count may count twice until the next
+    /// is counted again, up to three times; after that, content pushed during the count may count twice until the next
     /// one. Dropping the future leaves the last count.
     ///
     /// # Errors

@@ -139,7 +139,7 @@ impl QuotaKeeper {
         }
     }
 
-    /// Counts the repositories when that is due, saves what is known every minute, and never ends.
+    /// Counts the repositories when that is due, saves their sizes every minute, and never ends.
     pub(super) async fn run(&mut self) {
         let mut settings = self.settings.borrow_and_update().clone();
         self.schedule(&settings);
@@ -217,7 +217,7 @@ impl QuotaKeeper {
         Ok(are_counted)
     }
 
-    /// Saves what is known, for the next start. `is_last` says that nothing is stored any more.
+    /// Saves the sizes for the next start. `is_last` says that they do not change after this.
     pub(super) async fn save(&mut self, is_last: bool) {
         let has_quotas = self.settings.borrow().has_quotas();
         let Some(state) = self.state.as_ref().filter(|_| has_quotas) else {

@@ -10,7 +10,7 @@ pub(super) struct LogFile {
     /// `None` for standard output.
     path: Option<PathBuf>,
     file: File,
-    /// Whether the file ends within a line, because there was no room for the rest.
+    /// Whether the file ends within a line, because the rest did not fit.
     is_torn: bool,
 }
 
