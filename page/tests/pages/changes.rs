@@ -117,6 +117,7 @@ async fn changes_and_logins_are_in_the_audit_log() {
     site.log_in("ann", "nna").await;
     let delete = format!("/ui/repositories/app/-/manifests/{}/delete", image.digest());
     assert_eq!(site.submit(&ann, &delete, &form).await.status, 503);
+    assert!(exists(&site, &image.digest().to_string()).await);
     let records = recorded.0.lock().expect("not poisoned");
     let seen: Vec<_> = records
         .iter()
@@ -138,7 +139,6 @@ async fn changes_and_logins_are_in_the_audit_log() {
         ]
     );
     assert_eq!(records[4].tags[0].old_digest, Some(*image.digest()));
-    assert!(exists(&site, &image.digest().to_string()).await);
 }
 
 #[tokio::test]
