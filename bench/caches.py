@@ -26,7 +26,7 @@ CONTENT = re.compile(rb'^tranship_requests_total\{endpoint="(?:blob|manifest)",[
 
 class CacheBench(ServerBench):
     def servers_of(self, source):
-        """The origin, and a cache of each kind that has content of its own and that of the origin."""
+        """Starts the origin and a cache of each kind. The caches also have repositories that the origin lacks."""
         if not self.registry:
             raise Skipped("the registry of distribution is not installed")
         if not self.servers:
@@ -57,7 +57,7 @@ class CacheBench(ServerBench):
         return self.servers[name]
 
     def hits(self, name, title, load, source):
-        """A row of what is read from the own repository and from caches that have the content."""
+        """Measures reads of an own repository and of caches that have the content."""
         ours, other = self.servers_of(source)
         pull = lambda server, prefix: asyncio_pull(source, prefix, 1)(server)
         pull(ours, PREFIX)

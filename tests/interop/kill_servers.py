@@ -51,7 +51,7 @@ repositories:
 
 
 class Program:
-    """A server, on a port of its own choice until it has one, and on that one afterwards."""
+    """A server. It chooses a port at its first start, and gets the same one at later starts."""
 
     def __init__(self, *arguments):
         self.arguments, self.host, self.process = arguments, None, None
@@ -262,7 +262,7 @@ class Puller(Client):
 
 
 class Collector(threading.Thread):
-    """Collects garbage with a grace period of some seconds, in a process of its own."""
+    """Collects garbage with a grace period of some seconds, in a separate process."""
 
     def __init__(self, root):
         super().__init__()
@@ -382,7 +382,7 @@ def check(work, rounds, rng, source, images, pair, password):
         f"{counts[2]} deleted ones are not; {clients[3].steps} images pulled through the mirror, {collector.runs} collections"
     )
     if not (all(counts) and clients[3].steps and collector.runs):
-        fail("something was never done: this was no test")
+        fail("something was never done, so this tested nothing")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ const NEW: usize = 128;
 const MAX: usize = 2 * NEW;
 
 /// A sorted set. A clone shares all chunks, and a change copies the chunk that it touches. So the cost of a change
-/// depends little on the size of the set, and older clones stay as they are.
+/// depends little on the size of the set, and older clones do not change.
 #[derive(Debug, Clone)]
 pub(super) struct SortedSet<T> {
     // None of them is empty.
