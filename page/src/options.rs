@@ -21,7 +21,7 @@ pub struct PageOptions {
     pub max_layers_size: u64,
     /// How much the layers that a page reads may be when they are decompressed, in bytes. 2 GiB by default.
     pub max_unpacked_size: u64,
-    /// How long a page may decompress layers, without the time in which their bytes are waited for. 2 seconds by default.
+    /// How long a page may decompress layers, without the time in which their bytes are waited for. 5 seconds by default.
     pub max_layers_time: Duration,
     /// How many requests may read layers at a time, at most one of each user, or of each address. 2 by default.
     pub max_layer_readers: usize,
@@ -41,7 +41,7 @@ impl Default for PageOptions {
             max_document_size: 8 * 1024 * 1024,
             max_layers_size: 512 * 1024 * 1024,
             max_unpacked_size: 2 * 1024 * 1024 * 1024,
-            max_layers_time: Duration::from_secs(2),
+            max_layers_time: Duration::from_secs(5),
             max_layer_readers: 2,
             local_hosts_only: false,
         }

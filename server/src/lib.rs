@@ -31,6 +31,7 @@ mod catalog;
 mod client_certificate;
 mod conditions;
 mod endpoint;
+mod endpoints;
 mod events;
 mod local_hosts;
 mod manifests;

@@ -6,10 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::header::{
-    ALLOW, CONTENT_LENGTH, HeaderName, HeaderValue, WARNING, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, WARNING, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -18,21 +15,22 @@ use tranship::{ErrorKind, Registry, RepositoryName};
 
 use crate::access::{Access, Action, Caller, Identity, Required};
 use crate::audit::{AuditActor, AuditOperation, AuditRecord};
+use crate::endpoints::{self, is_read};
 use crate::events::Event;
-use crate::metrics::{self, GcOutcome, Metrics};
+use crate::metrics::{GcOutcome, Metrics};
 use crate::mirrors::Mirrors;
 use crate::options::ServerOptions;
 use crate::page_request::PageRequest;
 use crate::record::RequestRecord;
 use crate::request_body::RequestBody;
 use crate::request_id::RequestIds;
-use crate::response::{HandlerResult, json, typed};
+use crate::response::HandlerResult;
 use crate::response_body::ResponseBody;
 use crate::response_error::{ErrorCode, ResponseError, too_many_requests};
-use crate::route::{Route, unknown_endpoint};
+use crate::route::Route;
 use crate::state::ServerState;
 use crate::upload_sessions::Owner;
-use crate::{blobs, catalog, events, manifests, referrers, tags, token_endpoint, uploads, via};
+use crate::{events, uploads, via};
 
 /// Clients of Docker assume version 1 of the API without this header.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -218,14 +216,19 @@ impl Shared {
         let audit = state.options.audit.as_ref();
         let id = self.request_ids.next();
         let mut record = RequestRecord::begin(id, &self.metrics, audit, &request, body.received());
-        let route = Route::parse(request.uri.path());
-        let route = route.and_then(|route| state.in_namespace(route, &request.uri));
+        let named = Route::parse(request.uri.path());
+        // The name that the client has used, without the registry of `ns`.
+        let name = named
+            .as_ref()
+            .ok()
+            .and_then(|route| route.repository().cloned());
+        let route = named.and_then(|route| state.in_namespace(route, &request.uri));
         if let Ok(route) = &route {
             // Before the span is entered, after which its name is fixed.
             record.set_route(route, &request.uri);
         }
         let span = record.span().clone();
-        let handled = self.dispatch(state, route, &request, &mut body, &mut record);
+        let handled = self.dispatch(state, name, route, &request, &mut body, &mut record);
         let handled = via::serve(&request.headers, handled).instrument(span);
         let mut response = match handled.await {
             Ok(response) => {
@@ -278,17 +281,18 @@ impl Shared {
         }
     }
 
+    /// Checks whether the caller may make the request, and passes it to its endpoint. `name` is the repository that the
+    /// client has named, and `route` has the name that is served.
     async fn dispatch(
         &self,
         state: &ServerState,
+        name: Option<RepositoryName>,
         route: Result<Route, ResponseError>,
         request: &Parts,
         body: &mut RequestBody,
         record: &mut RequestRecord,
     ) -> HandlerResult {
         let route = route?;
-        // The name that the client has used, without the registry of `ns`.
-        let name = Route::parse(request.uri.path())?.repository().cloned();
         let method = &request.method;
         let is_probe = matches!(route, Route::Health | Route::Ready);
         if let Some(hosts) = &state.options.local_hosts
@@ -336,87 +340,17 @@ impl Shared {
             }
         };
         state.check_loop(&route, &request.headers)?;
-        let is_read = is_read(method);
-        if !is_read && !matches!(route, Route::Token) {
+        if !is_read(method) && !matches!(route, Route::Token) {
             state.check_audit()?;
         }
-        let mut result = match route {
-            Route::Health if is_read => Ok(probe(true)),
-            Route::Ready if is_read => {
-                let timeout = state.options.readiness_timeout;
-                let registry = &*state.registry;
-                Ok(probe(state.readiness.check(registry, timeout).await))
-            }
-            Route::Metrics if is_read => Ok(typed(
-                self.metrics
-                    .encode(state.sessions.count(), state.options.mirrors.clone())
-                    .into(),
-                HeaderValue::from_static(metrics::CONTENT_TYPE),
-            )),
-            Route::Ping if is_read => json(&serde_json::Map::new()),
-            Route::Token => match access.filter(|access| access.issues_tokens()) {
-                None => Err(unknown_endpoint()),
-                Some(access) if is_read => {
-                    token_endpoint::get(state, access, request, record).await
-                }
-                Some(access) if method == Method::POST => {
-                    token_endpoint::post(state, access, request, body, record).await
-                }
-                Some(_) => Err(method_not_allowed("GET, HEAD, POST")),
-            },
-            Route::Catalog if is_read => catalog::list(state, request, &caller).await,
-            Route::Tags(name) if is_read => tags::list(state, &name, request).await,
-            Route::Referrers(name, digest) if is_read => {
-                referrers::list(state, &name, &digest, request).await
-            }
-            Route::Manifest(name, reference) => match *method {
-                Method::GET | Method::HEAD => {
-                    manifests::read(state, &name, &reference, request).await
-                }
-                Method::PUT => manifests::put(state, &name, &reference, request, body).await,
-                Method::DELETE => manifests::delete(state, &name, &reference, request).await,
-                _ => Err(method_not_allowed("GET, HEAD, PUT, DELETE")),
-            },
-            Route::Blob(name, digest) => match *method {
-                Method::GET | Method::HEAD => blobs::read(state, &name, &digest, request).await,
-                Method::DELETE => blobs::delete(state, &name, &digest).await,
-                _ => Err(method_not_allowed("GET, HEAD, DELETE")),
-            },
-            Route::Uploads(name) if method == Method::POST => {
-                uploads::start(state, &name, request, body, &caller).await
-            }
-            Route::Uploads(_) => Err(method_not_allowed("POST")),
-            Route::Upload(name, id) => match *method {
-                Method::GET | Method::HEAD => {
-                    uploads::status(state, &name, &id, request, &caller).await
-                }
-                Method::PATCH => uploads::append(state, &name, &id, request, body, &caller).await,
-                Method::PUT => uploads::finish(state, &name, &id, request, body, &caller).await,
-                Method::DELETE => uploads::cancel(state, &name, &id, request, &caller).await,
-                _ => Err(method_not_allowed("GET, HEAD, PATCH, PUT, DELETE")),
-            },
-            _ => Err(method_not_allowed("GET, HEAD")),
-        };
+        let metrics = &self.metrics;
+        let mut result =
+            endpoints::handle(metrics, state, route, request, &caller, body, record).await;
         if let Ok(response) = &mut result {
             events::report(state, response, request, &caller, record);
         }
         result
     }
-}
-
-/// Returns the response to a probe. It does not require a password, so that it does not tell what is wrong; the log does.
-fn probe(is_fine: bool) -> Response<ResponseBody> {
-    let text: &[u8] = if is_fine { b"ok\n" } else { b"not ready\n" };
-    let media_type = HeaderValue::from_static("text/plain; charset=utf-8");
-    let mut response = typed(Bytes::from_static(text), media_type);
-    if !is_fine {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    response
-}
-
-fn is_read(method: &Method) -> bool {
-    method == Method::GET || method == Method::HEAD
 }
 
 /// Returns what a request requires of its caller.
@@ -451,15 +385,6 @@ fn not_supported(message: &str) -> ResponseError {
         ErrorCode::Unsupported,
         message,
     )
-}
-
-fn method_not_allowed(allowed: &'static str) -> ResponseError {
-    ResponseError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        ErrorCode::Unsupported,
-        "the endpoint does not have this method",
-    )
-    .with_header(ALLOW, HeaderValue::from_static(allowed))
 }
 
 /// Removes the body from a response to HEAD, and keeps its length.

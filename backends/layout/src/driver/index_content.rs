@@ -1,6 +1,6 @@
 //! New content of an index file.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// New content of an index file, in pieces that other states of it may share.
 #[derive(Debug, Clone)]
@@ -26,13 +26,14 @@ impl IndexContent {
     }
 
     /// Returns the content in one piece.
+    #[cfg(any(feature = "archive", feature = "object-store"))]
     pub(crate) fn into_bytes(mut self) -> Bytes {
         if self.pieces.len() == 1
             && let Some(only) = self.pieces.pop()
         {
             return only;
         }
-        let mut content = BytesMut::with_capacity(self.length);
+        let mut content = bytes::BytesMut::with_capacity(self.length);
         for piece in &self.pieces {
             content.extend_from_slice(piece);
         }

@@ -269,22 +269,29 @@ async fn a_repository_that_clients_have_emptied_goes_with_a_rebuild() {
     assert_eq!(listed(&store).await, ["a", "b", "c"]);
 }
 
+/// Rebuilds the catalog, and does something else after the walk and before the result is written.
+async fn rebuild_with(store: &Faulty, registry: &LayoutRegistry, work: impl Future<Output = ()>) {
+    let begin = store.hold(Op::Update, CATALOG);
+    let (rebuilt, ()) = tokio::join!(registry.rebuild_catalog(), async {
+        begin.passed().await;
+        let end = store.hold(Op::Update, CATALOG);
+        end.reached().await;
+        work.await;
+        end.resume();
+    });
+    rebuilt.expect("rebuilt");
+}
+
 #[tokio::test]
 async fn a_first_push_after_the_walk_of_a_rebuild_is_listed() {
     let (store, registry) = with_garbage().await;
     collect(&registry, "b").await;
     let other = server(&store).await;
-    let begin = store.hold(Op::Update, CATALOG);
-    let (rebuilt, ()) = tokio::join!(registry.rebuild_catalog(), async {
-        begin.passed().await;
-        // The rebuild has begun. This is its end.
-        let end = store.hold(Op::Update, CATALOG);
-        end.reached().await;
+    let pushes = async {
         push(&other, "b").await;
         push_blob(&other, "c").await;
-        end.resume();
-    });
-    rebuilt.expect("rebuilt");
+    };
+    rebuild_with(&store, &registry, pushes).await;
     assert_eq!(listed(&store).await, ["a", "b", "c"]);
 }
 
@@ -296,16 +303,11 @@ async fn a_push_to_a_listed_empty_repository_outlives_a_rebuild() {
     emptied.blobs().delete(&blob).await.expect("deleted");
     store.age(HOUR);
     let other = server(&store).await;
-    let begin = store.hold(Op::Update, CATALOG);
-    let (rebuilt, ()) = tokio::join!(registry.rebuild_catalog(), async {
-        begin.passed().await;
-        let end = store.hold(Op::Update, CATALOG);
-        end.reached().await;
-        // The catalog still has the name, and the walk has found the repository empty.
+    // The catalog still has the name, and the walk has found the repository empty.
+    rebuild_with(&store, &registry, async {
         push_blob(&other, "c").await;
-        end.resume();
-    });
-    rebuilt.expect("rebuilt");
+    })
+    .await;
     assert_eq!(listed(&store).await, ["a", "b", "c"]);
 }
 
