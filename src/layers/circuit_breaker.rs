@@ -37,6 +37,7 @@ impl<T> CircuitBreaker<T> {
         let circuit = Circuit(Arc::new(Inner {
             options,
             state: Mutex::default(),
+            responded: Mutex::default(),
         }));
         Self(Intercepted::new(inner, circuit.clone()), circuit)
     }
@@ -58,7 +59,8 @@ type OnChange = dyn Fn(Option<&Error>) + Send + Sync;
 pub struct CircuitBreakerOptions {
     /// For how long calls fail at once after one has not reached the registry; 30 seconds by default.
     pub pause: Duration,
-    /// A call that the caller drops after so long has not reached the registry; 5 seconds by default.
+    /// A registry that has not responded to any call while a caller waited for so long, and gave up, may be down: the
+    /// next call finds out, alone. 5 seconds by default.
     pub patience: Duration,
     on_change: Option<Arc<OnChange>>,
 }
@@ -118,6 +120,8 @@ struct Inner {
     options: CircuitBreakerOptions,
     /// `None` while calls are passed on.
     state: Mutex<Option<Open>>,
+    /// When the registry has responded last.
+    responded: Mutex<Option<Instant>>,
 }
 
 /// Why calls fail, and until when.
@@ -140,13 +144,29 @@ impl Circuit {
     }
 
     fn open(&self, error: &Error) {
+        self.open_until(error, Instant::now() + self.0.options.pause);
+    }
+
+    /// Opens the circuit so that the very next call is passed on. A caller that has given up may only have had little
+    /// patience, and must not take the registry from all others.
+    fn suspect(&self, error: &Error) {
+        self.open_until(error, Instant::now());
+    }
+
+    fn has_responded_since(&self, begun: Instant) -> bool {
+        let responded = self.0.responded.lock();
+        let responded = *responded.unwrap_or_else(PoisonError::into_inner);
+        responded.is_some_and(|responded| responded >= begun)
+    }
+
+    fn open_until(&self, error: &Error, until: Instant) {
         let Inner { options, .. } = &*self.0;
         if options.pause.is_zero() {
             return;
         }
         let open = Open {
             error: error.without_source(),
-            until: Instant::now() + options.pause,
+            until,
             is_probed: false,
         };
         let before = self.lock().replace(open);
@@ -156,6 +176,8 @@ impl Circuit {
     }
 
     fn close(&self) {
+        let responded = self.0.responded.lock();
+        *responded.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         let before = self.lock().take();
         if let (Some(_), Some(on_change)) = (before, &self.0.options.on_change) {
             on_change(None);
@@ -230,9 +252,11 @@ impl Drop for Guarded {
         if self.has_ended {
             return;
         }
-        if self.begun.elapsed() >= self.circuit.0.options.patience {
+        let has_responded = self.circuit.has_responded_since(self.begun);
+        if self.begun.elapsed() >= self.circuit.0.options.patience && !has_responded {
             let message = "the registry does not respond";
-            self.circuit.open(&Error::new(ErrorKind::Timeout, message));
+            self.circuit
+                .suspect(&Error::new(ErrorKind::Timeout, message));
         } else if self.is_probe
             && let Some(open) = &mut *self.circuit.lock()
         {

@@ -194,6 +194,15 @@ async fn what_is_stored_is_served_while_the_upstream_is_down() {
     assert_eq!(stage.asked.stats(), asked);
 }
 
+#[tokio::test]
+async fn a_list_that_is_not_stored_fails_while_the_upstream_is_down() {
+    let stage = stage(Duration::ZERO);
+    push(&stage.upstream, "image", "latest").await;
+    stage.asked.goes_down();
+    let error = tags(&stage.cache).await.expect_err("not known");
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tag_is_stale_until_the_upstream_answers_again() {
     let stage = stage(MINUTE);

@@ -34,6 +34,29 @@ fn used(quotas: &RepositoryQuotas) -> u64 {
 }
 
 #[tokio::test]
+async fn content_of_concurrent_pushes_counts_once() {
+    let (registry, quotas) = (MemoryRegistry::new(), team(100));
+    let (one, other) = (
+        open(&registry, &quotas, "team/app").await,
+        open(&registry, &quotas, "team/app").await,
+    );
+    let (hello, content) = blob("hello");
+    let mut uploads = Vec::new();
+    for repository in [&one, &other] {
+        let mut upload = repository.start_upload().await.expect("started");
+        upload.write(0, content.clone()).await.expect("written");
+        uploads.push(upload);
+    }
+    let commits = uploads.into_iter().map(|upload| upload.commit(&hello));
+    for committed in futures_util::future::join_all(commits).await {
+        committed.expect("committed");
+    }
+    assert_eq!(used(&quotas), 5);
+    one.delete(&hello).await.expect("deleted");
+    assert_eq!(used(&quotas), 0);
+}
+
+#[tokio::test]
 async fn a_blob_counts_in_each_repository_that_has_it() {
     let (registry, quotas) = (MemoryRegistry::new(), team(12));
     let one = open(&registry, &quotas, "team/one").await;

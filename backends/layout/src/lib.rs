@@ -98,6 +98,7 @@
 mod archives;
 mod blobs;
 mod children;
+mod deletes;
 mod driver;
 mod fsck;
 mod gc;

@@ -285,6 +285,7 @@ impl Manifests {
         self.store.check_removal()?;
         let digest = target.digest();
         let missing = || Error::not_found(digest);
+        let _lock = self.store.deletes().lock(digest).await;
         let found = self.by_digest(digest).await?;
         let snapshot = self.store.index().await?;
         if !found.same_content(target) && !self.is_stored(target).await? {

@@ -11,6 +11,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tranship::{Capabilities, Descriptor, Digest, Error, ErrorKind, Result};
 
 use self::layout_index::{LayoutIndex, Loaded};
+use crate::deletes::Deletes;
 use crate::driver::{Driver, IndexVersion, Transaction};
 use crate::graph::{Graph, Node, Reachable};
 use crate::index::{Edit, Holders as _, Snapshot, Writer};
@@ -26,6 +27,7 @@ const MANIFESTS: usize = 16;
 pub(crate) struct Store {
     index: Arc<LayoutIndex>,
     writer: Arc<Writer>,
+    deletes: Arc<Deletes>,
     /// In a batch, what waits for its end.
     batch: Option<Batch>,
 }
@@ -41,6 +43,7 @@ impl Store {
         Self {
             index: Arc::new(LayoutIndex::new(driver, options)),
             writer: Arc::default(),
+            deletes: Arc::default(),
             batch: None,
         }
     }
@@ -59,11 +62,16 @@ impl Store {
         Self {
             index: Arc::new(index.with_driver(driver)),
             writer,
+            deletes: Arc::clone(&self.deletes),
             batch: Some(Batch {
                 pending: Pending::default(),
                 transaction,
             }),
         }
+    }
+
+    pub(crate) fn deletes(&self) -> &Deletes {
+        &self.deletes
     }
 
     pub(crate) fn is_batch(&self) -> bool {

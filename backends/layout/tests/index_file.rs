@@ -487,6 +487,17 @@ async fn another_program_that_writes_in_place_is_noticed() {
 }
 
 #[tokio::test]
+async fn one_of_concurrent_deletes_of_a_manifest_succeeds() {
+    let directory = directory();
+    let layout = relaxed(directory.path()).await;
+    let image = manifest("1");
+    push(&layout, &image, &["v1"]).await;
+    let deletes = (0..12).map(|_| layout.delete(&image.0));
+    let deleted = futures_util::future::join_all(deletes).await;
+    assert_eq!(deleted.iter().filter(|deleted| deleted.is_ok()).count(), 1);
+}
+
+#[tokio::test]
 async fn a_write_in_place_right_after_a_change_is_noticed() {
     let directory = directory();
     let layout = relaxed(directory.path()).await;

@@ -55,7 +55,8 @@ impl PendingAudit {
             // The id of an upload is a secret, and so are other parameters.
             Route::Uploads(_) | Route::Upload(..) => {
                 let query = Query::of(uri);
-                let mounted = query.digest("mount").ok().flatten();
+                let can_mount = matches!(route, Route::Uploads(_)) && self.method == Method::POST;
+                let mounted = query.digest("mount").ok().flatten().filter(|_| can_mount);
                 if mounted.is_some() {
                     record.operation = AuditOperation::MountBlob;
                 }

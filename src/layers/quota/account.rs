@@ -1,5 +1,9 @@
 //! The bytes of one repository.
 
+use std::collections::HashMap;
+
+use crate::Digest;
+
 /// The bytes of one repository.
 #[derive(Debug, Default)]
 pub(super) struct Account {
@@ -11,6 +15,15 @@ pub(super) struct Account {
     counts: u64,
     /// The bytes that were stored since the last count has begun.
     stored_in_count: u64,
+    /// The content that is being pushed.
+    pushes: HashMap<Digest, Pushes>,
+}
+
+/// The pushes of one digest that run at the same time.
+#[derive(Debug, Default)]
+struct Pushes {
+    running: usize,
+    is_counted: bool,
 }
 
 impl Account {
@@ -22,6 +35,24 @@ impl Account {
         self.reserved = self.reserved.saturating_sub(bytes);
         self.stored = self.stored.saturating_add(bytes);
         self.stored_in_count = self.stored_in_count.saturating_add(bytes);
+    }
+
+    pub(super) fn begin_push(&mut self, digest: &Digest) {
+        self.pushes.entry(*digest).or_default().running += 1;
+    }
+
+    /// Ends a push, and returns whether its content counts.
+    pub(super) fn end_push(&mut self, digest: &Digest, is_new: bool) -> bool {
+        let Some(pushes) = self.pushes.get_mut(digest) else {
+            return is_new;
+        };
+        let counts = is_new && !pushes.is_counted;
+        pushes.is_counted |= is_new;
+        pushes.running -= 1;
+        if pushes.running == 0 {
+            self.pushes.remove(digest);
+        }
+        counts
     }
 
     /// Begins a count, and returns its number.

@@ -55,6 +55,39 @@ impl Drop for Reserved {
     }
 }
 
+/// A push of content, until it is [ended](Self::end) or dropped.
+struct Storing {
+    meter: Arc<dyn Meter>,
+    digest: Digest,
+    has_ended: bool,
+}
+
+impl Storing {
+    /// This must be called before anything looks whether the content is stored already.
+    fn begin(meter: &Arc<dyn Meter>, content: &Descriptor) -> Self {
+        meter.begin(content.digest());
+        Self {
+            meter: Arc::clone(meter),
+            digest: *content.digest(),
+            has_ended: false,
+        }
+    }
+
+    /// Ends a push that has stored the content, and returns whether it counts.
+    fn end(mut self, is_new: bool) -> bool {
+        self.has_ended = true;
+        self.meter.end(&self.digest, is_new)
+    }
+}
+
+impl Drop for Storing {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.meter.end(&self.digest, false);
+        }
+    }
+}
+
 /// A layer that counts the bytes that are stored.
 #[derive(Debug, Clone)]
 pub(in crate::layers) struct Metered<T> {
@@ -121,8 +154,8 @@ impl<B: Backend> Metered<B> {
 }
 
 /// Counts what a push has stored.
-fn settle(mut reserved: Reserved, expected: &Descriptor, outcome: PushOutcome) {
-    if outcome == PushOutcome::Pushed {
+fn settle(storing: Storing, mut reserved: Reserved, expected: &Descriptor, outcome: PushOutcome) {
+    if storing.end(outcome == PushOutcome::Pushed) {
         reserved.set(expected.size());
         reserved.keep();
     }
@@ -138,9 +171,10 @@ impl<B: Backend> Backend for Metered<B> {
         source: Source<'_>,
         options: &PushOptions<'_>,
     ) -> Result<PushOutcome> {
+        let storing = Storing::begin(&self.meter, expected);
         let reserved = self.reserve(kind, expected, options.found).await?;
         let outcome = self.inner.write(kind, expected, source, options).await?;
-        settle(reserved, expected, outcome);
+        settle(storing, reserved, expected, outcome);
         Ok(outcome)
     }
 
@@ -150,6 +184,7 @@ impl<B: Backend> Backend for Metered<B> {
         from: &RepositoryName,
         fallback: Option<Source<'_>>,
     ) -> Result<PushOutcome> {
+        let storing = Storing::begin(&self.meter, target);
         let counts_mounts = self.meter.counts_mounts();
         let found = match counts_mounts {
             true => Some(
@@ -169,8 +204,10 @@ impl<B: Backend> Backend for Metered<B> {
         let is_new = counts_mounts && found != Some(Presence::Whole);
         match outcome {
             // A registry need not tell whether the repository had the blob.
-            PushOutcome::Mounted if is_new => settle(reserved, target, PushOutcome::Pushed),
-            _ => settle(reserved, target, outcome),
+            PushOutcome::Mounted if is_new => {
+                settle(storing, reserved, target, PushOutcome::Pushed);
+            }
+            _ => settle(storing, reserved, target, outcome),
         }
         Ok(outcome)
     }
@@ -303,6 +340,7 @@ impl Upload for MeteredUpload {
             repository,
             ..
         } = *self;
+        let storing = Storing::begin(&reserved.meter, expected);
         let is_present = is_present(repository.as_deref(), expected).await?;
         reserved.set(inner.offset());
         // A resumed upload has been reserved whatever the limit.
@@ -311,7 +349,7 @@ impl Upload for MeteredUpload {
             return Err(full);
         }
         inner.commit(expected).await?;
-        if !is_present {
+        if storing.end(!is_present) {
             reserved.set(expected.size());
             reserved.keep();
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Digest, Error, ErrorKind, Result};
 
 /// Counts bytes against a limit. Bytes are reserved before they are stored.
 pub(in crate::layers) trait Meter: Send + Sync + fmt::Debug {
@@ -18,6 +18,15 @@ pub(in crate::layers) trait Meter: Send + Sync + fmt::Debug {
 
     /// Turns reserved bytes into stored ones.
     fn store(&self, bytes: u64);
+
+    /// Notes that a push of the content with this digest begins.
+    fn begin(&self, _: &Digest) {}
+
+    /// Notes that a push has ended that has stored new content, if `is_new`. Returns whether the content counts: not if
+    /// another push of the same content, which ran at the same time, has counted it.
+    fn end(&self, _: &Digest, is_new: bool) -> bool {
+        is_new
+    }
 
     /// Frees stored bytes.
     fn remove(&self, bytes: u64);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::account::Account;
 use super::layer::Metered;
 use super::meter::Meter;
-use crate::{Error, ErrorKind, HumanSize, Repository, RepositoryName, Result};
+use crate::{Digest, Error, ErrorKind, HumanSize, Repository, RepositoryName, Result};
 
 /// How often a repository is counted if something is pushed to it each time.
 const MAX_COUNTS: u32 = 3;
@@ -277,6 +277,15 @@ impl Meter for RepositoryMeter {
 
     fn store(&self, bytes: u64) {
         self.change(|account| account.store(bytes));
+    }
+
+    fn begin(&self, digest: &Digest) {
+        self.change(|account| account.begin_push(digest));
+    }
+
+    fn end(&self, digest: &Digest, is_new: bool) -> bool {
+        let end = |account: &mut Account| account.end_push(digest, is_new);
+        self.quotas.state().change(&self.name, end)
     }
 
     fn remove(&self, bytes: u64) {

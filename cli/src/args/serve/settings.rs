@@ -315,6 +315,11 @@ impl Settings {
             || self.tls_client_ca.is_some()
     }
 
+    /// Returns whether there can be users to whom grants apply. Robots and tokens of others have their own rights.
+    pub(crate) fn uses_grants(&self) -> bool {
+        self.htpasswd.is_some() || self.tls_client_ca.is_some()
+    }
+
     pub(crate) fn max_manifest_size(&self) -> u64 {
         self.max_manifest_size
             .map_or(MAX_MANIFEST_SIZE, |size| size.0)

@@ -89,7 +89,7 @@ impl Reload {
             let error = Error::new(ErrorKind::InvalidInput, message);
             return Err(error.with_hint("start the server again if that is meant"));
         }
-        if !old.grant.is_empty() && settings.grant.is_empty() {
+        if !old.grant.is_empty() && settings.grant.is_empty() && settings.uses_grants() {
             let message = "the settings have no grants, and every user would be allowed everything";
             let error = Error::new(ErrorKind::InvalidInput, message);
             return Err(error.with_hint("start the server again if that is meant"));

@@ -15,6 +15,12 @@ pub(super) fn widened(old: &Settings, new: &Settings) -> Vec<String> {
             changes.push(format!("{name} has changed"));
         }
     }
+    if old.rate_limit.is_some() && new.rate_limit.is_none() {
+        changes.push("rate-limit is gone".to_owned());
+    }
+    if old.failed_login_limit.is_some() && new.failed_login_limit.is_none() {
+        changes.push("failed-login-limit is gone".to_owned());
+    }
     if old.has_users() {
         changes.extend(wider_rights(old, new));
     }
@@ -28,6 +34,14 @@ pub(super) fn widened(old: &Settings, new: &Settings) -> Vec<String> {
         }
         if is_lost(entry.no_delete, |it| it.no_delete) {
             changes.push(format!("content of repositories {pattern} may be deleted"));
+        }
+        let quota = same.and_then(|it| it.quota.as_ref()).map(|quota| quota.0);
+        if entry
+            .quota
+            .as_ref()
+            .is_some_and(|old| quota.is_none_or(|new| new > old.0))
+        {
+            changes.push(format!("repositories {pattern} may store more"));
         }
         let tags = same.map_or(&[][..], |it| &it.immutable_tags);
         for tag in entry

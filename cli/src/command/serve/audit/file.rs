@@ -1,7 +1,7 @@
 //! The file of an audit log.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// A file to which whole lines are appended, or standard output.
@@ -18,14 +18,15 @@ impl LogFile {
     /// Opens the file at `path`, or creates one that only its owner can read. `-` is standard output.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let is_output = path == Path::new("-");
+        let file = if is_output {
+            standard_output()?
+        } else {
+            append_to(path)?
+        };
         Ok(Self {
-            file: if is_output {
-                standard_output()?
-            } else {
-                append_to(path)?
-            },
+            is_torn: !is_output && ends_within_a_line(path),
+            file,
             path: (!is_output).then(|| path.to_owned()),
-            is_torn: false,
         })
     }
 
@@ -33,7 +34,7 @@ impl LogFile {
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if let Some(path) = &self.path {
             self.file = append_to(path)?;
-            self.is_torn = false;
+            self.is_torn = ends_within_a_line(path);
         }
         Ok(())
     }
@@ -43,6 +44,9 @@ impl LogFile {
     pub(super) fn append(&mut self, lines: &mut Vec<u8>) -> io::Result<()> {
         if self.is_replaced() {
             self.reopen()?;
+        } else if let Some(path) = &self.path {
+            // The disk may have been full for another server, too.
+            self.is_torn = ends_within_a_line(path);
         }
         let torn = usize::from(self.is_torn);
         if self.is_torn {
@@ -85,6 +89,22 @@ impl LogFile {
             .as_ref()
             .is_some_and(|path| fs::metadata(path).is_err())
     }
+}
+
+/// Returns whether the last byte of the file is not the end of a line.
+fn ends_within_a_line(path: &Path) -> bool {
+    let last = || {
+        let mut file = File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Ok(b'\n');
+        }
+        file.seek(SeekFrom::End(-1))?;
+        let mut byte = [0];
+        file.read_exact(&mut byte)?;
+        Ok::<u8, io::Error>(byte[0])
+    };
+    // Of an empty file there is no last byte.
+    last().is_ok_and(|byte| byte != b'\n')
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
@@ -133,11 +153,20 @@ mod tests {
         let path = directory.path().join("audit.log");
         let mut file = LogFile::open(&path).expect("opened");
         file.file.write_all(b"first\nsec").expect("written");
-        file.is_torn = true;
         let mut lines = b"second\n".to_vec();
         file.append(&mut lines).expect("written");
         assert!(lines.is_empty() && !file.is_torn);
         assert_eq!(fs::read(path).expect("read"), b"first\nsec\nsecond\n");
+    }
+
+    #[test]
+    fn a_line_that_another_process_has_cut_is_ended() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("audit.log");
+        fs::write(&path, "fir").expect("written");
+        let mut file = LogFile::open(&path).expect("opened");
+        file.append(&mut b"second\n".to_vec()).expect("written");
+        assert_eq!(fs::read(path).expect("read"), b"fir\nsecond\n");
     }
 
     #[cfg(target_os = "linux")]
