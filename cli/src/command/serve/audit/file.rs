@@ -103,7 +103,7 @@ fn ends_within_a_line(path: &Path) -> bool {
         file.read_exact(&mut byte)?;
         Ok::<u8, io::Error>(byte[0])
     };
-    // Of an empty file there is no last byte.
+    // An empty file has no last byte, and the seek fails.
     last().is_ok_and(|byte| byte != b'\n')
 }
 
