@@ -21,7 +21,7 @@ from servers import CLIENTS, CONNECTIONS, ServerBench, Serving, asyncio_pull, do
 
 OWN, HIT, OTHER = "tranship, own repository", "tranship, cache hit", "distribution 3, cache hit"
 PREFIX = "up.example/"
-CONTENT = re.compile(rb'^tranship_requests_total\{endpoint="(?:blob|manifest)",[^}]*\} (\d+)$', re.MULTILINE)
+CONTENT = re.compile(rb'^tranship_requests_total\{endpoint="(?:blob|manifest)",method="GET",[^}]*\} (\d+)$', re.MULTILINE)
 
 
 class CacheBench(ServerBench):
@@ -114,7 +114,7 @@ class CacheBench(ServerBench):
 
 
 def requests(origin):
-    """How many requests for manifests and blobs the origin has had."""
+    """How many GETs of manifests and blobs the origin has had."""
     with urllib.request.urlopen(f"http://{origin.host}/metrics") as response:
         return sum(int(count) for count in CONTENT.findall(response.read()))
 
