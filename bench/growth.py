@@ -21,7 +21,7 @@ import report
 from layouts import Skipped, main
 from measure import high_water
 from registries import Server, free_port
-from servers import Served, ServerBench, Serving, processor_time
+from servers import ACCEPT, Served, ServerBench, Serving, processor_time
 
 REPOSITORIES = 10_000
 TAGS = 100_000
@@ -144,7 +144,7 @@ def send(server, requests):
     connection.connect()
     started, done = time.perf_counter(), 0
     for method, path, content in requests:
-        headers = {"Accept": "*/*"}
+        headers = {"Accept": ACCEPT}
         if content is not None:
             headers["Content-Type"] = "application/vnd.oci.image.manifest.v1+json"
         connection.request(method, path, content, headers)
