@@ -12,7 +12,7 @@ use crate::request_body::RequestBody;
 use crate::response::{HandlerResult, json, typed};
 use crate::response_body::ResponseBody;
 use crate::response_error::{ErrorCode, ResponseError};
-use crate::route::{Route, unknown_endpoint};
+use crate::route::{Route, is_read, unknown_endpoint};
 use crate::state::ServerState;
 use crate::{blobs, catalog, manifests, referrers, tags, token_endpoint, uploads};
 
@@ -94,11 +94,6 @@ fn probe(is_fine: bool) -> Response<ResponseBody> {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
-}
-
-/// Returns whether requests with this method change nothing.
-pub(crate) fn is_read(method: &Method) -> bool {
-    method == Method::GET || method == Method::HEAD
 }
 
 fn method_not_allowed(allowed: &'static str) -> ResponseError {

@@ -1,5 +1,6 @@
 //! From the path of a request to an endpoint.
 
+use http::Method;
 use percent_encoding::percent_decode_str;
 use tranship::{Error, RepositoryName};
 
@@ -185,6 +186,11 @@ fn segment(encoded: &str) -> Result<String, ResponseError> {
             "the path is not UTF-8",
         )),
     }
+}
+
+/// Returns whether requests with this method only read.
+pub(crate) fn is_read(method: &Method) -> bool {
+    method == Method::GET || method == Method::HEAD
 }
 
 pub(crate) fn unknown_endpoint() -> ResponseError {

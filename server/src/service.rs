@@ -15,7 +15,6 @@ use tranship::{ErrorKind, Registry, RepositoryName};
 
 use crate::access::{Access, Action, Caller, Identity, Required};
 use crate::audit::{AuditActor, AuditOperation, AuditRecord};
-use crate::endpoints::{self, is_read};
 use crate::events::Event;
 use crate::metrics::{GcOutcome, Metrics};
 use crate::mirrors::Mirrors;
@@ -27,10 +26,10 @@ use crate::request_id::RequestIds;
 use crate::response::HandlerResult;
 use crate::response_body::ResponseBody;
 use crate::response_error::{ErrorCode, ResponseError, too_many_requests};
-use crate::route::Route;
+use crate::route::{Route, is_read};
 use crate::state::ServerState;
 use crate::upload_sessions::Owner;
-use crate::{events, uploads, via};
+use crate::{endpoints, events, uploads, via};
 
 /// Clients of Docker assume version 1 of the API without this header.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");

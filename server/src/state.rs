@@ -14,7 +14,7 @@ use crate::readiness::Readiness;
 use crate::redirects::Redirects;
 use crate::response::value;
 use crate::response_error::{ErrorCode, Resource, ResponseError};
-use crate::route::Route;
+use crate::route::{Route, is_read};
 use crate::tag_locks::TagLocks;
 use crate::upload_sessions::{Owner, UploadSessions};
 
@@ -85,13 +85,11 @@ impl ServerState {
         route: &Route,
         request: &Parts,
     ) -> Option<RepositoryName> {
-        let (get, head) = (Method::GET, Method::HEAD);
-        let is_read = match route {
-            Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) | Route::Manifest(..) => {
-                request.method == get || request.method == head
-            }
-            _ => false,
-        };
+        let is_content = matches!(
+            route,
+            Route::Tags(_) | Route::Referrers(..) | Route::Blob(..) | Route::Manifest(..)
+        );
+        let is_read = is_content && is_read(&request.method);
         let mirrors = self.options.mirrors.as_ref().filter(|_| is_read)?;
         let (name, stored) = (name?, route.repository()?);
         if name != stored {
@@ -103,7 +101,7 @@ impl ServerState {
         let is_tag = matches!(route, Route::Manifest(_, reference) if !reference.contains(':'));
         mirrors
             .fallback_name(name)
-            .filter(|_| request.method == get || is_tag)
+            .filter(|_| request.method == Method::GET || is_tag)
     }
 
     /// Returns whether the repository of `route` exists here, and not only at a mirror.

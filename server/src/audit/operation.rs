@@ -3,7 +3,7 @@
 use http::Method;
 use serde::{Serialize, Serializer};
 
-use crate::route::Route;
+use crate::route::{Route, is_read};
 
 macro_rules! audit_operations {
     ($($(#[$doc:meta])* $variant:ident $name:literal,)*) => {
@@ -65,13 +65,12 @@ impl AuditOperation {
     /// Returns what a request does.
     pub(crate) fn of(route: &Route, method: &Method) -> Self {
         let is_delete = method == Method::DELETE;
-        let is_read = method == Method::GET || method == Method::HEAD;
         match route {
             Route::Manifest(_, reference) if is_delete && !reference.contains(':') => {
                 Self::DeleteTag
             }
             Route::Manifest(..) if is_delete => Self::DeleteManifest,
-            Route::Manifest(..) if is_read => Self::PullManifest,
+            Route::Manifest(..) if is_read(method) => Self::PullManifest,
             Route::Manifest(..) => Self::PushManifest,
             Route::Blob(..) if is_delete => Self::DeleteBlob,
             Route::Blob(..) => Self::PullBlob,

@@ -10,7 +10,7 @@ use crate::access::Identity;
 use crate::events::Event;
 use crate::query::Query;
 use crate::response_error::ErrorCode;
-use crate::route::Route;
+use crate::route::{Route, is_read};
 
 /// The record of a request. Dropping it before it is [finished](Self::finish) records that the request has not ended, if
 /// it could have changed something.
@@ -117,7 +117,7 @@ impl PendingAudit {
             }
             AuditResult::Unfinished | AuditResult::Failure => {
                 // The offset of an upload can be asked for, too.
-                operation.is_change() && self.method != Method::GET && self.method != Method::HEAD
+                operation.is_change() && !is_read(&self.method)
             }
             AuditResult::Success => match operation {
                 AuditOperation::TokenIssue => record.user.is_some() || self.options.reads,

@@ -161,7 +161,7 @@ impl AuditRecord {
         }
     }
 
-    /// Returns a record of a deletion by the server itself.
+    /// Returns a record of what `event` reports, by `actor`.
     #[must_use]
     pub fn of_event(actor: AuditActor, event: &Event) -> Self {
         let is_manifest =
