@@ -18,18 +18,12 @@ pub(super) struct Digests {
 
 impl Digests {
     pub(super) fn new(entries: &Entries) -> Self {
-        let mut all = Vec::with_capacity(entries.len());
-        let (mut unnamed, mut indexes) = (Vec::new(), Vec::new());
+        let (mut all, mut unnamed, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
         for (position, entry) in entries.iter() {
             if let Entry::Manifest(descriptor, name) = entry {
                 let item = (*descriptor.digest(), position);
-                all.push(item);
-                if *name == Name::None {
-                    unnamed.push(item);
-                }
-                if descriptor.media_type().is_index() {
-                    indexes.push(item);
-                }
+                let lists = sets_of(descriptor, name, [&mut all, &mut unnamed, &mut indexes]);
+                lists.for_each(|list| list.push(item));
             }
         }
         Self {
@@ -41,24 +35,22 @@ impl Digests {
 
     pub(super) fn insert(&mut self, position: usize, descriptor: &Descriptor, name: &Name) {
         let item = (*descriptor.digest(), position);
-        self.all.insert(item);
-        if *name == Name::None {
-            self.unnamed.insert(item);
-        }
-        if descriptor.media_type().is_index() {
-            self.indexes.insert(item);
-        }
+        self.sets(descriptor, name).for_each(|set| set.insert(item));
     }
 
     pub(super) fn remove(&mut self, position: usize, descriptor: &Descriptor, name: &Name) {
         let item = (*descriptor.digest(), position);
-        self.all.remove(&item);
-        if *name == Name::None {
-            self.unnamed.remove(&item);
-        }
-        if descriptor.media_type().is_index() {
-            self.indexes.remove(&item);
-        }
+        self.sets(descriptor, name)
+            .for_each(|set| set.remove(&item));
+    }
+
+    fn sets(
+        &mut self,
+        descriptor: &Descriptor,
+        name: &Name,
+    ) -> impl Iterator<Item = &mut SortedSet<(Digest, usize)>> {
+        let sets = [&mut self.all, &mut self.unnamed, &mut self.indexes];
+        sets_of(descriptor, name, sets)
     }
 
     /// Returns whether there is an entry of `digest`.
@@ -80,6 +72,17 @@ impl Digests {
     pub(super) fn unnamed(&self, digest: &Digest) -> impl Iterator<Item = usize> {
         positions(&self.unnamed, digest)
     }
+}
+
+/// Returns those of the sets of all entries, of those without a name and of image indexes that an entry is in.
+fn sets_of<'s, S>(
+    descriptor: &Descriptor,
+    name: &Name,
+    [all, unnamed, indexes]: [&'s mut S; 3],
+) -> impl Iterator<Item = &'s mut S> {
+    let unnamed = (*name == Name::None).then_some(unnamed);
+    let indexes = descriptor.media_type().is_index().then_some(indexes);
+    [Some(all), unnamed, indexes].into_iter().flatten()
 }
 
 fn positions(set: &SortedSet<(Digest, usize)>, digest: &Digest) -> impl Iterator<Item = usize> {

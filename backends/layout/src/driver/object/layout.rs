@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use object_store::path::Path;
-use tokio::sync::Mutex;
 use tranship::{Digest, Result};
 
 use super::bucket::Bucket;
 use super::catalog::Membership;
 use super::keys::ObjectKeys;
 use super::recent_blobs::{RecentBlobs, Timestamp};
+use crate::deletes::Deletes;
 use crate::driver::marker;
 use crate::index::EMPTY_INDEX;
 
@@ -24,8 +24,7 @@ pub(super) struct ObjectLayout {
     pub(super) membership: Option<Membership>,
     /// Whether the layout is known to exist.
     is_layout: AtomicBool,
-    /// Which tasks delete a blob, by a part of its digest.
-    deletes: [Mutex<()>; 16],
+    deletes: Deletes,
 }
 
 impl ObjectLayout {
@@ -36,7 +35,7 @@ impl ObjectLayout {
             keys: ObjectKeys::new(prefix),
             membership,
             is_layout: AtomicBool::new(false),
-            deletes: Default::default(),
+            deletes: Deletes::default(),
         }
     }
 
@@ -44,8 +43,7 @@ impl ObjectLayout {
     /// this looks first, one task at a time. Two processes that delete the same blob at the same time may both return
     /// `true`.
     pub(super) async fn delete_blob(&self, digest: &Digest) -> Result<bool> {
-        let slot = digest.as_bytes().first().map_or(0, |byte| byte % 16);
-        let _lock = self.deletes[usize::from(slot)].lock().await;
+        let _lock = self.deletes.lock(digest).await;
         let key = self.keys.blob(digest);
         if self.bucket.head(&key).await?.is_none() {
             return Ok(false);
