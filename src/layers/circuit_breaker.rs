@@ -14,9 +14,10 @@ use crate::*;
 /// reached it. After that time one call is passed on, and the others keep failing until that one has succeeded.
 ///
 /// A call has not reached the registry if its error is [`Unavailable`](ErrorKind::Unavailable) or
-/// [`Timeout`](ErrorKind::Timeout), is [retryable](Error::is_retryable), and was not made from an HTTP response, or if the
-/// caller gave up on it after [some seconds](CircuitBreakerOptions::patience). Errors that say anything else come from a
-/// registry that responds.
+/// [`Timeout`](ErrorKind::Timeout), is [retryable](Error::is_retryable), and was not made from an HTTP response. Errors that
+/// say anything else come from a registry that responds. A caller that gives up after [some
+/// seconds](CircuitBreakerOptions::patience), in which the registry has not responded to any call, makes the next call be
+/// passed on alone.
 ///
 /// The repositories of a registry share this. [`circuit`](Self::circuit) tells its state. A tokio runtime with timers is
 /// needed.
@@ -37,7 +38,6 @@ impl<T> CircuitBreaker<T> {
         let circuit = Circuit(Arc::new(Inner {
             options,
             state: Mutex::default(),
-            responded: Mutex::default(),
         }));
         Self(Intercepted::new(inner, circuit.clone()), circuit)
     }
@@ -118,10 +118,15 @@ pub struct Circuit(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     options: CircuitBreakerOptions,
+    state: Mutex<CircuitState>,
+}
+
+#[derive(Debug, Default)]
+struct CircuitState {
     /// `None` while calls are passed on.
-    state: Mutex<Option<Open>>,
+    open: Option<Open>,
     /// When the registry has responded last.
-    responded: Mutex<Option<Instant>>,
+    responded: Option<Instant>,
 }
 
 /// Why calls fail, and until when.
@@ -136,10 +141,10 @@ impl Circuit {
     /// Returns whether calls fail at once, except for one from time to time.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.lock().is_some()
+        self.lock().open.is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> MutexGuard<'_, CircuitState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -154,8 +159,7 @@ impl Circuit {
     }
 
     fn has_responded_since(&self, begun: Instant) -> bool {
-        let responded = self.0.responded.lock();
-        let responded = *responded.unwrap_or_else(PoisonError::into_inner);
+        let responded = self.lock().responded;
         responded.is_some_and(|responded| responded >= begun)
     }
 
@@ -169,16 +173,18 @@ impl Circuit {
             until,
             is_probed: false,
         };
-        let before = self.lock().replace(open);
+        let before = self.lock().open.replace(open);
         if let (None, Some(on_change)) = (before, &options.on_change) {
             on_change(Some(error));
         }
     }
 
     fn close(&self) {
-        let responded = self.0.responded.lock();
-        *responded.unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        let before = self.lock().take();
+        let before = {
+            let mut state = self.lock();
+            state.responded = Some(Instant::now());
+            state.open.take()
+        };
         if let (Some(_), Some(on_change)) = (before, &self.0.options.on_change) {
             on_change(None);
         }
@@ -190,7 +196,7 @@ impl Interceptor for Circuit {
 
     async fn begin(&self, _: Operation) -> Result<Guarded> {
         let mut is_probe = false;
-        if let Some(open) = &mut *self.lock() {
+        if let Some(open) = &mut self.lock().open {
             let left = open.until.saturating_duration_since(Instant::now());
             if open.is_probed || !left.is_zero() {
                 let wait = left.max(Duration::from_secs(1));
@@ -258,7 +264,7 @@ impl Drop for Guarded {
             self.circuit
                 .suspect(&Error::new(ErrorKind::Timeout, message));
         } else if self.is_probe
-            && let Some(open) = &mut *self.circuit.lock()
+            && let Some(open) = &mut self.circuit.lock().open
         {
             open.is_probed = false;
         }

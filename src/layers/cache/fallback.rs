@@ -1,7 +1,5 @@
 //! The store in place of an upstream that is down.
 
-use std::future::ready;
-use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
@@ -23,21 +21,15 @@ pub(super) fn or_stored<'a, T: Send + 'a>(
     stored: impl FnOnce() -> Listing<'a, T> + Send + 'a,
 ) -> Listing<'a, T> {
     let listing = async move {
-        let mut listing = listing.peekable();
-        let error = match tokio::time::timeout(patience, Pin::new(&mut listing).peek()).await {
+        let mut listing = listing.fuse();
+        let error = match tokio::time::timeout(patience, listing.next()).await {
             Err(_) => stalled(patience),
-            Ok(Some(Err(error))) if is_down(error) => match listing.next().await {
-                Some(Err(error)) => error,
-                // A stream that was peeked at returns the same item.
-                Some(Ok(_)) | None => return listing.boxed(),
-            },
-            Ok(_) => return listing.boxed(),
+            Ok(Some(Err(error))) if is_down(&error) => error,
+            Ok(first) => return stream::iter(first).chain(listing).boxed(),
         };
-        let mut stored = stored().peekable();
-        match Pin::new(&mut stored).peek().await {
-            None => stream::once(ready(Err(error))).boxed(),
-            Some(_) => stored.boxed(),
-        }
+        let mut stored = stored().fuse();
+        let first = stored.next().await.unwrap_or(Err(error));
+        stream::iter([first]).chain(stored).boxed()
     };
     stream::once(listing).flatten().boxed()
 }
