@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
-use tranship::MAX_MANIFEST_SIZE;
+use tranship::{MAX_MANIFEST_SIZE, RepositoryName};
 
 use super::list::{list, patterns_or_all};
 use super::retention::RetentionSettings;
@@ -313,6 +313,12 @@ impl Settings {
             || self.auth_realm.is_some()
             || !self.oidc.is_empty()
             || self.tls_client_ca.is_some()
+    }
+
+    /// Returns the entry of `repositories` that applies to the repository `name`: the first one that matches.
+    pub(crate) fn entry_of(&self, name: &RepositoryName) -> Option<&RepositorySettings> {
+        let mut entries = self.repositories.iter();
+        entries.find(|entry| entry.names.0.matches(name))
     }
 
     /// Returns whether there can be users to whom grants apply. Robots and tokens of others have their own rights.

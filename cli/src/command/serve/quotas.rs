@@ -1,6 +1,7 @@
 //! The quotas of repositories: what the server knows of their size, from one start to the next.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -49,15 +50,15 @@ enum Line {
 
 /// Returns the quotas of the settings. What mirrors store does not count.
 fn quotas_of(settings: &Settings) -> Vec<RepositoryQuota> {
-    let entries = settings.repositories.iter();
-    let entries: Vec<_> = entries.map(|entry| entry.names.0.clone()).collect();
-    let with_quota = settings.repositories.iter().enumerate();
-    let quotas = with_quota.filter_map(|(position, entry)| {
+    let settings = Arc::new(settings.clone());
+    let entries = settings.repositories.iter().enumerate();
+    let quotas = entries.filter_map(|(position, entry)| {
         let limit = entry.quota?.0;
-        let (entries, settings) = (entries.clone(), settings.clone());
+        let settings = Arc::clone(&settings);
         let matches = move |name: &RepositoryName| {
-            // The first entry that matches applies, also if it has no quota.
-            entries.iter().position(|names| names.matches(name)) == Some(position)
+            let entry = &settings.repositories[position];
+            let applying = settings.entry_of(name);
+            applying.is_some_and(|applying| std::ptr::eq(applying, entry))
                 && !is_mirrored(&settings, name)
         };
         Some(RepositoryQuota::new(

@@ -24,7 +24,7 @@ impl LogFile {
             append_to(path)?
         };
         Ok(Self {
-            is_torn: !is_output && ends_within_a_line(path),
+            is_torn: false,
             file,
             path: (!is_output).then(|| path.to_owned()),
         })
@@ -34,7 +34,6 @@ impl LogFile {
     pub(super) fn reopen(&mut self) -> io::Result<()> {
         if let Some(path) = &self.path {
             self.file = append_to(path)?;
-            self.is_torn = ends_within_a_line(path);
         }
         Ok(())
     }
@@ -44,8 +43,9 @@ impl LogFile {
     pub(super) fn append(&mut self, lines: &mut Vec<u8>) -> io::Result<()> {
         if self.is_replaced() {
             self.reopen()?;
-        } else if let Some(path) = &self.path {
-            // The disk may have been full for another server, too.
+        }
+        if let Some(path) = &self.path {
+            // The disk may have been full for an earlier process, or for another server.
             self.is_torn = ends_within_a_line(path);
         }
         let torn = usize::from(self.is_torn);

@@ -33,8 +33,7 @@ impl Upkeep {
         };
         let mut counts = Counts::default();
         for repository in names.iter().filter(|name| !is_mirrored(settings, name)) {
-            let mut entries = settings.repositories.iter();
-            let entry = entries.find(|entry| entry.names.0.matches(repository));
+            let entry = settings.entry_of(repository);
             let Some(entry) = entry.filter(|entry| !entry.retention.is_empty()) else {
                 continue;
             };
