@@ -180,16 +180,23 @@ def round_of(temporary, number, rng):
     return count("blobs"), count("manifests"), count("uploads")
 
 
-def main():
-    global TRANSHIP
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options(description, rounds):
+    """The command line of a script that kills servers."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("tranship", nargs="?", default="target/release/tranship")
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
-    TRANSHIP = os.path.abspath(arguments.tranship)
-    if not os.access(TRANSHIP, os.X_OK):
-        fail(f"{TRANSHIP} is missing: run cargo build --release -p tranship-cli")
+    arguments.tranship = os.path.abspath(arguments.tranship)
+    if not os.access(arguments.tranship, os.X_OK):
+        fail(f"{arguments.tranship} is missing: run cargo build --release -p tranship-cli")
+    return arguments
+
+
+def main():
+    global TRANSHIP
+    arguments = options(__doc__.splitlines()[0], rounds=10)
+    TRANSHIP = arguments.tranship
     rng = random.Random(arguments.seed)
     print(f"a server killed under load, seed {arguments.seed}")
     with tempfile.TemporaryDirectory() as directory:

@@ -10,7 +10,6 @@ A client continues with the other server. What was acknowledged must be there, d
 what must not change has not changed. Works in a temporary directory, needs nothing but Python, and ends with the first failure.
 """
 
-import argparse
 import base64
 import contextlib
 import http.client
@@ -25,7 +24,7 @@ import tempfile
 import threading
 import time
 
-from kill_server import CONFIG, LAYER, MANIFEST, digest_of, fail
+from kill_server import CONFIG, LAYER, MANIFEST, digest_of, fail, options
 
 USER = "ann"
 GRACE = 10
@@ -325,14 +324,8 @@ def round_of(pair, clients, rng):
 
 def main():
     global TRANSHIP
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tranship", nargs="?", default="target/release/tranship")
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    arguments = parser.parse_args()
-    TRANSHIP = os.path.abspath(arguments.tranship)
-    if not os.access(TRANSHIP, os.X_OK):
-        fail(f"{TRANSHIP} is missing: run cargo build --release -p tranship-cli")
+    arguments = options(__doc__.splitlines()[0], rounds=30)
+    TRANSHIP = arguments.tranship
     rng = random.Random(arguments.seed)
     print(f"two servers, killed under load, seed {arguments.seed}")
     with tempfile.TemporaryDirectory() as directory:
