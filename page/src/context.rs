@@ -13,6 +13,7 @@ use url::form_urlencoded;
 use crate::details::DetailsCache;
 use crate::failure::Failure;
 use crate::layer_readers::{LayerReaders, Reader, ReadingPermit};
+use crate::names::NameCache;
 use crate::options::PageOptions;
 use crate::sessions::{Sessions, secret};
 use crate::viewer::Viewer;
@@ -26,6 +27,7 @@ pub(crate) struct State {
     pub(crate) options: PageOptions,
     pub(crate) sessions: Sessions,
     pub(crate) details: DetailsCache,
+    pub(crate) names: NameCache,
     /// The secret of forms on a server without users.
     open_form_token: Arc<str>,
     layer_readers: LayerReaders,
@@ -36,6 +38,7 @@ impl State {
         Ok(Self {
             sessions: Sessions::new(options.session_lifetime, options.max_sessions),
             details: DetailsCache::default(),
+            names: NameCache::default(),
             open_form_token: secret()?.into(),
             layer_readers: LayerReaders::new(options.max_layer_readers),
             options,

@@ -38,6 +38,7 @@ mod form;
 mod html;
 mod layer_readers;
 mod links;
+mod names;
 mod options;
 mod origin;
 mod pages;

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{Response, StatusCode};
 use maud::{Markup, html};
 use tokio::time::{Instant, timeout_at};
-use tranship::{ListOptions, RepositoryName, Tag, TagOrDigest};
+use tranship::{ListOptions, Listing, RepositoryName, Tag, TagOrDigest};
 use tranship_artifact::tags::{TagFilter, TagVersion};
 use tranship_server::Permission;
 
@@ -83,12 +83,8 @@ pub(super) async fn show(context: &Context<'_>) -> Result<Response<PageBody>, Fa
 
 /// Finds the names on the page after `last` that contain `query` and that the viewer may read.
 async fn find(context: &Context<'_>, query: &str, last: &str) -> tranship::Result<Found> {
-    let mut options = ListOptions::default().with_page_size(PAGE + 1);
-    if !last.is_empty() {
-        options = options.with_last(last);
-    }
-    let deadline = Instant::now() + context.state.options.details_timeout;
-    let mut listing = context.registry.repositories(options);
+    let mut listing = listing(context, query, last).await?;
+    let deadline = details::deadline(context);
     let mut found = Found {
         names: Vec::new(),
         more: false,
@@ -111,6 +107,29 @@ async fn find(context: &Context<'_>, query: &str, last: &str) -> tranship::Resul
     }
     found.cut = true;
     Ok(found)
+}
+
+/// Returns the names after `last`, which need not contain `query`.
+async fn listing<'a>(
+    context: &'a Context<'_>,
+    query: &str,
+    last: &str,
+) -> tranship::Result<Listing<'a, RepositoryName>> {
+    let registry = &*context.registry;
+    let mut options = ListOptions::default();
+    if !last.is_empty() {
+        options = options.with_last(last);
+    }
+    if query.is_empty() {
+        return Ok(registry.repositories(options.with_page_size(PAGE + 1)));
+    }
+    let deadline = details::deadline(context);
+    let Some(names) = context.state.names.get(registry, deadline).await? else {
+        return Ok(registry.repositories(options));
+    };
+    let first = names.partition_point(|name| name.as_str() <= last);
+    let names = (first..names.len()).map(move |at| Ok(names[at].clone()));
+    Ok(stream::iter(names).boxed())
 }
 
 async fn describe(

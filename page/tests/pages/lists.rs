@@ -36,6 +36,13 @@ async fn repositories_are_listed_in_pages_and_found_by_name() {
     assert_eq!(names(&second).len(), 5);
     let found = site.get("/ui/?q=APP1").await.body;
     assert_eq!(names(&found).len(), 10);
+    let first = site.get("/ui/?q=team").await.body;
+    assert_eq!(names(&first).len(), 25);
+    let second = "/ui/?q=team&amp;last=team/app24";
+    assert!(first.contains(second), "a link to the next page");
+    let second = site.get(&second.replace("&amp;", "&")).await.body;
+    assert_eq!(names(&second)[0], "team/app25");
+    assert_eq!(names(&second).len(), 5);
     let none = site.get("/ui/?q=other").await.body;
     assert!(names(&none).is_empty() && none.contains("No repository has"));
 }
