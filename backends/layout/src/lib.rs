@@ -113,6 +113,7 @@ mod options;
 mod pending;
 #[cfg(all(test, unix))]
 mod power_cut;
+mod recent;
 mod registry;
 mod repository;
 mod siblings;

@@ -1,9 +1,8 @@
 //! A directory of image layouts as a registry.
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,12 +17,9 @@ use crate::driver::local::LocalRegistry;
 use crate::driver::{Driver, LeftoverKind, OCI_LAYOUT, RegistryDriver};
 use crate::layout::Layout;
 use crate::options::LayoutOptions;
+use crate::recent::RecentStores;
 use crate::siblings::Siblings;
 use crate::store::Store;
-
-/// How many repositories are remembered that nobody uses. Each holds an index in memory and one open
-/// file.
-const RECENT: usize = 32;
 
 /// A directory of image layouts, as a registry: the repository `team/app` is the layout in the
 /// directory `team/app`.
@@ -59,52 +55,7 @@ struct Shared {
     driver: Arc<dyn RegistryDriver>,
     siblings: Siblings,
     options: LayoutOptions,
-    open: Mutex<Open>,
-}
-
-/// The repositories in use. Those who use the same one share what is known of it, and its batches
-/// of changes.
-#[derive(Default)]
-struct Open {
-    stores: HashMap<RepositoryName, Weak<Store>>,
-    // Those used last, so that one request after the other need not read the index anew.
-    recent: VecDeque<Arc<Store>>,
-}
-
-impl Open {
-    fn get(&mut self, name: &RepositoryName) -> Option<Arc<Store>> {
-        let store = self.stores.get(name)?.upgrade()?;
-        self.touch(&store);
-        Some(store)
-    }
-
-    /// Adds a repository, unless somebody else just did.
-    fn insert(&mut self, name: &RepositoryName, store: Store) -> Arc<Store> {
-        if let Some(store) = self.get(name) {
-            return store;
-        }
-        let store = Arc::new(store);
-        if self.stores.len() >= 4 * RECENT {
-            self.stores.retain(|_, store| store.strong_count() > 0);
-        }
-        self.stores.insert(name.clone(), Arc::downgrade(&store));
-        self.touch(&store);
-        store
-    }
-
-    fn touch(&mut self, store: &Arc<Store>) {
-        let known = self
-            .recent
-            .iter()
-            .position(|other| Arc::ptr_eq(other, store));
-        let store = known
-            .and_then(|at| self.recent.remove(at))
-            .unwrap_or_else(|| Arc::clone(store));
-        self.recent.push_back(store);
-        if self.recent.len() > RECENT {
-            self.recent.pop_front();
-        }
-    }
+    open: Mutex<RecentStores>,
 }
 
 impl LayoutRegistry {
@@ -208,7 +159,7 @@ impl LayoutRegistry {
         &*self.shared.driver
     }
 
-    fn open_stores(&self) -> MutexGuard<'_, Open> {
+    pub(crate) fn open_stores(&self) -> MutexGuard<'_, RecentStores> {
         let open = self.shared.open.lock();
         open.unwrap_or_else(PoisonError::into_inner)
     }

@@ -70,6 +70,11 @@ impl Store {
         }
     }
 
+    /// Returns how many entries the index has in memory.
+    pub(crate) fn known_entries(&self) -> usize {
+        self.index.cached().map_or(0, |known| known.snapshot.len())
+    }
+
     pub(crate) fn deletes(&self) -> &Deletes {
         &self.deletes
     }

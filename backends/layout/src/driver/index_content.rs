@@ -26,7 +26,7 @@ impl IndexContent {
     }
 
     /// Returns the content in one piece.
-    #[cfg(any(feature = "archive", feature = "object-store"))]
+    #[cfg(any(test, feature = "archive", feature = "object-store"))]
     pub(crate) fn into_bytes(mut self) -> Bytes {
         if self.pieces.len() == 1
             && let Some(only) = self.pieces.pop()
