@@ -1,10 +1,11 @@
-//! Reads YAML from files of users: bounded, and with errors that say the line and the column.
+//! Reads YAML from files of users: bounded, and with errors that say the line, the column and the key.
 //!
 //! ```
 //! use serde::Deserialize;
 //! use tranship_yaml::{RepeatedKeys, decode};
 //!
 //! #[derive(Debug, Deserialize)]
+//! #[serde(deny_unknown_fields)]
 //! struct Settings {
 //!     port: u16,
 //! }
@@ -13,9 +14,17 @@
 //! assert_eq!(settings.port, 5000);
 //!
 //! let error = decode::<Settings>("settings.yaml", "port: many", RepeatedKeys::Refuse).unwrap_err();
-//! assert!(error.to_string().starts_with("settings.yaml:1:7: "));
+//! assert!(error.to_string().starts_with("settings.yaml:1:7: port: "));
+//!
+//! let error = decode::<Settings>("settings.yaml", "prot: 5000", RepeatedKeys::Refuse).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "settings.yaml:1:1: unknown key `prot`; did you mean `port`?"
+//! );
 //! # Ok::<(), tranship::Error>(())
 //! ```
+
+mod message;
 
 use std::borrow::Cow;
 
@@ -45,7 +54,9 @@ pub enum RepeatedKeys {
 /// # Errors
 /// [`ErrorKind::InvalidInput`] if `content` is not YAML, has several documents, does not fit the type, or is nested
 /// deeper or repeated by aliases more often than a file of settings needs. The subject is `name` with the line and the
-/// column, both counted from 1. The message never shows a line of the file, which may have secrets.
+/// column, both counted from 1. The message of a value that does not fit begins with its key, such as
+/// `repositories[0].quota`, and that of an unknown key has the known one with the most similar name. The message never
+/// shows a line of the file, which may have secrets.
 pub fn decode<T: DeserializeOwned>(
     name: &str,
     content: &str,
@@ -72,12 +83,24 @@ pub fn decode<T: DeserializeOwned>(
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(content, options)
-        .map_err(|error| syntax_error(name, &error))
+    let mut path = None;
+    let decoded =
+        serde_saphyr::with_deserializer_from_str_with_options(content, options, |document| {
+            serde_path_to_error::deserialize(document).map_err(|error| {
+                path = Some(error.path().to_string());
+                error.into_inner()
+            })
+        });
+    // The path of a value at the top is a dot.
+    let path = path.filter(|path| path != ".");
+    decoded.map_err(|error| decode_error(name, path.as_deref(), &error))
 }
 
-fn syntax_error(name: &str, error: &serde_saphyr::Error) -> Error {
-    let message = error.render_with_formatter(&OneLine);
+fn decode_error(name: &str, path: Option<&str>, error: &serde_saphyr::Error) -> Error {
+    let message = match message::of_value(path, error) {
+        Some(message) => message,
+        None => error.render_with_formatter(&OneLine),
+    };
     let subject = match error.location().filter(|location| location.line() > 0) {
         Some(location) => format!("{name}:{}:{}", location.line(), location.column()),
         None => name.to_owned(),

@@ -155,12 +155,17 @@ fn the_settings_are_checked_without_serving() {
     workplace.write("good.yaml", "listen: 127.0.0.1:0\nmax-blob-size: 10GiB\n");
     assert_eq!(workplace.ok(&["serve", "good.yaml", "--check-config"]), "");
     for (content, message) in [
-        ("listne: x\n", "bad.yaml:1:1: unknown field"),
+        ("listne: x\n", "bad.yaml:1:1: unknown key `listne`; did you mean `listen`?"),
         (
             "root: .\nmax-blob-size: huge\n",
-            "bad.yaml:2:16: invalid size",
+            "bad.yaml:2:16: max-blob-size: invalid size",
         ),
         ("root: [\n", "bad.yaml:"),
+        ("colour: red\n", "docs/cli.md has the keys"),
+        (
+            "repositories: [{match: a, retention: [{tags: {a: b}}]}]\n",
+            "repositories[0].retention[0].tags: ",
+        ),
         (
             "anonymous-read: ['**']\n",
             "anonymous-read needs the setting htpasswd, robots, oidc, tls-client-ca or auth-realm",
@@ -168,7 +173,7 @@ fn the_settings_are_checked_without_serving() {
         ("htpasswd: missing\n", "missing"),
         (
             "mirror: true\n",
-            "bad.yaml:1:1: invalid type: boolean `true`",
+            "bad.yaml:1:1: mirror: unexpected boolean `true`",
         ),
         ("listen: '5000'\n", "write 127.0.0.1:5000 for"),
         ("listen: 192.0.2.1:5000\n", "cannot listen on the address"),
@@ -184,7 +189,7 @@ fn the_settings_are_checked_without_serving() {
         ),
         (
             "repositories: [{match: 'A'}]\n",
-            "bad.yaml:1:24: invalid pattern",
+            "bad.yaml:1:24: repositories[0].match: invalid pattern",
         ),
     ] {
         workplace.write("bad.yaml", content);

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use tranship_artifact::retention::Selection;
 use tranship_artifact::tags::TagFilter;
 
+use super::list::list;
 use super::values::VersionRangeArg;
 use crate::location::DurationArg;
 
@@ -11,8 +12,9 @@ use crate::location::DurationArg;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct RetentionSettings {
-    /// A pattern, or several.
-    pub(crate) tags: Patterns,
+    /// Patterns. One that begins with `!` excludes tags.
+    #[serde(deserialize_with = "list")]
+    pub(crate) tags: Vec<String>,
     /// Only versions in this range match.
     #[serde(default)]
     pub(crate) semver: Option<VersionRangeArg>,
@@ -25,32 +27,11 @@ pub(crate) struct RetentionSettings {
     pub(crate) not_pulled_for: Option<DurationArg>,
 }
 
-/// Patterns of tags. One that begins with `!` excludes tags.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Patterns {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Patterns {
-    fn as_slice(&self) -> &[String] {
-        match self {
-            Self::One(pattern) => std::slice::from_ref(pattern),
-            Self::Several(patterns) => patterns,
-        }
-    }
-}
-
 impl RetentionSettings {
     /// Returns why the entry is not accepted, if it is not.
     pub(crate) fn flaw(&self) -> Option<&'static str> {
-        let patterns = self.tags.as_slice();
-        if patterns.is_empty()
-            || patterns
-                .iter()
-                .any(|glob| glob.trim_start_matches('!').is_empty())
-        {
+        let is_empty = |glob: &String| glob.trim_start_matches('!').is_empty();
+        if self.tags.is_empty() || self.tags.iter().any(is_empty) {
             return Some("an entry of retention needs patterns in tags, such as 'pr-*'");
         }
         if self.keep_last == Some(0) {
@@ -69,7 +50,7 @@ impl RetentionSettings {
 
     /// Returns the entry as a selection. Digest tags are deleted with what they are attached to.
     pub(crate) fn selection(&self) -> Selection {
-        let patterns = self.tags.as_slice().iter();
+        let patterns = self.tags.iter();
         let mut tags = patterns.fold(TagFilter::default(), |tags, glob| tags.with_glob(glob));
         if let Some(range) = &self.semver {
             tags = tags.with_versions(range.0.clone());

@@ -169,7 +169,13 @@ macro_rules! deserialize_as_text {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = deserializer.deserialize_any(ScalarText)?;
-                text.parse().map_err(|error: Error| serde::de::Error::custom(error))
+                text.parse().map_err(|error: Error| {
+                    let message = match error.hint() {
+                        Some(hint) => format!("{error}; {hint}"),
+                        None => error.to_string(),
+                    };
+                    serde::de::Error::custom(message)
+                })
             }
         }
     )+};

@@ -53,7 +53,11 @@ async fn read_file(path: &Path) -> Result<Settings> {
     if content.trim().is_empty() {
         return Ok(Settings::default());
     }
-    tranship_yaml::decode(&name, content, RepeatedKeys::Refuse)
+    let decoded = tranship_yaml::decode(&name, content, RepeatedKeys::Refuse);
+    decoded.map_err(|error: Error| match error.hint() {
+        Some(_) => error,
+        None => error.with_hint("docs/cli.md has the keys and their values, under \"A file with settings\""),
+    })
 }
 
 /// Checks that settings fit each other. The command line cannot do so, as the other one may be in a file.
