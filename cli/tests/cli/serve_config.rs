@@ -149,13 +149,106 @@ fn settings_without_effect_are_told() {
     assert!(told.contains("write docker.io/library/alpine"), "{told}");
 }
 
+/// Paths that a server cannot use. The check, the start and a reload refuse them alike.
+#[cfg(unix)]
+#[test]
+fn paths_that_cannot_be_used_are_refused_before_they_are() {
+    let workplace = Workplace::new();
+    workplace.write("file", "");
+    let link = |target: &str, name: &str| {
+        std::os::unix::fs::symlink(target, workplace.path(name)).expect("linked");
+    };
+    link("missing/log", "dangling");
+    link("future", "to-create");
+    std::fs::create_dir(workplace.path("directory")).expect("created");
+    let made = std::process::Command::new("mkfifo")
+        .arg(workplace.path("pipe"))
+        .status();
+    assert!(made.expect("mkfifo runs").success());
+    workplace.write("running.yaml", "{}");
+    let mut served = Served::start(&workplace, &["running.yaml"]);
+    served.host();
+    for (content, path) in [
+        ("audit-log: pipe", "pipe"),
+        ("audit-log: directory", "directory"),
+        ("audit-log: missing/log", "missing/log"),
+        ("audit-log: file/log", "file/log"),
+        ("audit-log: dangling", "dangling"),
+        ("root: ./file", "file"),
+        ("root: ./file/below", "file/below"),
+        ("root: ./dangling", "dangling"),
+        ("state: file", "file"),
+        ("state: file/below", "file/below"),
+        ("state: dangling", "dangling"),
+        ("root: ./new\nmirror: a.example\nstate: pipe", "pipe"),
+    ] {
+        workplace.write("bad.yaml", content);
+        for arguments in [
+            &["serve", "bad.yaml", "--check-config"][..],
+            &["serve", "bad.yaml", "--listen", "127.0.0.1:0"],
+        ] {
+            let refused = workplace.run(arguments);
+            assert!(matches!(refused.code, Some(1..)), "{content}: {refused:?}");
+            assert!(refused.stderr.contains(path), "{content}: {refused:?}");
+        }
+        // A reload takes seconds, and checks in the same way.
+        if ["audit-log: pipe", "root: ./dangling", "state: file"].contains(&content) {
+            workplace.write("running.yaml", content);
+            served.wait_for_log("not reloaded");
+        }
+    }
+    for content in [
+        "audit-log: to-create",
+        "audit-log: /dev/null",
+        "audit-log: '-'",
+    ] {
+        workplace.write("good.yaml", content);
+        workplace.ok(&["serve", "good.yaml", "--check-config"]);
+    }
+    let created = ["future", "new", "log"];
+    assert!(
+        !workplace
+            .files()
+            .iter()
+            .any(|name| created.contains(&&**name))
+    );
+}
+
+#[test]
+fn settings_that_are_never_used_are_told() {
+    let workplace = Workplace::new();
+    workplace.write(
+        "odd.yaml",
+        "root: ./a/b\nlisten: 0.0.0.0:0\nallow-host: a.example\n\
+         repositories:\n\
+         - {match: 'team/**', retention: [{tags: '*', keep-last: 1}, {tags: 'pr-*', keep-last: 2}]}\n\
+         - match: 'other/*'\n\
+         - match: 'team/app'\n",
+    );
+    let checked = workplace.run(&["serve", "odd.yaml", "--check-config"]);
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    let told = checked.stderr;
+    assert_eq!(told.matches("warning: ").count(), 4, "{told}");
+    for text in [
+        "allow-host has no effect",
+        "repositories[2], team/app, is never used: the earlier team/**",
+        "retention[1] of repositories team/** is never used",
+        "does not exist; both are created",
+    ] {
+        assert!(told.contains(text), "{told}");
+    }
+}
+
 #[test]
 fn the_settings_are_checked_without_serving() {
     let workplace = Workplace::new();
     workplace.write("good.yaml", "listen: 127.0.0.1:0\nmax-blob-size: 10GiB\n");
     assert_eq!(workplace.ok(&["serve", "good.yaml", "--check-config"]), "");
     for (content, message) in [
-        ("listne: x\n", "bad.yaml:1:1: unknown key `listne`; did you mean `listen`?"),
+        (
+            "listne: x\n",
+            "bad.yaml:1:1: unknown key `listne`; did you mean `listen`?",
+        ),
         (
             "root: .\nmax-blob-size: huge\n",
             "bad.yaml:2:16: max-blob-size: invalid size",
@@ -166,6 +259,18 @@ fn the_settings_are_checked_without_serving() {
             "repositories: [{match: a, retention: [{tags: {a: b}}]}]\n",
             "repositories[0].retention[0].tags: ",
         ),
+        (
+            "allow-host: https://a.example\n",
+            "bad.yaml:1:13: allow-host: invalid host",
+        ),
+        ("allow-host: ['*.example']\n", "invalid host"),
+        ("allow-host: a.example:5000\n", "invalid host"),
+        (
+            "public-url: nonsense\n",
+            "bad.yaml:1:13: public-url: nonsense: not a URL",
+        ),
+        ("max-connections: 0\n", "max-connections must be at least 1"),
+        ("timeout: 0s\n", "timeout must be more than 0s"),
         (
             "anonymous-read: ['**']\n",
             "anonymous-read needs the setting htpasswd, robots, oidc, tls-client-ca or auth-realm",

@@ -96,7 +96,7 @@ fn mirrors_are_reloaded_and_checked() {
     for (content, message) in [
         (
             "mirror: [ghcr.io=ftp://x]\n",
-            "bad.yaml:1:10: a mirror is reached over http or https",
+            "bad.yaml:1:10: mirror[0]: a mirror is reached over http or https",
         ),
         ("mirror: [a.io, a.io]\n", "a.io"),
         (

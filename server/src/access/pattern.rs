@@ -33,7 +33,28 @@ impl NamePattern {
     /// The time is bounded by the product of both lengths, so a hostile pattern cannot make it slow.
     #[must_use]
     pub fn matches(&self, name: &RepositoryName) -> bool {
-        let components: Vec<&str> = name.as_str().split('/').collect();
+        self.fits(name.as_str())
+    }
+
+    /// Returns whether the pattern matches every name that `other` matches. It may be `false` for patterns of which only
+    /// the lengths of names tell that, such as `*/**` and `**`.
+    ///
+    /// ```
+    /// use tranship_server::NamePattern;
+    ///
+    /// let wide: NamePattern = "team/**".parse()?;
+    /// assert!(wide.covers(&"team/app-*".parse()?));
+    /// assert!(!wide.covers(&"*/app".parse()?));
+    /// # Ok::<(), tranship::Error>(())
+    /// ```
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.fits(&other.0)
+    }
+
+    /// Returns whether the pattern matches `text`, a name or a pattern. Only stars match the stars of a pattern.
+    fn fits(&self, text: &str) -> bool {
+        let components: Vec<&str> = text.split('/').collect();
         // `reached[n]`: the pattern up to here matches the first n components.
         let mut reached = vec![false; components.len() + 1];
         reached[0] = true;
@@ -45,7 +66,7 @@ impl NamePattern {
             }
             let part = WildMatch::new(part);
             for (at, component) in components.iter().enumerate().rev() {
-                reached[at + 1] = reached[at] && part.matches(component);
+                reached[at + 1] = reached[at] && *component != "**" && part.matches(component);
             }
             reached[0] = false;
         }
@@ -121,6 +142,38 @@ mod tests {
             ("a*p", "ap2"),
         ] {
             assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_narrower_ones() {
+        let covers = |wide: &str, narrow: &str| {
+            let [wide, narrow] = [wide, narrow].map(str::parse::<NamePattern>);
+            wide.expect("a pattern").covers(&narrow.expect("a pattern"))
+        };
+        for (wide, narrow) in [
+            ("app", "app"),
+            ("**", "**/web"),
+            ("team/**", "team/*"),
+            ("team/**", "team"),
+            ("team/**", "team/**/web"),
+            ("*", "a*"),
+            ("a*", "a*b*"),
+            ("**/web", "a/**/web"),
+            ("**/b/**", "a/**/b"),
+        ] {
+            assert!(covers(wide, narrow), "{wide} {narrow}");
+        }
+        for (wide, narrow) in [
+            ("app", "*"),
+            ("*", "**"),
+            ("team/*", "team/**"),
+            ("a*", "*a"),
+            ("a*b*", "a*"),
+            ("team/**", "**"),
+            ("**/web", "**/w*"),
+        ] {
+            assert!(!covers(wide, narrow), "{wide} {narrow}");
         }
     }
 

@@ -48,6 +48,12 @@ impl RetentionSettings {
         )
     }
 
+    /// Returns whether this entry matches every tag that `other` matches, as far as that is plain.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let is_any_version = self.semver.is_none() || self.semver == other.semver;
+        is_any_version && (self.tags == ["*"] || self.tags == other.tags)
+    }
+
     /// Returns the entry as a selection. Digest tags are deleted with what they are attached to.
     pub(crate) fn selection(&self) -> Selection {
         let patterns = self.tags.iter();

@@ -11,7 +11,9 @@ use tranship::{MAX_MANIFEST_SIZE, RepositoryName};
 
 use super::list::{list, patterns_or_all};
 use super::retention::RetentionSettings;
-use super::values::{MirrorArg, PatternArg, RateArg, RepositoryGrantArg, RootArg, SizeArg};
+use super::values::{
+    HostArg, MirrorArg, PatternArg, PublicUrlArg, RateArg, RepositoryGrantArg, RootArg, SizeArg,
+};
 use super::webhook::WebhookArg;
 use crate::location::{DurationArg, GrantArg};
 
@@ -108,11 +110,11 @@ settings! {
     /// they must name a loopback address, localhost, or the host of --public-url. May be repeated
     #[arg(long, value_name = "HOST")]
     #[serde(deserialize_with = "list")]
-    allow_host: Vec<String>,
+    allow_host: Vec<HostArg>,
     /// The URL at which clients reach this server, such as https://registry.example: for tokens, and for URLs in events
     /// [default: the host that clients name; none in events]
     #[arg(long, value_name = "URL")]
-    public_url: Option<String>,
+    public_url: Option<PublicUrlArg>,
     /// Sign tokens with the secret of this file, at least 32 bytes, so that they stay valid after a restart and at
     /// other servers with the same file [default: a random one]
     #[arg(long, value_name = "FILE")]
@@ -304,6 +306,10 @@ impl Settings {
         let address = host.trim_start_matches('[').trim_end_matches(']');
         let is_loopback = |ip: IpAddr| ip.is_loopback();
         host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback)
+    }
+
+    pub(crate) fn public_url(&self) -> Option<&str> {
+        self.public_url.as_ref().map(|url| url.0.as_str())
     }
 
     /// Returns whether callers are told apart.

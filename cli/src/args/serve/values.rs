@@ -1,13 +1,14 @@
 //! The values of settings, which are text on the command line and in a file.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 use tranship::{Error, ErrorKind, RegistryName, RepositoryName, Result};
 use tranship_artifact::tags::VersionRange;
 use tranship_backends::RegistryLocation;
-use tranship_server::{Grant, NamePattern, Rate};
+use tranship_server::{Grant, NamePattern, Rate, TokenOptions};
 
 use crate::location::{DurationArg, GrantArg, parse_root};
 
@@ -68,6 +69,46 @@ impl FromStr for PatternArg {
 
     fn from_str(text: &str) -> Result<Self> {
         text.parse().map(Self)
+    }
+}
+
+/// The host of a `Host` header: a name or an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostArg(pub(crate) String);
+
+impl FromStr for HostArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let address = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        let is_address = address.unwrap_or(text).parse::<Ipv6Addr>().is_ok();
+        let is_name = !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+        if is_address || is_name {
+            return Ok(Self(text.to_owned()));
+        }
+        let message = format!(
+            "invalid host {text:?}: no request names it; expected a name or an address, without a scheme, a port, a path or a *"
+        );
+        Err(Error::new(ErrorKind::InvalidInput, message)
+            .with_hint("write for example host.docker.internal"))
+    }
+}
+
+/// The URL at which clients reach the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublicUrlArg(pub(crate) String);
+
+impl FromStr for PublicUrlArg {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let checked = TokenOptions::default().with_public_url(text);
+        checked.map(|_| Self(text.to_owned()))
     }
 }
 
@@ -187,6 +228,8 @@ deserialize_as_text!(
     SizeArg,
     PatternArg,
     MirrorArg,
+    HostArg,
+    PublicUrlArg,
     DurationArg,
     GrantArg,
     RepositoryGrantArg,
@@ -228,6 +271,32 @@ mod tests {
         assert_eq!(size("2 kb"), Some(2000));
         for text in ["", "GiB", "-1", "1.5GiB", "10 apples", "99999999TiB"] {
             assert_eq!(size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_what_requests_name() {
+        for text in [
+            "host.docker.internal",
+            "Registry_1",
+            "10.0.0.1",
+            "::1",
+            "[fd00::1]",
+        ] {
+            text.parse::<HostArg>().expect(text);
+        }
+        for text in [
+            "",
+            "http://a",
+            "a:5000",
+            "a/b",
+            "*.example",
+            "u@a",
+            "[a]",
+            "[::1]:5",
+            "é",
+        ] {
+            text.parse::<HostArg>().expect_err(text);
         }
     }
 

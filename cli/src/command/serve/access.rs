@@ -60,7 +60,7 @@ pub(super) async fn access(settings: &Settings, generated: &TokenKey) -> Result<
         None => generated.clone(),
     };
     let mut options = TokenOptions::default();
-    if let Some(url) = &settings.public_url {
+    if let Some(url) = settings.public_url() {
         options = options.with_public_url(url)?;
     }
     if let Some(lifetime) = settings.token_lifetime {

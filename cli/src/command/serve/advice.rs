@@ -1,9 +1,11 @@
 //! Settings that have no effect, which are likely mistakes.
 
 use tranship::Result;
+use tranship_backends::RegistryLocation;
 use tranship_server::{Htpasswd, NamePattern};
 
-use crate::args::Settings;
+use super::{directory, registry};
+use crate::args::{RootArg, Settings};
 
 /// The host of Docker Hub, whose official images are stored below `library/`.
 const DOCKER_HUB: &str = "docker.io";
@@ -14,6 +16,9 @@ const DOCKER_HUB: &str = "docker.io";
 /// The error of reading the file of users.
 pub(super) async fn warnings(settings: &Settings) -> Result<Vec<String>> {
     let mut warnings = unknown_users(settings).await?;
+    warnings.extend(hidden_patterns(settings));
+    warnings.extend(unused_hosts(settings));
+    warnings.extend(odd_root(settings));
     let has_hub = settings
         .mirror
         .iter()
@@ -49,6 +54,68 @@ async fn unknown_users(settings: &Settings) -> Result<Vec<String>> {
         }
     }
     Ok(warnings)
+}
+
+/// Returns a warning for each pattern that is never looked at, as an earlier one matches whatever it matches.
+fn hidden_patterns(settings: &Settings) -> Vec<String> {
+    let entries = settings.repositories.iter();
+    let entries: Vec<&NamePattern> = entries.map(|entry| &entry.names.0).collect();
+    let counted = settings.metrics_repository.iter();
+    let counted: Vec<&NamePattern> = counted.map(|names| &names.0).collect();
+    let mut warnings = Vec::new();
+    for (setting, patterns) in [("repositories", entries), ("metrics-repository", counted)] {
+        for (position, pattern) in patterns.iter().enumerate() {
+            let mut earlier = patterns[..position].iter();
+            if let Some(wider) = earlier.find(|earlier| earlier.covers(pattern)) {
+                warnings.push(format!(
+                    "{setting}[{position}], {pattern}, is never used: the earlier {wider} matches the same repositories; put the narrower pattern first"
+                ));
+            }
+        }
+    }
+    for entry in &settings.repositories {
+        for (position, rule) in entry.retention.iter().enumerate() {
+            if entry.retention[..position]
+                .iter()
+                .any(|earlier| earlier.covers(rule))
+            {
+                let names = &entry.names.0;
+                warnings.push(format!(
+                    "retention[{position}] of repositories {names} is never used: an earlier entry decides about the same tags"
+                ));
+            }
+        }
+    }
+    warnings
+}
+
+/// Returns a warning if hosts are allowed that the server does not ask for.
+fn unused_hosts(settings: &Settings) -> Option<String> {
+    let is_asked = settings.is_local() && !settings.has_users() && settings.tls_cert.is_none();
+    (!settings.allow_host.is_empty() && !is_asked).then(|| {
+        "allow-host has no effect: only a server on a loopback address without users and TLS refuses hosts".to_owned()
+    })
+}
+
+/// Returns a warning if pushes cannot be stored, or if not only the root itself will be created: its path may have a
+/// mistake.
+fn odd_root(settings: &Settings) -> Option<String> {
+    let Some(RootArg(RegistryLocation::LayoutRegistry(root))) = &settings.root else {
+        return None;
+    };
+    let root = std::path::absolute(root).ok()?;
+    if root.is_dir() && !registry::is_read_only(settings) {
+        let error = directory::is_writable(&root).err()?;
+        let root = root.display();
+        return Some(format!(
+            "root {root} cannot be written to: {error}; clients cannot push"
+        ));
+    }
+    let parent = root.parent()?;
+    (!parent.exists()).then(|| {
+        let (root, parent) = (root.display(), parent.display());
+        format!("root {root}: {parent} does not exist; both are created with the first push")
+    })
 }
 
 /// Returns all patterns of repositories, with the settings that they are in.

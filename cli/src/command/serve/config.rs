@@ -56,7 +56,8 @@ async fn read_file(path: &Path) -> Result<Settings> {
     let decoded = tranship_yaml::decode(&name, content, RepeatedKeys::Refuse);
     decoded.map_err(|error: Error| match error.hint() {
         Some(_) => error,
-        None => error.with_hint("docs/cli.md has the keys and their values, under \"A file with settings\""),
+        None => error
+            .with_hint("docs/cli.md has the keys and their values, under \"A file with settings\""),
     })
 }
 
@@ -156,8 +157,23 @@ fn check(settings: &Settings) -> Result<()> {
             return Err(misfit(message));
         }
     }
+    for (name, count) in [
+        ("max-connections", settings.max_connections),
+        ("max-uploads", settings.max_uploads),
+        ("max-uploads-per-user", settings.max_uploads_per_user),
+    ] {
+        if count == Some(0) {
+            return Err(misfit(format!("the setting {name} must be at least 1")));
+        }
+    }
+    if settings.timeout.is_some_and(|timeout| timeout.0.is_zero()) {
+        return Err(misfit(
+            "the setting timeout must be more than 0s".to_owned(),
+        ));
+    }
     for (name, size) in [
         ("cache-size", settings.cache_size),
+        ("max-blob-size", settings.max_blob_size),
         ("quota", settings.quota),
         ("max-manifest-size", settings.max_manifest_size),
     ] {

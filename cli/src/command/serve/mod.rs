@@ -3,7 +3,9 @@
 mod access;
 mod advice;
 mod audit;
+mod check;
 mod config;
+mod directory;
 mod mirrors;
 mod options;
 mod pulls;
@@ -25,14 +27,11 @@ use futures_util::future::{Either, OptionFuture, join};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
-use tranship::{Registry, Result};
-use tranship_memory::MemoryRegistry;
 use tranship_page::{Page, PageOptions};
-use tranship_server::{RegistryService, Server, ServerName, Tls, TokenKey, router};
+use tranship_server::{RegistryService, Server, ServerName, TokenKey, router};
 
 use self::audit::AuditLog;
 use self::config::Config;
-use self::options::server_options;
 use self::pulls::PullLog;
 use self::quotas::QuotaKeeper;
 use self::reload::Reload;
@@ -74,14 +73,15 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         None => None,
     };
     let settings = config.load().await?;
+    let token_key = TokenKey::generate()?;
+    let checked = check::check(&settings, &location_options, &token_key).await?;
     if args.check_config {
-        return check(&settings, &location_options).await;
+        for warning in checked.warnings {
+            eprintln!("warning: {warning}");
+        }
+        return Ok(());
     }
     let state = StateDirectory::of(&settings);
-    let webhooks = webhooks::endpoints(&settings).await?;
-    let token_key = TokenKey::generate()?;
-    let mut options = server_options(&settings, &token_key).await?;
-    let tls = open_tls(&settings).await?;
     let open_options = location_options.clone().open_options()?;
     let root = registry::open_root(&settings, &open_options).await?;
     // The content of a registry in memory is gone with the process.
@@ -96,8 +96,9 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         state_of_mirrors,
     )
     .await?;
+    let mut options = checked.options;
     options.mirrors.clone_from(&mirrors);
-    let notifier = webhooks::open(&settings, webhooks, state.as_ref()).await?;
+    let notifier = webhooks::open(&settings, checked.endpoints, state.as_ref()).await?;
     let options = webhooks::subscribe(options, notifier.as_ref());
     let audit = audit::open(&settings)?;
     let options = audit::subscribe(options, audit.as_ref(), &settings);
@@ -114,7 +115,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     );
     let service = router(registry, options);
 
-    let advice = advice::warnings(&settings).await?;
+    let tls = checked.tls;
     let listener = socket::listen(settings.listen()).await?;
     let address = socket::local_address(&listener)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -141,7 +142,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     let spans = None;
     let _log = log::begin(output, spans);
     log_what_is_served(&settings, address);
-    for warning in advice {
+    for warning in checked.warnings {
         tracing::warn!("{warning}");
     }
     let listening = Listening {
@@ -230,34 +231,6 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         traces.shutdown().await;
     }
     outcome
-}
-
-/// Checks the settings and the files that they name, without opening the storage.
-async fn check(settings: &Settings, location_options: &LocationOptions) -> Outcome {
-    webhooks::endpoints(settings).await?;
-    audit::check(settings)?;
-    server_options(settings, &TokenKey::generate()?).await?;
-    open_tls(settings).await?;
-    // Mirrors are checked over any registry.
-    let root: Arc<dyn Registry> = Arc::new(MemoryRegistry::new());
-    let server = ServerName::generate()?;
-    mirrors::open(settings, &root, location_options, &server, None).await?;
-    socket::check(settings.listen()).await?;
-    for warning in advice::warnings(settings).await? {
-        eprintln!("warning: {warning}");
-    }
-    Ok(())
-}
-
-async fn open_tls(settings: &Settings) -> Result<Option<Tls>> {
-    let (Some(certificates), Some(key)) = (&settings.tls_cert, &settings.tls_key) else {
-        return Ok(None);
-    };
-    let tls = match &settings.tls_client_ca {
-        None => Tls::open(certificates, key).await?,
-        Some(clients) => Tls::open_with_clients(certificates, key, clients).await?,
-    };
-    Ok(Some(tls))
 }
 
 /// Logs what the user should know about the settings.

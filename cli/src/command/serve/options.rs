@@ -61,8 +61,9 @@ pub(super) async fn server_options(
 
 /// Returns the hosts by which programs of this machine may reach the server.
 fn local_hosts(settings: &Settings) -> LocalHosts {
-    let public = settings.public_url.as_ref();
+    let public = settings.public_url();
     let public = public.and_then(|url| Some(url.parse::<Uri>().ok()?.host()?.to_owned()));
-    let hosts = settings.allow_host.iter().cloned().chain(public);
+    let given = settings.allow_host.iter().map(|host| host.0.clone());
+    let hosts = given.chain(public);
     hosts.fold(LocalHosts::default(), LocalHosts::with_host)
 }

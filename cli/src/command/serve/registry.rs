@@ -5,20 +5,22 @@ use std::sync::Arc;
 use tranship::layers::{
     ImmutableTags, NoDeletes, Notify, Operation, PerRepository, ReadOnly, RepositoryQuotas,
 };
-use tranship::{Registry, RegistryName, Repository, RepositoryName};
+use tranship::{Registry, RegistryName, Repository, RepositoryName, Result};
 use tranship_backends::{OpenOptions, RegistryLocation};
 use tranship_memory::{MemoryOptions, MemoryRegistry};
 use tranship_server::Mirrors;
 
 use super::pulls::{self, PullLog};
 use crate::args::{RepositorySettings, Settings};
-use crate::command_error::{At as _, Outcome};
 
 /// Opens the storage of the server, without layers.
+///
+/// # Errors
+/// As [`open_registry_with`](tranship_backends::open_registry_with).
 pub(super) async fn open_root(
     settings: &Settings,
     location_options: &OpenOptions,
-) -> Outcome<Arc<dyn Registry>> {
+) -> Result<Arc<dyn Registry>> {
     match &settings.root {
         None => {
             let mut options =
@@ -33,9 +35,7 @@ pub(super) async fn open_root(
             options
                 .direct_endpoint
                 .clone_from(&settings.redirect_endpoint);
-            tranship_backends::open_registry_with(&root.0, &options)
-                .await
-                .at(&root.0)
+            tranship_backends::open_registry_with(&root.0, &options).await
         }
     }
 }

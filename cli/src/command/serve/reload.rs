@@ -18,8 +18,9 @@ use super::options::server_options;
 use super::pulls::PullLog;
 use super::state::StateDirectory;
 use super::widened::widened;
-use super::{advice, mirrors, quotas, registry, webhooks};
+use super::{check, mirrors, quotas, registry, webhooks};
 use crate::args::{LocationOptions, Settings};
+use crate::report::Report;
 
 /// The time between two looks at the file. Notifications of the system would miss changes on network file systems.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -73,7 +74,8 @@ impl Reload {
             match self.reload().await {
                 Ok(()) => tracing::info!(%file, "the settings were reloaded"),
                 Err(error) => {
-                    tracing::warn!(%file, %error, "not reloaded; the last valid settings stay in use");
+                    let (error, hint) = (causes(&error), error.hint());
+                    tracing::warn!(%file, %error, hint, "not reloaded; the last valid settings stay in use");
                 }
             }
         }
@@ -97,6 +99,8 @@ impl Reload {
         for name in fixed_changes(&old, &settings) {
             tracing::warn!("the setting {name} has changed, which takes effect at the next start");
         }
+        // Also what takes effect at the next start, which would fail.
+        let checked = check::check(&settings, &self.location_options, &self.token_key).await?;
         // The storage and the address cannot change.
         let settings = Settings {
             root: old.root.clone(),
@@ -117,11 +121,11 @@ impl Reload {
         for change in widened(&old, &settings) {
             tracing::warn!("the new settings allow more than before: {change}");
         }
-        for warning in advice::warnings(&settings).await? {
+        for warning in checked.warnings {
             tracing::warn!("{warning}");
         }
         if let Some(notifier) = &self.notifier {
-            notifier.set_public_url(settings.public_url.as_deref());
+            notifier.set_public_url(settings.public_url());
         }
         self.pulls.configure(&settings);
         quotas::configure(&self.quotas, &settings);
@@ -135,6 +139,12 @@ impl Reload {
         self.settings.send_replace(settings);
         Ok(())
     }
+}
+
+/// Returns the text of an error with its last cause.
+fn causes(error: &Error) -> String {
+    let line = Report::new(error).line();
+    line.trim_start_matches("error: ").to_owned()
 }
 
 fn mirrors_differ(old: &Settings, new: &Settings) -> bool {

@@ -23,7 +23,7 @@ pub(super) async fn listen(address: &str) -> Outcome<TcpListener> {
 ///
 /// # Errors
 /// The error of the address.
-pub(super) async fn check(address: &str) -> Outcome<()> {
+pub(super) async fn check(address: &str) -> Result<()> {
     let checked = async {
         for mut address in tokio::net::lookup_host(address).await? {
             // The port may be in use by the server that the settings are for.
@@ -33,11 +33,10 @@ pub(super) async fn check(address: &str) -> Outcome<()> {
         Ok(())
     };
     let checked: std::io::Result<()> = checked.await;
-    let checked = checked.map_err(|error| {
+    checked.map_err(|error| {
         let error = Error::io("cannot listen on the address", error);
-        explain_address(error, address)
-    });
-    checked.at(address)
+        explain_address(error, address).with_subject(address)
+    })
 }
 
 /// Returns the address, with the port that the system has chosen.

@@ -1,15 +1,18 @@
 //! The server's own files.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tranship::layers::CachedContent;
-use tranship::{Algorithm, ContentKind, Descriptor, Error, RepositoryName, Result, blocking};
+use tranship::{
+    Algorithm, ContentKind, Descriptor, Error, ErrorKind, RepositoryName, Result, blocking,
+};
 use tranship_backends::RegistryLocation;
 
+use super::directory;
 use crate::args::Settings;
 use crate::save::beside;
 use crate::state;
@@ -36,22 +39,31 @@ impl StateDirectory {
         path(settings).map(Self)
     }
 
+    /// Checks that the server can have the directory if the settings name it, or if it does not start without one.
+    ///
+    /// # Errors
+    /// - [`InvalidInput`](tranship::ErrorKind::InvalidInput) if one is needed, and the user has no home directory.
+    /// - The error of the file system.
+    pub(super) async fn check(settings: &Settings) -> Result<()> {
+        let of_mirrors = !settings.mirror.is_empty() && settings.root.is_some();
+        let of_webhooks = !settings.webhook.is_empty();
+        match Self::of(settings) {
+            Some(Self(path)) if settings.state.is_some() || of_mirrors || of_webhooks => {
+                let check = move || directory::check(&path).map_err(|error| unusable(&path, error));
+                blocking::run(check).await
+            }
+            None if of_webhooks => Err(missing()),
+            _ => Ok(()),
+        }
+    }
+
     /// Creates the directory, unless it exists.
     ///
     /// # Errors
     /// The error of the file system.
     pub(super) async fn create(&self) -> Result<()> {
         let path = self.0.clone();
-        let create = move || {
-            fs::create_dir_all(&path).map_err(|error| {
-                Error::io(
-                    "the directory for the server's own files cannot be created",
-                    error,
-                )
-                .with_subject(path.display())
-                .with_hint("name another one with --state")
-            })
-        };
+        let create = move || fs::create_dir_all(&path).map_err(|error| unusable(&path, error));
         blocking::run(create).await
     }
 
@@ -139,6 +151,21 @@ impl Line {
         let repository: RepositoryName = self.repository.parse().ok()?;
         Some(CachedContent::new(repository, kind, self.content))
     }
+}
+
+/// Returns the error of a server that needs a directory, for a user without a home.
+pub(super) fn missing() -> Error {
+    let message = "events that wait for their delivery need a directory";
+    Error::new(ErrorKind::InvalidInput, message).with_hint("set one with --state DIR")
+}
+
+fn unusable(path: &Path, error: io::Error) -> Error {
+    Error::io(
+        "the directory for the server's own files cannot be used",
+        error,
+    )
+    .with_subject(path.display())
+    .with_hint("name another one with --state")
 }
 
 fn path(settings: &Settings) -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use tranship_webhooks::{
     Endpoint, EventFilter, EventFormat, Notifier, NotifierOptions, RetryOptions, Secret,
 };
 
-use super::state::StateDirectory;
+use super::state::{self, StateDirectory};
 use crate::args::{Settings, WebhookAction, WebhookFormat, WebhookSettings};
 use crate::input::Input;
 
@@ -100,15 +100,12 @@ pub(super) async fn open(
         return Ok(None);
     }
     tranship_backends::ensure_tls_provider()?;
-    let state = state.ok_or_else(|| {
-        let message = "events that wait for their delivery need a directory";
-        Error::new(ErrorKind::InvalidInput, message).with_hint("set one with --state DIR")
-    })?;
+    let state = state.ok_or_else(state::missing)?;
     state.create().await?;
     let mut options = NotifierOptions::default()
         .with_directory(state.path().join("webhooks"))
         .with_address(settings.listen());
-    if let Some(url) = &settings.public_url {
+    if let Some(url) = settings.public_url() {
         options = options.with_public_url(url);
     }
     options.endpoints = endpoints;

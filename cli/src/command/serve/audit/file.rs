@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::super::directory;
+
 /// A file to which whole lines are appended, or standard output.
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -28,6 +30,25 @@ impl LogFile {
             file,
             path: (!is_output).then(|| path.to_owned()),
         })
+    }
+
+    /// Checks that the file at `path` can be opened, or else that one can be created there. Nothing is created.
+    pub(super) fn check(path: &Path) -> io::Result<()> {
+        if path == Path::new("-") {
+            return Ok(());
+        }
+        match open_to_append(path, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let parent = path.parent().filter(|path| !path.as_os_str().is_empty());
+                let parent = parent.unwrap_or(Path::new("."));
+                match fs::read_link(path) {
+                    // The file would be created where the link leads.
+                    Ok(target) => Self::check(&parent.join(target)),
+                    Err(_) => directory::is_writable(parent),
+                }
+            }
+            opened => opened.map(drop),
+        }
     }
 
     /// Opens the path again, for example since the file was renamed.
@@ -108,14 +129,38 @@ fn ends_within_a_line(path: &Path) -> bool {
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
+    open_to_append(path, true)
+}
+
+fn open_to_append(path: &Path, create: bool) -> io::Result<File> {
+    #[cfg(unix)]
+    check_type(path)?;
     let mut options = OpenOptions::new();
-    options.append(true).create(true);
+    options.append(true).create(create);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
+        // If the path leads to a named pipe since it was checked, this does not wait for a reader.
+        let flags = rustix::fs::OFlags::NONBLOCK.bits();
+        options.mode(0o600).custom_flags(flags.cast_signed());
     }
     options.open(path)
+}
+
+/// Refuses what may make a write wait, such as a named pipe.
+#[cfg(unix)]
+fn check_type(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let Ok(metadata) = fs::metadata(path) else {
+        // Opening it says why.
+        return Ok(());
+    };
+    let file_type = metadata.file_type();
+    if file_type.is_file() || file_type.is_dir() || file_type.is_char_device() {
+        return Ok(());
+    }
+    let message = "it is a named pipe, a socket or a disk, and not a file";
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
 }
 
 #[cfg(unix)]

@@ -6,9 +6,10 @@ mod log;
 use std::path::Path;
 use std::sync::Arc;
 
-use tranship::{Error, ErrorKind, Result};
+use tranship::{Error, Result, blocking};
 use tranship_server::{AuditOptions, ServerOptions};
 
+use self::file::LogFile;
 pub(super) use self::log::AuditLog;
 use crate::args::Settings;
 
@@ -27,19 +28,12 @@ pub(super) fn open(settings: &Settings) -> Result<Option<AuditLog>> {
 /// Checks the path of the audit log, without creating the file.
 ///
 /// # Errors
-/// [`InvalidInput`](ErrorKind::InvalidInput) if there cannot be a file.
-pub(super) fn check(settings: &Settings) -> Result<()> {
-    let Some(path) = &settings.audit_log else {
+/// The error of the file system if it could not be opened.
+pub(super) async fn check(settings: &Settings) -> Result<()> {
+    let Some(path) = settings.audit_log.clone() else {
         return Ok(());
     };
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if path.is_dir() || directory.is_some_and(|directory| !directory.is_dir()) {
-        let message = "the audit log is not a file in a directory that exists";
-        return Err(Error::new(ErrorKind::InvalidInput, message).with_subject(path.display()));
-    }
-    Ok(())
+    blocking::run(move || LogFile::check(&path).map_err(|error| failed(&path, error))).await
 }
 
 /// Makes `log` the audit log of the server.
@@ -60,5 +54,5 @@ pub(super) fn subscribe(
 fn failed(path: &Path, error: std::io::Error) -> Error {
     Error::io("the audit log cannot be opened", error)
         .with_subject(path.display())
-        .with_hint("name a file that the server may create and write with --audit-log")
+        .with_hint("name a file that the server may create and write with --audit-log; - is standard output")
 }
