@@ -1,7 +1,9 @@
 //! The caller of a request, and the responses to callers that may not make it.
 
+use std::fmt;
+
 use http::StatusCode;
-use http::header::WWW_AUTHENTICATE;
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
 use tranship::{Error, ErrorKind, RepositoryName};
 
@@ -24,6 +26,25 @@ pub(crate) enum Required<'a> {
     Catalog,
     /// An action on a repository.
     Repository(&'a RepositoryName, Action),
+}
+
+/// Says what the caller must be allowed to do, after "may not".
+impl fmt::Display for Required<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing | Self::Credentials => f.write_str("use the registry"),
+            Self::User => f.write_str("read the metrics"),
+            Self::Catalog => f.write_str("list repositories"),
+            Self::Repository(name, action) => {
+                let verb = match action {
+                    Action::Pull => "pull from",
+                    Action::Push => "push to",
+                    Action::Delete => "delete from",
+                };
+                write!(f, "{verb} `{name}`")
+            }
+        }
+    }
 }
 
 /// The caller of a request.
@@ -124,19 +145,24 @@ impl<'a> Caller<'a> {
         };
         let insufficient = || {
             let error = Some(TokenError::InsufficientScope);
-            unauthorized(access, request, required, mirrored, error)
+            let challenge = challenge(access, request, required, mirrored, error);
+            let message = format!("the token does not allow its bearer to {required}");
+            unauthorized(message, challenge)
         };
         match (is_granted, is_in_scope) {
             (true, true) => Ok(()),
             (true, false) => Err(insufficient()),
             // The token service may grant more when it is asked for it.
             (false, _) if identity.granted_scopes().is_some() => Err(insufficient()),
-            (false, _) if is_user => Err(ResponseError::new(
+            (false, _) if let Some(user) = self.user() => Err(ResponseError::new(
                 StatusCode::FORBIDDEN,
                 ErrorCode::Denied,
-                "the user may not do this with the repository",
+                format!("user `{user}` may not {required}"),
             )),
-            (false, _) => Err(unauthorized(access, request, required, mirrored, None)),
+            (false, _) => {
+                let challenge = challenge(access, request, required, mirrored, None);
+                Err(unauthorized(lacks_login(required), challenge))
+            }
         }
     }
 }
@@ -150,7 +176,9 @@ fn refused(
 ) -> ResponseError {
     match error.kind() {
         ErrorKind::Unauthorized => {
-            unauthorized(access, request, required, None, Some(TokenError::Invalid))
+            let invalid = Some(TokenError::Invalid);
+            let challenge = challenge(access, request, required, None, invalid);
+            unauthorized(error.to_string(), challenge)
         }
         _ => not_identified(error, access, request),
     }
@@ -174,14 +202,32 @@ pub(crate) fn not_identified(error: &Error, access: &Access, request: &Parts) ->
     }
 }
 
-fn unauthorized(
+/// Tells a caller without a login what lacks one. It is the same for a repository that does not exist.
+fn lacks_login(required: Required<'_>) -> String {
+    match required {
+        Required::Nothing | Required::Credentials => {
+            "authentication required: log in with a user and the password".to_owned()
+        }
+        _ => format!(
+            "authentication required: a caller without a login may not {required}; a login may give the right"
+        ),
+    }
+}
+
+fn unauthorized(message: impl Into<String>, challenge: HeaderValue) -> ResponseError {
+    ResponseError::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
+        .with_header(WWW_AUTHENTICATE, challenge)
+}
+
+/// Returns the value of `WWW-Authenticate` for a request that was refused because of `error`.
+fn challenge(
     access: &Access,
     request: &Parts,
     required: Required<'_>,
     mirrored: Option<&RepositoryName>,
     error: Option<TokenError>,
-) -> ResponseError {
-    let challenge = match challenge::token_source(access, request) {
+) -> HeaderValue {
+    match challenge::token_source(access, request) {
         None => challenge::basic(),
         Some(source) => {
             let scope = match required {
@@ -197,11 +243,5 @@ fn unauthorized(
             };
             challenge::bearer(&source, scope.as_deref(), error)
         }
-    };
-    ResponseError::new(
-        StatusCode::UNAUTHORIZED,
-        ErrorCode::Unauthorized,
-        "authentication required: log in with a user and the password",
-    )
-    .with_header(WWW_AUTHENTICATE, challenge)
+    }
 }

@@ -63,6 +63,54 @@ async fn without_the_password_every_request_is_refused() {
 }
 
 #[tokio::test]
+async fn refusals_say_who_lacks_which_right() {
+    let (_directory, access) = users().await;
+    let team = "team/**".parse().expect("a pattern");
+    let access = access.with_grant("bob", team, Permission::Read);
+    let client = Client::with(ServerOptions::default().with_access(access)).await;
+    for (method, target, credentials, message) in [
+        (
+            "PUT",
+            "/v2/team/app/manifests/v1",
+            "bob:bob",
+            "user `bob` may not push to `team/app`",
+        ),
+        (
+            "DELETE",
+            "/v2/team/app/manifests/v1",
+            "bob:bob",
+            "user `bob` may not delete from `team/app`",
+        ),
+        (
+            "GET",
+            "/v2/other/tags/list",
+            "bob:bob",
+            "user `bob` may not pull from `other`",
+        ),
+        (
+            "GET",
+            "/v2/other/tags/list",
+            "bob:wrong",
+            "the user or the password is wrong",
+        ),
+    ] {
+        let reply = send(&client, method, target, credentials).await;
+        assert_eq!(reply.json()["errors"][0]["message"], message, "{target}");
+    }
+    for (target, right) in [
+        ("/v2/team/app/tags/list", "pull from `team/app`"),
+        ("/v2/_catalog", "list repositories"),
+        ("/metrics", "read the metrics"),
+    ] {
+        let reply = client.get(target).await;
+        let message = format!(
+            "authentication required: a caller without a login may not {right}; a login may give the right"
+        );
+        assert_eq!(reply.json()["errors"][0]["message"], *message, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn anonymous_callers_may_read_if_allowed() {
     let (_directory, access) = users().await;
     let options =
