@@ -30,8 +30,11 @@ pub(super) fn may_see(context: &Context<'_>) -> bool {
 }
 
 pub(super) async fn show(context: &Context<'_>) -> Result<Response<PageBody>, Failure> {
+    if context.viewer.could_log_in() {
+        // Also without mirrors, so that only users learn whether there are some.
+        return Ok(response::see_other(links::LOGIN));
+    }
     let mirrors = context.service.mirrors();
-    let mirrors = mirrors.filter(|_| may_see(context));
     let mirrors = mirrors.ok_or_else(Failure::not_found)?;
     let states = mirrors.states();
     let deadline = details::deadline(context);

@@ -91,10 +91,14 @@ async fn the_use_of_each_mirror_is_shown() {
 }
 
 #[tokio::test]
-async fn users_see_mirrors_and_others_do_not() {
+async fn users_see_mirrors_and_others_are_sent_to_the_login() {
     let (_directory, access) = users().await;
     let site = site(Some(access)).await;
-    assert_eq!(site.get(PAGE).await.status, 404);
+    let refused = site.get(PAGE).await;
+    assert_eq!(
+        (refused.status, refused.header("location")),
+        (303, "/ui/login")
+    );
     let ann = site.log_in("ann", "nna").await;
     assert_eq!(site.get_as(&ann, PAGE).await.status, 200);
 }
