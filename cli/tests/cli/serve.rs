@@ -196,6 +196,24 @@ fn a_server_that_is_told_to_stop_ends_well() {
     assert!(!line.contains("secret"), "{line}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn signals_are_handled_before_the_address_is_printed() {
+    let workplace = Workplace::new();
+    // Handlers that are installed later are missing for a moment only.
+    for _ in 0..10 {
+        let mut served = Served::start(&workplace, &["--audit-log", "audit.jsonl"]);
+        served.line();
+        let status = fs::read_to_string(format!("/proc/{}/status", served.child.id()));
+        let status = status.expect("read");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.expect("a mask").trim(), 16).expect("a mask");
+        for (name, number) in [("SIGHUP", 1), ("SIGINT", 2), ("SIGTERM", 15)] {
+            assert_ne!(caught & (1 << (number - 1)), 0, "{name} ends the server");
+        }
+    }
+}
+
 #[test]
 fn the_log_is_json_where_the_format_is() {
     let workplace = Workplace::new();

@@ -42,7 +42,7 @@ use crate::command_error::{CommandError, Outcome};
 use crate::log;
 use crate::open_files;
 use crate::output::Output;
-use crate::signals::stop_signal;
+use crate::signals::StopSignals;
 #[cfg(feature = "opentelemetry")]
 use crate::telemetry::Traces;
 
@@ -149,6 +149,9 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         url: format!("{scheme}://{address}"),
         address,
     };
+    // A process that reads the address may send signals.
+    let mut signals = StopSignals::listen();
+    let reopening = OptionFuture::from(audit.as_ref().map(AuditLog::follow_signals));
     output.print(&listening).await?;
     if has_pages {
         tracing::info!("pages for a browser are at {}/ui/", listening.url);
@@ -166,10 +169,10 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         })
     }));
     let signals = async {
-        stop_signal().await;
+        signals.next().await;
         tracing::info!("stopping when requests under way are finished");
         drop(stop);
-        stop_signal().await
+        signals.next().await
     };
     let mirrors = watch::Sender::new(mirrors);
     let current_mirrors = mirrors.subscribe();
@@ -214,7 +217,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
         () = upkeep.run() => Ok(()),
         () = pulls.run() => Ok(()),
         () = keeper.run() => Ok(()),
-        Some(()) = OptionFuture::from(audit.as_ref().map(AuditLog::follow_signals)) => Ok(()),
+        Some(()) = reopening => Ok(()),
         () = mirrors::run(current_mirrors.clone(), cache_state.as_ref()) => Ok(()),
     };
     let mirrors = current_mirrors.borrow().clone();

@@ -73,17 +73,21 @@ impl AuditLog {
         Ok(Self(shared))
     }
 
-    /// Opens the file again when the process gets SIGHUP, and never ends.
+    /// Opens the file again when the process gets SIGHUP, and never ends. From the call on, before the future is polled,
+    /// the signal does not end the process.
     #[cfg(unix)]
-    pub(in crate::command::serve) async fn follow_signals(&self) {
+    pub(in crate::command::serve) fn follow_signals(&self) -> impl Future<Output = ()> {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut hangups) = signal(SignalKind::hangup()) {
-            while hangups.recv().await.is_some() {
-                self.0.queue().is_to_reopen = true;
-                self.0.changed.notify_one();
+        let hangups = signal(SignalKind::hangup());
+        async move {
+            if let Ok(mut hangups) = hangups {
+                while hangups.recv().await.is_some() {
+                    self.0.queue().is_to_reopen = true;
+                    self.0.changed.notify_one();
+                }
             }
+            std::future::pending::<()>().await;
         }
-        std::future::pending::<()>().await;
     }
 
     #[cfg(not(unix))]
