@@ -224,7 +224,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     if let Some(mirrors) = mirrors {
         mirrors::save(&mirrors, cache_state.as_ref()).await;
     }
-    pulls.save().await;
+    pulls.save(true).await;
     keeper.save(true).await;
     if let Some(audit) = &audit {
         audit.close().await;

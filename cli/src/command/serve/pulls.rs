@@ -143,17 +143,17 @@ impl PullLog {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.save().await;
+            self.save(false).await;
         }
     }
 
-    /// Saves the pulls, unless they are saved. Without repositories to record, the file says so, and later pulls are not
+    /// Saves the pulls, unless they are saved; the last time in any case, since an earlier call may have been dropped. Without repositories to record, the file says so, and later pulls are not
     /// missed without notice.
-    pub(super) async fn save(&self) {
+    pub(super) async fn save(&self, is_last: bool) {
         let Some(state) = &self.state else { return };
         let lines = {
             let mut known = self.known();
-            if known.is_saved || !known.is_recording() && !state.has(FILE) {
+            if known.is_saved && !is_last || !known.is_recording() && !state.has(FILE) {
                 return;
             }
             known.is_saved = true;

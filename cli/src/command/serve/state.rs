@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 use tranship::layers::CachedContent;
 use tranship::{
     Algorithm, ContentKind, Descriptor, Error, ErrorKind, RepositoryName, Result, blocking,
@@ -20,9 +22,13 @@ use crate::state;
 /// The file with the content that mirrors have stored, in the order in which it was read.
 const CACHED_CONTENT: &str = "cached-content.jsonl";
 
-/// A directory for the server's own files.
+/// A directory for the server's own files. Clones share the order of writes.
 #[derive(Debug, Clone)]
-pub(super) struct StateDirectory(PathBuf);
+pub(super) struct StateDirectory {
+    path: PathBuf,
+    /// Held while a file is replaced, also after the future that began it was dropped.
+    writing: Arc<Mutex<()>>,
+}
 
 /// A line of the file.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,7 +42,10 @@ struct Line {
 impl StateDirectory {
     /// Returns the directory that the settings name, or that belongs to their root; `None` for a user without a home.
     pub(super) fn of(settings: &Settings) -> Option<Self> {
-        path(settings).map(Self)
+        Some(Self {
+            path: path(settings)?,
+            writing: Arc::default(),
+        })
     }
 
     /// Checks that the server can have the directory if the settings name it, or if it does not start without one.
@@ -48,7 +57,7 @@ impl StateDirectory {
         let of_mirrors = !settings.mirror.is_empty() && settings.root.is_some();
         let of_webhooks = !settings.webhook.is_empty();
         match Self::of(settings) {
-            Some(Self(path)) if settings.state.is_some() || of_mirrors || of_webhooks => {
+            Some(Self { path, .. }) if settings.state.is_some() || of_mirrors || of_webhooks => {
                 let check = move || directory::check(&path).map_err(|error| unusable(&path, error));
                 blocking::run(check).await
             }
@@ -62,13 +71,13 @@ impl StateDirectory {
     /// # Errors
     /// The error of the file system.
     pub(super) async fn create(&self) -> Result<()> {
-        let path = self.0.clone();
+        let path = self.path.clone();
         let create = move || fs::create_dir_all(&path).map_err(|error| unusable(&path, error));
         blocking::run(create).await
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Returns the content that was saved. It only tells what to delete first, so whatever cannot be read is left out.
@@ -93,7 +102,7 @@ impl StateDirectory {
 
     /// Returns whether there is a file `name`.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.join(name).exists()
+        self.path.join(name).exists()
     }
 
     /// Returns the lines of the file `name`, without those that cannot be read.
@@ -101,7 +110,7 @@ impl StateDirectory {
     where
         T: DeserializeOwned + Send + 'static,
     {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         let read = blocking::run(move || {
             let Ok(file) = fs::File::open(path) else {
                 return Ok(Vec::new());
@@ -117,14 +126,19 @@ impl StateDirectory {
 
     /// Replaces the file `name` by one with these lines. After a power cut it is the old one or the new one.
     ///
+    /// A write that has begun is finished if the future is dropped, and before the next one begins: otherwise the one at the
+    /// end of the process could be followed by an earlier one.
+    ///
     /// # Errors
     /// The error of the file system.
     pub(super) async fn save_lines<T>(&self, name: &str, lines: Vec<T>) -> Result<()>
     where
         T: Serialize + Send + 'static,
     {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
+        let turn = Arc::clone(&self.writing).lock_owned().await;
         let write = move || {
+            let _turn = turn;
             let failed = |error| Error::io("cannot be written", error).with_subject(path.display());
             let (file, temporary) = beside(&path).map_err(failed)?.into_parts();
             let mut file = BufWriter::new(file);
@@ -183,4 +197,32 @@ fn path(settings: &Settings) -> Option<PathBuf> {
         None => "memory".to_owned(),
     };
     Some(state::servers()?.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_write_whose_future_was_dropped_does_not_follow_a_later_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let state = StateDirectory {
+            path: directory.path().to_owned(),
+            writing: Arc::default(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.expect("a runtime");
+        runtime.block_on(async {
+            let long = state.save_lines("file", vec!["earlier"; 100_000]);
+            assert!(long.now_or_never().is_none(), "it has begun");
+            let saved = state.save_lines("file", vec!["later"]).await;
+            saved.expect("saved");
+        });
+        // Waits for the writes that have begun.
+        drop(runtime);
+        let written = fs::read_to_string(directory.path().join("file"));
+        assert_eq!(written.expect("read"), "\"later\"\n");
+    }
 }
