@@ -30,6 +30,7 @@ mod catalog;
 #[cfg(feature = "tls")]
 mod client_certificate;
 mod conditions;
+mod dispatch;
 mod endpoint;
 mod endpoints;
 mod events;
