@@ -93,6 +93,7 @@ pub use rate_limit::Rate;
 pub use response_body::ResponseBody;
 pub use server::Server;
 pub use service::{RegistryService, router};
+pub use tag_locks::TagGuard;
 pub use test_server::TestServer;
 #[cfg(feature = "tls")]
 pub use tls::Tls;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
-use tranship::{ErrorKind, Registry, RepositoryName};
+use tranship::{ErrorKind, Registry, RepositoryName, Tag};
 
 use crate::access::{Access, Identity};
 use crate::audit::{AuditActor, AuditOperation, AuditRecord};
@@ -22,6 +22,7 @@ use crate::request_body::RequestBody;
 use crate::request_id::RequestIds;
 use crate::response_body::ResponseBody;
 use crate::state::ServerState;
+use crate::tag_locks::TagGuard;
 use crate::{dispatch, events, uploads};
 
 /// Serves `registry` as the API of the distribution spec, under `/v2/`.
@@ -128,6 +129,16 @@ impl RegistryService {
             }
         };
         self.audit(record.with_request(id));
+    }
+
+    /// Waits until no request changes any of `tags` of the repository `name`, by the name under which it is
+    /// [stored](Self::stored_name), and keeps requests from doing so until the guard is dropped. Another service on the
+    /// same server does this before it moves or removes a tag.
+    ///
+    /// Dropping the future releases what was locked.
+    pub async fn lock_tags(&self, name: &RepositoryName, tags: &[Tag]) -> TagGuard {
+        let state = self.shared.state();
+        state.tag_locks.lock(name, tags).await
     }
 
     /// Returns whether changes are accepted at present: they are not while the audit log cannot be written. Another

@@ -14,10 +14,11 @@ type Key = (RepositoryName, Tag);
 #[derive(Debug, Default)]
 pub(crate) struct TagLocks(Mutex<HashMap<Key, Weak<AsyncMutex<()>>>>);
 
-/// The permission to change some tags, until it is dropped.
+/// The permission to change some tags, from [`RegistryService::lock_tags`](crate::RegistryService::lock_tags), until it is
+/// dropped.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct TagGuard {
+pub struct TagGuard {
     _guards: Vec<OwnedMutexGuard<()>>,
 }
 

@@ -247,8 +247,14 @@ pub(super) async fn untag(
     form.check_token(context)?;
     check(context, repository, repository.capabilities().untag)?;
     let reference = TagOrDigest::Tag(tag.clone());
+    // As in the API: what is recorded as the digest of before is what the tag has named until now.
+    let changing = context
+        .service
+        .lock_tags(repository.name(), std::slice::from_ref(tag));
+    let changing = changing.await;
     let before = repository.resolve(&reference).await?;
     repository.untag(tag).await?;
+    drop(changing);
     let event = Event::new(EventAction::Untag, repository.name().clone())
         .with_tag(Some(tag))
         .with_previous(Some(*before.digest()));

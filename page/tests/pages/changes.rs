@@ -1,16 +1,18 @@
 //! Deleting and untagging.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tranship::TagOrDigest;
+use tranship_memory::MemoryRegistry;
 use tranship_page::PageOptions;
 use tranship_server::{
     AuditOperation, AuditOptions, AuditRecord, AuditResult, AuditSink, AuditState, Event,
-    EventAction, EventCause, EventSink, Permission, ServerOptions,
+    EventAction, EventCause, EventSink, Permission, ServerOptions, router,
 };
 
-use crate::support::{Site, attach, push_image, users};
+use crate::support::{Site, attach, push_image, tags, users};
 
 async fn exists(site: &Site, reference: &str) -> bool {
     let repository = site.repository("app").await;
@@ -153,6 +155,33 @@ async fn a_tag_is_removed_and_its_manifest_stays() {
     assert!(!exists(&site, "v1").await);
     assert!(exists(&site, "v2").await);
     assert!(exists(&site, &image.digest().to_string()).await);
+}
+
+#[tokio::test]
+async fn a_tag_is_removed_only_while_no_request_changes_it() {
+    let registry = Arc::new(MemoryRegistry::new());
+    let service = router(registry.clone(), ServerOptions::default());
+    let site = Site::around(service.clone(), registry, PageOptions::default()).await;
+    let repository = site.repository("app").await;
+    push_image(&*repository, &[("a", "1")], json!({}), &["v1"]).await;
+    let page = "/ui/repositories/app/-/tags/v1/untag";
+    let form = format!("token={}", site.get(page).await.token());
+    let changing = service.lock_tags(repository.name(), &tags(&["v1"])).await;
+    let mut removing = pin!(site.submit("", page, &form));
+    // Many turns of this thread, which serves the request too.
+    let turns = async {
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut removing => panic!("the tag is locked"),
+        () = turns => {}
+    }
+    assert!(exists(&site, "v1").await);
+    drop(changing);
+    assert_eq!(removing.await.status, 303);
+    assert!(!exists(&site, "v1").await);
 }
 
 #[tokio::test]
