@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use http::StatusCode;
 use tranship::RepositoryName;
 use tranship_server::{AuditActor, AuditOperation, AuditRecord};
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::route::Route;
 
 /// A change that a form asks for.
 pub(crate) struct Change {
@@ -39,15 +41,38 @@ impl Change {
             true => change.await,
             false => Err(Failure::unavailable()),
         };
-        if let Err(failure) = &outcome {
-            let record = AuditRecord::of_server(AuditActor::Client, self.operation)
-                .by(context.request, context.viewer.identity())
+        outcome.map_err(|failure| {
+            let record = record(context, self.operation, failure.status)
                 .with_repository(context.service.stored_name(&self.repository))
-                .with_reference(&self.reference)
-                .with_request(&context.id)
-                .with_status(failure.status);
+                .with_reference(&self.reference);
             context.service.audit(record);
-        }
-        outcome
+            Failure {
+                is_recorded: true,
+                ..failure
+            }
+        })
     }
+}
+
+/// Records a request that is refused before it is known what it would change, as those to the API are.
+pub(crate) fn refused(context: &Context<'_>, route: Option<&Route>, failure: &Failure) {
+    let is_refusal = matches!(
+        failure.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+    );
+    let Some(route) = route.filter(|_| is_refusal && !failure.is_recorded) else {
+        return;
+    };
+    let mut record = record(context, AuditOperation::Other, failure.status);
+    if let Route::Repository(name, _) = route {
+        record = record.with_repository(context.service.stored_name(name));
+    }
+    context.service.audit(record);
+}
+
+fn record(context: &Context<'_>, operation: AuditOperation, status: StatusCode) -> AuditRecord {
+    AuditRecord::of_server(AuditActor::Client, operation)
+        .by(context.request, context.viewer.identity())
+        .with_request(&context.id)
+        .with_status(status)
 }

@@ -14,6 +14,8 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// When to try again, if that is known.
     pub(crate) retry_after: Option<Duration>,
+    /// Whether the audit log has a record of it already.
+    pub(crate) is_recorded: bool,
 }
 
 impl Failure {
@@ -24,6 +26,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             retry_after: None,
+            is_recorded: false,
         }
     }
 

@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use tranship::Result;
 use tranship_server::{LocalHosts, PageRequest, RegistryService, ResponseBody};
 
+use crate::audit;
 use crate::body::PageBody;
 use crate::context::{Context, State};
 use crate::failure::Failure;
@@ -129,12 +130,15 @@ where
         record.add_received(bytes);
         frame
     });
-    let response = dispatch(context, record, route, body);
+    let response = dispatch(context, record, route.clone(), body);
     let response = match tokio::time::timeout(context.state.options.timeout, response).await {
         Ok(response) => response,
         Err(_) => Err(Failure::timeout()),
     };
-    response.unwrap_or_else(|failure| pages::failure::page(context, &failure))
+    response.unwrap_or_else(|failure| {
+        audit::refused(context, route.as_ref(), &failure);
+        pages::failure::page(context, &failure)
+    })
 }
 
 async fn dispatch<B>(

@@ -119,7 +119,7 @@ impl RegistryService {
                 let record = AuditRecord::of_server(AuditActor::Client, failed);
                 let mut record = record.by(request, &Identity::anonymous());
                 if let Some(access) = &state.options.access {
-                    record.user = access.known_user(user).await;
+                    record.set_login_failed(access.known_user(user).await);
                 }
                 record.with_status(match error.kind() {
                     ErrorKind::Unauthorized => StatusCode::FORBIDDEN,

@@ -71,7 +71,12 @@ pub(super) async fn log_in(
                 page(context, user, problem),
             ));
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            return Err(Failure {
+                is_recorded: true,
+                ..error.into()
+            });
+        }
     };
     end_session(context);
     let secret = context.state.sessions.begin(identity)?;

@@ -71,7 +71,7 @@ async fn changes_on_pages_are_events() {
 
 /// The records of an audit log.
 #[derive(Debug, Default)]
-struct Recorded(Mutex<Vec<AuditRecord>>);
+pub(crate) struct Recorded(pub(crate) Mutex<Vec<AuditRecord>>);
 
 impl AuditSink for Recorded {
     fn record(&self, record: AuditRecord) {

@@ -1,9 +1,13 @@
 //! Requests for pages are limited and counted like those of the API.
 
-use serde_json::json;
-use tranship_page::PageOptions;
-use tranship_server::{Permission, ServerOptions};
+use std::sync::Arc;
 
+use serde_json::json;
+use tranship::RepositoryName;
+use tranship_page::PageOptions;
+use tranship_server::{AuditOptions, Permission, ServerOptions};
+
+use crate::changes::Recorded;
 use crate::support::{Site, push_image, users};
 
 #[tokio::test]
@@ -47,6 +51,49 @@ async fn each_user_of_pages_has_a_limit() {
         assert_eq!(site.get_as(&ann, "/ui/").await.status, status);
     }
     assert_eq!(site.get_as(&bob, "/ui/").await.status, 200);
+}
+
+#[tokio::test]
+async fn refused_pages_are_in_the_audit_log() {
+    let (_directory, access) = users().await;
+    let access = access.with_grant("bob", "**".parse().expect("a pattern"), Permission::Read);
+    let recorded = Arc::new(Recorded::default());
+    let options = ServerOptions::default()
+        .with_access(access)
+        .with_audit(AuditOptions::new(recorded.clone()))
+        .with_request_rate("2/h".parse().expect("a rate"));
+    let site = Site::with(options, PageOptions::default()).await;
+    let repository = site.repository("app").await;
+    push_image(&*repository, &[("a", "1")], json!({}), &["v1"]).await;
+    let bob = site.log_in("bob", "bob").await;
+    let page = "/ui/repositories/app";
+    let untag = "/ui/repositories/app/-/tags/v1/untag";
+    assert_eq!(site.get_as(&bob, page).await.status, 200);
+    assert_eq!(site.get_as(&bob, untag).await.status, 403);
+    assert_eq!(site.get_as(&bob, page).await.status, 429);
+    assert_eq!(site.get_as(&bob, "/ui/missing").await.status, 404);
+    let records = recorded.0.lock().expect("not poisoned");
+    let seen: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let repository = record.repository.as_ref().map(RepositoryName::as_str);
+            (
+                record.operation.as_str(),
+                record.user.as_deref(),
+                repository,
+                record.status,
+            )
+        })
+        .collect();
+    let (bob, app) = (Some("bob"), Some("app"));
+    assert_eq!(
+        seen,
+        [
+            ("login", bob, None, Some(200)),
+            ("other", bob, app, Some(403)),
+            ("other", bob, app, Some(429)),
+        ]
+    );
 }
 
 #[tokio::test]

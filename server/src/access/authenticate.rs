@@ -135,14 +135,14 @@ impl Access {
         }
     }
 
-    /// Returns `name` if there is a user or a robot account with this name.
+    /// Returns `name` if there is a user or a robot account with this name. The account may have expired.
     pub(crate) async fn known_user(&self, name: &str) -> Option<String> {
         let is_user = match self.users() {
             Some(users) => users.stamp(name).await.is_some(),
             None => false,
         };
         let is_robot = match self.robots() {
-            Some(robots) => robots.find(name).await.is_some(),
+            Some(robots) => robots.have(name).await,
             None => false,
         };
         (is_user || is_robot).then(|| name.to_owned())

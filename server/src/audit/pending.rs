@@ -84,8 +84,7 @@ impl PendingAudit {
     pub(crate) fn set_login_failed(&mut self, user: Option<String>) {
         self.has_credentials = true;
         if let Some(record) = &mut self.record {
-            record.operation = AuditOperation::LoginFailed;
-            record.user = user;
+            record.set_login_failed(user);
         }
     }
 

@@ -35,6 +35,9 @@ pub struct AuditRecord {
     /// The user; `None` for an anonymous caller and for the server. If a login has failed, the user that was named, and
     /// `None` if this user does not exist, since the name may be a misplaced password.
     pub user: Option<String>,
+    /// Whether the user was only named, and not proven, as the login has failed.
+    #[serde(skip_serializing_if = "is_false")]
+    pub claimed: bool,
     /// How the caller was identified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth: Option<CredentialKind>,
@@ -143,6 +146,7 @@ impl AuditRecord {
             request: None,
             actor,
             user: None,
+            claimed: false,
             auth: None,
             login: None,
             token: None,
@@ -220,6 +224,13 @@ impl AuditRecord {
         self
     }
 
+    /// Makes this a record of a failed login. `user` is the user that the credentials name, if it exists.
+    pub(crate) fn set_login_failed(&mut self, user: Option<String>) {
+        self.operation = AuditOperation::LoginFailed;
+        self.claimed = user.is_some();
+        self.user = user;
+    }
+
     pub(crate) fn set_caller(&mut self, caller: &Identity) {
         self.user = caller.user().map(ToOwned::to_owned);
         self.auth = caller.credential();
@@ -254,6 +265,14 @@ impl AuditRecord {
             });
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn milliseconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {

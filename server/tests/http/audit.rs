@@ -17,7 +17,7 @@ use crate::client::{Client, head, index};
 use crate::tokens::bear;
 
 #[derive(Debug, Default)]
-struct Recorder {
+pub(crate) struct Recorder {
     records: Mutex<Vec<Value>>,
     is_full: AtomicBool,
 }
@@ -41,7 +41,7 @@ impl AuditSink for Recorder {
 
 impl Recorder {
     /// Takes the records, without what differs at each run.
-    fn take(&self) -> Vec<Value> {
+    pub(crate) fn take(&self) -> Vec<Value> {
         let mut records = std::mem::take(&mut *self.records.lock().expect("not poisoned"));
         for record in &mut records {
             let fields = record.as_object_mut().expect("an object");
@@ -67,7 +67,7 @@ impl Recorder {
     }
 }
 
-async fn client_with(options: ServerOptions, reads: bool) -> (Arc<Recorder>, Client) {
+pub(crate) async fn client_with(options: ServerOptions, reads: bool) -> (Arc<Recorder>, Client) {
     let recorder = Arc::new(Recorder::default());
     let audit = AuditOptions::new(recorder.clone()).with_reads(reads);
     let options = options.with_audit(audit);
@@ -212,6 +212,12 @@ async fn a_failed_login_names_only_users_that_exist() {
         assert_eq!(records.len(), 1);
         assert_eq!(records[0]["operation"], "login-failed");
         assert_eq!(records[0]["user"], user);
+        let claimed = if user.is_null() {
+            Value::Null
+        } else {
+            json!(true)
+        };
+        assert_eq!(records[0]["claimed"], claimed);
         let text = records[0].to_string();
         assert!(
             !text.contains("hunter2") && !text.contains("guess"),

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use tranship_server::{Access, RobotAccounts, RobotFile, ServerOptions, TokenKey, TokenOptions};
 
 use crate::access::{send, users};
+use crate::audit::client_with;
 use crate::client::Client;
 use crate::tokens::{bear, text};
 
@@ -72,7 +73,7 @@ async fn a_revoked_robot_loses_its_secret_and_its_token() {
 }
 
 #[tokio::test]
-async fn an_expired_robot_is_refused() {
+async fn an_expired_robot_is_refused_and_recorded_by_name() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("robots.json");
     let file = RobotFile::new(&path);
@@ -83,9 +84,13 @@ async fn an_expired_robot_is_refused() {
         .await;
     let robot = format!("ci:{}", created.expect("created"));
     let robots = RobotAccounts::open(path).await.expect("accounts");
-    let access = Access::default().with_robots(robots);
-    let client = Client::with(ServerOptions::default().with_access(access)).await;
+    let options = ServerOptions::default().with_access(Access::default().with_robots(robots));
+    let (recorder, client) = client_with(options, false).await;
     send(&client, "GET", "/v2/", &robot)
         .await
         .fails(401, "UNAUTHORIZED");
+    let records = recorder.take();
+    assert_eq!(records[0]["operation"], "login-failed");
+    assert_eq!(records[0]["user"], "ci");
+    assert_eq!(records[0]["claimed"], true);
 }

@@ -69,6 +69,14 @@ impl RobotAccounts {
         (!account.is_expired()).then(|| Arc::clone(account))
     }
 
+    /// Returns whether there is an account `name`, which may have expired.
+    pub(super) async fn have(&self, name: &str) -> bool {
+        let Ok(name) = name.parse::<RobotName>() else {
+            return false;
+        };
+        self.0.current().await.contains_key(&name)
+    }
+
     /// Returns the valid account `name` if its secret is `secret`.
     pub(super) async fn check(&self, name: &str, secret: &[u8]) -> Option<Arc<RobotAccount>> {
         let account = self.find(name).await?;
