@@ -2,12 +2,14 @@
 
 mod backend;
 mod fallback;
+mod fetch;
 mod fills;
 mod options;
 mod origin;
 mod reader;
 mod spool;
 mod stall;
+mod tag_lookup;
 mod tags;
 mod usage;
 

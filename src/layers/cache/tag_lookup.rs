@@ -1,0 +1,90 @@
+//! Looks tags up in the upstream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Cache;
+use super::fallback::is_down;
+use super::fetch::{Known, count};
+use crate::*;
+
+/// How long the upstream may take to resolve a tag that the store does not have. Clients do not wait longer.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(60);
+
+impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
+    pub(super) fn moved(&self, tag: &Tag) {
+        self.shared.tags.moved(self.name(), tag);
+        let key = (self.name().clone(), tag.clone());
+        self.shared.tag_lookups.forget(&key);
+    }
+
+    /// Asks the upstream what `tag` names, and points the tag of the store at that.
+    pub(super) async fn refresh(&self, tag: &Tag) -> Result<Descriptor> {
+        let (name, tags) = (self.name(), &self.shared.tags);
+        let ticket = tags.begin();
+        let (kind, reference) = (ContentKind::Manifest, TagOrDigest::Tag(tag.clone()));
+        let stored = self.store.stat(kind, &reference).await.ok();
+        let found = match self.ask_upstream(tag, stored.is_some()).await {
+            Ok(found) => found,
+            Err(error) if is_down(&error) => {
+                let Some(stale) = stored else {
+                    return Err(error);
+                };
+                self.shared.options.report_stale(name, tag, &error);
+                // The next readers need not wait until the upstream fails once more.
+                tags.extend(name, tag);
+                count(&self.shared.stale);
+                return Ok(stale);
+            }
+            Err(error) => {
+                if error.is_not_found()
+                    && let Some(_turn) = tags.set(name, tag, ticket).await
+                {
+                    // If that fails, the upstream is asked again all the same.
+                    let _ = self.store.remove_tag(tag).await;
+                    tags.missing(name, tag, ticket);
+                }
+                return Err(error);
+            }
+        };
+        if !self.is_stored(kind, &found).await {
+            self.miss();
+            if let Ok(Some(fill)) = self.fill(kind, Known::Target(&found)).await {
+                fill.stored().await;
+            }
+        }
+        let Some(_turn) = tags.set(name, tag, ticket).await else {
+            return Ok(found);
+        };
+        let stored = self.store.stat(kind, &reference).await;
+        let is_tagged = stored.is_ok_and(|stored| stored.same_content(&found));
+        if is_tagged || self.store.set_tag(&found, tag).await.is_ok() {
+            tags.resolved(name, tag, ticket);
+        }
+        Ok(found)
+    }
+
+    /// Asks the upstream what a tag names; not for long if the store has it too. Callers that ask at the same time share
+    /// a request, unless tags have no time to live.
+    async fn ask_upstream(&self, tag: &Tag, is_stored: bool) -> Result<Descriptor> {
+        let upstream = Arc::clone(&self.upstream);
+        let reference = TagOrDigest::Tag(tag.clone());
+        let ask = async move { upstream.stat(ContentKind::Manifest, &reference).await };
+        let asked = async {
+            if self.shared.tags.ttl.is_zero() {
+                return ask.await;
+            }
+            let key = (self.name().clone(), tag.clone());
+            self.shared.tag_lookups.join(key, || ask).await
+        };
+        let patience = match is_stored {
+            true => self.shared.options.patience,
+            false => LONGEST_LOOKUP,
+        };
+        let answer = tokio::time::timeout(patience, asked).await;
+        answer.unwrap_or_else(|_| {
+            let message = "the upstream registry did not respond in time";
+            Err(Error::new(ErrorKind::Timeout, message))
+        })
+    }
+}
