@@ -59,6 +59,7 @@ struct Inner {
     http_status: Option<u16>,
     copy_side: Option<CopySide>,
     http_request: Option<HttpRequest>,
+    other_host: Option<String>,
 }
 
 impl fmt::Display for Inner {
@@ -69,7 +70,11 @@ impl fmt::Display for Inner {
             (None, Some(subject)) => write!(f, "{subject}: ")?,
             (None, None) => {}
         }
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        match &self.other_host {
+            Some(host) => write!(f, " (at {host}, to which the registry refers)"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -94,6 +99,7 @@ impl Error {
                 http_status: None,
                 copy_side: None,
                 http_request: None,
+                other_host: None,
             }),
         }
     }
@@ -225,6 +231,14 @@ impl Error {
         self
     }
 
+    /// Adds the host that failed, with its port if it has one, which is not the registry itself but one that the registry
+    /// refers to.
+    #[must_use]
+    pub fn with_other_host(mut self, host: impl Into<String>) -> Self {
+        self.inner.other_host = Some(host.into());
+        self
+    }
+
     /// Says which side of a copy failed. A side that is already there, nearer to the cause, stays.
     #[must_use]
     pub fn with_copy_side(mut self, side: CopySide) -> Self {
@@ -299,6 +313,14 @@ impl Error {
     pub fn url(&self) -> Option<&str> {
         let request = self.inner.http_request.as_ref();
         request.map(|request| request.url.as_str())
+    }
+
+    /// Returns the host that could not be reached, or broke off, if that is not the registry itself but one that the
+    /// registry refers to: the target of a redirect, or the token server. Such a failure does not say anything about requests
+    /// that do not need this host.
+    #[must_use]
+    pub fn other_host(&self) -> Option<&str> {
+        self.inner.other_host.as_deref()
     }
 
     /// Returns which side failed, if this is the error of a copy. Errors of hooks, and those of the copy itself, such

@@ -15,9 +15,10 @@ use crate::*;
 ///
 /// A call has not reached the registry if its error is [`Unavailable`](ErrorKind::Unavailable) or
 /// [`Timeout`](ErrorKind::Timeout), is [retryable](Error::is_retryable), and was not made from an HTTP response. Errors that
-/// say anything else come from a registry that responds. A caller that gives up after [some
+/// say anything else come from a registry that responds. The error of [another host](Error::other_host), to which the
+/// registry refers, neither makes calls fail nor lets them pass. A caller that gives up after [some
 /// seconds](CircuitBreakerOptions::patience), in which the registry has not responded to any call, makes the next call be
-/// passed on alone.
+/// passed on alone, except one that reads a blob: blobs often come from another host.
 ///
 /// The repositories of a registry share this. [`circuit`](Self::circuit) tells its state. A tokio runtime with timers is
 /// needed.
@@ -194,7 +195,7 @@ impl Circuit {
 impl Interceptor for Circuit {
     type Call = Guarded;
 
-    async fn begin(&self, _: Operation) -> Result<Guarded> {
+    async fn begin(&self, operation: Operation) -> Result<Guarded> {
         let mut is_probe = false;
         if let Some(open) = &mut self.lock().open {
             let left = open.until.saturating_duration_since(Instant::now());
@@ -208,6 +209,7 @@ impl Interceptor for Circuit {
         Ok(Guarded {
             circuit: self.clone(),
             begun: Instant::now(),
+            reads_blob: operation.kind == Some(ContentKind::Blob) && operation.name.is_read(),
             is_probe,
             has_ended: false,
         })
@@ -218,6 +220,7 @@ impl Interceptor for Circuit {
 pub(super) struct Guarded {
     circuit: Circuit,
     begun: Instant,
+    reads_blob: bool,
     is_probe: bool,
     has_ended: bool,
 }
@@ -226,6 +229,15 @@ impl Guarded {
     fn reached(&mut self) {
         self.has_ended = true;
         self.circuit.close();
+    }
+
+    /// Lets the next call find out what this one has not.
+    fn release(&self) {
+        if self.is_probe
+            && let Some(open) = &mut self.circuit.lock().open
+        {
+            open.is_probed = false;
+        }
     }
 }
 
@@ -245,9 +257,12 @@ impl InterceptedCall for Guarded {
 
     fn fail(mut self, error: Error) -> Error {
         self.has_ended = true;
-        match is_unreached(&error) {
-            true => self.circuit.open(&error),
-            false => self.circuit.close(),
+        if error.other_host().is_some() {
+            self.release();
+        } else if is_unreached(&error) {
+            self.circuit.open(&error);
+        } else {
+            self.circuit.close();
         }
         error
     }
@@ -259,14 +274,13 @@ impl Drop for Guarded {
             return;
         }
         let has_responded = self.circuit.has_responded_since(self.begun);
-        if self.begun.elapsed() >= self.circuit.0.options.patience && !has_responded {
+        let is_long = self.begun.elapsed() >= self.circuit.0.options.patience;
+        if is_long && !has_responded && !self.reads_blob {
             let message = "the registry does not respond";
             self.circuit
                 .suspect(&Error::new(ErrorKind::Timeout, message));
-        } else if self.is_probe
-            && let Some(open) = &mut self.circuit.lock().open
-        {
-            open.is_probed = false;
+        } else {
+            self.release();
         }
     }
 }

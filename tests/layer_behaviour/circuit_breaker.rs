@@ -123,3 +123,43 @@ async fn a_refusal_is_a_response() {
     }
     assert!(!stage.breaker.circuit().is_open());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_another_host_does_not_open_the_circuit() {
+    let stage = stage().await;
+    stage.asked.is_other_host.store(true, Ordering::SeqCst);
+    stage.asked.goes_down();
+    let error = stage.resolve().await.expect_err("down");
+    assert_eq!(error.other_host(), Some("storage.example"));
+    assert!(!stage.breaker.circuit().is_open());
+    // What does not need the other host is not refused.
+    stage.asked.comes_back();
+    stage.resolve().await.expect("as before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_another_host_does_not_close_the_circuit() {
+    let stage = stage().await;
+    stage.asked.goes_down();
+    stage.resolve().await.expect_err("down");
+    tokio::time::advance(PAUSE).await;
+    stage.asked.is_other_host.store(true, Ordering::SeqCst);
+    stage.resolve().await.expect_err("another host is down");
+    assert!(stage.breaker.circuit().is_open());
+    // It has not found out anything about the registry, so the next call tries.
+    stage.asked.comes_back();
+    stage.resolve().await.expect("the next one tries");
+    assert!(!stage.breaker.circuit().is_open());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_of_a_blob_that_gives_up_does_not_open_the_circuit() {
+    let stage = stage().await;
+    stage.asked.permits.forget_permits(1000);
+    let (blob, _) = crate::blob("blob");
+    let mut waiting = Box::pin(stage.breaker.fetch(&blob));
+    assert!((&mut waiting).now_or_never().is_none());
+    tokio::time::advance(Duration::from_secs(10)).await;
+    drop(waiting);
+    assert!(!stage.breaker.circuit().is_open());
+}

@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) reads: AtomicUsize,
     pub(crate) stats: AtomicUsize,
     pub(crate) is_down: AtomicBool,
+    /// Whether it is another host that is down.
+    pub(crate) is_other_host: AtomicBool,
     /// Whether a tag is never resolved.
     pub(crate) hangs: AtomicBool,
     /// A read takes a permit and does not give it back.
@@ -30,6 +32,7 @@ impl<B> Spy<B> {
             reads: AtomicUsize::new(0),
             stats: AtomicUsize::new(0),
             is_down: AtomicBool::new(false),
+            is_other_host: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
             permits: Semaphore::new(1000),
         });
@@ -62,10 +65,14 @@ impl State {
     }
 
     fn check(&self) -> Result<()> {
-        match self.is_down.load(Ordering::SeqCst) {
-            true => Err(Error::new(ErrorKind::Unavailable, "it is down")),
-            false => Ok(()),
+        if !self.is_down.load(Ordering::SeqCst) {
+            return Ok(());
         }
+        let error = Error::new(ErrorKind::Unavailable, "it is down");
+        Err(match self.is_other_host.load(Ordering::SeqCst) {
+            true => error.with_other_host("storage.example"),
+            false => error,
+        })
     }
 }
 

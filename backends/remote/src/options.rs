@@ -55,6 +55,11 @@ pub struct RemoteOptions {
     pub retry: RetryPolicy,
     /// How long establishing a connection may take. 30 seconds by default.
     pub connect_timeout: Duration,
+    /// For how long requests to another host, to which the registry refers, fail at once after one has not reached it: a host
+    /// for blobs that the registry redirects to, or its token server. Zero, the default, tries it each time. This is for
+    /// programs that run long and wrap the registry in a [`CircuitBreaker`](tranship::layers::CircuitBreaker), which leaves
+    /// the registry itself alone.
+    pub other_host_pause: Duration,
     /// How long a request may go without a transferred byte in either direction before it fails. 60 seconds by default. The
     /// duration of a whole transfer is not limited.
     pub silence_timeout: Duration,
@@ -181,6 +186,7 @@ impl Default for RemoteOptions {
             policy: SecurityPolicy::default(),
             retry: RetryPolicy::default(),
             connect_timeout: Duration::from_secs(30),
+            other_host_pause: Duration::ZERO,
             silence_timeout: Duration::from_secs(60),
             max_concurrent_requests: 64,
             requests_per_second: None,
@@ -225,6 +231,7 @@ impl RemoteOptions {
         with_policy policy: SecurityPolicy,
         with_retry retry: RetryPolicy,
         with_connect_timeout connect_timeout: Duration,
+        with_other_host_pause other_host_pause: Duration,
         with_silence_timeout silence_timeout: Duration,
         with_max_concurrent_requests max_concurrent_requests: usize,
         with_requests_per_second requests_per_second: Option<u32>,
@@ -371,6 +378,7 @@ impl fmt::Debug for RemoteOptions {
             .field("policy", &self.policy)
             .field("retry", &self.retry)
             .field("connect_timeout", &self.connect_timeout)
+            .field("other_host_pause", &self.other_host_pause)
             .field("silence_timeout", &self.silence_timeout)
             .field("max_concurrent_requests", &self.max_concurrent_requests)
             .field("requests_per_second", &self.requests_per_second)

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::HeaderMap;
+use tranship::layers::CircuitBreakerOptions;
 use tranship::{Error, ErrorKind, RegistryName, Result, escape_controls as plain};
 use tranship_backends::OpenOptions;
 use tranship_backends::remote::{
@@ -166,6 +167,7 @@ impl Registries {
         let options = match self.server.clone() {
             Some(server) => options
                 .with_silence_timeout(MIRROR_SILENCE)
+                .with_other_host_pause(CircuitBreakerOptions::default().pause)
                 .with_repository_headers(move || server.request_headers()),
             None => options,
         };

@@ -14,6 +14,7 @@ use super::failure::{self, SendError};
 use super::limit::Permit;
 use super::locations::Locations;
 use super::origin::Origin;
+use super::other_hosts::OtherHosts;
 use super::pull_limit::PullLimit;
 use super::request::Request;
 use super::request_body::{Progress, request_body};
@@ -25,6 +26,7 @@ use crate::policy::SecurityPolicy;
 /// Makes single attempts of requests.
 pub(super) struct Attempts {
     pub(super) origin: Origin,
+    pub(super) other_hosts: Arc<OtherHosts>,
     pub(super) locations: Locations,
     pub(super) clients: Clients,
     pub(super) warnings: Warnings,
@@ -48,8 +50,10 @@ impl Attempts {
     ) -> Result<Response, SendError> {
         let mut url = self.origin.adapted(&request.url);
         for _ in 0..=self.policy.max_redirects {
+            self.other_hosts.check(&url)?;
             let sent = self.pull_limit.sent();
             let sending = self.dispatch(request, &url, authorization.as_ref());
+            let sending = self.other_hosts.wait(&url, sending);
             let response = trace::exchange(request.kind, &request.method, &url, sending).await?;
             if self.origin.has(&url) {
                 let repository = || request.scopes.repository();
@@ -66,6 +70,7 @@ impl Attempts {
                 None => {
                     return Ok(Response {
                         method: request.method.clone(),
+                        other_host: self.other_hosts.name(&url),
                         url,
                         inner: response,
                         permit,
@@ -109,8 +114,15 @@ impl Attempts {
         // The source of the body may fail although the registry has already responded.
         match (progress.take_failure(), sent) {
             (Some(error), _) => Err(error.into()),
+            (None, Some(Err(failed))) => Err(SendError {
+                error: self.other_hosts.attribute(failed.error, url),
+                is_unsent: failed.is_unsent,
+            }),
             (None, Some(response)) => response,
-            (None, None) => Err(failure::silence(self.silence).into()),
+            (None, None) => {
+                let error = failure::silence(self.silence);
+                Err(self.other_hosts.attribute(error, url).into())
+            }
         }
     }
 

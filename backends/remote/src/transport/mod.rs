@@ -10,6 +10,7 @@ mod limit;
 mod locations;
 mod no_proxy;
 mod origin;
+mod other_hosts;
 mod proxies;
 mod pull_limit;
 mod pull_limit_headers;
@@ -51,6 +52,7 @@ use hidden::HiddenChallenge;
 use limit::{Limiter, Permit};
 use locations::Locations;
 use origin::Origin;
+use other_hosts::OtherHosts;
 use pull_limit::{Asked, Pull, PullLimit};
 use scheme::SchemeProbe;
 use token_client::TokenClient;
@@ -85,8 +87,11 @@ impl Transport {
         let resolver = GuardedResolver::new(origin.url(), &options.resolve, options.policy);
         let clients = connect::clients(origin.url(), &options, resolver.clone())?;
         let counter = Arc::new(Counter::default());
+        let other_hosts = OtherHosts::new(origin.clone(), options.other_host_pause);
+        let other_hosts = Arc::new(other_hosts);
         let tokens = TokenClient {
             origin: origin.clone(),
+            other_hosts: Arc::clone(&other_hosts),
             resolver: resolver.clone(),
             client: clients.small.clone(),
             policy: options.policy,
@@ -112,6 +117,7 @@ impl Transport {
                 },
                 attempts: Attempts {
                     origin: origin.clone(),
+                    other_hosts,
                     locations: Locations {
                         origin: origin.clone(),
                         resolver,
@@ -292,7 +298,10 @@ impl Transport {
             };
             let may_repeat = failed.is_unsent || request.repeat == Repeat::Safe;
             let may_repeat = may_repeat && request.payload.is_replayable();
+            // A host that is left alone has a time, and would be left alone again.
+            let may_repeat = may_repeat && failed.error.retry_after().is_none();
             if !failed.error.is_retryable() || !may_repeat || !retries.pause(None).await {
+                inner.attempts.other_hosts.failed(&failed.error);
                 return Err(failed.error);
             }
             tracing::debug!(error = %failed.error, "the request is retried");

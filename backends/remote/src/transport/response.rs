@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LOCATION,
 };
@@ -24,6 +24,8 @@ pub(crate) struct Response {
     pub(crate) method: Method,
     /// The URL of the response, after redirects.
     pub(crate) url: Url,
+    /// The host of the URL, if it is not the registry.
+    pub(crate) other_host: Option<String>,
     pub(crate) inner: reqwest::Response,
     pub(crate) permit: Permit,
     pub(crate) silence: Duration,
@@ -157,17 +159,18 @@ impl Response {
     pub(crate) fn into_stream(self) -> ByteStream {
         let silence = self.silence;
         let state = (Box::pin(self.inner.bytes_stream()), self.permit);
-        Box::pin(stream::try_unfold(
-            state,
-            move |(mut body, permit)| async move {
-                match tokio::time::timeout(silence, body.next()).await {
-                    Ok(Some(Ok(piece))) => Ok(Some((piece, (body, permit)))),
-                    Ok(Some(Err(error))) => Err(failure::of_network(error, false)),
-                    Ok(None) => Ok(None),
-                    Err(_) => Err(failure::silence(silence)),
-                }
-            },
-        ))
+        let pieces = stream::try_unfold(state, move |(mut body, permit)| async move {
+            match tokio::time::timeout(silence, body.next()).await {
+                Ok(Some(Ok(piece))) => Ok(Some((piece, (body, permit)))),
+                Ok(Some(Err(error))) => Err(failure::of_network(error, false)),
+                Ok(None) => Ok(None),
+                Err(_) => Err(failure::silence(silence)),
+            }
+        });
+        match self.other_host {
+            Some(host) => Box::pin(pieces.map_err(move |error| error.with_other_host(&host))),
+            None => Box::pin(pieces),
+        }
     }
 
     /// Returns the `Content-Encoding`, which is never requested, unless it is empty or `identity`.
@@ -318,6 +321,7 @@ mod tests {
         Response {
             method: Method::GET,
             url: "https://registry.example/v2/".parse().expect("a URL"),
+            other_host: None,
             inner: http::Response::new(body).into(),
             permit: Permit::none(),
             silence: Duration::from_secs(60),

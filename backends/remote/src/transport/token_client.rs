@@ -12,6 +12,7 @@ use super::counts::{Counter, RequestKind};
 use super::failure;
 use super::limit::Permit;
 use super::origin::Origin;
+use super::other_hosts::OtherHosts;
 use super::request_body::Progress;
 use super::response::Response;
 use super::retry::{Retries, is_transient, retry_after};
@@ -25,6 +26,7 @@ use crate::retry_policy::RetryPolicy;
 /// Sends requests for tokens, which contain the credentials. The policy applies, and redirects are not followed.
 pub(crate) struct TokenClient {
     pub(crate) origin: Origin,
+    pub(super) other_hosts: Arc<OtherHosts>,
     pub(crate) resolver: GuardedResolver,
     pub(super) client: Sender,
     pub(crate) policy: SecurityPolicy,
@@ -46,6 +48,7 @@ impl TokenServer for TokenClient {
         self.policy.check_realm(naming_registry, &url)?;
         let mut retries = Retries::new(self.retry);
         loop {
+            self.other_hosts.check(&url)?;
             let sent = self.send_once(&request, &url).await;
             let asked = match &sent {
                 Ok(response) if is_transient(response.status()) => retry_after(response.headers()),
@@ -53,7 +56,7 @@ impl TokenServer for TokenClient {
                 _ => return sent,
             };
             if !retries.pause(asked).await {
-                return sent;
+                return sent.inspect_err(|error| self.other_hosts.failed(error));
             }
         }
     }
@@ -94,11 +97,14 @@ impl TokenClient {
                 .ok_or_else(|| failure::silence(self.silence))?
                 .map_err(|failed| failed.error)
         };
-        let response = trace::exchange(RequestKind::Token, request.method(), url, sending).await?;
+        let sending = self.other_hosts.wait(url, sending);
+        let response = trace::exchange(RequestKind::Token, request.method(), url, sending).await;
+        let response = response.map_err(|error| self.other_hosts.attribute(error, url))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let response = Response {
             method: request.method().clone(),
             url: url.clone(),
+            other_host: self.other_hosts.name(url),
             inner: response,
             permit: Permit::none(),
             silence: self.silence,

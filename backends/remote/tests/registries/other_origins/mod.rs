@@ -6,6 +6,7 @@ mod pages;
 mod private_addresses;
 mod redirects;
 mod token_servers;
+mod unreachable;
 mod uploads;
 
 use std::sync::Arc;
