@@ -139,12 +139,17 @@ impl ResponseError {
             error.to_string()
         };
         let failure = Self::new(status, code, message);
-        match status {
+        let wait = match status {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                let wait = error.retry_after().unwrap_or(Duration::from_secs(1));
-                failure.with_header(RETRY_AFTER, HeaderValue::from(retry_after(wait)))
+                Some(error.retry_after().unwrap_or(Duration::from_secs(1)))
             }
-            _ => failure,
+            // A mirrored registry that has not responded is left alone for a while.
+            StatusCode::GATEWAY_TIMEOUT => error.retry_after(),
+            _ => None,
+        };
+        match wait {
+            Some(wait) => failure.with_header(RETRY_AFTER, HeaderValue::from(retry_after(wait))),
+            None => failure,
         }
     }
 

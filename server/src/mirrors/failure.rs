@@ -66,11 +66,7 @@ pub(super) fn explain(host: &str, image: &str, name: &RepositoryName, error: Err
     };
     let is_retryable = error.is_retryable();
     let mut explained = Error::new(kind, message).with_retryable(is_retryable);
-    // Of a registry that is down, clients do better to ask another one than to wait.
-    if let Some(time) = error
-        .retry_after()
-        .filter(|_| kind == ErrorKind::RateLimited)
-    {
+    if let Some(time) = error.retry_after() {
         explained = explained.with_retry_after(time);
     }
     if is_loop {

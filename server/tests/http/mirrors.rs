@@ -404,8 +404,11 @@ async fn a_registry_that_is_down_is_left_alone_for_a_while() {
         stale.is(200).header("warning"),
         Some("110 - \"Response is Stale\"")
     );
-    stage.client.get(unknown).await.is(503);
+    let refused = stage.client.get(unknown).await;
     assert_eq!(stage.upstream.asked.load(Ordering::SeqCst), asked);
+    let wait = refused.is(503).header("retry-after").expect("a time");
+    let wait: u64 = wait.parse().expect("seconds");
+    assert!((2..=600).contains(&wait), "{wait}");
     // Each registry has a state.
     stage
         .counts("tranship_mirror_down{registry=\"quay.io:8443\"} 0")
