@@ -16,14 +16,14 @@ use crate::spy::{Spy, State};
 use crate::{push, resolve, tag};
 
 /// A cache, its upstream and its store, and what reaches the upstream.
-struct Stage {
-    upstream: MemoryRepository,
-    store: MemoryRepository,
-    cache: Cache<Spy<MemoryRepository>, MemoryRepository>,
-    asked: Arc<State>,
+pub(crate) struct Stage {
+    pub(crate) upstream: MemoryRepository,
+    pub(crate) store: MemoryRepository,
+    pub(crate) cache: Cache<Spy<MemoryRepository>, MemoryRepository>,
+    pub(crate) asked: Arc<State>,
 }
 
-fn stage(ttl: Duration) -> Stage {
+pub(crate) fn stage(ttl: Duration) -> Stage {
     let (upstream, store) = (MemoryRepository::new(), MemoryRepository::new());
     let spy = Spy::new(upstream.clone());
     let asked = Arc::clone(&spy.state);
@@ -37,7 +37,7 @@ fn stage(ttl: Duration) -> Stage {
     }
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 async fn read(store: &dyn Fetcher, target: &Descriptor) -> Result<Bytes> {
     store.fetch(target).await?.read().await
@@ -121,36 +121,6 @@ async fn a_tag_that_is_moved_during_a_request_resolves_to_its_new_target() {
     for _ in 0..2 {
         assert_eq!(resolve(&stage.cache, "v1").await.as_ref(), Some(&new));
     }
-}
-
-#[tokio::test]
-async fn a_tag_that_is_gone_does_not_return_with_a_late_response() {
-    let stage = stage(MINUTE);
-    push(&stage.upstream, "old", "v1").await;
-    stage.asked.permits.forget_permits(1000);
-    let mut first = Box::pin(resolve(&stage.cache, "v1"));
-    assert!((&mut first).now_or_never().is_none());
-    stage.upstream.untag(&tag("v1")).await.expect("removed");
-    assert_eq!(resolve(&stage.cache, "v1").await, None);
-    stage.asked.permits.add_permits(1000);
-    first.await.expect("resolved");
-    assert_eq!(resolve(&stage.cache, "v1").await, None);
-}
-
-#[tokio::test]
-async fn a_late_response_does_not_replace_a_later_one() {
-    let stage = stage(MINUTE);
-    push(&stage.upstream, "old", "v1").await;
-    stage.asked.permits.forget_permits(1000);
-    let mut first = Box::pin(resolve(&stage.cache, "v1"));
-    assert!((&mut first).now_or_never().is_none());
-    // Moved by another client of the upstream. The content is in the store already.
-    let new = push(&stage.upstream, "new", "v1").await;
-    push(&stage.store, "new", "stored").await;
-    assert_eq!(resolve(&stage.cache, "v1").await.as_ref(), Some(&new));
-    stage.asked.permits.add_permits(1000);
-    first.await.expect("resolved");
-    assert_eq!(resolve(&stage.cache, "v1").await.as_ref(), Some(&new));
 }
 
 #[tokio::test]

@@ -72,23 +72,23 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
     }
 
     async fn stat(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Descriptor> {
-        let name = self.name();
-        let is_stored = match reference {
-            TagOrDigest::Tag(tag) => self.shared.tags.is_fresh(name, tag),
-            TagOrDigest::Digest(_) => true,
-        };
-        if is_stored && let Ok(found) = self.store.stat(kind, reference).await {
-            return Ok(found);
-        }
         match reference {
-            TagOrDigest::Tag(tag) if kind == ContentKind::Manifest => self.refresh(tag).await,
+            TagOrDigest::Tag(tag) if kind == ContentKind::Manifest => {
+                match self.resolve_stored(tag).await {
+                    Some(found) => Ok(found),
+                    None => self.refresh(tag).await,
+                }
+            }
             TagOrDigest::Tag(_) => {
-                self.stall()
-                    .bound(self.upstream.stat(kind, reference))
-                    .await
+                let found = self.upstream.stat(kind, reference);
+                self.stall().bound(found).await
             }
             TagOrDigest::Digest(digest) => {
-                match self.shared.fills.get(&(name.clone(), kind, *digest)) {
+                if let Ok(found) = self.store.stat(kind, reference).await {
+                    return Ok(found);
+                }
+                let key = (self.name().clone(), kind, *digest);
+                match self.shared.fills.get(&key) {
                     Some(fill) => Ok(fill.target.clone()),
                     None => {
                         let found = self.upstream.stat(kind, reference);

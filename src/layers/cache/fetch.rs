@@ -43,6 +43,17 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Content that the store did not have when a caller looked.
+#[derive(Clone)]
+pub(super) enum Opened {
+    /// It is being fetched.
+    Fill(Arc<Fill>),
+    /// The store has it by now.
+    Stored(Descriptor),
+    /// It is too large to be stored.
+    TooLarge(Descriptor),
+}
+
 impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
     pub(super) fn name(&self) -> &RepositoryName {
         self.upstream.info().name
@@ -86,15 +97,10 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         known: Known<'_>,
     ) -> Result<Content> {
         self.miss();
-        let Some(fill) = self.fill(kind, known).await? else {
-            return match known {
-                Known::Target(target) => self.read_upstream(kind, target).await,
-                Known::Digest(digest) => {
-                    let reference = TagOrDigest::Digest(*digest);
-                    let content = self.upstream.read_reference(kind, &reference);
-                    self.stall().open(content).await
-                }
-            };
+        let fill = match self.fill(kind, known).await? {
+            Opened::Fill(fill) => fill,
+            Opened::Stored(target) => return self.read_stored(kind, &target).await,
+            Opened::TooLarge(target) => return self.read_upstream(kind, &target).await,
         };
         let (upstream, store) = (Arc::clone(&self.upstream), Arc::clone(&self.store));
         let target = fill.target.clone();
@@ -121,22 +127,23 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
             End::Altered => Err(altered(target)),
             End::Stalled => Err(stalled(patience)),
             End::Failed => self.read_upstream(kind, target).await,
-            End::Stored => match self.store.read(kind, target).await {
-                Ok(content) => Ok(content),
-                Err(_) => self.read_upstream(kind, target).await,
-            },
+            End::Stored => self.read_stored(kind, target).await,
         }
     }
 
-    /// Returns the fetch of the content, which begins unless there is one; `None` if it is too large to be stored.
-    pub(super) async fn fill(
-        &self,
-        kind: ContentKind,
-        known: Known<'_>,
-    ) -> Result<Option<Arc<Fill>>> {
+    /// Opens content that was stored a moment ago.
+    async fn read_stored(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
+        match self.store.read(kind, target).await {
+            Ok(content) => Ok(content),
+            Err(_) => self.read_upstream(kind, target).await,
+        }
+    }
+
+    /// Returns the fetch of the content, which begins unless there is one.
+    pub(super) async fn fill(&self, kind: ContentKind, known: Known<'_>) -> Result<Opened> {
         let key = (self.name().clone(), kind, *known.digest());
         if let Some(fill) = self.shared.fills.get(&key) {
-            return Ok(Some(fill));
+            return Ok(Opened::Fill(fill));
         }
         let (cache, target) = (self.clone(), known.target().cloned());
         let opening = key.clone();
@@ -145,8 +152,12 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
     }
 
     /// Opens content at the upstream, and begins to store it.
-    async fn open(self, key: Key, target: Option<Descriptor>) -> Result<Option<Arc<Fill>>> {
+    async fn open(self, key: Key, target: Option<Descriptor>) -> Result<Opened> {
         let kind = key.1;
+        // Another fetch may have ended since the caller did not find the content.
+        if let Ok(stored) = self.store.stat(kind, &key.2.into()).await {
+            return Ok(Opened::Stored(target.unwrap_or(stored)));
+        }
         // Time that opening takes does not count for the bytes.
         let stall = self.stall();
         let content = match &target {
@@ -159,7 +170,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         };
         let target = target.unwrap_or_else(|| content.descriptor().plain());
         if !self.shared.has_room_for(&key.0, &target) {
-            return Ok(None);
+            return Ok(Opened::TooLarge(target));
         }
         let spool = if kind == ContentKind::Blob && target.size() > READ_WHILE_FETCHED {
             // Without the file, readers wait for the store.
@@ -174,7 +185,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         let fill = fills.fills.begin(key, &target, spool, move |spool| {
             self.store_content(kind, expected, content, spool).boxed()
         });
-        Ok(Some(fill))
+        Ok(Opened::Fill(fill))
     }
 
     async fn store_content(

@@ -20,7 +20,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use self::fallback::or_stored;
-use self::fills::{Fill, Fills, Key};
+use self::fetch::Opened;
+use self::fills::{Fills, Key};
 use self::tags::Tags;
 use self::usage::Usage;
 use crate::*;
@@ -33,7 +34,8 @@ pub use self::usage::CachedContent;
 ///
 /// - Content that is missing is fetched from the upstream once, however many callers read it. A large blob is read while
 ///   it arrives; its last byte is held back until it is stored and verified. Other content is stored first.
-/// - A tag is resolved by the upstream, and then by the store for the [time to live](CacheOptions::tag_ttl).
+/// - A tag is resolved by the upstream, and then by the store for the [time to live](CacheOptions::tag_ttl). Callers that
+///   need the same tag at the same time share one request, unless the time to live is zero.
 /// - While the upstream fails with a [retryable](Error::is_retryable) error or is [`Unavailable`](ErrorKind::Unavailable),
 ///   such as one that cannot be reached, is overloaded or asks to slow down, or does not respond for [some seconds](CacheOptions::patience), the store is used
 ///   alone: tags, lists of tags, referrers and repositories may be stale then. The upstream is asked again for a tag after
@@ -101,8 +103,8 @@ struct Shared {
     tags: Tags,
     tag_lookups: SingleFlight<(RepositoryName, Tag), Descriptor>,
     fills: Fills,
-    /// Content that is being opened at the upstream; `None` if it is too large to be stored.
-    openings: SingleFlight<Key, Option<Arc<Fill>>>,
+    /// Content that is being opened at the upstream.
+    openings: SingleFlight<Key, Opened>,
     /// `None` without a maximum size.
     usage: Option<Usage>,
     counts: CacheCounts,

@@ -1,25 +1,53 @@
 //! Looks tags up in the upstream.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Cache;
 use super::fallback::is_down;
-use super::fetch::{Known, count};
+use super::fetch::{Known, Opened, count};
 use crate::*;
 
 /// How long the upstream may take to resolve a tag that the store does not have. Clients do not wait longer.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(60);
 
 impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
+    /// Forgets a tag, which is set or removed through the cache.
     pub(super) fn moved(&self, tag: &Tag) {
         self.shared.tags.moved(self.name(), tag);
         let key = (self.name().clone(), tag.clone());
         self.shared.tag_lookups.forget(&key);
     }
 
-    /// Asks the upstream what `tag` names, and points the tag of the store at that.
+    /// Asks the upstream what `tag` names, and points the tag of the store at that. Callers at the same time share all of
+    /// this, unless tags have no time to live: if they shared the request only, those that come while the content is
+    /// stored would repeat it.
     pub(super) async fn refresh(&self, tag: &Tag) -> Result<Descriptor> {
+        if self.shared.tags.ttl.is_zero() {
+            return self.look_up(tag).await;
+        }
+        let key = (self.name().clone(), tag.clone());
+        let (cache, tag) = (self.clone(), tag.clone());
+        let look_up = || async move {
+            // A caller may have found the tag out of date just before another lookup ended.
+            match cache.resolve_stored(&tag).await {
+                Some(found) => Ok(found),
+                None => cache.look_up(&tag).await,
+            }
+        };
+        self.shared.tag_lookups.join(key, look_up).await
+    }
+
+    /// Returns what the store resolves `tag` to, if it may.
+    pub(super) async fn resolve_stored(&self, tag: &Tag) -> Option<Descriptor> {
+        if !self.shared.tags.is_fresh(self.name(), tag) {
+            return None;
+        }
+        let reference = TagOrDigest::Tag(tag.clone());
+        let found = self.store.stat(ContentKind::Manifest, &reference).await;
+        found.ok()
+    }
+
+    async fn look_up(&self, tag: &Tag) -> Result<Descriptor> {
         let (name, tags) = (self.name(), &self.shared.tags);
         let ticket = tags.begin();
         let (kind, reference) = (ContentKind::Manifest, TagOrDigest::Tag(tag.clone()));
@@ -49,7 +77,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         };
         if !self.is_stored(kind, &found).await {
             self.miss();
-            if let Ok(Some(fill)) = self.fill(kind, Known::Target(&found)).await {
+            if let Ok(Opened::Fill(fill)) = self.fill(kind, Known::Target(&found)).await {
                 fill.stored().await;
             }
         }
@@ -64,20 +92,11 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
         Ok(found)
     }
 
-    /// Asks the upstream what a tag names; not for long if the store has it too. Callers that ask at the same time share
-    /// a request, unless tags have no time to live.
-    async fn ask_upstream(&self, tag: &Tag, is_stored: bool) -> Result<Descriptor> {
-        let upstream = Arc::clone(&self.upstream);
+    /// Asks the upstream what a tag names; not for long if it can be resolved otherwise.
+    async fn ask_upstream(&self, tag: &Tag, is_known: bool) -> Result<Descriptor> {
         let reference = TagOrDigest::Tag(tag.clone());
-        let ask = async move { upstream.stat(ContentKind::Manifest, &reference).await };
-        let asked = async {
-            if self.shared.tags.ttl.is_zero() {
-                return ask.await;
-            }
-            let key = (self.name().clone(), tag.clone());
-            self.shared.tag_lookups.join(key, || ask).await
-        };
-        let patience = match is_stored {
+        let asked = self.upstream.stat(ContentKind::Manifest, &reference);
+        let patience = match is_known {
             true => self.shared.options.patience,
             false => LONGEST_LOOKUP,
         };
