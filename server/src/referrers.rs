@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
 use http::StatusCode;
-use http::header::HeaderValue;
+use http::header::{HeaderValue, WARNING};
 use http::request::Parts;
 use tranship::{Descriptor, Digest, MediaType, RepositoryName};
 
@@ -57,6 +57,12 @@ pub(crate) async fn list(
             OCI_FILTERS_APPLIED,
             HeaderValue::from_static("artifactType"),
         );
+    }
+    let warning = state.stale_warning(|mirrors| {
+        mirrors.has_stale_referrers(name, &digest, artifact_type.as_ref())
+    });
+    if let Some(warning) = warning {
+        response.headers_mut().append(WARNING, warning);
     }
     if let Some(last) = page.next_page_after() {
         let path = format!("/v2/{name}/referrers/{digest}");

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::header::RETRY_AFTER;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use tranship::{Registry, Repository, RepositoryName, Tag};
+use tranship::{Registry, Repository, RepositoryName};
 
+use crate::mirrors::Mirrors;
 use crate::options::ServerOptions;
 use crate::query::Query;
 use crate::rate_limit::RateLimiter;
@@ -134,11 +135,13 @@ impl ServerState {
         }
     }
 
-    /// Returns the warning that a tag may be out of date (RFC 7234, section 5.5.1), if it may.
-    pub(crate) fn stale_warning(&self, name: &RepositoryName, tag: &Tag) -> Option<HeaderValue> {
+    /// Returns the warning that a response may be out of date (RFC 7234, section 5.5.1), if `is_stale` says so.
+    pub(crate) fn stale_warning(
+        &self,
+        is_stale: impl FnOnce(&Mirrors) -> bool,
+    ) -> Option<HeaderValue> {
         let mirrors = self.options.mirrors.as_ref()?;
-        let is_stale = mirrors.is_stale(name, tag);
-        is_stale.then(|| HeaderValue::from_static("110 - \"Response is Stale\""))
+        is_stale(mirrors).then(|| HeaderValue::from_static("110 - \"Response is Stale\""))
     }
 
     /// # Errors

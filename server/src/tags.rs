@@ -1,6 +1,7 @@
 //! Listing tags, a page at a time.
 
 use http::StatusCode;
+use http::header::WARNING;
 use http::request::Parts;
 use serde::Serialize;
 use tranship::{RepositoryName, Tag, may_have_repository};
@@ -31,6 +32,7 @@ pub(crate) async fn list(
             "the repository does not exist",
         ));
     }
+    let warning = state.stale_warning(|mirrors| mirrors.has_stale_tags(name));
     let last = tags.last().filter(|_| more).cloned();
     let mut response = json(&List {
         name: name.as_str(),
@@ -40,6 +42,9 @@ pub(crate) async fn list(
         let path = format!("/v2/{name}/tags/list");
         let n = page.count.to_string();
         link_next(&mut response, &path, last.as_str(), Some(("n", &n)));
+    }
+    if let Some(warning) = warning {
+        response.headers_mut().append(WARNING, warning);
     }
     Ok(response)
 }

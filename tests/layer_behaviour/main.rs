@@ -2,6 +2,7 @@
 
 mod cache;
 mod cache_fills;
+mod cache_lists;
 mod cache_lookups;
 mod circuit_breaker;
 mod direct_urls;

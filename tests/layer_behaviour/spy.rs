@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use futures_util::{TryStreamExt as _, stream};
 use tokio::sync::Semaphore;
 use tranship::*;
 
@@ -17,6 +18,7 @@ pub(crate) struct Spy<B> {
 pub(crate) struct State {
     pub(crate) reads: AtomicUsize,
     pub(crate) stats: AtomicUsize,
+    pub(crate) referrer_lists: AtomicUsize,
     pub(crate) is_down: AtomicBool,
     /// Whether it is another host that is down.
     pub(crate) is_other_host: AtomicBool,
@@ -31,6 +33,7 @@ impl<B> Spy<B> {
         let state = Arc::new(State {
             reads: AtomicUsize::new(0),
             stats: AtomicUsize::new(0),
+            referrer_lists: AtomicUsize::new(0),
             is_down: AtomicBool::new(false),
             is_other_host: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
@@ -47,6 +50,10 @@ impl State {
 
     pub(crate) fn stats(&self) -> usize {
         self.stats.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn referrer_lists(&self) -> usize {
+        self.referrer_lists.load(Ordering::SeqCst)
     }
 
     pub(crate) fn goes_down(&self) {
@@ -115,7 +122,21 @@ impl<B: Backend> Backend for Spy<B> {
         }
     }
 
+    fn list_referrers<'a>(
+        &'a self,
+        subject: &Descriptor,
+        artifact_type: Option<&MediaType>,
+    ) -> Listing<'a, Descriptor> {
+        // A listing that is not read does not ask for anything.
+        let listing = self.inner.list_referrers(subject, artifact_type);
+        let asked = async {
+            self.state.referrer_lists.fetch_add(1, Ordering::SeqCst);
+            self.state.check().map(|()| listing)
+        };
+        Box::pin(stream::once(asked).try_flatten())
+    }
+
     tranship::forward_backend!(self, self.inner;
-        info write read_range direct_url mount_blob remove set_tag remove_tag list_referrers
+        info write read_range direct_url mount_blob remove set_tag remove_tag
         list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
 }

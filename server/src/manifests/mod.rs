@@ -5,7 +5,7 @@ mod store;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, IF_NONE_MATCH, WARNING};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use tranship::{
     Algorithm, Descriptor, Digest, ManifestDocument, MediaType, Repository, RepositoryName, Tag,
     TagOrDigest, blocking,
@@ -32,8 +32,14 @@ pub(crate) async fn read(
     reference: &str,
     request: &Parts,
 ) -> HandlerResult {
-    let failed = |error| ResponseError::from_backend(&error, Resource::Manifest);
     let reference = parse_reference(reference)?;
+    let failed = |error: tranship::Error| {
+        let failure = ResponseError::from_backend(&error, Resource::Manifest);
+        match stale_warning(state, name, &reference) {
+            Some(warning) if error.is_not_found() => failure.with_header(WARNING, warning),
+            _ => failure,
+        }
+    };
     let repository = state.repository(name).await?;
     let manifests = repository.manifests();
     let is_head = request.method == Method::HEAD;
@@ -81,13 +87,20 @@ fn described(
 ) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     describe(&mut response, manifest);
-    let warning = reference
-        .tag()
-        .and_then(|tag| state.stale_warning(name, tag));
-    if let Some(warning) = warning {
+    if let Some(warning) = stale_warning(state, name, reference) {
         response.headers_mut().append(WARNING, warning);
     }
     response
+}
+
+/// Returns the warning that what a tag names may be out of date, if it may.
+fn stale_warning(
+    state: &ServerState,
+    name: &RepositoryName,
+    reference: &TagOrDigest,
+) -> Option<HeaderValue> {
+    let tag = reference.tag()?;
+    state.stale_warning(|mirrors| mirrors.is_stale(name, tag))
 }
 
 /// PUT of a manifest by a tag, or by its digest. In the latter case the parameters may name tags.

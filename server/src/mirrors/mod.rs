@@ -16,8 +16,8 @@ use tranship::layers::{
     CircuitBreaker, CircuitBreakerOptions, MapErrors, Monitor, ReadOnly, Unify,
 };
 use tranship::{
-    Capabilities, Error, ErrorKind, ListOptions, Listing, Registry, RegistryIdentity, Repository,
-    RepositoryName, Result, Tag,
+    Capabilities, Digest, Error, ErrorKind, ListOptions, Listing, MediaType, Registry,
+    RegistryIdentity, Repository, RepositoryName, Result, Tag,
 };
 
 use self::discover::stored_names;
@@ -225,11 +225,35 @@ impl Mirrors {
         mirrored.map_or_else(|| name.clone(), |(_, stored)| stored)
     }
 
-    /// Returns whether `tag` of the repository `name` was resolved without its registry, which did not respond.
+    /// Returns whether `tag` of the repository `name` was resolved, or not found, without its registry, which did not
+    /// respond.
     #[must_use]
     pub fn is_stale(&self, name: &RepositoryName, tag: &Tag) -> bool {
         let mirrored = self.mirrored(name).ok().flatten();
         mirrored.is_some_and(|(_, name)| self.cache.is_stale(&name, tag))
+    }
+
+    /// Returns whether the tags of the repository `name` were last listed without its registry, which did not respond.
+    #[must_use]
+    pub fn has_stale_tags(&self, name: &RepositoryName) -> bool {
+        let mirrored = self.mirrored(name).ok().flatten();
+        mirrored.is_some_and(|(_, name)| self.cache.has_stale_tags(&name))
+    }
+
+    /// Returns whether the referrers of `subject` with this type, or all of them, were last listed without the registry of
+    /// the repository `name`, which did not respond.
+    #[must_use]
+    pub fn has_stale_referrers(
+        &self,
+        name: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&MediaType>,
+    ) -> bool {
+        let mirrored = self.mirrored(name).ok().flatten();
+        mirrored.is_some_and(|(_, name)| {
+            self.cache
+                .has_stale_referrers(&name, subject, artifact_type)
+        })
     }
 
     /// Returns how the store of the mirrors was used.

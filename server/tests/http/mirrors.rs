@@ -281,6 +281,63 @@ async fn a_stale_tag_has_a_warning() {
 }
 
 #[tokio::test]
+async fn stale_lists_have_a_warning() {
+    let stage = stage().await;
+    push(&stage.upstream.inner, "library/alpine", "alpine").await;
+    let image = "/v2/docker.io/library/alpine";
+    let digest = Digest::of(&index("alpine"));
+    let list = tranship::encode_json(&json!({
+        "schemaVersion": 2,
+        "mediaType": tranship::MediaType::IMAGE_INDEX,
+        "manifests": [],
+        "subject": {"mediaType": tranship::MediaType::IMAGE_INDEX, "digest": digest, "size": 1},
+    }));
+    let list = list.expect("encoded");
+    let name = "library/alpine".parse().expect("a name");
+    let repository = stage.upstream.inner.repository(&name).await;
+    let repository = repository.expect("opened");
+    let media_type = tranship::MediaType::IMAGE_INDEX;
+    let pushed = tranship::push_bytes(&*repository, media_type, list.clone()).await;
+    pushed.expect("pushed");
+
+    let referrer = Digest::of(&list);
+    let fallback = format!(
+        "{image}/manifests/{}",
+        referrer.to_string().replace(':', "-")
+    );
+    let targets = [
+        (format!("{image}/tags/list"), 200),
+        (format!("{image}/referrers/{digest}"), 200),
+        (format!("{image}/referrers/{referrer}"), 200),
+        (fallback, 404),
+    ];
+    for target in [
+        format!("{image}/manifests/v1"),
+        format!("{image}/manifests/{referrer}"),
+    ] {
+        stage.client.get(&target).await.is(200);
+    }
+    for (is_down, warning) in [
+        (false, None),
+        (true, Some("110 - \"Response is Stale\"")),
+        (false, None),
+    ] {
+        match is_down {
+            true => stage.upstream.goes_down(),
+            false => stage.upstream.recovers(),
+        }
+        for (target, status) in &targets {
+            let reply = stage.client.get(target).await;
+            assert_eq!(reply.is(*status).header("warning"), warning, "{target}");
+        }
+        let list = stage.client.get(&targets[1].0).await;
+        assert_eq!(list.json()["manifests"][0]["digest"], json!(referrer));
+        let empty = stage.client.get(&targets[2].0).await;
+        assert_eq!(empty.json()["manifests"], json!([]));
+    }
+}
+
+#[tokio::test]
 async fn content_of_an_earlier_process_is_found() {
     let upstream = MemoryRegistry::new();
     let local = MemoryRegistry::new();

@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Cache;
-use super::fallback::{is_down, or_stored};
+use super::fallback::is_down;
 use super::fetch::Known;
+use super::lists::ListKey;
 use crate::*;
 
 #[deny(clippy::missing_trait_methods)]
@@ -120,9 +121,9 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         options: &PushOptions<'_>,
     ) -> Result<PushOutcome> {
         // Before the call too: it may be dropped when the upstream has moved a tag.
-        options.tags.iter().for_each(|tag| self.moved(tag));
+        self.changes(kind, options);
         let written = self.upstream.write(kind, expected, source, options).await;
-        options.tags.iter().for_each(|tag| self.moved(tag));
+        self.changes(kind, options);
         written
     }
 
@@ -145,7 +146,10 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
     }
 
     async fn remove(&self, kind: ContentKind, target: &Descriptor) -> Result<()> {
-        self.upstream.remove(kind, target).await?;
+        self.shared.lists.changed(self.name());
+        let removed = self.upstream.remove(kind, target).await;
+        self.shared.lists.changed(self.name());
+        removed?;
         if let Some(usage) = self.shared.usage(self.name()) {
             usage.removed(self.name(), kind, target);
         }
@@ -157,8 +161,9 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
 
     fn list_tags(&self, options: ListOptions) -> Listing<'_, Tag> {
         let listing = self.upstream.list_tags(options.clone());
-        let patience = self.shared.options.stall_timeout;
-        or_stored(listing, patience, move || self.store.list_tags(options))
+        self.list_or_stored(ListKey::Tags, listing, move || {
+            self.store.list_tags(options)
+        })
     }
 
     fn list_referrers<'a>(
@@ -170,8 +175,8 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         let listing = self
             .upstream
             .list_referrers(&subject, artifact_type.as_ref());
-        let patience = self.shared.options.stall_timeout;
-        or_stored(listing, patience, move || {
+        let key = ListKey::referrers(subject.digest(), artifact_type.as_ref());
+        self.list_or_stored(key, listing, move || {
             self.store.list_referrers(&subject, artifact_type.as_ref())
         })
     }

@@ -4,6 +4,7 @@ mod backend;
 mod fallback;
 mod fetch;
 mod fills;
+mod lists;
 mod options;
 mod origin;
 mod reader;
@@ -22,6 +23,7 @@ use async_trait::async_trait;
 use self::fallback::or_stored;
 use self::fetch::Opened;
 use self::fills::{Fills, Key};
+use self::lists::{ListKey, Lists};
 use self::tags::Tags;
 use self::usage::Usage;
 use crate::*;
@@ -36,10 +38,13 @@ pub use self::usage::CachedContent;
 ///   it arrives; its last byte is held back until it is stored and verified. Other content is stored first.
 /// - A tag is resolved by the upstream, and then by the store for the [time to live](CacheOptions::tag_ttl). Callers that
 ///   need the same tag at the same time share one request, unless the time to live is zero.
+/// - A manifest that the upstream has no referrers for, or no tag that begins with its digest (`sha256-…`), has none for
+///   the same time.
 /// - While the upstream fails with a [retryable](Error::is_retryable) error or is [`Unavailable`](ErrorKind::Unavailable),
 ///   such as one that cannot be reached, is overloaded or asks to slow down, or does not respond for [some seconds](CacheOptions::patience), the store is used
 ///   alone: tags, lists of tags, referrers and repositories may be stale then. The upstream is asked again for a tag after
-///   another time to live. [`is_stale`](Self::is_stale) tells for which tags that is so.
+///   another time to live. [`is_stale`](Self::is_stale), [`has_stale_tags`](Self::has_stale_tags) and
+///   [`has_stale_referrers`](Self::has_stale_referrers) tell for what that is so.
 /// - An upstream that sends nothing of content for [a minute](CacheOptions::stall_timeout) makes the read fail.
 /// - If the store fails, content is read from the upstream.
 /// - With a [maximum size](CacheOptions::max_size), [`run`](Self::run) deletes the content that was read longest ago from the store.
@@ -47,8 +52,8 @@ pub use self::usage::CachedContent;
 /// Everything else goes to the upstream; wrap it in [`ReadOnly`](super::ReadOnly) for a cache that does not write.
 /// What is deleted is also deleted from the store. The store should not be used for anything else.
 ///
-/// Tags that were resolved are remembered in memory, so a new process asks the upstream once for each. A tokio runtime
-/// with timers is needed.
+/// Tags that were resolved, and lists of referrers that were empty, are remembered in memory, so a new process asks the
+/// upstream once for each. A tokio runtime with timers is needed.
 ///
 /// A fetch continues while it has a reader, or while [`run`](Self::run) is polled. Without both it ends and leaves nothing.
 ///
@@ -101,6 +106,7 @@ impl CacheCounts {
 struct Shared {
     options: CacheOptions,
     tags: Tags,
+    lists: Lists,
     tag_lookups: SingleFlight<(RepositoryName, Tag), Descriptor>,
     fills: Fills,
     /// Content that is being opened at the upstream.
@@ -147,6 +153,7 @@ impl<U, S> Cache<U, S> {
             store: Arc::new(store),
             shared: Arc::new(Shared {
                 tags: Tags::new(options.tag_ttl),
+                lists: Lists::new(options.tag_ttl),
                 usage: options.max_size.map(|_| Usage::new()),
                 options,
                 tag_lookups: SingleFlight::default(),
@@ -169,10 +176,31 @@ impl<U, S> Cache<U, S> {
         }
     }
 
-    /// Returns whether `tag` of the repository `name` was resolved by the store alone, since the upstream was down.
+    /// Returns whether `tag` of the repository `name` was resolved, or not found, without the upstream, which was down.
     #[must_use]
     pub fn is_stale(&self, name: &RepositoryName, tag: &Tag) -> bool {
+        let list = ListKey::of_tag(tag);
         self.shared.tags.is_stale(name, tag)
+            || list.is_some_and(|list| self.shared.lists.is_stale(name, &list))
+    }
+
+    /// Returns whether the tags of the repository `name` were last listed without the upstream, which was down.
+    #[must_use]
+    pub fn has_stale_tags(&self, name: &RepositoryName) -> bool {
+        self.shared.lists.is_stale(name, &ListKey::Tags)
+    }
+
+    /// Returns whether the referrers of `subject` with this type, or all of them, were last listed without the upstream,
+    /// which was down.
+    #[must_use]
+    pub fn has_stale_referrers(
+        &self,
+        name: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&MediaType>,
+    ) -> bool {
+        let list = ListKey::referrers(subject, artifact_type);
+        self.shared.lists.is_stale(name, &list)
     }
 
     /// Returns how the cache was used.

@@ -5,14 +5,24 @@ use std::time::Duration;
 use super::Cache;
 use super::fallback::is_down;
 use super::fetch::{Known, Opened, count};
+use super::lists::ListKey;
 use crate::*;
 
 /// How long the upstream may take to resolve a tag that the store does not have. Clients do not wait longer.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(60);
 
 impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
+    /// Forgets what a push with these options may change.
+    pub(super) fn changes(&self, kind: ContentKind, options: &PushOptions<'_>) {
+        options.tags.iter().for_each(|tag| self.moved(tag));
+        if kind == ContentKind::Manifest {
+            self.shared.lists.changed(self.name());
+        }
+    }
+
     /// Forgets a tag, which is set or removed through the cache.
     pub(super) fn moved(&self, tag: &Tag) {
+        self.shared.lists.changed(self.name());
         self.shared.tags.moved(self.name(), tag);
         let key = (self.name().clone(), tag.clone());
         self.shared.tag_lookups.forget(&key);
@@ -49,14 +59,31 @@ impl<U: Backend + 'static, S: Backend + 'static> Cache<U, S> {
 
     async fn look_up(&self, tag: &Tag) -> Result<Descriptor> {
         let (name, tags) = (self.name(), &self.shared.tags);
-        let ticket = tags.begin();
+        // A tag that replaces a list of referrers, or attaches something, rarely exists.
+        let (list, lists) = (ListKey::of_tag(tag), &self.shared.lists);
+        let list = list.as_ref();
+        if list.is_some_and(|list| lists.is_fresh(name, list)) {
+            return Err(Error::not_found(tag));
+        }
+        let (ticket, begun) = (tags.begin(), lists.begin());
         let (kind, reference) = (ContentKind::Manifest, TagOrDigest::Tag(tag.clone()));
         let stored = self.store.stat(kind, &reference).await.ok();
-        let found = match self.ask_upstream(tag, stored.is_some()).await {
+        let is_known = stored.is_some() || list.is_some_and(|list| lists.is_empty(name, list));
+        let asked = self.ask_upstream(tag, is_known).await;
+        let is_missing = matches!(&asked, Err(error) if error.is_not_found());
+        if let Some(list) = list.filter(|_| asked.is_ok() || is_missing) {
+            lists.answered(name, list, begun, is_missing);
+        }
+        let found = match asked {
             Ok(found) => found,
             Err(error) if is_down(&error) => {
                 let Some(stale) = stored else {
-                    return Err(error);
+                    let is_missing = list.is_some_and(|list| lists.extend(name, list));
+                    return Err(if is_missing {
+                        Error::not_found(tag)
+                    } else {
+                        error
+                    });
                 };
                 self.shared.options.report_stale(name, tag, &error);
                 // The next readers need not wait until the upstream fails once more.
