@@ -22,6 +22,11 @@ pub(super) fn explain(host: &str, image: &str, name: &RepositoryName, error: Err
         ));
     }
     let is_loop = error.http_status() == Some(LOOP_DETECTED);
+    // The name of the other host may be one of a private network.
+    let who = match error.other_host() {
+        Some(_) => format!("a host that {host} refers to"),
+        None => host.to_owned(),
+    };
     let (kind, message) = match error.kind() {
         ErrorKind::Unauthorized | ErrorKind::Denied => {
             let message = format!(
@@ -34,11 +39,11 @@ pub(super) fn explain(host: &str, image: &str, name: &RepositoryName, error: Err
             (ErrorKind::RateLimited, message)
         }
         ErrorKind::Timeout => {
-            let message = format!("{host} does not respond in time for {image}");
+            let message = format!("{who} does not respond in time for {image}");
             (ErrorKind::Timeout, message)
         }
         ErrorKind::Unavailable if error.is_retryable() => {
-            let message = format!("{host} cannot be reached or fails, for {image}");
+            let message = format!("{who} cannot be reached or fails, for {image}");
             (ErrorKind::Unavailable, message)
         }
         ErrorKind::DigestMismatch | ErrorKind::SizeMismatch => {

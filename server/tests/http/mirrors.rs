@@ -475,7 +475,14 @@ async fn a_registry_that_is_down_is_left_alone_for_a_while() {
 #[tokio::test]
 async fn errors_of_a_mirror_name_registry_and_repository() {
     let stage = stage().await;
-    let failures: [(Failure, u16); 8] = [
+    let failures: [(Failure, u16); 9] = [
+        (
+            || {
+                let error = Error::new(ErrorKind::Unavailable, "it is down");
+                error.with_other_host("10.0.0.1")
+            },
+            503,
+        ),
         (
             || Error::new(ErrorKind::Unavailable, "https://10.0.0.1"),
             503,
