@@ -25,8 +25,8 @@ struct Kept {
 }
 
 impl NameCache {
-    /// Returns the names of all repositories, in their order, as they were at most 5 seconds ago; `None` if they are
-    /// too many to keep, or could not be listed until `deadline`. Requests at the same time share one listing.
+    /// Returns the names of all repositories, in their order, from a listing that is at most 5 seconds old; `None` if
+    /// there are too many to keep, or listing them did not end before `deadline`. Requests at the same time share one listing.
     ///
     /// # Errors
     /// Those of [`Registry::repositories`].

@@ -7,7 +7,7 @@ use tranship::RepositoryName;
 
 use crate::store::Store;
 
-/// How many repositories are kept that nobody uses. Each has its index in memory and one open file.
+/// How many of the repositories that were used last are kept. Each has its index in memory and one open file.
 const MAX_RECENT: usize = 32;
 
 /// How many further ones are kept whose index is large: to read one of 100,000 entries again takes 0.2 s of CPU time.
@@ -16,7 +16,7 @@ const MAX_LARGE: usize = 8;
 /// From so many entries on, an index is large.
 const LARGE: usize = 5_000;
 
-/// The repositories in use. Those who use the same one share what is known of it, and its batches of changes.
+/// The repositories in use. All users of a repository share its index in memory and its batches of changes.
 #[derive(Debug, Default)]
 pub(crate) struct RecentStores {
     known: HashMap<RepositoryName, Weak<Store>>,
@@ -34,7 +34,7 @@ impl RecentStores {
         Some(store)
     }
 
-    /// Adds a repository, unless somebody else just did.
+    /// Adds a repository, or returns the store that it already has.
     pub(crate) fn insert(&mut self, name: &RepositoryName, store: Store) -> Arc<Store> {
         if let Some(store) = self.get(name) {
             return store;
