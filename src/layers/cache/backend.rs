@@ -14,13 +14,13 @@ use crate::*;
 #[async_trait]
 impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
     async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
-        if self.is_stored(kind, target).await
-            && let Ok(content) = self.store.read(kind, target).await
-        {
-            self.hit(kind, target);
-            return Ok(content);
+        match self.store.read(kind, target).await {
+            Ok(content) => {
+                self.hit(kind, target);
+                Ok(content)
+            }
+            Err(_) => self.read_missing(kind, Known::Target(target)).await,
         }
-        self.read_missing(kind, Known::Target(target)).await
     }
 
     /// A part of content that is missing is read from the upstream, and nothing is stored.
@@ -30,9 +30,7 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
         target: &Descriptor,
         range: ByteRange,
     ) -> Result<Content> {
-        if self.is_stored(kind, target).await
-            && let Ok(part) = self.store.read_range(kind, target, range).await
-        {
+        if let Ok(part) = self.store.read_range(kind, target, range).await {
             self.hit(kind, target);
             return Ok(part);
         }
@@ -59,16 +57,20 @@ impl<U: Backend + 'static, S: Backend + 'static> Backend for Cache<U, S> {
     }
 
     async fn read_reference(&self, kind: ContentKind, reference: &TagOrDigest) -> Result<Content> {
-        let TagOrDigest::Digest(digest) = reference else {
-            let target = self.stat(kind, reference).await?;
-            return self.read(kind, &target).await;
+        let is_in_store = match reference {
+            TagOrDigest::Digest(_) => true,
+            TagOrDigest::Tag(tag) => self.shared.tags.is_fresh(self.name(), tag),
         };
-        match self.store.read_reference(kind, reference).await {
-            Ok(content) => {
-                self.hit(kind, content.descriptor());
-                Ok(content)
+        if is_in_store && let Ok(content) = self.store.read_reference(kind, reference).await {
+            self.hit(kind, content.descriptor());
+            return Ok(content);
+        }
+        match reference {
+            TagOrDigest::Digest(digest) => self.read_missing(kind, Known::Digest(digest)).await,
+            TagOrDigest::Tag(_) => {
+                let target = self.stat(kind, reference).await?;
+                self.read(kind, &target).await
             }
-            Err(_) => self.read_missing(kind, Known::Digest(digest)).await,
         }
     }
 
