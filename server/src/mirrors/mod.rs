@@ -225,6 +225,14 @@ impl Mirrors {
         mirrored.map_or_else(|| name.clone(), |(_, stored)| stored)
     }
 
+    /// Opens the repository `name` with what is stored of it, without its registry if it is one of a mirror.
+    ///
+    /// # Errors
+    /// The error of the local registry.
+    pub(crate) async fn open_stored(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
+        self.local.repository(&self.stored_as(name)).await
+    }
+
     /// Returns whether `tag` of the repository `name` was resolved, or not found, without its registry, which did not
     /// respond.
     #[must_use]

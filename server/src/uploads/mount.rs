@@ -1,8 +1,6 @@
 //! Mounts: a blob of one repository becomes available in another without a transfer.
 
-use std::sync::Arc;
-
-use futures_util::{StreamExt as _, TryStreamExt as _, future};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, future};
 use tranship::{Descriptor, Digest, ListOptions, Repository, RepositoryName};
 
 use crate::access::{Action, Caller};
@@ -40,14 +38,16 @@ pub(super) async fn mount(
             ResponseError::bad_request(ErrorCode::NameInvalid, error.to_string())
         })?),
     };
-    if blob_of(target, digest).await?.is_some() {
+    let present = blob_of(target, digest).await;
+    let present = present.map_err(|error| ResponseError::from_backend(&error, Resource::Blob))?;
+    if present.is_some() {
         return Ok(Mount::Present);
     }
     if !target.capabilities().mount.is_possible() {
         return Ok(Mount::Absent);
     }
     let source = match from {
-        Some(from) if caller.may(&from, Action::Pull) => find_in(state, from, digest).await?,
+        Some(from) if caller.may(&from, Action::Pull) => find_in(state, from, digest).await,
         Some(_) => None,
         None => find_anywhere(state, digest, caller).await?,
     };
@@ -64,15 +64,25 @@ pub(super) async fn mount(
 
 type Found = Option<(RepositoryName, Descriptor)>;
 
-/// Returns the blob `digest` if the repository `name` has it.
-async fn find_in(
-    state: &ServerState,
-    name: RepositoryName,
-    digest: &Digest,
-) -> Result<Found, ResponseError> {
-    let repository: Arc<dyn Repository> = state.repository(&name).await?;
-    let blob = blob_of(&*repository, digest).await?;
-    Ok(blob.map(|blob| (name, blob)))
+/// Returns the blob `digest` if the repository `name` has it. That of a mirror has what is stored: its registry is not asked,
+/// as most blobs that are pushed are not there. A repository that cannot be read has nothing: the client uploads the blob.
+async fn find_in(state: &ServerState, name: RepositoryName, digest: &Digest) -> Found {
+    let (name, opened) = match &state.options.mirrors {
+        Some(mirrors) => (mirrors.stored_as(&name), mirrors.open_stored(&name).await),
+        None => {
+            let opened = state.registry.repository(&name).await;
+            (name, opened)
+        }
+    };
+    let found = match opened {
+        Ok(repository) => blob_of(&*repository, digest).await,
+        Err(error) => Err(error),
+    };
+    found
+        .inspect_err(|error| tracing::warn!(repository = %name, %error, "a blob cannot be mounted"))
+        .ok()
+        .flatten()
+        .map(|blob| (name, blob))
 }
 
 /// Searches the first repositories of the catalog for the blob `digest`, since the client did not name one.
@@ -92,7 +102,7 @@ async fn find_anywhere(
         .take(limit)
         .try_filter(|name| future::ready(caller.may(name, Action::Pull)))
         .map_err(|error| ResponseError::from_backend(&error, Resource::Repository))
-        .map_ok(|name| find_in(state, name, digest))
+        .map_ok(|name| find_in(state, name, digest).map(Ok))
         .try_buffer_unordered(CONCURRENCY)
         .try_filter_map(future::ok);
     std::pin::pin!(found).try_next().await
@@ -101,10 +111,10 @@ async fn find_anywhere(
 async fn blob_of(
     repository: &dyn Repository,
     digest: &Digest,
-) -> Result<Option<Descriptor>, ResponseError> {
+) -> tranship::Result<Option<Descriptor>> {
     match repository.blobs().resolve(&(*digest).into()).await {
         Ok(blob) => Ok(Some(blob)),
         Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(ResponseError::from_backend(&error, Resource::Blob)),
+        Err(error) => Err(error),
     }
 }

@@ -532,3 +532,47 @@ async fn errors_of_a_mirror_name_registry_and_repository() {
     let reply = stage.client.get(target).await;
     reply.fails(404, "MANIFEST_UNKNOWN");
 }
+
+#[tokio::test]
+async fn a_mount_uses_what_is_stored_and_asks_no_registry() {
+    let stage = stage().await;
+    push(&stage.upstream.inner, "library/alpine", "alpine").await;
+    let alpine = "library/alpine".parse().expect("a name");
+    let alpine = stage.upstream.inner.repository(&alpine).await;
+    let alpine = alpine.expect("opened");
+    let (stored, missing) = (b"stored".as_slice(), b"missing".as_slice());
+    let media_type = tranship::MediaType::OCTET_STREAM;
+    for content in [stored, missing] {
+        let pushed = tranship::push_bytes(&*alpine, media_type.clone(), content).await;
+        pushed.expect("pushed");
+    }
+    let image = "/v2/docker.io/library/alpine";
+    stage
+        .client
+        .get(&format!("{image}/manifests/v1"))
+        .await
+        .is(200);
+    let blob = format!("{image}/blobs/{}", Digest::of(stored));
+    stage.client.get(&blob).await.is(200);
+
+    stage.upstream.goes_down();
+    let asked = stage.upstream.asked.load(Ordering::SeqCst);
+    for (content, from, status) in [
+        (missing, "", 202),
+        (missing, "&from=docker.io/library/alpine", 202),
+        (stored, "&from=docker.io/alpine", 201),
+        (stored, "", 201),
+    ] {
+        let repository = format!("team/app{}", from.len());
+        let target = format!(
+            "/v2/{repository}/blobs/uploads/?mount={}{from}",
+            Digest::of(content)
+        );
+        stage
+            .client
+            .send("POST", &target, &[], b"")
+            .await
+            .is(status);
+    }
+    assert_eq!(stage.upstream.asked.load(Ordering::SeqCst), asked);
+}
