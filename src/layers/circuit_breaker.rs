@@ -11,7 +11,8 @@ use super::intercept::{Intercepted, InterceptedCall, Interceptor, forward_to_int
 use crate::*;
 
 /// A repository or registry whose calls fail at once for [some time](CircuitBreakerOptions::pause) after a call has not
-/// reached it. After that time one call is passed on, and the others keep failing until that one has succeeded.
+/// reached it. After that time one call is passed on, and the others keep failing until that one has succeeded; if it has not
+/// ended after a second, another one is passed on.
 ///
 /// A call has not reached the registry if its error is [`Unavailable`](ErrorKind::Unavailable) or
 /// [`Timeout`](ErrorKind::Timeout), is [retryable](Error::is_retryable), and was not made from an HTTP response. Errors that
@@ -51,6 +52,9 @@ impl<T> CircuitBreaker<T> {
 }
 
 forward_to_intercepted!(CircuitBreaker);
+
+/// After this time, the call that was passed on no longer keeps others back: one path of a registry may hang alone.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 type OnChange = dyn Fn(Option<&Error>) + Send + Sync;
 
@@ -135,7 +139,8 @@ struct CircuitState {
 struct Open {
     error: Error,
     until: Instant,
-    is_probed: bool,
+    /// When the last call was passed on that has not ended.
+    probed: Option<Instant>,
 }
 
 impl Circuit {
@@ -172,7 +177,7 @@ impl Circuit {
         let open = Open {
             error: error.without_source(),
             until,
-            is_probed: false,
+            probed: None,
         };
         let before = self.lock().open.replace(open);
         if let (None, Some(on_change)) = (before, &options.on_change) {
@@ -199,11 +204,12 @@ impl Interceptor for Circuit {
         let mut is_probe = false;
         if let Some(open) = &mut self.lock().open {
             let left = open.until.saturating_duration_since(Instant::now());
-            if open.is_probed || !left.is_zero() {
-                let wait = left.max(Duration::from_secs(1));
+            let is_probed = open.probed.is_some_and(|at| at.elapsed() < PROBE_INTERVAL);
+            if is_probed || !left.is_zero() {
+                let wait = left.max(PROBE_INTERVAL);
                 return Err(open.error.without_source().with_retry_after(wait));
             }
-            open.is_probed = true;
+            open.probed = Some(Instant::now());
             is_probe = true;
         }
         Ok(Guarded {
@@ -236,7 +242,7 @@ impl Guarded {
         if self.is_probe
             && let Some(open) = &mut self.circuit.lock().open
         {
-            open.is_probed = false;
+            open.probed = None;
         }
     }
 }

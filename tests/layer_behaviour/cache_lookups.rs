@@ -35,7 +35,7 @@ async fn callers_of_a_tag_share_the_lookup_until_it_is_stored() {
     }
 }
 
-/// A store whose first search returns its result late.
+/// A store whose first read returns its result late.
 #[derive(Debug)]
 struct Late {
     inner: MemoryRepository,
@@ -46,13 +46,8 @@ struct Late {
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Backend for Late {
-    async fn find(
-        &self,
-        kind: ContentKind,
-        target: &Descriptor,
-        access: Access,
-    ) -> Result<Presence> {
-        let found = self.inner.find(kind, target, access).await;
+    async fn read(&self, kind: ContentKind, target: &Descriptor) -> Result<Content> {
+        let found = self.inner.read(kind, target).await;
         if self.is_first.swap(false, Ordering::SeqCst) {
             self.release.notified().await;
         }
@@ -60,12 +55,12 @@ impl Backend for Late {
     }
 
     tranship::forward_backend!(self, self.inner;
-        info read stat write read_range read_reference direct_url mount_blob remove set_tag remove_tag list_tags
+        info find stat write read_range read_reference direct_url mount_blob remove set_tag remove_tag list_tags
         list_referrers list_predecessors start_upload resume_upload begin_batch prepare_for_pushes);
 }
 
 #[tokio::test]
-async fn content_that_is_stored_after_a_search_is_not_fetched_again() {
+async fn content_that_is_stored_after_a_failed_read_is_not_fetched_again() {
     let upstream = MemoryRepository::new();
     let blob = push_bytes(&upstream, MediaType::OCTET_STREAM, "blob").await;
     let blob = blob.expect("pushed");

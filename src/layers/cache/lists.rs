@@ -1,15 +1,16 @@
 //! What is remembered of lists: which lists of referrers are empty, and which lists may be out of date.
 
-use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lru::LruCache;
 use tokio::time::Instant;
 
 use crate::{Algorithm, Digest, MediaType, RepositoryName, Tag};
 
-/// How many lists are remembered before those that have expired are forgotten.
-const REMEMBERED: usize = 10_000;
+/// How many lists are remembered.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// The length of the hash in a tag that replaces a list of referrers (distribution-spec, "Referrers Tag Schema").
 const HASH_LENGTH: usize = 64;
@@ -18,20 +19,16 @@ const HASH_LENGTH: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum ListKey {
     Tags,
-    /// The referrers of the subject with this referrers tag, of one type or of all.
-    Referrers(String, Option<MediaType>),
-    /// A tag that attaches something to a digest: the referrers tag, or one with a suffix such as `.sig`.
+    /// The referrers of this subject, of one type or of all.
+    Referrers(Digest, Option<MediaType>),
+    /// A tag that attaches something to a digest: the referrers tag, or one with a suffix such as `.sig`. It may exist
+    /// although the list of referrers is empty, as registries do not move older referrers into their lists.
     DigestTag(String),
 }
 
 impl ListKey {
     pub(super) fn referrers(subject: &Digest, artifact_type: Option<&MediaType>) -> Self {
-        let mut hash = subject.hex();
-        hash.truncate(HASH_LENGTH);
-        Self::Referrers(
-            format!("{}-{hash}", subject.algorithm()),
-            artifact_type.cloned(),
-        )
+        Self::Referrers(*subject, artifact_type.cloned())
     }
 
     /// Returns `None` for a tag that does not begin with a digest.
@@ -47,10 +44,8 @@ impl ListKey {
     /// Returns the list that is empty only if this one is.
     fn whole(&self) -> Option<Self> {
         match self {
-            Self::Tags | Self::Referrers(_, None) => None,
-            Self::Referrers(tag, Some(_)) | Self::DigestTag(tag) => {
-                Some(Self::Referrers(tag.clone(), None))
-            }
+            Self::Referrers(subject, Some(_)) => Some(Self::Referrers(*subject, None)),
+            Self::Tags | Self::Referrers(_, None) | Self::DigestTag(_) => None,
         }
     }
 }
@@ -65,9 +60,9 @@ pub(super) struct Lists {
     known: Mutex<Known>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
-    lists: HashMap<(RepositoryName, ListKey), State>,
+    lists: LruCache<(RepositoryName, ListKey), State>,
     /// How many times a repository was changed through the cache.
     changes: u64,
 }
@@ -88,7 +83,10 @@ impl Lists {
     pub(super) fn new(ttl: Duration) -> Self {
         Self {
             ttl,
-            known: Mutex::default(),
+            known: Mutex::new(Known {
+                lists: LruCache::sparse(REMEMBERED),
+                changes: 0,
+            }),
         }
     }
 
@@ -100,7 +98,9 @@ impl Lists {
     /// Returns whether the list was empty within the time to live.
     pub(super) fn is_fresh(&self, name: &RepositoryName, key: &ListKey) -> bool {
         let known = self.lock();
-        let state = known.empty(name, key).and_then(|key| known.lists.get(&key));
+        let state = known
+            .empty(name, key)
+            .and_then(|key| known.lists.peek(&key));
         state.is_some_and(|state| state.at.elapsed() < self.ttl)
     }
 
@@ -119,11 +119,11 @@ impl Lists {
     ) {
         let mut known = self.lock();
         for key in [Some(key.clone()), key.whole()].into_iter().flatten() {
-            known.lists.remove(&(name.clone(), key));
+            known.lists.pop(&(name.clone(), key));
         }
         // A list that was changed since may have an item.
         if is_empty && *key != ListKey::Tags && known.changes == begun.0 {
-            known.insert(name, key, self.ttl, false);
+            known.insert(name, key, false);
         }
     }
 
@@ -142,7 +142,7 @@ impl Lists {
 
     /// Notes that the store has listed what it has, since the upstream is down.
     pub(super) fn listed_stored(&self, name: &RepositoryName, key: &ListKey) {
-        self.lock().insert(name, key, self.ttl, true);
+        self.lock().insert(name, key, true);
     }
 
     /// Returns whether the list was last made without the upstream.
@@ -151,7 +151,7 @@ impl Lists {
         [Some(key.clone()), key.whole()]
             .into_iter()
             .flatten()
-            .filter_map(|key| known.lists.get(&(name.clone(), key)))
+            .filter_map(|key| known.lists.peek(&(name.clone(), key)))
             .any(|state| state.is_stale)
     }
 
@@ -172,21 +172,16 @@ impl Known {
     fn empty(&self, name: &RepositoryName, key: &ListKey) -> Option<(RepositoryName, ListKey)> {
         let keys = [Some(key.clone()), key.whole()].into_iter().flatten();
         let mut keys = keys.map(|key| (name.clone(), key));
-        keys.find(|key| self.lists.get(key).is_some_and(|state| state.is_empty))
+        keys.find(|key| self.lists.peek(key).is_some_and(|state| state.is_empty))
     }
 
-    fn insert(&mut self, name: &RepositoryName, key: &ListKey, ttl: Duration, is_stale: bool) {
-        if self.lists.len() >= REMEMBERED {
-            self.lists.retain(|_, state| state.at.elapsed() < ttl);
-        }
-        if self.lists.len() < REMEMBERED {
-            let state = State {
-                at: Instant::now(),
-                is_empty: !is_stale,
-                is_stale,
-            };
-            self.lists.insert((name.clone(), key.clone()), state);
-        }
+    fn insert(&mut self, name: &RepositoryName, key: &ListKey, is_stale: bool) {
+        let state = State {
+            at: Instant::now(),
+            is_empty: !is_stale,
+            is_stale,
+        };
+        self.lists.put((name.clone(), key.clone()), state);
     }
 }
 
@@ -195,19 +190,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_tag_belongs_to_the_list_of_its_subject() {
-        let subject = Digest::of(b"image");
-        let list = ListKey::referrers(&subject, None);
-        let tag = format!("sha256-{}", subject.hex());
-        let of_tag = |text: &str| ListKey::of_tag(&text.parse().expect("a tag"));
-        assert_eq!(of_tag(&tag).expect("a list").whole(), Some(list));
-        let long = Algorithm::Sha512.digest(b"image");
-        let tag_of_long = format!("sha512-{}", &long.hex()[..HASH_LENGTH]);
-        let whole = of_tag(&tag_of_long).expect("a list").whole();
-        assert_eq!(whole, Some(ListKey::referrers(&long, None)));
-        assert!(of_tag(&format!("{tag}.sig")).is_some());
-        for other in ["v1", "sha256-1234", &tag[1..], &format!("{tag}0")] {
-            assert_eq!(of_tag(other), None, "{other}");
+    fn a_tag_that_begins_with_a_digest_is_one_of_a_list() {
+        let hash = Digest::of(b"image").hex();
+        let long = Algorithm::Sha512.digest(b"image").hex();
+        let of_tag = |text: String| ListKey::of_tag(&text.parse().expect("a tag"));
+        for tag in [
+            format!("sha256-{hash}"),
+            format!("sha256-{hash}.sig"),
+            format!("sha512-{}", &long[..HASH_LENGTH]),
+        ] {
+            assert_eq!(of_tag(tag.clone()), Some(ListKey::DigestTag(tag)));
         }
+        for other in [
+            "v1".to_owned(),
+            "sha256-1234".to_owned(),
+            format!("ha256-{hash}"),
+            format!("sha256-{hash}0"),
+        ] {
+            assert_eq!(of_tag(other.clone()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_list_without_the_upstream_is_stale_however_many_are_known() {
+        let name = "app".parse().expect("a name");
+        let lists = Lists::new(Duration::from_secs(60));
+        for number in 0..=REMEMBERED.get() {
+            let key = ListKey::referrers(&Digest::of(number.to_string().as_bytes()), None);
+            lists.answered(&name, &key, lists.begin(), true);
+        }
+        lists.listed_stored(&name, &ListKey::Tags);
+        assert!(lists.is_stale(&name, &ListKey::Tags));
     }
 }
