@@ -14,6 +14,7 @@ mod issue;
 mod jwt;
 mod oidc;
 mod pattern;
+mod public_url;
 mod robots;
 mod scope;
 mod stamp;

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::identity::{CredentialKind, Identity, PresentedToken};
 use super::jwt::{self, Expected, TrustedKeys};
+use super::public_url;
 use super::scope::Scopes;
 use crate::reload::ReloadedFiles;
 
@@ -40,7 +41,7 @@ impl TokenService {
     /// each is also a root for the chains in tokens. It is read again when it changes.
     ///
     /// # Errors
-    /// - [`InvalidInput`](ErrorKind::InvalidInput) if `realm` is not an `http` or `https` URL, if `service` has a
+    /// - [`InvalidInput`](ErrorKind::InvalidInput) if `realm` is not an `http` or `https` URL or has a user or a password, if `service` has a
     ///   quotation mark or a backslash, or if the file has no key that can be used.
     /// - The error of reading the file.
     pub async fn open(
@@ -50,14 +51,10 @@ impl TokenService {
         keys: impl Into<PathBuf>,
     ) -> Result<Self> {
         jwt::install_provider();
-        let invalid = |message: &'static str| {
-            Error::new(ErrorKind::InvalidInput, message).with_subject(realm)
-        };
-        let url: Url = realm
-            .parse()
-            .map_err(|_| invalid("the realm is not a URL"))?;
+        let url = public_url::parse("the realm", realm)?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(invalid("the realm is not an http or https URL"));
+            let message = "the realm is not an http or https URL";
+            return Err(Error::new(ErrorKind::InvalidInput, message).with_subject(realm));
         }
         let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
         if !service.bytes().all(is_plain) {

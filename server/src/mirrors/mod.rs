@@ -225,7 +225,7 @@ impl Mirrors {
         mirrored.map_or_else(|| name.clone(), |(_, stored)| stored)
     }
 
-    /// Opens the repository `name` with what is stored of it, without its registry if it is one of a mirror.
+    /// Opens the repository `name` in the local registry. A repository of a mirror has only its stored content there.
     ///
     /// # Errors
     /// The error of the local registry.

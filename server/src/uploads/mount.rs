@@ -64,8 +64,9 @@ pub(super) async fn mount(
 
 type Found = Option<(RepositoryName, Descriptor)>;
 
-/// Returns the blob `digest` if the repository `name` has it. That of a mirror has what is stored: its registry is not asked,
-/// as most blobs that are pushed are not there. A repository that cannot be read has nothing: the client uploads the blob.
+/// Returns the blob `digest` if the repository `name` has it. A repository of a mirror has only its stored content here: the
+/// other registry lacks most blobs that clients push, and need not be asked. A repository that cannot be read has none, and
+/// the client uploads the blob.
 async fn find_in(state: &ServerState, name: RepositoryName, digest: &Digest) -> Found {
     let (name, opened) = match &state.options.mirrors {
         Some(mirrors) => (mirrors.stored_as(&name), mirrors.open_stored(&name).await),

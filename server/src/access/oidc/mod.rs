@@ -15,6 +15,7 @@ use url::{Host, Url};
 use super::grants::Grant;
 use super::identity::{CredentialKind, Identity, Rights, User};
 use super::jwt::{self, Expected};
+use super::public_url;
 use keys::IssuerKeys;
 pub use rule::OidcRule;
 
@@ -55,11 +56,11 @@ impl OidcIssuer {
     /// [rule](Self::with_rule).
     ///
     /// # Errors
-    /// [`InvalidInput`](ErrorKind::InvalidInput) if `issuer` is not an `https` URL. An `http` URL is accepted for this
+    /// [`InvalidInput`](ErrorKind::InvalidInput) if `issuer` is not an `https` URL, or has a user or a password. An `http` URL is accepted for this
     /// machine, by an address such as `127.0.0.1` or as `localhost`.
     pub fn new(issuer: &str, audience: &str, fetch: Arc<dyn FetchDocument>) -> Result<Self> {
         jwt::install_provider();
-        if !issuer.parse().is_ok_and(|url| is_secure(&url)) {
+        if !is_secure(&public_url::parse("the issuer", issuer)?) {
             let message = "the issuer is not an https URL";
             return Err(Error::new(ErrorKind::InvalidInput, message).with_subject(issuer));
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use tranship::{Error, ErrorKind, Result};
 use url::Url;
 
+use crate::access::public_url;
+
 /// The shortest lifetime of a token. Clients assume it where a token has a shorter one.
 const MIN_LIFETIME: Duration = Duration::from_secs(60);
 
@@ -39,19 +41,17 @@ impl TokenOptions {
     /// [`InvalidInput`](ErrorKind::InvalidInput) if it is not an `http` or `https` URL of a host, or if it has a path:
     /// clients expect the API at the root of the host.
     pub fn with_public_url(mut self, url: &str) -> Result<Self> {
-        let invalid = |message: &'static str| {
-            Error::new(ErrorKind::InvalidInput, message)
-                .with_subject(url)
-                .with_hint("write for example https://registry.example")
-        };
-        let parsed: Url = url.parse().map_err(|_| invalid("not a URL"))?;
+        let hint = "write for example https://registry.example";
+        let parsed = public_url::parse("the URL of the server", url);
+        let parsed = parsed.map_err(|error| error.with_hint(hint))?;
         let is_plain = matches!(parsed.scheme(), "http" | "https")
             && parsed.has_host()
             && parsed.path() == "/"
             && parsed.query().is_none()
             && parsed.fragment().is_none();
-        if !is_plain || !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(invalid("not the URL of a host"));
+        if !is_plain {
+            let error = Error::new(ErrorKind::InvalidInput, "not the URL of a host");
+            return Err(error.with_subject(url).with_hint(hint));
         }
         self.public_url = Some(parsed);
         Ok(self)
