@@ -52,8 +52,8 @@ pub(crate) use pages::{CompleteLocation, Completion, Help, Version};
 pub(crate) use platform::Platforms;
 pub(crate) use repo::{Ls, PageArgs, Repo, RepoLs, RepoTags, TagChoice, TagOrder};
 pub(crate) use serve::{
-    MirrorArg, OidcSettings, RepositorySettings, RootArg, Serve, Settings, WebhookAction,
-    WebhookFormat, WebhookSettings,
+    MirrorArg, NoEmptyValues, OidcSettings, RepositorySettings, RootArg, Serve, Settings,
+    WebhookAction, WebhookFormat, WebhookSettings,
 };
 pub(crate) use tags::{Resolve, TagArgs, Untag};
 pub(crate) use token::{Token, TokenCreate, TokenList, TokenRevoke};

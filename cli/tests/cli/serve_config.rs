@@ -217,9 +217,10 @@ fn paths_that_cannot_be_used_are_refused_before_they_are() {
 #[test]
 fn settings_that_are_never_used_are_told() {
     let workplace = Workplace::new();
+    workplace.write("users", HTPASSWD);
     workplace.write(
         "odd.yaml",
-        "root: ./a/b\nlisten: 0.0.0.0:0\nallow-host: a.example\n\
+        "root: ./a/b\nlisten: 0.0.0.0:0\nhtpasswd: users\nallow-host: a.example\n\
          repositories:\n\
          - {match: 'team/**', retention: [{tags: '*', keep-last: 1}, {tags: 'pr-*', keep-last: 2}]}\n\
          - match: 'other/*'\n\
@@ -267,7 +268,7 @@ fn the_settings_are_checked_without_serving() {
         ("allow-host: a.example:5000\n", "invalid host"),
         (
             "public-url: nonsense\n",
-            "bad.yaml:1:13: public-url: nonsense: not a URL",
+            "bad.yaml:1:13: public-url: nonsense: the URL of the server is not a URL",
         ),
         ("max-connections: 0\n", "max-connections must be at least 1"),
         ("timeout: 0s\n", "timeout must be more than 0s"),
@@ -302,5 +303,72 @@ fn the_settings_are_checked_without_serving() {
         assert_ne!(refused.code, Some(0), "{content}");
         let error = refused.stderr;
         assert!(error.contains(message), "{content} gives {error}");
+    }
+}
+
+#[test]
+fn a_key_without_a_value_is_an_error() {
+    let workplace = Workplace::new();
+    for (settings, place) in [
+        ("listen: 127.0.0.1:0\nhtpasswd:\n", "serve.yaml:2"),
+        ("quota: ~\n", "quota"),
+        ("rate-limit: null\n", "rate-limit"),
+        (
+            "repositories:\n- match: '**'\n  quota:\n",
+            "repositories[0].quota",
+        ),
+        (
+            "webhook:\n- url: https://a.example\n  secret-file:\n",
+            "webhook[0].secret-file",
+        ),
+    ] {
+        workplace.write("serve.yaml", settings);
+        let refused = workplace.run(&["serve", "serve.yaml", "--check-config"]);
+        assert_eq!(refused.code, Some(2), "{settings}{}", refused.stderr);
+        assert!(
+            refused.stderr.contains(place),
+            "{settings}{}",
+            refused.stderr
+        );
+        assert!(
+            refused.stderr.contains("the value is empty"),
+            "{settings}{}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
+fn urls_with_a_password_are_refused_and_not_shown() {
+    let workplace = Workplace::new();
+    workplace.write("users", HTPASSWD);
+    for settings in [
+        "public-url: https://u:s3cr3t@registry.example\n",
+        "public-url: https://u:s3cr3t@registry example\n",
+        "auth-realm: https://u:s3cr3t@tokens.example/\nauth-service: a\nauth-issuer: b\nauth-keys: users\n",
+        "oidc: {issuer: 'https://u:s3cr3t@ci.example', audience: a, rules: [{grant: '**:r'}]}\n",
+        "root: s3://bucket\nredirect-blobs: true\nredirect-endpoint: https://u:s3cr3t@bucket.example\n",
+    ] {
+        workplace.write("serve.yaml", settings);
+        let refused = workplace.run(&["serve", "serve.yaml", "--check-config"]);
+        assert_eq!(refused.code, Some(2), "{settings}{}", refused.stderr);
+        assert!(!refused.stderr.contains("s3cr3t"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_server_that_every_machine_may_change_is_warned_of() {
+    let workplace = Workplace::new();
+    for (settings, is_open) in [
+        ("listen: 0.0.0.0:0\n", true),
+        ("listen: 127.0.0.1:0\n", false),
+        ("listen: 0.0.0.0:0\nhtpasswd: users\n", false),
+    ] {
+        workplace.write("users", HTPASSWD);
+        workplace.write("serve.yaml", settings);
+        let checked = workplace.run(&["serve", "serve.yaml", "--check-config"]);
+        assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+        let warned = checked.stderr.contains("push and delete everything");
+        assert_eq!(warned, is_open, "{settings}{}", checked.stderr);
     }
 }

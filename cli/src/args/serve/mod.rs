@@ -1,5 +1,6 @@
 //! The arguments of `serve`.
 
+mod empty_values;
 mod list;
 mod retention;
 mod settings;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+pub(crate) use empty_values::NoEmptyValues;
 pub(crate) use settings::{OidcSettings, RepositorySettings, Settings};
 pub(crate) use values::{MirrorArg, RootArg};
 pub(crate) use webhook::{WebhookAction, WebhookFormat, WebhookSettings};

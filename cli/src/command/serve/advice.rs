@@ -1,4 +1,4 @@
-//! Settings that have no effect, which are likely mistakes.
+//! Settings that are likely mistakes, such as those that have no effect.
 
 use tranship::Result;
 use tranship_backends::RegistryLocation;
@@ -10,12 +10,13 @@ use crate::args::{RootArg, Settings};
 /// The host of Docker Hub, whose official images are stored below `library/`.
 const DOCKER_HUB: &str = "docker.io";
 
-/// Returns a warning for each setting that has no effect.
+/// Returns a warning for each setting that is likely a mistake.
 ///
 /// # Errors
 /// The error of reading the file of users.
 pub(super) async fn warnings(settings: &Settings) -> Result<Vec<String>> {
     let mut warnings = unknown_users(settings).await?;
+    warnings.extend(everyone(settings));
     warnings.extend(hidden_patterns(settings));
     warnings.extend(unused_hosts(settings));
     warnings.extend(odd_root(settings));
@@ -54,6 +55,17 @@ async fn unknown_users(settings: &Settings) -> Result<Vec<String>> {
         }
     }
     Ok(warnings)
+}
+
+/// Returns a warning if all machines of the network may use the registry.
+fn everyone(settings: &Settings) -> Option<String> {
+    let can = match registry::is_read_only(settings) {
+        true => "read everything",
+        false => "read, push and delete everything",
+    };
+    (!settings.has_users() && !settings.is_local()).then(|| {
+        format!("without users, every machine that reaches this server can {can}; docs/access.md has the options")
+    })
 }
 
 /// Returns a warning for each pattern that is never looked at, as an earlier one matches whatever it matches.

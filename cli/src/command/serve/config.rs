@@ -7,7 +7,7 @@ use tranship::{Error, ErrorKind, Result};
 use tranship_backends::RegistryLocation;
 use tranship_yaml::RepeatedKeys;
 
-use crate::args::{RootArg, Settings};
+use crate::args::{NoEmptyValues, RootArg, Settings};
 use crate::input::Input;
 
 /// The largest file that is read, in bytes.
@@ -54,6 +54,11 @@ async fn read_file(path: &Path) -> Result<Settings> {
         return Ok(Settings::default());
     }
     let decoded = tranship_yaml::decode(&name, content, RepeatedKeys::Refuse);
+    // Other errors say more about a value.
+    let decoded = decoded.and_then(|settings| {
+        let filled = tranship_yaml::decode(&name, content, RepeatedKeys::Refuse);
+        filled.map(|NoEmptyValues| settings)
+    });
     decoded.map_err(|error: Error| match error.hint() {
         Some(_) => error,
         None => error
@@ -63,6 +68,12 @@ async fn read_file(path: &Path) -> Result<Settings> {
 
 /// Checks that settings fit each other. The command line cannot do so, as the other one may be in a file.
 fn check(settings: &Settings) -> Result<()> {
+    if let Some(endpoint) = &settings.redirect_endpoint
+        && endpoint.contains('@')
+    {
+        let message = "redirect-endpoint has a user or a password, which clients would see";
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
     let is_remote = matches!(settings.root, Some(RootArg(RegistryLocation::Remote(_))));
     let remote_root = ("root, the host of another registry,", is_remote);
     let root = ("root", settings.root.is_some());

@@ -141,7 +141,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
     #[cfg(not(feature = "opentelemetry"))]
     let spans = None;
     let _log = log::begin(output, spans);
-    log_what_is_served(&settings, address);
+    log_what_is_served(&settings);
     for warning in checked.warnings {
         tracing::warn!("{warning}");
     }
@@ -237,7 +237,7 @@ pub(super) async fn run(args: Serve, location_options: LocationOptions, output: 
 }
 
 /// Logs what the user should know about the settings.
-fn log_what_is_served(settings: &Settings, address: SocketAddr) {
+fn log_what_is_served(settings: &Settings) {
     if let Some(host) = registry::proxied(settings) {
         let is_read_only = registry::is_read_only(settings);
         let can = if is_read_only {
@@ -256,15 +256,6 @@ fn log_what_is_served(settings: &Settings, address: SocketAddr) {
         let host = &mirror.host;
         tracing::info!(
             "callers that may read {host}/** can read there what the login of this server can, if it has one"
-        );
-    }
-    if !settings.has_users() && !address.ip().is_loopback() {
-        let can = match registry::is_read_only(settings) {
-            true => "read everything",
-            false => "read, push and delete everything",
-        };
-        tracing::warn!(
-            "without users, every machine that reaches this server can {can}; docs/access.md has the options"
         );
     }
     match open_files::raise_limit() {
