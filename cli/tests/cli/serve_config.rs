@@ -306,6 +306,15 @@ fn the_settings_are_checked_without_serving() {
     }
 }
 
+/// Checks these settings, and returns what is printed if the exit code is `code`.
+fn check(workplace: &Workplace, settings: &str, code: i32) -> String {
+    workplace.write("users", HTPASSWD);
+    workplace.write("serve.yaml", settings);
+    let checked = workplace.run(&["serve", "serve.yaml", "--check-config"]);
+    assert_eq!(checked.code, Some(code), "{settings}{}", checked.stderr);
+    checked.stderr
+}
+
 #[test]
 fn a_key_without_a_value_is_an_error() {
     let workplace = Workplace::new();
@@ -322,37 +331,38 @@ fn a_key_without_a_value_is_an_error() {
             "webhook[0].secret-file",
         ),
     ] {
-        workplace.write("serve.yaml", settings);
-        let refused = workplace.run(&["serve", "serve.yaml", "--check-config"]);
-        assert_eq!(refused.code, Some(2), "{settings}{}", refused.stderr);
-        assert!(
-            refused.stderr.contains(place),
-            "{settings}{}",
-            refused.stderr
-        );
-        assert!(
-            refused.stderr.contains("the value is empty"),
-            "{settings}{}",
-            refused.stderr
-        );
+        let error = check(&workplace, settings, 2);
+        for text in [place, "the value is empty"] {
+            assert!(error.contains(text), "{settings}{error}");
+        }
     }
 }
 
 #[test]
 fn urls_with_a_password_are_refused_and_not_shown() {
     let workplace = Workplace::new();
-    workplace.write("users", HTPASSWD);
-    for settings in [
-        "public-url: https://u:s3cr3t@registry.example\n",
-        "public-url: https://u:s3cr3t@registry example\n",
-        "auth-realm: https://u:s3cr3t@tokens.example/\nauth-service: a\nauth-issuer: b\nauth-keys: users\n",
-        "oidc: {issuer: 'https://u:s3cr3t@ci.example', audience: a, rules: [{grant: '**:r'}]}\n",
-        "root: s3://bucket\nredirect-blobs: true\nredirect-endpoint: https://u:s3cr3t@bucket.example\n",
+    for (settings, message) in [
+        (
+            "public-url: https://u:s3cr3t@registry.example\n",
+            "a user or a password",
+        ),
+        ("public-url: https://u:s3cr3t@a b\n", "not a URL"),
+        (
+            "auth-realm: https://u:s3cr3t@tokens.example/\nauth-service: a\nauth-issuer: b\nauth-keys: users\n",
+            "a user or a password",
+        ),
+        (
+            "oidc: {issuer: 'https://u:s3cr3t@ci.example', audience: a, rules: [{claims: {sub: a}, grant: '**:r'}]}\n",
+            "a user or a password",
+        ),
+        (
+            "root: s3://bucket\nredirect-blobs: true\nredirect-endpoint: https://u:s3cr3t@bucket.example\n",
+            "a user or a password",
+        ),
     ] {
-        workplace.write("serve.yaml", settings);
-        let refused = workplace.run(&["serve", "serve.yaml", "--check-config"]);
-        assert_eq!(refused.code, Some(2), "{settings}{}", refused.stderr);
-        assert!(!refused.stderr.contains("s3cr3t"), "{}", refused.stderr);
+        let error = check(&workplace, settings, 2);
+        assert!(error.contains(message), "{settings}{error}");
+        assert!(!error.contains("s3cr3t"), "{error}");
     }
 }
 
@@ -364,11 +374,8 @@ fn a_server_that_every_machine_may_change_is_warned_of() {
         ("listen: 127.0.0.1:0\n", false),
         ("listen: 0.0.0.0:0\nhtpasswd: users\n", false),
     ] {
-        workplace.write("users", HTPASSWD);
-        workplace.write("serve.yaml", settings);
-        let checked = workplace.run(&["serve", "serve.yaml", "--check-config"]);
-        assert_eq!(checked.code, Some(0), "{}", checked.stderr);
-        let warned = checked.stderr.contains("push and delete everything");
-        assert_eq!(warned, is_open, "{settings}{}", checked.stderr);
+        let warnings = check(&workplace, settings, 0);
+        let is_warned = warnings.contains("push and delete everything");
+        assert_eq!(is_warned, is_open, "{settings}{warnings}");
     }
 }
