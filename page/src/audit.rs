@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 use tranship::RepositoryName;
-use tranship_server::{AuditActor, AuditOperation, AuditRecord};
+use tranship_server::{AuditActor, AuditOperation, AuditRecord, AuditResult};
 
 use crate::context::Context;
 use crate::failure::Failure;
@@ -46,24 +46,18 @@ impl Change {
                 .with_repository(context.service.stored_name(&self.repository))
                 .with_reference(&self.reference);
             context.service.audit(record);
-            Failure {
-                is_recorded: true,
-                ..failure
-            }
+            failure.recorded()
         })
     }
 }
 
 /// Records a request that is refused before it is known what it would change, as those to the API are.
 pub(crate) fn refused(context: &Context<'_>, route: Option<&Route>, failure: &Failure) {
-    let is_refusal = matches!(
-        failure.status,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
-    );
-    let Some(route) = route.filter(|_| is_refusal && !failure.is_recorded) else {
-        return;
-    };
     let mut record = record(context, AuditOperation::Other, failure.status);
+    let Some(route) = route else { return };
+    if failure.is_recorded || record.result != AuditResult::Refused {
+        return;
+    }
     if let Route::Repository(name, _) = route {
         record = record.with_repository(context.service.stored_name(name));
     }

@@ -30,6 +30,14 @@ impl Failure {
         }
     }
 
+    /// Returns the failure as one that the audit log has a record of.
+    pub(crate) fn recorded(self) -> Self {
+        Self {
+            is_recorded: true,
+            ..self
+        }
+    }
+
     /// The same for what does not exist and for what the viewer may not read.
     pub(crate) fn not_found() -> Self {
         Self::new(

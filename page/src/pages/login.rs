@@ -71,12 +71,7 @@ pub(super) async fn log_in(
                 page(context, user, problem),
             ));
         }
-        Err(error) => {
-            return Err(Failure {
-                is_recorded: true,
-                ..error.into()
-            });
-        }
+        Err(error) => return Err(Failure::from(error).recorded()),
     };
     end_session(context);
     let secret = context.state.sessions.begin(identity)?;

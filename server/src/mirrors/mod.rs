@@ -225,12 +225,9 @@ impl Mirrors {
         mirrored.map_or_else(|| name.clone(), |(_, stored)| stored)
     }
 
-    /// Opens the repository `name` in the local registry. A repository of a mirror has only its stored content there.
-    ///
-    /// # Errors
-    /// The error of the local registry.
-    pub(crate) async fn open_stored(&self, name: &RepositoryName) -> Result<Arc<dyn Repository>> {
-        self.local.repository(&self.stored_as(name)).await
+    /// Returns the local registry, in which a repository of a mirror has only its stored content.
+    pub(crate) fn local(&self) -> &dyn Registry {
+        &*self.local
     }
 
     /// Returns whether `tag` of the repository `name` was resolved, or not found, without its registry, which did not

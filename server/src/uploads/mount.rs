@@ -68,14 +68,11 @@ type Found = Option<(RepositoryName, Descriptor)>;
 /// other registry lacks most blobs that clients push, and need not be asked. A repository that cannot be read has none, and
 /// the client uploads the blob.
 async fn find_in(state: &ServerState, name: RepositoryName, digest: &Digest) -> Found {
-    let (name, opened) = match &state.options.mirrors {
-        Some(mirrors) => (mirrors.stored_as(&name), mirrors.open_stored(&name).await),
-        None => {
-            let opened = state.registry.repository(&name).await;
-            (name, opened)
-        }
+    let (name, registry) = match &state.options.mirrors {
+        Some(mirrors) => (mirrors.stored_as(&name), mirrors.local()),
+        None => (name, &*state.registry),
     };
-    let found = match opened {
+    let found = match registry.repository(&name).await {
         Ok(repository) => blob_of(&*repository, digest).await,
         Err(error) => Err(error),
     };
