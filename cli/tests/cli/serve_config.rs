@@ -4,6 +4,15 @@ use crate::registries::{HTPASSWD, USER};
 use crate::serve::{Served, get, push};
 use crate::support::Workplace;
 
+/// Checks these settings, and returns what is printed if the exit code is `code`.
+fn check(workplace: &Workplace, settings: &str, code: i32) -> String {
+    workplace.write("users", HTPASSWD);
+    workplace.write("serve.yaml", settings);
+    let checked = workplace.run(&["serve", "serve.yaml", "--check-config"]);
+    assert_eq!(checked.code, Some(code), "{settings}{}", checked.stderr);
+    checked.stderr
+}
+
 #[test]
 fn a_file_has_the_settings_of_the_command_line() {
     let workplace = Workplace::new();
@@ -217,18 +226,12 @@ fn paths_that_cannot_be_used_are_refused_before_they_are() {
 #[test]
 fn settings_that_are_never_used_are_told() {
     let workplace = Workplace::new();
-    workplace.write("users", HTPASSWD);
-    workplace.write(
-        "odd.yaml",
-        "root: ./a/b\nlisten: 0.0.0.0:0\nhtpasswd: users\nallow-host: a.example\n\
+    let settings = "root: ./a/b\nlisten: 0.0.0.0:0\nhtpasswd: users\nallow-host: a.example\n\
          repositories:\n\
          - {match: 'team/**', retention: [{tags: '*', keep-last: 1}, {tags: 'pr-*', keep-last: 2}]}\n\
          - match: 'other/*'\n\
-         - match: 'team/app'\n",
-    );
-    let checked = workplace.run(&["serve", "odd.yaml", "--check-config"]);
-    assert_eq!(checked.code, Some(0), "{checked:?}");
-    let told = checked.stderr;
+         - match: 'team/app'\n";
+    let told = check(&workplace, settings, 0);
     assert_eq!(told.matches("warning: ").count(), 4, "{told}");
     for text in [
         "allow-host has no effect",
@@ -304,15 +307,6 @@ fn the_settings_are_checked_without_serving() {
         let error = refused.stderr;
         assert!(error.contains(message), "{content} gives {error}");
     }
-}
-
-/// Checks these settings, and returns what is printed if the exit code is `code`.
-fn check(workplace: &Workplace, settings: &str, code: i32) -> String {
-    workplace.write("users", HTPASSWD);
-    workplace.write("serve.yaml", settings);
-    let checked = workplace.run(&["serve", "serve.yaml", "--check-config"]);
-    assert_eq!(checked.code, Some(code), "{settings}{}", checked.stderr);
-    checked.stderr
 }
 
 #[test]
