@@ -147,8 +147,8 @@ impl PullLog {
         }
     }
 
-    /// Saves the pulls, unless they are saved; the last time in any case, since an earlier call may have been dropped. Without repositories to record, the file says so, and later pulls are not
-    /// missed without notice.
+    /// Saves the pulls, unless they are saved; the last time in any case, since an earlier call may have been dropped.
+    /// Without repositories to record, the file says so, and later pulls are not missed without notice.
     pub(super) async fn save(&self, is_last: bool) {
         let Some(state) = &self.state else { return };
         let lines = {
